@@ -1,0 +1,40 @@
+# Everything that a fresh machine needs is set up by the first target that is called.
+# Needs: Python 3.11 or newer as `python3` (or PYTHON=…), make, and about 4 GB of disk.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check format setup benchmark clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "crosstrain needs Python 3.11 or newer, this is %d.%d; call make PYTHON=python3.12" % v[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+demo: $(STAMP)  ## lenet5 and resnet20 on real handwritten digits, on three frameworks
+	$(BIN)/crosstrain compare lenet5,resnet20 --data digits --sizes 32 --engines torch,tensorflow,jax \
+		--epochs 3 --out crosstrain-runs/demo
+
+test: $(STAMP)  ## the whole suite
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(STAMP)  ## crosstrain's step against hand-written loops and against keras.Model.fit
+	$(BIN)/python benchmarks/native.py
+
+clean:
+	rm -rf $(VENV) crosstrain-runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

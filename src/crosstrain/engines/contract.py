@@ -1,0 +1,101 @@
+"""What an engine is: about six calls. Everything else (loop, clock, batches, evaluation) is the worker's.
+
+An engine's file has one class that satisfies ``Engine`` and one that satisfies ``Network``, and a module
+attribute ``ENGINE``. It imports its framework at the top: only the worker process imports the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from crosstrain.training.program import Program
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A switch of an engine. ``closed`` options never change the arithmetic (layout, compilation, memory);
+    ``open`` ones may (another precision, another statistic), and the result says so."""
+
+    default: Any
+    choices: tuple[Any, ...]
+    help: str
+    division: Literal["closed", "open"] = "closed"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an engine can do on this machine."""
+
+    version: str
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how a network runs. ``threads`` None leaves the framework's own choice."""
+
+    device: str = "cpu"
+    precision: str = "float32"
+    threads: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that training changes, in Keras's layouts: weights (moving statistics too), the
+    optimizer's slots by weight and slot name, and the number of steps done. Without slots, a network
+    starts afresh from the weights."""
+
+    weights: Arrays
+    slots: Mapping[str, Arrays] | None = None
+    step: int = 0
+
+
+class Network(Protocol):
+    """A graph on a framework, with its weights.
+
+    Inputs are dictionaries of NumPy arrays by the graph's input names (batch first; float inputs of any
+    float dtype or uint8 are converted to the run's precision). ``train`` and ``gradients`` are in
+    training mode and need the targets too, and ``seed`` where ``program.training.inputs`` has it.
+    """
+
+    def train(self, inputs: Arrays, learning_rate: float) -> Any:
+        """One optimizer step. Returns the loss as a handle, without waiting where the framework need
+        not; ``float(handle)`` waits."""
+
+    def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
+        """The network's outputs by name. With ``training``, in training mode (batch statistics, noise),
+        nothing being updated; inputs then need ``seed`` where there is noise, but no targets."""
+
+    def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
+        """Loss, and its gradient for every trainable weight; nothing is updated."""
+
+    def read(self) -> State:
+        """A copy of the state."""
+
+    def load(self, state: State) -> None:
+        """Take over a state."""
+
+    def wait(self) -> None:
+        """Return when all work handed to the device is done."""
+
+
+class Engine(Protocol):
+    """One framework."""
+
+    name: str
+
+    def describe(self) -> Description:
+        """What it can do on this machine."""
+
+    def build(self, program: Program, weights: Arrays, setting: Setting) -> Network:
+        """The program as native code. Raises ``UnsupportedOp`` for an op that it lacks, ``ValueError``
+        for a device, precision or option that it does not have."""

@@ -1,0 +1,294 @@
+"""A network as framework-neutral data: nodes, attributes, named weights.
+
+References name what a node reads, in the notation of compilers: ``%name`` is the first output of the
+node (or the graph input) ``name``, ``%name:1`` its second output, ``@path`` the weight with that Keras
+path. Nodes stand in an order in which every reference is defined before it is read.
+
+Semantics are Keras's: channels-last activations, HWIO kernels, (in, out) dense kernels, explicit
+``(before, after)`` padding. A graph describes training *and* inference; ``Graph.phase`` gives the one
+that is to be run. The dtype ``float32`` stands for "the precision of the run".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1
+SEED = "seed"
+"""The graph input (a scalar int32, new for each step) that random ops read."""
+
+Weights = dict[str, np.ndarray]
+
+
+class GraphError(ValueError):
+    """A graph that does not hold together, or asks for what cannot be done; one sentence says what."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Shape (``None`` where it is the batch's) and dtype of a tensor."""
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class WeightSpec:
+    """Shape and dtype of a weight; ``trainable`` ones have gradients, the others are state."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    trainable: bool = True
+
+
+@dataclass(frozen=True)
+class Node:
+    """One application of an op. ``inputs`` are references; ``None`` stands for an absent optional one."""
+
+    name: str
+    op: str
+    inputs: tuple[str | None, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[TensorSpec, ...] = ()
+    layer: str = ""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What the node makes: ``%name``, ``%name:1``, …"""
+        return tuple(reference(self.name, i) for i in range(len(self.outputs)))
+
+
+def reference(name: str, index: int = 0) -> str:
+    return f"%{name}" if index == 0 else f"%{name}:{index}"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network (or a loss) as data.
+
+    ``outputs`` maps names to references. ``updates`` gives, for training, the next value of a
+    non-trainable weight (moving statistics). ``penalties`` are scalars that training adds to the loss
+    (regularisers).
+    """
+
+    name: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, str]
+    nodes: tuple[Node, ...]
+    weights: Mapping[str, WeightSpec] = field(default_factory=dict)
+    updates: Mapping[str, str] = field(default_factory=dict)
+    penalties: tuple[str, ...] = ()
+
+    # -- looking --------------------------------------------------------------------------------
+    def node(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise GraphError(f"{self.name} has no node called {name!r}")
+
+    def spec(self, ref: str) -> TensorSpec:
+        """The shape and dtype behind a reference."""
+        if ref.startswith("@"):
+            weight = self.weights[ref[1:]]
+            return TensorSpec(weight.shape, weight.dtype)
+        name, _, index = ref[1:].partition(":")
+        if name in self.inputs:
+            return self.inputs[name]
+        return self.node(name).outputs[int(index or 0)]
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        return tuple(name for name, spec in self.weights.items() if spec.trainable)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable numbers."""
+        return sum(int(np.prod(self.weights[name].shape)) for name in self.trainable)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the canonical JSON: equal for equal graphs, whatever wrote them."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    # -- changing (every change gives a new graph) ----------------------------------------------
+    def phase(self, training: bool) -> Graph:
+        """The graph of one phase: training (with updates and penalties) or inference (without).
+
+        Each op says in the vocabulary what it becomes; nodes that nothing reads any more fall away.
+        """
+        from crosstrain.graph.ops import VOCABULARY
+
+        alias: dict[str, str] = {}
+        nodes = []
+        for node in self.nodes:
+            node = replace(node, inputs=tuple(alias.get(i, i) if i else i for i in node.inputs))
+            rule = VOCABULARY[node.op].phase
+            became = rule(node, training) if rule else node
+            if isinstance(became, Node):
+                nodes.append(became)
+            else:
+                alias[reference(node.name)] = became
+        follow = lambda refs: {k: alias.get(v, v) for k, v in refs.items()}  # noqa: E731
+        return replace(
+            self,
+            nodes=tuple(nodes),
+            outputs=follow(self.outputs),
+            updates=follow(self.updates) if training else {},
+            penalties=tuple(alias.get(p, p) for p in self.penalties) if training else (),
+        ).pruned()
+
+    def pruned(self) -> Graph:
+        """Without the nodes whose outputs nothing reads. Weights stay, read or not."""
+        wanted = {*self.outputs.values(), *self.updates.values(), *self.penalties}
+        kept = []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.references):
+                wanted.update(i for i in node.inputs if i)
+                kept.append(node)
+        inputs = {k: v for k, v in self.inputs.items() if k != SEED or f"%{SEED}" in wanted}
+        return replace(self, inputs=inputs, nodes=tuple(reversed(kept)))
+
+    def renamed(self, prefix: str, bound: Mapping[str, str]) -> Graph:
+        """Its nodes prefixed and each input in ``bound`` replaced by a reference from elsewhere."""
+
+        def move(ref: str | None) -> str | None:
+            if ref is None or ref.startswith("@"):
+                return ref
+            name, colon, index = ref[1:].partition(":")
+            if name in bound:
+                return bound[name]
+            return ref if name in self.inputs else f"%{prefix}{name}{colon}{index}"
+
+        return replace(
+            self,
+            inputs={k: v for k, v in self.inputs.items() if k not in bound},
+            nodes=tuple(
+                replace(n, name=prefix + n.name, inputs=tuple(move(i) for i in n.inputs))
+                for n in self.nodes
+            ),
+            outputs={k: str(move(v)) for k, v in self.outputs.items()},
+            updates={k: str(move(v)) for k, v in self.updates.items()},
+            penalties=tuple(str(move(p)) for p in self.penalties),
+        )
+
+    # -- checking -------------------------------------------------------------------------------
+    def check(self) -> Graph:
+        """Raise ``GraphError`` unless every reference is defined before use and every op is known."""
+        from crosstrain.graph.ops import VOCABULARY
+
+        known = {reference(name) for name in self.inputs} | {f"@{name}" for name in self.weights}
+        for node in self.nodes:
+            if node.op not in VOCABULARY:
+                raise GraphError(f"node {node.name!r} asks for an unknown op {node.op!r}")
+            for ref in node.inputs:
+                if ref is not None and ref not in known:
+                    raise GraphError(f"node {node.name!r} reads {ref}, which nothing before it makes")
+            known.update(node.references)
+        for what in (*self.outputs.values(), *self.updates.values(), *self.penalties):
+            if what not in known:
+                raise GraphError(f"{self.name} ends in {what}, which no node makes")
+        return self
+
+    # -- on disk --------------------------------------------------------------------------------
+    def to_json(self) -> dict[str, Any]:
+        spec = lambda s: {"shape": list(s.shape), "dtype": s.dtype}  # noqa: E731
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "inputs": {k: spec(v) for k, v in self.inputs.items()},
+            "outputs": dict(self.outputs),
+            "nodes": [
+                {
+                    "name": n.name,
+                    "op": n.op,
+                    "inputs": list(n.inputs),
+                    "attributes": dict(n.attributes),
+                    "outputs": [spec(o) for o in n.outputs],
+                    "layer": n.layer,
+                }
+                for n in self.nodes
+            ],
+            "weights": {k: {**spec(v), "trainable": v.trainable} for k, v in self.weights.items()},
+            "updates": dict(self.updates),
+            "penalties": list(self.penalties),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Graph:
+        if data.get("format") != FORMAT:
+            raise GraphError(f"graph format {data.get('format')!r} is not {FORMAT}")
+        spec = lambda s: TensorSpec(tuple(s["shape"]), s["dtype"])  # noqa: E731
+        return cls(
+            name=data["name"],
+            inputs={k: spec(v) for k, v in data["inputs"].items()},
+            outputs=dict(data["outputs"]),
+            nodes=tuple(
+                Node(
+                    n["name"], n["op"], tuple(n["inputs"]), frozen(n["attributes"]),
+                    tuple(map(spec, n["outputs"])), n["layer"],
+                )
+                for n in data["nodes"]
+            ),
+            weights={
+                k: WeightSpec(tuple(v["shape"]), v["dtype"], v["trainable"])
+                for k, v in data["weights"].items()
+            },
+            updates=dict(data["updates"]),
+            penalties=tuple(data["penalties"]),
+        ).check()
+
+    def save(self, path: Path, weights: Weights | None = None) -> None:
+        """Write ``path`` (JSON) and, where weights are given, the ``.npz`` beside it."""
+        path.write_text(json.dumps(self.to_json(), indent=1))
+        if weights is not None:
+            np.savez(path.with_suffix(".npz"), **weights)
+
+    @classmethod
+    def load(cls, path: Path) -> tuple[Graph, Weights]:
+        """The graph at ``path`` and the weights beside it (none where there is no ``.npz``)."""
+        graph = cls.from_json(json.loads(path.read_text()))
+        stored = path.with_suffix(".npz")
+        if not stored.exists():
+            return graph, {}
+        with np.load(stored, allow_pickle=False) as archive:
+            return graph, {name: archive[name] for name in archive.files}
+
+
+def frozen(value: Any) -> Any:
+    """JSON lists as tuples, so that attributes look the same before and after a round trip."""
+    if isinstance(value, list | tuple):
+        return tuple(frozen(v) for v in value)
+    if isinstance(value, Mapping):
+        return {k: frozen(v) for k, v in value.items()}
+    return value
+
+
+def merged(name: str, network: Graph, loss: Graph) -> Graph:
+    """The network followed by its loss: inputs of both, outputs of the network plus ``loss``.
+
+    An input of the loss that is called ``output/NAME`` is the network's output of that name; its other
+    inputs (the targets) become inputs of the whole. The scalar called ``loss`` includes the penalties.
+    """
+    bound = {k: network.outputs[k.removeprefix("output/")] for k in loss.inputs if k.startswith("output/")}
+    tail = loss.renamed("loss/", bound)
+    nodes = [*network.nodes, *tail.nodes]
+    total = tail.outputs["loss"]
+    for index, penalty in enumerate(network.penalties):
+        nodes.append(Node(f"loss/penalty_{index}", "add", (total, penalty), {}, (TensorSpec(()),)))
+        total = nodes[-1].references[0]
+    return Graph(
+        name=name,
+        inputs={**network.inputs, **tail.inputs},
+        outputs={"loss": total, **{f"output/{k}": v for k, v in network.outputs.items()}},
+        nodes=tuple(nodes),
+        weights={**network.weights, **loss.weights},
+        updates=network.updates,
+    ).check()

@@ -1,0 +1,230 @@
+"""Optimizers: Keras's update rules, each written once, for any engine's arrays.
+
+A rule is ``rule(xp, o, w, g, s, lr, t) -> (w, s)``: the namespace of ops, the optimizer's
+hyper-parameters, a weight, its gradient, its slots, the learning rate of this step and the number of the
+step, counted from 1 (a number, or a scalar of the run's precision). The mathematics stands in each
+docstring; ``semantics`` everywhere are those of keras.optimizers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+Slots = dict[str, Any]
+Rule = Callable[[Any, "Optimizer", Any, Any, Slots, Any, Any], tuple[Any, Slots]]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Which rule, and its hyper-parameters; ``None`` means the rule's own default (Keras's).
+
+    ``weight_decay`` is decoupled, as in Keras: w -= w · decay · lr before the update, for every
+    trainable weight. Of the three clippings at most one is given.
+    """
+
+    name: str = "sgd"
+    learning_rate: float | None = None
+    momentum: float = 0.0
+    nesterov: bool = False
+    rho: float | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    epsilon: float | None = None
+    initial_accumulator: float | None = None
+    amsgrad: bool = False
+    centered: bool = False
+    weight_decay: float | None = None
+    clipvalue: float | None = None
+    clipnorm: float | None = None
+    global_clipnorm: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in FAMILIES:
+            raise ValueError(f"there is no optimizer {self.name!r}; there are {', '.join(FAMILIES)}")
+        if sum(c is not None for c in (self.clipvalue, self.clipnorm, self.global_clipnorm)) > 1:
+            raise ValueError("only one of clipvalue, clipnorm and global_clipnorm can be given")
+        for key, default in FAMILIES[self.name].defaults.items():
+            if getattr(self, key) is None:
+                object.__setattr__(self, key, default)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether weights can be updated joined into one vector (no norm for each of them)."""
+        return self.clipnorm is None
+
+    def slots(self) -> dict[str, Slot]:
+        """What the rule remembers of each weight."""
+        return FAMILIES[self.name].slots(self)
+
+    def to_json(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Optimizer:
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"an optimizer has no setting {sorted(unknown)[0]!r}")
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot's first value; ``scalar`` ones are one number, the others are shaped as the weight."""
+
+    initial: float = 0.0
+    scalar: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    rule: Rule
+    slots: Callable[[Optimizer], dict[str, Slot]]
+    defaults: Mapping[str, float]
+
+
+def apply(
+    xp: Any,
+    optimizer: Optimizer,
+    weights: Mapping[str, Any],
+    gradients: Mapping[str, Any],
+    slots: Mapping[str, Slots],
+    learning_rate: Any,
+    step: Any,
+) -> tuple[dict[str, Any], dict[str, Slots]]:
+    """One step on all trainable weights: clip, decay, update. Returns new weights and slots."""
+    rule = FAMILIES[optimizer.name].rule
+    gradients = clipped(xp, optimizer, gradients)
+    new_weights, new_slots = {}, {}
+    for name, w in weights.items():
+        if optimizer.weight_decay:
+            w = w - w * (optimizer.weight_decay * learning_rate)
+        new_weights[name], new_slots[name] = rule(
+            xp, optimizer, w, gradients[name], slots[name], learning_rate, step
+        )
+    return new_weights, new_slots
+
+
+def clipped(xp: Any, o: Optimizer, gradients: Mapping[str, Any]) -> Mapping[str, Any]:
+    """By value: limited elementwise. By norm c: g · min(1, c / ‖g‖₂), each on its own or all as one."""
+    if o.clipvalue is not None:
+        return {k: xp.clip(g, minimum=-o.clipvalue, maximum=o.clipvalue) for k, g in gradients.items()}
+    if o.clipnorm is not None:
+        return {k: _shortened(xp, g, o.clipnorm, xp.sum(xp.square(g))) for k, g in gradients.items()}
+    if o.global_clipnorm is not None:
+        total = sum(xp.sum(xp.square(g)) for g in gradients.values())
+        return {k: _shortened(xp, g, o.global_clipnorm, total) for k, g in gradients.items()}
+    return gradients
+
+
+def _shortened(xp: Any, g: Any, limit: float, squared_norm: Any) -> Any:
+    # max(‖g‖, c) in the denominator: no division by zero where the gradient vanishes.
+    longest = xp.sqrt(xp.where(squared_norm > limit**2, squared_norm, xp.full_like(squared_norm, value=limit**2)))
+    return g * (limit / longest)
+
+
+def sgd(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """v = μ v - lr g;  w = w + v, or with Nesterov w = w + μ v - lr g. The rate stands inside v."""
+    if not o.momentum:
+        return w - lr * g, s
+    v = o.momentum * s["momentum"] - lr * g
+    return (w + o.momentum * v - lr * g if o.nesterov else w + v), {"momentum": v}
+
+
+def rmsprop(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """v = ρ v + (1 - ρ) g²;  d = lr g / sqrt(v [- mean²] + ε);  m = μ m + d;  w = w - m (Hinton 2012)."""
+    v = o.rho * s["velocity"] + (1 - o.rho) * xp.square(g)
+    new = {"velocity": v}
+    denominator = v + o.epsilon
+    if o.centered:
+        mean = o.rho * s["average_gradient"] + (1 - o.rho) * g
+        denominator = v - xp.square(mean) + o.epsilon
+        new["average_gradient"] = mean
+    delta = lr * g / xp.sqrt(denominator)
+    if o.momentum:
+        delta = o.momentum * s["momentum"] + delta
+        new["momentum"] = delta
+    return w - delta, new
+
+
+def adagrad(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """a = a + g²;  w = w - lr g / sqrt(a + ε) (Duchi et al. 2011)."""
+    a = s["accumulator"] + xp.square(g)
+    return w - lr * g / xp.sqrt(a + o.epsilon), {"accumulator": a}
+
+
+def adadelta(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """a = ρ a + (1 - ρ) g²;  δ = g sqrt(d + ε) / sqrt(a + ε);  d = ρ d + (1 - ρ) δ²;  w = w - lr δ (Zeiler 2012)."""
+    a = o.rho * s["accumulated_gradient"] + (1 - o.rho) * xp.square(g)
+    delta = g * xp.sqrt(s["accumulated_delta"] + o.epsilon) / xp.sqrt(a + o.epsilon)
+    d = o.rho * s["accumulated_delta"] + (1 - o.rho) * xp.square(delta)
+    return w - lr * delta, {"accumulated_gradient": a, "accumulated_delta": d}
+
+
+def adam(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """m = β₁ m + (1 - β₁) g;  v = β₂ v + (1 - β₂) g²;  w = w - lr sqrt(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (sqrt(v) + ε).
+
+    ε is added before the bias is corrected (Kingma and Ba 2014, end of section 2). With AMSGrad the
+    largest v so far stands in for v.
+    """
+    alpha = lr * (1 - o.beta_2**t) ** 0.5 / (1 - o.beta_1**t)
+    m = s["momentum"] + (g - s["momentum"]) * (1 - o.beta_1)
+    v = s["velocity"] + (xp.square(g) - s["velocity"]) * (1 - o.beta_2)
+    new = {"momentum": m, "velocity": v}
+    if o.amsgrad:
+        new["largest_velocity"] = v = xp.maximum(s["largest_velocity"], v)
+    return w - alpha * m / (xp.sqrt(v) + o.epsilon), new
+
+
+def adamax(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """m = β₁ m + (1 - β₁) g;  u = max(β₂ u, |g|);  w = w - lr m / ((1 - β₁ᵗ) (u + ε)) (Kingma and Ba 2014)."""
+    m = s["momentum"] + (g - s["momentum"]) * (1 - o.beta_1)
+    u = xp.maximum(o.beta_2 * s["norm"], xp.abs(g))
+    return w - lr / (1 - o.beta_1**t) * m / (u + o.epsilon), {"momentum": m, "norm": u}
+
+
+def nadam(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """Adam with Nesterov momentum and the schedule μₜ = β₁ (1 - 0.96ᵗ / 2) (Dozat 2016)."""
+    mu, mu_next = o.beta_1 * (1 - 0.5 * 0.96**t), o.beta_1 * (1 - 0.5 * 0.96 ** (t + 1))
+    product = s["product"] * mu
+    m = s["momentum"] + (g - s["momentum"]) * (1 - o.beta_1)
+    v = s["velocity"] + (xp.square(g) - s["velocity"]) * (1 - o.beta_2)
+    m_hat = m * (mu_next / (1 - product * mu_next)) + g * ((1 - mu) / (1 - product))
+    v_hat = v / (1 - o.beta_2**t)
+    return w - lr * m_hat / (xp.sqrt(v_hat) + o.epsilon), {"momentum": m, "velocity": v, "product": product}
+
+
+def _slots(*names: str, **conditional: Callable[[Optimizer], Any]) -> Callable[[Optimizer], dict[str, Slot]]:
+    return lambda o: {n: Slot() for n in names} | {n: Slot() for n, holds in conditional.items() if holds(o)}
+
+
+_ADAM = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+_adam_slots = _slots("momentum", "velocity", largest_velocity=lambda o: o.amsgrad)
+
+FAMILIES: dict[str, Family] = {
+    "sgd": Family(sgd, _slots(momentum=lambda o: o.momentum), {"learning_rate": 0.01}),
+    "rmsprop": Family(
+        rmsprop,
+        _slots("velocity", average_gradient=lambda o: o.centered, momentum=lambda o: o.momentum),
+        {"learning_rate": 1e-3, "rho": 0.9, "epsilon": 1e-7},
+    ),
+    "adagrad": Family(
+        adagrad,
+        lambda o: {"accumulator": Slot(o.initial_accumulator or 0.0)},
+        {"learning_rate": 1e-3, "initial_accumulator": 0.1, "epsilon": 1e-7},
+    ),
+    "adadelta": Family(
+        adadelta,
+        _slots("accumulated_gradient", "accumulated_delta"),
+        {"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7},
+    ),
+    "adam": Family(adam, _adam_slots, _ADAM),
+    "adamw": Family(adam, _adam_slots, {**_ADAM, "weight_decay": 0.004}),
+    "adamax": Family(adamax, _slots("momentum", "norm"), _ADAM),
+    "nadam": Family(
+        nadam,
+        lambda o: {"momentum": Slot(), "velocity": Slot(), "product": Slot(1.0, scalar=True)},
+        _ADAM,
+    ),
+}

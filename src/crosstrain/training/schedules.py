@@ -1,0 +1,101 @@
+"""Learning-rate schedules, as keras.optimizers.schedules defines them, and "divide when it stops improving"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule by name, with its settings; ``rate(initial, step)`` gives the learning rate of a step.
+
+    Steps count from 0 over all epochs. ``plateau`` has no closed form: the training loop feeds it the
+    watched metric after every epoch (see ``Plateau``).
+    """
+
+    name: str = "constant"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in SCHEDULES and self.name != "plateau":
+            raise ValueError(f"there is no schedule {self.name!r}; there are {', '.join([*SCHEDULES, 'plateau'])}")
+
+    def rate(self, initial: float, step: int) -> float:
+        if self.name == "plateau":
+            return initial
+        return SCHEDULES[self.name](initial, step, **self.settings)
+
+
+def constant(initial: float, step: int) -> float:
+    """The initial rate."""
+    return initial
+
+
+def steps(initial: float, step: int, *, boundaries: list[int], factors: list[float]) -> float:
+    """initial · factors[i] after boundaries[i] (the last step of the old rate, as PiecewiseConstantDecay)."""
+    passed = sum(step > b for b in boundaries)
+    return initial * (factors[passed - 1] if passed else 1.0)
+
+
+def exponential(initial: float, step: int, *, decay_steps: int, decay_rate: float, staircase: bool = False) -> float:
+    """initial · decay_rate^(step / decay_steps)."""
+    power = step / decay_steps
+    return initial * decay_rate ** (math.floor(power) if staircase else power)
+
+
+def inverse_time(initial: float, step: int, *, decay_steps: int, decay_rate: float) -> float:
+    """initial / (1 + decay_rate · step / decay_steps)."""
+    return initial / (1 + decay_rate * step / decay_steps)
+
+
+def cosine(
+    initial: float, step: int, *, decay_steps: int, alpha: float = 0.0,
+    warmup_target: float | None = None, warmup_steps: int = 0,
+) -> float:  # fmt: skip
+    """Half a cosine from the (warmed-up) rate to alpha times it; linear warm-up before it."""
+    if warmup_target is not None and step < warmup_steps:
+        return initial + (warmup_target - initial) * step / warmup_steps
+    top = initial if warmup_target is None else warmup_target
+    done = min(max(step - warmup_steps, 0), decay_steps) if warmup_target is not None else min(step, decay_steps)
+    return top * ((1 - alpha) * 0.5 * (1 + math.cos(math.pi * done / decay_steps)) + alpha)
+
+
+def warmup(initial: float, step: int, *, warmup_steps: int) -> float:
+    """Linear from initial / warmup_steps to initial, then constant (Goyal et al. 2017)."""
+    return initial * min(1.0, (step + 1) / warmup_steps)
+
+
+SCHEDULES: dict[str, Callable[..., float]] = {
+    "constant": constant, "step": steps, "exponential": exponential, "inverse_time": inverse_time,
+    "cosine": cosine, "warmup": warmup,
+}  # fmt: skip
+
+
+@dataclass
+class Plateau:
+    """The rate times ``factor`` when the watched metric has not improved for ``patience`` epochs.
+
+    The rule of the literature ("divide by ten when the error stops improving"), with the counting of
+    keras.callbacks.ReduceLROnPlateau; larger metrics are better.
+    """
+
+    rate: float
+    factor: float = 0.1
+    patience: int = 10
+    min_delta: float = 1e-4
+    min_rate: float = 0.0
+    best: float = -math.inf
+    waited: int = 0
+
+    def after_epoch(self, metric: float) -> float:
+        """Take note of an epoch's metric; the rate for the next."""
+        if metric > self.best + self.min_delta:
+            self.best, self.waited = metric, 0
+        else:
+            self.waited += 1
+            if self.waited >= self.patience:
+                self.rate, self.waited = max(self.rate * self.factor, self.min_rate), 0
+        return self.rate
