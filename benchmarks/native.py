@@ -1,0 +1,157 @@
+"""crosstrain's training step against a hand-written loop and against keras.Model.fit, per framework.
+
+Every contender has one warm process of its own; all take turns, round after round, so that a machine whose
+speed drifts treats them alike. Prints images/s (median over rounds) and, from the rounds' own ratios,
+crosstrain / expert and crosstrain / Keras with a bootstrap interval.
+
+    python benchmarks/native.py [--networks idsia,resnet20] [--engines torch,tensorflow,jax] [--rounds 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent))
+from native_loops import TASKS
+
+RIVALS = ("crosstrain", "expert", "keras")
+
+
+def serve(network: str, module: str, batch_size: int) -> None:
+    """Child: answers each line "STEPS" with the seconds that they took."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever the framework prints does not disturb the answers
+    run = importlib.import_module(f"native_loops.{module}").contender(TASKS[network], batch_size)
+    run(3)
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        print(run(int(line)), file=answers, flush=True)
+
+
+class Contender:
+    """The parent's side of one warm process."""
+
+    def __init__(self, network: str, engine: str, rival: str, batch_size: int, threads: int) -> None:
+        module = {"crosstrain": "crosstrain_engine", "expert": f"expert_{engine}", "keras": "keras_fit"}[
+            rival
+        ]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(threads),
+            "KERAS_BACKEND": engine,
+            "CROSSTRAIN_ENGINE": engine,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", network, module, str(batch_size)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        self.name = f"{engine} {rival}"
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended early (exit code {self._process.wait()})")
+        return line.strip()
+
+    def ready(self) -> None:
+        if self._answer() != "ready":
+            raise SystemExit(f"{self.name} did not get ready")
+
+    def run(self, steps: int) -> float:
+        assert self._process.stdin is not None
+        print(steps, file=self._process.stdin, flush=True)
+        return float(self._answer())
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+
+
+def interval(ratios: np.ndarray) -> tuple[float, float]:
+    """95 % percentile bootstrap of the median."""
+    generator = np.random.default_rng(0)
+    medians = np.median(generator.choice(ratios, (2000, len(ratios))), axis=1)
+    return float(np.percentile(medians, 2.5)), float(np.percentile(medians, 97.5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--networks", default="idsia,resnet20")
+    parser.add_argument("--engines", default="torch,tensorflow,jax")
+    parser.add_argument("--rivals", default=",".join(RIVALS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=4.0, help="about how long each turn takes")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--json", type=Path, help="write the samples here")
+    arguments = parser.parse_args()
+    console, samples = Console(width=100), {}
+    for network in arguments.networks.split(","):
+        contenders = []
+        for engine in arguments.engines.split(","):
+            for rival in arguments.rivals.split(","):
+                contenders.append(Contender(network, engine, rival, arguments.batch_size, arguments.threads))
+                contenders[-1].ready()  # one after the other: compiling is not disturbed either
+        steps = {c.name: max(2, round(arguments.seconds * 4 / c.run(4))) for c in contenders}
+        rates: dict[str, list[float]] = {c.name: [] for c in contenders}
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            bar = progress.add_task(network, total=arguments.rounds * len(contenders))
+            for turn in range(arguments.rounds):
+                for contender in contenders if turn % 2 == 0 else reversed(contenders):
+                    n = steps[contender.name]
+                    rates[contender.name].append(n * arguments.batch_size / contender.run(n))
+                    progress.advance(bar)
+        for contender in contenders:
+            contender.stop()
+        samples[network] = rates
+        console.print(table(network, rates, arguments))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(samples, indent=1))
+
+
+def table(network: str, rates: dict[str, list[float]], arguments: argparse.Namespace) -> Table:
+    shown = Table(title=f"{network}@{TASKS[network].size}, batch {arguments.batch_size}, images/s and ratios")
+    for column in ("engine", *RIVALS, "crosstrain / expert", "crosstrain / Keras fit"):
+        shown.add_column(column, justify="left" if column == "engine" else "right")
+    for engine in arguments.engines.split(","):
+        own = np.array(rates.get(f"{engine} crosstrain", []))
+        cells = []
+        for rival in RIVALS:
+            values = rates.get(f"{engine} {rival}")
+            cells.append(f"{np.median(values):.1f}" if values else "–")
+        for rival in RIVALS[1:]:
+            other = np.array(rates.get(f"{engine} {rival}", []))
+            if own.size and other.size:
+                low, high = interval(own / other)
+                cells.append(f"{np.median(own / other):.3f} [{low:.3f}, {high:.3f}]")
+            else:
+                cells.append("–")
+        shown.add_row(engine, *cells)
+    return shown
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        main()

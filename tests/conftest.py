@@ -1,0 +1,29 @@
+"""What all tests share: where real data lies, and which Keras backend the test process itself uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before anything imports Keras. NumPy's backend needs no framework's start-up; tests that want Keras to
+# train do so in worker processes of their own.
+os.environ.setdefault("KERAS_BACKEND", "numpy")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest  # noqa: E402
+
+SHARED = Path(os.environ.get("CROSSTRAIN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no real data at {SHARED} (CROSSTRAIN_DATA can name another folder)")
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Prepared data goes to a temporary folder, not to the user's cache."""
+    os.environ["CROSSTRAIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -1,0 +1,90 @@
+"""Who may import what: the rules of the house, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "src" / "crosstrain"
+FRAMEWORKS = {"torch", "tensorflow", "jax", "jaxlib"}
+LIGHT = {"numpy", "crosstrain", *sys.stdlib_module_names}
+"""What modules that load in any engine's environment may import."""
+
+WORKER_SIDE = {
+    "runs/worker.py", "runs/cell.py", "runs/describe.py", "runs/checkpoint.py", "data/prepared.py",
+    "proof/evidence.py", "errors.py", "__init__.py",
+}  # fmt: skip
+KERAS_SIDE = ("zoo/", "layers/", "graph/keras_", "graph/define.py", "proof/keras_truth.py", "load.py")
+
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def imported(path: Path, *, everywhere: bool) -> set[str]:
+    """Top-level names of the packages that a module imports; also inside functions if ``everywhere``.
+
+    Imports for type checkers alone do not count.
+    """
+    tree = ast.parse(path.read_text())
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        if not everywhere and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name.split(".")[0] for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(tree)
+    return found
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_imports_follow_the_rules(path: Path) -> None:
+    name = relative(path)
+    everything = imported(path, everywhere=True)
+    keras_side = name.startswith(KERAS_SIDE)
+    if not keras_side:
+        assert "keras" not in everything, f"{name} imports keras; only {', '.join(KERAS_SIDE)} may"
+    engine = Path(name).stem.partition("_")[0] if name.startswith("engines/") else None
+    for framework in FRAMEWORKS & everything:
+        own = engine is not None and framework.startswith(engine)
+        assert own or name == "proof/keras_truth.py", f"{name} imports {framework}"
+    light = name in WORKER_SIDE or name.startswith(("engines/", "training/"))
+    light = light or (name.startswith("graph/") and not keras_side)
+    if light:
+        heavy = everything - LIGHT - ({engine, "jaxlib"} if engine else set())
+        assert not heavy, f"{name} must load in any engine's environment but imports {sorted(heavy)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_no_module_is_longer_than_500_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 500
+
+
+def test_nothing_is_pickled() -> None:
+    for path in MODULES:
+        assert "pickle" not in imported(path, everywhere=True), f"{relative(path)} imports pickle"
+
+
+def test_supervising_modules_import_no_worker_side_framework_module() -> None:
+    """The command line, and all that it imports at the top, starts without Keras or a framework."""
+    import subprocess
+
+    code = (
+        "import sys, crosstrain.cli, crosstrain.api; "
+        "bad = {'keras', 'torch', 'tensorflow', 'jax'} & set(sys.modules); sys.exit(f'imports {bad}' if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
