@@ -1,1 +1,78 @@
+"""The command line. One module a command: it parses, calls the API, prints."""
 
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from crosstrain.cli import compare, datasets, engines, networks, prove, train
+from crosstrain.compare.machine import own_version
+from crosstrain.errors import CrosstrainError, StorageError
+
+EXAMPLES = """
+\b
+Examples:
+  crosstrain compare lenet5,resnet20 --data digits --epochs 3
+  crosstrain prove resnet20
+  crosstrain train lenet5 --data mnist:data/mnist --engine torch --epochs 5
+  crosstrain engines
+
+\b
+Exit codes: 0 done; 1 something departs or failed; 2 wrong use; 130 interrupted.
+"""
+
+
+class Group(TyperGroup):
+    """Turns the errors that users may meet into one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CrosstrainError as error:
+            typer.echo(f"crosstrain: {error}", err=True)
+            raise typer.Exit(2) from None
+        except StorageError as error:
+            typer.echo(f"crosstrain: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            typer.echo("crosstrain: interrupted; run the same command again to go on", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=Group,
+    name="crosstrain",
+    help="Define a network once, in Keras; train it natively on every framework; see proof that it is the same work.",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"crosstrain {own_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Define a network once, in Keras; train it natively on every framework; see proof that it is the same
+    work."""
+
+
+for module in (compare, prove, train, networks, engines, datasets):
+    app.command(module.NAME)(module.command)
+
+
+def main() -> None:
+    """The console script."""
+    app()

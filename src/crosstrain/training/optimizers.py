@@ -3,7 +3,7 @@
 A rule is ``rule(xp, o, w, g, s, lr, t) -> (w, s)``: the namespace of ops, the optimizer's
 hyper-parameters, a weight, its gradient, its slots, the learning rate of this step and the number of the
 step, counted from 1 (a number, or a scalar of the run's precision). The mathematics stands in each
-docstring; ``semantics`` everywhere are those of keras.optimizers.
+docstring; the semantics are everywhere those of keras.optimizers.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class Optimizer:
             raise ValueError(f"there is no optimizer {self.name!r}; there are {', '.join(FAMILIES)}")
         if sum(c is not None for c in (self.clipvalue, self.clipnorm, self.global_clipnorm)) > 1:
             raise ValueError("only one of clipvalue, clipnorm and global_clipnorm can be given")
+        for key in ("clipvalue", "clipnorm", "global_clipnorm"):
+            limit = getattr(self, key)
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{key} must be more than 0, not {limit}")
         for key, default in FAMILIES[self.name].defaults.items():
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
@@ -114,17 +118,21 @@ def clipped(xp: Any, o: Optimizer, gradients: Mapping[str, Any]) -> Mapping[str,
         return {k: _shortened(xp, g, o.clipnorm, xp.sum(xp.square(g))) for k, g in gradients.items()}
     if o.global_clipnorm is not None:
         total = sum(xp.sum(xp.square(g)) for g in gradients.values())
-        return {k: _shortened(xp, g, o.global_clipnorm, total) for k, g in gradients.items()}
+        # As in Keras: one gradient that is no number spoils all, rather than being passed over.
+        poison = total - total
+        return {k: _shortened(xp, g, o.global_clipnorm, total) + poison for k, g in gradients.items()}
     return gradients
 
 
 def _shortened(xp: Any, g: Any, limit: float, squared_norm: Any) -> Any:
-    # max(‖g‖, c) in the denominator: no division by zero where the gradient vanishes.
-    longest = xp.sqrt(xp.where(squared_norm > limit**2, squared_norm, xp.full_like(squared_norm, value=limit**2)))
+    # max(‖g‖, c) in the denominator: no division by zero where the gradient vanishes. Written so that a
+    # norm that is no number stays so.
+    floor = xp.full_like(squared_norm, value=limit**2)
+    longest = xp.sqrt(xp.where(squared_norm < limit**2, floor, squared_norm))
     return g * (limit / longest)
 
 
-def sgd(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+def sgd(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
     """v = μ v - lr g;  w = w + v, or with Nesterov w = w + μ v - lr g. The rate stands inside v."""
     if not o.momentum:
         return w - lr * g, s
@@ -132,7 +140,7 @@ def sgd(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tup
     return (w + o.momentum * v - lr * g if o.nesterov else w + v), {"momentum": v}
 
 
-def rmsprop(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+def rmsprop(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
     """v = ρ v + (1 - ρ) g²;  d = lr g / sqrt(v [- mean²] + ε);  m = μ m + d;  w = w - m (Hinton 2012)."""
     v = o.rho * s["velocity"] + (1 - o.rho) * xp.square(g)
     new = {"velocity": v}
@@ -148,22 +156,27 @@ def rmsprop(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) ->
     return w - delta, new
 
 
-def adagrad(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+def adagrad(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
     """a = a + g²;  w = w - lr g / sqrt(a + ε) (Duchi et al. 2011)."""
     a = s["accumulator"] + xp.square(g)
     return w - lr * g / xp.sqrt(a + o.epsilon), {"accumulator": a}
 
 
-def adadelta(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """a = ρ a + (1 - ρ) g²;  δ = g sqrt(d + ε) / sqrt(a + ε);  d = ρ d + (1 - ρ) δ²;  w = w - lr δ (Zeiler 2012)."""
+def adadelta(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """a = ρ a + (1 - ρ) g²;  δ = g sqrt(d + ε) / sqrt(a + ε);  d = ρ d + (1 - ρ) δ²;  w = w - lr δ.
+
+    Zeiler 2012; the rate is Keras's addition.
+    """
     a = o.rho * s["accumulated_gradient"] + (1 - o.rho) * xp.square(g)
     delta = g * xp.sqrt(s["accumulated_delta"] + o.epsilon) / xp.sqrt(a + o.epsilon)
     d = o.rho * s["accumulated_delta"] + (1 - o.rho) * xp.square(delta)
     return w - lr * delta, {"accumulated_gradient": a, "accumulated_delta": d}
 
 
-def adam(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """m = β₁ m + (1 - β₁) g;  v = β₂ v + (1 - β₂) g²;  w = w - lr sqrt(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (sqrt(v) + ε).
+def adam(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """m = β₁ m + (1 - β₁) g;  v = β₂ v + (1 - β₂) g²;  w = w - α m / (sqrt(v) + ε).
+
+    α = lr sqrt(1 - β₂ᵗ) / (1 - β₁ᵗ) corrects the bias of both averages.
 
     ε is added before the bias is corrected (Kingma and Ba 2014, end of section 2). With AMSGrad the
     largest v so far stands in for v.
@@ -177,14 +190,17 @@ def adam(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tu
     return w - alpha * m / (xp.sqrt(v) + o.epsilon), new
 
 
-def adamax(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """m = β₁ m + (1 - β₁) g;  u = max(β₂ u, |g|);  w = w - lr m / ((1 - β₁ᵗ) (u + ε)) (Kingma and Ba 2014)."""
+def adamax(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+    """m = β₁ m + (1 - β₁) g;  u = max(β₂ u, |g|);  w = w - lr m / ((1 - β₁ᵗ) (u + ε)).
+
+    Kingma and Ba 2014, section 7.1.
+    """
     m = s["momentum"] + (g - s["momentum"]) * (1 - o.beta_1)
     u = xp.maximum(o.beta_2 * s["norm"], xp.abs(g))
     return w - lr / (1 - o.beta_1**t) * m / (u + o.epsilon), {"momentum": m, "norm": u}
 
 
-def nadam(xp: Any, o: Optimizer, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
+def nadam(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
     """Adam with Nesterov momentum and the schedule μₜ = β₁ (1 - 0.96ᵗ / 2) (Dozat 2016)."""
     mu, mu_next = o.beta_1 * (1 - 0.5 * 0.96**t), o.beta_1 * (1 - 0.5 * 0.96 ** (t + 1))
     product = s["product"] * mu

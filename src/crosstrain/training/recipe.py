@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.training.augmentation import check_augmentation
+from crosstrain.training.metrics import check_metric
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.schedules import Schedule
 
@@ -29,7 +31,8 @@ class Recipe:
 
     ``losses`` maps output names to losses; the key ``""`` stands for the only output. ``None`` lets
     crosstrain choose: cross-entropy that fits the last layer and the targets. ``metrics`` are computed
-    by the worker on whole evaluation sets.
+    by the worker on whole evaluation sets (see ``training.metrics``); ``augmentation`` has the settings of
+    ``training.augmentation``.
     """
 
     losses: Mapping[str, Loss] | None = None
@@ -40,6 +43,13 @@ class Recipe:
     seed: int = 0
     metrics: tuple[str, ...] = ("accuracy",)
     augmentation: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.epochs < 0:
+            raise ValueError(f"a batch of {self.batch_size} or {self.epochs} epochs cannot be trained")
+        for name in self.metrics:
+            check_metric(name)
+        check_augmentation(self.augmentation)
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

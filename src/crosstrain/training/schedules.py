@@ -1,4 +1,4 @@
-"""Learning-rate schedules, as keras.optimizers.schedules defines them, and "divide when it stops improving"."""
+"""Learning-rate schedules, as keras.optimizers.schedules has them, and "divide when it stops improving"."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ class Schedule:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.name not in SCHEDULES and self.name != "plateau":
-            raise ValueError(f"there is no schedule {self.name!r}; there are {', '.join([*SCHEDULES, 'plateau'])}")
+        known = [*SCHEDULES, "plateau"]
+        if self.name not in known:
+            raise ValueError(f"there is no schedule {self.name!r}; there are {', '.join(known)}")
+        try:
+            if self.name == "plateau":
+                Plateau(1.0, **self.settings)
+            self.rate(1.0, 1)
+        except (TypeError, ArithmeticError, LookupError) as error:
+            raise ValueError(f"the schedule {self.name!r} cannot have these settings: {error}") from error
 
     def rate(self, initial: float, step: int) -> float:
         if self.name == "plateau":
@@ -40,7 +47,9 @@ def steps(initial: float, step: int, *, boundaries: list[int], factors: list[flo
     return initial * (factors[passed - 1] if passed else 1.0)
 
 
-def exponential(initial: float, step: int, *, decay_steps: int, decay_rate: float, staircase: bool = False) -> float:
+def exponential(
+    initial: float, step: int, *, decay_steps: int, decay_rate: float, staircase: bool = False
+) -> float:
     """initial · decay_rate^(step / decay_steps)."""
     power = step / decay_steps
     return initial * decay_rate ** (math.floor(power) if staircase else power)
@@ -58,8 +67,8 @@ def cosine(
     """Half a cosine from the (warmed-up) rate to alpha times it; linear warm-up before it."""
     if warmup_target is not None and step < warmup_steps:
         return initial + (warmup_target - initial) * step / warmup_steps
-    top = initial if warmup_target is None else warmup_target
-    done = min(max(step - warmup_steps, 0), decay_steps) if warmup_target is not None else min(step, decay_steps)
+    top, start = (initial, 0) if warmup_target is None else (warmup_target, warmup_steps)
+    done = min(max(step - start, 0), decay_steps)
     return top * ((1 - alpha) * 0.5 * (1 + math.cos(math.pi * done / decay_steps)) + alpha)
 
 

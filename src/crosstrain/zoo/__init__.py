@@ -22,7 +22,8 @@ __all__ = ["NetworkRow", "build", "network_row", "networks"]
 class NetworkRow:
     """``function`` is "module:function" and takes (input_shape, classes), both as in ``input_shape``
     (height, width, channels) and ``classes``; those given here are the paper's. ``parameters`` counts the
-    trainable numbers at that shape (a test holds the network to it)."""
+    trainable numbers at that shape, ``macs`` the multiply-accumulates for one example (tests hold the
+    network to both)."""
 
     name: str
     function: str
@@ -31,6 +32,7 @@ class NetworkRow:
     input_shape: tuple[int, int, int]
     classes: int
     parameters: int
+    macs: int
 
 
 _ROWS = (
@@ -42,6 +44,7 @@ _ROWS = (
         (28, 28, 1),
         10,
         266_610,
+        266_200,
     ),
     NetworkRow(
         "lenet5",
@@ -51,6 +54,7 @@ _ROWS = (
         (32, 32, 1),
         10,
         61_706,
+        416_520,
     ),
     NetworkRow(
         "idsia",
@@ -60,6 +64,7 @@ _ROWS = (
         (48, 48, 3),
         43,
         1_793_943,
+        124_526_100,
     ),
     NetworkRow(
         "resnet20",
@@ -69,6 +74,7 @@ _ROWS = (
         (32, 32, 3),
         10,
         269_722,
+        40_551_040,
     ),
     NetworkRow(
         "resnet20-b",
@@ -78,6 +84,7 @@ _ROWS = (
         (32, 32, 3),
         10,
         272_474,
+        40_813_184,
     ),
     NetworkRow(
         "resnet32",
@@ -87,6 +94,7 @@ _ROWS = (
         (32, 32, 3),
         10,
         464_154,
+        68_862_592,
     ),
     NetworkRow(
         "resnet32-b",
@@ -96,6 +104,7 @@ _ROWS = (
         (32, 32, 3),
         10,
         466_906,
+        69_124_736,
     ),
 )
 

@@ -52,7 +52,7 @@ def leaky_relu(xp: Any, x: Any, *, negative_slope: float) -> Any:
 @composite(same)
 def elu(xp: Any, x: Any, *, alpha: float = 1.0) -> Any:
     """x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2015)."""
-    return xp.where(x > 0, x, alpha * xp.expm1(-xp.relu(-x)))
+    return xp.where(x > 0, x, alpha * xp.expm1(x - xp.relu(x)))
 
 
 @composite(same)
@@ -64,7 +64,7 @@ def selu(xp: Any, x: Any) -> Any:
 @composite(same)
 def celu(xp: Any, x: Any, *, alpha: float = 1.0) -> Any:
     """max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1)."""
-    return xp.relu(x) + alpha * xp.expm1(-xp.relu(-x) / alpha)
+    return xp.relu(x) + alpha * xp.expm1((x - xp.relu(x)) / alpha)
 
 
 @composite(same)

@@ -9,15 +9,22 @@ import numpy as np
 from crosstrain.graph.ops.row import composite, primitive
 from crosstrain.graph.ops.shapes import axes_of, reduced, same
 
+
+
+def _truth(x: Any, **attributes: Any) -> Any:
+    return [type(x)(reduced(x, **attributes)[0].shape, "bool")]
+
+
 for key, function in {
     "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod, "any": np.any, "all": np.all,
 }.items():  # fmt: skip
 
     def reduce(x: Any, *, axis: Any = None, keepdims: bool = False, _f: Any = function) -> Any:
-        """NumPy's reduction over ``axis`` (None: all, an int or a tuple)."""
-        return _f(x, axis=axis, keepdims=keepdims)
+        """NumPy's reduction over ``axis`` (None: all, an int or a tuple), in the dtype of ``x``."""
+        kind = {"dtype": x.dtype} if _f in (np.sum, np.prod) else {}
+        return _f(x, axis=axis, keepdims=keepdims, **kind)
 
-    primitive(reduced, name=key)(reduce)
+    primitive(_truth if key in ("any", "all") else reduced, name=key)(reduce)
 
 
 def _index_spec(x: Any, *, axis: Any, keepdims: bool = False) -> Any:
@@ -54,7 +61,7 @@ def logsumexp(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> A
 @primitive(same)
 def cumsum(x: Any, *, axis: int) -> Any:
     """Running sum along ``axis``."""
-    return np.cumsum(x, axis=axis)
+    return np.cumsum(x, axis=axis, dtype=x.dtype)
 
 
 @primitive(same)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ from crosstrain.graph.ops.shapes import axes_of, same
 
 
 def _reshape_spec(x: Any, *, shape: tuple[int, ...]) -> Any:
-    return [type(x)(tuple(None if s == -1 and i == 0 else s for i, s in enumerate(shape)), x.dtype)]
+    known = math.prod(s for s in shape if s != -1)
+    if None not in x.shape:
+        total = math.prod(x.shape)
+        if (-1 in shape and (not known or total % known)) or (-1 not in shape and total != known):
+            raise ValueError(f"{x.shape} cannot be given the shape {shape}")
+        return [type(x)(tuple(total // known if s == -1 else s for s in shape), x.dtype)]
+    if shape[:1] != (-1,):
+        raise ValueError(f"{x.shape} has the batch, so its new shape has to begin with -1, not {shape}")
+    return [type(x)((None, *shape[1:]), x.dtype)]
 
 
 @primitive(_reshape_spec)
@@ -109,7 +118,12 @@ def repeat(x: Any, *, repeats: int, axis: int) -> Any:
     return np.repeat(x, repeats, axis=axis)
 
 
-@primitive(lambda x, *, shape: [type(x)(tuple(None if s == -1 else s for s in shape), x.dtype)])
+def _broadcast_spec(x: Any, *, shape: tuple[int, ...]) -> Any:
+    own = (*[1] * (len(shape) - len(x.shape)), *x.shape)
+    return [type(x)(tuple(have if s == -1 else s for s, have in zip(shape, own, strict=True)), x.dtype)]
+
+
+@primitive(_broadcast_spec)
 def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """Broadcast to ``shape``; -1 keeps the length of an axis that ``x`` has."""
     lead = len(shape) - x.ndim

@@ -1,0 +1,98 @@
+"""``crosstrain compare``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crosstrain import api
+from crosstrain.cli import options
+from crosstrain.compare.comparison import Comparison
+from crosstrain.compare.run import Interrupted
+from crosstrain.compare.spelling import sizes as sizes_of
+from crosstrain.report.tables import print_comparison
+
+NAME = "compare"
+
+
+def command(
+    networks: Annotated[
+        str, typer.Argument(metavar="NETWORK[,NETWORK…]", help="Zoo name, file.py:function or model.keras.")
+    ],
+    data: options.Data,
+    engines: Annotated[
+        str | None, typer.Option("--engines", metavar="A,B", help="Default: all that are installed.")
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option("--sizes", metavar="32,48", help="Input sizes (default: each network's own)."),
+    ] = None,
+    epochs: options.Epochs = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="K", help="Initial weights and batch orders to train with.")
+    ] = 1,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", metavar="R", help="Times that each seed is measured (default 1)."),
+    ] = None,
+    batch_size: options.BatchSize = 64,
+    loss: options.LossOption = None,
+    optimizer: options.Optimizer = "sgd",
+    learning_rate: options.LearningRate = None,
+    momentum: options.Momentum = None,
+    weight_decay: options.WeightDecay = None,
+    schedule: options.Schedule = "constant",
+    device: options.Device = "cpu",
+    precision: options.Precision = "float32",
+    threads: options.Threads = None,
+    option: options.EngineOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="TIME", help="Fit epochs and repeats into this: 10m, 2h."),
+    ] = None,
+    timeout: options.Timeout = None,
+    memory_limit: options.MemoryLimit = None,
+    proof: Annotated[
+        bool,
+        typer.Option(
+            "--proof/--no-proof", help="Certify all rows; what is not certified is not recommended."
+        ),
+    ] = True,
+    trust: options.Trust = False,
+    out: options.Out = None,
+    json_file: options.Json = None,
+) -> None:
+    """Train networks natively on every engine, prove that all do the same work, compare.
+
+    Shows a table (certificate, seconds an epoch with their interval, images a second, test accuracy, peak
+    memory, compile time) and a recommendation with its reason. Running the same command again does only
+    what is missing.
+
+    \b
+    Examples:
+      crosstrain compare lenet5 --data digits
+      crosstrain compare lenet5,resnet20 --data digits --sizes 32 --epochs 3 --seeds 3
+      crosstrain compare idsia --data gtsrb:GTSRB.zip --engines torch,jax --budget 10m
+      crosstrain compare my_net.py:build --data folder:photos --optimizer adam --json out.json
+      crosstrain compare resnet20 --data digits --option torch.compile=true
+    """
+    options.check_json(json_file)
+    interrupted = False
+    try:
+        comparison = api.compare(
+            options.listed(networks) or [], data, engines=options.listed(engines), sizes=sizes_of(sizes),
+            epochs=epochs, seeds=seeds, repeats=repeats, batch_size=batch_size, loss=options.losses(loss),
+            optimizer=optimizer, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay,
+            schedule=schedule, device=device, precision=precision, threads=threads, options=option,
+            proof=proof, trust=trust, budget=budget, timeout=timeout, memory_limit=memory_limit, out=out,
+        )  # fmt: skip
+    except Interrupted as stop:
+        comparison, interrupted = Comparison(stop.result), True
+    screen = options.screen(json_file)
+    if screen:
+        print_comparison(comparison.result, screen)
+    options.write(comparison.to_json(), json_file)
+    if interrupted:
+        raise KeyboardInterrupt
+    raise typer.Exit(0 if comparison.ok else 1)

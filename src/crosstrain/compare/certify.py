@@ -1,0 +1,126 @@
+"""The certificates of a comparison: proved once for each network, input size and engine, then kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crosstrain.compare.machine import versions_of
+from crosstrain.compare.plan import labels
+from crosstrain.compare.rows import size_text
+from crosstrain.compare.schema import CertificateResult, CertificateStatus
+from crosstrain.compare.settings import Settings
+from crosstrain.compare.subjects import Subject, Tell, fingerprint
+from crosstrain.errors import CrosstrainError
+from crosstrain.runs.disk import write_json
+
+PRECISIONS = ("float64", "float32")
+
+
+class Certifier:
+    """Proves subjects on engines, in float64 and in float32, as the comparison will run them."""
+
+    def __init__(self, settings: Settings, folder: Path, tell: Tell) -> None:
+        self.settings = settings
+        self.folder = folder / "certificates"
+        self.tell = tell
+        self._labels = labels(settings.networks)
+
+    def certify(self, subject: Subject, engines: Sequence[str]) -> list[CertificateResult]:
+        """The certificates of one subject on all engines; those that were proved before are read. One that
+        cannot be made says so, and why."""
+        found = []
+        for engine in engines:
+            key = self._key(subject, engine)
+            kept = self._read(subject, engine, key)
+            if kept is None:
+                try:
+                    kept = self._prove(subject, engine)
+                except CrosstrainError as error:
+                    kept = _without(subject, engine, error)
+                self._write(subject, engine, key, kept)
+            found += kept
+        return found
+
+    def _prove(self, subject: Subject, engine: str) -> list[CertificateResult]:
+        from crosstrain.proof.prove import prove
+
+        settings = self.settings
+        proof = prove(
+            subject.definitions[0],
+            [engine],
+            PRECISIONS,
+            recipe=settings.recipe,
+            # The truth lies here and is shared by the engines.
+            work=self.folder / "work" / subject.definitions[0].graph.hash[:16],
+            device=settings.device,
+            threads=settings.threads,
+            options=settings.options,
+            trust=settings.trust,
+            on_event=lambda event: self._told(subject, event),
+        )
+        told: dict[str, Any] = {"network": subject.network, "input_size": subject.size}
+        return [CertificateResult(**told, **certificate.to_json()) for certificate in proof]
+
+    def _told(self, subject: Subject, event: Mapping[str, Any]) -> None:
+        if event.get("event") == "proof" and event.get("state") in ("started", "locating"):
+            doing = "Proving" if event["state"] == "started" else "Looking for the departure of"
+            self.tell(f"{doing} {subject} on {event['engine']}, {event['precision']}")
+
+    def _key(self, subject: Subject, engine: str) -> str:
+        """Changes with whatever a certificate depends on."""
+        definition = subject.definitions[0]
+        return fingerprint(
+            {
+                "graph": definition.graph.hash,
+                "loss": definition.loss.hash,
+                "recipe": json.loads(json.dumps(self.settings.recipe.to_json())),
+                "device": self.settings.device,
+                "options": dict(self.settings.options.get(engine, {})),
+                "versions": versions_of([engine]),
+            }
+        )
+
+    def _path(self, subject: Subject, engine: str) -> Path:
+        size = "" if subject.size is None else f"-{size_text(subject.size).replace('×', 'x')}"
+        return self.folder / f"{self._labels[subject.network]}{size}-{engine}.json"
+
+    def _read(self, subject: Subject, engine: str, key: str) -> list[CertificateResult] | None:
+        path = self._path(subject, engine)
+        if not path.exists():
+            return None
+        try:
+            data = json.loads(path.read_text())
+            if data["key"] != key:
+                return None
+            return [CertificateResult(**each) for each in data["certificates"]]
+        except (ValueError, KeyError, TypeError):
+            return None  # damaged: it is proved again and written anew
+
+    def _write(self, subject: Subject, engine: str, key: str, found: Sequence[CertificateResult]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self._path(subject, engine), {"key": key, "certificates": [c.model_dump() for c in found]})
+
+
+def status(certificates: Sequence[CertificateResult], precision: str) -> CertificateStatus:
+    """What a cell of this precision is certified to be: any departure spoils it, in whatever precision."""
+    if any(c.status == "departs" for c in certificates):
+        return "departs"
+    found: CertificateStatus = next((c.status for c in certificates if c.precision == precision), "none")
+    return found
+
+
+def _without(subject: Subject, engine: str, error: CrosstrainError) -> list[CertificateResult]:
+    """Certificates that say why there are none."""
+    told: dict[str, Any] = {"network": subject.network, "input_size": subject.size, "engine": engine}
+    return [CertificateResult(**told, precision=p, status="cannot", reason=str(error)) for p in PRECISIONS]
+
+
+def departed(where: Mapping[str, Any] | None) -> str:
+    """A first departure in a few words."""
+    if not where:
+        return "nowhere in particular"
+    place = f"node {where['node']!r} ({where['op']})" if where.get("node") else "before the first node"
+    return f"first in {where['stage']} at {place}, {where['tensor']}; {where['cause']}"

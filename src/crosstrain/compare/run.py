@@ -1,0 +1,243 @@
+"""Drives a comparison: data, definitions, certificates, cells, results. Whatever fails costs its own cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crosstrain.compare import folder as folders
+from crosstrain.compare.account import Account
+from crosstrain.compare.budget import Choice, Estimate, choose
+from crosstrain.compare.cells import Bench, Key
+from crosstrain.compare.certify import Certifier, departed
+from crosstrain.compare.engines import Field, muster
+from crosstrain.compare.machine import machine, own_version, versions_of
+from crosstrain.compare.plan import Cell, Group, Round, cells, rounds
+from crosstrain.compare.recommend import recommend
+from crosstrain.compare.rows import rows, size_text
+from crosstrain.compare.schema import CellResult, CertificateResult, ComparisonResult, Size
+from crosstrain.compare.settings import Settings
+from crosstrain.compare.subjects import Refused, Subject, Workshop, source_hashes
+from crosstrain.compare.watch import Silent, Watch
+from crosstrain.data.registry import parse
+from crosstrain.errors import CrosstrainError
+from crosstrain.runs.disk import write_json
+from crosstrain.runs.store import Store
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C. ``result`` holds what was finished; running the same again does the rest."""
+
+    def __init__(self, result: ComparisonResult) -> None:
+        super().__init__("interrupted; run the same command again to go on")
+        self.result = result
+
+
+def run(settings: Settings, out: Path | None = None, watch: Watch | None = None) -> ComparisonResult:
+    """Run a comparison, or what is missing of it, in the folder ``out`` (default: one that is named after
+    the settings). Raises ``CrosstrainError`` for wrong use, before anything is trained, and
+    ``StorageError`` where the disk does not take the results."""
+    parse(settings.data)
+    with folders.opened(out or settings.default_folder) as store:
+        return _Comparison(settings, store, watch or Silent()).run()
+
+
+class _Comparison:
+    """One run over a comparison's folder."""
+
+    def __init__(self, settings: Settings, store: Store, watch: Watch) -> None:
+        self.settings, self.store, self.watch = settings, store, watch
+        self.subjects: dict[Key, Subject] = {}
+        self.refused: list[Refused] = []
+        self.certificates: dict[Key, list[CertificateResult]] = {}
+        self.field = Field({})
+        self.planned: list[Cell] = []
+        self.results: dict[str, CellResult] = {}
+        self.notes: list[str] = []
+        self.account = Account(_read(store.folder / "wall.json"))
+        self.bench = Bench(
+            settings, store, watch, self.account, self.field, self.subjects, self.certificates, self.results
+        )
+
+    # -- the way --------------------------------------------------------------------------------
+    def run(self) -> ComparisonResult:
+        identity = {**self.settings.identity(), "files": source_hashes(self.settings)}
+        plan = folders.agree(self.store, "comparison", identity) or {}
+        self.field = self.bench.field = muster(self.settings, self.store.logs)
+        for reason in self.field.absent.values():
+            self.watch.note(reason)
+        try:
+            plan = self._write_plan(plan, identity=identity)
+            self._prepare()
+            self._agree_on_content(plan)
+            plan = self._write_plan(plan, content={**plan.get("content", {}), **self._content()})
+            self._certify()
+            choice = self._choice(plan)
+            self._write_plan(plan, choice=choice.to_json(), cells=[cell.id for cell in self._plan(choice)])
+            self._cells(choice)
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(self._result()) from interrupt
+        return self._result()
+
+    def _write_plan(self, plan: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
+        """The plan with more of it known, also on disk: what a later run must agree with."""
+        told = {"format": folders.FORMAT, "kind": "comparison", "crosstrain": own_version(), **plan, **parts}
+        self.store.write_plan(told)
+        return told
+
+    def _prepare(self) -> None:
+        workshop = Workshop(self.settings, self.store.folder, self.watch.stage)
+        with self.account.part("preparing"):
+            for made in workshop.subjects():
+                if isinstance(made, Refused):
+                    self.refused.append(made)
+                else:
+                    self.subjects[made.network, size_text(made.size)] = made
+        if not self.subjects:
+            raise CrosstrainError(self.refused[0].reason)
+        for refused in self.refused:
+            self.watch.note(f"{refused.network}: {refused.reason}")
+        for warning in dict.fromkeys(w for s in self.subjects.values() for w in s.data.warnings):
+            self._note(f"{self.settings.data}: {warning}")
+
+    def _agree_on_content(self, plan: Mapping[str, Any]) -> None:
+        """Refuse to mix cells of data, networks or frameworks that have changed in between."""
+        then = plan.get("content", {})
+        for key, value in self._content().items():
+            if key in then and then[key] != value:
+                raise CrosstrainError(
+                    f"{key} has changed since the comparison in {self.store.folder} was begun; "
+                    "name another folder with --out"
+                )
+
+    def _content(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for subject in self.subjects.values():
+            found[f"the data {self.settings.data} ({subject})"] = subject.data.hash
+            found[f"the network {subject}"] = subject.definitions[0].graph.hash
+        versions = versions_of(list(self.field.ready))
+        return found | {f"the version of {name}": version for name, version in versions.items()}
+
+    def _certify(self) -> None:
+        if not self.settings.proof:
+            return
+        certifier = Certifier(self.settings, self.store.folder, self.watch.stage)
+        with self.account.part("proving"):
+            for key, subject in self.subjects.items():
+                self.certificates[key] = certifier.certify(subject, list(self.field.ready))
+        for found in self.certificates.values():
+            for each in found:
+                if each.status != "proved":
+                    size = "" if each.input_size is None else f" at {size_text(each.input_size)}"
+                    why = each.reason or departed(each.first_departure)
+                    self._note(
+                        f"{each.network}{size} on {each.engine}, {each.precision}: {each.status}, {why}"
+                    )
+
+    # -- how much -------------------------------------------------------------------------------
+    def _passes(self) -> list[Round]:
+        return rounds(self.settings.seeds, self.settings.repeats)
+
+    def _choice(self, plan: Mapping[str, Any]) -> Choice:
+        """Epochs and rounds: as wished, as chosen when the comparison was begun, or as the budget allows."""
+        epochs, passes = self.settings.recipe.epochs, self._passes()
+        if self.settings.budget is None:
+            return Choice(epochs, len(passes))
+        if plan.get("choice"):
+            return Choice(**plan["choice"])
+        estimates: dict[Group, Estimate] = {}
+        probes = self._plan(Choice(1, 1))
+        self.watch.begin(probes, [], 1)
+        for cell in probes:
+            # A cell of one epoch, taken up again later; if it comes to no more than that, it is the result.
+            if (found := self.bench.measure(cell, 1)) and (estimate := Estimate.of(found)):
+                estimates[cell.group] = estimate
+        choice = choose(estimates, self.bench.remaining() or 0.0, epochs=epochs, passes=passes)
+        if choice.left_out:
+            told = (
+                f"{choice.epochs} epoch{'s' * (choice.epochs > 1)} in {choice.rounds} of {len(passes)} rounds"
+            )
+            self.watch.note(f"The budget holds {told}; left out: {choice.left_out}.")
+        return choice
+
+    def _plan(self, choice: Choice) -> list[Cell]:
+        sizes: dict[str, list[Size]] = {}
+        for subject in self.subjects.values():
+            sizes.setdefault(subject.network, []).append(subject.size)
+        return cells(sizes, list(self.field.ready), self._passes()[: choice.rounds])
+
+    # -- cells ----------------------------------------------------------------------------------
+    def _cells(self, choice: Choice) -> None:
+        self.planned = self._plan(choice)
+        for cell in self.planned:
+            if kept := self.bench.kept(cell, choice.epochs):
+                self.results[cell.id] = kept
+        self.watch.begin(self.planned, list(self.results.values()), choice.epochs)
+        for cell in self.planned:
+            if cell.id not in self.results:
+                self.bench.measure(cell, choice.epochs)
+        self.bench.forget_checkpoints()
+        if choice.left_out:
+            self.notes.append(f"The budget of {self.settings.budget:g} s left out {choice.left_out}.")
+
+    # -- the end --------------------------------------------------------------------------------
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self.watch.note(text)
+
+    def _not_run(self) -> list[CellResult]:
+        """Rows for what could not take part: refused networks and absent engines."""
+        told: dict[str, Any] = {"device": self.settings.device, "precision": self.settings.precision}
+        found = [
+            CellResult(
+                **told, id=f"{r.network}-{size_text(r.size)}-{engine}", network=r.network, input_size=r.size,
+                engine=engine, status="cannot", error=r.reason,
+            )
+            for r in self.refused
+            for engine in self.settings.engines
+        ]  # fmt: skip
+        found += [
+            CellResult(
+                **told, id=f"{subject}-{name}", network=subject.network, input_size=subject.size, engine=name,
+                status="missing", error=reason,
+            )
+            for name, reason in self.field.absent.items()
+            for subject in self.subjects.values()
+        ]  # fmt: skip
+        return found
+
+    def _result(self) -> ComparisonResult:
+        """Everything so far, also kept in the folder."""
+        found = [self.results[cell.id] for cell in self.planned if cell.id in self.results] + self._not_run()
+        summary = rows(found)
+        first = next(iter(self.subjects.values()), None)
+        result = ComparisonResult(
+            crosstrain=own_version(),
+            folder=str(self.store.folder),
+            cells=found,
+            certificates=[c for each in self.certificates.values() for c in each],
+            rows=[row.to_json() for row in summary],
+            recommendation=recommend(summary),
+            machine=machine(),
+            data=dict(first.data.manifest) if first else {},
+            settings=self.settings.identity(),
+            wall=self.account.to_json(),
+            notes=[*self.notes, *self.store.warnings],
+        )
+        write_json(self.store.folder / "wall.json", self.account.to_json())
+        write_json(self.store.folder / "result.json", result.model_dump())
+        return result
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """An account of earlier runs; None where there is none, or a damaged one (it is only told)."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+__all__ = ["Interrupted", "run"]

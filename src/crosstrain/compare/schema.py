@@ -1,0 +1,169 @@
+"""The JSON of results: what ``--json`` writes and the folder keeps. Readers may meet further keys."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = 1
+
+CellStatus = Literal[
+    "done",
+    "failed",
+    "crashed",
+    "timeout",
+    "memory",
+    "interrupted",
+    "cannot",
+    "missing",
+    "left out",
+    "pending",
+]
+CertificateStatus = Literal["proved", "departs", "cannot", "none"]
+Size = int | list[int] | None
+
+
+class _Open(BaseModel):
+    """Unknown keys are kept: a newer worker may tell more than this version knows."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class Epoch(_Open):
+    """One pass over the training examples. ``train_seconds`` is the training clock alone."""
+
+    train_seconds: float
+    images_per_second: float
+    train_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+class CellResult(_Open):
+    """One measurement: network × engine × device × input size × seed × repeat, in a process of its own.
+
+    Times are seconds, memory bytes. ``status`` other than ``done`` comes with ``error``, a sentence;
+    ``diverged`` is one too, of a training whose loss became no number. ``train_seconds`` is this process's
+    training; a cell that was taken up again has more in ``epochs``.
+    """
+
+    id: str
+    network: str
+    engine: str
+    engine_version: str | None = None
+    device: str = "cpu"
+    precision: str = "float32"
+    input_size: Size = None
+    seed: int = 0
+    repeat: int = 0
+    division: Literal["closed", "open"] = "closed"
+    options: dict[str, Any] = Field(default_factory=dict)
+    status: CellStatus
+    error: str | None = None
+    certificate: CertificateStatus = "none"
+    epochs: list[Epoch] = Field(default_factory=list)
+    diverged: str | None = None
+    train_seconds: float = 0.0
+    import_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    prepare_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    test_accuracy: float | None = None
+    test_examples: int = 0
+    test_metrics: dict[str, Any] = Field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+    batch_size: int | None = None
+    parameters: int | None = None
+    graph_hash: str | None = None
+    data_hash: str | None = None
+
+    @property
+    def epoch_seconds(self) -> list[float]:
+        return [epoch.train_seconds for epoch in self.epochs]
+
+
+class CertificateResult(_Open):
+    """A certificate of one network at one input size; errors are norm-wise and relative (``"inf"`` and
+    ``"nan"`` where they are not finite)."""
+
+    network: str
+    input_size: Size = None
+    engine: str
+    precision: str
+    status: Literal["proved", "departs", "cannot"]
+    outputs: float | str | None = None
+    loss: float | str | None = None
+    gradients: float | str | None = None
+    weights_after_steps: float | str | None = None
+    first_departure: dict[str, Any] | None = None
+    reason: str = ""
+
+
+class Recommendation(_Open):
+    """What to take, and why; everything None where nothing can be recommended."""
+
+    engine: str | None = None
+    network: str | None = None
+    input_size: Size = None
+    reason: str
+
+
+class Wall(_Open):
+    """Where a comparison's wall time went, in seconds. ``proving`` contains the engines' own work for the
+    certificates; ``preparing`` is data and definitions; ``rest`` is crosstrain's own cost."""
+
+    total: float = 0.0
+    training: float = 0.0
+    compiling: float = 0.0
+    importing: float = 0.0
+    evaluating: float = 0.0
+    proving: float = 0.0
+    preparing: float = 0.0
+
+    @property
+    def rest(self) -> float:
+        used = self.training + self.compiling + self.importing + self.evaluating
+        return max(self.total - used - self.proving - self.preparing, 0.0)
+
+    @property
+    def own_share(self) -> float:
+        """The share of the time, proofs apart, in which no framework worked: preparing and the rest."""
+        apart = self.total - self.proving
+        return (self.preparing + self.rest) / apart if apart > 0 else 0.0
+
+
+class ComparisonResult(_Open):
+    """The whole of a comparison."""
+
+    format: int = FORMAT
+    crosstrain: str
+    folder: str
+    cells: list[CellResult]
+    certificates: list[CertificateResult] = Field(default_factory=list)
+    rows: list[dict[str, Any]] = Field(default_factory=list)
+    recommendation: Recommendation
+    machine: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    wall: dict[str, float] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
+class ProofResult(_Open):
+    """The JSON of ``crosstrain prove``."""
+
+    network: str
+    engines: list[dict[str, Any]]
+
+
+def finite(value: Any) -> Any:
+    """``value`` with what JSON has no number for (NaN, infinities) as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return value

@@ -1,0 +1,167 @@
+"""``prepare``: from a data set's spec to its folder in the cache. Reads, checks, writes, each once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosstrain.data.cache import Cache, Progress
+from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
+from crosstrain.data.registry import Reader, parse
+from crosstrain.data.source import Source, Values, Wish, summed_up
+from crosstrain.data.writing import Meter, Written, inputs_total, write_table
+from crosstrain.errors import CrosstrainError
+from crosstrain.runs.disk import write_json
+
+DAMAGE_LIMIT = 0.05
+"""The share of damaged pictures above which a data set is refused: it is no longer what it says it is."""
+LARGEST_SIZE = 4096
+
+
+def prepare(
+    spec: str,
+    *,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """The data set ``spec`` (``digits``, ``mnist:DIR``, …), ready as memory-mapped arrays.
+
+    ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1
+    (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out.
+    ``cache`` is the cache's folder; ``progress(done, total, what)`` is called now and then. Raises
+    ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
+    """
+    row, location = parse(spec)
+    wish = Wish(_checked_size(size), _checked_channels(channels), int(seed))
+    reader = row.reader()
+    store = Cache(cache)
+    content = store.content_hash(reader.files(location), progress)
+    key = _key(row.name, content, wish)
+
+    def fill(folder: Path) -> None:
+        _fill(folder, spec, key, reader, location, wish, progress)
+
+    prepared = store.obtain(f"{row.name}-{key[:32]}", fill)
+    return Prepared(prepared.folder, {**prepared.manifest, "spec": spec}, prepared.cached)
+
+
+def _key(name: str, content: str, wish: Wish) -> str:
+    settings = {
+        "format": FORMAT,
+        "data": name,
+        "content": content,
+        "size": wish.size,
+        "channels": wish.channels,
+    }
+    return hashlib.sha256(json.dumps({**settings, "seed": wish.seed}, sort_keys=True).encode()).hexdigest()
+
+
+def _checked_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    both = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(both) != 2 or not all(isinstance(n, int | np.integer) and 0 < n <= LARGEST_SIZE for n in both):
+        raise CrosstrainError(f"a picture's size is a number of pixels from 1 to {LARGEST_SIZE}, not {size}")
+    return int(both[0]), int(both[1])
+
+
+def _checked_channels(channels: int | None) -> int | None:
+    if channels not in (None, 1, 3):
+        raise CrosstrainError(f"pictures can have 1 channel (grey) or 3 (RGB), not {channels}")
+    return channels
+
+
+def _fill(
+    folder: Path, spec: str, key: str, reader: Reader, location: Path, wish: Wish, progress: Progress | None
+) -> None:
+    start = time.perf_counter()
+    with closing(reader.read(location, wish)) as source:
+        for split in SPLITS:
+            if len(source.splits[split]) == 0:
+                raise CrosstrainError(f"{spec} has no examples for {split}: it has too few of them")
+        meter = Meter(inputs_total(list(source.splits.values())), progress, "preparing")
+        written = {split: write_table(folder, split, source.splits[split], meter) for split in SPLITS}
+    warnings = [*source.warnings, *_damage_warnings(spec, written)]
+    counts = _class_counts(folder, spec, source)
+    warnings += _class_warnings(counts, source.classes)
+    table = source.splits["train"]
+    single = next(iter(source.classes)) if len(source.classes) == 1 else None
+    write_json(
+        folder / MANIFEST,
+        {
+            "format": FORMAT,
+            "spec": spec,
+            "hash": key,
+            "task": "classification" if set(source.classes) == set(table.targets) else "regression",
+            "classes": list(source.classes[single]) if single is not None else [],
+            "inputs": {name: {"shape": list(c.shape), "dtype": c.dtype} for name, c in table.inputs.items()},
+            "targets": {name: _target_spec(name, c, source) for name, c in table.targets.items()},
+            "splits": {split: result.examples for split, result in written.items()},
+            "class_counts": counts.get(single or "", {}),
+            "prepare_seconds": round(time.perf_counter() - start, 3),
+            "warnings": warnings,
+        },
+    )
+
+
+def _target_spec(name: str, column: Values, source: Source) -> dict[str, Any]:
+    classes = len(source.classes[name]) if name in source.classes else None
+    return {"shape": list(column.shape), "dtype": column.dtype, "classes": classes}
+
+
+def _damage_warnings(spec: str, written: Mapping[str, Written]) -> list[str]:
+    damaged = [what for result in written.values() for what in result.damaged]
+    if not damaged:
+        return []
+    total = len(damaged) + sum(result.examples for result in written.values())
+    told = f"{len(damaged)} of {total} images are damaged: {summed_up(damaged)}"
+    if len(damaged) > DAMAGE_LIMIT * total:
+        raise CrosstrainError(f"{spec}: {told}; more than {DAMAGE_LIMIT:.0%} is too many to train on")
+    for split, result in written.items():
+        if result.examples == 0:
+            raise CrosstrainError(f"{spec}: all images for {split} are damaged")
+    return [f"{told}; left out"]
+
+
+def _class_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str, list[int]]]:
+    """Examples by class for each target whose label is one number; all labels are checked."""
+    counts: dict[str, dict[str, list[int]]] = {}
+    for name, classes in source.classes.items():
+        for split in SPLITS:
+            labels = np.load(folder / array_file(split, "target", name), mmap_mode="r", allow_pickle=False)
+            if labels.dtype.kind != "i":
+                continue  # one-hot rows
+            outside = int(np.count_nonzero((labels < 0) | (labels >= len(classes))))
+            if outside:
+                raise CrosstrainError(
+                    f"{spec}: {outside} labels for {split} are outside 0..{len(classes) - 1}"
+                )
+            if labels.ndim == 1:
+                found = np.bincount(labels, minlength=len(classes))
+                counts.setdefault(name, {})[split] = found.tolist()
+        if name in counts and np.count_nonzero(counts[name]["train"]) < 2:
+            raise CrosstrainError(
+                f"{spec}: all examples for training are of one class; there is nothing to learn"
+            )
+    return counts
+
+
+def _class_warnings(counts: Mapping[str, Mapping[str, list[int]]], classes: Mapping[str, Any]) -> list[str]:
+    warnings = []
+    for name, found in counts.items():
+        for split in SPLITS:
+            empty = [label for label, count in zip(classes[name], found[split], strict=True) if count == 0]
+            if empty:
+                classes_told = f"{len(empty)} of {len(found[split])} classes{f' of {name!r}' if name else ''}"
+                warnings.append(f"{classes_told} have no example for {split}: {summed_up(empty)}")
+    return warnings

@@ -1,0 +1,142 @@
+"""The reading side of a prepared data set: a folder of ``.npy`` files and a manifest. Needs NumPy only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from crosstrain.errors import CrosstrainError
+
+FORMAT = 1
+"""Version of the folder's layout and of what preparation does; part of every content hash."""
+SPLITS = ("train", "validation", "test")
+MANIFEST = "manifest.json"
+TARGET = "target/"
+
+Arrays = dict[str, np.ndarray]
+Value = TypeVar("Value")
+Other = TypeVar("Other")
+
+
+def array_file(split: str, kind: Literal["input", "target"], name: str) -> str:
+    """The name of an array's file: ``train.input.npy``, or ``train.input.NAME.npy`` for a named one."""
+    return f"{split}.{kind}.{name}.npy" if name else f"{split}.{kind}.npy"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set that is ready for training.
+
+    ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification`` or ``regression``),
+    ``classes`` (names), ``inputs`` (``{name: {"shape", "dtype"}}``, shapes of one example), ``targets``
+    (the same with ``classes``, a number or None), ``splits`` (examples in each), ``class_counts``,
+    ``prepare_seconds`` and ``warnings`` (sentences). A single input or target is called ``""``. Pictures
+    are float32 (H, W, C) in [0, 1]; labels are int64. ``cached`` says that nothing had to be done.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    cached: bool = False
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Prepared:
+        """The data set in ``folder``; ``CrosstrainError`` where there is none, or an incomplete one."""
+        folder = Path(folder)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise CrosstrainError(f"{folder} holds no prepared data set (no {MANIFEST})") from error
+        except (OSError, ValueError) as error:
+            raise CrosstrainError(
+                f"{folder / MANIFEST} cannot be read ({error}); delete the folder"
+            ) from error
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise CrosstrainError(
+                f"{folder} was prepared by another version of crosstrain; delete the folder"
+            )
+        prepared = cls(folder, manifest)
+        for split in SPLITS:
+            prepared.arrays(split)
+        return prepared
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) over the source's content, the preparation's settings and the format."""
+        return str(self.manifest["hash"])
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self.manifest["warnings"])
+
+    def examples(self, split: str) -> int:
+        """How many examples ``split`` has."""
+        return int(self.manifest["splits"][split])
+
+    def arrays(self, split: str) -> tuple[Arrays, Arrays]:
+        """Inputs and targets of ``train``, ``validation`` or ``test`` by name, memory-mapped, read-only;
+        the first axis counts examples."""
+        if split not in SPLITS:
+            raise CrosstrainError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
+        inputs = {name: self._array(split, "input", name) for name in self.manifest["inputs"]}
+        targets = {name: self._array(split, "target", name) for name in self.manifest["targets"]}
+        return inputs, targets
+
+    def _array(self, split: str, kind: Literal["input", "target"], name: str) -> np.ndarray:
+        path = self.folder / array_file(split, kind, name)
+        spec = self.manifest[f"{kind}s"][name]
+        try:
+            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise CrosstrainError(f"{path} cannot be read ({error}); delete its folder") from error
+        if array.shape != (self.examples(split), *spec["shape"]) or array.dtype != spec["dtype"]:
+            raise CrosstrainError(f"{path} is not what its manifest says; delete its folder")
+        return array
+
+
+def pair(
+    wanted: Mapping[str, Any] | list[str] | tuple[str, ...], given: Mapping[str, Value], what: str
+) -> dict[str, str]:
+    """Which of ``given`` each of ``wanted`` is: ``{wanted name: given name}``.
+
+    One to one whatever their names, several by name. ``what`` (``"input"``, ``"target"``) is for the
+    ``CrosstrainError`` that says which name is missing or too many.
+    """
+    names = list(wanted)
+    if len(names) == 1 and len(given) == 1:
+        return {names[0]: next(iter(given))}
+    missing = [name for name in names if name not in given]
+    unused = [name for name in given if name not in names]
+    if missing or unused:
+        raise CrosstrainError(
+            f"the network's {what}s ({_listed(names)}) and the data's ({_listed(list(given))}) do not match: "
+            f"name the data's arrays after the network's {what}s"
+        )
+    return {name: name for name in names}
+
+
+def feed(
+    graph_inputs: Mapping[str, Any] | list[str] | tuple[str, ...],
+    target_names: Mapping[str, Any] | list[str] | tuple[str, ...],
+    inputs: Mapping[str, Value],
+    targets: Mapping[str, Other],
+) -> tuple[dict[str, Value], dict[str, Other]]:
+    """The data's ``inputs`` and ``targets`` under the network's names.
+
+    ``graph_inputs`` are the names of the network's inputs, ``target_names`` those of the outputs that have
+    a target (a ``target/`` before them is kept). The values may be arrays or anything else by name, such
+    as the manifest's specs. Raises ``CrosstrainError`` where names do not match.
+    """
+    bare = {name.removeprefix(TARGET): name for name in target_names}
+    return (
+        {name: inputs[source] for name, source in pair(graph_inputs, inputs, "input").items()},
+        {bare[name]: targets[source] for name, source in pair(bare, targets, "target").items()},
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names) if any(names) else "one without a name"

@@ -1,0 +1,133 @@
+"""What a data set's file gives to preparation: columns of values or of pictures, split into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from crosstrain.errors import CrosstrainError
+
+Size = tuple[int, int]
+Shape = tuple[int, ...]
+Files = Sequence[tuple[str, str | Path]]
+"""A source's files: the name that counts for the hash (never the folder they lie in), and the path."""
+NAMED = 5
+"""How many culprits a warning names before it only counts."""
+
+
+class DamagedImage(Exception):  # noqa: N818 - a state of a picture, not an error of ours
+    """One picture cannot be used; says why. It is left out and counted."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for: pictures of ``size`` (height, width) with ``channels`` (1 grey, 3 RGB), None
+    for the data's own; ``seed`` decides what is held out."""
+
+    size: Size | None = None
+    channels: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Values:
+    """Rows of an array that are written as they are, as ``dtype``."""
+
+    array: np.ndarray
+    dtype: str
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, array: np.ndarray, dtype: str) -> Values:
+        return cls(array, dtype, np.arange(len(array)))
+
+    @property
+    def shape(self) -> Shape:
+        """Of one example."""
+        return tuple(self.array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: np.ndarray) -> Values:
+        return replace(self, rows=self.rows[positions])
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pictures that are made one at a time, on several threads.
+
+    ``picture(row)`` gives one of ``shape`` (H, W, C), uint8 (written as value / 255) or float32 (written
+    as it is), or raises ``DamagedImage``; ``label(row)`` is the name that a warning shows.
+    """
+
+    picture: Callable[[int], np.ndarray]
+    label: Callable[[int], str]
+    shape: Shape
+    rows: np.ndarray
+    dtype: str = "float32"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: np.ndarray) -> Images:
+        return replace(self, rows=self.rows[positions])
+
+
+Column = Values | Images
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length: the inputs and targets of the same examples, by name."""
+
+    inputs: Mapping[str, Column]
+    targets: Mapping[str, Values]
+
+    def __post_init__(self) -> None:
+        lengths = {f"{kind} {name!r}": len(column) for kind, name, column in self.columns}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name}: {count}" for name, count in lengths.items())
+            raise CrosstrainError(f"inputs and targets have different numbers of examples ({told})")
+
+    @property
+    def columns(self) -> list[tuple[str, str, Column]]:
+        """``(kind, name, column)``, kind being ``input`` or ``target``."""
+        return [("input", name, column) for name, column in self.inputs.items()] + [
+            ("target", name, column) for name, column in self.targets.items()
+        ]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def take(self, positions: np.ndarray) -> Table:
+        """The examples at ``positions``."""
+        return Table(
+            {name: column.take(positions) for name, column in self.inputs.items()},
+            {name: column.take(positions) for name, column in self.targets.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as read: a table for each of train, validation and test; the class names of every
+    target that has classes; sentences about what was left out; ``close`` lets go of open files."""
+
+    splits: Mapping[str, Table]
+    classes: Mapping[str, Sequence[str]]
+    warnings: Sequence[str] = ()
+    close: Callable[[], None] = lambda: None
+
+
+def labelled(pictures: Images, labels: np.ndarray) -> Table:
+    """Pictures with a class each: the usual table, whose input and target have no names."""
+    return Table({"": pictures}, {"": Values.of(labels, "int64")})
+
+
+def summed_up(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -1,0 +1,70 @@
+"""Holding out examples: stratified by class, and by whole groups where examples belong together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+Positions = np.ndarray
+"""Ascending int64 positions of examples."""
+
+
+def held_out(
+    labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[Positions, Positions]:
+    """``(kept, held)``: about ``fraction`` of every class is held out; together they are all examples.
+
+    ``labels`` and ``groups`` are 1-D with an entry for each example. Without groups, each class gives
+    its share to within one example and the whole is exact to within one; with groups (a group lies
+    within a class), whole groups are taken, one at least from every class that has two or more. Every
+    class keeps at least one example, or group.
+    """
+    random = np.random.default_rng((seed, 0x5EED))
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    if groups is None:
+        shares = _shares(np.array([len(m) for m in members]), fraction)
+        taken = [random.permutation(m)[:share] for m, share in zip(members, shares, strict=True)]
+    else:
+        taken = [_whole_groups(m, groups[m], fraction, random) for m in members]
+    held = np.zeros(len(labels), bool)
+    for positions in taken:
+        held[positions] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def three_ways(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, Positions]:
+    """Train, validation and test, stratified; the fractions are of all examples."""
+    rest, tested = held_out(labels, test, seed)
+    kept, validated = held_out(labels[rest], validation / (1 - test), seed + 1)
+    return {"train": rest[kept], "validation": rest[validated], "test": tested}
+
+
+def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """How many of each class to hold out: the rounded-down share, the rest to the largest remainders."""
+    exact = counts * fraction
+    shares = np.floor(exact).astype(int)
+    room = shares < counts - 1
+    spare = round(float(counts.sum()) * fraction) - int(shares.sum())
+    for index in np.argsort(-(exact - shares), kind="stable"):
+        if spare <= 0:
+            break
+        if room[index]:
+            shares[index] += 1
+            spare -= 1
+    kept: np.ndarray = np.minimum(shares, counts - 1)
+    return kept
+
+
+def _whole_groups(
+    members: Positions, groups: np.ndarray, fraction: float, random: np.random.Generator
+) -> Positions:
+    """Groups in random order, each taken as long as that brings the class nearer to its share."""
+    names, sizes = np.unique(groups, return_counts=True)
+    wanted, have = fraction * len(members), 0
+    taken: list[int] = []
+    for index in random.permutation(len(names))[: len(names) - 1]:
+        if taken and abs(have + sizes[index] - wanted) >= abs(have - wanted):
+            continue
+        taken.append(int(index))
+        have += int(sizes[index])
+    held: Positions = members[np.isin(groups, names[taken])]
+    return held

@@ -1,0 +1,111 @@
+"""A folder or a zip file as a tree of named files. A zip is read where it lies and never unpacked."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+
+from crosstrain.data.source import DamagedImage
+from crosstrain.errors import CrosstrainError
+
+LARGEST_MEMBER = 1 << 28
+"""Bytes (256 MiB) beyond which a zip's member is taken for a bomb, not for a picture or a table."""
+
+
+class Tree(ABC):
+    """Files by their relative POSIX names, in order."""
+
+    names: list[str]
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """A file's content; ``DamagedImage`` where it cannot be had. Several threads may call it."""
+
+    def close(self) -> None:  # noqa: B027 - a folder has nothing to close
+        """Let go of what is open."""
+
+
+class FolderTree(Tree):
+    """All regular files below a folder; hidden ones apart. Links to folders are not followed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names = sorted(_walk(folder))
+
+    def read(self, name: str) -> bytes:
+        path = self.folder / name
+        try:
+            if not path.is_file():
+                raise DamagedImage("it is no regular file")
+            return path.read_bytes()
+        except OSError as error:
+            raise DamagedImage(f"it cannot be read ({error.strerror})") from error
+
+
+class ZipTree(Tree):
+    """The members of a zip. One that leaves the zip's folder, is a link, or is encrypted: refused."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise CrosstrainError(f"{path} is not a whole zip file ({error})") from error
+        self._members = {member.filename: member for member in self._zip.infolist() if not member.is_dir()}
+        for member in self._members.values():
+            self._refuse_unsafe(member)
+        self.names = sorted(name for name in self._members if not _hidden(name))
+        self._lock = threading.Lock()
+
+    def read(self, name: str) -> bytes:
+        member = self._members[name]
+        if member.file_size > LARGEST_MEMBER:
+            raise DamagedImage(f"it would unpack to {member.file_size} bytes")
+        try:
+            with self._lock:
+                return self._zip.read(member)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+            raise DamagedImage("the zip is damaged there") from error
+
+    def close(self) -> None:
+        self._zip.close()
+
+    def _refuse_unsafe(self, member: zipfile.ZipInfo) -> None:
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise CrosstrainError(f"{self.path} has a member that leaves its folder: {member.filename!r}")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise CrosstrainError(f"{self.path} has a member that is a link: {member.filename!r}")
+        if member.flag_bits & 1:
+            raise CrosstrainError(f"{self.path} is encrypted; unpack it first")
+
+
+def open_tree(path: Path) -> Tree:
+    """The folder or zip at ``path``; ``CrosstrainError`` where it is neither."""
+    if path.is_dir():
+        return FolderTree(path)
+    if path.is_file():
+        return ZipTree(path)
+    raise CrosstrainError(f"there is no folder or file {path}")
+
+
+def _walk(folder: Path) -> list[str]:
+    def refuse(error: OSError) -> None:
+        raise CrosstrainError(f"the folder {error.filename} cannot be read ({error.strerror})") from error
+
+    names = []
+    for where, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        base = Path(where).relative_to(folder)
+        names += [(base / name).as_posix() for name in files if not name.startswith(".")]
+    return names
+
+
+def _hidden(name: str) -> bool:
+    """Hidden files, and the shadow copies that macOS puts into zips."""
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)

@@ -1,0 +1,237 @@
+"""Convolutions, poolings and BatchNorm for JAX, native and in forms that XLA compiles better for a CPU.
+
+XLA fuses elementwise work into whatever reads it, and for a weight gradient that reader is a transposing
+copy: it recomputes the layers before in the worst order of memory. A *fence* (``optimization_barrier``)
+makes it compute such a value once. It costs nothing, but XLA's CPU compiler keeps fences only where
+``COMPILER`` asks for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+Array = Any
+Pairs = tuple[tuple[int, int], ...]
+
+COMPILER: Mapping[str, Any] = {
+    # Keep fences until fusion is done.
+    "xla_disable_hlo_passes": "cse_barrier_expander",
+    # YNNPACK for matrix products and sums, not for convolutions: Eigen's are faster (4 times for a 4x4
+    # kernel with 100 channels), above all those of weight gradients.
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE",
+}
+"""How XLA is to compile for a CPU."""
+
+MOST_CELLS = 25
+"""Windows of more cells are left to ``lax.reduce_window``: the code would grow with them."""
+
+fence: Callable[[Any], Any] = lax.optimization_barrier
+
+
+def views(x: Array, window: Any, strides: Any, dilation: Any = None) -> Iterator[Array]:
+    """For every position in the window, row by row: the strided slice of ``x`` that lies under it."""
+    dilation = dilation or (1,) * len(window)
+    lengths = [
+        (n - (k - 1) * d - 1) // s + 1 for n, k, s, d in zip(x.shape[1:-1], window, strides, dilation, strict=True)
+    ]
+    for position in itertools.product(*map(range, window)):
+        begin = [p * d for p, d in zip(position, dilation, strict=True)]
+        end = [b + (n - 1) * s + 1 for b, n, s in zip(begin, lengths, strides, strict=True)]
+        yield lax.slice(x, (0, *begin, 0), (x.shape[0], *end, x.shape[-1]), (1, *strides, 1))
+
+
+def padded(x: Array, padding: Pairs, value: float = 0.0) -> Array:
+    """Spatial axes padded with ``value``."""
+    if not any(map(any, padding)):
+        return x
+    return lax.pad(x, jnp.asarray(value, x.dtype), [(0, 0, 0), *((b, a, 0) for b, a in padding), (0, 0, 0)])
+
+
+# -- convolutions -----------------------------------------------------------------------------------
+def layout(spatial: int, kernel: str = "IO") -> tuple[str, str, str]:
+    """Channels-last dimension numbers; ``kernel`` orders the last two axes of the kernel."""
+    axes = "DHW"[-spatial:]
+    return f"N{axes}C", f"{axes}{kernel}", f"N{axes}C"
+
+
+def native_conv(x: Array, kernel: Array, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1) -> Array:
+    return lax.conv_general_dilated(
+        x, kernel, strides, padding, rhs_dilation=dilation,
+        dimension_numbers=layout(len(strides)), feature_group_count=groups,
+    )  # fmt: skip
+
+
+def cpu_conv(x: Array, kernel: Array, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1) -> Array:
+    """Fenced; channel by channel as products of shifted slices, groups one after the other: XLA's own form
+    of a grouped weight gradient is tens of times slower than its plain convolution."""
+    x = fence(x)
+    settings = {"strides": strides, "padding": padding, "dilation": dilation}
+    *size, fan, out = kernel.shape
+    if groups == 1:
+        y = native_conv(x, kernel, **settings)
+    elif fan == 1 and math.prod(size) <= MOST_CELLS:
+        y = channelwise_conv(x, kernel, groups, **settings)
+    else:
+        parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
+        y = jnp.concatenate([native_conv(a, b, **settings) for a, b in parts], axis=-1)
+    return fence(y)
+
+
+def channelwise_conv(x: Array, kernel: Array, groups: int, *, strides: Any, padding: Pairs, dilation: Any) -> Array:
+    """Each channel by its own kernels; kernel (spatial…, 1, C · m), output channel c · m + j."""
+    *size, _, out = kernel.shape
+    many = out // groups
+    weights = kernel.reshape(-1, groups, many)
+    y: Any = 0
+    for view, weight in zip(views(padded(x, padding), size, strides, dilation), weights, strict=True):
+        y = y + (view * weight[:, 0] if many == 1 else view[..., None] * weight)
+    return y if many == 1 else y.reshape(*y.shape[:-2], out)
+
+
+def conv_transpose(x: Array, kernel: Array, bias: Array = None, *, strides: Any, crop: Pairs, dilation: Any) -> Array:
+    """A convolution of the stretched input with the turned kernel (spatial…, C_out, C_in)."""
+    spatial = len(strides)
+    reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation[:spatial], strict=False)]
+    y = lax.conv_general_dilated(
+        x, lax.rev(kernel, range(spatial)), (1,) * spatial,
+        [(r - b, r - a) for r, (b, a) in zip(reach, crop, strict=True)],
+        lhs_dilation=strides, rhs_dilation=dilation, dimension_numbers=layout(spatial, "OI"),
+    )  # fmt: skip
+    return y if bias is None else y + bias
+
+
+# -- poolings ---------------------------------------------------------------------------------------
+def _window(x: Array, initial: float, function: Any, window: Any, strides: Any, padding: Pairs) -> Array:
+    return lax.reduce_window(
+        x, np.asarray(initial, x.dtype)[()], function, (1, *window, 1), (1, *strides, 1), ((0, 0), *padding, (0, 0))
+    )
+
+
+def native_max_pool(x: Array, *, window: Any, strides: Any, padding: Pairs) -> Array:
+    return _window(x, -np.inf, lax.max, window, strides, padding)
+
+
+def cpu_max_pool(x: Array, *, window: Any, strides: Any, padding: Pairs) -> Array:
+    """As the largest of slices; XLA's own gradient (select-and-scatter) is many times slower."""
+    if math.prod(window) > MOST_CELLS:
+        return native_max_pool(x, window=window, strides=strides, padding=padding)
+    return largest(padded(x, padding, -np.inf), tuple(window), tuple(strides))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def largest(x: Array, window: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """Largest value under the window; the gradient goes to the first of equals, as XLA's does."""
+    return reduce(jnp.maximum, views(x, window, strides))
+
+
+def _largest_forward(x: Array, window: Any, strides: Any) -> Any:
+    y = largest(x, window, strides)
+    return y, (x, y)
+
+
+def _largest_backward(window: Any, strides: Any, kept: Any, dy: Array) -> tuple[Array]:
+    x, y = kept
+    last = math.prod(window) - 1
+    first = jnp.full(y.shape, last, jnp.int8)
+    for cell, view in reversed(list(enumerate(views(x, window, strides)))[:last]):
+        first = jnp.where(view == y, jnp.int8(cell), first)
+    if window == strides:
+        return (_spread(dy, first, window, x.shape),)
+    _, pull = jax.vjp(lambda x: tuple(views(x, window, strides)), x)
+    dx: tuple[Array] = pull(tuple(jnp.where(first == cell, dy, 0) for cell in range(last + 1)))
+    return dx
+
+
+def _spread(dy: Array, first: Array, window: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """``dy`` at the chosen cell of each window and 0 at the others, for windows that do not overlap."""
+    tiled = [shape[0], *itertools.chain(*zip(dy.shape[1:-1], window, strict=True)), shape[-1]]
+    cells = np.arange(math.prod(window), dtype=np.int8).reshape(window)
+    places = cells.reshape([1, *itertools.chain(*((1, k) for k in window)), 1])
+    inner = tuple(range(2, 2 * len(window) + 1, 2))
+    dx = jnp.where(jnp.expand_dims(first, inner) == places, jnp.expand_dims(dy, inner), 0)
+    assert dx.shape == tuple(tiled)
+    covered = [n * k for n, k in zip(dy.shape[1:-1], window, strict=True)]
+    dx = dx.reshape(shape[0], *covered, shape[-1])
+    return padded(dx, tuple((0, n - c) for n, c in zip(shape[1:-1], covered, strict=True)))
+
+
+largest.defvjp(_largest_forward, _largest_backward)
+
+
+def _counts(x: Array, window: Any, strides: Any, padding: Pairs) -> np.ndarray:
+    """How many cells under each window are not padding, along every spatial axis in turn."""
+    counts = np.ones((1,) * x.ndim)
+    for axis, (n, k, s, (before, after)) in enumerate(zip(x.shape[1:-1], window, strides, padding, strict=True), 1):
+        starts = np.arange(0, n + before + after - k + 1, s)
+        each = np.minimum(starts + k, n + before) - np.maximum(starts, before)
+        counts = counts * np.maximum(each, 0).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+    return counts.astype(x.dtype)
+
+
+def native_average_pool(x: Array, *, window: Any, strides: Any, padding: Pairs) -> Array:
+    return _window(x, 0.0, lax.add, window, strides, padding) / _counts(x, window, strides, padding)
+
+
+def cpu_average_pool(x: Array, *, window: Any, strides: Any, padding: Pairs) -> Array:
+    """As a sum of slices, or one mean where the window is the whole picture."""
+    if tuple(window) == x.shape[1:-1] and not any(map(any, padding)):
+        return jnp.mean(x, axis=tuple(range(1, x.ndim - 1)), keepdims=True)
+    if math.prod(window) > MOST_CELLS:
+        return native_average_pool(x, window=window, strides=strides, padding=padding)
+    return sum(views(padded(x, padding), window, strides)) / _counts(x, window, strides, padding)
+
+
+# -- BatchNorm --------------------------------------------------------------------------------------
+def cpu_batch_norm(
+    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, axis: int, momentum: float, epsilon: float
+) -> Any:
+    """The op's meaning with its gradient written out: fewer passes over memory than autodiff makes."""
+    along = axis % x.ndim
+    n = x.shape[along]
+    rows = jnp.moveaxis(x, along, -1).reshape(-1, n)
+    gamma = jnp.ones(n, x.dtype) if gamma is None else gamma
+    beta = jnp.zeros(n, x.dtype) if beta is None else beta
+    y, batch_mean, batch_variance = standardized(rows, gamma, beta, epsilon)
+    y = jnp.moveaxis(y.reshape(*x.shape[:along], *x.shape[along + 1 :], n), -1, along)
+    blend = lambda old, new: old * momentum + lax.stop_gradient(new) * (1 - momentum)  # noqa: E731
+    return y, blend(mean, batch_mean), blend(variance, batch_variance)
+
+
+def _column_sums(x: Array) -> Array:
+    """Σ over the rows, as a product with ones: XLA's fastest reduction on a CPU."""
+    return (jnp.ones((1, x.shape[0]), x.dtype) @ x)[0]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def standardized(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """γ (x - m) / sqrt(v + ε) + β with the columns' means m and biased variances v, which are returned
+    too. x (rows, n); the gradient is that of the first output alone."""
+    return _standardized_forward(x, gamma, beta, epsilon)[0]
+
+
+def _standardized_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> Any:
+    mean = _column_sums(x) / x.shape[0]
+    variance = _column_sums(jnp.square(x - mean)) / x.shape[0]
+    scale = lax.rsqrt(variance + epsilon)
+    return ((x - mean) * (scale * gamma) + beta, mean, variance), (x, gamma, mean, scale)
+
+
+def _standardized_backward(epsilon: float, kept: Any, cotangents: Any) -> tuple[Array, Array, Array]:
+    x, gamma, mean, scale = kept
+    dy = fence(cotangents[0])
+    dbeta = _column_sums(dy)
+    dgamma = _column_sums(dy * (x - mean)) * scale
+    dx = (gamma * scale) * (dy - dbeta / x.shape[0] - (x - mean) * (scale * dgamma / x.shape[0]))
+    return dx, dgamma, dbeta
+
+
+standardized.defvjp(_standardized_forward, _standardized_backward)

@@ -1,0 +1,231 @@
+"""The define task: a Keras model from its source, written down as graph, weights and loss."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.cost import cost
+from crosstrain.graph.graph import SEED, Graph, TensorSpec
+from crosstrain.graph.keras_import import import_loss, import_model, weight_names
+from crosstrain.graph.keras_import.keras_file import load_keras_file
+from crosstrain.training.recipe import Loss
+
+Definition = Mapping[str, Any]
+
+
+def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Build the model of ``job``, write ``network.json``, ``loss.json`` (each with its ``.npz``) and
+    ``definition.json`` to its folder; returns the last one's content."""
+    folder = Path(job["folder"])
+    emit({"event": "phase", "name": "define"})
+    model = build_model(job)
+    specs = input_specs(job)
+    graph, weights = import_model(model, specs)
+    check_inputs(graph, job)
+    losses = job.get("losses")
+    wanted = losses and {name: Loss(**loss) for name, loss in losses.items()}
+    loss, constants, chosen, targets = import_loss(wanted, graph, job.get("targets"), load_object)
+
+    counted = cost(graph)
+    source = str(job["source"])
+    data = {
+        "format": 1,
+        **{key: job.get(key) for key in ("source", "input_shapes", "classes", "seed", "trust")},
+        "floatx": job.get("floatx") or "float32",
+        "file": str(source_file(source).resolve()) if is_file(source) else None,
+        "file_hash": hashlib.sha256(source_file(source).read_bytes()).hexdigest() if is_file(source) else None,
+        "name": model.name,
+        "inputs": {k: {"shape": list(v.shape[1:]), "dtype": v.dtype} for k, v in graph.inputs.items() if k != SEED},
+        "outputs": {k: list(graph.spec(ref).shape[1:]) for k, ref in graph.outputs.items()},
+        "targets": {k: {**v, "shape": list(v["shape"])} for k, v in targets.items()},
+        "losses": {k: {"name": v.name, "settings": dict(v.settings), "weight": v.weight} for k, v in chosen.items()},
+        "weights": weight_names(model),
+        "parameters": graph.parameters,
+        "macs": counted.macs,
+        "activation_bytes": counted.activation_bytes,
+        "nodes": len(graph.nodes),
+        "graph_hash": graph.hash,
+        "keras_version": keras.__version__,
+        "keras_backend": keras.backend.backend(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    graph.save(folder / "network.json", weights)
+    loss.save(folder / "loss.json", constants or None)
+    (folder / "definition.json").write_text(json.dumps(data, indent=1))
+    return data
+
+
+# -- building -----------------------------------------------------------------------------------
+def build_model(definition: Definition, floatx: str | None = None) -> keras.Model:
+    """The Keras model of a definition (a define job, or the content of ``definition.json``).
+
+    ``floatx`` (``float32`` or ``float64``) overrides the definition's. Weights are initialised from the
+    definition's seed. Raises ``CrosstrainError`` where the source cannot be built.
+    """
+    floatx = floatx or definition.get("floatx") or "float32"
+    keras.backend.clear_session()
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(floatx)
+    keras.utils.set_random_seed(int(definition.get("seed") or 0))
+    source = str(definition["source"])
+    shapes, classes = definition.get("input_shapes"), definition.get("classes")
+    if source.endswith((".keras", ".h5", ".hdf5")):
+        model = load_keras_file(located(definition), trust=bool(definition.get("trust")), floatx=floatx)
+    elif is_file(source):
+        place = f"{located(definition)}:{source.rpartition(':')[2]}"
+        model = called(place, load_object(place), shapes, classes)
+    else:
+        from crosstrain import zoo
+
+        zoo.network_row(source)
+        model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes))
+    if not isinstance(model, keras.Model):
+        raise CrosstrainError(f"{source} gives {type(model).__name__}; it has to return a keras.Model")
+    return built(model, input_specs(definition), source)
+
+
+def is_file(source: str) -> bool:
+    """Whether the source is a file of the user's (rather than a network of the zoo)."""
+    return source.endswith((".keras", ".h5", ".hdf5")) or ".py:" in source
+
+
+def source_file(source: str) -> Path:
+    return Path(source.rpartition(":")[0] if ".py:" in source else source).expanduser()
+
+
+def located(definition: Definition) -> Path:
+    """The source's file: where it was, or where it is now relative to the working folder."""
+    path = source_file(str(definition["source"]))
+    known = definition.get("file")
+    return Path(known) if known and Path(known).exists() else path
+
+
+def load_object(place: str) -> Any:
+    """What ``file.py:name`` names. The file runs with its own folder on the path."""
+    file, _, name = place.rpartition(":")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise CrosstrainError(f"there is no file {file}")
+    module_name = f"crosstrain_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        if spec is None or spec.loader is None:
+            raise CrosstrainError(f"{file} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        folder = str(path.resolve().parent)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        try:
+            guarded(file, lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
+        except CrosstrainError:
+            del sys.modules[module_name]
+            raise
+    if not hasattr(module, name):
+        own = [k for k, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == module_name]
+        raise CrosstrainError(f"{file} has no {name!r}; it has {', '.join(own) or 'no functions'}")
+    return getattr(module, name)
+
+
+def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
+    """The user's function, given those of input_shape, input_shapes and classes that it takes."""
+    if not callable(function):
+        return function
+    parameters = inspect.signature(function).parameters
+    arguments: dict[str, Any] = {}
+    if shapes is not None:
+        arguments["input_shapes"] = {name: tuple(shape) for name, shape in shapes.items()}
+    if shapes is not None and len(shapes) == 1:
+        arguments["input_shape"] = tuple(next(iter(shapes.values())))
+    if classes is not None:
+        arguments["classes"] = classes
+    given = {name: value for name, value in arguments.items() if name in parameters}
+    required = [
+        name
+        for name, p in parameters.items()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name not in given
+    ]
+    if required:
+        raise CrosstrainError(
+            f"{place} needs {', '.join(required)}; crosstrain gives input_shape, input_shapes and classes, "
+            "where the data has them: take those, or have defaults"
+        )
+    return guarded(place, lambda: function(**given))
+
+
+def guarded(place: str, build: Callable[[], Any]) -> Any:
+    """Run the user's code; what goes wrong in it is told in a sentence (the traceback goes to the log)."""
+    try:
+        return build()
+    except CrosstrainError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise CrosstrainError(f"{place} failed: {type(error).__name__}: {reason}") from error
+
+
+def single(shapes: Any, source: str) -> tuple[int, ...] | None:
+    if shapes is None:
+        return None
+    if len(shapes) != 1:
+        raise CrosstrainError(f"{source} has one input; the data has {len(shapes)}")
+    return tuple(next(iter(shapes.values())))
+
+
+def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: str) -> keras.Model:
+    """The model with its weights: a subclassed one is called once on symbolic inputs."""
+    if model.built and getattr(model, "inputs", None) is not None:
+        return model
+    if getattr(model, "inputs", None) is not None or (model.built and model.weights and not specs):
+        return model
+    if not specs:
+        raise CrosstrainError(f"{source} is not built and there is no data to tell its input shapes; give it keras.Input layers")
+    tensors = {name: keras.Input(spec.shape[1:], name=name or "input") for name, spec in specs.items()}
+    guarded(source, lambda: model(next(iter(tensors.values())) if len(tensors) == 1 else tensors))
+    return model
+
+
+# -- fitting ------------------------------------------------------------------------------------
+def input_specs(definition: Definition) -> dict[str, TensorSpec] | None:
+    shapes = definition.get("input_shapes")
+    return shapes and {name: TensorSpec((None, *shape)) for name, shape in shapes.items()}
+
+
+def check_inputs(graph: Graph, job: Mapping[str, Any]) -> None:
+    """The network's inputs have to be the data's."""
+    shapes = job.get("input_shapes")
+    if not shapes:
+        return
+    inputs = {name: spec for name, spec in graph.inputs.items() if name != SEED}
+    if len(shapes) == len(inputs) == 1:
+        shapes = {next(iter(inputs)): next(iter(shapes.values()))}
+    if set(shapes) != set(inputs):
+        raise CrosstrainError(
+            f"{job['source']} has the inputs {', '.join(inputs)}, the data {', '.join(repr(s) for s in shapes)}; give them the same names"
+        )
+    for name, spec in inputs.items():
+        wanted, given = spec.shape[1:], tuple(shapes[name])
+        if len(wanted) != len(given) or any(None not in pair and pair[0] != pair[1] for pair in zip(wanted, given, strict=True)):
+            raise CrosstrainError(
+                f"{job['source']} takes {sized(wanted)}, the data is {sized(given)}; prepare the data at that size, "
+                "or have the function take input_shape"
+            )
+
+
+def sized(shape: tuple[Any, ...]) -> str:
+    return "×".join("any" if s is None else str(s) for s in shape) or "a number"
+
+

@@ -1,0 +1,238 @@
+"""Keras losses → one loss graph, with a choice that fits where none is given."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+from keras.src.losses.losses import LossFunctionWrapper
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.builder import Builder, ShapeError, run_dtype
+from crosstrain.graph.graph import Graph, TensorSpec, Weights
+from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
+from crosstrain.graph.keras_import.tensors import Traced
+from crosstrain.graph.keras_import.trace import Tracer
+from crosstrain.training.recipe import Loss
+
+SPARSE = "sparse_categorical_crossentropy"
+MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+KEEPS_INTEGERS = (SPARSE, "ctc")
+"""Losses whose targets are class numbers; Keras hands all others their targets as floats."""
+
+Targets = Mapping[str, Mapping[str, Any]]
+Chosen = dict[str, Loss]
+
+
+def import_loss(
+    losses: Mapping[str, Loss] | None,
+    graph: Graph,
+    targets: Targets | None,
+    load: Callable[[str], Any] | None = None,
+) -> tuple[Graph, Weights, Chosen, dict[str, dict[str, Any]]]:
+    """The loss of a network as a graph, its constants, the losses used and the specs of their targets.
+
+    ``targets`` maps output names (any name where there is one of each) to ``{"shape", "dtype",
+    "classes"}``, without the batch; None takes what fits the losses. ``load`` finds a user's own loss by
+    ``file.py:function``. The result is the mean over the batch (Keras's sum_over_batch_size), summed over
+    the outputs with their weights. Raises ``CrosstrainError`` where a loss does not fit.
+    """
+    specs = matched(graph, targets, losses)
+    chosen = {name: given or default_loss(graph, name, specs[name]) for name, given in specs_losses(graph, losses, specs).items()}
+    wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
+
+    builder = Builder("loss", constants="loss/constant_")
+    tracer = Tracer(builder)
+    with tracer.active():
+        total = None
+        for name, loss in chosen.items():
+            output = tracer.tensor(builder.add_input(f"output/{name}", graph.spec(graph.outputs[name])))
+            spec = wanted[name]
+            shape = (None, *spec["shape"])
+            target = tracer.tensor(builder.add_input(f"target/{name}", TensorSpec(shape, run_dtype(spec["dtype"]))))
+            part = one_loss(tracer, name, loss, target, output, spec.get("classes"), load)
+            part = part if loss.weight == 1 else tracer.op.multiply(part, float(loss.weight))
+            total = part if total is None else tracer.op.add(total, part)
+    assert total is not None
+    return builder.graph({"loss": total.reference}), builder.arrays, chosen, wanted
+
+
+def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | None) -> dict[str, Any]:
+    """Target specs by output name; None where nothing is known."""
+    outputs = list(graph.outputs)
+    if not targets:
+        return dict.fromkeys(outputs)
+    if len(targets) == 1 and (len(outputs) == 1 or set(targets) <= {""} ):
+        (spec,) = targets.values()
+        names = [n for n in (losses or {}) if n in outputs] or outputs
+        if len(names) != 1:
+            raise CrosstrainError(
+                f"the network has the outputs {', '.join(outputs)} and the data one target: "
+                "give the losses by output name, one of them, or data with a target for each output"
+            )
+        return {name: dict(spec) if name == names[0] else None for name in outputs}
+    unknown = [name for name in targets if name not in outputs]
+    if unknown:
+        raise CrosstrainError(f"the data has a target {unknown[0]!r}, the network only the outputs {', '.join(outputs)}")
+    return {name: dict(targets[name]) if name in targets else None for name in outputs}
+
+
+def specs_losses(graph: Graph, losses: Mapping[str, Loss] | None, specs: Mapping[str, Any]) -> dict[str, Loss | None]:
+    """The losses asked for by output name; None where crosstrain is to choose."""
+    outputs = list(graph.outputs)
+    if losses is None or not losses:
+        known = [name for name in outputs if specs[name] is not None]
+        return dict.fromkeys(known or outputs)
+    if set(losses) == {""}:
+        named = [name for name in outputs if specs[name] is not None] or outputs
+        if len(named) != 1:
+            raise CrosstrainError(f"the network has the outputs {', '.join(outputs)}: give a loss for each by its name")
+        return {named[0]: losses[""]}
+    unknown = [name for name in losses if name not in outputs]
+    if unknown:
+        raise CrosstrainError(f"there is a loss for {unknown[0]!r}, but the network's outputs are {', '.join(outputs)}")
+    return dict(losses)
+
+
+def last_op(graph: Graph, name: str) -> str:
+    """The op that makes an output, looking through changes of shape."""
+    nodes = {ref: node for node in graph.nodes for ref in node.references}
+    node = nodes.get(graph.outputs[name])
+    while node is not None and node.op in ("reshape", "cast", "squeeze", "expand_dims"):
+        node = nodes.get(str(node.inputs[0]))
+    return "" if node is None else node.op
+
+
+def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> Loss:
+    """The loss that fits an output's last op and its target."""
+    shape, last = graph.spec(graph.outputs[name]).shape, last_op(graph, name)
+    binary = Loss("binary_crossentropy", {"from_logits": last != "sigmoid"})
+    sparse = Loss(SPARSE, {"from_logits": last != "softmax"})
+    if target is None:
+        if shape[-1] == 1 and last == "sigmoid":
+            return binary
+        return sparse if len(shape) == 2 and (shape[-1] or 0) > 1 and last != "sigmoid" else Loss("mean_squared_error")
+    given, classes = tuple(target["shape"]), target.get("classes")
+    if "int" in target["dtype"]:
+        if given in (shape[1:-1], (*shape[1:-1], 1)) and shape[-1] == 1 and classes in (2, None):
+            return binary if classes == 2 or last == "sigmoid" else Loss("mean_squared_error")
+        if given == shape[1:-1] or given == (*shape[1:-1], 1):
+            return sparse
+    elif given == shape[1:]:
+        if last == "softmax":
+            return Loss("categorical_crossentropy", {"from_logits": False})
+        return Loss("mean_squared_error")
+    elif (*given, 1) == shape[1:]:
+        return Loss("mean_squared_error")
+    raise CrosstrainError(
+        f"no loss fits the output {name!r} of shape {shape[1:]} and a target of shape {given} and dtype {target['dtype']}; "
+        "give one, or change the network's last layer"
+    )
+
+
+def fitting_target(graph: Graph, name: str, loss: Loss) -> dict[str, Any]:
+    """A target that fits, where there is no data."""
+    shape = list(graph.spec(graph.outputs[name]).shape)
+    kind = canonical(loss.name)
+    if kind == SPARSE:
+        return {"shape": shape[1:-1], "dtype": "int64", "classes": shape[-1]}
+    if kind == "ctc":
+        return {"shape": [max((shape[1] or 2) // 2, 1)], "dtype": "int64", "classes": shape[-1]}
+    if kind in ("binary_crossentropy", "hinge", "squared_hinge", "binary_focal_crossentropy"):
+        return {"shape": shape[1:], "dtype": "int64", "classes": 2}
+    return {"shape": shape[1:], "dtype": "float32", "classes": None}
+
+
+def canonical(name: str) -> str:
+    """A Keras loss's function name (``MeanSquaredError`` and ``mse`` are ``mean_squared_error``); a user's
+    own stays as it is."""
+    if ":" in name:
+        return name
+    try:
+        found = keras.losses.get(name)
+    except (ValueError, TypeError) as error:
+        raise CrosstrainError(f"there is no loss {name!r}; give one of Keras's by name, or file.py:function") from error
+    function = getattr(found, "fn", found)
+    return str(getattr(function, "__name__", name))
+
+
+def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
+    """The Keras loss, called with (y_true, y_pred), giving a value for each example."""
+    if ":" in loss.name:
+        if load is None:
+            raise CrosstrainError(f"the loss {loss.name!r} cannot be loaded here")
+        found = load(loss.name)
+    else:
+        canonical(loss.name)
+        found = keras.losses.get(loss.name)
+        found = type(found) if isinstance(found, keras.losses.Loss) else found
+    settings = dict(loss.settings)
+    reduction = settings.pop("reduction", "sum_over_batch_size")
+    if reduction not in (*MEAN_REDUCTIONS, "sum"):
+        raise CrosstrainError(f"the loss {loss.name!r} has the reduction {reduction!r}; training needs sum_over_batch_size or sum")
+    try:
+        if isinstance(found, keras.losses.Loss):
+            made, reduction = found, found.reduction
+        elif isinstance(found, type):
+            made = found(**settings)
+        else:
+            inspect.signature(found).bind("y_true", "y_pred", **settings)
+            made = LossFunctionWrapper(found, **settings)
+    except TypeError as error:
+        raise CrosstrainError(f"the loss {loss.name!r} does not take the settings {settings}: {error}") from error
+    return made, reduction
+
+
+def one_loss(
+    t: Tracer, name: str, loss: Loss, target: Traced, output: Traced, classes: int | None, load: Callable[[str], Any] | None
+) -> Traced:
+    """A loss of one output, reduced to a number."""
+    kind = canonical(loss.name)
+    made, reduction = loss_object(loss, load)
+    check_fit(name, kind, target, output, classes, made)
+    y_true = target if kind in KEEPS_INTEGERS else t.cast(target, "float32")
+    try:
+        values = made.call(y_true, t.cast(output, "float32"))
+    except ShapeError as error:
+        raise CrosstrainError(f"the loss {loss.name!r} does not fit the output {name!r}: {error}") from error
+    except CrosstrainError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CrosstrainError(
+            f"the loss {loss.name!r} cannot be computed from the output {name!r} of shape {output.shape[1:]} and its target "
+            f"of shape {target.shape[1:]}: {type(error).__name__}: {reason}"
+        ) from error
+    if not isinstance(values, Traced):
+        raise CrosstrainError(f"the loss {loss.name!r} gives {type(values).__name__}, which does not depend on the output")
+    values = t.cast(values, "float32")
+    if not values.shape:
+        return values
+    return t.emit("sum" if reduction == "sum" else "mean", values)
+
+
+def check_fit(name: str, kind: str, target: Traced, output: Traced, classes: int | None, made: Any) -> None:
+    """Refuse what would broadcast into nonsense."""
+    shape, given = tuple(output.shape), tuple(target.shape)
+    say = f"the loss {kind!r} does not fit the output {name!r} of shape {shape[1:]} and its target of shape {given[1:]}"
+    if kind == SPARSE:
+        if "int" not in target.dtype:
+            raise CrosstrainError(f"{say} and dtype {target.dtype}: its targets are class numbers")
+        if given not in (shape[:-1], (*shape[:-1], 1)):
+            raise CrosstrainError(f"{say}: it needs one class number for each row of {shape[-1]} scores")
+        if classes is not None and shape[-1] != classes:
+            raise CrosstrainError(f"the output {name!r} has {shape[-1]} scores, but the data has {classes} classes")
+    elif kind == "ctc":
+        if len(shape) != 3 or len(given) != 2:
+            raise CrosstrainError(f"{say}: ctc takes scores (time, classes) and labels (length,)")
+    elif type(made) is LossFunctionWrapper and ":" in kind:
+        return
+    elif ":" not in kind:
+        longer = max(len(shape), len(given))
+        if abs(len(shape) - len(given)) == 1 and (shape if len(shape) == longer else given)[-1] == 1:
+            shape, given = ((*s, 1) if len(s) < longer else s for s in (shape, given))
+        if shape != given:
+            hint = "; use sparse_categorical_crossentropy for class numbers" if "categorical" in kind else ""
+            raise CrosstrainError(f"{say}: they have to be of one shape{hint}")

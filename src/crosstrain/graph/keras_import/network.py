@@ -1,0 +1,114 @@
+"""Keras model → graph and initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.models.functional import Functional
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.builder import Builder, run_dtype
+from crosstrain.graph.graph import Graph, TensorSpec, Weights
+from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
+from crosstrain.graph.keras_import.tensors import Traced
+from crosstrain.graph.keras_import.trace import PHASE, Tracer
+
+
+def weight_names(model: keras.Model) -> list[str]:
+    """The graph's name of each of ``model.weights``, in their order: Keras's paths, numbered where two
+    variables have the same one."""
+    taken: dict[str, int] = {}
+    names = []
+    for variable in model.weights:
+        count = taken.get(variable.path, 0)
+        taken[variable.path] = count + 1
+        names.append(variable.path if count == 0 else f"{variable.path}_{count}")
+    if len(set(names)) != len(names):
+        raise CrosstrainError(f"{model.name} has weights whose paths cannot be told apart; give its layers names of their own")
+    return names
+
+
+def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None) -> Any:
+    """The structure of named specs (``(name, spec)`` leaves) that the model is called with."""
+
+    def named(tensor: Any) -> Any:
+        return Leaf(tensor._keras_history.operation.name, TensorSpec(tuple(tensor.shape), run_dtype(tensor.dtype)))
+
+    functional = model if isinstance(model, Functional) else getattr(model, "_functional", None)
+    if functional is not None:
+        return keras.tree.map_structure(named, functional._inputs_struct)
+    if inputs:
+        leaves = {name: Leaf(name or "input", spec) for name, spec in inputs.items()}
+        return next(iter(leaves.values())) if len(leaves) == 1 else leaves
+    shapes = getattr(model, "_build_shapes_dict", None)
+    if shapes and len(shapes) == 1:
+        (shape,) = shapes.values()
+        if isinstance(shape, tuple | list) and all(isinstance(s, int | None) for s in shape):
+            return Leaf("input", TensorSpec((None, *shape[1:])))
+    raise CrosstrainError(f"{model.name} is not built: give its input shapes, or call it once on keras.Input tensors")
+
+
+class Leaf:
+    """One named input (a class of its own, so that Keras's tree functions do not look inside)."""
+
+    def __init__(self, name: str, spec: TensorSpec) -> None:
+        self.name = name
+        self.spec = spec
+
+
+def output_names(model: keras.Model, outputs: Any) -> dict[str, Any]:
+    """Outputs by name: a dictionary's keys, the names of a functional model's last layers, or output_N."""
+    if isinstance(outputs, dict):
+        return dict(outputs)
+    flat = keras.tree.flatten(outputs)
+    names = list(getattr(model, "output_names", None) or [])
+    if len(names) != len(flat):
+        names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
+    taken: dict[str, Any] = {}
+    for name, tensor in zip(names, flat, strict=True):
+        unique, count = name, 0
+        while unique in taken:
+            count += 1
+            unique = f"{name}_{count}"
+        taken[unique] = tensor
+    return taken
+
+
+def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = None) -> tuple[Graph, Weights]:
+    """The model as a graph, and its weights as they are now.
+
+    ``inputs`` gives the input specs of a subclassed model (functional ones know theirs). Raises
+    ``CrosstrainError`` for a layer or operation that crosstrain has no form of; the sentence names it.
+    """
+    for variable in model.trainable_variables:
+        if variable.constraint is not None:
+            raise CrosstrainError(
+                f"the weight {variable.path!r} has a constraint, which crosstrain has no form of; build the layer without it"
+            )
+    structure = input_structure(model, inputs)
+    builder = Builder(model.name)
+    trainable = {id(v) for v in model.trainable_variables}
+    named = list(zip(weight_names(model), model.weights, strict=True))
+    for name, variable in named:
+        array = np.asarray(keras.ops.convert_to_numpy(variable))
+        builder.add_weight(name, array, id(variable) in trainable)
+
+    tracer = Tracer(builder, named)
+    with tracer.active():
+        tensors = keras.tree.map_structure(lambda leaf: tracer.tensor(builder.add_input(leaf.name, leaf.spec)), structure)
+        outputs = model(tensors, training=PHASE)
+        results = {name: result(tensor, name) for name, tensor in output_names(model, outputs).items()}
+        for variable in model.trainable_variables:
+            if variable.regularizer is not None:
+                tracer.add_penalty(variable.regularizer(variable))
+        updates = tracer.updates
+    return builder.graph(results, updates, tuple(tracer.penalties)), builder.arrays
+
+
+def result(tensor: Any, name: str) -> str:
+    if not isinstance(tensor, Traced):
+        raise CrosstrainError(f"the output {name!r} is {type(tensor).__name__}, not a tensor of the network")
+    return tensor.reference

@@ -1,0 +1,12 @@
+"""Importing this module fills the tables of the importer."""
+
+from crosstrain.graph.keras_import import (  # noqa: F401
+    layers,
+    layers_noise,
+    layers_recurrent,
+    ops_elementwise,
+    ops_image,
+    ops_nn,
+    ops_reductions,
+    ops_shaping,
+)

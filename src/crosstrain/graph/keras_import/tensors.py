@@ -1,0 +1,126 @@
+"""Symbolic tensors of an import: KerasTensors that know which reference of the graph they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import KerasTensor
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.graph import TensorSpec
+
+if TYPE_CHECKING:
+    from crosstrain.graph.keras_import.trace import Tracer
+
+
+class Active:
+    """The tracer that is at work, if any (a process imports one model at a time)."""
+
+    tracer: Tracer | None = None
+
+
+def active() -> Tracer:
+    if Active.tracer is None:
+        raise RuntimeError("a symbolic tensor of an import was used after the import had ended")
+    return Active.tracer
+
+
+class Traced(KerasTensor):
+    """A value in the graph. Behaves as a backend's tensor does in the hands of a layer's ``call``."""
+
+    __array_ufunc__ = None  # so that `numpy_array * tensor` comes to __rmul__ instead of to NumPy
+    reference: str
+
+    def __init__(self, reference: str, spec: TensorSpec) -> None:
+        dtype = keras.config.floatx() if spec.dtype == "float32" else spec.dtype
+        super().__init__(spec.shape, dtype=dtype, name=reference[1:].replace("/", "_"))
+        self.reference = reference
+
+    def __eq__(self, other: object) -> Any:
+        return keras.ops.equal(self, other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __len__(self) -> int:
+        if not self.shape or self.shape[0] is None:
+            raise TypeError("the batch has no length while a layer is being traced; use ops.shape(x)[0]")
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+
+class BatchSize(Traced):
+    """``ops.shape(x)[0]``: the number of examples times ``factor``, which shapes may contain and
+    arithmetic may use. ``source`` is a tensor that has the batch as its first axis."""
+
+    def __init__(self, reference: str, source: Traced, factor: int = 1) -> None:
+        super().__init__(reference, TensorSpec((), "int32"))
+        self.source = source
+        self.factor = factor
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, int):
+            return BatchSize(super().__mul__(other).reference, self.source, self.factor * other)
+        return super().__mul__(other)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Any:
+        if isinstance(other, int) and self.factor % other == 0:
+            return BatchSize(super().__floordiv__(other).reference, self.source, self.factor // other)
+        return super().__floordiv__(other)
+
+    def __int__(self) -> int:
+        raise CrosstrainError("the batch size is not a number while a layer is being traced; use it in shapes only")
+
+    __index__ = __int__
+
+
+class SymbolicVariable(Traced):
+    """What a ``keras.Variable`` becomes for the time of an import, by changing its class: wherever it is
+    kept (attributes, lists, closures, sublayers) it is then a symbolic tensor, so that what is computed
+    from it stays differentiable."""
+
+    _sparse = False
+    _ragged = False
+    _ragged_rank = None
+    _row_splits_dtype = None
+    record_history = False
+
+    @property
+    def reference(self) -> str:  # type: ignore[override]
+        return active().read(self)
+
+    @property
+    def value(self) -> SymbolicVariable:
+        return self
+
+    @property
+    def shape(self) -> Any:
+        return self._shape
+
+    def numpy(self) -> Any:
+        return self.__array__()
+
+    def assign(self, value: Any) -> Any:
+        return active().assign(self, value)
+
+    def assign_add(self, value: Any) -> Any:
+        return self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> Any:
+        return self.assign(self - value)
+
+
+_CLASSES: dict[type, type] = {}
+
+
+def symbolic_class(kind: type) -> type:
+    """The class that a variable of class ``kind`` takes on."""
+    if kind not in _CLASSES:
+        _CLASSES[kind] = type(f"Symbolic{kind.__name__}", (SymbolicVariable, kind), {})
+    return _CLASSES[kind]

@@ -1,0 +1,174 @@
+"""The proof's data: random, from a fixed seed, of a kind that fits each input and each loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
+
+PASSING = {"cast", "reshape", "expand_dims", "squeeze", "transpose", "slice", "split", "stop_gradient", "flip"}
+"""Ops that hand integers on as they are, so that an index may lie behind them."""
+
+INDEX_READERS: dict[str, tuple[int, Callable[[Graph, Any], int | None]]] = {
+    "take": (1, lambda graph, node: graph.spec(node.inputs[0]).shape[node.attributes["axis"]]),
+    "take_along_axis": (1, lambda graph, node: graph.spec(node.inputs[0]).shape[node.attributes["axis"]]),
+    "one_hot": (0, lambda _, node: node.attributes["classes"]),
+    "sparse_categorical_crossentropy": (0, lambda graph, node: graph.spec(node.inputs[1]).shape[-1]),
+}
+"""Which input of an op holds indices, and how many different ones there are."""
+
+Draw = Callable[[np.random.Generator, tuple[int, ...], int, int | None], np.ndarray]
+"""(generator, shape, classes, length of the output's time axis) -> targets."""
+
+
+def index_range(graph: Graph, ref: str) -> int | None:
+    """How many values an index behind ``ref`` may take: the shortest table that it is looked up in."""
+    reached, found = {ref}, []
+    for node in graph.nodes:
+        reader = INDEX_READERS.get(node.op)
+        if reader and node.inputs[reader[0]] in reached:
+            length = reader[1](graph, node)
+            if length is not None:
+                found.append(length)
+        if node.op in PASSING and node.inputs[0] in reached:
+            reached.update(node.references)
+    return min(found, default=None)
+
+
+def concrete(spec: TensorSpec, examples: int) -> tuple[int, ...]:
+    """The shape with the batch, and any other open axis, at ``examples``."""
+    return tuple(examples if size is None else size for size in spec.shape)
+
+
+def features(graph: Graph, examples: int, seed: int) -> dict[str, np.ndarray]:
+    """Inputs for the network: Gaussian (float64), or integers in range where they are looked up.
+
+    Pictures of bytes are uniform in 0 … 255, other integers without a table in 0 … 9, truth values
+    true one time in two. No two entries tie, so no maximum depends on an order.
+    """
+    generator = np.random.default_rng((seed, 1))
+    made = {}
+    for name, spec in graph.inputs.items():
+        if name == SEED:
+            continue
+        shape, bound = concrete(spec, examples), index_range(graph, f"%{name}")
+        if bound is not None:
+            made[name] = generator.integers(0, bound, shape).astype(spec.dtype)
+        elif spec.dtype == "bool":
+            made[name] = generator.random(shape) < 0.5
+        elif spec.dtype == "uint8":
+            made[name] = generator.integers(0, 256, shape).astype("uint8")
+        elif "int" in spec.dtype:
+            made[name] = generator.integers(0, 10, shape).astype(spec.dtype)
+        else:
+            made[name] = generator.standard_normal(shape)
+    return made
+
+
+def _gaussian(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+    return generator.standard_normal(shape)
+
+
+def _simplex(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+    e = np.exp(generator.standard_normal(shape))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _truth(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+    return generator.integers(0, 2, shape).astype("float64")
+
+
+def _signs(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+    return _truth(generator, shape) * 2 - 1
+
+
+def _counts(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+    return generator.poisson(2.0, shape).astype("float64")
+
+
+def _one_hot(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+    return np.eye(shape[-1])[generator.integers(0, shape[-1], shape[:-1])]
+
+
+def _classes(generator: np.random.Generator, shape: tuple[int, ...], classes: int, _: int | None) -> np.ndarray:
+    return generator.integers(0, classes, shape)
+
+
+def _transcripts(
+    generator: np.random.Generator, shape: tuple[int, ...], classes: int, time: int | None
+) -> np.ndarray:
+    """Labels 1 … classes - 1, filled up with 0; short enough that a blank fits between any two."""
+    labels = generator.integers(1, classes, shape)
+    longest = min(shape[-1], max((time or 2) // 2, 1))
+    lengths = generator.integers(1, longest + 1, shape[:-1])
+    return np.where(np.arange(shape[-1]) < lengths[..., None], labels, 0)
+
+
+TARGETS: dict[str, Draw] = {
+    "sparse_categorical_crossentropy": _classes,
+    "categorical_crossentropy": _simplex,
+    "categorical_focal_crossentropy": _one_hot,
+    "kl_divergence": _simplex,
+    "binary_crossentropy": _truth,
+    "binary_focal_crossentropy": _truth,
+    "dice": _truth,
+    "tversky": _truth,
+    "poisson": _counts,
+    "hinge": _signs,
+    "squared_hinge": _signs,
+    "categorical_hinge": _one_hot,
+    "ctc": _transcripts,
+}
+"""What targets look like, by the loss; any other loss gets Gaussian ones (or integers, by their dtype)."""
+
+
+def snake_case(name: str) -> str:
+    """A loss's name as the table has it: ``SparseCategoricalCrossentropy`` → ``sparse_categorical_crossentropy``."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_").replace("c_t_c", "ctc")
+
+
+def targets(
+    network: Graph, loss: Graph, names: Mapping[str, str], examples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Targets for the loss graph, by the names of its inputs (``target/OUTPUT``).
+
+    ``names`` gives the loss by its Keras name for each output.
+    """
+    generator = np.random.default_rng((seed, 2))
+    made = {}
+    for key, spec in loss.inputs.items():
+        if not key.startswith("target/"):
+            continue
+        output = key.removeprefix("target/")
+        shape = concrete(spec, examples)
+        out = network.spec(network.outputs[output]).shape if output in network.outputs else ()
+        classes = index_range(loss, f"%{key}") or (out[-1] if out else None) or 2
+        time = out[1] if len(out) == 3 else None
+        draw = TARGETS.get(names.get(output, ""), _classes if "int" in spec.dtype else _gaussian)
+        drawn = draw(generator, shape, classes, time)
+        made[key] = drawn if spec.dtype == "float32" else drawn.astype(spec.dtype)
+    return made
+
+
+def generic_weights(network: Graph, weights: Weights, seed: int) -> Weights:
+    """Float64 weights in which no trainable tensor and no moving statistic is constant.
+
+    A bias that is 0 or a scale that is 1 would hide an engine that leaves it out, so every such tensor
+    is moved by up to a tenth (uniform; of its value, where that is above 1). A variance stays positive.
+    Constants of a layer or of the loss stay as they are: they are part of the definition.
+    """
+    generator = np.random.default_rng((seed, 3))
+    changing = {*network.trainable, *network.updates}
+    made = {}
+    for name, value in weights.items():
+        if value.dtype.kind != "f":
+            made[name] = value
+            continue
+        moved = value.astype("float64")
+        if name in changing and value.size and np.all(moved == moved.flat[0]):
+            moved = moved + 0.1 * max(1.0, abs(moved.flat[0])) * generator.uniform(-1, 1, value.shape)
+        made[name] = moved
+    return made

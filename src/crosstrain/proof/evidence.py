@@ -1,0 +1,126 @@
+"""The worker's task that lets an engine testify: one case, run on it, every number written to one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosstrain.engines.contract import Engine, Network, Setting
+from crosstrain.engines.registry import engine_row
+from crosstrain.errors import CrosstrainError
+from crosstrain.proof.case import Case, fed
+
+Arrays = dict[str, np.ndarray]
+Emit = Callable[[dict[str, Any]], None]
+
+SAMPLE = 4096
+"""So many entries of each tensor are kept of a trajectory; update rules work entry by entry."""
+
+SMALL = 1_000_000
+"""Parameters up to which a trajectory is kept whole."""
+
+
+def sampled(array: np.ndarray) -> np.ndarray:
+    """At most ``SAMPLE`` entries, evenly spread, as a vector."""
+    flat = np.asarray(array).reshape(-1)
+    return flat[:: max(1, -(-flat.size // SAMPLE))].copy()
+
+
+def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
+    """Task ``evidence``: build the case of ``job["case"]`` on ``job["engine"]`` and write ``job["out"]`` (.npz).
+
+    ``job["measure"]`` is a name of ``MEASURES`` (``all`` if left out). Raises ``CrosstrainError`` where the
+    engine lacks the precision.
+    """
+    row, case = engine_row(job["engine"]), Case.load(Path(job["case"]))
+    emit({"event": "phase", "name": "import"})
+    engine: Engine = row.load()
+    description = engine.describe()
+    precision = job.get("precision", "float32")
+    if precision not in description.precisions:
+        raise CrosstrainError(f"the engine {job['engine']} has no {precision}, only {', '.join(description.precisions)}")
+    setting = Setting(job.get("device", "cpu"), precision, job.get("threads"), job.get("options") or {})
+    emit({"event": "phase", "name": "compile"})
+    network = engine.build(case.program, at_precision(case.weights, precision), setting)
+    emit({"event": "phase", "name": "evidence"})
+    made = MEASURES[job.get("measure", "all")](network, case)
+    np.savez(job["out"], **{name: np.asarray(value) for name, value in made.items()})
+    return {"engine_version": description.version, "precision": precision, "out": str(job["out"])}
+
+
+def at_precision(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:
+    """Float weights in a precision, the others as they are."""
+    return {k: v.astype(precision) if v.dtype.kind == "f" else v for k, v in weights.items()}
+
+
+def values(network: Network, case: Case) -> Arrays:
+    """``initial/WEIGHT`` as read back, then ``inference/OUT``, ``training/OUT``, ``loss`` and
+    ``gradient/WEIGHT`` of the first batch."""
+    made = {f"initial/{name}": value for name, value in network.read().weights.items()}
+    batch = case.first()
+    inference, training = case.program.inference.inputs, case.program.training.inputs
+    for name, value in network.predict(fed(inference, batch)).items():
+        made[f"inference/{name}"] = value
+    features = case.program.network.phase(training=True).inputs
+    for name, value in network.predict(fed(features, batch), training=True).items():
+        made[f"training/{name}"] = value
+    loss, gradients = network.gradients(fed(training, batch))
+    made["loss"] = np.asarray(loss)
+    made.update({f"gradient/{name}": value for name, value in gradients.items()})
+    return made
+
+
+def everything(network: Network, case: Case) -> Arrays:
+    """All that a certificate compares: the ``values``, then the steps: ``step_loss`` (one for each) and
+    ``weight/WEIGHT`` after the last."""
+    made, training = values(network, case), case.program.training.inputs
+    if case.steps:
+        handles = [
+            network.train(fed(training, step), rate)
+            for step, rate in zip(case.batches(), case.rates(), strict=True)
+        ]
+        network.wait()
+        made["step_loss"] = np.asarray([float(handle) for handle in handles])
+        made.update({f"weight/{name}": value for name, value in network.read().weights.items()})
+    return made
+
+
+def trajectory(network: Network, case: Case) -> Arrays:
+    """The steps one by one, so that an update rule can be tried on them.
+
+    ``step/T/weight/NAME`` before step T (and after the last), ``step/T/gradient/NAME`` and
+    ``step/T/norm/NAME`` (the gradient's) there, ``step/T/loss`` as ``train`` gave it; tensors are
+    ``sampled``, unless the network is small. Then ``trained/WEIGHT``, whole, and ``after/OUT``: inference
+    outputs at those weights.
+    """
+    made: Arrays = {}
+    inputs = case.program.training.inputs
+    keep = np.array if case.network.parameters <= SMALL else sampled
+    for step, (batch, rate) in enumerate(zip(case.batches(), case.rates(), strict=True)):
+        _keep(made, f"step/{step}/weight", network.read().weights, keep)
+        _, gradients = network.gradients(fed(inputs, batch))
+        _keep(made, f"step/{step}/gradient", gradients, keep)
+        made.update({f"step/{step}/norm/{k}": np.asarray(np.linalg.norm(g)) for k, g in gradients.items()})
+        made[f"step/{step}/loss"] = np.asarray(float(network.train(fed(inputs, batch), rate)))
+    last = network.read().weights
+    _keep(made, f"step/{case.steps}/weight", last, keep)
+    made.update({f"trained/{name}": value for name, value in last.items()})
+    for name, value in network.predict(fed(case.program.inference.inputs, case.first())).items():
+        made[f"after/{name}"] = value
+    return made
+
+
+def _keep(
+    made: Arrays, prefix: str, arrays: Mapping[str, np.ndarray], keep: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    made.update({f"{prefix}/{name}": keep(value) for name, value in arrays.items()})
+
+
+MEASURES: dict[str, Callable[[Network, Case], Arrays]] = {
+    "all": everything,
+    "values": values,
+    "trajectory": trajectory,
+}

@@ -1,0 +1,228 @@
+"""The second truth, as a worker's task: Keras itself, in float64, on a framework other than the engine's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("JAX_ENABLE_X64", "1")  # before Keras imports JAX; the others need no asking
+
+import keras
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.define import build_model, load_object
+from crosstrain.graph.keras_import import weight_names
+from crosstrain.graph.keras_import.losses import loss_object
+from crosstrain.graph.keras_import.network import output_names
+from crosstrain.proof.case import Case
+from crosstrain.runs.definition import Definition
+from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Loss
+from crosstrain.training.schedules import Schedule
+
+Arrays = dict[str, np.ndarray]
+
+OPTIMIZERS = {
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "adamax": keras.optimizers.Adamax,
+    "nadam": keras.optimizers.Nadam,
+}
+SETTINGS = {"initial_accumulator": "initial_accumulator_value"}
+"""Hyper-parameters that Keras calls otherwise."""
+
+NOISE = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
+"""Attributes by which Keras's layers say how much noise they make."""
+
+
+def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Task ``truth``: write to ``job["out"]`` (.npz) what Keras makes of ``job["case"]``.
+
+    The keys are those of an engine's evidence. Raises ``CrosstrainError`` where the network cannot be
+    computed in float64 on this backend.
+    """
+    keras.config.set_floatx("float64")
+    definition, case = Definition.load(Path(job["definition"])), Case.load(Path(job["case"]))
+    model = build_model(definition.data, floatx="float64")
+    quiet(model)
+    losses = {name: Loss(**loss) for name, loss in definition.data["losses"].items()}
+    witness = Witness(model, case, losses)
+    emit({"event": "phase", "name": "truth"})
+    np.savez(job["out"], **witness.evidence())
+    backend = keras.backend.backend()
+    return {"keras": keras.__version__, "backend": backend, "version": _version(backend)}
+
+
+def _version(backend: str) -> str:
+    import importlib
+
+    return str(importlib.import_module(backend).__version__)
+
+
+def quiet(model: keras.Model) -> None:
+    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too."""
+    for layer in model._flatten_layers():
+        for name in NOISE:
+            if isinstance(getattr(layer, name, None), float | int) and isinstance(layer, keras.Layer):
+                setattr(layer, name, 0.0)
+
+
+def optimizer(settings: Optimizer) -> keras.optimizers.Optimizer:
+    """Keras's own optimizer with the recipe's settings; those that a class lacks are not passed."""
+    given = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
+    kind = OPTIMIZERS[settings.name]
+    known = set(kind.__init__.__code__.co_varnames)
+    return kind(**{k: v for k, v in given.items() if k in known})
+
+
+def rate(schedule: Schedule, initial: float, step: int) -> float:
+    """The learning rate of a step by Keras's own schedule, where Keras has it."""
+    make: dict[str, Callable[..., Any]] = {
+        "step": lambda *, boundaries, factors: keras.optimizers.schedules.PiecewiseConstantDecay(
+            list(boundaries), [initial, *(initial * f for f in factors)]
+        ),
+        "exponential": lambda **s: keras.optimizers.schedules.ExponentialDecay(initial, **s),
+        "inverse_time": lambda **s: keras.optimizers.schedules.InverseTimeDecay(initial, **s),
+        "cosine": lambda **s: keras.optimizers.schedules.CosineDecay(initial, **s),
+    }
+    if schedule.name not in make:
+        return schedule.rate(initial, step)
+    return float(keras.ops.convert_to_numpy(make[schedule.name](**schedule.settings)(step)))
+
+
+def _keras_loss(loss: Loss) -> Any:
+    """Keras's loss object with the reduction that the definition names."""
+    made, reduction = loss_object(loss, load_object)
+    made.reduction = reduction
+    return made
+
+
+class Witness:
+    """A Keras model with the case's weights, asked for each number by Keras's own means."""
+
+    def __init__(self, model: keras.Model, case: Case, losses: Mapping[str, Loss]) -> None:
+        self.model, self.case = model, case
+        self.variables = dict(zip(weight_names(model), model.weights, strict=True))
+        narrow = [n for n, v in self.variables.items() if v.dtype in ("float32", "bfloat16", "float16")]
+        if narrow:
+            raise CrosstrainError(f"the layer of {narrow[0]!r} insists on less than float64, so Keras gives no exact truth")
+        if set(self.variables) - set(case.weights):
+            raise CrosstrainError(f"the network has changed since it was defined: it has {sorted(set(self.variables) - set(case.weights))[0]!r} now")
+        self.losses = {name: (_keras_loss(loss), loss.weight) for name, loss in losses.items()}
+        # Keras's trainer calls this wherever it needs the loss; by it outputs of any structure are served.
+        model.compute_loss = self.compute_loss
+        backend = keras.backend.backend()
+        model.compile(
+            optimizer=optimizer(case.recipe.optimizer), jit_compile=backend == "jax", run_eagerly=backend == "tensorflow"
+        )
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Keras's losses of all outputs that have one, with their weights, and the regularisers."""
+        outputs = output_names(self.model, y_pred)
+        targets = dict(zip(self.losses, keras.tree.flatten(y), strict=True))
+        parts = [made(targets[name], outputs[name]) * weight for name, (made, weight) in self.losses.items()]
+        return sum([*parts[1:], *self.model.losses], start=parts[0])
+
+    def evidence(self) -> Arrays:
+        """``inference/OUT``, ``training/OUT``, ``loss``, ``gradient/WEIGHT``, ``step_loss``, ``weight/WEIGHT``."""
+        batch, made = self.case.first(), {}
+        for mode, training in (("inference", False), ("training", True)):
+            with self.fresh():
+                outputs = self.model(self.inputs(batch), training=training)
+            for name, value in output_names(self.model, outputs).items():
+                made[f"{mode}/{name}"] = keras.ops.convert_to_numpy(value)
+        with self.fresh():
+            loss, gradients = GRADIENTS[keras.backend.backend()](self.model, self.inputs(batch), self.targets(batch))
+        made["loss"] = np.asarray(loss, "float64")
+        names = {id(v): n for n, v in self.variables.items()}
+        for variable, gradient in zip(self.model.trainable_variables, gradients, strict=True):
+            zero = np.zeros(variable.shape)
+            made[f"gradient/{names[id(variable)]}"] = zero if gradient is None else np.asarray(gradient)
+        if self.case.steps:
+            with self.fresh():
+                made |= self.steps()
+        return made
+
+    def steps(self) -> Arrays:
+        """Real training steps."""
+        case, losses = self.case, []
+        initial = float(case.recipe.optimizer.learning_rate or 0.0)
+        for step, batch in enumerate(case.batches()):
+            self.model.optimizer.learning_rate = rate(case.recipe.schedule, initial, step) * case.change(step)
+            logs = self.model.train_on_batch(self.inputs(batch), self.targets(batch), return_dict=True)
+            losses.append(float(logs["loss"]))
+        weights = {f"weight/{n}": keras.ops.convert_to_numpy(v) for n, v in self.variables.items()}
+        return {"step_loss": np.asarray(losses), **{k: np.array(v) for k, v in weights.items()}}
+
+    @contextmanager
+    def fresh(self) -> Iterator[None]:
+        """With the case's weights; whatever changed is forgotten by the next."""
+        for name, variable in self.variables.items():
+            variable.assign(self.case.weights[name])
+        yield
+
+    def inputs(self, batch: Mapping[str, np.ndarray]) -> Any:
+        """The batch in the structure that the model is called with."""
+        given = {n: batch[n] for n in self.case.network.inputs if n in batch}
+        arrays = [
+            v.astype("float64") if self.case.network.inputs[n].dtype == "float32" else v for n, v in given.items()
+        ]
+        structure = getattr(getattr(self.model, "_functional", None) or self.model, "_inputs_struct", None)
+        if structure is not None:
+            return keras.tree.pack_sequence_as(structure, arrays)
+        return arrays[0] if len(arrays) == 1 else dict(zip(given, arrays, strict=True))
+
+    def targets(self, batch: Mapping[str, np.ndarray]) -> Any:
+        """The targets in the order of the outputs that have a loss."""
+        return [batch[f"target/{name}"] for name in self.losses]
+
+
+# -- gradients, as each backend gives them --------------------------------------------------------------
+def _tensorflow(model: keras.Model, x: Any, y: Any) -> tuple[float, list[Any]]:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=True), training=True)
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    return float(loss), [None if g is None else tf.convert_to_tensor(g).numpy() for g in gradients]
+
+
+def _jax(model: keras.Model, x: Any, y: Any) -> tuple[float, list[Any]]:
+    import jax
+
+    trainable = [v.value for v in model.trainable_variables]
+    others = [v.value for v in model.non_trainable_variables]
+    metrics = [v.value for v in model.metrics_variables]
+    run = jax.jit(
+        jax.value_and_grad(
+            lambda t: model.compute_loss_and_updates(t, others, metrics, x, y, None, training=True), has_aux=True
+        )
+    )
+    (loss, _), gradients = run(trainable)
+    return float(loss), list(gradients)
+
+
+def _torch(model: keras.Model, x: Any, y: Any) -> tuple[float, list[Any]]:
+    model.zero_grad()
+    loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=True), training=True)
+    loss.backward()
+    gradients = [v.value.grad for v in model.trainable_variables]
+    return float(loss.detach()), [None if g is None else g.detach().cpu().numpy().copy() for g in gradients]
+
+
+GRADIENTS: dict[str, Callable[[keras.Model, Any, Any], tuple[float, list[Any]]]] = {
+    "tensorflow": _tensorflow,
+    "jax": _jax,
+    "torch": _torch,
+}

@@ -1,0 +1,271 @@
+"""The supervisor's side: starts a worker for one job, listens to it, and ends it when it must end.
+
+A worker runs in a session of its own. Three channels join it to the supervisor: a pipe of JSON lines
+(events), a pipe whose end of file tells the worker that the supervisor is gone, and a log file that
+takes everything else it prints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.runs.deaths import death, last_line
+from crosstrain.runs.disk import storage_errors
+from crosstrain.runs.tree import Tree
+
+OnEvent = Callable[[dict[str, Any]], None]
+Status = Literal["done", "failed", "crashed", "timeout", "memory", "interrupted", "cannot"]
+
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 10.0
+"""How long a worker may take to go once its result is there."""
+LONGEST_LINE = 64 * 2**20
+
+_STATUS_OF_KIND: dict[str, Status] = {"cannot": "cannot", "refused": "cannot", "memory": "memory"}
+
+_THREADS = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+    "NPROC",  # XLA's thread pools
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    ``kind`` tells more of an error that the worker itself reported: ``cannot`` (the engine lacks
+    something), ``refused`` (the input is at fault), ``storage``, ``memory``, ``failed``.
+    ``peak_memory_bytes`` is the larger of the worker's own high-water mark and the sampled sum over its
+    process tree. ``garbage`` counts the lines of the protocol that were no events.
+    """
+
+    status: Status
+    result: dict[str, Any] | None
+    error: str | None
+    log: Path
+    seconds: float
+    peak_memory_bytes: int | None
+    kind: str | None = None
+    garbage: int = 0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a job, raised once its processes are gone; ``outcome`` tells what was."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.error)
+        self.outcome = outcome
+
+
+def run_job(
+    job: Mapping[str, Any],
+    *,
+    folder: Path,
+    timeout: float | None = None,
+    memory_limit: int | None = None,
+    on_event: OnEvent | None = None,
+    python: str = sys.executable,
+) -> Outcome:
+    """Run one job in a process of its own and wait for it.
+
+    ``folder`` takes the job's file and its log. ``timeout`` is in seconds, ``memory_limit`` in bytes of
+    resident memory of the whole process tree. ``on_event`` is called for each event on its way; the
+    result is in the outcome. Whatever happens, no process of the job is left when this returns or
+    raises. Raises ``Interrupted`` on Ctrl-C, ``StorageError`` where the folder cannot be written,
+    ``CrosstrainError`` where ``python`` cannot be started.
+    """
+    started = time.monotonic()
+    with storage_errors(folder):
+        path, log = _files(folder, job)
+        path.write_text(json.dumps(job, indent=1, default=os.fspath))
+    with log.open("ab") as log_file:
+        worker = _Worker(job, path, log_file, python)
+        interrupted, stopped = False, None
+        try:
+            stopped = worker.watch(timeout, memory_limit, on_event)
+        except KeyboardInterrupt:
+            interrupted, stopped = True, ("interrupted", "interrupted from the keyboard")
+        finally:
+            worker.end()
+            if worker.garbage:
+                log_file.write(worker.note_of_garbage().encode())
+    if on_event and not interrupted:
+        for event in worker.late:
+            on_event(event)
+    outcome = replace(worker.report(log), seconds=time.monotonic() - started)
+    if stopped:
+        outcome = replace(outcome, status=stopped[0], result=None, error=stopped[1], kind=None)
+    if interrupted:
+        raise Interrupted(outcome)
+    return outcome
+
+
+def _files(folder: Path, job: Mapping[str, Any]) -> tuple[Path, Path]:
+    """New names for the job's file and its log, made from its ``id`` or task."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in str(job.get("id") or job["task"]))
+    for number in range(1, 100_000):
+        log = folder / (f"{stem}.log" if number == 1 else f"{stem}-{number}.log")
+        try:
+            log.open("xb").close()
+        except FileExistsError:
+            continue
+        return log.with_suffix(".job.json"), log
+    raise CrosstrainError(f"{folder} holds 100000 logs of {stem}; empty it")
+
+
+def environment(job: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of a job's process: all that frameworks read before they are imported.
+
+    ``job["threads"]`` sets every library's number of threads; the device ``cpu`` hides accelerators, so
+    that nothing reserves their memory; ``job["keras_backend"]`` chooses Keras's backend.
+    """
+    made = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONSAFEPATH": "1"}
+    # A worker must run the very crosstrain that started it, also from a source tree that is not installed.
+    root = Path(__file__).resolve().parents[2]
+    if root.name not in ("site-packages", "dist-packages"):
+        made["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    if job.get("threads"):
+        made.update(dict.fromkeys(_THREADS, str(job["threads"])))
+    if job.get("device") == "cpu":
+        made.update(CUDA_VISIBLE_DEVICES="-1", HIP_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+    if job.get("keras_backend"):
+        made["KERAS_BACKEND"] = str(job["keras_backend"])
+    return made
+
+
+class _Worker:
+    """A running worker, its channels, and what it has said so far."""
+
+    def __init__(self, job: Mapping[str, Any], path: Path, log_file: IO[bytes], python: str) -> None:
+        self.garbage = 0
+        self.late: list[dict[str, Any]] = []
+        self.final: dict[str, Any] | None = None
+        self._first_garbage = b""
+        self._silent = False  # the worker has closed its end of the protocol
+        try:
+            self.process = subprocess.Popen(
+                [python, "-m", "crosstrain.runs.worker", str(path.resolve())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log_file,
+                env=environment(job),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CrosstrainError(f"the Python {python} cannot be started: {error.strerror}") from error
+        self.tree = Tree(self.process.pid)
+        # Bounded: a worker that floods its pipe is held up by it, rather than filling our memory.
+        self._lines: queue.Queue[bytes] = queue.Queue(maxsize=1000)
+        self._reader = threading.Thread(target=self._read, daemon=True, name="events")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            while line := stream.readline(LONGEST_LINE):
+                self._lines.put(line)
+        self._lines.put(b"")
+
+    # -- listening ------------------------------------------------------------------------------
+    def watch(
+        self, timeout: float | None, memory_limit: int | None, on_event: OnEvent | None
+    ) -> tuple[Status, str] | None:
+        """Pass events on until the worker has ended (None) or has to be ended: with what status, and why."""
+        started = time.monotonic()
+        sampled, result_at = -math.inf, math.inf
+        while self.process.poll() is None:
+            for event in self.events(POLL_SECONDS):
+                if on_event:
+                    on_event(event)
+            now = time.monotonic()
+            if self.final:
+                result_at = min(result_at, now)
+                if now - result_at > GRACE_SECONDS:
+                    return None
+            elif timeout is not None and now - started > timeout:
+                return "timeout", f"stopped after {timeout:g} s, the time it was given"
+            if now - sampled >= POLL_SECONDS:
+                sampled, held = now, self.tree.memory()
+                if memory_limit is not None and held > memory_limit and not self.final:
+                    limit = f"its limit is {memory_limit / 2**20:.0f} MiB"
+                    return "memory", f"stopped at {held / 2**20:.0f} MiB of memory; {limit}"
+        return None
+
+    def events(self, wait: float | None) -> Iterator[dict[str, Any]]:
+        """The events that are there, waiting up to ``wait`` seconds for the first line; not without end,
+        however fast the worker writes."""
+        if self._silent and wait:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(wait)
+            return
+        for _ in range(self._lines.maxsize):
+            try:
+                line = self._lines.get(timeout=wait) if wait else self._lines.get_nowait()
+            except queue.Empty:
+                return
+            wait = None
+            event = _parsed(line)
+            if not line:
+                self._silent = True
+            elif event is None:
+                if line.strip():
+                    self._first_garbage = self._first_garbage or line
+                    self.garbage += 1
+            elif event["event"] in ("result", "error"):
+                self.final = event
+            else:
+                yield event
+
+    # -- ending ---------------------------------------------------------------------------------
+    def end(self) -> None:
+        """Leave no process of the job; what it said last is in ``late``."""
+        self.tree.kill()
+        self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+        until = time.monotonic() + 2.0  # a descendant out of reach may hold the pipe open
+        while not self._silent and time.monotonic() < until:
+            self.late.extend(self.events(POLL_SECONDS))
+
+    def note_of_garbage(self) -> str:
+        first = self._first_garbage[:200].decode(errors="replace").strip()
+        return f"\n[crosstrain] {self.garbage} lines of the protocol were no events; the first: {first}\n"
+
+    def report(self, log: Path) -> Outcome:
+        """What the worker's last word and its exit code amount to."""
+        final = self.final or {}
+        peak = max(final.get("peak_memory_bytes") or 0, self.tree.peak) or None
+        outcome = Outcome("done", final.get("result"), None, log, 0.0, peak, garbage=self.garbage)
+        if final.get("event") == "result":
+            return outcome
+        if final:
+            status = _STATUS_OF_KIND.get(final["kind"], "failed")
+            return replace(outcome, status=status, error=final["message"], kind=final["kind"])
+        sentence = death(self.process.returncode)
+        if said := last_line(log):
+            sentence += f"; its last words: {said}"
+        return replace(outcome, status="crashed", error=sentence)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """The event on a line; None for what is not one."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None

@@ -1,0 +1,164 @@
+"""Metrics of whole evaluation sets, computed in NumPy from outputs and targets, batch by batch.
+
+One rule for all engines: what is counted depends on outputs alone. ``accuracy``, ``top_k:K`` (``top_k``
+is K = 5), ``mae`` and ``confusion`` are their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How outputs are to be read.
+
+    ``classes`` is None for targets that are no classes. ``threshold`` is given where each output is a
+    yes or no of its own (above it: yes), None where the largest of the last axis is the answer.
+    """
+
+    classes: int | None = None
+    threshold: float | None = None
+
+    @classmethod
+    def of(
+        cls, loss: str, settings: Mapping[str, Any], classes: int | None, last_axis: int | None
+    ) -> Reading:
+        """The reading that fits a loss by its Keras name and its settings, and the outputs' last axis."""
+        if "binary" in loss or (last_axis == 1 and classes is not None):
+            return cls(classes, 0.0 if settings.get("from_logits") else 0.5)
+        if loss in ("hinge", "squared_hinge"):
+            return cls(classes, 0.0)
+        return cls(classes)
+
+    def answers(self, outputs: np.ndarray) -> np.ndarray:
+        """The class (int) that each output says."""
+        if self.threshold is None:
+            return np.asarray(np.argmax(outputs, axis=-1))
+        return _without_last(outputs > self.threshold).astype(np.int64)
+
+    def truths(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The class (int) that is right, from labels, one-hot rows or, for yes and no, numbers above 0.5."""
+        if self.threshold is not None:
+            return _without_last(targets.reshape(outputs.shape) > 0.5).astype(np.int64)
+        if targets.ndim == outputs.ndim and targets.shape[-1] == outputs.shape[-1] > 1:
+            return np.asarray(np.argmax(targets, axis=-1))
+        return targets.reshape(outputs.shape[:-1]).astype(np.int64)
+
+
+def _without_last(x: np.ndarray) -> np.ndarray:
+    return x[..., 0] if x.ndim > 1 and x.shape[-1] == 1 else x
+
+
+class Metric(Protocol):
+    """Fed batch by batch; ``result`` is JSON, None where nothing was fed."""
+
+    def update(self, outputs: np.ndarray, targets: np.ndarray) -> None: ...
+
+    def result(self) -> Any: ...
+
+
+@dataclass
+class Share:
+    """The share of answers that are right: right / all."""
+
+    right: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    hits: int = 0
+    count: int = 0
+
+    def update(self, outputs: np.ndarray, targets: np.ndarray) -> None:
+        right = self.right(outputs, targets)
+        self.hits += int(np.count_nonzero(right))
+        self.count += right.size
+
+    def result(self) -> float | None:
+        return self.hits / self.count if self.count else None
+
+
+@dataclass
+class MeanAbsoluteError:
+    """Mean of |output - target| over all numbers, summed in float64."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def update(self, outputs: np.ndarray, targets: np.ndarray) -> None:
+        difference = outputs.astype(np.float64) - targets.reshape(outputs.shape)
+        self.total += float(np.abs(difference).sum())
+        self.count += difference.size
+
+    def result(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+
+@dataclass
+class Confusion:
+    """Counts by right class (row) and answer (column)."""
+
+    reading: Reading
+    counts: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = max(2, self.reading.classes or 2)
+        self.counts = np.zeros((size, size), np.int64)
+
+    def update(self, outputs: np.ndarray, targets: np.ndarray) -> None:
+        size = len(self.counts)
+        pairs = self.reading.truths(outputs, targets) * size + self.reading.answers(outputs)
+        self.counts += np.bincount(pairs.reshape(-1), minlength=size * size).reshape(size, size)
+
+    def result(self) -> list[list[int]]:
+        rows: list[list[int]] = self.counts.tolist()
+        return rows
+
+
+def _accuracy(reading: Reading, argument: str) -> Metric:
+    return Share(lambda outputs, targets: reading.answers(outputs) == reading.truths(outputs, targets))
+
+
+def _top_k(reading: Reading, argument: str) -> Metric:
+    k = int(argument or 5)
+
+    def right(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Fewer than k scores are above the right one's; a score that is no number is never right."""
+        truth = np.expand_dims(reading.truths(outputs, targets), -1)
+        score = np.take_along_axis(outputs, truth, axis=-1)
+        found: np.ndarray = (np.sum(outputs > score, axis=-1) < k) & ~np.isnan(score[..., 0])
+        return found
+
+    return Share(right)
+
+
+METRICS: dict[str, tuple[Callable[[Reading, str], Metric], bool]] = {
+    "accuracy": (_accuracy, True),
+    "top_k": (_top_k, True),
+    "confusion": (lambda reading, argument: Confusion(reading), True),
+    "mae": (lambda reading, argument: MeanAbsoluteError(), False),
+}
+"""How each metric is made, and whether it needs classes."""
+
+
+def check_metric(name: str) -> str:
+    """``name`` if there is such a metric; ``ValueError`` says which there are."""
+    key, _, argument = name.partition(":")
+    if key not in METRICS or (argument and not (key == "top_k" and argument.isdigit() and int(argument) > 0)):
+        raise ValueError(f"there is no metric {name!r}; there are {', '.join(METRICS)}, top_k:K")
+    return name
+
+
+def metrics(names: tuple[str, ...], reading: Reading) -> dict[str, Metric]:
+    """Those of ``names`` that fit the targets, by name; where none does, accuracy or the mean absolute
+    error, whichever fits."""
+    made = {}
+    for name in map(check_metric, names):
+        make, needs_classes = METRICS[name.partition(":")[0]]
+        if not needs_classes or reading.classes is not None:
+            made[name] = make(reading, name.partition(":")[2])
+    if made:
+        return made
+    default = "mae" if reading.classes is None else "accuracy"
+    return {default: METRICS[default][0](reading, "")}
