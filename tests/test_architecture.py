@@ -15,6 +15,7 @@ LIGHT = {"numpy", "crosstrain", *sys.stdlib_module_names}
 
 WORKER_SIDE = {
     "runs/worker.py", "runs/cell.py", "runs/describe.py", "runs/checkpoint.py", "data/prepared.py",
+    "runs/clocks.py", "runs/disk.py", "runs/evaluation.py", "runs/material.py", "runs/training.py",
     "proof/evidence.py", "errors.py", "__init__.py",
 }  # fmt: skip
 KERAS_SIDE = ("zoo/", "layers/", "graph/keras_", "graph/define.py", "proof/keras_truth.py", "load.py")

@@ -34,7 +34,9 @@ def test_a_name_that_is_not_there() -> None:
         _ = crosstrain.compere
 
 
-@pytest.mark.parametrize("first", ["", "import crosstrain.compare.plan", "from crosstrain.engines import registry"])
+@pytest.mark.parametrize(
+    "first", ["", "import crosstrain.compare.plan", "from crosstrain.engines import registry"]
+)
 def test_modules_and_functions_of_one_name_live_together(first: str) -> None:
     code = (
         "import crosstrain, crosstrain.compare.plan as plan\n"

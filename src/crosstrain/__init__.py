@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from crosstrain.training.schedules import Schedule
 
 __all__ = [
-    "Certificate", "Comparison", "CrosstrainError", "Definition", "Graph", "Loss", "Optimizer", "Prepared", "Recipe",
-    "Schedule", "StorageError", "Trained", "compare", "datasets", "define", "describe_engines", "engines", "load",
-    "networks", "prepare", "prove", "train", "zoo",
+    "Certificate", "Comparison", "CrosstrainError", "Definition", "Graph", "Loss", "Optimizer", "Prepared",
+    "Recipe", "Schedule", "StorageError", "Trained", "compare", "datasets", "define", "describe_engines",
+    "engines", "load", "networks", "prepare", "prove", "train", "zoo",
 ]  # fmt: skip
 
 _HOME = {

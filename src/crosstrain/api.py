@@ -29,11 +29,11 @@ from crosstrain.zoo import NetworkRow
 from crosstrain.zoo import networks as _networks
 
 if TYPE_CHECKING:
-    import keras
-
     from crosstrain.proof.certificate import Proof
 
-    Network = str | keras.Model
+Network = Any
+"""A name of the zoo, ``"file.py:function"``, ``"model.keras"``, or a ``keras.Model``, which this module must
+not import."""
 
 MODELS = RUNS / "models"
 """Where Keras models that were given as objects are kept."""
@@ -177,7 +177,7 @@ def prove(
                 watch.stage(f"Proving {names[0]} on {event['engine']}, {event['precision']}")
 
         found = proved(
-            source(names[0]), wish.engines, spelling.items(precisions) if isinstance(precisions, str) else precisions,
+            source(names[0]), wish.engines, spelling.several(precisions),
             recipe=wish.recipe, input_shape=input_shape, classes=classes, work=Path(out) if out else None,
             on_event=tell, timeout=wish.timeout, steps=steps, device=device, threads=wish.threads,
             options=wish.options, trust=wish.trust,
@@ -249,7 +249,7 @@ def _saved(model: Any) -> str:
     """The file of a Keras model, called after its content: the same model finds its results again."""
     if not (hasattr(model, "save") and hasattr(model, "get_weights")):
         raise CrosstrainError(
-            f"a network is a name, file.py:function, model.keras or a Keras model, not a {type(model).__name__}"
+            f"a network is a name, file.py:function, model.keras or a Keras model, not {type(model).__name__}"
         )
     digest = hashlib.sha256(model.to_json().encode())
     for weight in model.get_weights():

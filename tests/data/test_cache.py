@@ -138,15 +138,17 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path, cache: Path) 
         f"p.prepare('mnist:{root}', size=32, cache=__import__('pathlib').Path({str(cache)!r}))"
     )
     child = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 60
-    while not list(cache.glob(f"data/*{UNFINISHED}/test.target.npy")):
-        assert time.monotonic() < deadline
-        assert child.poll() is None
-        time.sleep(0.02)
-    prepare("digits", cache=cache)
-    assert len(list(cache.glob(f"data/*{UNFINISHED}"))) == 1, "a living process's folder is left alone"
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    try:
+        deadline = time.monotonic() + 60
+        while not list(cache.glob(f"data/*{UNFINISHED}/test.target.npy")):
+            assert time.monotonic() < deadline
+            assert child.poll() is None
+            time.sleep(0.02)
+        prepare("digits", cache=cache)
+        assert len(list(cache.glob(f"data/*{UNFINISHED}"))) == 1, "a living process's folder is left alone"
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
     prepare("digits", size=9, cache=cache)
     assert not list(cache.glob(f"data/*{UNFINISHED}"))
     assert len(folders(cache)) == 2

@@ -100,7 +100,7 @@ def garbage(job: dict[str, Any], emit: Any) -> dict[str, Any]:
     assert pipes, "the protocol is not a pipe of its own"
     emit({"event": "progress", "step": 0})
     for pipe in pipes:
-        os.write(pipe, b"\xff\xfe\x00 not text\n[1, 2]\n{\"no\": \"event\"}\n{\"event\": \"result\", \"resul")
+        os.write(pipe, b'\xff\xfe\x00 not text\n[1, 2]\n{"no": "event"}\n{"event": "result", "resul')
     emit({"event": "progress", "step": 1})
     return {"whole": True}
 
@@ -146,6 +146,12 @@ def full_disk(job: dict[str, Any], emit: Any) -> dict[str, Any]:
 
     with storage_errors(Path("/somewhere")):
         raise OSError(errno.ENOSPC, "No space left on device")
+    return {}
+
+
+def chatty(job: dict[str, Any], emit: Any) -> dict[str, Any]:
+    for _ in range(4096):
+        print("x" * 1024, flush=True)
     return {}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ from crosstrain.engines.contract import Description, Option, State
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs import cell
 from crosstrain.runs.disk import read_arrays
+from crosstrain.runs.process import run_job
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe, batches
 from crosstrain.training.schedules import Schedule
@@ -81,7 +84,8 @@ def job(folder: Path, recipe: Recipe, engine: str = "recorder", noisy: bool = Fa
     if not (folder / "network").exists():
         sample.write_definition(folder / "network", noisy)
     made = {
-        "task": "train", "engine": engine, "device": "cpu", "precision": "float32", "threads": 1, "options": {},
+        "task": "train", "engine": engine, "device": "cpu", "precision": "float32", "threads": 1,
+        "options": {},
         "network_folder": str(folder / "network"), "data_folder": str(folder / "data"),
         "recipe": recipe.to_json(), "division": "closed", "evaluate": True, **more,
     }  # fmt: skip
@@ -90,12 +94,25 @@ def job(folder: Path, recipe: Recipe, engine: str = "recorder", noisy: bool = Fa
 
 
 def recipe(**settings: Any) -> Recipe:
-    return Recipe(**{"optimizer": Optimizer("sgd", 0.5, momentum=0.9), "batch_size": sample.BATCH, **settings})
+    return Recipe(
+        **{"optimizer": Optimizer("sgd", 0.5, momentum=0.9), "batch_size": sample.BATCH, **settings}
+    )
 
 
 def run(job: Job) -> tuple[dict[str, Any], list[dict]]:
     events: list[dict] = []
     return json.loads(json.dumps(cell.run(job, events.append))), events
+
+
+def test_a_worker_needs_numpy_alone() -> None:
+    code = (
+        "import sys, crosstrain.runs.cell, crosstrain.runs.worker\n"
+        "tops = {m.partition('.')[0] for m in sys.modules}\n"
+        "print(*tops - set(sys.stdlib_module_names) - {'crosstrain', '__main__'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    strangers = {name for name in done.stdout.split() if not name.startswith("_")}
+    assert strangers == {"numpy"}
 
 
 # -- what the engine is given ---------------------------------------------------------------------
@@ -119,9 +136,9 @@ def test_warm_up_meets_every_shape_and_leaves_no_trace(recorder: Recorder, tmp_p
     warmed = [len(inputs["features"]) for inputs, _ in recorder.done("train")[: before.count("train")]]
     assert warmed == [32, 32, 22, 22]
     assert recorder.done("load") == [0]
-    first_evaluation = [n for n in recorder.done("predict")]
-    assert {40, 64, 6} == set(first_evaluation[:3])
-    assert set(first_evaluation[3:]) <= {40, 64, 6}
+    predicted = recorder.done("predict")
+    assert {40, 64, 6} == set(predicted[:3])
+    assert set(predicted[3:]) <= {40, 64, 6}
 
 
 def test_one_batch_holds_all_where_there_are_few_examples(recorder: Recorder, tmp_path: Path) -> None:
@@ -189,7 +206,17 @@ def test_progress_is_told_at_most_four_times_a_second(recorder: Recorder, tmp_pa
 def test_phases_and_epochs_are_told(recorder: Recorder, tmp_path: Path) -> None:
     result, events = run(job(tmp_path, recipe(epochs=2), weights_out=str(tmp_path / "w.npz")))
     phases = [event["name"] for event in events if event["event"] == "phase"]
-    assert phases == ["import", "prepare", "compile", "train", "evaluate", "train", "evaluate", "evaluate", "save"]
+    assert phases == [
+        "import",
+        "prepare",
+        "compile",
+        "train",
+        "evaluate",
+        "train",
+        "evaluate",
+        "evaluate",
+        "save",
+    ]
     epochs = [e for e in events if e["event"] == "epoch"]
     assert [e["epoch"] for e in epochs] == [1, 2]
     assert {k: epochs[1][k] for k in result["epochs"][1]} == result["epochs"][1]
@@ -209,7 +236,10 @@ def test_loss_and_accuracy_are_of_the_whole_sets(recorder: Recorder, tmp_path: P
     recorder.losses = [0.0] * 4 + [1.0, 2.0, 3.0, 4.0, 5.0]
     result, _ = run(job(tmp_path, recipe(epochs=1, metrics=("accuracy", "top_k:2", "confusion"))))
     assert result["epochs"][0]["train_loss"] == pytest.approx((32 * (1 + 2 + 3 + 4) + 22 * 5) / 150)
-    for split, found in (("validation", result["epochs"][0]["validation_accuracy"]), ("test", result["test_accuracy"])):
+    for split, found in (
+        ("validation", result["epochs"][0]["validation_accuracy"]),
+        ("test", result["test_accuracy"]),
+    ):
         x, y = sample.examples(split)
         assert found == pytest.approx(np.mean(x[:, :3].argmax(1) == y))
     x, y = sample.examples("test")
@@ -301,9 +331,15 @@ def test_training_learns_and_its_weights_are_kept(torch: Any, tmp_path: Path) ->
 def test_a_resumed_training_is_the_same_training(
     torch: Any, tmp_path: Path, settings: dict[str, Any], noisy: bool
 ) -> None:
-    whole = job(tmp_path, recipe(epochs=5, **settings), "torch", noisy, weights_out=str(tmp_path / "whole.npz"))
+    whole = job(
+        tmp_path, recipe(epochs=5, **settings), "torch", noisy, weights_out=str(tmp_path / "whole.npz")
+    )
     expected, _ = run(whole)
-    parts = {"checkpoint": str(tmp_path / "c.npz"), "resume": True, "weights_out": str(tmp_path / "parts.npz")}
+    parts = {
+        "checkpoint": str(tmp_path / "c.npz"),
+        "resume": True,
+        "weights_out": str(tmp_path / "parts.npz"),
+    }
     for epochs in (2, 3, 5):
         found, events = run(job(tmp_path, recipe(epochs=epochs, **settings), "torch", noisy, **parts))
         assert len(found["epochs"]) == epochs
@@ -330,3 +366,27 @@ def test_a_damaged_checkpoint_is_told(recorder: Recorder, tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(CrosstrainError, match="is damaged"):
         run(job(tmp_path, recipe(epochs=2), **kept))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["torch", "tensorflow", "jax"])
+def test_every_engine_takes_up_its_training_in_a_new_process(engine: str, tmp_path: Path) -> None:
+    made = {"optimizer": Optimizer("nadam", 0.01, weight_decay=1e-3), "metrics": ("accuracy", "top_k:2")}
+
+    def trained(epochs: int, name: str, **more: Any) -> dict[str, Any]:
+        weights = str(tmp_path / f"{name}.npz")
+        wanted = job(tmp_path, recipe(epochs=epochs, **made), engine, noisy=True, weights_out=weights, **more)
+        outcome = run_job(wanted, folder=tmp_path / "logs")
+        if outcome.kind == "cannot":
+            pytest.skip(outcome.error or "")
+        assert outcome.result is not None, outcome.log.read_text()
+        return outcome.result
+
+    expected = trained(4, "whole")
+    kept = {"checkpoint": str(tmp_path / "c.npz"), "resume": True}
+    trained(2, "parts", **kept)
+    found = trained(4, "parts", **kept)
+    assert [e["train_loss"] for e in found["epochs"]] == [e["train_loss"] for e in expected["epochs"]]
+    assert found["test_metrics"] == expected["test_metrics"]
+    for name, value in read_arrays(tmp_path / "whole.npz").items():
+        assert np.array_equal(value, read_arrays(tmp_path / "parts.npz")[name]), name

@@ -18,6 +18,7 @@ import pytest
 
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.runs.disk import TEMPORARY, read_arrays, write_arrays, write_bytes, write_json, write_whole
+from crosstrain.runs.process import run_job
 from crosstrain.runs.store import Store
 from tests.runs.supervisor import CELLS
 
@@ -59,7 +60,7 @@ def test_the_plan(store: Store) -> None:
         store.plan()
 
 
-@pytest.mark.parametrize("content", [b"", b"{\"status\": \"do", b"[1]", b"\xff\xfe\x00", b"null"])
+@pytest.mark.parametrize("content", [b"", b'{"status": "do', b"[1]", b"\xff\xfe\x00", b"null"])
 def test_a_damaged_cell_is_told_and_done_again(store: Store, content: bytes) -> None:
     (store.cells / "a.json").write_bytes(content)
     assert store.cell("a") is None
@@ -94,7 +95,7 @@ def test_pickles_are_neither_written_nor_read(tmp_path: Path) -> None:
 
 # -- two at once ----------------------------------------------------------------------------------
 def test_a_second_comparison_in_the_folder_is_refused(store: Store) -> None:
-    with pytest.raises(CrosstrainError, match="another crosstrain .* is at work"), Store(store.folder):
+    with pytest.raises(CrosstrainError, match=r"another crosstrain .* is at work"), Store(store.folder):
         pass
     other = python("-m", "tests.runs.supervisor", str(store.folder))
     _, errors = other.communicate(timeout=60)
@@ -167,12 +168,17 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_finished(full_disk: Path
         assert store.finished(["a", "b"]) == {"a": {"status": "done"}}
 
 
-def test_a_worker_on_a_full_disk_says_so(full_disk: Path, tmp_path: Path) -> None:
-    from crosstrain.runs.process import run_job
-
+def test_a_job_that_cannot_be_written_is_not_started(full_disk: Path) -> None:
     (full_disk / "filling").write_bytes(b"x" * (2**20 - 8192))
     with pytest.raises(StorageError, match="the disk is full"):
         run_job({"task": "describe", "filling": "x" * 2**16}, folder=full_disk / "logs")
+
+
+def test_a_worker_whose_log_is_full_says_so(full_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    outcome = run_job({"task": "tests.runs.faulty:chatty"}, folder=full_disk / "logs")
+    assert (outcome.status, outcome.kind) == ("failed", "storage")
+    assert "the disk is full" in (outcome.error or "")
 
 
 def limited(code: str) -> subprocess.CompletedProcess[str]:
@@ -182,7 +188,9 @@ def limited(code: str) -> subprocess.CompletedProcess[str]:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
 
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=limit)
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=limit
+    )
 
 
 @pytest.mark.parametrize(

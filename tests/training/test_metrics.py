@@ -77,7 +77,9 @@ def test_yes_or_no(from_logits: bool) -> None:
     expected = keras.metrics.BinaryAccuracy(threshold=0.0 if from_logits else 0.5)
     expected.update_state(labels[:, None], outputs)
     assert fed("accuracy", reading, outputs, labels) == pytest.approx(float(expected.result()))
-    assert np.array_equal(fed("confusion", reading, outputs, labels), confusion_matrix(labels, logits[:, 0] > 0))
+    assert np.array_equal(
+        fed("confusion", reading, outputs, labels), confusion_matrix(labels, logits[:, 0] > 0)
+    )
 
 
 def test_several_labels_at_once_are_counted_one_by_one() -> None:

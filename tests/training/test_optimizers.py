@@ -21,7 +21,8 @@ KERAS_CLASS = {
 OWN: dict[str, list[dict[str, Any]]] = {
     "sgd": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
     "rmsprop": [
-        {"momentum": m, "centered": c, "rho": r} for m in (0.0, 0.8) for c in (False, True) for r in (0.9, 0.7)
+        {"momentum": m, "centered": c, "rho": r}
+        for m in (0.0, 0.8) for c in (False, True) for r in (0.9, 0.7)
     ],
     "adagrad": [{}, {"initial_accumulator": 0.0}, {"initial_accumulator": 0.5, "epsilon": 1e-3}],
     "adadelta": [{}, {"rho": 0.8, "epsilon": 1e-4}],
@@ -114,7 +115,9 @@ def test_the_rule_is_keras_to_the_letter(name: str, settings: dict[str, Any]) ->
     for step, rate in enumerate(rates(0.05)):
         weights, slots = apply(ops, optimizer, weights, gradients(step), slots, rate, step + 1)
         for key, value in weights.items():
-            np.testing.assert_allclose(value, expected[step][key], rtol=1e-12, atol=1e-14, err_msg=f"step {step}")
+            np.testing.assert_allclose(
+                value, expected[step][key], rtol=1e-12, atol=1e-14, err_msg=f"step {step}"
+            )
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -144,7 +147,13 @@ def test_a_gradient_that_is_no_number_is_treated_as_keras_treats_it(clip: str, b
         keras_optimizer.apply([keras.ops.convert_to_tensor(g, dtype="float64") for g in given.values()])
         weights = {k: np.zeros_like(g) for k, g in given.items()}
         found, _ = apply(
-            Ops(NUMPY, "numpy"), Optimizer("sgd", 1.0, **{clip: 0.5}), weights, given, {k: {} for k in given}, 1.0, 1
+            Ops(NUMPY, "numpy"),
+            Optimizer("sgd", 1.0, **{clip: 0.5}),
+            weights,
+            given,
+            {k: {} for k in given},
+            1.0,
+            1,
         )
     for value, variable in zip(found.values(), variables, strict=True):
         np.testing.assert_allclose(value, variable.numpy())

@@ -21,7 +21,8 @@ def test_json_round_trip() -> None:
         losses={"a": Loss("huber", {"delta": 0.5}, 0.3)},
         optimizer=Optimizer("adam", clipnorm=1.0),
         schedule=Schedule("cosine", {"decay_steps": 10}),
-        batch_size=32, epochs=3, seed=7, metrics=("accuracy", "top_k:3"), augmentation={"flip": True, "shift": 4},
+        batch_size=32, epochs=3, seed=7, metrics=("accuracy", "top_k:3"),
+        augmentation={"flip": True, "shift": 4},
     )  # fmt: skip
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
     assert Recipe.from_json(Recipe().to_json()) == Recipe()

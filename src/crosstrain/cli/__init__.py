@@ -44,7 +44,7 @@ class Group(TyperGroup):
 app = typer.Typer(
     cls=Group,
     name="crosstrain",
-    help="Define a network once, in Keras; train it natively on every framework; see proof that it is the same work.",
+    context_settings={"max_content_width": 100},
     epilog=EXAMPLES,
     no_args_is_help=True,
     add_completion=False,

@@ -84,8 +84,10 @@ def command(
             options.listed(networks) or [], data, engines=options.listed(engines), sizes=sizes_of(sizes),
             epochs=epochs, seeds=seeds, repeats=repeats, batch_size=batch_size, loss=options.losses(loss),
             optimizer=optimizer, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay,
-            schedule=schedule, device=device, precision=precision, threads=threads, options=option,
-            proof=proof, trust=trust, budget=budget, timeout=timeout, memory_limit=memory_limit, out=out,
+            schedule=schedule, device=device, precision=precision, threads=threads,
+            options=options.by_engine(option),
+            proof=proof, trust=trust, budget=budget, timeout=timeout, memory_limit=memory_limit,
+            out=out,
         )  # fmt: skip
     except Interrupted as stop:
         comparison, interrupted = Comparison(stop.result), True

@@ -60,7 +60,7 @@ Schedule = Annotated[
     typer.Option(
         "--schedule",
         metavar="NAME",
-        help="constant, step:boundaries=[500],factors=[0.1], exponential, cosine:decay_steps=1000, warmup, plateau.",
+        help="constant, step:boundaries=[500],factors=[0.1], cosine:decay_steps=1000, warmup, plateau, …",
     ),
 ]
 Device = Annotated[
@@ -117,6 +117,11 @@ def losses(given: list[str] | None) -> dict[str, Loss] | None:
             )
         found[name] = spelling.loss(rest if named else text)
     return found
+
+
+def by_engine(given: list[str] | None) -> dict[str, dict[str, Any]] | None:
+    """``ENGINE.OPTION=VALUE`` strings as options by engine."""
+    return spelling.engine_options(given) if given else None
 
 
 def listed(text: str | None) -> list[str] | None:

@@ -62,7 +62,8 @@ def command(
         network, engines=options.listed(engines), precisions=options.listed(precision) or [],
         input_shape=dimensions(input_shape), classes=classes, steps=steps, loss=options.losses(loss),
         optimizer=optimizer, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay,
-        schedule=schedule, device=device, threads=threads, options=option, timeout=timeout, trust=trust, out=out,
+        schedule=schedule, device=device, threads=threads, options=options.by_engine(option), timeout=timeout,
+        trust=trust, out=out,
     )  # fmt: skip
     data = proof.to_json()
     screen = options.screen(json_file)

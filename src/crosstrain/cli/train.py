@@ -57,7 +57,7 @@ def command(
         network, data, engine=engine, size=size, epochs=epochs, seed=seed, batch_size=batch_size,
         loss=options.losses(loss), optimizer=optimizer, learning_rate=learning_rate, momentum=momentum,
         weight_decay=weight_decay, schedule=schedule, device=device, precision=precision, threads=threads,
-        options=option, trust=trust, timeout=timeout, memory_limit=memory_limit, out=out,
+        options=options.by_engine(option), trust=trust, timeout=timeout, memory_limit=memory_limit, out=out,
     )  # fmt: skip
     screen = options.screen(json_file)
     if screen:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crosstrain.compare.plan import Group, Round
@@ -41,14 +41,23 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and what of the wish was left out (a sentence, or "" for nothing)."""
+    """How many epochs and rounds there are to be; ``settled`` once nothing will be added."""
 
     epochs: int
     rounds: int
-    left_out: str = ""
+    settled: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"epochs": self.epochs, "rounds": self.rounds, "left_out": self.left_out}
+        return asdict(self)
+
+    def left_out(self, epochs: int, rounds: int) -> str:
+        """What of so many wished-for epochs and rounds is left out, in words; "" for nothing."""
+        parts = []
+        if self.epochs < epochs:
+            parts.append(f"{epochs - self.epochs} of {counted(epochs, 'epoch')}")
+        if self.rounds < rounds:
+            parts.append(f"{rounds - self.rounds} of {counted(rounds, 'round')} (seeds × repeats)")
+        return " and ".join(parts)
 
 
 def choose(
@@ -70,10 +79,10 @@ def choose(
     chosen = _largest(epochs, lambda count: fits(count, number))
     if chosen == epochs:
         number = max(number, _largest(wanted, lambda n: fits(epochs, n)))
-    return Choice(chosen, number, _left_out(chosen, epochs, number, passes))
+    return Choice(chosen, number)
 
 
-def _largest(limit: int, holds: Any) -> int:
+def _largest(limit: int, holds: Callable[[int], bool]) -> int:
     """The largest number from 1 to ``limit`` for which ``holds``; 1 where none does."""
     low, high = 1, limit
     while low < high:
@@ -85,10 +94,6 @@ def _largest(limit: int, holds: Any) -> int:
     return low
 
 
-def _left_out(epochs: int, wanted_epochs: int, number: int, passes: Sequence[Round]) -> str:
-    parts = []
-    if epochs < wanted_epochs:
-        parts.append(f"{wanted_epochs - epochs} of {wanted_epochs} epochs")
-    if number < len(passes):
-        parts.append(f"{len(passes) - number} of {len(passes)} rounds (seeds × repeats)")
-    return " and ".join(parts)
+def counted(number: int, word: str) -> str:
+    """``1 epoch``, ``3 epochs``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

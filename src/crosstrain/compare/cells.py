@@ -87,9 +87,9 @@ class Bench:
         return result
 
     def remaining(self) -> float | None:
-        """Seconds of the budget that are left; None without a budget."""
+        """Seconds of the budget that are left, earlier runs counted; None without a budget."""
         budget = self.settings.budget
-        return None if budget is None else budget - self.account.elapsed
+        return None if budget is None else budget - self.account.wall().total
 
     def _timeout(self, remaining: float | None) -> float | None:
         budget = self.settings.budget

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crosstrain.compare.machine import versions_of
+from crosstrain.compare.machine import own_version, versions_of
 from crosstrain.compare.plan import labels
 from crosstrain.compare.rows import size_text
 from crosstrain.compare.schema import CertificateResult, CertificateStatus
@@ -40,7 +40,8 @@ class Certifier:
                     kept = self._prove(subject, engine)
                 except CrosstrainError as error:
                     kept = _without(subject, engine, error)
-                self._write(subject, engine, key, kept)
+                if all(c.status != "cannot" for c in kept):  # else it is tried again the next time
+                    self._write(subject, engine, key, kept)
             found += kept
         return found
 
@@ -79,7 +80,7 @@ class Certifier:
                 "recipe": json.loads(json.dumps(self.settings.recipe.to_json())),
                 "device": self.settings.device,
                 "options": dict(self.settings.options.get(engine, {})),
-                "versions": versions_of([engine]),
+                "versions": {**versions_of([engine]), "crosstrain": own_version()},
             }
         )
 

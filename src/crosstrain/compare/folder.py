@@ -29,7 +29,7 @@ def opened(folder: Path) -> Iterator[Store]:
             yield store
         except CrosstrainError as error:
             # A sentence that sends its reader to a log keeps it.
-            if new and str(folder) not in str(error):
+            if new and "(log: " not in str(error):
                 _take_away([made] if made else [folder / name for name in _OURS])
             raise
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crosstrain.compare import folder as folders
 from crosstrain.compare.account import Account
-from crosstrain.compare.budget import Choice, Estimate, choose
+from crosstrain.compare.budget import Choice, Estimate, choose, counted
 from crosstrain.compare.cells import Bench, Key
 from crosstrain.compare.certify import Certifier, departed
 from crosstrain.compare.engines import Field, muster
@@ -56,6 +57,7 @@ class _Comparison:
         self.planned: list[Cell] = []
         self.results: dict[str, CellResult] = {}
         self.notes: list[str] = []
+        self.begun = False
         self.account = Account(_read(store.folder / "wall.json"))
         self.bench = Bench(
             settings, store, watch, self.account, self.field, self.subjects, self.certificates, self.results
@@ -75,8 +77,14 @@ class _Comparison:
             plan = self._write_plan(plan, content={**plan.get("content", {}), **self._content()})
             self._certify()
             choice = self._choice(plan)
-            self._write_plan(plan, choice=choice.to_json(), cells=[cell.id for cell in self._plan(choice)])
-            self._cells(choice)
+            while True:
+                plan = self._write_plan(
+                    plan, choice=choice.to_json(), cells=[c.id for c in self._plan(choice)]
+                )
+                self._cells(choice)
+                if choice.settled:
+                    break
+                choice = self._more(choice)
         except KeyboardInterrupt as interrupt:
             raise Interrupted(self._result()) from interrupt
         return self._result()
@@ -88,13 +96,11 @@ class _Comparison:
         return told
 
     def _prepare(self) -> None:
-        workshop = Workshop(self.settings, self.store.folder, self.watch.stage)
-        with self.account.part("preparing"):
-            for made in workshop.subjects():
-                if isinstance(made, Refused):
-                    self.refused.append(made)
-                else:
-                    self.subjects[made.network, size_text(made.size)] = made
+        for made in Workshop(self.settings, self.store.folder, self.watch.stage, self.account).subjects():
+            if isinstance(made, Refused):
+                self.refused.append(made)
+            else:
+                self.subjects[made.network, size_text(made.size)] = made
         if not self.subjects:
             raise CrosstrainError(self.refused[0].reason)
         for refused in self.refused:
@@ -144,23 +150,36 @@ class _Comparison:
         """Epochs and rounds: as wished, as chosen when the comparison was begun, or as the budget allows."""
         epochs, passes = self.settings.recipe.epochs, self._passes()
         if self.settings.budget is None:
-            return Choice(epochs, len(passes))
+            return Choice(epochs, len(passes), settled=True)
         if plan.get("choice"):
             return Choice(**plan["choice"])
-        estimates: dict[Group, Estimate] = {}
         probes = self._plan(Choice(1, 1))
+        self.watch.note(f"Measuring one epoch of each of {len(probes)} cells, to see what the budget holds.")
         self.watch.begin(probes, [], 1)
         for cell in probes:
             # A cell of one epoch, taken up again later; if it comes to no more than that, it is the result.
-            if (found := self.bench.measure(cell, 1)) and (estimate := Estimate.of(found)):
-                estimates[cell.group] = estimate
-        choice = choose(estimates, self.bench.remaining() or 0.0, epochs=epochs, passes=passes)
-        if choice.left_out:
-            told = (
-                f"{choice.epochs} epoch{'s' * (choice.epochs > 1)} in {choice.rounds} of {len(passes)} rounds"
-            )
-            self.watch.note(f"The budget holds {told}; left out: {choice.left_out}.")
+            self.bench.measure(cell, 1)
+        choice = choose(self._estimates(), self.bench.remaining() or 0.0, epochs=epochs, passes=passes)
+        told = f"{counted(choice.epochs, 'epoch')} in {choice.rounds} of {counted(len(passes), 'round')}"
+        self.watch.note(f"The budget holds {told}.")
         return choice
+
+    def _more(self, choice: Choice) -> Choice:
+        """One round more where it fits after all; else the choice is settled."""
+        cost = sum(estimate.seconds(choice.epochs) for estimate in self._estimates().values())
+        passes = self._passes()
+        if choice.rounds < len(passes) and cost <= (self.bench.remaining() or 0.0):
+            return replace(choice, rounds=choice.rounds + 1)
+        return replace(choice, settled=True)
+
+    def _estimates(self) -> dict[Group, Estimate]:
+        """What a cell of each group costs, from the last one that was measured."""
+        cells = {cell.id: cell for cell in self._plan(Choice(1, len(self._passes())))}
+        found = {}
+        for name, result in self.results.items():
+            if estimate := Estimate.of(result):
+                found[cells[name].group] = estimate
+        return found
 
     def _plan(self, choice: Choice) -> list[Cell]:
         sizes: dict[str, list[Size]] = {}
@@ -171,16 +190,19 @@ class _Comparison:
     # -- cells ----------------------------------------------------------------------------------
     def _cells(self, choice: Choice) -> None:
         self.planned = self._plan(choice)
-        for cell in self.planned:
-            if kept := self.bench.kept(cell, choice.epochs):
-                self.results[cell.id] = kept
-        self.watch.begin(self.planned, list(self.results.values()), choice.epochs)
-        for cell in self.planned:
-            if cell.id not in self.results:
-                self.bench.measure(cell, choice.epochs)
-        self.bench.forget_checkpoints()
-        if choice.left_out:
-            self.notes.append(f"The budget of {self.settings.budget:g} s left out {choice.left_out}.")
+        # What is there may be a probe of one epoch: only cells that have all of them count.
+        finished = {c.id: kept for c in self.planned if (kept := self.bench.kept(c, choice.epochs))}
+        missing = [cell for cell in self.planned if cell.id not in finished]
+        self.results.update(finished)
+        if missing or not self.begun:
+            self.begun = True
+            self.watch.begin(self.planned, list(finished.values()), choice.epochs)
+        for cell in missing:
+            self.bench.measure(cell, choice.epochs)
+        if choice.settled:
+            self.bench.forget_checkpoints()
+            if left_out := choice.left_out(self.settings.recipe.epochs, len(self._passes())):
+                self._note(f"The budget of {self.settings.budget:g} s left out {left_out}.")
 
     # -- the end --------------------------------------------------------------------------------
     def _note(self, text: str) -> None:

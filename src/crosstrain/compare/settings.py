@@ -94,7 +94,7 @@ def settings(
     device: str = "cpu",
     precision: str = "float32",
     threads: int | None = None,
-    options: list[str] | Mapping[str, Mapping[str, Any]] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     proof: bool = True,
     trust: bool = False,
     budget: str | float | None = None,
@@ -225,12 +225,11 @@ def _sizes(given: int | Sequence[int] | None) -> tuple[int, ...]:
 
 
 def _options(
-    given: list[str] | Mapping[str, Mapping[str, Any]] | None, chosen: Sequence[str]
+    given: Mapping[str, Mapping[str, Any]] | None, chosen: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    found = spelling.engine_options(given)
-    for engine in found:
+    for engine in given or ():
         if engine not in chosen:
             raise CrosstrainError(
-                f"there is an option for {engine!r}, which is not among {', '.join(chosen)}"
+                f"there is an option for {engine!r}, which is not among the engines {', '.join(chosen)}"
             )
-    return found
+    return {engine: dict(options) for engine, options in (given or {}).items()}

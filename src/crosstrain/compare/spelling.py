@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -145,12 +145,8 @@ def size_in_bytes(given: str | int | None) -> int | None:
     return number
 
 
-def engine_options(given: list[str] | Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
-    """``engine.option=value`` strings (or nested mappings) as options by engine."""
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        return {engine: dict(options) for engine, options in given.items()}
+def engine_options(given: list[str]) -> dict[str, dict[str, Any]]:
+    """``engine.option=value`` strings as options by engine."""
     found: dict[str, dict[str, Any]] = {}
     for text in given:
         left, equals, right = text.partition("=")
@@ -164,6 +160,11 @@ def engine_options(given: list[str] | Mapping[str, Mapping[str, Any]] | None) ->
 def items(given: str | None) -> list[str]:
     """``a,b,c`` as a list, without empty ones."""
     return [part.strip() for part in (given or "").split(",") if part.strip()]
+
+
+def several(given: str | Sequence[str]) -> list[str]:
+    """``"a,b"`` or a sequence of strings as a list."""
+    return items(given) if isinstance(given, str) else list(given)
 
 
 def sizes(given: str | None) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crosstrain import data
+from crosstrain.compare.account import Account
 from crosstrain.compare.plan import labels
 from crosstrain.compare.rows import size_text
 from crosstrain.compare.schema import Size
@@ -55,10 +57,11 @@ class Workshop:
     they are tested on the same examples.
     """
 
-    def __init__(self, settings: Settings, folder: Path, tell: Tell) -> None:
+    def __init__(self, settings: Settings, folder: Path, tell: Tell, account: Account | None = None) -> None:
         self.settings = settings
         self.folder = folder / "networks"
         self.tell = tell
+        self.account = account or Account()
         self._labels = labels(settings.networks)
         self._data: dict[tuple[Any, int | None], Prepared] = {}
 
@@ -91,9 +94,14 @@ class Workshop:
         row = zoo().get(network)
         if row is not None:
             return row.input_shape[:2], None
-        with self._making(self.folder / f"{self._labels[network]}-own") as folder:
-            self.tell(f"Looking at {network}")
-            definition = self._define(network, folder)
+        self.tell(f"Looking at {network}")
+        try:
+            with self._making(self.folder / f"{self._labels[network]}-own") as folder:
+                definition = self._define(network, folder)
+        except CrosstrainError:
+            # It may need to be told the data's shape: then the data comes at its own size, and what is
+            # wrong with the network shows when it is defined for it.
+            return None, None
         inputs = [spec.shape[1:] for name, spec in definition.graph.inputs.items() if name != SEED]
         pictures = [shape for shape in inputs if len(shape) == 3 and None not in shape]
         if len(inputs) != 1 or not pictures:
@@ -105,9 +113,10 @@ class Workshop:
         key = (size, channels)
         if key not in self._data:
             self.tell(f"Preparing {self.settings.data}" + (f" at {size_text(_square(size))}" if size else ""))
-            self._data[key] = data.prepare(
-                self.settings.data, size=size, channels=channels, progress=self._progress
-            )
+            with self.account.part("preparing"):
+                self._data[key] = data.prepare(
+                    self.settings.data, size=size, channels=channels, progress=self._progress
+                )
         return self._data[key]
 
     def _progress(self, done: int, total: int, what: str) -> None:
@@ -133,13 +142,24 @@ class Workshop:
 
     def _define(self, network: str, folder: Path, **given: Any) -> Definition:
         losses = self.settings.recipe.to_json()["losses"]
-        return define(
-            source(network),
-            folder=folder,
-            losses=losses if given else None,
-            trust=self.settings.trust,
-            **given,
-        )
+        started = begun = time.monotonic()
+
+        def imported(event: dict[str, Any]) -> None:
+            nonlocal begun
+            begun = time.monotonic()
+
+        try:
+            return define(
+                source(network),
+                folder=folder,
+                losses=losses if given else None,
+                trust=self.settings.trust,
+                on_event=imported,
+                **given,
+            )
+        finally:
+            self.account.add("importing", begun - started)
+            self.account.add("preparing", time.monotonic() - begun)
 
     @contextmanager
     def _making(self, folder: Path) -> Iterator[Path]:

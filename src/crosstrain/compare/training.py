@@ -1,4 +1,4 @@
-"""Plain training of one network on one engine: progress, best and last weights, taken up where it was left."""
+"""Plain training of one network on one engine: best and last weights, taken up where it was left."""
 
 from __future__ import annotations
 

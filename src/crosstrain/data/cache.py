@@ -58,17 +58,7 @@ class Cache:
         Remembered by path, size and times of change, so that big sources are read once.
         """
         ordered = sorted(files)
-        facts = []
-        newest: float = 0
-        for name, path in ordered:
-            try:
-                facts_of_file = path.stat()
-            except OSError:
-                newest = math.inf  # not remembered; whoever reads the file will say what is wrong with it
-                continue
-            times = facts_of_file.st_mtime_ns, facts_of_file.st_ctime_ns
-            facts.append((name, str(path.absolute()), facts_of_file.st_size, *times))
-            newest = max(newest, *times)
+        facts, newest = _facts(ordered)
         note = self.root / f"source-{_digest(json.dumps(facts))[:32]}.json"
         known = _read_note(note)
         if known is not None:
@@ -159,6 +149,22 @@ def _read_note(note: Path) -> str | None:
     return content if isinstance(content, str) else None
 
 
+def _facts(files: Files) -> tuple[list[tuple[str | int, ...]], float]:
+    """What tells a file from a changed one, for each, and the latest change (ns since the epoch)."""
+    facts: list[tuple[str | int, ...]] = [(os.getcwd(),)]
+    newest: float = 0
+    for name, path in files:  # plain strings and calls: there may be 50,000
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            facts.append((name, str(path), f"error {error.errno}"))
+            newest = math.inf  # not remembered; whoever reads the file will say what is wrong with it
+            continue
+        facts.append((name, str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+        newest = max(newest, found.st_mtime_ns, found.st_ctime_ns)
+    return facts, newest
+
+
 def _hash_files(files: Files, progress: Progress | None) -> str:
     total = hashlib.sha256()
     with ThreadPoolExecutor() as pool:
@@ -171,12 +177,12 @@ def _hash_files(files: Files, progress: Progress | None) -> str:
     return total.hexdigest()
 
 
-def _hash_file(path: Path) -> bytes:
+def _hash_file(path: str | Path) -> bytes:
     """The digest of a file, or a mark in its place: one unreadable picture does not stop a data set."""
     try:
-        if not path.is_file():  # a pipe or a device would be waited for
+        if not os.path.isfile(path):  # a pipe or a device would be waited for
             return b"no regular file"
-        with path.open("rb") as stream:
+        with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").digest()
     except OSError:
         return b"unreadable"

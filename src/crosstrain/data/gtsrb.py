@@ -7,7 +7,8 @@ half-open (``[y1:y2, x1:x2]``): only so are the borders of at least 5 pixels tha
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+import posixpath
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def files(location: Path) -> Files:
     if location.is_file():
         return [("", location)]
     wanted = images.SUFFIXES.union(TABLES)
-    return [(name, location / name) for name in open_tree(location).names if _suffix(name) in wanted]
+    root = str(location)
+    return [(name, f"{root}/{name}") for name in open_tree(location).names if _suffix(name) in wanted]
 
 
 def read(location: Path, wish: Wish) -> Source:
@@ -83,4 +85,4 @@ def _table(tree: Tree, records: list[Record], wish: Wish) -> Table:
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    return posixpath.splitext(name)[1].lower()

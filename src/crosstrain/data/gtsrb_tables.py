@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from crosstrain.data.images import Box
 from crosstrain.data.source import DamagedImage, summed_up
@@ -147,7 +148,7 @@ def _record(row: Row, name: str, split: str) -> tuple[str, Record]:
     split = row.get("Split") or split
     if split not in ("train", "test"):
         raise ValueError(f"its split is {split!r}")
-    return split, Record(name, (x1, y1, x2, y2), label, PurePosixPath(name).name[:5])
+    return split, Record(name, (x1, y1, x2, y2), label, posixpath.basename(name)[:5])
 
 
 def _rows(tree: Tree, table: str, location: Path) -> list[Row]:
@@ -166,8 +167,8 @@ def _rows(tree: Tree, table: str, location: Path) -> list[Row]:
 
 def _target(table: str, row: Row) -> str:
     """The picture a row names, relative to its table, without suffix (copies write PNG for PPM)."""
-    return _stem((PurePosixPath(table).parent / (row["Filename"] or "")).as_posix())
+    return _stem(posixpath.join(posixpath.dirname(table), row["Filename"] or ""))
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix("")) if name not in ("", ".") else ""
+    return posixpath.splitext(name)[0]

@@ -101,8 +101,9 @@ def _walk(folder: Path) -> list[str]:
     names = []
     for where, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        base = Path(where).relative_to(folder)
-        names += [(base / name).as_posix() for name in files if not name.startswith(".")]
+        base = Path(where).relative_to(folder).as_posix()
+        prefix = "" if base == "." else f"{base}/"
+        names += [prefix + name for name in files if not name.startswith(".")]
     return names
 
 

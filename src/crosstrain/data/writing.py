@@ -17,6 +17,8 @@ from crosstrain.errors import CrosstrainError
 
 CHUNK = 64
 """Pictures that a thread makes before it reports."""
+MOST_THREADS = 16
+"""Beyond it they wait for Python's lock."""
 _CHUNK_BYTES = 1 << 24
 Damage = list[tuple[int, str]]
 """Positions of pictures that cannot be used, each with a sentence's part that names it and says why."""
@@ -99,7 +101,7 @@ def _write_images(column: Images, out: np.ndarray, meter: Meter) -> Damage:
 
     starts = range(0, len(column), CHUNK)
     damage: Damage = []
-    with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with quiet(), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
         try:
             for start, found in zip(starts, pool.map(make, starts), strict=True):
                 damage += found

@@ -1,4 +1,4 @@
-"""JAX: one compiled, donating function for a training step, in the forms that XLA compiles best for the device."""
+"""JAX: one compiled, donating function for a training step, in the forms that suit XLA and the device."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from typing import Any
 
 import jax
@@ -26,15 +27,15 @@ Tree = dict[str, Any]
 OPTIONS = {
     "convolution": Option(
         "auto", ("auto", "native", "cpu"),
-        "form of convolutions, poolings and BatchNorm: lax's own, or rewritten for XLA's CPU compiler (auto: by device)",
+        "convolutions, poolings and BatchNorm: lax's own, or forms for XLA's CPU compiler (auto: by device)",
     ),
-    "compiler": Option("auto", ("auto", "default"), "XLA's settings: those found fastest for the device, or its own"),
+    "compiler": Option("auto", ("auto", "default"), "XLA's settings: the fastest for the device, or its own"),
     "donate": Option(True, (True, False), "let a step write the new weights over the old ones"),
     "unroll": Option(1, (1, 2, 4, 8, 16), "time steps of a recurrent layer in one turn of the compiled loop"),
-    "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit (GPU; a CPU's do)"),
+    "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit (on a GPU)"),
     "arithmetic": Option(
         "full", ("full", "tf32", "bfloat16"),
-        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16: products of bfloat16",
+        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16: products in it",
         "open",
     ),
 }  # fmt: skip
@@ -78,14 +79,15 @@ class JaxEngine:
     def _start(self, threads: int | None) -> dict[str, Any]:
         """Start XLA, whose CPU client takes its number of threads from the environment once and for all."""
         if self._threads is None:
-            self._threads = threads or 0
+            # A supervisor has said it before the start; then describing the engine settles nothing else.
+            self._threads = threads or int(os.environ.get("NPROC") or 0)
             if threads:
                 os.environ["NPROC"] = str(threads)
         elif threads and threads != self._threads:
             running = f"{self._threads} threads" if self._threads else "threads of its own choice"
             raise CrosstrainError(
-                f"JAX has already started in this process with {running} and cannot take {threads} threads any more; "
-                "build the network in a process of its own"
+                f"JAX has already started in this process with {running} and cannot take {threads} threads "
+                "any more; build the network in a process of its own"
             )
         return devices()
 
@@ -93,7 +95,9 @@ class JaxEngine:
 def checked(setting: Setting) -> dict[str, Any]:
     """The options with their defaults; a sentence for anything that this engine does not have."""
     if setting.precision not in PRECISIONS:
-        raise CrosstrainError(f"the engine jax has no precision {setting.precision!r}; it has {', '.join(PRECISIONS)}")
+        raise CrosstrainError(
+            f"the engine jax has no precision {setting.precision!r}; it has {', '.join(PRECISIONS)}"
+        )
     for key, value in setting.options.items():
         if key not in OPTIONS:
             raise CrosstrainError(f"the engine jax has no option {key!r}; it has {', '.join(OPTIONS)}")
@@ -110,15 +114,19 @@ def compiler_settings(device: Any, options: Mapping[str, Any]) -> dict[str, Any]
         wanted.update(COMPILER)
     if device.platform == "gpu" and options["deterministic"]:
         wanted["xla_gpu_deterministic_ops"] = True
-    known = {}
-    with jax.default_device(device):
-        for key, value in wanted.items():
-            try:
-                jax.jit(lambda x: x + 1, compiler_options={key: value}).lower(np.float32(0)).compile()
-                known[key] = value
-            except jax.errors.JaxRuntimeError as error:
-                _log.warning("XLA does not take the setting %s=%s, it runs without: %s", key, value, error)
-    return known
+    return {key: value for key, value in wanted.items() if _takes(device, key, value)}
+
+
+@cache
+def _takes(device: Any, key: str, value: Any) -> bool:
+    """Whether XLA knows the setting: these are not its stable interface, and another version may not."""
+    try:
+        with jax.default_device(device):
+            jax.jit(lambda x: x + 1, compiler_options={key: value}).lower(np.float32(0)).compile()
+    except jax.errors.JaxRuntimeError as error:
+        _log.warning("XLA does not take the setting %s=%s and runs without it: %s", key, value, error)
+        return False
+    return True
 
 
 class JaxNetwork:
@@ -129,16 +137,21 @@ class JaxNetwork:
     ) -> None:
         self._program, self._device, self._precision = program, device, precision
         self._step = 0
-        self._products = {"full": None if device.platform == "cpu" else "highest", "tf32": "tensorfloat32"}.get(
-            options["arithmetic"]
-        )
-        cpu_forms = options["convolution"] == "cpu" or (options["convolution"], device.platform) == ("auto", "cpu")
+        # On a CPU products are exact without asking; on a GPU JAX's default rounds float32 to TF32.
+        exact = None if device.platform == "cpu" else "highest"
+        self._products = {"full": exact, "tf32": "tensorfloat32", "bfloat16": None}[options["arithmetic"]]
+        forms = options["convolution"]
+        cpu_forms = forms == "cpu" or (forms == "auto" and device.platform == "cpu")
         self._ops = operations(cpu_forms, options["unroll"], options["arithmetic"] == "bfloat16")
         self._compiler = compiler_settings(device, options)
 
         self._training = program.training
         self._specs = self._training.weights
         self._moving = tuple(self._training.updates)
+        self._weights: Tree
+        self._slots: dict[str, Tree]
+        self._moved: Tree
+        self._frozen: Tree
         self._run = self._graph(self._training)
         self._train = self._jit(self._train_step, donate=(0, 1, 2) if options["donate"] else ())
         self._differentiate = self._jit(self._loss_and_gradients)
@@ -164,7 +177,8 @@ class JaxNetwork:
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         with self._mode():
             state = {**self._moved, **self._frozen}
-            (loss, _), gradients = self._differentiate(self._weights, state, self._taken(self._training, inputs))
+            batch = self._taken(self._training, inputs)
+            (loss, _), gradients = self._differentiate(self._weights, state, batch)
             return float(loss), _given(gradients)
 
     def read(self) -> State:
@@ -176,13 +190,15 @@ class JaxNetwork:
         with self._mode():
             values = {}
             for name, spec in self._specs.items():
-                if name not in state.weights:
-                    raise CrosstrainError(f"the weights lack {name!r}, which {self._program.network.name} needs")
-                if np.shape(state.weights[name]) != tuple(spec.shape):
+                given = state.weights.get(name)
+                if given is None:
+                    network = self._program.network.name
+                    raise CrosstrainError(f"the weights lack {name!r}, which {network} needs")
+                if given.shape != tuple(spec.shape):
                     raise CrosstrainError(
-                        f"the weight {name!r} has the shape {np.shape(state.weights[name])}, not {tuple(spec.shape)}"
+                        f"the weight {name!r} has the shape {given.shape}, not {tuple(spec.shape)}"
                     )
-                values[name] = self._placed(state.weights[name], spec.dtype)
+                values[name] = self._placed(given, spec.dtype)
             self._weights = {name: values.pop(name) for name in self._training.trainable}
             self._moved = {name: values.pop(name) for name in self._moving}
             self._frozen = values
@@ -227,7 +243,9 @@ class JaxNetwork:
         return traced
 
     def _jit(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
-        return jax.jit(function, donate_argnums=donate, compiler_options=self._compiler or None)
+        made: Callable[..., Any]
+        made = jax.jit(function, donate_argnums=donate, compiler_options=self._compiler or None)
+        return made
 
     def _mode(self) -> AbstractContextManager[Any]:
         """JAX's 64-bit types exactly where the run has them, on the run's device."""
@@ -240,14 +258,15 @@ class JaxNetwork:
     def _dtype(self, dtype: str) -> Any:
         return canonical(self._precision if dtype == "float32" else dtype)
 
-    def _number(self, value: float) -> np.generic:
+    def _number(self, value: float) -> Any:
         return np.dtype(self._precision).type(value)
 
     def _taken(self, graph: Graph, inputs: Arrays) -> Tree:
-        """The inputs of a graph, copied: the step may still read them when the caller writes the next batch."""
+        """The inputs of a graph, copied: a step may still read them when the caller writes the next batch."""
         missing = graph.inputs.keys() - inputs.keys()
         if missing:
-            raise CrosstrainError(f"{graph.name} needs the input {min(missing)!r}; given are {', '.join(inputs)}")
+            given = ", ".join(inputs)
+            raise CrosstrainError(f"{graph.name} needs the input {min(missing)!r}; given are {given}")
         return {name: np.array(inputs[name]) for name in graph.inputs}
 
     def _placed(self, value: Any, dtype: str) -> Array:

@@ -73,7 +73,8 @@ def _key(seed: Array, salt: int) -> Array:
 
 
 def random_uniform(x: Array, seed: Array, *, salt: int, noise_shape: Any = None) -> Array:
-    shape = x.shape if noise_shape is None else [x.shape[i] if n is None else n for i, n in enumerate(noise_shape)]
+    drawn = [None] * x.ndim if noise_shape is None else noise_shape
+    shape = [x.shape[i] if n is None else n for i, n in enumerate(drawn)]
     return jax.random.uniform(_key(seed, salt), shape, x.dtype)
 
 
@@ -105,16 +106,16 @@ def _in_bfloat16(function: Implementation) -> Implementation:
 
 # -- the tables -------------------------------------------------------------------------------------
 _SAME_NAME = (
-    "negative abs sign exp expm1 log log1p sqrt square reciprocal sin cos tan sinh cosh tanh arcsin arccos arctan "
-    "arcsinh arccosh arctanh floor ceil round "
+    "negative abs sign exp expm1 log log1p sqrt square reciprocal floor ceil round "
+    "sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh "
     "add subtract multiply divide power maximum minimum mod floor_divide arctan2 logaddexp where "
     "equal not_equal greater greater_equal less less_equal "
     "logical_and logical_or logical_xor logical_not isnan isfinite "
-    "matmul reshape transpose squeeze tile repeat take take_along_axis expand_dims"
-).split()
+    "matmul reshape transpose squeeze repeat take take_along_axis expand_dims"
+)
 
 TABLE: dict[str, Implementation] = {
-    **{name: getattr(jnp, name) for name in _SAME_NAME},
+    **{name: getattr(jnp, name) for name in _SAME_NAME.split()},
     **{name: _reduction(getattr(jnp, name)) for name in ("sum", "mean", "max", "min", "prod", "any", "all")},
     "erf": lax.erf,
     "rsqrt": lax.rsqrt,
@@ -131,6 +132,7 @@ TABLE: dict[str, Implementation] = {
     "sort": lambda x, *, axis=-1: jnp.sort(x, axis),
     "top_k": top_k,
     "einsum": lambda *inputs, equation: jnp.einsum(equation, *inputs),
+    "tile": lambda x, *, repeats: jnp.tile(x, repeats),
     "concatenate": lambda *inputs, axis: jnp.concatenate(inputs, axis),
     "split": split,
     "slice": lambda x, *, starts, stops, strides: x[tuple(map(slice, starts, stops, strides))],
@@ -163,7 +165,8 @@ PRODUCTS = ("conv", "conv_transpose", "matmul", "einsum")
 
 def operations(cpu_forms: bool, unroll: int = 1, bfloat16: bool = False) -> Ops:
     """The whole vocabulary on JAX. With ``bfloat16``, products take inputs rounded to it."""
-    table = {**TABLE, **(FOR_A_CPU if cpu_forms else NATIVE), "scan": partial(scan, unroll=unroll)}
+    forms = FOR_A_CPU if cpu_forms else NATIVE
+    table: dict[str, Implementation] = {**TABLE, **forms, "scan": partial(scan, unroll=unroll)}
     if bfloat16:
         table.update({name: _in_bfloat16(table[name]) for name in PRODUCTS})
     return Ops(table, "jax")

@@ -40,9 +40,8 @@ fence: Callable[[Any], Any] = lax.optimization_barrier
 def views(x: Array, window: Any, strides: Any, dilation: Any = None) -> Iterator[Array]:
     """For every position in the window, row by row: the strided slice of ``x`` that lies under it."""
     dilation = dilation or (1,) * len(window)
-    lengths = [
-        (n - (k - 1) * d - 1) // s + 1 for n, k, s, d in zip(x.shape[1:-1], window, strides, dilation, strict=True)
-    ]
+    axes = list(zip(x.shape[1:-1], window, strides, dilation, strict=True))
+    lengths = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
     for position in itertools.product(*map(range, window)):
         begin = [p * d for p, d in zip(position, dilation, strict=True)]
         end = [b + (n - 1) * s + 1 for b, n, s in zip(begin, lengths, strides, strict=True)]
@@ -63,19 +62,24 @@ def layout(spatial: int, kernel: str = "IO") -> tuple[str, str, str]:
     return f"N{axes}C", f"{axes}{kernel}", f"N{axes}C"
 
 
-def native_conv(x: Array, kernel: Array, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1) -> Array:
+def native_conv(
+    x: Array, kernel: Array, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1
+) -> Array:
+    """lax's own."""
     return lax.conv_general_dilated(
         x, kernel, strides, padding, rhs_dilation=dilation,
         dimension_numbers=layout(len(strides)), feature_group_count=groups,
     )  # fmt: skip
 
 
-def cpu_conv(x: Array, kernel: Array, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1) -> Array:
+def cpu_conv(
+    x: Array, kernel: Array, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1
+) -> Array:
     """Fenced; channel by channel as products of shifted slices, groups one after the other: XLA's own form
     of a grouped weight gradient is tens of times slower than its plain convolution."""
     x = fence(x)
     settings = {"strides": strides, "padding": padding, "dilation": dilation}
-    *size, fan, out = kernel.shape
+    *size, fan, _ = kernel.shape
     if groups == 1:
         y = native_conv(x, kernel, **settings)
     elif fan == 1 and math.prod(size) <= MOST_CELLS:
@@ -86,7 +90,9 @@ def cpu_conv(x: Array, kernel: Array, *, strides: Any, padding: Pairs, dilation:
     return fence(y)
 
 
-def channelwise_conv(x: Array, kernel: Array, groups: int, *, strides: Any, padding: Pairs, dilation: Any) -> Array:
+def channelwise_conv(
+    x: Array, kernel: Array, groups: int, *, strides: Any, padding: Pairs, dilation: Any
+) -> Array:
     """Each channel by its own kernels; kernel (spatial…, 1, C · m), output channel c · m + j."""
     *size, _, out = kernel.shape
     many = out // groups
@@ -97,7 +103,9 @@ def channelwise_conv(x: Array, kernel: Array, groups: int, *, strides: Any, padd
     return y if many == 1 else y.reshape(*y.shape[:-2], out)
 
 
-def conv_transpose(x: Array, kernel: Array, bias: Array = None, *, strides: Any, crop: Pairs, dilation: Any) -> Array:
+def conv_transpose(
+    x: Array, kernel: Array, bias: Array = None, *, strides: Any, crop: Pairs, dilation: Any
+) -> Array:
     """A convolution of the stretched input with the turned kernel (spatial…, C_out, C_in)."""
     spatial = len(strides)
     reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation[:spatial], strict=False)]
@@ -111,9 +119,9 @@ def conv_transpose(x: Array, kernel: Array, bias: Array = None, *, strides: Any,
 
 # -- poolings ---------------------------------------------------------------------------------------
 def _window(x: Array, initial: float, function: Any, window: Any, strides: Any, padding: Pairs) -> Array:
-    return lax.reduce_window(
-        x, np.asarray(initial, x.dtype)[()], function, (1, *window, 1), (1, *strides, 1), ((0, 0), *padding, (0, 0))
-    )
+    start = np.asarray(initial, x.dtype)[()]
+    pairs = ((0, 0), *padding, (0, 0))
+    return lax.reduce_window(x, start, function, (1, *window, 1), (1, *strides, 1), pairs)
 
 
 def native_max_pool(x: Array, *, window: Any, strides: Any, padding: Pairs) -> Array:
@@ -138,7 +146,7 @@ def _largest_forward(x: Array, window: Any, strides: Any) -> Any:
     return y, (x, y)
 
 
-def _largest_backward(window: Any, strides: Any, kept: Any, dy: Array) -> tuple[Array]:
+def _largest_backward(window: Any, strides: Any, kept: Any, dy: Array) -> Any:
     x, y = kept
     last = math.prod(window) - 1
     first = jnp.full(y.shape, last, jnp.int8)
@@ -147,8 +155,7 @@ def _largest_backward(window: Any, strides: Any, kept: Any, dy: Array) -> tuple[
     if window == strides:
         return (_spread(dy, first, window, x.shape),)
     _, pull = jax.vjp(lambda x: tuple(views(x, window, strides)), x)
-    dx: tuple[Array] = pull(tuple(jnp.where(first == cell, dy, 0) for cell in range(last + 1)))
-    return dx
+    return pull(tuple(jnp.where(first == cell, dy, 0) for cell in range(last + 1)))
 
 
 def _spread(dy: Array, first: Array, window: tuple[int, ...], shape: tuple[int, ...]) -> Array:
@@ -170,7 +177,8 @@ largest.defvjp(_largest_forward, _largest_backward)
 def _counts(x: Array, window: Any, strides: Any, padding: Pairs) -> np.ndarray:
     """How many cells under each window are not padding, along every spatial axis in turn."""
     counts = np.ones((1,) * x.ndim)
-    for axis, (n, k, s, (before, after)) in enumerate(zip(x.shape[1:-1], window, strides, padding, strict=True), 1):
+    axes = zip(x.shape[1:-1], window, strides, padding, strict=True)
+    for axis, (n, k, s, (before, after)) in enumerate(axes, 1):
         starts = np.arange(0, n + before + after - k + 1, s)
         each = np.minimum(starts + k, n + before) - np.maximum(starts, before)
         counts = counts * np.maximum(each, 0).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
@@ -192,8 +200,9 @@ def cpu_average_pool(x: Array, *, window: Any, strides: Any, padding: Pairs) -> 
 
 # -- BatchNorm --------------------------------------------------------------------------------------
 def cpu_batch_norm(
-    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, axis: int, momentum: float, epsilon: float
-) -> Any:
+    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array,
+    *, axis: int, momentum: float, epsilon: float,
+) -> Any:  # fmt: skip
     """The op's meaning with its gradient written out: fewer passes over memory than autodiff makes."""
     along = axis % x.ndim
     n = x.shape[along]
@@ -202,7 +211,7 @@ def cpu_batch_norm(
     beta = jnp.zeros(n, x.dtype) if beta is None else beta
     y, batch_mean, batch_variance = standardized(rows, gamma, beta, epsilon)
     y = jnp.moveaxis(y.reshape(*x.shape[:along], *x.shape[along + 1 :], n), -1, along)
-    blend = lambda old, new: old * momentum + lax.stop_gradient(new) * (1 - momentum)  # noqa: E731
+    blend = lambda old, new: old * momentum + lax.stop_gradient(new) * (1 - momentum)
     return y, blend(mean, batch_mean), blend(variance, batch_variance)
 
 
@@ -212,7 +221,7 @@ def _column_sums(x: Array) -> Array:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
-def standardized(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Array, Array]:
+def standardized(x: Array, gamma: Array, beta: Array, epsilon: float) -> Any:
     """γ (x - m) / sqrt(v + ε) + β with the columns' means m and biased variances v, which are returned
     too. x (rows, n); the gradient is that of the first output alone."""
     return _standardized_forward(x, gamma, beta, epsilon)[0]
@@ -225,7 +234,7 @@ def _standardized_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -
     return ((x - mean) * (scale * gamma) + beta, mean, variance), (x, gamma, mean, scale)
 
 
-def _standardized_backward(epsilon: float, kept: Any, cotangents: Any) -> tuple[Array, Array, Array]:
+def _standardized_backward(epsilon: float, kept: Any, cotangents: Any) -> tuple[Array, ...]:
     x, gamma, mean, scale = kept
     dy = fence(cotangents[0])
     dbeta = _column_sums(dy)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
+from crosstrain.engines.torch_fusion import fused
 from crosstrain.engines.torch_ops import DTYPES, operations
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
@@ -172,7 +173,7 @@ class TorchNetwork:
         self.load(State(weights))
 
     def _compiled(self, graph: Graph) -> tuple[Graph, Callable[..., tuple[dict, dict]]]:
-        run = compiled(graph, self._ops, self._precision)
+        run = compiled(fused(graph), self._ops, self._precision)
         if self._options["compile"] != "off":
             run = torch.compile(run, mode=self._options["compile"], dynamic=False)
         return graph, run

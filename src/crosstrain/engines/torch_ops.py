@@ -68,38 +68,52 @@ def _flat_padding(padding: Iterable[tuple[int, int]]) -> list[int]:
     return [n for pair in reversed(tuple(padding)) for n in pair]
 
 
-# -- convolution and pooling ----------------------------------------------------------------------
-def conv(
-    x: Tensor, kernel: Tensor, bias: Tensor | None = None, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1
+# -- images: (N, C, spatial…) views ------------------------------------------------------------------
+def conv_image(
+    image: Tensor, kernel: Tensor, bias: Tensor | None = None,
+    *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    return _convolved(image, _kernel_view(kernel), bias, strides, padding, dilation, groups)
+
+
+def depthwise_conv_image(
+    image: Tensor, kernel: Tensor, bias: Tensor | None = None, *, strides: Any, padding: Pairs, dilation: Any
 ) -> Tensor:
-    image = _channels_first(x)
+    if kernel.ndim == 3:
+        kernel = kernel.unsqueeze(0)
+    *size, channels, multiplier = kernel.shape
+    weight = kernel.movedim((-2, -1), (0, 1)).reshape(channels * multiplier, 1, *size)
+    return _convolved(image, weight, bias, strides, padding, dilation, channels)
+
+
+def _convolved(
+    image: Tensor, weight: Tensor, bias: Tensor | None, strides: Any, padding: Pairs, dilation: Any, groups: int
+) -> Tensor:
     if any(before != after for before, after in padding):
         image = F.pad(image, _flat_padding(padding))
         padding = ((0, 0),) * len(padding)
-    y = _CONVOLUTIONS[image.ndim](
-        image, _kernel_view(kernel), bias, _spatial(strides, 1), _spatial((b for b, _ in padding), 0),
-        _spatial(dilation, 1), groups,
-    )  # fmt: skip
-    return _channels_last(y, x.ndim)
+    return _CONVOLUTIONS[image.ndim](
+        image, weight, bias, _spatial(strides, 1), _spatial((b for b, _ in padding), 0), _spatial(dilation, 1), groups
+    )
 
 
-def conv_transpose(
-    x: Tensor, kernel: Tensor, bias: Tensor | None = None, *, strides: Any, crop: Pairs, dilation: Any
+def conv_transpose_image(
+    image: Tensor, kernel: Tensor, bias: Tensor | None = None, *, strides: Any, crop: Pairs, dilation: Any
 ) -> Tensor:
     # PyTorch crops the same at both ends. What an end loses beyond that is cut off; zeros that an end gains
     # come before the bias.
     common = tuple(max(min(pair), 0) for pair in crop)
     rest = tuple((b - c, a - c) for (b, a), c in zip(crop, common, strict=True))
     gains = any(n < 0 for pair in rest for n in pair)
-    image = _channels_first(x)
     y = _TRANSPOSED[image.ndim](
         image, _kernel_view(kernel), None if gains else bias, _spatial(strides, 1), _spatial(common, 0),
         0, 1, _spatial(dilation, 1),
     )  # fmt: skip
     if any(n for pair in rest for n in pair):
         y = F.pad(y, [-n for n in _flat_padding(rest)])
-    y = _channels_last(y, x.ndim)
-    return y + bias if gains and bias is not None else y
+    if gains and bias is not None:
+        y = y + bias.view(-1, *[1] * (y.ndim - 2))
+    return y
 
 
 def _fits(padding: Pairs, window: Any) -> bool:
@@ -107,57 +121,33 @@ def _fits(padding: Pairs, window: Any) -> bool:
     return all(b == a and 2 * b <= size for (b, a), size in zip(padding, window, strict=True))
 
 
-def max_pool(x: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:
-    image = _channels_first(x)
+def max_pool_image(image: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:
     if not _fits(padding, window):
         image = F.pad(image, _flat_padding(padding), value=float("-inf"))
         padding = ((0, 0),) * len(padding)
     pads = _spatial((b for b, _ in padding), 0)
-    return _channels_last(_MAX_POOLS[image.ndim](image, _spatial(window, 1), _spatial(strides, 1), pads), x.ndim)
+    return _MAX_POOLS[image.ndim](image, _spatial(window, 1), _spatial(strides, 1), pads)
 
 
-def average_pool(x: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:
-    image = _channels_first(x)
+def average_pool_image(image: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:
     pool = _AVERAGE_POOLS[image.ndim]
     size, step = _spatial(window, 1), _spatial(strides, 1)
     if _fits(padding, window):
-        pads = _spatial((b for b, _ in padding), 0)
-        return _channels_last(pool(image, size, step, pads, count_include_pad=False), x.ndim)
+        return pool(image, size, step, _spatial((b for b, _ in padding), 0), count_include_pad=False)
     pads = _flat_padding(padding)
     valid = F.pad(image.new_ones((1, 1, *image.shape[2:])), pads)
-    return _channels_last(pool(F.pad(image, pads), size, step) / pool(valid, size, step), x.ndim)
+    return pool(F.pad(image, pads), size, step) / pool(valid, size, step)
 
 
-def upsample_nearest(x: Tensor, *, size: tuple[int, ...]) -> Tensor:
-    if not x.is_floating_point():
-        return _meaning("upsample_nearest", x, size=size)
-    image = _channels_first(x)
+def upsample_nearest_image(image: Tensor, *, size: tuple[int, ...]) -> Tensor:
     lengths = [n * k for n, k in zip(image.shape[2:], _spatial(size, 1), strict=True)]
-    return _channels_last(F.interpolate(image, lengths, mode="nearest-exact"), x.ndim)
+    return F.interpolate(image, lengths, mode="nearest-exact")
 
 
-def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    if bias is not None and x.ndim == 2:
-        return torch.addmm(bias, x, kernel)
-    return F.linear(x, kernel.mT, bias)
-
-
-# -- normalisation --------------------------------------------------------------------------------
-def _normal_view(x: Tensor, axis: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """``x`` with ``axis`` in second place, as batch_norm reads it, and the way back."""
-    axis %= x.ndim
-    if axis == x.ndim - 1 and x.ndim in (3, 4, 5):
-        return _channels_first(x), lambda y: _channels_last(y, x.ndim)
-    if axis == 1:
-        return x, lambda y: y
-    return x.movedim(axis, 1), lambda y: y.movedim(1, axis)
-
-
-def batch_norm(
-    x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor,
-    *, axis: int, momentum: float, epsilon: float,
+def batch_norm_image(
+    image: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor,
+    *, momentum: float, epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    image, back = _normal_view(x, axis)
     count = image.numel() // image.shape[1]
     # PyTorch moves its running variance towards the unbiased variance, Keras towards the biased one. With
     # the old value made larger by n / (n - 1) before and the result smaller by it after, the biased one is
@@ -168,16 +158,69 @@ def batch_norm(
     y = torch.batch_norm(
         image, gamma, beta, new_mean, new_variance, True, 1 - momentum, epsilon, torch.backends.cudnn.enabled
     )
-    return back(y), new_mean, new_variance / unbiased if count > 1 else variance * momentum
+    return y, new_mean, new_variance / unbiased if count > 1 else variance * momentum
 
 
-def normalize(
-    x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor, *, axis: int, epsilon: float
+def normalize_image(
+    image: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor, *, epsilon: float
 ) -> Tensor:
     if mean.requires_grad or variance.requires_grad:  # PyTorch's own has no gradient for them
-        return _meaning("normalize", x, gamma, beta, mean, variance, axis=axis, epsilon=epsilon)
+        return _meaning("normalize", image, gamma, beta, mean, variance, axis=1, epsilon=epsilon)
+    return F.batch_norm(image, mean, variance, gamma, beta, False, 0.0, epsilon)
+
+
+def _imaged(function: Callable[..., Tensor]) -> Implementation:
+    """A function of images as an op."""
+    return lambda x, *rest, **attributes: _channels_last(function(_channels_first(x), *rest, **attributes), x.ndim)
+
+
+def upsample_nearest(x: Tensor, *, size: tuple[int, ...]) -> Tensor:
+    if not x.is_floating_point():
+        return _meaning("upsample_nearest", x, size=size)
+    return _channels_last(upsample_nearest_image(_channels_first(x), size=size), x.ndim)
+
+
+def _normal_view(x: Tensor, axis: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """``x`` with ``axis`` in second place, as batch_norm reads it, and the way back."""
+    axis %= x.ndim
+    if axis == x.ndim - 1 and x.ndim in (3, 4, 5):
+        return _channels_first(x), lambda y: _channels_last(y, x.ndim)
+    if axis == 1:
+        return x, lambda y: y
+    return x.movedim(axis, 1), lambda y: y.movedim(1, axis)
+
+
+def batch_norm(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> tuple[Tensor, Tensor, Tensor]:
     image, back = _normal_view(x, axis)
-    return back(F.batch_norm(image, mean, variance, gamma, beta, False, 0.0, epsilon))
+    y, mean, variance = batch_norm_image(image, *rest, **attributes)
+    return back(y), mean, variance
+
+
+def normalize(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> Tensor:
+    image, back = _normal_view(x, axis)
+    return back(normalize_image(image, *rest, **attributes))
+
+
+def chain(x: Tensor, *rest: Any, steps: Any) -> tuple[Any, ...]:
+    """Image ops one after the other on one view (``torch_fusion`` makes such nodes): the image, then what
+    its members give besides."""
+    image, extra, begin = _channels_first(x), [], 0
+    for op, count, overwrites, attributes in steps:
+        function = _OVERWRITING[op] if overwrites else _IMAGES[op]
+        made = function(image, *rest[begin : begin + count], **dict(attributes))
+        begin += count
+        if isinstance(made, tuple):
+            image, *besides = made
+            extra += besides
+        else:
+            image = made
+    return _channels_last(image, x.ndim), *extra
+
+
+def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    if bias is not None and x.ndim == 2:
+        return torch.addmm(bias, x, kernel)
+    return F.linear(x, kernel.mT, bias)
 
 
 def _over_last(x: Tensor, axes: tuple[int, ...], *scales: Tensor | None) -> list[int] | None:
@@ -478,10 +521,11 @@ TABLE: dict[str, Implementation] = {
     "softmax": softmax,
     "log_softmax": log_softmax,
     "dense": dense,
-    "conv": conv,
-    "conv_transpose": conv_transpose,
-    "max_pool": max_pool,
-    "average_pool": average_pool,
+    "conv": _imaged(conv_image),
+    "depthwise_conv": _imaged(depthwise_conv_image),
+    "conv_transpose": _imaged(conv_transpose_image),
+    "max_pool": _imaged(max_pool_image),
+    "average_pool": _imaged(average_pool_image),
     "upsample_nearest": upsample_nearest,
     "batch_norm": batch_norm,
     "normalize": normalize,
@@ -531,6 +575,22 @@ TABLE: dict[str, Implementation] = {
     "dropout": dropout,
 }
 
+_IMAGES: dict[str, Implementation] = {
+    **{op: TABLE[op] for op in ("relu", "relu6", "leaky_relu", "elu", "silu", "hard_silu", "sigmoid", "tanh")},
+    "conv": conv_image,
+    "depthwise_conv": depthwise_conv_image,
+    "max_pool": max_pool_image,
+    "average_pool": average_pool_image,
+    "batch_norm": batch_norm_image,
+    "normalize": normalize_image,
+    "add": lambda image, other: image + _channels_first(other),
+}
+_OVERWRITING: dict[str, Implementation] = {
+    "relu": torch.relu_,
+    "relu6": lambda image: F.relu6(image, inplace=True),
+    "add": lambda image, other: image.add_(_channels_first(other)),
+}
+
 _PLAIN = Ops(TABLE, "torch")
 
 
@@ -543,4 +603,4 @@ def _meaning(name: str, *inputs: Any, **attributes: Any) -> Any:
 
 def operations(device: torch.device) -> Ops:
     """The whole vocabulary on PyTorch, constants on ``device``."""
-    return Ops({**TABLE, "constant": constants(device)}, "torch")
+    return Ops({**TABLE, "chain": chain, "constant": constants(device)}, "torch")

@@ -15,6 +15,7 @@ import numpy as np
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.proof.batch import features, generic_weights, targets
 from crosstrain.proof.noise import without_noise
+from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.program import Program
 from crosstrain.training.recipe import Recipe, batches
 
@@ -55,7 +56,7 @@ class Case:
         """A case from a definition. ``losses`` gives the Keras name of each output's loss."""
         calm, quiet = without_noise(network)
         examples = batch_size * max(steps, 1)
-        used = replace(recipe, batch_size=batch_size, seed=seed)
+        used = replace(recipe, optimizer=rounded(recipe.optimizer), batch_size=batch_size, seed=seed)
         return cls(
             network=calm,
             loss=loss,
@@ -87,9 +88,9 @@ class Case:
         return RATE_CHANGE if self.steps > 1 and step >= self.steps // 2 else 1.0
 
     def rates(self) -> list[float]:
-        """The learning rate of every step."""
+        """The learning rate of every step, in single precision."""
         initial = float(self.recipe.optimizer.learning_rate or 0.0)
-        return [self.recipe.schedule.rate(initial, step) * self.change(step) for step in range(self.steps)]
+        return [single(self.recipe.schedule.rate(initial, step) * self.change(step)) for step in range(self.steps)]
 
     @cached_property
     def hash(self) -> str:
@@ -140,6 +141,22 @@ class Case:
             seed=settings["seed"],
             quiet=tuple(settings["quiet"]),
         )
+
+
+def single(number: float) -> float:
+    """A number as float32 holds it."""
+    return float(np.float32(number))
+
+
+def rounded(optimizer: Optimizer) -> Optimizer:
+    """The optimizer with numbers that float32 holds exactly.
+
+    Keras keeps the learning rate, and on TensorFlow momentum and betas, in float32 even where it
+    computes in float64; of 0.9 that leaves 2e-8, more than a proof allows. With numbers that lose
+    nothing all sides mean the same.
+    """
+    numbers = {k: single(v) for k, v in optimizer.to_json().items() if isinstance(v, float)}
+    return replace(optimizer, **numbers)
 
 
 def fed(names: Mapping[str, Any], batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -46,8 +46,8 @@ class Departure:
     """Where an engine first leaves the truth.
 
     ``stage``: inputs, initial weights, inference, training, loss, gradients, update or after training.
-    ``node`` is the node of the graph (with its ``op`` and Keras ``layer``), or "" where the fault lies
-    before the first node. ``tensor`` is the reference or weight that was compared. ``cause`` is what
+    ``node`` is the node of the graph (with its ``op`` and Keras ``layer``), or "" where the fault is not a
+    node's; ``op`` then names what it is (``optimizer sgd``, ``batches``). ``tensor`` is the reference or weight that was compared. ``cause`` is what
     explains the engine's numbers when it is put into the NumPy meaning (``explained``), else a guess.
     """
 
@@ -63,7 +63,7 @@ class Departure:
     explained: bool = False
 
     def __str__(self) -> str:
-        place = f"node {self.node!r} ({self.op})" if self.node else "before the first node"
+        place = f"node {self.node!r} ({self.op})" if self.node else self.op or "before the first node"
         return f"{self.stage}: {place}, {self.tensor} is {self.error:.2g} off; {self.cause}"
 
     def to_json(self) -> dict[str, Any]:

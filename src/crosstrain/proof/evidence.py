@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from crosstrain.engines.contract import Engine, Network, Setting
 from crosstrain.engines.registry import engine_row
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof.case import Case, fed
+from crosstrain.runs.worker import explained
 
 Arrays = dict[str, np.ndarray]
 Emit = Callable[[dict[str, Any]], None]
@@ -30,25 +32,36 @@ def sampled(array: np.ndarray) -> np.ndarray:
 
 
 def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
-    """Task ``evidence``: build the case of ``job["case"]`` on ``job["engine"]`` and write ``job["out"]`` (.npz).
+    """Task ``evidence``: build the case of ``job["case"]`` on ``job["engine"]``, once for each of
+    ``job["precisions"]``, and write what it says to ``job["out"]``/PRECISION.npz.
 
-    ``job["measure"]`` is a name of ``MEASURES`` (``all`` if left out). Raises ``CrosstrainError`` where the
-    engine lacks the precision.
+    ``job["measure"]`` is a name of ``MEASURES``. A precision that fails costs only itself: the result's
+    ``errors`` gives the sentence (None where all went well) by precision.
     """
     row, case = engine_row(job["engine"]), Case.load(Path(job["case"]))
     emit({"event": "phase", "name": "import"})
     engine: Engine = row.load()
-    description = engine.describe()
-    precision = job.get("precision", "float32")
-    if precision not in description.precisions:
-        raise CrosstrainError(f"the engine {job['engine']} has no {precision}, only {', '.join(description.precisions)}")
+    errors: dict[str, str | None] = {}
+    for precision in job["precisions"]:
+        emit({"event": "phase", "name": "evidence", "precision": precision})
+        try:
+            made = of_one_precision(engine, case, precision, job)
+            np.savez(Path(job["out"]) / f"{precision}.npz", **{name: np.asarray(v) for name, v in made.items()})
+            errors[precision] = None
+        except Exception as error:  # whatever a framework raises: the other precisions go on
+            traceback.print_exc()
+            errors[precision] = explained(error)[1]
+    return {"engine_version": engine.describe().version, "errors": errors}
+
+
+def of_one_precision(engine: Engine, case: Case, precision: str, job: Mapping[str, Any]) -> Arrays:
+    """What an engine says in one precision; ``CrosstrainError`` where it lacks that."""
+    has = engine.describe().precisions
+    if precision not in has:
+        raise CrosstrainError(f"the engine {engine.name} has no {precision}, only {', '.join(has)}")
     setting = Setting(job.get("device", "cpu"), precision, job.get("threads"), job.get("options") or {})
-    emit({"event": "phase", "name": "compile"})
     network = engine.build(case.program, at_precision(case.weights, precision), setting)
-    emit({"event": "phase", "name": "evidence"})
-    made = MEASURES[job.get("measure", "all")](network, case)
-    np.savez(job["out"], **{name: np.asarray(value) for name, value in made.items()})
-    return {"engine_version": description.version, "precision": precision, "out": str(job["out"])}
+    return MEASURES[job["measure"]](network, case)
 
 
 def at_precision(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:

@@ -13,13 +13,14 @@ import numpy as np
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # before Keras imports JAX; the others need no asking
 
 import keras
+from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.define import build_model, load_object
 from crosstrain.graph.keras_import import weight_names
 from crosstrain.graph.keras_import.losses import loss_object
 from crosstrain.graph.keras_import.network import output_names
-from crosstrain.proof.case import Case
+from crosstrain.proof.case import Case, single
 from crosstrain.runs.definition import Definition
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
@@ -51,6 +52,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     computed in float64 on this backend.
     """
     keras.config.set_floatx("float64")
+    # Outside TensorFlow Keras's promotion of dtypes takes float64 for float32 (so tanh of a float64 is one).
+    BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     definition, case = Definition.load(Path(job["definition"])), Case.load(Path(job["case"]))
     model = build_model(definition.data, floatx="float64")
     quiet(model)
@@ -72,7 +75,9 @@ def quiet(model: keras.Model) -> None:
     """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too."""
     for layer in model._flatten_layers():
         for name in NOISE:
-            if isinstance(getattr(layer, name, None), float | int) and isinstance(layer, keras.Layer):
+            # A property (of a recurrent layer) only shows what the layer's cell has.
+            shown = isinstance(getattr(type(layer), name, None), property)
+            if not shown and isinstance(getattr(layer, name, None), float | int):
                 setattr(layer, name, 0.0)
 
 
@@ -159,7 +164,8 @@ class Witness:
         case, losses = self.case, []
         initial = float(case.recipe.optimizer.learning_rate or 0.0)
         for step, batch in enumerate(case.batches()):
-            self.model.optimizer.learning_rate = rate(case.recipe.schedule, initial, step) * case.change(step)
+            exact = rate(case.recipe.schedule, initial, step) * case.change(step)
+            self.model.optimizer.learning_rate = single(exact)
             logs = self.model.train_on_batch(self.inputs(batch), self.targets(batch), return_dict=True)
             losses.append(float(logs["loss"]))
         weights = {f"weight/{n}": keras.ops.convert_to_numpy(v) for n, v in self.variables.items()}
@@ -175,9 +181,8 @@ class Witness:
     def inputs(self, batch: Mapping[str, np.ndarray]) -> Any:
         """The batch in the structure that the model is called with."""
         given = {n: batch[n] for n in self.case.network.inputs if n in batch}
-        arrays = [
-            v.astype("float64") if self.case.network.inputs[n].dtype == "float32" else v for n, v in given.items()
-        ]
+        # Converted here: some backends would make float32 of a float64 array.
+        arrays = [_tensor(v, self.case.network.inputs[n].dtype) for n, v in given.items()]
         structure = getattr(getattr(self.model, "_functional", None) or self.model, "_inputs_struct", None)
         if structure is not None:
             return keras.tree.pack_sequence_as(structure, arrays)
@@ -185,7 +190,12 @@ class Witness:
 
     def targets(self, batch: Mapping[str, np.ndarray]) -> Any:
         """The targets in the order of the outputs that have a loss."""
-        return [batch[f"target/{name}"] for name in self.losses]
+        specs = self.case.loss.inputs
+        return [_tensor(batch[f"target/{name}"], specs[f"target/{name}"].dtype) for name in self.losses]
+
+
+def _tensor(array: np.ndarray, dtype: str) -> Any:
+    return keras.ops.convert_to_tensor(array, dtype="float64" if dtype == "float32" else dtype)
 
 
 # -- gradients, as each backend gives them --------------------------------------------------------------
@@ -204,9 +214,10 @@ def _jax(model: keras.Model, x: Any, y: Any) -> tuple[float, list[Any]]:
     trainable = [v.value for v in model.trainable_variables]
     others = [v.value for v in model.non_trainable_variables]
     metrics = [v.value for v in model.metrics_variables]
+    slots = [v.value for v in model.optimizer.variables]
     run = jax.jit(
         jax.value_and_grad(
-            lambda t: model.compute_loss_and_updates(t, others, metrics, x, y, None, training=True), has_aux=True
+            lambda t: model.compute_loss_and_updates(t, others, metrics, x, y, None, True, slots), has_aux=True
         )
     )
     (loss, _), gradients = run(trainable)

@@ -172,8 +172,11 @@ def _update(case: Case, said: Arrays, precision: str) -> Departure | None:
         return statistic[1] if statistic else None
     step = min(t for t, _ in failing)
     track = next(track for t, track in failing if t == step)
-    reader = readers(case.network).get(track.name)
-    alone = len(failing) < max(2, len(all_tracks))
+    read_by = readers(case.network)
+    reader = read_by.get(track.name)
+    nodes = lambda some: {read_by[t.name][0].name for t in some if t.name in read_by}  # noqa: E731
+    # A fault of one layer, or of the optimizer for all of them.
+    alone = len(nodes(t for _, t in failing)) == 1 < len(nodes(all_tracks))
     biases = bool(alone and reader and reader[0].op in RECURRENT and reader[1] == 3)
     others = [other for _, other in failing if other is not track][:5]
     cause = updates.explain(track, others, optimizer, biases)

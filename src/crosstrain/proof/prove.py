@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,14 @@ import numpy as np
 
 from crosstrain.engines.registry import engine_row, engines as engine_rows
 from crosstrain.errors import CrosstrainError
-from crosstrain.proof import locate, locate_training, reference
+from crosstrain.proof import locate, locate_training
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Proof
 from crosstrain.proof.compare import FLOOR, Errors, errors, group
 from crosstrain.proof.departing import belongs_to, departure
 from crosstrain.proof.locate import EngineSilent
-from crosstrain.proof.truth import Truth, truth_of
+from crosstrain.proof.truth import Truth, arrays, saved, truth_of
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.training.recipe import Recipe
@@ -79,11 +77,7 @@ def prove(
             source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout
         )  # fmt: skip
         prover = Prover(definition, recipe, folder, steps, batch_size, seed, device, threads, timeout, launch, on_event)
-        certificates = [
-            prover.certificate(name, precision, (options or {}).get(name, {}))
-            for name in names
-            for precision in precisions
-        ]
+        certificates = [c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))]
         return Proof(definition.graph.name, tuple(certificates))
 
 
@@ -140,7 +134,6 @@ class Prover:
     timeout: float | None = None
     launch: Launch = run_job
     on_event: OnEvent | None = None
-    _cases: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.case = Case.make(
@@ -154,32 +147,41 @@ class Prover:
             seed=self.seed,
         )
 
-    def certificate(self, engine: str, precision: str, options: Mapping[str, Any] | None = None) -> Certificate:
-        """The certificate of one engine in one precision."""
+    def certificates(
+        self, engine: str, precisions: Sequence[str], options: Mapping[str, Any] | None = None
+    ) -> list[Certificate]:
+        """The certificates of one engine; it runs once for all precisions."""
         started = time.monotonic()
-        self._tell({"event": "proof", "engine": engine, "precision": precision, "state": "started"})
+        witness = Witness(self, engine, options or {})
+        truth: Truth | None = None
+        said: Mapping[str, Arrays | Cannot]
         try:
-            made = self._certificate(engine, precision, options or {})
+            row = engine_row(engine)
+            if not row.installed:
+                raise Cannot(f"the engine {engine} is not installed; install it with: {row.how_to_install}")
+            truth = truth_of(
+                self.case, self.definition, self.folder, engine,
+                launch=self.launch, timeout=self.timeout, on_event=self.on_event,
+            )  # fmt: skip
+            if truth.reason:
+                raise Cannot(truth.reason)
+            said = witness.hear(self.case, "all", precisions)
         except Cannot as error:
-            made = Certificate(engine, precision, "cannot", reason=str(error), basis=self._basis(engine, None))
-        made = replace(made, seconds=time.monotonic() - started)
-        self._tell({
-            "event": "proof", "engine": engine, "precision": precision, "state": "finished", "status": made.status,
-        })  # fmt: skip
+            said = dict.fromkeys(precisions, error)
+        made = []
+        for precision in precisions:
+            told = said[precision]
+            if isinstance(told, Cannot) or truth is None:
+                basis = self._basis(engine, truth)
+                certificate = Certificate(engine, precision, "cannot", reason=str(told), notes=self._notes(witness.options), basis=basis)
+            else:
+                certificate = self._certificate(witness, precision, told, truth)
+            made.append(replace(certificate, seconds=time.monotonic() - started))
+            started = time.monotonic()
+            self._tell({"event": "certificate", "engine": engine, "precision": precision, "status": certificate.status})
         return made
 
-    def _certificate(self, engine: str, precision: str, options: Mapping[str, Any]) -> Certificate:
-        row = engine_row(engine)
-        if not row.installed:
-            raise Cannot(f"the engine {engine} is not installed; install it with: {row.how_to_install}")
-        witness = Witness(self, engine, precision, options)
-        truth = truth_of(
-            self.case, self.definition, self.folder, engine,
-            launch=self.launch, timeout=self.timeout, on_event=self.on_event,
-        )  # fmt: skip
-        if truth.reason:
-            raise Cannot(truth.reason)
-        said = witness.testify(self.case, "all")
+    def _certificate(self, witness: Witness, precision: str, said: Arrays, truth: Truth) -> Certificate:
         compared = self._compared(said, truth)
         bounds = BOUNDS[precision]
         fine = all(
@@ -189,7 +191,7 @@ class Prover:
         found = None if fine else self._located(compared, said, truth, precision, witness)
         worst = {name: part.worst if part.by_name else None for name, part in compared.items()}
         return Certificate(
-            engine=engine,
+            engine=witness.engine,
             precision=precision,
             status="proved" if fine else "departs",
             outputs=worst["outputs"],
@@ -199,8 +201,8 @@ class Prover:
             first_departure=found,
             worst={name: part.where for name, part in compared.items()},
             tensors={name: dict(part.by_name) for name, part in compared.items()},
-            notes=self._notes(options),
-            basis=self._basis(engine, truth),
+            notes=self._notes(witness.options),
+            basis=self._basis(witness.engine, truth),
         )
 
     def _compared(self, said: Arrays, truth: Truth) -> dict[str, Errors]:
@@ -223,17 +225,18 @@ class Prover:
     ) -> Departure:
         """The first departure; where the search finds none, the worst tensor of the first group that departs."""
         bounds = BOUNDS[precision]
-        self._tell({"event": "proof", "engine": witness.engine, "precision": precision, "state": "locating"})
+        self._tell({"event": "phase", "name": "locate", "engine": witness.engine, "precision": precision})
+        testify = witness.testify(precision)
         try:
             found = locate.initial(self.case, said, precision)
             if not found and max(compared["outputs"].worst, compared["loss"].worst) > bounds.values:
-                found = locate.forward(self.case, precision, witness.testify)
+                found = locate.forward(self.case, precision, testify)
             elif not found and compared["gradients"].worst > bounds.values:
-                found = locate_training.gradients(self.case, precision, witness.testify)
+                found = locate_training.gradients(self.case, precision, testify)
             elif not found:
-                found = locate_training.steps(self.case, precision, witness.testify)
+                found = locate_training.steps(self.case, precision, testify)
             why = "the departure shows only when the network runs as a whole"
-        except (Cannot, EngineSilent) as error:
+        except EngineSilent as error:
             found, why = None, f"it could not be followed further: {error}"
         return found or self._worst(compared, said, truth, precision, why)
 
@@ -294,43 +297,46 @@ class Cannot(Exception):  # noqa: N818  (a status, not an error of ours)
     """There is no certificate; the message says why."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Witness:
-    """One engine in one precision, asked again and again, each time in a process of its own."""
+    """One engine, asked again and again, each time in a process of its own."""
 
     prover: Prover
     engine: str
-    precision: str
     options: Mapping[str, Any]
 
-    def testify(self, case: Case, measure: str) -> Arrays:
-        """What the engine says of a case; ``Cannot`` where it says nothing."""
-        folder = self.prover.folder / "cases" / case.hash[:16]
-        if not (folder / "case.json").exists():
-            case.save(folder)
-        slug = hashlib.sha256(json.dumps([self.engine, self.precision, measure, dict(self.options)]).encode())
-        out = folder / f"{self.engine}-{self.precision}-{measure}-{slug.hexdigest()[:8]}.npz"
-        job = {
-            "task": "evidence",
-            "id": f"evidence-{self.engine}-{self.precision}-{measure}",
-            "engine": self.engine,
-            "precision": self.precision,
-            "device": self.prover.device,
-            "threads": self.prover.threads,
-            "options": dict(self.options),
-            "case": str(folder),
-            "measure": measure,
-            "out": str(out),
-        }
-        outcome = self.prover.launch(
-            job, folder=self.prover.folder / "logs", timeout=self.prover.timeout, on_event=self.prover.on_event
-        )
-        if outcome.status != "done":
-            raise Cannot(f"{self.engine} {outcome.status}: {outcome.error}" if outcome.status != "cannot" else str(outcome.error))
-        with np.load(out, allow_pickle=False) as archive:
-            said = {key: archive[key] for key in archive.files}
-        out.unlink()
-        return said
+    def hear(self, case: Case, measure: str, precisions: Sequence[str]) -> dict[str, Arrays | Cannot]:
+        """What the engine says of a case in each precision, or why it says nothing."""
+        prover, folder = self.prover, saved(case, self.prover.folder)
+        with tempfile.TemporaryDirectory(prefix=f"{self.engine}-", dir=folder) as out:
+            job = {
+                "task": "evidence",
+                "id": f"evidence-{self.engine}-{measure}",
+                "engine": self.engine,
+                "precisions": list(precisions),
+                "device": prover.device,
+                "threads": prover.threads,
+                "options": dict(self.options),
+                "case": str(folder),
+                "measure": measure,
+                "out": out,
+            }
+            outcome = prover.launch(
+                job, folder=prover.folder / "logs", timeout=prover.timeout, on_event=prover.on_event
+            )
+            if outcome.status != "done" or outcome.result is None:
+                why = str(outcome.error) if outcome.status == "cannot" else f"{outcome.status}: {outcome.error}"
+                return dict.fromkeys(precisions, Cannot(why))
+            errors = outcome.result["errors"]
+            return {p: Cannot(errors[p]) if errors[p] else arrays(Path(out) / f"{p}.npz") for p in precisions}
 
+    def testify(self, precision: str) -> locate.Testify:
+        """``hear`` for one precision, raising ``EngineSilent`` where the engine says nothing."""
 
-__all__ = ["Prover", "prove", "reference"]
+        def ask(case: Case, measure: str) -> Arrays:
+            said = self.hear(case, measure, [precision])[precision]
+            if isinstance(said, Cannot):
+                raise EngineSilent(str(said))
+            return said
+
+        return ask

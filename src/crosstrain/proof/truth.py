@@ -15,7 +15,7 @@ import numpy as np
 from crosstrain.proof import differences, reference
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS
-from crosstrain.proof.compare import FLOOR, errors, group
+from crosstrain.proof.compare import errors, group
 from crosstrain.runs.definition import Definition
 
 Arrays = dict[str, np.ndarray]
@@ -62,15 +62,12 @@ def truth_of(
         out = place / f"{key}-{backend}.npz"
         report = place / f"{key}-{backend}.json"
         if not report.exists():
-            case_folder = folder / "cases" / case.hash[:16]
-            if not (case_folder / "case.json").exists():
-                case.save(case_folder)
             job = {
                 "task": "truth",
                 "id": f"truth-{backend}",
                 "keras_backend": backend,
                 "definition": str(definition.folder),
-                "case": str(case_folder),
+                "case": str(saved(case, folder)),
                 "device": "cpu",
                 "out": str(out),
             }
@@ -80,7 +77,7 @@ def truth_of(
         if told["error"]:
             set_aside.append(f"Keras on {backend}: {told['error']}")
             continue
-        keras = _kept(out, lambda: {})
+        keras = arrays(out)
         apart, agreement = compare(case, numpy, keras, place / f"{key}-{backend}-slopes.json")
         if apart:
             set_aside.append(f"Keras on {backend}: {apart}")
@@ -118,14 +115,27 @@ def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, 
     return "", agreement
 
 
+def saved(case: Case, folder: Path) -> Path:
+    """Where a case lies under the work folder, written there if it was not."""
+    place = folder / "cases" / case.hash[:16]
+    if not (place / "case.json").exists():
+        case.save(place)
+    return place
+
+
+def arrays(path: Path) -> Arrays:
+    """All arrays of an ``.npz``."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
 def _kept(path: Path, make: Callable[[], Arrays]) -> Arrays:
     """Arrays from a file, made and written first where it is not there."""
     if not path.exists():
         unfinished = path.with_suffix(".part.npz")
         np.savez(unfinished, **make())
         unfinished.replace(path)
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+    return arrays(path)
 
 
 def _sentence(outcome: Any) -> str | None:
@@ -146,6 +156,3 @@ def _versions() -> str:
         except PackageNotFoundError:
             continue
     return " ".join(made)
-
-
-__all__ = ["BACKENDS", "FLOOR", "Truth", "compare", "truth_of"]

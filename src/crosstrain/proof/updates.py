@@ -127,7 +127,7 @@ def variants(track: Track, o: Optimizer, biases: bool) -> Iterator[tuple[str, Va
         yield f"Nesterov's form is {other}", Variant(replace(o, nesterov=not o.nesterov))
     yield from decays(track, o)
     if o.epsilon is not None:
-        for value in (1e-8, 1e-7, 1e-6, 1e-10, 1e-5, 1e-3, 0.0):
+        for value in (1e-8, 1e-7, 1e-6, 1e-10, 1e-5, 1e-4, 1e-3, 0.0):
             if value != o.epsilon:
                 sentence = f"epsilon is {value:g}, where the recipe has {o.epsilon:g}"
                 yield sentence, Variant(replace(o, epsilon=value))

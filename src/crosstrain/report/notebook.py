@@ -10,7 +10,8 @@ from crosstrain.report import text
 from crosstrain.report.tables import faults, legend
 
 _COLUMNS = (
-    "network", "size", "engine", "certificate", "s/epoch [95 %]", "images/s", "test accuracy", "memory", "compile"
+    "network", "size", "engine", "certificate", "s/epoch [95 %]", "images/s", "test accuracy", "memory",
+    "compile",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from crosstrain.compare.budget import counted
 from crosstrain.compare.plan import Cell
 from crosstrain.compare.schema import CellResult
 from crosstrain.report import text
@@ -132,7 +133,7 @@ def _summary(cell: Cell, result: CellResult) -> str:
     """A cell in a line, once it has ended."""
     if result.status != "done":
         return f"  {cell}: {result.status}{f', {result.error}' if result.error else ''}"
-    words = [f"  {cell}: {len(result.epochs)} epochs"]
+    words = [f"  {cell}: {counted(len(result.epochs), 'epoch')}"]
     if result.epochs:
         words.append(f"{text.seconds(sum(result.epoch_seconds) / len(result.epochs))} each")
     if result.test_accuracy is not None:

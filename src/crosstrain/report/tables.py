@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crosstrain.compare.budget import counted
 from crosstrain.compare.certify import departed
 from crosstrain.compare.rows import Row, rows, size_text
 from crosstrain.compare.schema import CellResult, ComparisonResult, Wall
@@ -179,9 +180,8 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
         )
     else:
         seconds = median([result.epoch_seconds])
-        words = [
-            f"{result.network} on {result.engine} {result.engine_version or ''}: {len(result.epochs)} epochs"
-        ]
+        trained = counted(len(result.epochs), "epoch")
+        words = [f"{result.network} on {result.engine} {result.engine_version or ''}: {trained}"]
         words.append(f"{text.interval(seconds)} s each")
         if result.test_accuracy is not None:
             words.append(f"test accuracy {text.share(result.test_accuracy)}")
@@ -220,10 +220,11 @@ def engines_table(found: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _options(options: Mapping[str, Mapping[str, Any]]) -> str:
-    return "; ".join(
-        f"{name}={'|'.join(map(_choice, option['choices']))}{' (open)' if option['division'] == 'open' else ''}"
-        for name, option in options.items()
-    )
+    told = []
+    for name, option in options.items():
+        choices = "|".join(map(_choice, option["choices"]))
+        told.append(f"{name}={choices}{' (open)' if option['division'] == 'open' else ''}")
+    return "; ".join(told)
 
 
 def _choice(value: Any) -> str:

@@ -104,8 +104,8 @@ def setting_of(job: Mapping[str, Any], description: Description) -> Setting:
         strays += [precision] if precision not in CLOSED_PRECISIONS else []
         if strays:
             raise CrosstrainError(
-                f"{' and '.join(strays)} on the engine {job['engine']!r} may change the arithmetic: that belongs "
-                "to the open division, not to the closed one"
+                f"{' and '.join(strays)} on the engine {job['engine']!r} may change the arithmetic: that "
+                "belongs to the open division, not to the closed one"
             )
     return Setting(job.get("device", "cpu"), precision, job.get("threads"), options)
 

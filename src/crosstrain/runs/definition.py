@@ -12,7 +12,7 @@ from typing import Any
 
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.graph.graph import Graph, Weights
-from crosstrain.runs.process import run_job
+from crosstrain.runs.process import OnEvent, run_job
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.program import Program
 
@@ -85,13 +85,15 @@ def define(
     trust: bool = False,
     floatx: str = "float32",
     timeout: float | None = 600.0,
+    on_event: OnEvent | None = None,
 ) -> Definition:
     """Define a network in a process of its own and write it to ``folder``.
 
     ``source`` is a zoo name, ``file.py:function`` or ``model.keras``. ``input_shapes`` are without the
     batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape", "dtype",
     "classes"}``; ``losses`` is a recipe's, as JSON, or None for the choice that fits. Raises
-    ``CrosstrainError`` where the source or the shapes are at fault.
+    ``CrosstrainError`` where the source or the shapes are at fault. ``on_event`` is told when Keras is
+    imported and defining begins (``phase``).
     """
     job = {
         "task": "define",
@@ -107,7 +109,7 @@ def define(
         "device": "cpu",
         "keras_backend": keras_backend(),
     }
-    outcome = run_job(job, folder=folder / "logs", timeout=timeout)
+    outcome = run_job(job, folder=folder / "logs", timeout=timeout, on_event=on_event)
     if outcome.status == "done" and outcome.result is not None:
         return Definition(folder, outcome.result)
     if outcome.kind == "storage":

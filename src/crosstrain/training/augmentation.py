@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-SETTINGS = {"flip": bool, "shift": int}
+SETTINGS: dict[str, Any] = {"flip": bool, "shift": int}
 
 
 def check_augmentation(settings: Mapping[str, Any]) -> None:

@@ -116,12 +116,6 @@ def masking(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     raise CrosstrainError(f"{t.where} makes a mask, which crosstrain has no form of; cut or pad sequences to one length")
 
 
-@native(kl.Lambda)
-def lambda_(t: Tracer, layer: Any, x: Any, **kwargs: Any) -> Any:
-    kwargs.pop("mask", None)
-    return layer.function(x, **{**(layer.arguments or {}), **kwargs})
-
-
 @native(kl.ReLU)
 def relu(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     return rectified(t, x, layer.negative_slope, layer.max_value, layer.threshold)

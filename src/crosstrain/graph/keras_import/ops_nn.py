@@ -77,7 +77,7 @@ def pool(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     return channels_back(t, t.emit(op, x, window=window, strides=strides, padding=pads), operation.data_format)
 
 
-@lowers(knn.AdaptiveAveragePool, knn.AdaptiveMaxPool)
+@lowers(knn.AdaptiveAveragePool, knn.AdaptiveMaxPool, spec=False)  # Keras 3.15.1 infers a rank too many
 def adaptive_pool(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     """Cell i of n covers [floor(i L / n), ceil((i + 1) L / n)) of an axis of length L."""
     x = channels_last(t, t.cast(x, "float32"), operation.data_format)
@@ -95,6 +95,24 @@ def adaptive_pool(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
             parts.append(t.emit(reduce, part, axis=axis, keepdims=True))
         x = t.op.concatenate(*parts, axis=axis)
     return channels_back(t, x, operation.data_format)
+
+
+@lowers(knn.Sparsemax)
+def sparsemax(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
+    """After Martins and Astudillo 2016, but to Keras's letter, which adds up the cumulative sums over the
+    support where the paper has the last of them."""
+    axis = operation.axis % len(x.shape)
+    length = x.shape[axis]
+    if length is None:
+        raise CrosstrainError(f"{t.where} takes sparsemax along an axis of unknown length")
+    shape = [length if i == axis else 1 for i in range(len(x.shape))]
+    ranks = t.ref(np.arange(1.0, length + 1).reshape(shape))
+    ordered = t.op.flip(t.op.sort(x, axis=axis), axis=axis)
+    excess = t.op.subtract(t.op.cumsum(ordered, axis=axis), 1.0)
+    support = t.op.cast(t.op.greater(ordered, t.op.divide(excess, ranks)), dtype="float32")
+    count = t.op.sum(support, axis=axis, keepdims=True)
+    total = t.op.sum(t.op.multiply(t.op.cumsum(ordered, axis=axis), support), axis=axis, keepdims=True)
+    return t.op.relu(t.op.subtract(x, t.op.divide(t.op.subtract(total, 1.0), count)))
 
 
 @lowers(knn.BatchNorm)

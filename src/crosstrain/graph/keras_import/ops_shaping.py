@@ -320,7 +320,7 @@ def slice_update(t: Tracer, operation: Any, spec: Any, x: Any, starts: Any, upda
     return t.op.where(t.cast(inside, "bool"), t.op.pad(updates, padding=padding), x)
 
 
-@lowers(knp.GetItem)
+@lowers(knp.GetItem, spec=False)
 def getitem(t: Tracer, operation: Any, spec: Any, x: Any, key: Any) -> Any:
     keys = list(key) if isinstance(key, tuple | list) else [key]
     if sum(k is Ellipsis for k in keys) == 0:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras.src import backend
+from keras.src.backend.common.keras_tensor import any_symbolic_tensors
 from keras.src.layers import layer as layer_module
 from keras.src.layers.layer import Layer
 from keras.src.ops import core as core_ops
 from keras.src.ops import numpy as numpy_ops
 from keras.src.ops.operation import Operation
-from keras.src.random.seed_generator import SeedGenerator
+from keras.src.random import seed_generator
+from keras.src.utils.backend_utils import DynamicBackend
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.keras_import.tensors import BatchSize, Traced
@@ -20,50 +24,113 @@ from crosstrain.graph.keras_import.tensors import BatchSize, Traced
 if TYPE_CHECKING:
     from crosstrain.graph.keras_import.trace import Tracer
 
+Replacement = tuple[Any, str, Any]
 
-@contextlib.contextmanager
-def patched(tracer: Tracer) -> Iterator[None]:
-    """Calls on symbolic tensors go to ``tracer``; random numbers are refused; the batch size is a tensor."""
+
+class Dispatch:
+    """A module of Keras's backend, whose functions go to ``keras.ops`` for symbolic tensors. Some of
+    Keras's own layers call the backend directly, which knows nothing of those."""
+
+    def __init__(self, module: Any, operations: Any, only: tuple[str, ...] = ()) -> None:
+        self._module = module
+        self._operations = operations
+        self._only = only
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, name)
+        if not callable(found) or (self._only and name not in self._only):
+            return found
+        return dispatching(found, getattr(self._operations, name, None))
+
+
+def dispatching(concrete: Callable[..., Any], symbolic: Callable[..., Any] | None) -> Callable[..., Any]:
+    if symbolic is None:
+        return concrete
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (symbolic if any_symbolic_tensors(args, kwargs) else concrete)(*args, **kwargs)
+
+    return call
+
+
+def backends() -> list[Replacement]:
+    """The backend's modules and functions, each dispatching."""
+    modules = {name: keras.ops for name in ("numpy", "nn", "math", "linalg")} | {"image": keras.ops.image}
+    functions = ("cast", "convert_to_tensor", "shape", "stop_gradient", "unstack")
+    return [
+        *[(backend, name, Dispatch(getattr(backend, name), ops)) for name, ops in modules.items()],
+        (backend, "core", Dispatch(backend.core, keras.ops, functions)),
+        *[(backend, name, dispatching(getattr(backend, name), lambda *a, _n=name, **k: getattr(keras.ops, _n)(*a, **k))) for name in functions if hasattr(backend, name)],
+        (DynamicBackend, "__getattr__", lambda self, name: getattr(backend, name)),
+    ]  # fmt: skip
+
+
+def shapes(tracer: Tracer) -> list[Replacement]:
+    """``ops.shape``, ``ndim``, ``size``, ``zeros``, … where the batch size is a tensor."""
+    originals = {name: vars(numpy_ops)[name] for name in ("ndim", "size", "zeros", "ones", "full")}
+    originals["shape"] = core_ops.shape
 
     def shape(x: Any) -> Any:
         if isinstance(x, Traced) and x.shape and x.shape[0] is None:
             return (tracer.batch_size(x), *x.shape[1:])
-        return original_shape(x)
+        return originals["shape"](x)
 
-    def creating(original: Any, fixed: int | None) -> Any:
-        """``ops.zeros``, ``ones`` or ``full`` for shapes that hold the batch size."""
+    def ndim(x: Any) -> Any:
+        return len(x.shape) if isinstance(x, Traced) else originals["ndim"](x)
 
+    def size(x: Any) -> Any:
+        if not isinstance(x, Traced):
+            return originals["size"](x)
+        rest = [s for s in x.shape[1:] if s is not None]
+        if x.shape and x.shape[0] is None and len(rest) == len(x.shape) - 1:
+            return tracer.batch_size(x) * math.prod(rest)
+        return math.prod(x.shape)
+
+    def creating(name: str, fixed: int | None) -> Any:
         def create(shape: Any, *arguments: Any, **settings: Any) -> Any:
-            sizes = [shape] if not isinstance(shape, list | tuple) else list(shape)
+            sizes = list(shape) if isinstance(shape, list | tuple) else [shape]
             if not any(isinstance(s, BatchSize) for s in sizes):
-                return original(shape, *arguments, **settings)
+                return originals[name](shape, *arguments, **settings)
             rest = list(arguments)
-            value = fixed if fixed is not None else settings.pop("fill_value", None) if not rest else rest.pop(0)
-            dtype = rest.pop(0) if rest else settings.get("dtype")
-            return tracer.created(sizes, value, dtype)
+            value = fixed
+            if fixed is None:
+                value = rest.pop(0) if rest else settings.pop("fill_value")
+            return tracer.created(sizes, value, rest.pop(0) if rest else settings.get("dtype"))
 
         return create
 
-    def random(*_: Any, **__: Any) -> Any:
+    made = {"shape": shape, "ndim": ndim, "size": size}
+    made |= {name: creating(name, value) for name, value in (("zeros", 0), ("ones", 1), ("full", None))}
+    places = (core_ops, numpy_ops, keras.ops, keras.ops.numpy, keras.src.ops)
+    return [(place, name, new) for name, new in made.items() for place in places if name in vars(place)]
+
+
+def randomness(tracer: Tracer) -> list[Replacement]:
+    """Random numbers, refused: drawn now, they would be constants."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
         raise CrosstrainError(
             f"{tracer.where} draws random numbers in its call; use the layers Dropout, GaussianNoise or GaussianDropout"
         )
 
-    original_shape = core_ops.shape
-    replacements: list[tuple[Any, str, Any]] = [
+    return [
+        (seed_generator.SeedGenerator, "next", refuse),
+        (seed_generator, "draw_seed", refuse),
+        *([(backend.random, "draw_seed", refuse)] if hasattr(backend.random, "draw_seed") else []),
+    ]
+
+
+@contextlib.contextmanager
+def patched(tracer: Tracer) -> Iterator[None]:
+    """Calls on symbolic tensors go to ``tracer``, for the time of the context."""
+    replacements: list[Replacement] = [
         (Layer, "symbolic_call", lambda self, *a, **k: tracer.call_layer(self, *a, **k)),
         (Operation, "symbolic_call", lambda self, *a, **k: tracer.call_operation(self, *a, **k)),
         (Layer, "add_loss", lambda self, loss: tracer.add_penalty(loss)),
-        (SeedGenerator, "next", random),
         (layer_module, "Node", lambda *a, **k: None),
-        *[
-            (module, name, creating(vars(numpy_ops)[name], fixed))
-            for name, fixed in (("zeros", 0), ("ones", 1), ("full", None))
-            for module in (numpy_ops, keras.ops, keras.src.ops)
-        ],
-        *[(module, "shape", shape) for module in (core_ops, keras.ops, keras.src.ops)],
-        *[(keras.src.random.seed_generator, "draw_seed", random)],
-        *[(keras.src.backend.random, "draw_seed", random)],
+        *shapes(tracer),
+        *randomness(tracer),
+        *backends(),
     ]
     filtering = keras.config.is_traceback_filtering_enabled()
     saved = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
@@ -73,7 +140,7 @@ def patched(tracer: Tracer) -> Iterator[None]:
             setattr(owner, name, value)
         yield
     finally:
-        for owner, name, value in saved:
+        for owner, name, value in reversed(saved):
             setattr(owner, name, value)
         if filtering:
             keras.config.enable_traceback_filtering()

@@ -12,6 +12,9 @@ LOWERINGS: dict[type, Callable[..., Any]] = {}
 """``keras.ops`` Operation class → rule ``(tracer, operation, spec, *args, **kwargs) -> tensors``, where
 ``spec`` is what Keras infers for the output (None where a shape holds the batch size)."""
 
+UNSPECIFIED: set[type] = set()
+"""Operations whose shape inference in Keras runs code, fails or is wrong."""
+
 
 def native(*kinds: type) -> Callable[[Any], Any]:
     """Add a rule for layers."""
@@ -23,11 +26,13 @@ def native(*kinds: type) -> Callable[[Any], Any]:
     return add
 
 
-def lowers(*kinds: type) -> Callable[[Any], Any]:
-    """Add a rule for operations."""
+def lowers(*kinds: type, spec: bool = True) -> Callable[[Any], Any]:
+    """Add a rule for operations; ``spec=False`` where Keras's inference is not to be asked."""
 
     def add(rule: Any) -> Any:
         LOWERINGS.update(dict.fromkeys(kinds, rule))
+        if not spec:
+            UNSPECIFIED.update(kinds)
         return rule
 
     return add

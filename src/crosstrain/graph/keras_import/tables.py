@@ -4,6 +4,7 @@ from crosstrain.graph.keras_import import (  # noqa: F401
     layers,
     layers_noise,
     layers_recurrent,
+    ops_control,
     ops_elementwise,
     ops_image,
     ops_nn,

@@ -22,7 +22,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
 from crosstrain.graph.graph import TensorSpec
 from crosstrain.graph.keras_import.patches import patched
-from crosstrain.graph.keras_import.registry import LAYERS, LOWERINGS
+from crosstrain.graph.keras_import.registry import LAYERS, LOWERINGS, UNSPECIFIED
 from crosstrain.graph.keras_import.tensors import Active, BatchSize, SymbolicVariable, Traced, symbolic_class
 
 
@@ -315,7 +315,7 @@ class Tracer:
             )
         settings = keras.tree.flatten([v for k, v in vars(operation).items() if k[0] != "_"])
         sized = any(isinstance(s, BatchSize) for s in settings)
-        spec = None if sized else operation.compute_output_spec(*args, **kwargs)
+        spec = None if sized or kind in UNSPECIFIED else operation.compute_output_spec(*args, **kwargs)
         try:
             made = lower(self, operation, spec, *args, **kwargs)
         except ShapeError as error:

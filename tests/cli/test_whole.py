@@ -1,0 +1,163 @@
+"""The real thing, in processes of its own: training, proof, kill and resume, two at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+pytestmark = pytest.mark.slow
+
+NET = ["mlp", "--data", "digits", "--threads", "1"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from crosstrain.cli import main; main()", *arguments]
+
+
+def crosstrain(folder: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*arguments), cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == expect, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def installed() -> list[str]:
+    from crosstrain.engines.registry import engines
+
+    return [name for name, row in engines().items() if row.installed]
+
+
+def test_compare_for_real(tmp_path: Path) -> None:
+    names = installed()
+    done = crosstrain(tmp_path, "compare", *NET, "--sizes", "8", "--epochs", "2", "--json", "-", "--out", "out")
+    data: dict[str, Any] = json.loads(done.stdout)
+    assert [c["engine"] for c in data["cells"]] == names
+    assert {c["status"] for c in data["cells"]} == {"done"}
+    assert {c["certificate"] for c in data["cells"]} == {"proved"}
+    accuracies = [c["test_accuracy"] for c in data["cells"]]
+    assert min(accuracies) > 0.8
+    assert max(accuracies) - min(accuracies) < 0.02
+    assert data["recommendation"]["engine"] in names
+
+
+def test_prove_for_real(tmp_path: Path) -> None:
+    done = crosstrain(tmp_path, "prove", "mlp", "--input-shape", "6,6,1", "--engines", "torch", "--json", "-")
+    found = json.loads(done.stdout)
+    assert found["network"] == "mlp"
+    for each in found["engines"]:
+        assert each["status"] == "proved"
+        assert {"engine", "precision", "outputs", "loss", "gradients", "weights_after_steps", "first_departure"} <= set(each)
+        assert each["outputs"] < 1e-4
+
+
+def test_train_resume_and_load(tmp_path: Path) -> None:
+    """More epochs go on from the last one, and the Keras model predicts what the engine measured."""
+    train = ["train", *NET, "--size", "8", "--engine", "torch", "--out", "out", "--json", "-"]
+    first = json.loads(crosstrain(tmp_path, *train, "--epochs", "2").stdout)
+    whole = json.loads(crosstrain(tmp_path, *train, "--epochs", "4").stdout)
+    assert len(whole["epochs"]) == 4
+    assert whole["epochs"][:2] == first["epochs"]
+    assert crosstrain(tmp_path, *train, "--epochs", "4").stdout
+    code = (
+        "import crosstrain, numpy as np\n"
+        "from crosstrain.data import prepare\n"
+        "inputs, targets = prepare('digits', size=8).arrays('test')\n"
+        "for which in ('best', 'last'):\n"
+        "    model = crosstrain.load('out', weights=which)\n"
+        "    print(float((np.argmax(np.asarray(model(inputs[''])), -1) == targets['']).mean()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True)
+    best, last = map(float, done.stdout.split())
+    assert last == pytest.approx(whole["test_accuracy"], abs=1e-9)
+    assert best > 0.8
+
+
+def started(folder: Path, cell: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A comparison in the background, once its first cell is finished."""
+    process = subprocess.Popen(command(*arguments), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not cell.exists():
+        assert process.poll() is None, "it ended before its first cell"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_killed_in_the_middle_and_resumed(tmp_path: Path, blow: signal.Signals) -> None:
+    """No finished cell is repeated, no worker is left; meanwhile a second comparison is refused."""
+    arguments = ["compare", *NET, "--sizes", "8", "--epochs", "3", "--repeats", "3", "--engines", "torch", "--no-proof"]
+    arguments += ["--out", "out"]
+    first = tmp_path / "out" / "cells" / "mlp-8-torch-s0-r0.json"
+    process = started(tmp_path, first, *arguments)
+    children = psutil.Process(process.pid).children(recursive=True)
+    refused = crosstrain(tmp_path, *arguments, expect=2)
+    assert "another crosstrain" in refused.stderr
+    written = first.stat().st_mtime_ns
+    process.send_signal(blow)
+    code = process.wait(timeout=60)
+    assert code == (-signal.SIGKILL if blow == signal.SIGKILL else 130)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    assert first.stat().st_mtime_ns == written
+    data = json.loads(crosstrain(tmp_path, *arguments, "--json", "-").stdout)
+    assert [c["status"] for c in data["cells"]] == ["done"] * 3
+    assert first.stat().st_mtime_ns == written
+    assert not list((tmp_path / "out" / "cells").glob("*.tmp"))
+
+
+def test_the_python_api_with_a_live_model(tmp_path: Path) -> None:
+    code = (
+        "import keras, crosstrain\n"
+        "model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)], name='mine')\n"
+        "found = crosstrain.compare(model, 'digits', engines='torch', epochs=2, proof=False, threads=1, progress=False)\n"
+        "frame = found.dataframe\n"
+        "print(list(frame['status']), found.cells[0].network, found._repr_html_()[:6])\n"
+        "again = crosstrain.compare(model, 'digits', engines='torch', epochs=2, proof=False, threads=1, progress=False)\n"
+        "print(again.cells[0].finished == found.cells[0].finished)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+        env={**os.environ, "KERAS_BACKEND": "numpy"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "['done']" in done.stdout
+    assert "<table" in done.stdout
+    assert done.stdout.strip().endswith("True")
+
+
+def test_two_inputs_and_two_outputs_from_a_users_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(200, 4)).astype("float32"), rng.normal(size=(200, 3)).astype("float32")
+    np.savez(
+        tmp_path / "data.npz",
+        **{"x/left": a, "x/right": b, "y/sum": (a.sum(1) + b.sum(1))[:, None], "y/sign": (a[:, 0] > 0).astype("int64")},
+    )
+    (tmp_path / "net.py").write_text(
+        "import keras\nfrom keras import layers\n"
+        "def build():\n"
+        "    left, right = keras.Input((4,), name='left'), keras.Input((3,), name='right')\n"
+        "    joined = layers.Dense(8, activation='relu')(layers.Concatenate()([left, right]))\n"
+        "    outputs = {'sum': layers.Dense(1, name='sum')(joined), 'sign': layers.Dense(2, name='sign')(joined)}\n"
+        "    return keras.Model([left, right], outputs)\n"
+    )
+    done = crosstrain(
+        tmp_path, "compare", "net.py:build", "--data", "arrays:data.npz", "--engines", "torch", "--epochs", "3",
+        "--loss", "sum=mean_squared_error", "--loss", "sign=sparse_categorical_crossentropy:from_logits=true",
+        "--no-proof", "--threads", "1", "--json", "-",
+    )  # fmt: skip
+    cell = json.loads(done.stdout)["cells"][0]
+    assert cell["status"] == "done"
+    assert cell["epochs"][-1]["train_loss"] < cell["epochs"][0]["train_loss"]

@@ -1,0 +1,78 @@
+"""Networks that the proof's tests share: each defined once, its truth asked for once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crosstrain.engines.contract import Engine
+from crosstrain.engines.registry import engine_row, engines
+from crosstrain.proof import evidence
+from crosstrain.proof.prove import Prover
+from crosstrain.runs.definition import Definition, define
+from crosstrain.runs.process import Outcome, run_job
+from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Recipe
+from tests.proof.faults import Fault, FaultyEngine
+
+NETWORKS = Path(__file__).with_name("networks.py")
+INSTALLED = [name for name, row in engines().items() if row.installed]
+RECIPE = Recipe(optimizer=Optimizer(learning_rate=0.05, momentum=0.9))
+
+
+@pytest.fixture(scope="session")
+def defined(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Definition]:
+    """A network of ``networks.py`` by name, defined once in a session."""
+    folder = tmp_path_factory.mktemp("networks")
+    known: dict[str, Definition] = {}
+
+    def get(name: str) -> Definition:
+        if name not in known:
+            known[name] = define(f"{NETWORKS}:{name}", folder=folder / name)
+        return known[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of all proofs of a session, where truths are kept."""
+    return tmp_path_factory.mktemp("proofs")
+
+
+class Row:
+    """Stands in for a registry row whose engine is already there."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def load(self) -> Engine:
+        return self.engine
+
+
+def in_process(fault: Fault) -> Callable[..., Outcome]:
+    """Runs evidence here, on an engine with a fault; other tasks in their own process as ever."""
+
+    def launch(job: dict[str, Any], *, folder: Path, **given: Any) -> Outcome:
+        if job["task"] != "evidence":
+            return run_job(job, folder=folder, **given)
+        faulty = FaultyEngine(engine_row(job["engine"]).load(), fault)
+        with pytest.MonkeyPatch.context() as patch, fault.planted():
+            patch.setattr(evidence, "engine_row", lambda name: Row(faulty))
+            result = evidence.run(job, lambda event: None)
+        return Outcome("done", result, None, folder / "none.log", 0.0, None)
+
+    return launch
+
+
+@pytest.fixture
+def prover(defined: Callable[[str], Definition], work: Path) -> Callable[..., Prover]:
+    """A prover of a network whose engines have a fault; Keras's truth on the first framework that is not theirs."""
+
+    def make(network: str, fault: Fault, recipe: Recipe = RECIPE) -> Prover:
+        return Prover(defined(network), recipe, work, steps=10, batch_size=8, seed=0, launch=in_process(fault))
+
+    return make
