@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosstrain.compare import run as comparing
 from crosstrain.compare import spelling, training
+from crosstrain.compare.certify import words
 from crosstrain.compare.comparison import Comparison
 from crosstrain.compare.settings import RUNS, settings, slug, source
 from crosstrain.compare.training import Trained
@@ -173,9 +174,10 @@ def prove(
     with _watching(progress) as watch:
 
         def tell(event: dict[str, Any]) -> None:
-            if event.get("event") == "proof" and event.get("state") == "started":
-                watch.stage(f"Proving {names[0]} on {event['engine']}, {event['precision']}")
+            if told := words(event):
+                watch.stage(told)
 
+        watch.stage(f"Proving {names[0]} on {', '.join(wish.engines)}")
         found = proved(
             source(names[0]), wish.engines, spelling.several(precisions),
             recipe=wish.recipe, input_shape=input_shape, classes=classes, work=Path(out) if out else None,

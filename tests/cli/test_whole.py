@@ -41,7 +41,9 @@ def installed() -> list[str]:
 
 def test_compare_for_real(tmp_path: Path) -> None:
     names = installed()
-    done = crosstrain(tmp_path, "compare", *NET, "--sizes", "8", "--epochs", "2", "--json", "-", "--out", "out")
+    done = crosstrain(
+        tmp_path, "compare", *NET, "--sizes", "8", "--epochs", "2", "--json", "-", "--out", "out"
+    )
     data: dict[str, Any] = json.loads(done.stdout)
     assert [c["engine"] for c in data["cells"]] == names
     assert {c["status"] for c in data["cells"]} == {"done"}
@@ -58,7 +60,15 @@ def test_prove_for_real(tmp_path: Path) -> None:
     assert found["network"] == "mlp"
     for each in found["engines"]:
         assert each["status"] == "proved"
-        assert {"engine", "precision", "outputs", "loss", "gradients", "weights_after_steps", "first_departure"} <= set(each)
+        assert {
+            "engine",
+            "precision",
+            "outputs",
+            "loss",
+            "gradients",
+            "weights_after_steps",
+            "first_departure",
+        } <= set(each)
         assert each["outputs"] < 1e-4
 
 
@@ -78,7 +88,9 @@ def test_train_resume_and_load(tmp_path: Path) -> None:
         "    model = crosstrain.load('out', weights=which)\n"
         "    print(float((np.argmax(np.asarray(model(inputs[''])), -1) == targets['']).mean()))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True
+    )
     best, last = map(float, done.stdout.split())
     assert last == pytest.approx(whole["test_accuracy"], abs=1e-9)
     assert best > 0.8
@@ -86,7 +98,9 @@ def test_train_resume_and_load(tmp_path: Path) -> None:
 
 def started(folder: Path, cell: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """A comparison in the background, once its first cell is finished."""
-    process = subprocess.Popen(command(*arguments), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command(*arguments), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     until = time.monotonic() + 120
     while not cell.exists():
         assert process.poll() is None, "it ended before its first cell"
@@ -98,7 +112,19 @@ def started(folder: Path, cell: Path, *arguments: str) -> subprocess.Popen[bytes
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_killed_in_the_middle_and_resumed(tmp_path: Path, blow: signal.Signals) -> None:
     """No finished cell is repeated, no worker is left; meanwhile a second comparison is refused."""
-    arguments = ["compare", *NET, "--sizes", "8", "--epochs", "3", "--repeats", "3", "--engines", "torch", "--no-proof"]
+    arguments = [
+        "compare",
+        *NET,
+        "--sizes",
+        "8",
+        "--epochs",
+        "3",
+        "--repeats",
+        "3",
+        "--engines",
+        "torch",
+        "--no-proof",
+    ]
     arguments += ["--out", "out"]
     first = tmp_path / "out" / "cells" / "mlp-8-torch-s0-r0.json"
     process = started(tmp_path, first, *arguments)
@@ -143,7 +169,12 @@ def test_two_inputs_and_two_outputs_from_a_users_file(tmp_path: Path) -> None:
     a, b = rng.normal(size=(200, 4)).astype("float32"), rng.normal(size=(200, 3)).astype("float32")
     np.savez(
         tmp_path / "data.npz",
-        **{"x/left": a, "x/right": b, "y/sum": (a.sum(1) + b.sum(1))[:, None], "y/sign": (a[:, 0] > 0).astype("int64")},
+        **{
+            "x/left": a,
+            "x/right": b,
+            "y/sum": (a.sum(1) + b.sum(1))[:, None],
+            "y/sign": (a[:, 0] > 0).astype("int64"),
+        },
     )
     (tmp_path / "net.py").write_text(
         "import keras\nfrom keras import layers\n"

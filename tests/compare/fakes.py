@@ -39,7 +39,9 @@ class Workers:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     fail: Callable[[Mapping[str, Any]], Outcome | BaseException | None] = lambda job: None
 
-    def __call__(self, job: Mapping[str, Any], *, folder: Path, on_event: Any = None, **limits: Any) -> Outcome:
+    def __call__(
+        self, job: Mapping[str, Any], *, folder: Path, on_event: Any = None, **limits: Any
+    ) -> Outcome:
         self.jobs.append({**job, "limits": limits})
         log = folder / f"{job.get('id', job['task'])}.log"
         failure = self.fail(job)
@@ -91,7 +93,11 @@ class Prover:
 
     def __call__(self, definition: Any, engines: Any, precisions: Any, **rest: Any) -> Proof:
         self.calls += [(definition.graph.name, engine) for engine in engines]
-        made = [Certificate(e, p, self.status.get(e, "proved"), 1e-12, 1e-12, 1e-12, 1e-11) for e in engines for p in precisions]
+        made = [
+            Certificate(e, p, self.status.get(e, "proved"), 1e-12, 1e-12, 1e-12, 1e-11)
+            for e in engines
+            for p in precisions
+        ]
         return Proof(definition.graph.name, tuple(made))
 
 

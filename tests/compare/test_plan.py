@@ -15,7 +15,12 @@ def test_every_combination_comes_once_and_engines_are_interleaved() -> None:
     assert len(found) == len({c.id for c in found}) == 3 * 2 * 6
     for one, other in zip(found[::2], found[1::2], strict=True):
         assert {one.engine, other.engine} == {"torch", "jax"}
-        assert (one.network, one.size, one.seed, one.repeat) == (other.network, other.size, other.seed, other.repeat)
+        assert (one.network, one.size, one.seed, one.repeat) == (
+            other.network,
+            other.size,
+            other.seed,
+            other.repeat,
+        )
 
 
 def test_who_comes_first_moves_on_from_round_to_round() -> None:

@@ -62,7 +62,9 @@ def test_the_columns_that_were_promised_are_there() -> None:
 
 
 def test_faults_and_few_samples_are_said() -> None:
-    lines = "\n".join(printed(result(cell("torch", [1.0, 2.0]), cell("jax", [], status="crashed", error="it fell"))))
+    lines = "\n".join(
+        printed(result(cell("torch", [1.0, 2.0]), cell("jax", [], status="crashed", error="it fell")))
+    )
     assert "net at 32 on jax: crashed, it fell" in lines
     assert "1.50 (1.00–2.00)" in lines
     assert "fewer than 3 epochs" in lines
@@ -139,9 +141,22 @@ def test_progress_shows_epoch_rate_accuracy_and_time_left(terminal: bool) -> Non
         show.begin([CELL, OTHER], [], 2)
         show.start(CELL)
         now[0] = 10.0
-        epoch = {"event": "epoch", "epoch": 1, "train_seconds": 9.5, "images_per_second": 405.0, "train_loss": 0.5}
+        epoch = {
+            "event": "epoch",
+            "epoch": 1,
+            "train_seconds": 9.5,
+            "images_per_second": 405.0,
+            "train_loss": 0.5,
+        }
         show.event(CELL, {**epoch, "validation_accuracy": 0.912})
-        progress = {"event": "progress", "epoch": 2, "step": 1, "steps": 2, "images_per_second": 400.0, "loss": 0.4}
+        progress = {
+            "event": "progress",
+            "epoch": 2,
+            "step": 1,
+            "steps": 2,
+            "images_per_second": 400.0,
+            "loss": 0.4,
+        }
         show.event(CELL, progress)
         show.event(CELL, {"event": "phase", "name": "evaluate"})
         show.event(CELL, {"event": "something new"})

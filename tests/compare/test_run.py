@@ -31,7 +31,12 @@ def test_a_comparison_from_beginning_to_end(workers: Workers, prover: Prover, tm
     assert [c.status for c in result.cells] == ["done"] * 8
     assert {c.certificate for c in result.cells} == {"proved"}
     assert result.recommendation.engine == "torch"
-    assert workers.cells[:4] == ["mlp-8-torch-s0-r0", "mlp-8-jax-s0-r0", "mlp-8-jax-s1-r0", "mlp-8-torch-s1-r0"]
+    assert workers.cells[:4] == [
+        "mlp-8-torch-s0-r0",
+        "mlp-8-jax-s0-r0",
+        "mlp-8-jax-s1-r0",
+        "mlp-8-torch-s1-r0",
+    ]
     assert prover.calls == [("mlp", "torch"), ("mlp", "jax")]
     recipes = {(job["seed"], job["recipe"]["seed"]) for job in workers.jobs}
     assert recipes == {(0, 0), (1, 1)}
@@ -63,7 +68,9 @@ def test_the_same_again_does_nothing_again(workers: Workers, prover: Prover, tmp
 
 def test_only_what_failed_is_run_again(workers: Workers, prover: Prover, tmp_path: Path) -> None:
     workers.fail = lambda job: (
-        Outcome("crashed", None, "it fell over (SIGABRT)", tmp_path, 1.0, None) if job["engine"] == "jax" else None
+        Outcome("crashed", None, "it fell over (SIGABRT)", tmp_path, 1.0, None)
+        if job["engine"] == "jax"
+        else None
     )
     result = run(wish(), tmp_path / "out")
     assert [(c.engine, c.status) for c in result.cells] == [("torch", "done"), ("jax", "crashed")]
@@ -87,7 +94,9 @@ def test_ctrl_c_keeps_what_is_finished(workers: Workers, prover: Prover, tmp_pat
     assert workers.cells.count("mlp-8-torch-s0-r0") == 1
 
 
-def test_other_settings_in_the_same_folder_are_refused(workers: Workers, prover: Prover, tmp_path: Path) -> None:
+def test_other_settings_in_the_same_folder_are_refused(
+    workers: Workers, prover: Prover, tmp_path: Path
+) -> None:
     run(wish(), tmp_path / "out")
     with pytest.raises(CrosstrainError, match=r"recipe.optimizer.learning_rate was 0.01, now 0.1"):
         run(wish(learning_rate=0.1), tmp_path / "out")
@@ -172,7 +181,9 @@ def test_a_missing_engine_is_one_line_and_the_others_go_on(
     assert Comparison(run(wish(), tmp_path / "out")).ok
 
 
-def test_a_departure_is_marked_noted_and_never_recommended(workers: Workers, prover: Prover, tmp_path: Path) -> None:
+def test_a_departure_is_marked_noted_and_never_recommended(
+    workers: Workers, prover: Prover, tmp_path: Path
+) -> None:
     prover.status = {"torch": "departs"}
     result = run(wish(), tmp_path / "out")
     assert [(c.engine, c.certificate) for c in result.cells] == [("torch", "departs"), ("jax", "proved")]

@@ -19,7 +19,11 @@ from crosstrain.errors import CrosstrainError
     [
         ("adam", "adam", {}),
         ("huber:delta=2", "huber", {"delta": 2}),
-        ("step:boundaries=[100,200],factors=[0.1,0.01]", "step", {"boundaries": [100, 200], "factors": [0.1, 0.01]}),
+        (
+            "step:boundaries=[100,200],factors=[0.1,0.01]",
+            "step",
+            {"boundaries": [100, 200], "factors": [0.1, 0.01]},
+        ),
         ("my/losses.py:focal", "my/losses.py:focal", {}),
         ("my/losses.py:focal:gamma=2,name=x", "my/losses.py:focal", {"gamma": 2, "name": "x"}),
     ],
@@ -35,7 +39,9 @@ def test_times(text: Any, seconds: float | None) -> None:
     assert spelling.seconds(text) == seconds
 
 
-@pytest.mark.parametrize(("text", "size"), [("512M", 2**29), ("4G", 2**32), ("1.5GiB", 3 * 2**29), ("100", 100)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("512M", 2**29), ("4G", 2**32), ("1.5GiB", 3 * 2**29), ("100", 100)]
+)
 def test_amounts_of_memory(text: str, size: int) -> None:
     assert spelling.size_in_bytes(text) == size
 

@@ -13,7 +13,9 @@ positive = st.floats(1e-3, 1e4, allow_nan=False)
 runs = st.lists(st.lists(positive, min_size=1, max_size=6), min_size=1, max_size=4)
 
 
-def simulated(rng: np.random.Generator, processes: int, epochs: int, between: float, mean: float = 3.0) -> list:
+def simulated(
+    rng: np.random.Generator, processes: int, epochs: int, between: float, mean: float = 3.0
+) -> list:
     """Log-normal epoch times: processes differ by ``between``, epochs within them by 3 %."""
     return [
         list(mean * np.exp(rng.normal(0, between) + rng.normal(0, 0.03, epochs))) for _ in range(processes)
@@ -26,7 +28,9 @@ def false_differences(processes: int, epochs: int, between: float, trials: int =
     return float(np.mean([not statistics.tied(a, b) for a, b in pairs]))
 
 
-@pytest.mark.parametrize(("processes", "epochs", "between"), [(1, 3, 0.03), (1, 10, 0.03), (2, 5, 0.03), (5, 5, 0.03)])
+@pytest.mark.parametrize(
+    ("processes", "epochs", "between"), [(1, 3, 0.03), (1, 10, 0.03), (2, 5, 0.03), (5, 5, 0.03)]
+)
 def test_equal_engines_are_seldom_told_apart(processes: int, epochs: int, between: float) -> None:
     """An A/A comparison: with one process each it is the allowance for noise unseen that keeps it honest."""
     assert false_differences(processes, epochs, between) <= 0.10
@@ -42,7 +46,9 @@ def test_without_the_allowance_one_process_each_would_deceive(monkeypatch: pytes
 def test_a_real_difference_is_seen(processes: int, faster: float) -> None:
     rng = np.random.default_rng(3)
     seen = [
-        not statistics.tied(simulated(rng, processes, 5, 0.02, 3.0 * faster), simulated(rng, processes, 5, 0.02))
+        not statistics.tied(
+            simulated(rng, processes, 5, 0.02, 3.0 * faster), simulated(rng, processes, 5, 0.02)
+        )
         for _ in range(60)
     ]
     assert np.mean(seen) >= 0.95

@@ -36,7 +36,7 @@ class Case:
 
     def reference(self, graph: Graph, weights: Weights | None = None, batch: Any = None) -> tuple[dict, dict]:
         """(outputs, updates) of a graph of the program, in NumPy's float64."""
-        as64 = lambda a: a.astype("float64") if a.dtype.kind == "f" else a  # noqa: E731
+        as64 = lambda a: a.astype("float64") if a.dtype.kind == "f" else a
         run = compiled(graph, REFERENCE, "float64")
         return run(
             {k: as64(v) for k, v in (weights or self.weights).items()},
@@ -58,7 +58,9 @@ class Net(Builder):
     def feature(self, name: str, *shape: int, dtype: str = "float32") -> str:
         return self.add_input(name, TensorSpec((None, *shape), dtype))
 
-    def drawn(self, name: str, *shape: int, scale: float = 0.5, shift: float = 0.0, trainable: bool = True) -> str:
+    def drawn(
+        self, name: str, *shape: int, scale: float = 0.5, shift: float = 0.0, trainable: bool = True
+    ) -> str:
         return self.add_weight(name, shift + scale * self.random.standard_normal(shape), trainable)
 
     def op(self, op: str, *inputs: str | None, **attributes: Any) -> str:
@@ -79,7 +81,9 @@ class Net(Builder):
     ) -> str:  # fmt: skip
         kernel = self.drawn(f"{name}/kernel", size, size, self.width(x), filters)
         shift = self.drawn(f"{name}/bias", filters) if bias else None
-        return self.op("conv", x, kernel, shift, strides=(stride,) * 2, padding=padding, dilation=(1, 1), groups=1)
+        return self.op(
+            "conv", x, kernel, shift, strides=(stride,) * 2, padding=padding, dilation=(1, 1), groups=1
+        )
 
     def batch_norm(self, name: str, x: str) -> str:
         n = self.width(x)
@@ -96,10 +100,18 @@ class Net(Builder):
         shape = self.specs[x].shape[1:]
         return self.op("reshape", x, shape=(-1, int(np.prod(shape))))  # type: ignore[arg-type]
 
-    def case(self, outputs: Mapping[str, str], loss: Loss, batch: Mapping[str, Any], penalties: tuple[str, ...] = ()) -> Case:
+    def case(
+        self,
+        outputs: Mapping[str, str],
+        loss: Loss,
+        batch: Mapping[str, Any],
+        penalties: tuple[str, ...] = (),
+    ) -> Case:
         network = self.graph(outputs, self.updates, penalties)
         return Case(
-            Program(network, loss(self, outputs), Optimizer()), self.arrays, {k: np.asarray(v) for k, v in batch.items()}
+            Program(network, loss(self, outputs), Optimizer()),
+            self.arrays,
+            {k: np.asarray(v) for k, v in batch.items()},
         )
 
 
@@ -136,7 +148,9 @@ def perceptron() -> Case:
     net = Net("perceptron")
     hidden = net.op("tanh", net.dense("hidden", net.feature("x", 4), 5))
     y = net.dense("logits", hidden, 3)
-    penalty = net.op("multiply", net.constant(0.1, "float32"), net.op("sum", net.op("square", "@hidden/kernel")))
+    penalty = net.op(
+        "multiply", net.constant(0.1, "float32"), net.op("sum", net.op("square", "@hidden/kernel"))
+    )
     batch = {"x": net.random.standard_normal((BATCH, 4)), "target/y": net.random.integers(0, 3, BATCH)}
     return net.case({"y": y}, cross_entropy, batch, (penalty,))
 
@@ -154,7 +168,10 @@ def convolutional() -> Case:
     y = net.op("average_pool", y, window=(2, 2), strides=(2, 2), padding=((0, 1), (0, 0)))
     y = net.batch_norm("last_norm", net.dense("hidden", net.flatten(y), 5, bias=False))
     y = net.dense("logits", y, 3)
-    batch = {"image": net.random.standard_normal((BATCH, 9, 8, 3)), "target/y": net.random.integers(0, 3, BATCH)}
+    batch = {
+        "image": net.random.standard_normal((BATCH, 9, 8, 3)),
+        "target/y": net.random.integers(0, 3, BATCH),
+    }
     return net.case({"y": y}, cross_entropy, batch)
 
 
@@ -166,12 +183,22 @@ def recurrent() -> Case:
     y, *_ = net.emit("lstm", x, *lstm, None, None, activation="tanh", recurrent_activation="sigmoid")
     gru = [net.drawn("gru/kernel", 4, 9), net.drawn("gru/recurrent", 3, 9), net.drawn("gru/bias", 2, 9)]
     y, last = net.emit(
-        "gru", y, *gru, None, activation="tanh", recurrent_activation="sigmoid", reset_after=True, backwards=True
+        "gru",
+        y,
+        *gru,
+        None,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        reset_after=True,
+        backwards=True,
     )
     rnn = [net.drawn("rnn/kernel", 3, 2), net.drawn("rnn/recurrent", 2, 2), net.drawn("rnn/bias", 2)]
     _, end = net.emit("simple_rnn", y, *rnn, None, activation="tanh")
     y = net.dense("out", net.op("concatenate", last, end, axis=-1), 2)
-    batch = {"series": net.random.standard_normal((BATCH, 5, 3)), "target/y": net.random.standard_normal((BATCH, 2))}
+    batch = {
+        "series": net.random.standard_normal((BATCH, 5, 3)),
+        "target/y": net.random.standard_normal((BATCH, 2)),
+    }
     return net.case({"y": y}, squared_error, batch)
 
 

@@ -71,27 +71,66 @@ def truth(*shape: int) -> np.ndarray:
 
 
 def _elementwise() -> list[OpCase]:
-    smooth = (
-        "negative exp expm1 sin cos tan arctan sinh cosh tanh arcsinh erf sigmoid softplus square linear gelu silu "
-        "softsign log_sigmoid tanh_shrink"
-    ).split()
-    kinked = (
-        "abs sign floor ceil round relu relu6 selu hard_sigmoid hard_silu hard_tanh isnan isfinite"
-    ).split()
+    smooth = [
+        "negative",
+        "exp",
+        "expm1",
+        "sin",
+        "cos",
+        "tan",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsinh",
+        "erf",
+        "sigmoid",
+        "softplus",
+        "square",
+        "linear",
+        "gelu",
+        "silu",
+        "softsign",
+        "log_sigmoid",
+        "tanh_shrink",
+    ]
+    kinked = [
+        "abs",
+        "sign",
+        "floor",
+        "ceil",
+        "round",
+        "relu",
+        "relu6",
+        "selu",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_tanh",
+        "isnan",
+        "isfinite",
+    ]
     made = [OpCase(op, (normal(3, 4),), {"approximate": False} if op == "gelu" else {}) for op in smooth]
     made += [OpCase(op, (spread(4, 5) * 2,)) for op in kinked]
     made += [OpCase(op, (within(0.2, 3, 3, 4),)) for op in ("log", "log1p", "sqrt", "rsqrt", "reciprocal")]
     made += [OpCase(op, (within(-0.9, 0.9, 3, 4),)) for op in ("arcsin", "arccos", "arctanh")]
     made += [OpCase("arccosh", (within(1.2, 3, 3, 4),))]
-    made += [OpCase(op, (normal(3, 1), normal(2, 1, 4))) for op in ("add", "subtract", "multiply", "logaddexp", "squared_difference")]
+    made += [
+        OpCase(op, (normal(3, 1), normal(2, 1, 4)))
+        for op in ("add", "subtract", "multiply", "logaddexp", "squared_difference")
+    ]
     made += [OpCase(op, (normal(3, 4), within(0.5, 2, 4))) for op in ("divide", "arctan2")]
     made += [OpCase(op, (spread(3, 4), spread(3, 4) + 0.02)) for op in ("maximum", "minimum")]
     made += [OpCase("power", (within(0.3, 2, 3, 4), normal(3, 4)))]
-    made += [OpCase(op, (spread(4, 5), np.array([1.5, -1.5, 0.7, -0.7, 2.0]))) for op in ("mod", "floor_divide")]
+    made += [
+        OpCase(op, (spread(4, 5), np.array([1.5, -1.5, 0.7, -0.7, 2.0]))) for op in ("mod", "floor_divide")
+    ]
     made += [OpCase("floor_divide", (whole(20, 5) - 10, np.full(5, 3)), label="whole")]
     made += [OpCase("mod", (whole(20, 5) - 10, np.full(5, 3)), label="whole")]
     for op in ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal"):
-        made += [OpCase(op, (whole(3, 4, 5), whole(3, 5))), OpCase(op, (normal(3, 4), normal(4)), label="floats")]
+        made += [
+            OpCase(op, (whole(3, 4, 5), whole(3, 5))),
+            OpCase(op, (normal(3, 4), normal(4)), label="floats"),
+        ]
     made += [OpCase(op, (truth(4, 5), truth(4, 5))) for op in ("logical_and", "logical_or", "logical_xor")]
     made += [OpCase("logical_not", (truth(4, 5),))]
     made += [
@@ -168,7 +207,12 @@ def _reductions() -> list[OpCase]:
 def _windows() -> list[OpCase]:
     def conv(label: str, x: Any, kernel: Any, **changes: Any) -> OpCase:
         spatial = x.ndim - 2
-        plain = {"strides": (1,) * spatial, "padding": ((0, 0),) * spatial, "dilation": (1,) * spatial, "groups": 1}
+        plain = {
+            "strides": (1,) * spatial,
+            "padding": ((0, 0),) * spatial,
+            "dilation": (1,) * spatial,
+            "groups": 1,
+        }
         return OpCase("conv", (x, kernel, normal(kernel.shape[-1])), plain | changes, label)
 
     def depthwise(label: str, x: Any, kernel: Any, **changes: Any) -> OpCase:
@@ -246,7 +290,16 @@ def _normalizations() -> list[OpCase]:
 
 
 def _recurrences() -> list[OpCase]:
-    def layer(op: str, gates: int, states: int, label: str, *, bias: Any = True, start: bool = False, **attributes: Any) -> OpCase:
+    def layer(
+        op: str,
+        gates: int,
+        states: int,
+        label: str,
+        *,
+        bias: Any = True,
+        start: bool = False,
+        **attributes: Any,
+    ) -> OpCase:
         units = 3
         shape = (2, gates * units) if attributes.get("reset_after") else (gates * units,)
         inputs = (
@@ -274,6 +327,7 @@ def _recurrences() -> list[OpCase]:
 def _losses() -> list[OpCase]:
     classes, rows = whole(4, 5), whole(4, 2, 3)
     logits = normal(5, 4)
+    spelled, lengths = np.array([[1, 2, 2], [3, 1, 0]]), (np.array([3, 2], "int32"), np.array([7, 5], "int32"))
     probabilities = within(0.1, 1, 5, 4)
     return [
         OpCase("categorical_crossentropy", (np.eye(4)[classes], logits), {"from_logits": True}),
@@ -282,6 +336,7 @@ def _losses() -> list[OpCase]:
         OpCase("sparse_categorical_crossentropy", (classes.astype("int32"), logits), {"from_logits": True}, "int32"),
         OpCase("sparse_categorical_crossentropy", (rows, normal(2, 3, 4)), {"from_logits": True}, "pixels"),
         OpCase("sparse_categorical_crossentropy", (classes, probabilities), {"from_logits": False}, "probabilities"),
+        OpCase("ctc_loss", (spelled, normal(2, 7, 4), *lengths), {"blank": 0}),
         OpCase("binary_crossentropy", (truth(3, 2).astype("float64"), normal(3, 2) * 3), {"from_logits": True}),
         OpCase("binary_crossentropy", (within(0, 1, 3, 2), within(0.1, 0.9, 3, 2)), {"from_logits": False}, "probabilities"),
     ]  # fmt: skip

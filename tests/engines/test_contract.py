@@ -238,7 +238,9 @@ def test_moving_statistics(engine: Engine, precision: str) -> None:
         network.train(batch, 0.0)
     state = network.read()
     for name in case.program.training.updates:
-        assert distance(state.weights[name], expected[name]) < (1e-10 if precision == "float64" else 1e-5), name
+        assert distance(state.weights[name], expected[name]) < (1e-10 if precision == "float64" else 1e-5), (
+            name
+        )
 
 
 def test_moving_statistics_of_a_single_value(engine: Engine) -> None:
@@ -360,7 +362,9 @@ def test_dropout(engine: Engine, rate: float) -> None:
     outputs = network.predict(case.batch, training=True)
     for name in "ab":
         values = outputs[name]
-        np.testing.assert_allclose(np.unique(values), [1.0] if rate == 0 else [0.0, 1 / (1 - rate)], rtol=1e-12)
+        np.testing.assert_allclose(
+            np.unique(values), [1.0] if rate == 0 else [0.0, 1 / (1 - rate)], rtol=1e-12
+        )
         assert np.mean(values == 0) == pytest.approx(rate, abs=0.03)
     if rate:
         assert 0.2 < np.mean(outputs["a"] != outputs["b"]) < 0.55, "two layers dropped alike"

@@ -8,7 +8,7 @@ weights of that graph: their gradients come out of ``gradients``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ def sheet(*names: str) -> Sheet:
     return Sheet(Program(network, loss.graph({"loss": end}), Optimizer()), made.arrays, probes)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _reference(name: str) -> tuple[np.ndarray, ...]:
     return evaluated(OP_CASES[name], OP_CASES[name].inputs)
 
@@ -197,7 +197,9 @@ def test_slopes_at_zero(engine: Engine) -> None:
     y = net.op("concatenate", *parts, axis=-1)
     ones = {"x": np.ones((1, 1)), "target/y": -np.ones((1, len(parts)))}
     case = net.case({"y": y}, squared_error, ones)
-    _, gradients = engine.build(case.program, case.weights, Setting(precision="float64")).gradients(case.batch)
+    _, gradients = engine.build(case.program, case.weights, Setting(precision="float64")).gradients(
+        case.batch
+    )
     for op, slope in AT_ZERO.items():
         assert gradients[op][0] == pytest.approx(slope * 2 / len(parts), abs=1e-12), op
 
@@ -209,7 +211,9 @@ def test_equal_values_under_a_max_pool(engine: Engine) -> None:
     y = net.op("max_pool", x, window=(2, 2), strides=(2, 2), padding=((0, 0), (0, 0)))
     batch = {"x": np.ones((1, 4, 4, 1)), "target/y": -np.ones((1, 2, 2, 1))}
     case = net.case({"y": y}, squared_error, batch)
-    _, gradients = engine.build(case.program, case.weights, Setting(precision="float64")).gradients(case.batch)
+    _, gradients = engine.build(case.program, case.weights, Setting(precision="float64")).gradients(
+        case.batch
+    )
     expected = np.zeros((4, 4, 1))
     expected[::2, ::2] = 2 / 4
     np.testing.assert_allclose(gradients["w"], expected, atol=1e-12)

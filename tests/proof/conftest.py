@@ -70,9 +70,11 @@ def in_process(fault: Fault) -> Callable[..., Outcome]:
 
 @pytest.fixture
 def prover(defined: Callable[[str], Definition], work: Path) -> Callable[..., Prover]:
-    """A prover of a network whose engines have a fault; Keras's truth on the first framework that is not theirs."""
+    """A prover of a network whose engines have a fault."""
 
     def make(network: str, fault: Fault, recipe: Recipe = RECIPE) -> Prover:
-        return Prover(defined(network), recipe, work, steps=10, batch_size=8, seed=0, launch=in_process(fault))
+        return Prover(
+            defined(network), recipe, work, steps=10, batch_size=8, seed=0, launch=in_process(fault)
+        )
 
     return make

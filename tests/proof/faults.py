@@ -86,7 +86,10 @@ class FaultyNetwork:
         fault, rate = self.fault, self.fault.rate(learning_rate, self.step)
         if fault.rate_outside and self.last_rate not in (None, rate):
             state = self.real.read()
-            scaled = {w: {k: v * (rate / self.last_rate) for k, v in slots.items()} for w, slots in state.slots.items()}
+            scaled = {
+                w: {k: v * (rate / self.last_rate) for k, v in slots.items()}
+                for w, slots in state.slots.items()
+            }
             self.real.load(replace(state, slots=scaled))
         used = self.last_inputs if fault.stale and self.last_inputs is not None else inputs
         self.step, self.last_rate, self.last_inputs = self.step + 1, rate, inputs
@@ -136,12 +139,23 @@ def another_op(name: str, op: str) -> Callable[[Graph], Graph]:
     return changed(name, lambda node: [replace(node, op=op)])
 
 
+def without_input(name: str, index: int) -> Callable[[Graph], Graph]:
+    """A node without one of its optional inputs."""
+
+    def change(node: Node) -> list[Node]:
+        return [replace(node, inputs=tuple(None if i == index else ref for i, ref in enumerate(node.inputs)))]
+
+    return changed(name, change)
+
+
 def counted_padding(name: str) -> Callable[[Graph], Graph]:
     """Zeros around, then an average that counts them."""
 
     def change(node: Node) -> list[Node]:
         pads = node.attributes["padding"]
-        zeros = Node("fault/pad", "pad", node.inputs, {"padding": ((0, 0), *pads, (0, 0))}, (node.outputs[0],))
+        zeros = Node(
+            "fault/pad", "pad", node.inputs, {"padding": ((0, 0), *pads, (0, 0))}, (node.outputs[0],)
+        )
         plain = {**node.attributes, "padding": ((0, 0),) * len(pads)}
         return [zeros, replace(node, inputs=("%fault/pad",), attributes=plain)]
 
@@ -186,7 +200,9 @@ def unbiased_statistic(name: str, momentum: float, count: int) -> Callable[[Grap
         if node is None or moving is None:
             return graph
         spec = node.outputs[2:]
-        number = lambda key, value: Node(key, "constant", (), {"value": value, "dtype": "float32"}, (TensorSpec(()),))  # noqa: E731
+        number = lambda key, value: Node(
+            key, "constant", (), {"value": value, "dtype": "float32"}, (TensorSpec(()),)
+        )
         extra = [
             number("fault/factor", factor),
             number("fault/rest", momentum * (1 - factor)),

@@ -39,3 +39,32 @@ def gru() -> keras.Model:
     return keras.Sequential(
         [keras.Input((5, 4)), layers.GRU(6, name="gru1"), layers.Dense(3, name="logits")], name="gru"
     )
+
+
+class Gate(layers.Layer):
+    """A user's own layer, in ``keras.ops``: x · sigmoid(x w), with an L2 penalty."""
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.w = self.add_weight((shape[-1], shape[-1]), regularizer=keras.regularizers.L2(0.01), name="w")
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return x * keras.ops.sigmoid(keras.ops.matmul(x, self.w))
+
+
+def own_loss(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """A user's own loss: log cosh, by hand."""
+    off = y_pred - y_true
+    return keras.ops.mean(keras.ops.softplus(-2.0 * off) + off - keras.ops.log(2.0), axis=-1)
+
+
+def several() -> keras.Model:
+    """Words (12 of them, 6 a text) and numbers (3) to a class of 4 and two numbers, through a layer of one's own."""
+    words, numbers = keras.Input((6,), name="words"), keras.Input((3,), name="numbers")
+    x = layers.GlobalAveragePooling1D()(layers.Embedding(12, 5, name="embedding")(words))
+    x = layers.Concatenate()([x, layers.Dense(4, activation="gelu", name="dense1")(numbers)])
+    x = layers.LayerNormalization(name="norm1")(Gate(name="gate")(x))
+    return keras.Model(
+        {"words": words, "numbers": numbers},
+        {"topic": layers.Dense(4, name="topic")(x), "size": layers.Dense(2, name="size")(x)},
+        name="several",
+    )

@@ -44,7 +44,10 @@ def scrambled(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def other_kernel(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     name = next(n for n in weights if n.endswith("conv2/kernel"))
-    return {**weights, name: np.random.default_rng(9).normal(size=weights[name].shape).astype(weights[name].dtype)}
+    return {
+        **weights,
+        name: np.random.default_rng(9).normal(size=weights[name].shape).astype(weights[name].dtype),
+    }
 
 
 def other_order(examples: int, seed: int, epoch: int) -> np.ndarray:
@@ -52,7 +55,10 @@ def other_order(examples: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def doubled_kernel(gradients: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {k: 2 * v if k.endswith("conv2/kernel") or k.startswith("probe/conv2/conv/") else v for k, v in gradients.items()}
+    return {
+        k: 2 * v if k.endswith("conv2/kernel") or k.startswith("probe/conv2/conv/") else v
+        for k, v in gradients.items()
+    }
 
 
 ADAM = replace(RECIPE, optimizer=Optimizer("adam", learning_rate=0.01))
@@ -60,9 +66,12 @@ BATCH_NORM = "norm1/batch_norm"
 
 FAULTS: dict[str, Planted] = {
     "missing relu": Planted(
-        "pictures", Fault(graph=faults.another_op("dense1/relu", "linear")), "inference", "dense1/relu", "missing"
+        "pictures", Fault(graph=faults.another_op("dense1/relu", "linear")),
+        "inference", "dense1/relu", "missing",
     ),
-    "transposed pictures": Planted("pictures", Fault(inputs=transposed), "inputs", "", "height and width swapped"),
+    "transposed pictures": Planted(
+        "pictures", Fault(inputs=transposed), "inputs", "", "height and width swapped"
+    ),
     "scrambled channels": Planted("pictures", Fault(inputs=scrambled), "inputs", "", "channels scrambled"),
     "flatten of channels first": Planted(
         "pictures", Fault(graph=faults.channels_first_flatten("flatten/reshape")),
@@ -72,10 +81,11 @@ FAULTS: dict[str, Planted] = {
         "pictures", Fault(rate=lambda rate, step: rate * 0.8**step), "update", "", "learning rate decays"
     ),
     "other epsilon": Planted(
-        "pictures", Fault(graph=faults.attributes(BATCH_NORM, epsilon=2e-5)), "inference", BATCH_NORM, "epsilon is 2e-05"
+        "pictures", Fault(graph=faults.attributes(BATCH_NORM, epsilon=2e-5)),
+        "inference", BATCH_NORM, "epsilon is 2e-05",
     ),
     "conv bias missing": Planted(
-        "pictures", Fault(graph=faults.changed("conv1/conv", lambda n: [replace(n, inputs=(*n.inputs[:2], None))])),
+        "pictures", Fault(graph=faults.without_input("conv1/conv", 2)),
         "inference", "conv1/conv", "bias is missing",
     ),
     "conv bias of its own": Planted(
@@ -88,7 +98,8 @@ FAULTS: dict[str, Planted] = {
         "initial weights", "conv2/conv", "a weight of its own",
     ),
     "weight decay": Planted(
-        "pictures", Fault(optimizer=lambda o: replace(o, weight_decay=5e-4)), "update", "", "weight decay of 0.0005"
+        "pictures", Fault(optimizer=lambda o: replace(o, weight_decay=5e-4)),
+        "update", "", "weight decay of 0.0005",
     ),
     "other initial weights": Planted(
         "pictures", Fault(weights=other_kernel), "initial weights", "conv2/conv", "other initial weights"
@@ -112,11 +123,15 @@ FAULTS: dict[str, Planted] = {
     ),
     "two biases": Planted(
         "lstm",
-        Fault(graph=faults.second_bias("lstm1/lstm", 3, "hidden/bias", (24,)), hidden={"hidden/bias": "lstm/lstm1/lstm_cell/bias"}),
+        Fault(
+            graph=faults.second_bias("lstm1/lstm", 3, "hidden/bias", (24,)),
+            hidden={"hidden/bias": "lstm/lstm1/lstm_cell/bias"},
+        ),
         "update", "lstm1/lstm", "stored as two",
     ),
     "reset gate before": Planted(
-        "gru", Fault(graph=faults.reset_before("gru1/gru")), "inference", "gru1/gru", "reset gate is applied before"
+        "gru", Fault(graph=faults.reset_before("gru1/gru")),
+        "inference", "gru1/gru", "reset gate is applied before",
     ),
     "other epsilon of the optimizer": Planted(
         "pictures", Fault(optimizer=lambda o: replace(o, epsilon=1e-4)), "update", "", "epsilon is 0.0001",

@@ -36,6 +36,7 @@ class Certifier:
             key = self._key(subject, engine)
             kept = self._read(subject, engine, key)
             if kept is None:
+                self.tell(f"Proving {subject} on {engine}")
                 try:
                     kept = self._prove(subject, engine)
                 except CrosstrainError as error:
@@ -60,15 +61,14 @@ class Certifier:
             threads=settings.threads,
             options=settings.options,
             trust=settings.trust,
-            on_event=lambda event: self._told(subject, event),
+            on_event=self._told,
         )
         told: dict[str, Any] = {"network": subject.network, "input_size": subject.size}
         return [CertificateResult(**told, **certificate.to_json()) for certificate in proof]
 
-    def _told(self, subject: Subject, event: Mapping[str, Any]) -> None:
-        if event.get("event") == "proof" and event.get("state") in ("started", "locating"):
-            doing = "Proving" if event["state"] == "started" else "Looking for the departure of"
-            self.tell(f"{doing} {subject} on {event['engine']}, {event['precision']}")
+    def _told(self, event: Mapping[str, Any]) -> None:
+        if told := words(event):
+            self.tell(told)
 
     def _key(self, subject: Subject, engine: str) -> str:
         """Changes with whatever a certificate depends on."""
@@ -125,3 +125,12 @@ def departed(where: Mapping[str, Any] | None) -> str:
         return "nowhere in particular"
     place = f"node {where['node']!r} ({where['op']})" if where.get("node") else "before the first node"
     return f"first in {where['stage']} at {place}, {where['tensor']}; {where['cause']}"
+
+
+def words(event: Mapping[str, Any]) -> str | None:
+    """What an event of a proof says to people; None for one that is of no interest."""
+    if event.get("event") == "certificate":
+        return f"  {event['engine']}, {event['precision']}: {event['status']}"
+    if event.get("event") == "phase" and event.get("name") == "locate":
+        return f"Looking for where {event['engine']} departs, in {event['precision']}"
+    return None

@@ -66,6 +66,11 @@ def one_hot(x: Array, *, classes: int, axis: int = -1, dtype: str = "float32") -
     return jax.nn.one_hot(x, classes, axis=axis, dtype=canonical(dtype))
 
 
+def absolute(x: Array) -> Array:
+    """|x| with slope 0 at 0 (JAX's own has slope 1 there)."""
+    return x * lax.stop_gradient(jnp.sign(x))
+
+
 # -- noise ------------------------------------------------------------------------------------------
 def _key(seed: Array, salt: int) -> Array:
     # Philox ("rbg") draws several times faster on a CPU than JAX's default.
@@ -106,7 +111,7 @@ def _in_bfloat16(function: Implementation) -> Implementation:
 
 # -- the tables -------------------------------------------------------------------------------------
 _SAME_NAME = (
-    "negative abs sign exp expm1 log log1p sqrt square reciprocal floor ceil round "
+    "negative sign exp expm1 log log1p sqrt square reciprocal floor ceil round "
     "sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh "
     "add subtract multiply divide power maximum minimum mod floor_divide arctan2 logaddexp where "
     "equal not_equal greater greater_equal less less_equal "
@@ -117,6 +122,7 @@ _SAME_NAME = (
 TABLE: dict[str, Implementation] = {
     **{name: getattr(jnp, name) for name in _SAME_NAME.split()},
     **{name: _reduction(getattr(jnp, name)) for name in ("sum", "mean", "max", "min", "prod", "any", "all")},
+    "abs": absolute,
     "erf": lax.erf,
     "rsqrt": lax.rsqrt,
     "relu": jax.nn.relu,

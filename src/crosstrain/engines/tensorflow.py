@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up messages; errors stay
+# Both are read when TensorFlow is imported. On x86 it takes oneDNN's kernels of its own accord only where
+# the processor has instructions for neural networks; they are faster without those too.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if platform.machine() in ("x86_64", "AMD64"):
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tensorflow as tf
 
@@ -62,10 +68,8 @@ class TensorFlowEngine:
         options = self._checked(setting)
         _set_threads(setting.threads, options["inter_op_threads"])
         for gpu in tf.config.list_physical_devices("GPU"):
-            _before_start(
-                lambda gpu=gpu: tf.config.experimental.set_memory_growth(gpu, True),
-                f"the memory of {gpu.name} as it is needed",
-            )
+            grow = partial(tf.config.experimental.set_memory_growth, gpu, True)
+            _before_start(grow, f"the memory of {gpu.name} as it is needed")
         tf.config.experimental.enable_tensor_float_32_execution(options["arithmetic"] == "tf32")
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not options["grappler"]})
         if options["deterministic"]:
@@ -82,8 +86,9 @@ class TensorFlowEngine:
                 f"TensorFlow has no device {setting.device!r} here; it has {', '.join(here.devices)}"
             )
         if setting.precision not in here.precisions:
+            precisions = ", ".join(here.precisions)
             raise CrosstrainError(
-                f"the engine tensorflow has no precision {setting.precision!r}; it has {', '.join(here.precisions)}"
+                f"the engine tensorflow has no precision {setting.precision!r}; it has {precisions}"
             )
         for key, value in setting.options.items():
             if key not in OPTIONS:
@@ -95,7 +100,13 @@ class TensorFlowEngine:
                 raise CrosstrainError(
                     f"the engine tensorflow takes {choices} for the option {key!r}, not {value!r}"
                 )
-        return {key: option.default for key, option in OPTIONS.items()} | dict(setting.options)
+        options = {key: option.default for key, option in OPTIONS.items()} | dict(setting.options)
+        if options["arithmetic"] != "full" and setting.precision != "float32":
+            raise CrosstrainError(
+                f"the engine tensorflow has the arithmetic {options['arithmetic']!r} only at the precision "
+                f"'float32', not at {setting.precision!r}"
+            )
+        return options
 
 
 def _before_start(change: Callable[[], None], what: str) -> None:
@@ -229,9 +240,9 @@ class TensorFlowNetwork:
         for name, spec in self._specs.items():
             if name not in state.weights:
                 raise CrosstrainError(f"the weights lack {name!r}, which {self._program.network.name} needs")
-            given, wanted = np.shape(state.weights[name]), tuple(spec.shape)
-            if given != wanted:
-                raise CrosstrainError(f"the weight {name!r} has the shape {given}, not {wanted}")
+            shape = np.shape(state.weights[name])
+            if shape != tuple(spec.shape):
+                raise CrosstrainError(f"the weight {name!r} has the shape {shape}, not {tuple(spec.shape)}")
         for block in self._blocks:
             variable = self._variables[block.name]
             variable.assign(block.whole(self._placed(state.weights, block.shapes, variable.dtype)))
@@ -317,6 +328,9 @@ class TensorFlowNetwork:
         def function(*values: Tensor) -> Any:
             return traced(run, dict(zip(specs, values, strict=False)), *values[len(specs) :])
 
+        # The only traced function there is; to look for it by the arguments would cost 0.1 ms a step.
+        concrete = cache(function.get_concrete_function)
+
         def call(inputs: Arrays, *more: np.ndarray) -> Any:
             for name in specs:
                 if name not in inputs:
@@ -324,7 +338,7 @@ class TensorFlowNetwork:
                     raise CrosstrainError(f"{graph.name} needs the input {name!r}; given are {given}")
             with tf.device(self._device):
                 arrays = [_converted(inputs[name], dtype) for name, (_, dtype) in specs.items()]
-                return function(*arrays, *more)
+                return concrete()(*arrays, *map(tf.convert_to_tensor, more))
 
         return call
 

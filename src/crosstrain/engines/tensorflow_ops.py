@@ -1,41 +1,33 @@
-"""The op vocabulary on TensorFlow, by its own ops, channels-last as the vocabulary is.
-
-Kernels that TensorFlow lacks on a CPU (grouped or dilated convolutions in float64, three-dimensional
-pooling in float64, explicit padding under XLA) are put together from those that it has everywhere.
-"""
+"""The op vocabulary on TensorFlow, by its own ops, channels-last as the vocabulary is."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from crosstrain.engines.tensorflow_windows import (
+    Tensor,
+    average_pool,
+    conv,
+    conv_transpose,
+    dense,
+    depthwise_conv,
+    lengths_of,
+    matmul,
+    max_pool,
+)
 from crosstrain.graph.evaluate import Implementation, Ops
 from crosstrain.graph.ops import VOCABULARY
 from crosstrain.graph.ops.shapes import axes_of
-
-Tensor = Any
-Pairs = Sequence[tuple[int, int]]
-Padding = str | list[list[int]]
 
 _WIDTH = list(map(tf.as_dtype, ["bool", "uint8", "int8", "int16", "int32", "int64"]))
 _WIDTH += [tf.bfloat16, tf.float16, tf.float32, tf.float64]
 
 
 # -- shapes and dtypes ------------------------------------------------------------------------------
-def _lengths(x: Tensor) -> list[Any]:
-    """The shape, with a scalar tensor for each length that is not known before the run."""
-    static = x.shape.as_list()
-    if None not in static:
-        return list(static)
-    dynamic = tf.shape(x)
-    return [dynamic[i] if n is None else n for i, n in enumerate(static)]
-
-
 def _alike(*values: Tensor) -> list[Tensor]:
     """Tensors cast to the widest dtype among them; Python numbers stay as they are."""
     dtypes = {v.dtype for v in values if tf.is_tensor(v)}
@@ -88,175 +80,7 @@ def leaky_relu(x: Tensor, *, negative_slope: float) -> Tensor:
 
 
 def full_like(x: Tensor, *, value: float) -> Tensor:
-    return tf.fill(_lengths(x), tf.constant(value, x.dtype))
-
-
-# -- dense layers and convolutions ------------------------------------------------------------------
-def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """One matrix product over all rows: a batched one with a shared kernel is far slower."""
-    rows = x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
-    y = tf.matmul(rows, kernel)
-    if bias is not None:
-        y = tf.nn.bias_add(y, bias)
-    return y if x.shape.rank == 2 else tf.reshape(y, [*_lengths(x)[:-1], kernel.shape[-1]])
-
-
-def matmul(a: Tensor, b: Tensor) -> Tensor:
-    if b.shape.rank == 2 and a.shape.rank > 2:
-        return dense(a, b)
-    if a.shape.rank == 1 or b.shape.rank == 1:
-        left, right = a.shape.rank == 1, b.shape.rank == 1
-        y = tf.matmul(a[None] if left else a, b[:, None] if right else b)
-        return tf.squeeze(y, [axis for axis, gone in ((-2, left), (-1, right)) if gone])
-    return tf.matmul(a, b)
-
-
-def _padding(lengths: Sequence[Any], size: Sequence[int], strides: Sequence[int], padding: Pairs) -> Padding:
-    """``VALID`` or ``SAME`` where they mean these pads, which every kernel knows; else the pads."""
-    if not any(map(any, padding)):
-        return "VALID"
-    same = []
-    for n, k, s in zip(lengths, size, strides, strict=True):
-        if n is None:
-            return [[0, 0], *map(list, padding), [0, 0]]
-        total = max((-(-n // s) - 1) * s + k - n, 0)
-        same.append((total // 2, total - total // 2))
-    return "SAME" if same == [tuple(p) for p in padding] else [[0, 0], *map(list, padding), [0, 0]]
-
-
-def _padded(x: Tensor, padding: Padding, value: float = 0.0) -> tuple[Tensor, str]:
-    """``x`` and a padding that is a name: explicit pads are written into the tensor."""
-    if isinstance(padding, str):
-        return x, padding
-    return tf.pad(x, padding, constant_values=tf.constant(value, x.dtype)), "VALID"
-
-
-def _stuffed(kernel: Tensor, dilation: Sequence[int]) -> Tensor:
-    """The kernel with zeros between its cells: what a dilated kernel looks like from outside."""
-    *size, fan_in, fan_out = kernel.shape
-    wide = tf.reshape(kernel, [n for k in size for n in (k, 1)] + [fan_in, fan_out])
-    wide = tf.pad(wide, [p for d in dilation for p in ([0, 0], [0, d - 1])] + [[0, 0], [0, 0]])
-    wide = tf.reshape(wide, [k * d for k, d in zip(size, dilation, strict=True)] + [fan_in, fan_out])
-    return wide[tuple(slice((k - 1) * d + 1) for k, d in zip(size, dilation, strict=True))]
-
-
-def conv(
-    x: Tensor, kernel: Tensor, bias: Tensor | None = None,
-    *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    if len(strides) == 1:  # as a picture of height 1
-        y = conv(
-            x[:, None], kernel[None], bias, strides=(1, *strides), padding=((0, 0), *padding),
-            dilation=(1, *dilation), groups=groups,
-        )  # fmt: skip
-        return tf.squeeze(y, [1])
-    if groups > 1 and kernel.shape[-2] == 1 and len(strides) == 2:
-        *size, _, out = kernel.shape
-        kernel = tf.reshape(kernel, [*size, groups, out // groups])
-        return depthwise_conv(x, kernel, bias, strides=strides, padding=padding, dilation=dilation)
-    if groups > 1:
-        # Neither Eigen nor oneDNN has the gradients of a grouped convolution for every dtype and padding.
-        one = partial(_plain_conv, strides=strides, padding=padding, dilation=dilation)
-        y = tf.concat(list(map(one, tf.split(x, groups, -1), tf.split(kernel, groups, -1))), -1)
-    else:
-        y = _plain_conv(x, kernel, strides=strides, padding=padding, dilation=dilation)
-    return y if bias is None else tf.nn.bias_add(y, bias)
-
-
-def _plain_conv(x: Tensor, kernel: Tensor, *, strides: Any, padding: Pairs, dilation: Any) -> Tensor:
-    if max(dilation) > 1 and max(strides) == 1:
-        x, _ = _padded(x, [[0, 0], *map(list, padding), [0, 0]])
-        return tf.nn.convolution(x, kernel, 1, "VALID", dilations=list(dilation))
-    if max(dilation) > 1:
-        kernel = _stuffed(kernel, dilation)
-    how = _padding(x.shape[1:-1], kernel.shape[:-2], strides, padding)
-    if len(strides) == 2:
-        return tf.nn.conv2d(x, kernel, list(strides), how)
-    x, how = _padded(x, how)
-    return tf.nn.conv3d(x, kernel, [1, *strides, 1], how)
-
-
-def depthwise_conv(
-    x: Tensor, kernel: Tensor, bias: Tensor | None = None, *, strides: Any, padding: Pairs, dilation: Any
-) -> Tensor:
-    if len(strides) == 1:  # the only row is kept whatever its stride; TensorFlow wants both strides alike
-        y = depthwise_conv(
-            x[:, None], kernel[None], bias, strides=(*strides, *strides), padding=((0, 0), *padding),
-            dilation=(1, *dilation),
-        )  # fmt: skip
-        return tf.squeeze(y, [1])
-    if len(strides) == 3:
-        *size, channels, multiplier = kernel.shape
-        kernel = tf.reshape(kernel, [*size, 1, channels * multiplier])
-        return conv(x, kernel, bias, strides=strides, padding=padding, dilation=dilation, groups=channels)
-    if max(dilation) > 1:
-        kernel = _stuffed(kernel, dilation)
-    step = strides if strides[0] == strides[1] else (1, 1)
-    how = _padding(x.shape[1:-1], kernel.shape[:-2], step, padding)
-    y = tf.nn.depthwise_conv2d(x, kernel, [1, *step, 1], how)
-    if step != strides:
-        y = y[:, :: strides[0], :: strides[1]]
-    return y if bias is None else tf.nn.bias_add(y, bias)
-
-
-def conv_transpose(
-    x: Tensor, kernel: Tensor, bias: Tensor | None = None, *, strides: Any, crop: Pairs, dilation: Any
-) -> Tensor:
-    if len(strides) == 1:
-        y = conv_transpose(
-            x[:, None], kernel[None], bias, strides=(1, *strides), crop=((0, 0), *crop),
-            dilation=(1, *dilation),
-        )  # fmt: skip
-        return tf.squeeze(y, [1])
-    if max(dilation) > 1:
-        kernel = _stuffed(kernel, dilation)
-    *size, out, _ = kernel.shape
-    batch, *lengths, _ = _lengths(x)
-    full = [(n - 1) * s + k for n, s, k in zip(lengths, strides, size, strict=True)]
-    function = tf.nn.conv2d_transpose if len(strides) == 2 else tf.nn.conv3d_transpose
-    y = function(x, kernel, [batch, *full, out], list(strides), "VALID")
-    kept = [slice(max(b, 0), n - max(a, 0)) for (b, a), n in zip(crop, full, strict=True)]
-    y = y[(slice(None), *kept)] if any(max(pair) > 0 for pair in crop) else y
-    if any(min(pair) < 0 for pair in crop):
-        y = tf.pad(y, [[0, 0], *[[max(-b, 0), max(-a, 0)] for b, a in crop], [0, 0]])
-    return y if bias is None else tf.nn.bias_add(y, bias)
-
-
-# -- pooling ----------------------------------------------------------------------------------------
-def _planar(pool: Callable[..., Tensor]) -> Implementation:
-    """A pooling of pictures for any number of axes: a window is a product of windows along axes."""
-
-    def apply(x: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:
-        if len(window) == 2:
-            return pool(x, window, strides, padding)
-        if len(window) == 1:
-            return tf.squeeze(pool(x[:, None], (1, *window), (1, *strides), ((0, 0), *padding)), [1])
-        _, depth, height, width, channels = x.shape
-        slices = tf.reshape(x, [-1, height, width, channels])
-        slices = pool(slices, window[1:], strides[1:], padding[1:])
-        height, width = slices.shape[1:3]
-        columns = tf.reshape(slices, [-1, depth, height * width, channels])
-        columns = pool(columns, (window[0], 1), (strides[0], 1), (padding[0], (0, 0)))
-        return tf.reshape(columns, [-1, columns.shape[1], height, width, channels])
-
-    return apply
-
-
-def _max_pool(x: Tensor, window: Any, strides: Any, padding: Pairs) -> Tensor:
-    x, how = _padded(x, _padding(x.shape[1:-1], window, strides, padding), -math.inf)
-    return tf.nn.max_pool2d(x, list(window), list(strides), how)
-
-
-def _average_pool(x: Tensor, window: Any, strides: Any, padding: Pairs) -> Tensor:
-    how = _padding(x.shape[1:-1], window, strides, padding)
-    if isinstance(how, str):  # SAME counts the cells that are not padding
-        return tf.nn.avg_pool2d(x, list(window), list(strides), how)
-    counts = np.ones((1, 1, 1), x.dtype.as_numpy_dtype)
-    for axis, (n, k, s, pair) in enumerate(zip(x.shape[1:-1], window, strides, padding, strict=True)):
-        valid = np.convolve(np.pad(np.ones(n), pair), np.ones(k), "valid")[::s]
-        counts = counts * (k / valid).reshape([-1 if i == axis else 1 for i in range(3)])
-    padded, how = _padded(x, how)
-    return tf.nn.avg_pool2d(padded, list(window), list(strides), how) * tf.constant(counts, x.dtype)
+    return tf.fill(lengths_of(x), tf.constant(value, x.dtype))
 
 
 # -- normalisation ----------------------------------------------------------------------------------
@@ -265,7 +89,7 @@ def _as_picture(x: Tensor) -> Tensor:
 
 
 def _like(y: Tensor, x: Tensor) -> Tensor:
-    return y if x.shape.rank == 4 else tf.reshape(y, _lengths(x))
+    return y if x.shape.rank == 4 else tf.reshape(y, lengths_of(x))
 
 
 def fusible(x: Tensor, axis: int, epsilon: float) -> bool:
@@ -278,9 +102,8 @@ def fused_batch_norm(
     *, axis: int, momentum: float, epsilon: float,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     if not fusible(x, axis, epsilon):
-        return _meaning(
-            "batch_norm", x, gamma, beta, mean, variance, axis=axis, momentum=momentum, epsilon=epsilon
-        )
+        form = {"axis": axis, "momentum": momentum, "epsilon": epsilon}
+        return tuple(_meaning("batch_norm", x, gamma, beta, mean, variance, **form))
     picture = _as_picture(x)
     # The raw op: its wrapper tf.compat.v1.nn.fused_batch_norm would raise a small epsilon in silence.
     y, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -313,7 +136,7 @@ def fused_normalize(
 def scan(
     step: Callable[..., Any], state: tuple[Tensor, ...], xs: Tensor, *, reverse: bool = False
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    length = _lengths(xs)[0]
+    length = lengths_of(xs)[0]
     source = tf.TensorArray(xs.dtype, length).unstack(xs)
 
     def body(i: Tensor, state: Any, ys: Any) -> Any:
@@ -373,7 +196,7 @@ def slice_(x: Tensor, *, starts: Any, stops: Any, strides: Any) -> Tensor:
 
 def broadcast_to(x: Tensor, *, shape: tuple[int, ...]) -> Tensor:
     lead = len(shape) - x.shape.rank
-    own = _lengths(x)
+    own = lengths_of(x)
     return tf.broadcast_to(x, [own[i - lead] if n == -1 else n for i, n in enumerate(shape)])
 
 
@@ -391,13 +214,13 @@ def _wrapped(indices: Tensor, length: Any) -> Tensor:
 
 
 def take(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
-    return tf.gather(x, _wrapped(indices, _lengths(x)[axis]), axis=axis)
+    return tf.gather(x, _wrapped(indices, lengths_of(x)[axis]), axis=axis)
 
 
 def take_along_axis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
     rank = x.shape.rank
     axis %= rank
-    wanted = _wrapped(indices, _lengths(x)[axis])
+    wanted = _wrapped(indices, lengths_of(x)[axis])
     order = [*[a for a in range(rank) if a != axis], axis]
     x, wanted = tf.transpose(x, order), tf.transpose(wanted, order)
     if (before := x.shape[:-1].as_list()) != (asked := wanted.shape[:-1].as_list()):  # broadcast, as NumPy
@@ -419,14 +242,14 @@ def _seeds(seed: Tensor, salt: int) -> Tensor:
 
 
 def random_uniform(x: Tensor, seed: Tensor, *, salt: int, noise_shape: Any = None) -> Tensor:
-    lengths = _lengths(x)
+    lengths = lengths_of(x)
     if noise_shape is not None:
         lengths = [own if n is None else n for own, n in zip(lengths, noise_shape, strict=True)]
     return tf.random.stateless_uniform(lengths, _seeds(seed, salt), dtype=x.dtype)
 
 
 def random_normal(x: Tensor, seed: Tensor, *, salt: int) -> Tensor:
-    return tf.random.stateless_normal(_lengths(x), _seeds(seed, salt), dtype=x.dtype)
+    return tf.random.stateless_normal(lengths_of(x), _seeds(seed, salt), dtype=x.dtype)
 
 
 # -- the table --------------------------------------------------------------------------------------
@@ -462,7 +285,6 @@ TABLE: dict[str, Implementation] = {
     "relu": tf.nn.relu,
     "relu6": tf.nn.relu6,
     "leaky_relu": leaky_relu,
-    "selu": tf.nn.selu,
     "silu": tf.nn.silu,
     "softsign": tf.nn.softsign,
     "softmax": softmax,
@@ -473,8 +295,8 @@ TABLE: dict[str, Implementation] = {
     "conv": conv,
     "depthwise_conv": depthwise_conv,
     "conv_transpose": conv_transpose,
-    "max_pool": _planar(_max_pool),
-    "average_pool": _planar(_average_pool),
+    "max_pool": max_pool,
+    "average_pool": average_pool,
     "scan": scan,
     "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
     "sum": _counted(tf.reduce_sum),

@@ -1,32 +1,31 @@
 """PyTorch: eager or compiled, channels-last, on CPU, CUDA or Apple's GPU.
 
-Two things make it what an expert would write: convolutions see channels-last memory on both sides
-(see ``torch_ops``), and all trainable weights are views of one vector, so that an optimizer step is a
-handful of operations whatever the number of layers.
+What makes it what an expert would write stands in the modules beside this one: images on which oneDNN and
+cuDNN run their NHWC kernels (``torch_images``), ops joined and values overwritten (``torch_fusion``), all
+weights in one vector (``torch_weights``), memory that stays (``torch_memory``).
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.torch_fusion import fused
+from crosstrain.engines.torch_memory import keep_freed_memory
 from crosstrain.engines.torch_ops import DTYPES, operations
+from crosstrain.engines.torch_weights import JointWeights
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import SEED, Graph
-from crosstrain.training.optimizers import Slots, apply
 from crosstrain.training.program import Program
-
-Tensor = torch.Tensor
 
 OPTIONS = {
     "compile": Option(
@@ -36,11 +35,14 @@ OPTIONS = {
     "layout": Option(
         "channels_last", ("channels_last", "channels_first"), "how images and kernels lie in memory"
     ),
+    "memory": Option(
+        "keep", ("keep", "return"), "whether freed memory stays or goes back to the system (on a CPU)",
+    ),
     "autotune": Option(True, (True, False), "let cuDNN time its algorithms and keep the fastest"),
     "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit"),
     "arithmetic": Option(
         "full", ("full", "tf32", "bfloat16"),
-        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16: autocast", "open",
+        "full: as the precision says; tf32: products of 10-bit mantissas (GPU); bfloat16: autocast", "open",
     ),
     "flush_denormals": Option(False, (False, True), "take numbers below about 1e-38 as 0 (CPU)", "open"),
 }  # fmt: skip
@@ -67,6 +69,8 @@ class TorchEngine:
         options = self._checked(setting)
         if setting.threads is not None:
             torch.set_num_threads(setting.threads)
+        if setting.device == "cpu" and options["memory"] == "keep":
+            keep_freed_memory()
         tf32 = options["arithmetic"] == "tf32"
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
@@ -79,91 +83,49 @@ class TorchEngine:
         """The options with their defaults; a sentence for anything that this engine does not have."""
         here = self.describe()
         if setting.device not in here.devices:
-            raise CrosstrainError(f"PyTorch has no device {setting.device!r} here; it has {', '.join(here.devices)}")
+            devices = ", ".join(here.devices)
+            raise CrosstrainError(f"PyTorch has no device {setting.device!r} here; it has {devices}")
         if setting.precision not in here.precisions:
+            precisions = ", ".join(here.precisions)
             raise CrosstrainError(
-                f"the engine torch has no precision {setting.precision!r}; it has {', '.join(here.precisions)}"
+                f"the engine torch has no precision {setting.precision!r}; it has {precisions}"
             )
         if setting.device == "mps" and setting.precision == "float64":
-            raise CrosstrainError("PyTorch has no float64 on the device 'mps'; take float32, or the device 'cpu'")
+            raise CrosstrainError(
+                "PyTorch has no float64 on the device 'mps'; take float32 or the device 'cpu'"
+            )
         for key, value in setting.options.items():
             if key not in OPTIONS:
                 raise CrosstrainError(f"the engine torch has no option {key!r}; it has {', '.join(OPTIONS)}")
             if value not in OPTIONS[key].choices:
                 choices = ", ".join(map(repr, OPTIONS[key].choices))
-                raise CrosstrainError(f"the engine torch takes {choices} for the option {key!r}, not {value!r}")
+                raise CrosstrainError(f"torch's option {key!r} takes {choices}, not {value!r}")
         return {key: option.default for key, option in OPTIONS.items()} | dict(setting.options)
-
-
-CONVOLUTIONS = ("conv", "conv_transpose", "depthwise_conv")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A trainable weight's part of the joint vector.
-
-    ``order`` are the weight's axes in the order in which they lie in memory: a kernel (…, in, out) lies
-    there as PyTorch's channels-last (or -first) convolutions read it.
-    """
-
-    shape: tuple[int, ...]
-    order: tuple[int, ...]
-    start: int
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    def view(self, joint: Tensor) -> Tensor:
-        """The weight, shaped as Keras has it, as a view of the joint vector."""
-        lying = joint[self.start : self.start + self.size].view([self.shape[a] for a in self.order])
-        return lying.permute(tuple(np.argsort(self.order).tolist()))
-
-    def flat(self, value: Tensor) -> Tensor:
-        """A value shaped as the weight, as a vector in the order of the memory."""
-        return value.permute(self.order).reshape(-1)
-
-
-def pieces(graph: Graph, channels_last: bool) -> dict[str, Piece]:
-    """Where each trainable weight lies in the joint vector."""
-    readers = {n.inputs[1]: n.op for n in graph.nodes if n.op in CONVOLUTIONS}
-    made: dict[str, Piece] = {}
-    start = 0
-    for name in graph.trainable:
-        shape = graph.weights[name].shape
-        order = tuple(range(len(shape)))
-        op = readers.get(f"@{name}")
-        if op:
-            *spatial, inner, outer = order
-            if op == "depthwise_conv":
-                order = (inner, outer, *spatial)
-            else:
-                order = (outer, *spatial, inner) if channels_last else (outer, inner, *spatial)
-        made[name] = Piece(shape, order, start)
-        start += made[name].size
-    return made
 
 
 class TorchNetwork:
     """A program on PyTorch, with its weights and the optimizer's slots."""
 
     def __init__(
-        self, program: Program, weights: Arrays, device: torch.device, precision: str, options: Mapping[str, Any]
+        self,
+        program: Program,
+        weights: Arrays,
+        device: torch.device,
+        precision: str,
+        options: Mapping[str, Any],
     ) -> None:
         self._program, self._device, self._options = program, device, options
         self._dtype = DTYPES[precision]
         self._precision = precision
         self._ops = operations(device)
         self._step = 0
+        self._seed = torch.zeros((), device=device)
 
         training = program.training
         self._specs = training.weights
-        self._pieces = pieces(training, options["layout"] == "channels_last")
-        size = sum(piece.size for piece in self._pieces.values())
-        self._joint = torch.zeros(size, dtype=self._dtype, device=device)
-        self._leaves = {name: p.view(self._joint).detach().requires_grad_() for name, p in self._pieces.items()}
-        self._values: dict[str, Tensor] = dict(self._leaves)
-        self._slots: Slots = {}
+        channels_last = options["layout"] == "channels_last"
+        self._joint = JointWeights(training, program.optimizer, self._ops, self._dtype, device, channels_last)
+        self._values: dict[str, Tensor] = dict(self._joint.leaves)
 
         loss_only = replace(training, outputs={"loss": training.outputs["loss"]}).pruned()
         outputs_only = replace(program.network.phase(training=True), updates={}, penalties=()).pruned()
@@ -181,8 +143,8 @@ class TorchNetwork:
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Tensor:
         loss, gradients, updates = self._differentiated(inputs)
-        with torch.no_grad():
-            self._update(gradients, learning_rate)
+        self._step += 1
+        self._joint.step(gradients, learning_rate, self._step)
         self._values.update(updates)
         return loss
 
@@ -194,36 +156,37 @@ class TorchNetwork:
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         loss, gradients, _ = self._differentiated(inputs)
-        return float(loss), {k: self._given(g) for k, g in zip(self._leaves, gradients, strict=True)}
+        return float(loss), {k: self._given(g) for k, g in zip(self._joint.leaves, gradients, strict=True)}
 
     def read(self) -> State:
         weights = {name: self._given(self._values[name]) for name in self._specs}
-        slots: dict[str, dict[str, np.ndarray]] = {name: {} for name in self._pieces}
-        for slot, value in self._slots.items():
-            for name, piece in self._pieces.items():
-                slots[name][slot] = self._given(piece.view(value) if value.ndim else value)
+        slots = {
+            name: {slot: self._given(value) for slot, value in each.items()}
+            for name, each in self._joint.slots().items()
+        }
         return State(weights, slots, self._step)
 
     def load(self, state: State) -> None:
         for name, spec in self._specs.items():
             if name not in state.weights:
                 raise CrosstrainError(f"the weights lack {name!r}, which {self._program.network.name} needs")
-            if np.shape(state.weights[name]) != tuple(spec.shape):
-                raise CrosstrainError(
-                    f"the weight {name!r} has the shape {np.shape(state.weights[name])}, not {tuple(spec.shape)}"
-                )
+            shape = np.shape(state.weights[name])
+            if shape != tuple(spec.shape):
+                raise CrosstrainError(f"the weight {name!r} has the shape {shape}, not {tuple(spec.shape)}")
             value = self._placed(np.array(state.weights[name]), spec.dtype)
-            if name in self._leaves:
+            if name in self._joint.leaves:
                 with torch.no_grad():
-                    self._leaves[name].copy_(value)
+                    self._joint.leaves[name].copy_(value)
             else:
                 self._values[name] = value
-        self._step = state.step if state.slots is not None else 0
-        self._slots = self._fresh_slots()
-        for name, slots in (state.slots or {}).items():
-            for slot, array in slots.items():
-                whole = self._slots[slot]
-                (self._pieces[name].view(whole) if whole.ndim else whole).copy_(torch.from_numpy(np.array(array)))
+        self._joint.restart()
+        self._step = 0
+        if state.slots is not None:
+            self._step = state.step
+            places = self._joint.slots()
+            for name, slots in state.slots.items():
+                for slot, array in slots.items():
+                    places[name][slot].copy_(torch.from_numpy(np.array(array)))
 
     def wait(self) -> None:
         if self._device.type == "cuda":
@@ -238,51 +201,19 @@ class TorchNetwork:
         with self._arithmetic():
             outputs, updates = run(self._values, self._taken(graph, inputs))
         loss = outputs["loss"]
-        leaves = tuple(self._leaves.values())
+        leaves = tuple(self._joint.leaves.values())
         if loss.requires_grad:
             gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
         else:  # no trainable weight is on the way to the loss
             gradients = tuple(map(torch.zeros_like, leaves))
         return loss.detach(), gradients, updates
 
-    def _update(self, gradients: tuple[Tensor, ...], learning_rate: float) -> None:
-        """Weights and slots in place: all joined, unless the clipping needs each weight on its own."""
-        self._step += 1
-        optimizer = self._program.optimizer
-        if optimizer.elementwise:
-            flat = [p.flat(g) for p, g in zip(self._pieces.values(), gradients, strict=True)]
-            weights, slots = apply(
-                self._ops, optimizer, {"": self._joint}, {"": torch.cat(flat)}, {"": self._slots},
-                learning_rate, self._step,
-            )  # fmt: skip
-            self._joint.copy_(weights[""])
-            for slot, value in slots[""].items():
-                self._slots[slot].copy_(value)
-            return
-        views = {
-            name: {slot: p.view(v) if v.ndim else v for slot, v in self._slots.items()}
-            for name, p in self._pieces.items()
-        }
-        weights, slots = apply(
-            self._ops, optimizer, self._leaves, dict(zip(self._leaves, gradients, strict=True)), views,
-            learning_rate, self._step,
-        )  # fmt: skip
-        for name, leaf in self._leaves.items():
-            leaf.copy_(weights[name])
-            for slot, value in slots[name].items():
-                views[name][slot].copy_(value)
-
-    def _fresh_slots(self) -> Slots:
-        joint = self._joint
-        return {
-            name: joint.new_full(() if slot.scalar else joint.shape, slot.initial)
-            for name, slot in self._program.optimizer.slots().items()
-        }
-
     def _arithmetic(self) -> AbstractContextManager[Any]:
-        if self._options["arithmetic"] == "bfloat16":
-            return torch.autocast(self._device.type, torch.bfloat16)
-        return nullcontext()
+        lower = self._options["arithmetic"] == "bfloat16"
+        context: AbstractContextManager[Any] = (
+            torch.autocast(self._device.type, torch.bfloat16) if lower else nullcontext()
+        )
+        return context
 
     # -- arrays in and out -------------------------------------------------------------------------
     def _taken(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
@@ -293,7 +224,7 @@ class TorchNetwork:
                 raise CrosstrainError(f"{graph.name} needs the input {name!r}; given are {', '.join(inputs)}")
             if name == SEED:
                 torch.manual_seed(int(inputs[name]))
-                taken[name] = self._joint  # nothing reads it: the generators have the seed
+                taken[name] = self._seed  # stands in its place: the generators have it
             else:
                 taken[name] = self._placed(inputs[name], spec.dtype)
         return taken
@@ -301,6 +232,8 @@ class TorchNetwork:
     def _placed(self, array: np.ndarray, dtype: str) -> Tensor:
         """On the device: numbers for a float tensor in the run's precision, whole numbers as they are."""
         tensor = torch.from_numpy(np.asarray(array))
+        if self._options["layout"] == "channels_first" and tensor.ndim in (4, 5):
+            tensor = tensor.movedim(-1, 1).contiguous().movedim(1, -1)
         wanted = self._dtype if dtype == "float32" else tensor.dtype
         if self._device.type == "cpu":
             return tensor.to(wanted)

@@ -9,7 +9,17 @@ import numpy as np
 
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 
-PASSING = {"cast", "reshape", "expand_dims", "squeeze", "transpose", "slice", "split", "stop_gradient", "flip"}
+PASSING = {
+    "cast",
+    "reshape",
+    "expand_dims",
+    "squeeze",
+    "transpose",
+    "slice",
+    "split",
+    "stop_gradient",
+    "flip",
+}
 """Ops that hand integers on as they are, so that an index may lie behind them."""
 
 INDEX_READERS: dict[str, tuple[int, Callable[[Graph, Any], int | None]]] = {
@@ -93,7 +103,9 @@ def _one_hot(generator: np.random.Generator, shape: tuple[int, ...], *_: int | N
     return np.eye(shape[-1])[generator.integers(0, shape[-1], shape[:-1])]
 
 
-def _classes(generator: np.random.Generator, shape: tuple[int, ...], classes: int, _: int | None) -> np.ndarray:
+def _classes(
+    generator: np.random.Generator, shape: tuple[int, ...], classes: int, _: int | None
+) -> np.ndarray:
     return generator.integers(0, classes, shape)
 
 
@@ -126,8 +138,10 @@ TARGETS: dict[str, Draw] = {
 
 
 def snake_case(name: str) -> str:
-    """A loss's name as the table has it: ``SparseCategoricalCrossentropy`` → ``sparse_categorical_crossentropy``."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_").replace("c_t_c", "ctc")
+    """A loss's name as the table has it: ``CategoricalCrossentropy`` → ``categorical_crossentropy``."""
+    return (
+        "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_").replace("c_t_c", "ctc")
+    )
 
 
 def targets(

@@ -1,4 +1,4 @@
-"""The case that a proof puts to the truth and to every engine alike: program, weights, data, rates; on disk."""
+"""The case that a proof puts to the truth and to every engine alike: program, weights, data, rates."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.graph.graph import SEED, Graph, Weights
+from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.batch import features, generic_weights, targets
 from crosstrain.proof.noise import without_noise
 from crosstrain.training.optimizers import Optimizer
@@ -90,7 +91,9 @@ class Case:
     def rates(self) -> list[float]:
         """The learning rate of every step, in single precision."""
         initial = float(self.recipe.optimizer.learning_rate or 0.0)
-        return [single(self.recipe.schedule.rate(initial, step) * self.change(step)) for step in range(self.steps)]
+        return [
+            single(self.recipe.schedule.rate(initial, step) * self.change(step)) for step in range(self.steps)
+        ]
 
     @cached_property
     def hash(self) -> str:
@@ -118,23 +121,19 @@ class Case:
         folder.mkdir(parents=True, exist_ok=True)
         self.network.save(folder / "network.json")
         self.loss.save(folder / "loss.json")
-        np.savez(folder / "weights.npz", **self.weights)
-        np.savez(folder / "data.npz", **self.data)
+        write_arrays(folder / "weights.npz", self.weights)
+        write_arrays(folder / "data.npz", self.data)
         (folder / "case.json").write_text(json.dumps(self._settings(), indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> Case:
         """The case that ``save`` wrote to a folder."""
         settings = json.loads((folder / "case.json").read_text())
-        arrays = []
-        for name in ("weights", "data"):
-            with np.load(folder / f"{name}.npz", allow_pickle=False) as archive:
-                arrays.append({key: archive[key] for key in archive.files})
         return cls(
             network=Graph.load(folder / "network.json")[0],
             loss=Graph.load(folder / "loss.json")[0],
-            weights=arrays[0],
-            data=arrays[1],
+            weights=read_arrays(folder / "weights.npz"),
+            data=read_arrays(folder / "data.npz"),
             recipe=Recipe.from_json(settings["recipe"]),
             steps=settings["steps"],
             batch_size=settings["batch_size"],
@@ -155,11 +154,10 @@ def rounded(optimizer: Optimizer) -> Optimizer:
     computes in float64; of 0.9 that leaves 2e-8, more than a proof allows. With numbers that lose
     nothing all sides mean the same.
     """
-    numbers = {k: single(v) for k, v in optimizer.to_json().items() if isinstance(v, float)}
+    numbers: dict[str, Any] = {k: single(v) for k, v in optimizer.to_json().items() if isinstance(v, float)}
     return replace(optimizer, **numbers)
 
 
 def fed(names: Mapping[str, Any], batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The part of a batch that a graph with these inputs reads; ``seed`` is 0 in a proof."""
-    chosen = {name: batch[name] for name in names if name != SEED}
-    return chosen | ({SEED: np.int32(0)} if SEED in names else {})
+    return {name: np.asarray(0, "int32") if name == SEED else batch[name] for name in names}

@@ -12,7 +12,7 @@ Status = Literal["proved", "departs", "cannot"]
 
 @dataclass(frozen=True)
 class Bounds:
-    """The largest relative errors that still prove; ``weights`` is for weights and statistics after k steps."""
+    """The largest relative errors that still prove; ``weights`` is for weights and statistics after steps."""
 
     values: float
     weights: float
@@ -47,8 +47,9 @@ class Departure:
 
     ``stage``: inputs, initial weights, inference, training, loss, gradients, update or after training.
     ``node`` is the node of the graph (with its ``op`` and Keras ``layer``), or "" where the fault is not a
-    node's; ``op`` then names what it is (``optimizer sgd``, ``batches``). ``tensor`` is the reference or weight that was compared. ``cause`` is what
-    explains the engine's numbers when it is put into the NumPy meaning (``explained``), else a guess.
+    node's; ``op`` then names what it is (``optimizer sgd``, ``batches``). ``tensor`` is the reference or
+    weight that was compared. ``cause`` is what explains the engine's numbers when it is put into the
+    NumPy meaning (``explained``), else a guess.
     """
 
     stage: str

@@ -58,7 +58,9 @@ def relative(got: np.ndarray, true: np.ndarray, floor: float = TINY) -> float:
         return 0.0 if np.array_equal(got, true) else math.inf
     a, b = got.astype("float64"), true.astype("float64")
     finite = np.isfinite(b)
-    if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+    if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(
+        a[~finite], b[~finite], equal_nan=True
+    ):
         return math.inf
     a, b = a[finite], b[finite]
     scale = max(float(np.linalg.norm(b)), floor * math.sqrt(b.size), TINY)

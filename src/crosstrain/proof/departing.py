@@ -18,7 +18,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 def departure(
     stage: str, node: Node | None, tensor: str, pair: Pair | None, cause: tuple[str, bool], op: str = ""
 ) -> Departure:
-    """A departure with the numbers of both sides; ``pair`` is (true, got), ``cause`` (sentence, explained)."""
+    """A departure with both sides' numbers; ``pair`` is (true, got), ``cause`` (sentence, explained)."""
     true, got = pair or (None, None)
     error = relative(got, true) if true is not None and got is not None else float("inf")
     at = _telling(true, got)
@@ -73,5 +73,7 @@ def belongs_to(graph: Graph, weight: str) -> Node | None:
     if reader:
         return reader[0]
     layer = weight.rpartition("/")[0]
-    owned: Mapping[str, Node] = {name.rpartition("/")[0]: node for name, (node, _) in reversed(readers(graph).items())}
+    owned: Mapping[str, Node] = {
+        name.rpartition("/")[0]: node for name, (node, _) in reversed(readers(graph).items())
+    }
     return owned.get(layer) or next((n for n in graph.nodes if layer and layer in (n.layer, n.name)), None)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosstrain.graph.graph import Graph, Node
+from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.case import Case
 from crosstrain.proof.causes import meaning
-from crosstrain.proof.reference import Arrays, loss
+from crosstrain.proof.reference import loss
 
 STEP = 1e-6
 """Small enough that next to no ReLU changes its side, large enough that rounding is 1e-9 of the result."""
@@ -49,7 +50,11 @@ def slopes(case: Case, gradients: Mapping[str, np.ndarray], directions: int = 3)
     for _ in range(directions):
         direction = {k: generator.standard_normal(g.shape) for k, g in gradients.items()}
         ends = [
-            loss(case, {**case.weights, **{k: case.weights[k] + sign * STEP * d for k, d in direction.items()}}, batch)
+            loss(
+                case,
+                {**case.weights, **{k: case.weights[k] + sign * STEP * d for k, d in direction.items()}},
+                batch,
+            )
             for sign in (1, -1)
         ]
         claimed = sum(float(np.sum(gradients[k] * d)) for k, d in direction.items())
@@ -86,7 +91,11 @@ class Tail:
         ref = self.nodes[self.position[node]].inputs[argument]
         assert ref is not None
         x = self.values[ref]
-        step = STEP * max(1.0, float(np.sqrt(np.mean(np.square(x))))) / max(float(np.sqrt(np.mean(direction**2))), 1e-30)
-        return (self.loss(node, argument, x + step * direction) - self.loss(node, argument, x - step * direction)) / (
-            2 * step
+        step = (
+            STEP
+            * max(1.0, float(np.sqrt(np.mean(np.square(x)))))
+            / max(float(np.sqrt(np.mean(direction**2))), 1e-30)
         )
+        return (
+            self.loss(node, argument, x + step * direction) - self.loss(node, argument, x - step * direction)
+        ) / (2 * step)

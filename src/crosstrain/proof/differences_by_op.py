@@ -24,7 +24,10 @@ def padding(s: Situation) -> Iterator[Explanation]:
     for sentence, other in (
         (f"padding is symmetric, where the definition has {given}", tuple((max(p),) * 2 for p in pads)),
         (f"padding is symmetric, where the definition has {given}", tuple((min(p),) * 2 for p in pads)),
-        (f"padding has its odd cell at the other end (the definition has {given})", tuple(p[::-1] for p in pads)),
+        (
+            f"padding has its odd cell at the other end (the definition has {given})",
+            tuple(p[::-1] for p in pads),
+        ),
         ("padding is missing", ((0, 0),) * len(pads)),
     ):
         if other != pads:
@@ -59,7 +62,10 @@ def padded_with_zero(s: Situation) -> Iterator[Explanation]:
     x, pads = s.arguments[0], s.node.attributes["padding"]
     assert x is not None
     grown = np.pad(x, ((0, 0), *pads, (0, 0)))
-    yield "the padding is zeros, which win over negative values", s.again(grown, padding=((0, 0),) * len(pads))
+    yield (
+        "the padding is zeros, which win over negative values",
+        s.again(grown, padding=((0, 0),) * len(pads)),
+    )
     yield "it takes the average in place of the largest value", s.again(op="average_pool")
 
 
@@ -73,8 +79,9 @@ def kernel_and_bias(s: Situation) -> Iterator[Explanation]:
         yield "the bias is added twice", s.replaced(2, 2 * bias)
     spatial = tuple(range(kernel.ndim - 2))
     if spatial:
-        yield "the kernel is flipped (true convolution in place of cross-correlation)", s.replaced(
-            1, np.flip(kernel, spatial)
+        yield (
+            "the kernel is flipped (true convolution in place of cross-correlation)",
+            s.replaced(1, np.flip(kernel, spatial)),
         )
     if len(spatial) == 2 and kernel.shape[0] == kernel.shape[1]:
         yield "the kernel has height and width swapped", s.replaced(1, kernel.swapaxes(0, 1))
@@ -90,7 +97,8 @@ def epsilon_of_batch_norm(s: Situation) -> Iterator[Explanation]:
     """Another epsilon: tried from a list, then solved for."""
     yield from epsilon(s)
     x, _, beta, _, moving = s.arguments[:5]
-    assert x is not None and moving is not None
+    assert x is not None
+    assert moving is not None
     axis = s.node.attributes["axis"] % x.ndim
     rest = tuple(i for i in range(x.ndim) if i != axis)
     variance = np.var(x, axis=rest) if s.node.op == "batch_norm" else moving
@@ -152,7 +160,9 @@ def batch_statistics(s: Situation) -> Iterator[Explanation]:
 def gelu_form(s: Situation) -> Iterator[Explanation]:
     """Exact or tanh."""
     tanh = s.node.attributes["approximate"]
-    sentence = "it is exact, where the definition has the tanh form" if tanh else "it is the tanh approximation"
+    sentence = (
+        "it is exact, where the definition has the tanh form" if tanh else "it is the tanh approximation"
+    )
     yield sentence, s.again(approximate=not tanh)
 
 
@@ -200,7 +210,8 @@ def flatten_order(s: Situation) -> Iterator[Explanation]:
 def off_by_one(s: Situation) -> Iterator[Explanation]:
     """Indices from 1."""
     table, indices = s.arguments[:2]
-    assert table is not None and indices is not None
+    assert table is not None
+    assert indices is not None
     length = table.shape[s.node.attributes["axis"]]
     for step in (1, -1):
         yield f"indices are off by {step}", s.replaced(1, (indices.astype("int64") + step) % length)
@@ -221,10 +232,13 @@ def gate_order(s: Situation) -> Iterator[Explanation]:
     """The gates of the kernels in another order."""
     letters = GATES[s.node.op]
     x, kernel, recurrent, bias, *states = s.arguments
-    assert kernel is not None and recurrent is not None
+    assert kernel is not None
+    assert recurrent is not None
     for order in itertools.permutations(range(len(letters))):
         if order != tuple(range(len(letters))):
-            move = lambda w, order=order: np.concatenate([np.split(w, len(letters), -1)[i] for i in order], -1)  # noqa: E731
+            move = lambda w, order=order: np.concatenate(
+                [np.split(w, len(letters), -1)[i] for i in order], -1
+            )
             changed = s.again(x, move(kernel), move(recurrent), None if bias is None else move(bias), *states)
             yield f"the gates are in the order {', '.join(letters[i] for i in order)}", changed
 
@@ -247,12 +261,12 @@ def reset_gate(s: Situation) -> Iterator[Explanation]:
     """The reset gate before or after the product with the recurrent kernel."""
     bias = s.arguments[3]
     if s.node.attributes["reset_after"]:
-        sentence = "the reset gate is applied before the product with the recurrent kernel, where the definition has it after"
+        sentence = "the reset gate is applied before the recurrent product, where the definition has it after"
         for single in (None,) if bias is None else (bias[0], bias[0] + bias[1]):
             changed = [single if i == 3 else a for i, a in enumerate(s.arguments)]
             yield sentence, s.again(*changed, reset_after=False)
     else:
-        sentence = "the reset gate is applied after the product with the recurrent kernel, where the definition has it before"
+        sentence = "the reset gate is applied after the recurrent product, where the definition has it before"
         double = None if bias is None else np.stack([bias, np.zeros_like(bias)])
         changed = [double if i == 3 else a for i, a in enumerate(s.arguments)]
         yield sentence, s.again(*changed, reset_after=True)
@@ -264,7 +278,10 @@ def logits(s: Situation) -> Iterator[Explanation]:
     """Logits taken for probabilities, and the other way round."""
     given = s.node.attributes["from_logits"]
     words = ("probabilities", "logits") if given else ("logits", "probabilities")
-    yield f"it takes the outputs for {words[0]}, where the definition has {words[1]}", s.again(from_logits=not given)
+    yield (
+        f"it takes the outputs for {words[0]}, where the definition has {words[1]}",
+        s.again(from_logits=not given),
+    )
 
 
 @known("mean")

@@ -12,10 +12,10 @@ import numpy as np
 from crosstrain.engines.contract import Engine, Network, Setting
 from crosstrain.engines.registry import engine_row
 from crosstrain.errors import CrosstrainError
+from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, fed
 from crosstrain.runs.worker import explained
 
-Arrays = dict[str, np.ndarray]
 Emit = Callable[[dict[str, Any]], None]
 
 SAMPLE = 4096
@@ -46,7 +46,7 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
         emit({"event": "phase", "name": "evidence", "precision": precision})
         try:
             made = of_one_precision(engine, case, precision, job)
-            np.savez(Path(job["out"]) / f"{precision}.npz", **{name: np.asarray(v) for name, v in made.items()})
+            write_arrays(Path(job["out"]) / f"{precision}.npz", made)
             errors[precision] = None
         except Exception as error:  # whatever a framework raises: the other precisions go on
             traceback.print_exc()

@@ -20,13 +20,12 @@ from crosstrain.graph.define import build_model, load_object
 from crosstrain.graph.keras_import import weight_names
 from crosstrain.graph.keras_import.losses import loss_object
 from crosstrain.graph.keras_import.network import output_names
+from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, single
 from crosstrain.runs.definition import Definition
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
-
-Arrays = dict[str, np.ndarray]
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -60,7 +59,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     losses = {name: Loss(**loss) for name, loss in definition.data["losses"].items()}
     witness = Witness(model, case, losses)
     emit({"event": "phase", "name": "truth"})
-    np.savez(job["out"], **witness.evidence())
+    write_arrays(Path(job["out"]), witness.evidence())
     backend = keras.backend.backend()
     return {"keras": keras.__version__, "backend": backend, "version": _version(backend)}
 
@@ -119,19 +118,31 @@ class Witness:
         self.variables = dict(zip(weight_names(model), model.weights, strict=True))
         narrow = [n for n, v in self.variables.items() if v.dtype in ("float32", "bfloat16", "float16")]
         if narrow:
-            raise CrosstrainError(f"the layer of {narrow[0]!r} insists on less than float64, so Keras gives no exact truth")
-        if set(self.variables) - set(case.weights):
-            raise CrosstrainError(f"the network has changed since it was defined: it has {sorted(set(self.variables) - set(case.weights))[0]!r} now")
+            raise CrosstrainError(
+                f"the layer of {narrow[0]!r} insists on less than float64, so Keras gives no exact truth"
+            )
+        unknown = sorted(set(self.variables) - set(case.weights))
+        if unknown:
+            raise CrosstrainError(
+                f"the network has changed since it was defined: it has a weight {unknown[0]!r} now"
+            )
         self.losses = {name: (_keras_loss(loss), loss.weight) for name, loss in losses.items()}
         # Keras's trainer calls this wherever it needs the loss; by it outputs of any structure are served.
         model.compute_loss = self.compute_loss
         backend = keras.backend.backend()
         model.compile(
-            optimizer=optimizer(case.recipe.optimizer), jit_compile=backend == "jax", run_eagerly=backend == "tensorflow"
+            optimizer=optimizer(case.recipe.optimizer),
+            jit_compile=backend == "jax",
+            run_eagerly=backend == "tensorflow",
         )
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
     ) -> Any:
         """Keras's losses of all outputs that have one, with their weights, and the regularisers."""
         outputs = output_names(self.model, y_pred)
@@ -140,7 +151,7 @@ class Witness:
         return sum([*parts[1:], *self.model.losses], start=parts[0])
 
     def evidence(self) -> Arrays:
-        """``inference/OUT``, ``training/OUT``, ``loss``, ``gradient/WEIGHT``, ``step_loss``, ``weight/WEIGHT``."""
+        """The keys of an engine's evidence, but for ``initial``."""
         batch, made = self.case.first(), {}
         for mode, training in (("inference", False), ("training", True)):
             with self.fresh():
@@ -148,7 +159,9 @@ class Witness:
             for name, value in output_names(self.model, outputs).items():
                 made[f"{mode}/{name}"] = keras.ops.convert_to_numpy(value)
         with self.fresh():
-            loss, gradients = GRADIENTS[keras.backend.backend()](self.model, self.inputs(batch), self.targets(batch))
+            loss, gradients = GRADIENTS[keras.backend.backend()](
+                self.model, self.inputs(batch), self.targets(batch)
+            )
         made["loss"] = np.asarray(loss, "float64")
         names = {id(v): n for n, v in self.variables.items()}
         for variable, gradient in zip(self.model.trainable_variables, gradients, strict=True):
@@ -217,7 +230,8 @@ def _jax(model: keras.Model, x: Any, y: Any) -> tuple[float, list[Any]]:
     slots = [v.value for v in model.optimizer.variables]
     run = jax.jit(
         jax.value_and_grad(
-            lambda t: model.compute_loss_and_updates(t, others, metrics, x, y, None, True, slots), has_aux=True
+            lambda t: model.compute_loss_and_updates(t, others, metrics, x, y, None, True, slots),
+            has_aux=True,
         )
     )
     (loss, _), gradients = run(trainable)

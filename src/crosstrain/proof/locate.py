@@ -7,23 +7,24 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from crosstrain.graph.graph import Graph, Node, reference
+from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.case import Case
 from crosstrain.proof.causes import Situation, explain, meaning, rearranged
 from crosstrain.proof.certificate import BOUNDS, Departure
 from crosstrain.proof.compare import group, relative
 from crosstrain.proof.departing import belongs_to, departure, in_graph_order
-from crosstrain.proof.reference import Arrays, evaluate
+from crosstrain.proof.reference import evaluate
 from crosstrain.proof.surgery import watched
 
 Testify = Callable[[Case, str], Arrays]
 """Runs the engine on a case, with a measure of ``evidence.MEASURES``, and gives what it says; raises
-``EngineSilent`` where it cannot."""
+``EngineSilentError`` where it cannot."""
 
 COPIED = {"float64": 1e-12, "float32": 1e-6}
 """How far a value may be off that is only copied."""
 
 
-class EngineSilent(RuntimeError):
+class EngineSilentError(RuntimeError):
     """The engine did not run a case that was made to look into it."""
 
 
@@ -37,7 +38,9 @@ def initial(case: Case, said: Mapping[str, np.ndarray], precision: str) -> Depar
             cause = f"the engine lacks the weight {name} ({_kind(case, name)})"
             return departure("initial weights", node, name, None, (cause, True))
         if name not in network.weights:
-            return departure("initial weights", node, name, None, (f"the engine has a weight of its own, {name}", True))
+            return departure(
+                "initial weights", node, name, None, (f"the engine has a weight of its own, {name}", True)
+            )
         if relative(read[name], case.weights[name]) > COPIED[precision]:
             pair = (case.weights[name], read[name])
             return departure("initial weights", node, name, pair, _other_start(case, read, said, precision))
@@ -49,7 +52,9 @@ def _kind(case: Case, name: str) -> str:
     return f"{'trainable' if spec.trainable else 'state'}, shape {spec.shape}"
 
 
-def _other_start(case: Case, read: Arrays, said: Mapping[str, np.ndarray], precision: str) -> tuple[str, bool]:
+def _other_start(
+    case: Case, read: Arrays, said: Mapping[str, np.ndarray], precision: str
+) -> tuple[str, bool]:
     """With the engine's weights put into the NumPy meaning: are its outputs right?"""
     known = {k: v for k, v in read.items() if k in case.weights and v.shape == case.weights[k].shape}
     outputs, _ = evaluate(case.program.inference, {**case.weights, **known}, case.first())
@@ -66,7 +71,10 @@ def forward(case: Case, precision: str, testify: Testify) -> Departure | None:
     """
     watch = watched(case)
     said = testify(watch, "values")
-    for stage, graph in (("inference", watch.program.inference), ("training", watch.program.network.phase(True))):
+    for stage, graph in (
+        ("inference", watch.program.inference),
+        ("training", watch.program.network.phase(True)),
+    ):
         found = first_node(stage, graph, case.weights, case.first(), group(said, stage), precision, case)
         if found:
             return found
@@ -88,7 +96,9 @@ def first_node(
     for name in graph.inputs:
         ref = reference(name)
         if ref in true and ref in said and relative(said[ref], true[ref]) > COPIED[precision]:
-            return departure("inputs", None, ref, (true[ref], said[ref]), other_batch(case, name, true[ref], said[ref]))
+            return departure(
+                "inputs", None, ref, (true[ref], said[ref]), other_batch(case, name, true[ref], said[ref])
+            )
     passed_over = None
     for node, index, ref in values_of(graph):
         if ref not in true or ref not in said or relative(said[ref], true[ref]) <= bound:
@@ -112,7 +122,9 @@ def values_of(graph: Graph) -> Iterator[tuple[Node, int, str]]:
             yield node, index, ref
 
 
-def _argument(ref: str | None, said: Arrays, true: Arrays, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _argument(
+    ref: str | None, said: Arrays, true: Arrays, weights: Mapping[str, np.ndarray]
+) -> np.ndarray | None:
     if ref is None:
         return None
     if ref.startswith("@"):

@@ -1,4 +1,4 @@
-"""Finds what departs behind a right forward pass: a gradient, an update, something that only training shows."""
+"""Finds what departs behind a right forward pass: a gradient, an update, what only training shows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from crosstrain.graph.graph import Node
 from crosstrain.proof import updates
+from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Departure
 from crosstrain.proof.compare import group, relative
 from crosstrain.proof.departing import departure, in_graph_order, readers
 from crosstrain.proof.differences import ROUGH, STEP, Tail
 from crosstrain.proof.locate import Testify, first_node
-from crosstrain.proof.reference import Arrays, evaluate, loss
+from crosstrain.proof.reference import evaluate, loss
 from crosstrain.proof.surgery import PROBE, probed, watched, with_loss
 
 SLOPE_BOUND = {"float64": 1e-5, "float32": 3e-3}
@@ -96,14 +97,16 @@ def steps(case: Case, precision: str, testify: Testify) -> Departure | None:
         _batch(case, said, precision)
         or _update(case, said, precision)
         or first_node(
-            "after training", watch.program.inference, _trained(case, said), case.first(), group(said, "after"),
-            precision, case,
+            "after training", watch.program.inference, _trained(case, said), case.first(),
+            group(said, "after"), precision, case,
         )
     )  # fmt: skip
 
 
 def _trained(case: Case, said: Arrays) -> Arrays:
-    told = {k: v.astype(case.weights[k].dtype) for k, v in group(said, "trained").items() if k in case.weights}
+    told = {
+        k: v.astype(case.weights[k].dtype) for k, v in group(said, "trained").items() if k in case.weights
+    }
     return {**case.weights, **told}
 
 
@@ -112,7 +115,11 @@ def _whole(case: Case, said: Arrays, step: int) -> Arrays | None:
     told = group(said, f"step/{step}/weight")
     if step == 0:
         return dict(case.weights)
-    if any(k not in told or told[k].shape != v.shape for k, v in case.weights.items() if k in case.network.weights):
+    if any(
+        k not in told or told[k].shape != v.shape
+        for k, v in case.weights.items()
+        if k in case.network.weights
+    ):
         return None
     return {**case.weights, **{k: v.astype("float64") if v.dtype.kind == "f" else v for k, v in told.items()}}
 
@@ -130,8 +137,12 @@ def _batch(case: Case, said: Arrays, precision: str) -> Departure | None:
             continue
         for number, other in enumerate(all_batches):
             if number != step and relative(got, np.asarray(loss(case, weights, other))) <= bound:
-                sentence = f"step {step} trains on batch {number}: the batch order is another (counted from 0)"
-                return departure("inputs", None, f"loss of step {step}", (true, got), (sentence, True), "batches")
+                sentence = (
+                    f"step {step} trains on batch {number}: the batch order is another (counted from 0)"
+                )
+                return departure(
+                    "inputs", None, f"loss of step {step}", (true, got), (sentence, True), "batches"
+                )
         return None
     return None
 
@@ -139,9 +150,12 @@ def _batch(case: Case, said: Arrays, precision: str) -> Departure | None:
 def tracks(case: Case, said: Arrays, precision: str) -> list[updates.Track]:
     """The trajectory of each trainable weight, in graph order."""
     count = case.steps
-    names = [n for n in in_graph_order(case.network, case.network.trainable) if f"step/0/gradient/{n}" in said]
+    names = [
+        n for n in in_graph_order(case.network, case.network.trainable) if f"step/0/gradient/{n}" in said
+    ]
     totals = [
-        float(np.sqrt(sum(float(v) ** 2 for v in group(said, f"step/{t}/norm").values()))) for t in range(count)
+        float(np.sqrt(sum(float(v) ** 2 for v in group(said, f"step/{t}/norm").values())))
+        for t in range(count)
     ]
     return [
         updates.Track(
@@ -174,7 +188,7 @@ def _update(case: Case, said: Arrays, precision: str) -> Departure | None:
     track = next(track for t, track in failing if t == step)
     read_by = readers(case.network)
     reader = read_by.get(track.name)
-    nodes = lambda some: {read_by[t.name][0].name for t in some if t.name in read_by}  # noqa: E731
+    nodes = lambda some: {read_by[t.name][0].name for t in some if t.name in read_by}
     # A fault of one layer, or of the optimizer for all of them.
     alone = len(nodes(t for _, t in failing)) == 1 < len(nodes(all_tracks))
     biases = bool(alone and reader and reader[0].op in RECURRENT and reader[1] == 3)
@@ -222,10 +236,12 @@ def _count(case: Case, batch: Mapping[str, np.ndarray], weights: Arrays, node: N
         return 0
     values, _ = evaluate(watched(case).program.network.phase(training=True), weights, batch)
     x = values[node.inputs[0]]
-    return x.size // x.shape[node.attributes["axis"]]
+    return x.size // int(x.shape[node.attributes["axis"]])
 
 
-def statistic_cause(node: Node, old: np.ndarray, true: np.ndarray, got: np.ndarray, count: int) -> tuple[str, bool]:
+def statistic_cause(
+    node: Node, old: np.ndarray, true: np.ndarray, got: np.ndarray, count: int
+) -> tuple[str, bool]:
     """Tries the known rules of moving statistics: biased or not, momentum the part kept or the part taken."""
     if relative(got, old) <= 1e-9:
         return "the moving statistic is not updated", True
@@ -233,15 +249,21 @@ def statistic_cause(node: Node, old: np.ndarray, true: np.ndarray, got: np.ndarr
     if keep is None or keep == 1:
         return "the moving statistic is another", False
     batch = (true - keep * old) / (1 - keep)
+    unbiased = batch * count / max(count - 1, 1)
     tried = [
-        (f"the moving variance is unbiased (n / (n - 1), n = {count})", keep * old + (1 - keep) * batch * count / max(count - 1, 1)),
+        (f"the moving variance is unbiased (n / (n - 1), n = {count})", keep * old + (1 - keep) * unbiased),
         ("momentum is the part that is taken, not the part that is kept", (1 - keep) * old + keep * batch),
         ("the statistic is updated twice in a step", keep * true + (1 - keep) * batch),
     ]  # fmt: skip
     spread = float(np.sum(np.square(batch - old)))
     if spread:
         other = 1 - float(np.sum((got - old) * (batch - old))) / spread
-        tried.append((f"momentum is {other:.4g}, where the definition has {keep:.4g}", other * old + (1 - other) * batch))
+        tried.append(
+            (
+                f"momentum is {other:.4g}, where the definition has {keep:.4g}",
+                other * old + (1 - other) * batch,
+            )
+        )
     error = relative(got, true)
     for sentence, value in tried:
         if relative(got, value) <= min(1e-4, error / 10):

@@ -29,9 +29,9 @@ def without_noise(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     for node in graph.nodes:
         if node.op in DRAWS:
             raise CrosstrainError(
-                f"the layer {node.layer or node.name!r} draws random numbers itself ({node.op}), which differ from "
-                "framework to framework and cannot be switched off; put the noise into a Keras Dropout or "
-                "GaussianNoise layer to have it proved"
+                f"the layer {node.layer or node.name!r} draws random numbers itself ({node.op}); they differ "
+                "from framework to framework and cannot be switched off, so there is no proof; put the noise "
+                "into a Keras Dropout or GaussianNoise layer"
             )
         quiet = QUIET.get(node.op)
         if quiet and any(node.attributes.get(key) for key in quiet):

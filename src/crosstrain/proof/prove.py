@@ -13,21 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.engines.registry import engine_row, engines as engine_rows
+from crosstrain.engines.registry import engine_row
+from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof import locate, locate_training
+from crosstrain.proof.arrays import Arrays, read_arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Proof
 from crosstrain.proof.compare import FLOOR, Errors, errors, group
 from crosstrain.proof.departing import belongs_to, departure
-from crosstrain.proof.locate import EngineSilent
-from crosstrain.proof.truth import Truth, arrays, saved, truth_of
+from crosstrain.proof.locate import EngineSilentError
+from crosstrain.proof.truth import Truth, saved, truth_of
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.training.recipe import Recipe
 
-Arrays = dict[str, np.ndarray]
 OnEvent = Callable[[dict[str, Any]], None]
 Launch = Callable[..., Outcome]
 
@@ -76,8 +77,12 @@ def prove(
         definition = source if isinstance(source, Definition) else _defined(
             source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout
         )  # fmt: skip
-        prover = Prover(definition, recipe, folder, steps, batch_size, seed, device, threads, timeout, launch, on_event)
-        certificates = [c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))]
+        prover = Prover(
+            definition, recipe, folder, steps, batch_size, seed, device, threads, timeout, launch, on_event
+        )
+        certificates = [
+            c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))
+        ]
         return Proof(definition.graph.name, tuple(certificates))
 
 
@@ -173,12 +178,26 @@ class Prover:
             told = said[precision]
             if isinstance(told, Cannot) or truth is None:
                 basis = self._basis(engine, truth)
-                certificate = Certificate(engine, precision, "cannot", reason=str(told), notes=self._notes(witness.options), basis=basis)
+                certificate = Certificate(
+                    engine,
+                    precision,
+                    "cannot",
+                    reason=str(told),
+                    notes=self._notes(witness.options),
+                    basis=basis,
+                )
             else:
                 certificate = self._certificate(witness, precision, told, truth)
             made.append(replace(certificate, seconds=time.monotonic() - started))
             started = time.monotonic()
-            self._tell({"event": "certificate", "engine": engine, "precision": precision, "status": certificate.status})
+            self._tell(
+                {
+                    "event": "certificate",
+                    "engine": engine,
+                    "precision": precision,
+                    "status": certificate.status,
+                }
+            )
         return made
 
     def _certificate(self, witness: Witness, precision: str, said: Arrays, truth: Truth) -> Certificate:
@@ -208,13 +227,17 @@ class Prover:
     def _compared(self, said: Arrays, truth: Truth) -> dict[str, Errors]:
         """Every group of numbers next to its truth."""
         network, true = self.case.network, truth.values
-        only = lambda arrays: {k: v for k, v in arrays.items() if k in network.weights}  # noqa: E731
+        only = lambda arrays: {k: v for k, v in arrays.items() if k in network.weights}
         # A weight of the engine's own must not go unseen, so only the loss's constants are left out.
-        own = lambda arrays: {k: v for k, v in arrays.items() if k not in self.case.weights or k in network.weights}  # noqa: E731
+        own = lambda arrays: {
+            k: v for k, v in arrays.items() if k not in self.case.weights or k in network.weights
+        }
         outputs = {f"{m}/{k}": v for m in ("inference", "training") for k, v in group(true, m).items()}
         return {
             "initial_weights": errors(own(group(said, "initial")), only(self.case.weights)),
-            "outputs": errors({k: v for k, v in said.items() if k.startswith(("inference/", "training/"))}, outputs),
+            "outputs": errors(
+                {k: v for k, v in said.items() if k.startswith(("inference/", "training/"))}, outputs
+            ),
             "loss": errors({"loss": said["loss"]}, {"loss": true["loss"]}),
             "gradients": errors(group(said, "gradient"), group(true, "gradient"), FLOOR),
             "weights_after_steps": errors(own(group(said, "weight")), group(true, "weight"), FLOOR),
@@ -223,7 +246,7 @@ class Prover:
     def _located(
         self, compared: Mapping[str, Errors], said: Arrays, truth: Truth, precision: str, witness: Witness
     ) -> Departure:
-        """The first departure; where the search finds none, the worst tensor of the first group that departs."""
+        """The first departure; where the search finds none, the worst tensor of the first departing group."""
         bounds = BOUNDS[precision]
         self._tell({"event": "phase", "name": "locate", "engine": witness.engine, "precision": precision})
         testify = witness.testify(precision)
@@ -236,7 +259,7 @@ class Prover:
             elif not found:
                 found = locate_training.steps(self.case, precision, testify)
             why = "the departure shows only when the network runs as a whole"
-        except EngineSilent as error:
+        except EngineSilentError as error:
             found, why = None, f"it could not be followed further: {error}"
         return found or self._worst(compared, said, truth, precision, why)
 
@@ -264,10 +287,14 @@ class Prover:
         if self.case.quiet:
             notes.append(f"dropout and noise are off in this proof (nodes {', '.join(self.case.quiet)})")
         if self.steps > 1:
-            notes.append(f"the learning rate is divided by 10 after step {self.steps // 2}, to prove momentum's form")
+            notes.append(
+                f"the learning rate is divided by 10 after step {self.steps // 2}, to prove momentum's form"
+            )
         if not self.steps:
             notes.append("no optimizer steps were taken: weights after steps are not proved")
-        notes.append("weights that start constant (biases, scales) were moved by up to a tenth, so that none hides")
+        notes.append(
+            "weights that start constant (biases, scales) were moved by up to a tenth, so that none hides"
+        )
         if options:
             notes.append("engine options: " + ", ".join(f"{k}={v}" for k, v in options.items()))
         return tuple(notes)
@@ -325,18 +352,22 @@ class Witness:
                 job, folder=prover.folder / "logs", timeout=prover.timeout, on_event=prover.on_event
             )
             if outcome.status != "done" or outcome.result is None:
-                why = str(outcome.error) if outcome.status == "cannot" else f"{outcome.status}: {outcome.error}"
+                why = (
+                    str(outcome.error) if outcome.status == "cannot" else f"{outcome.status}: {outcome.error}"
+                )
                 return dict.fromkeys(precisions, Cannot(why))
             errors = outcome.result["errors"]
-            return {p: Cannot(errors[p]) if errors[p] else arrays(Path(out) / f"{p}.npz") for p in precisions}
+            return {
+                p: Cannot(errors[p]) if errors[p] else read_arrays(Path(out) / f"{p}.npz") for p in precisions
+            }
 
     def testify(self, precision: str) -> locate.Testify:
-        """``hear`` for one precision, raising ``EngineSilent`` where the engine says nothing."""
+        """``hear`` for one precision, raising ``EngineSilentError`` where the engine says nothing."""
 
         def ask(case: Case, measure: str) -> Arrays:
             said = self.hear(case, measure, [precision])[precision]
             if isinstance(said, Cannot):
-                raise EngineSilent(str(said))
+                raise EngineSilentError(str(said))
             return said
 
         return ask

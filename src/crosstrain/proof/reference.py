@@ -10,9 +10,8 @@ from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph
 from crosstrain.graph.ops import NUMPY
 from crosstrain.graph.reference import in_precision
+from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.case import Case, fed
-
-Arrays = dict[str, np.ndarray]
 
 OPS = Ops(NUMPY, "numpy")
 """The vocabulary on NumPy."""
@@ -24,11 +23,13 @@ def as_read(graph: Graph, batch: Mapping[str, np.ndarray]) -> Arrays:
     return {name: in_precision(chosen[name], spec.dtype, "float64") for name, spec in graph.inputs.items()}
 
 
-def evaluate(graph: Graph, weights: Mapping[str, np.ndarray], batch: Mapping[str, np.ndarray]) -> tuple[Arrays, Arrays]:
+def evaluate(
+    graph: Graph, weights: Mapping[str, np.ndarray], batch: Mapping[str, np.ndarray]
+) -> tuple[Arrays, Arrays]:
     """Outputs and updates of a graph of one phase, for float64 weights and a batch."""
     with np.errstate(all="ignore"):
         outputs, updates = compiled(graph, OPS, "float64")(weights, as_read(graph, batch))
-    as_arrays = lambda values: {name: np.asarray(value) for name, value in values.items()}  # noqa: E731
+    as_arrays = lambda values: {name: np.asarray(value) for name, value in values.items()}
     return as_arrays(outputs), as_arrays(updates)
 
 
@@ -38,7 +39,7 @@ def loss(case: Case, weights: Mapping[str, np.ndarray], batch: Mapping[str, np.n
 
 
 def evidence(case: Case) -> Arrays:
-    """``inference/OUT``, ``training/OUT`` and ``loss`` for the first batch, as every engine's evidence has them."""
+    """``inference/OUT``, ``training/OUT`` and ``loss`` for the first batch, as in an engine's evidence."""
     batch = case.first()
     inference, _ = evaluate(case.program.inference, case.weights, batch)
     training, _ = evaluate(case.program.training, case.weights, batch)

@@ -29,7 +29,7 @@ STATE = {"batch_norm": (3, 4), "normalize": (3, 4)}
 
 
 def with_loss(case: Case) -> Case:
-    """The same case with the loss as a part of the network, whose outputs then are ``loss`` and ``output/NAME``."""
+    """The same case with the loss in the network, whose outputs then are ``loss`` and ``output/NAME``."""
     return replace(case, network=merged(case.network.name, case.network, case.loss), loss=PASS_ON)
 
 
@@ -58,7 +58,12 @@ def probed(case: Case, values: Mapping[str, np.ndarray]) -> Case:
     for node in training.nodes:
         inputs = list(node.inputs)
         for index, ref in enumerate(node.inputs):
-            if ref is None or ref not in known or known[ref].dtype.kind != "f" or index in STATE.get(node.op, ()):
+            if (
+                ref is None
+                or ref not in known
+                or known[ref].dtype.kind != "f"
+                or index in STATE.get(node.op, ())
+            ):
                 continue
             name = f"{PROBE}{node.name}/{index}"
             weights[name] = np.zeros(known[ref].shape)

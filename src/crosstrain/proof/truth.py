@@ -10,15 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from crosstrain.proof import differences, reference
+from crosstrain.proof.arrays import Arrays, read_arrays, write_arrays
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS
 from crosstrain.proof.compare import errors, group
 from crosstrain.runs.definition import Definition
-
-Arrays = dict[str, np.ndarray]
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras's backends by preference. The engine's own framework is asked last: two that share a kernel would
@@ -55,7 +52,9 @@ def truth_of(
     """
     place = folder / "truth"
     place.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(f"{case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        f"{case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
+    ).hexdigest()[:16]
     numpy = _kept(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
     set_aside: list[str] = []
     for backend in sorted(_installed(), key=lambda name: name == engine):
@@ -77,7 +76,7 @@ def truth_of(
         if told["error"]:
             set_aside.append(f"Keras on {backend}: {told['error']}")
             continue
-        keras = arrays(out)
+        keras = read_arrays(out)
         apart, agreement = compare(case, numpy, keras, place / f"{key}-{backend}-slopes.json")
         if apart:
             set_aside.append(f"Keras on {backend}: {apart}")
@@ -87,12 +86,16 @@ def truth_of(
             values,
             {
                 "outputs": "NumPy meaning of the graph, float64",
-                "gradients and steps": f"Keras {told.get('keras')} on {backend} {told.get('version')}, float64",
+                "gradients and steps": f"Keras {told['keras']} on {backend} {told['version']}, float64",
                 "agreement": agreement,
                 "set_aside": set_aside,
             },
         )
-    return Truth(numpy, {"set_aside": set_aside}, "there is no truth to hold the engine against: " + "; ".join(set_aside))
+    return Truth(
+        numpy,
+        {"set_aside": set_aside},
+        "there is no truth to hold the engine against: " + "; ".join(set_aside),
+    )
 
 
 def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, dict[str, Any]]:
@@ -111,7 +114,10 @@ def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, 
             kept.write_text(json.dumps([slope.error for slope in differences.slopes(case, gradients)]))
         agreement["finite_differences"] = max(json.loads(kept.read_text()))
         if not agreement["finite_differences"] <= differences.AGREE:
-            return f"its gradients are {agreement['finite_differences']:.2g} off finite differences", agreement
+            return (
+                f"its gradients are {agreement['finite_differences']:.2g} off finite differences",
+                agreement,
+            )
     return "", agreement
 
 
@@ -123,19 +129,13 @@ def saved(case: Case, folder: Path) -> Path:
     return place
 
 
-def arrays(path: Path) -> Arrays:
-    """All arrays of an ``.npz``."""
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
-
-
 def _kept(path: Path, make: Callable[[], Arrays]) -> Arrays:
     """Arrays from a file, made and written first where it is not there."""
     if not path.exists():
         unfinished = path.with_suffix(".part.npz")
-        np.savez(unfinished, **make())
+        write_arrays(unfinished, make())
         unfinished.replace(path)
-    return arrays(path)
+    return read_arrays(path)
 
 
 def _sentence(outcome: Any) -> str | None:

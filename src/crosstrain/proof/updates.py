@@ -49,7 +49,8 @@ def predicted(track: Track, variant: Variant, rates: Sequence[float]) -> list[np
     o = variant.optimizer
     rule = variant.rule or FAMILIES[o.name].rule
     slots: dict[str, Any] = {
-        k: np.float64(s.initial) if s.scalar else np.full(track.weights[0].shape, s.initial) for k, s in o.slots().items()
+        k: np.float64(s.initial) if s.scalar else np.full(track.weights[0].shape, s.initial)
+        for k, s in o.slots().items()
     }
     made = []
     for t, rate in enumerate(rates):
@@ -65,10 +66,10 @@ def predicted(track: Track, variant: Variant, rates: Sequence[float]) -> list[np
 def _clipped(o: Optimizer, track: Track, t: int) -> np.ndarray:
     g = track.gradients[t].astype("float64")
     if o.clipvalue is not None:
-        return np.clip(g, -o.clipvalue, o.clipvalue)
+        return np.asarray(np.clip(g, -o.clipvalue, o.clipvalue))
     limit = o.clipnorm if o.clipnorm is not None else o.global_clipnorm
     norm = track.norms[t] if o.clipnorm is not None else track.totals[t]
-    return g if limit is None or norm <= limit else g * (limit / norm)
+    return np.asarray(g if limit is None or norm <= limit else g * (limit / norm))
 
 
 def misfit(track: Track, after: Sequence[np.ndarray]) -> list[float]:
@@ -106,9 +107,16 @@ def explain(track: Track, others: Sequence[Track], optimizer: Optimizer, biases:
             return sentence, True
     rates = fitted_rates(track, Variant(optimizer))
     if all(fits(other, Variant(optimizer), rates) for other in [track, *others]):
-        falls = all(a / r <= b / s * (1 + 1e-9) for a, b, r, s in zip(rates[1:], rates, track.rates[1:], track.rates, strict=False))
-        what = "the learning rate decays" if falls and rates[-1] < track.rates[-1] else "the learning rate is another"
-        shown = lambda values: ", ".join(f"{v:.4g}" for v in (*values[:3], values[-1]))  # noqa: E731
+        falls = all(
+            a / r <= b / s * (1 + 1e-9)
+            for a, b, r, s in zip(rates[1:], rates, track.rates[1:], track.rates, strict=False)
+        )
+        what = (
+            "the learning rate decays"
+            if falls and rates[-1] < track.rates[-1]
+            else "the learning rate is another"
+        )
+        shown = lambda values: ", ".join(f"{v:.4g}" for v in (*values[:3], values[-1]))
         return f"{what}: {shown(rates)} in place of {shown(track.rates)} (first three and last step)", True
     return f"the update is not {optimizer.name}'s; no known difference gives these steps", False
 
@@ -116,7 +124,10 @@ def explain(track: Track, others: Sequence[Track], optimizer: Optimizer, biases:
 def variants(track: Track, o: Optimizer, biases: bool) -> Iterator[tuple[str, Variant]]:
     """Known differences between optimizers."""
     if biases:
-        yield "the bias is stored as two that are both trained, so that it moves twice as far", Variant(o, times=2.0)
+        yield (
+            "the bias is stored as two that are both trained, so that it moves twice as far",
+            Variant(o, times=2.0),
+        )
     if o.momentum:
         outside = Variant(o, MOMENTUM_OUTSIDE.get(o.name))
         if outside.rule:
@@ -132,7 +143,10 @@ def variants(track: Track, o: Optimizer, biases: bool) -> Iterator[tuple[str, Va
                 sentence = f"epsilon is {value:g}, where the recipe has {o.epsilon:g}"
                 yield sentence, Variant(replace(o, epsilon=value))
                 if o.name in ("adam", "adamw"):
-                    yield f"{sentence}, added after the bias is corrected", Variant(replace(o, epsilon=value), adam_after)
+                    yield (
+                        f"{sentence}, added after the bias is corrected",
+                        Variant(replace(o, epsilon=value), adam_after),
+                    )
         if o.name in ("adam", "adamw"):
             yield "epsilon is added after the bias is corrected", Variant(o, adam_after)
             yield "the bias of the moments is not corrected", Variant(o, adam_uncorrected)
@@ -150,7 +164,10 @@ def decays(track: Track, o: Optimizer) -> Iterator[tuple[str, Variant]]:
     """Weight decay on one side only; its strength is solved for."""
     if o.weight_decay:
         yield "weight decay is missing", Variant(replace(o, weight_decay=None))
-        yield "weight decay is an L2 term of the gradient", Variant(replace(o, weight_decay=None), coupled=o.weight_decay)
+        yield (
+            "weight decay is an L2 term of the gradient",
+            Variant(replace(o, weight_decay=None), coupled=o.weight_decay),
+        )
     w, rate = track.weights[0].astype("float64"), track.rates[0]
     rest = track.weights[1] - predicted(track, Variant(o), track.rates)[0]
     strength = -float(np.sum(rest * w)) / max(rate * float(np.sum(w * w)), 1e-300)
@@ -169,7 +186,7 @@ def fitted_rates(track: Track, variant: Variant) -> list[float]:
     """The learning rate of every step, solved for from the engine's moves (which are affine in it)."""
     rates: list[float] = []
     for t in range(len(track.rates)):
-        at = lambda rate, t=t: predicted(track, variant, [*rates, rate])[t]  # noqa: E731
+        at = lambda rate, t=t: predicted(track, variant, [*rates, rate])[t]
         still, one = at(0.0), at(1.0)
         slope = (one - still).reshape(-1)
         moved = (track.weights[t + 1].astype("float64") - still).reshape(-1)
@@ -177,13 +194,17 @@ def fitted_rates(track: Track, variant: Variant) -> list[float]:
     return rates
 
 
-def sgd_outside(xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any) -> tuple[Any, dict[str, Any]]:
+def sgd_outside(
+    xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any
+) -> tuple[Any, dict[str, Any]]:
     """v = μ v + g;  w = w - lr v (PyTorch's form); Nesterov w - lr (g + μ v)."""
     v = o.momentum * s["momentum"] + g
     return w - lr * (g + o.momentum * v if o.nesterov else v), {"momentum": v}
 
 
-def rmsprop_outside(xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any) -> tuple[Any, dict[str, Any]]:
+def rmsprop_outside(
+    xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any
+) -> tuple[Any, dict[str, Any]]:
     """m = μ m + g / sqrt(v + ε);  w = w - lr m."""
     unit, new = FAMILIES["rmsprop"].rule(xp, o, np.zeros_like(w), g, dict(s), 1.0, t)
     return w + lr * unit, new
@@ -193,17 +214,22 @@ MOMENTUM_OUTSIDE: dict[str, Rule] = {"sgd": sgd_outside, "rmsprop": rmsprop_outs
 
 
 def _moments(o: Optimizer, g: Any, s: Mapping[str, Any]) -> dict[str, Any]:
-    assert o.beta_1 is not None and o.beta_2 is not None
+    assert o.beta_1 is not None
+    assert o.beta_2 is not None
     return {
         "momentum": o.beta_1 * s["momentum"] + (1 - o.beta_1) * g,
         "velocity": o.beta_2 * s["velocity"] + (1 - o.beta_2) * g * g,
     }
 
 
-def adam_after(xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any) -> tuple[Any, dict[str, Any]]:
+def adam_after(
+    xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any
+) -> tuple[Any, dict[str, Any]]:
     """w - lr m̂ / (sqrt(v̂) + ε): PyTorch's and Optax's form."""
     new = _moments(o, g, s)
-    assert o.beta_1 is not None and o.beta_2 is not None and o.epsilon is not None
+    assert o.beta_1 is not None
+    assert o.beta_2 is not None
+    assert o.epsilon is not None
     m, v = new["momentum"] / (1 - o.beta_1**t), new["velocity"] / (1 - o.beta_2**t)
     return w - lr * m / (np.sqrt(v) + o.epsilon), new
 

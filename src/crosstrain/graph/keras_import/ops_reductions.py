@@ -15,6 +15,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import run_dtype
 from crosstrain.graph.keras_import.ops_elementwise import common
 from crosstrain.graph.keras_import.registry import lowers
+from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer, numbers
 
 REDUCTIONS: dict[type, str] = {
@@ -246,7 +247,7 @@ def einsum(t: Tracer, operation: Any, spec: Any, *operands: Any) -> Any:
     return t.op.einsum(*operands, equation=equation)
 
 
-@lowers(knp.Digitize, knp.SearchSorted)
+@lowers(knp.Digitize, knp.SearchSorted, spec=False)
 def digitize(t: Tracer, operation: Any, spec: Any, *arguments: Any) -> Any:
     """The number of bounds that are not above x (digitize) or below it (searchsorted from the left)."""
     if isinstance(operation, knp.Digitize):
@@ -254,6 +255,7 @@ def digitize(t: Tracer, operation: Any, spec: Any, *arguments: Any) -> Any:
     else:
         bounds, x = arguments
         compare = "greater" if operation.side == "left" else "greater_equal"
+    bounds = bounds if isinstance(bounds, Traced) else numbers(list(bounds))
     dtype = common(x, bounds)
     column = t.op.expand_dims(t.cast(x, dtype), axis=-1)
     return t.op.sum(t.cast(t.emit(compare, column, t.cast(bounds, dtype)), "int32"), axis=-1)

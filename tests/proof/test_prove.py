@@ -1,0 +1,221 @@
+"""Certificates: right engines are proved, and what stands in the way of a proof is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crosstrain.engines import registry
+from crosstrain.engines.registry import EngineRow
+from crosstrain.errors import CrosstrainError
+from crosstrain.proof import BOUNDS, Proof, prove
+from crosstrain.proof import prove as prove_package
+from crosstrain.proof.arrays import read_arrays, write_arrays
+from crosstrain.proof.prove import Prover
+from crosstrain.runs.definition import Definition, define
+from crosstrain.runs.process import Outcome, run_job
+from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Loss, Recipe
+from crosstrain.training.schedules import Schedule
+from tests.proof.conftest import INSTALLED, NETWORKS, RECIPE
+from tests.proof.faults import Fault
+
+RIGHT = Fault()
+
+
+@pytest.mark.parametrize("engine", INSTALLED)
+@pytest.mark.parametrize("network", ["pictures", "lstm", "gru"])
+def test_right_engines_are_proved(network: str, engine: str, prover: Callable[..., Prover]) -> None:
+    for certificate in prover(network, RIGHT).certificates(engine, ["float64", "float32"]):
+        assert certificate.status == "proved", certificate
+        bounds = BOUNDS[certificate.precision]
+        assert certificate.outputs is not None
+        assert certificate.outputs <= bounds.values
+        assert certificate.gradients is not None
+        assert 0 < certificate.gradients <= bounds.values
+        assert certificate.weights_after_steps is not None
+        assert certificate.weights_after_steps <= bounds.weights
+        assert certificate.first_departure is None
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [
+        (Optimizer("adamw", learning_rate=0.01, global_clipnorm=0.5), Schedule("cosine", {"decay_steps": 8})),
+        (
+            Optimizer("rmsprop", momentum=0.9, centered=True),
+            Schedule("step", {"boundaries": [2], "factors": [0.5]}),
+        ),
+        (Optimizer("nadam", clipnorm=0.1), Schedule("exponential", {"decay_steps": 3, "decay_rate": 0.7})),
+        (
+            Optimizer("sgd", momentum=0.9, nesterov=True, weight_decay=0.01),
+            Schedule("warmup", {"warmup_steps": 4}),
+        ),
+    ],
+    ids=["adamw", "rmsprop", "nadam", "sgd"],
+)
+def test_optimizers_and_schedules_are_proved(
+    optimizer: Optimizer, schedule: Schedule, prover: Callable[..., Prover]
+) -> None:
+    recipe = Recipe(optimizer=optimizer, schedule=schedule)
+    (certificate,) = prover("lstm", RIGHT, recipe).certificates(INSTALLED[0], ["float64"])
+    assert certificate.status == "proved", certificate
+
+
+def test_own_layer_own_loss_several_inputs_and_outputs(
+    tmp_path: Path, work: Path, prover: Callable[..., Prover]
+) -> None:
+    losses = {
+        "size": Loss(f"{NETWORKS}:own_loss", weight=0.3),
+        "topic": Loss("sparse_categorical_crossentropy", {"from_logits": True}),
+    }
+    recipe = replace(RECIPE, losses=losses)
+    definition = define(f"{NETWORKS}:several", folder=tmp_path, losses=recipe.to_json()["losses"])
+    made = Prover(definition, recipe, work, 10, 8, 0, launch=prover("lstm", RIGHT).launch)
+    (certificate,) = made.certificates(INSTALLED[0], ["float64"])
+    assert certificate.status == "proved", certificate
+
+
+def test_the_public_way_through_real_workers(tmp_path: Path, defined: Callable[[str], Definition]) -> None:
+    events: list[dict[str, Any]] = []
+    proof = prove(
+        defined("gru"),
+        INSTALLED[:1],
+        recipe=RECIPE,
+        work=tmp_path,
+        on_event=events.append,
+        threads=1,
+        timeout=300,
+    )
+    assert proof.proved
+    assert [c.precision for c in proof] == ["float64", "float32"]
+    assert [e["status"] for e in events if e["event"] == "certificate"] == ["proved", "proved"]
+    assert any(e.get("name") == "truth" for e in events)
+    told = json.loads(json.dumps(proof.to_json()))
+    assert told["network"] == "gru"
+    first = told["engines"][0]
+    assert {
+        "engine", "precision", "status", "outputs", "loss", "gradients", "weights_after_steps", "first_departure",
+    } <= set(first)  # fmt: skip
+    assert all(isinstance(first[k], float) for k in ("outputs", "loss", "gradients", "weights_after_steps"))
+    assert first["basis"]["truth"]["agreement"]["finite_differences"] < 1e-5
+
+
+def test_dropout_is_told(prover: Callable[..., Prover]) -> None:
+    (certificate,) = prover("pictures", RIGHT).certificates(INSTALLED[0], ["float64"])
+    assert any("dropout" in note and "dropout1/dropout" in note for note in certificate.notes)
+
+
+def test_a_fault_shows_in_float32_too(prover: Callable[..., Prover]) -> None:
+    from tests.proof import faults
+
+    fault = Fault(graph=faults.another_op("relu1/relu", "linear"))
+    (certificate,) = prover("pictures", fault).certificates(INSTALLED[0], ["float32"])
+    found = certificate.first_departure
+    assert found is not None
+    assert (found.node, found.explained) == ("relu1/relu", True)
+    assert found.expected is not None
+    assert found.got is not None
+    assert found.expected.norm < found.got.norm
+    assert "relu1/relu" in str(found)
+    json.dumps(certificate.to_json(), allow_nan=False)
+
+
+# -- no certificate ---------------------------------------------------------------------------------------
+def test_a_missing_engine_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, defined: Callable[[str], Definition], tmp_path: Path
+) -> None:
+    row = EngineRow("phantom", "nowhere", "no_such_framework_here", "no-such-framework")
+    monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, row))
+    (certificate,) = prove(defined("lstm"), ["phantom"], ["float64"], work=tmp_path)
+    assert certificate.status == "cannot"
+    assert "pip install 'crosstrain[phantom]'" in certificate.reason
+
+
+def test_a_crash_costs_its_engine_only(prover: Callable[..., Prover]) -> None:
+    made = prover("lstm", RIGHT)
+    real = made.launch
+
+    def crashing(job: dict[str, Any], **given: Any) -> Outcome:
+        if job["task"] == "evidence" and job["engine"] == "crashing":
+            return Outcome("crashed", None, "killed by SIGABRT", Path("x.log"), 0.0, None)
+        return real(job, **given)
+
+    made.launch = crashing
+    with pytest.MonkeyPatch.context() as patch:
+        row = EngineRow("crashing", "nowhere", "numpy", "numpy")
+        patch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, row))
+        fallen = made.certificates("crashing", ["float64", "float32"])
+        (standing,) = made.certificates(INSTALLED[0], ["float64"])
+    assert [c.status for c in fallen] == ["cannot", "cannot"]
+    assert all("SIGABRT" in c.reason for c in fallen)
+    assert standing.status == "proved"
+
+
+def test_a_precision_that_fails_costs_itself_only(prover: Callable[..., Prover]) -> None:
+    class NoFloat64(Fault):
+        pass
+
+    made = prover("lstm", RIGHT)
+    real = made.launch
+
+    def narrow(job: dict[str, Any], **given: Any) -> Outcome:
+        outcome = real(job, **given)
+        if job["task"] == "evidence" and outcome.result:
+            outcome.result["errors"]["float64"] = "the engine has no float64"
+        return outcome
+
+    made.launch = narrow
+    certificates = made.certificates(INSTALLED[0], ["float64", "float32"])
+    assert [c.status for c in certificates] == ["cannot", "proved"]
+    assert certificates[0].reason == "the engine has no float64"
+
+
+def test_truths_that_disagree_are_told(prover: Callable[..., Prover], tmp_path: Path) -> None:
+    """Keras computing something else than the graph says: no engine can be right about both."""
+    made = prover("lstm", RIGHT)
+    made.folder = tmp_path
+
+    def lying(job: dict[str, Any], **given: Any) -> Outcome:
+        outcome = run_job(job, **given)
+        said = read_arrays(Path(job["out"]))
+        write_arrays(
+            Path(job["out"]), {k: v * 1.001 if k.startswith("inference/") else v for k, v in said.items()}
+        )
+        return outcome
+
+    made.launch = lying
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crosstrain.proof.truth.BACKENDS", tuple(INSTALLED[:1]))
+        (certificate,) = made.certificates(INSTALLED[0], ["float64"])
+    assert certificate.status == "cannot"
+    assert f"Keras on {INSTALLED[0]}" in certificate.reason
+    assert "inference is 0.001 off the NumPy meaning" in certificate.reason
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"engines": ["theano"]}, "no engine 'theano'"),
+        ({"precisions": ["float16"]}, "no proof in 'float16'"),
+        ({"batch_size": 1}, "at least 2"),
+        ({"steps": -1}, "steps of 0 or more"),
+    ],
+)
+def test_wrong_use_is_a_sentence(
+    wrong: dict[str, Any], words: str, defined: Callable[[str], Definition]
+) -> None:
+    with pytest.raises(CrosstrainError, match=words):
+        prove(defined("lstm"), **wrong)
+
+
+def test_an_empty_proof_proves_nothing() -> None:
+    assert not Proof("n", ()).proved
+    assert np.isfinite(list(vars(BOUNDS["float64"]).values())).all()
+    assert prove_package is prove
