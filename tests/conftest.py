@@ -10,7 +10,12 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "numpy")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import pytest  # noqa: E402
+import hypothesis
+import pytest
+
+# Tests share their machine with others; how long an example takes says nothing of the code.
+hypothesis.settings.register_profile("crosstrain", deadline=None)
+hypothesis.settings.load_profile("crosstrain")
 
 SHARED = Path(os.environ.get("CROSSTRAIN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

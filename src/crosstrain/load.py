@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,11 +35,11 @@ def load(
     folder = Path(folder)
     definition, file = _found(folder, cell, weights)
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             values = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise CrosstrainError(f"{folder} has no trained weights yet ({file.name} is missing)") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CrosstrainError(f"the weights {file} are damaged ({error})") from error
     data = json.loads((definition / "definition.json").read_text())
     _choose_backend()
@@ -82,7 +83,7 @@ def _record(folder: Path, cell: str | None, cells: list[str]) -> Any:
     try:
         return json.loads((folder / "cells" / f"{cell}.json").read_text())
     except (OSError, ValueError) as error:
-        raise CrosstrainError(f"the cell {cell} in {folder} is not finished") from error
+        raise CrosstrainError(f"the cell {cell!r} in {folder} is not finished") from error
 
 
 def _choose_backend() -> None:

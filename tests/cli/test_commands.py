@@ -1,4 +1,4 @@
-"""The command line: exit codes, one sentence for wrong use, JSON alone on standard output, help with examples."""
+"""The command line: exit codes, one sentence for wrong use, JSON alone on standard output, help."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_help_shows_examples(command: str) -> None:
 
 
 ISSUE = {
-    "compare": "--data --engines --sizes --epochs --seeds --device --batch-size --optimizer --learning-rate --momentum "
-    "--budget --out --json",
+    "compare": "--data --engines --sizes --epochs --seeds --device --batch-size --optimizer --learning-rate "
+    "--momentum --budget --out --json",
     "prove": "--engines --precision --json",
     "train": "--data --engine --json --out",
     "networks": "--json",
@@ -130,7 +130,8 @@ class TestCompare:
 
     def test_options_reach_the_cells(self, workers: Workers, prover: Prover) -> None:
         arguments = [
-            "--optimizer", "adam:beta_1=0.8", "--learning-rate", "0.002", "--batch-size", "32", "--seeds", "2",
+            "--optimizer", "adam:beta_1=0.8", "--learning-rate", "0.002", "--batch-size", "32",
+            "--seeds", "2",
             "--schedule", "cosine:decay_steps=10", "--weight-decay", "0.01", "--option", "torch.compile=true",
             "--threads", "3", "--precision", "float64",
         ]  # fmt: skip

@@ -147,11 +147,13 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path, blow: signal.Signals) 
 def test_the_python_api_with_a_live_model(tmp_path: Path) -> None:
     code = (
         "import keras, crosstrain\n"
-        "model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)], name='mine')\n"
-        "found = crosstrain.compare(model, 'digits', engines='torch', epochs=2, proof=False, threads=1, progress=False)\n"
+        "layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]\n"
+        "model = keras.Sequential(layers, name='mine')\n"
+        "told = dict(data='digits', engines='torch', epochs=2, proof=False, threads=1, progress=False)\n"
+        "found = crosstrain.compare(model, **told)\n"
         "frame = found.dataframe\n"
         "print(list(frame['status']), found.cells[0].network, found._repr_html_()[:6])\n"
-        "again = crosstrain.compare(model, 'digits', engines='torch', epochs=2, proof=False, threads=1, progress=False)\n"
+        "again = crosstrain.compare(model, **told)\n"
         "print(again.cells[0].finished == found.cells[0].finished)\n"
     )
     done = subprocess.run(
@@ -181,11 +183,12 @@ def test_two_inputs_and_two_outputs_from_a_users_file(tmp_path: Path) -> None:
         "def build():\n"
         "    left, right = keras.Input((4,), name='left'), keras.Input((3,), name='right')\n"
         "    joined = layers.Dense(8, activation='relu')(layers.Concatenate()([left, right]))\n"
-        "    outputs = {'sum': layers.Dense(1, name='sum')(joined), 'sign': layers.Dense(2, name='sign')(joined)}\n"
+        "    outputs = {'sum': layers.Dense(1)(joined), 'sign': layers.Dense(2)(joined)}\n"
         "    return keras.Model([left, right], outputs)\n"
     )
     done = crosstrain(
-        tmp_path, "compare", "net.py:build", "--data", "arrays:data.npz", "--engines", "torch", "--epochs", "3",
+        tmp_path, "compare", "net.py:build", "--data", "arrays:data.npz", "--engines", "torch",
+        "--epochs", "3",
         "--loss", "sum=mean_squared_error", "--loss", "sign=sparse_categorical_crossentropy:from_logits=true",
         "--no-proof", "--threads", "1", "--json", "-",
     )  # fmt: skip

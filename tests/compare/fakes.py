@@ -74,8 +74,8 @@ class Workers:
         return {
             "engine_version": "1.0", "epochs": epochs, "train_seconds": seconds * len(epochs),
             "import_seconds": 0.5, "compile_seconds": 0.25, "prepare_seconds": 0.125, "evaluate_seconds": 0.1,
-            "test_accuracy": 0.95, "test_metrics": {"loss": 0.2, "accuracy": 0.95}, "peak_memory_bytes": 2**28,
-            "batch_size": job["recipe"]["batch_size"], "diverged": None,
+            "test_accuracy": 0.95, "test_metrics": {"loss": 0.2, "accuracy": 0.95},
+            "peak_memory_bytes": 2**28, "batch_size": job["recipe"]["batch_size"], "diverged": None,
         }  # fmt: skip
 
     @property

@@ -45,8 +45,9 @@ def test_a_comparison_from_beginning_to_end(workers: Workers, prover: Prover, tm
 def test_the_json_has_the_promised_keys(workers: Workers, prover: Prover, tmp_path: Path) -> None:
     data = Comparison(run(wish(), tmp_path / "out")).to_json()
     promised = {
-        "network", "engine", "engine_version", "device", "input_size", "seed", "division", "status", "certificate",
-        "epochs", "compile_seconds", "prepare_seconds", "evaluate_seconds", "test_accuracy", "peak_memory_bytes",
+        "network", "engine", "engine_version", "device", "input_size", "seed", "division", "status",
+        "certificate", "epochs", "compile_seconds", "prepare_seconds", "evaluate_seconds", "test_accuracy",
+        "peak_memory_bytes",
     }  # fmt: skip
     for cell in data["cells"]:
         assert promised <= set(cell)
@@ -124,7 +125,7 @@ def test_a_changed_network_file_is_refused(workers: Workers, prover: Prover, tmp
 
 
 def test_a_folder_at_work_and_a_strangers_folder_are_refused(workers: Workers, tmp_path: Path) -> None:
-    with Store(tmp_path / "out"), pytest.raises(CrosstrainError, match="another crosstrain.*at work"):
+    with Store(tmp_path / "out"), pytest.raises(CrosstrainError, match=r"another crosstrain.*at work"):
         run(wish(), tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("dear")

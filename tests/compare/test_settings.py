@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,11 @@ def test_amounts_of_memory(text: str, size: int) -> None:
 
 @given(st.text(max_size=20))
 def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
-    for read in (spelling.seconds, spelling.size_in_bytes, spelling.sizes, spelling.dimensions, spelling.optimizer,
-                 spelling.schedule, spelling.loss, lambda t: spelling.engine_options([t])):  # fmt: skip
+    readers: list[Callable[[str], Any]] = [
+        spelling.seconds, spelling.size_in_bytes, spelling.sizes, spelling.dimensions, spelling.optimizer,
+        spelling.schedule, spelling.loss, lambda t: spelling.engine_options([t]),
+    ]  # fmt: skip
+    for read in readers:
         try:
             read(text)
         except CrosstrainError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import layers
 
@@ -54,11 +56,11 @@ class Gate(layers.Layer):
 def own_loss(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
     """A user's own loss: log cosh, by hand."""
     off = y_pred - y_true
-    return keras.ops.mean(keras.ops.softplus(-2.0 * off) + off - keras.ops.log(2.0), axis=-1)
+    return keras.ops.mean(keras.ops.softplus(-2.0 * off) + off - math.log(2.0), axis=-1)
 
 
 def several() -> keras.Model:
-    """Words (12 of them, 6 a text) and numbers (3) to a class of 4 and two numbers, through a layer of one's own."""
+    """Texts of 6 words (of 12) and 3 numbers to a class of 4 and two numbers, by a layer of one's own."""
     words, numbers = keras.Input((6,), name="words"), keras.Input((3,), name="numbers")
     x = layers.GlobalAveragePooling1D()(layers.Embedding(12, 5, name="embedding")(words))
     x = layers.Concatenate()([x, layers.Dense(4, activation="gelu", name="dense1")(numbers)])

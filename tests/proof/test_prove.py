@@ -100,10 +100,9 @@ def test_the_public_way_through_real_workers(tmp_path: Path, defined: Callable[[
     told = json.loads(json.dumps(proof.to_json()))
     assert told["network"] == "gru"
     first = told["engines"][0]
-    assert {
-        "engine", "precision", "status", "outputs", "loss", "gradients", "weights_after_steps", "first_departure",
-    } <= set(first)  # fmt: skip
-    assert all(isinstance(first[k], float) for k in ("outputs", "loss", "gradients", "weights_after_steps"))
+    numbers = ("outputs", "loss", "gradients", "weights_after_steps")
+    assert {"engine", "precision", "status", *numbers, "first_departure"} <= set(first)
+    assert all(isinstance(first[k], float) for k in numbers)
     assert first["basis"]["truth"]["agreement"]["finite_differences"] < 1e-5
 
 

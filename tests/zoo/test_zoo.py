@@ -9,6 +9,8 @@ import pytest
 
 from crosstrain import zoo
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.cost import cost
+from crosstrain.graph.keras_import import import_model
 
 ROWS = list(zoo.networks().values())
 
@@ -19,6 +21,11 @@ def test_parameter_count_is_the_published_one(row: zoo.NetworkRow) -> None:
     assert sum(math.prod(w.shape) for w in model.trainable_weights) == row.parameters
     assert model.input_shape == (None, *row.input_shape)
     assert model.output_shape == (None, row.classes)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_multiply_accumulates_are_what_the_graph_counts(row: zoo.NetworkRow) -> None:
+    assert cost(import_model(zoo.build(row.name), None)[0]).macs == row.macs
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -75,7 +75,7 @@ def command(
       crosstrain compare lenet5,resnet20 --data digits --sizes 32 --epochs 3 --seeds 3
       crosstrain compare idsia --data gtsrb:GTSRB.zip --engines torch,jax --budget 10m
       crosstrain compare my_net.py:build --data folder:photos --optimizer adam --json out.json
-      crosstrain compare resnet20 --data digits --option torch.compile=true
+      crosstrain compare resnet20 --data digits --option torch.compile=default
     """
     options.check_json(json_file)
     interrupted = False

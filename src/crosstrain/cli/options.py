@@ -74,7 +74,7 @@ Threads = Annotated[
 EngineOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--option", metavar="ENGINE.OPTION=VALUE", help="As torch.compile=true; may be given again."
+        "--option", metavar="ENGINE.OPTION=VALUE", help="As torch.compile=default; may be given again."
     ),
 ]
 Timeout = Annotated[

@@ -119,10 +119,21 @@ def _without(subject: Subject, engine: str, error: CrosstrainError) -> list[Cert
     return [CertificateResult(**told, precision=p, status="cannot", reason=str(error)) for p in PRECISIONS]
 
 
-def departed(where: Mapping[str, Any] | None) -> str:
+def shortcomings(certificates: Sequence[CertificateResult]) -> list[str]:
+    """A sentence for each certificate that is no proof; one for both precisions where they say the same."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for each in certificates:
+        if each.status != "proved":
+            size = "" if each.input_size is None else f" at {size_text(each.input_size)}"
+            why = departed(each.first_departure) if each.first_departure else each.reason
+            found.setdefault((f"{each.network}{size} on {each.engine}", each.status, why), []).append(
+                each.precision
+            )
+    return [f"{what}, {' and '.join(p)}: {status}, {why}" for (what, status, why), p in found.items()]
+
+
+def departed(where: Mapping[str, Any]) -> str:
     """A first departure in a few words."""
-    if not where:
-        return "nowhere in particular"
     place = f"node {where['node']!r} ({where['op']})" if where.get("node") else "before the first node"
     return f"first in {where['stage']} at {place}, {where['tensor']}; {where['cause']}"
 

@@ -1,16 +1,22 @@
 """Which engine, network and input size to take, in a sentence that names its evidence.
 
-Among rows that are proved to do the same work: first all whose accuracy is within noise of the best, of
-these all whose time is not told apart from the fastest's; among those the one that needs least memory.
+Engines that are proved to do the same work differ in accuracy only by chance: training amplifies rounding.
+So accuracy is a property of network and input size, pooled over their proved rows, and speed one of the
+engine. Among what is within noise of the best accuracy, all rows whose time is not told apart from the
+fastest's are level; of those the one that needs least memory is taken.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean, variance
 
 from crosstrain.compare import statistics
 from crosstrain.compare.rows import Row, size_text
-from crosstrain.compare.schema import Recommendation
+from crosstrain.compare.schema import Recommendation, Size
 from crosstrain.compare.statistics import Interval
 
 LOSS_TIE = 0.05
@@ -18,16 +24,67 @@ LOSS_TIE = 0.05
 does not show their noise."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """One network at one input size: rows that are proved to do the same."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def network(self) -> str:
+        return self.rows[0].network
+
+    @property
+    def size(self) -> Size:
+        return self.rows[0].input_size
+
+    @property
+    def examples(self) -> int:
+        return max(row.test_examples for row in self.rows)
+
+    @cached_property
+    def accuracies(self) -> list[float]:
+        """Of every cell."""
+        return [c.test_accuracy for row in self.rows for c in row.done if c.test_accuracy is not None]
+
+    @property
+    def accuracy(self) -> float | None:
+        return fmean(self.accuracies) if self.accuracies else None
+
+    @property
+    def loss(self) -> float | None:
+        found = [row.test_loss for row in self.rows if row.test_loss is not None]
+        return fmean(found) if found else None
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean accuracy, from the spread of the cells; 0 where one cell shows none."""
+        count = len(self.accuracies)
+        return math.sqrt(variance(self.accuracies) / count) if count > 1 else 0.0
+
+    def ties(self, other: Work) -> bool:
+        """Whether the accuracies are within noise: of the test examples, and of training itself."""
+        if self.accuracy is None or other.accuracy is None:
+            return self.accuracy is other.accuracy
+        by_training = 1.96 * math.hypot(self.error, other.error)
+        apart = max(abs(self.accuracy - other.accuracy) - by_training, 0.0)
+        lower = min(self.accuracy, other.accuracy)
+        return statistics.accuracies_tied(lower, lower + apart, min(self.examples, other.examples))
+
+
 def recommend(rows: Sequence[Row]) -> Recommendation:
     """The recommendation; its engine is None where no row allows one."""
     candidates = [row for row in rows if row.recommendable and row.seconds]
     if not candidates:
         return Recommendation(reason=_why_none(rows))
-    good = _as_good_as_the_best(candidates)
-    fastest = min(good, key=_seconds)
-    level = [r for r in good if r is fastest or statistics.tied(r.runs, fastest.runs)]
+    works = _works(candidates)
+    good = _as_good_as_the_best(works)
+    eligible = [row for work in good for row in work.rows]
+    fastest = min(eligible, key=_seconds)
+    level = [r for r in eligible if r is fastest or statistics.tied(r.runs, fastest.runs)]
     chosen = min(level, key=lambda r: (r.peak_memory_bytes or 0, _seconds(r)))
-    parts = [_quality(chosen, candidates, good), _speed(chosen, good, level)]
+    mine = next(work for work in good if any(row is chosen for row in work.rows))
+    parts = [_quality(mine, works, good), _speed(chosen, eligible, level), _caution(mine)]
     return Recommendation(
         engine=chosen.engine,
         network=chosen.network,
@@ -36,67 +93,86 @@ def recommend(rows: Sequence[Row]) -> Recommendation:
     )
 
 
+def _works(candidates: Sequence[Row]) -> list[Work]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in candidates:
+        found.setdefault((row.network, str(row.input_size)), []).append(row)
+    return [Work(tuple(group)) for group in found.values()]
+
+
 def _seconds(row: Row) -> float:
     assert row.seconds is not None
     return row.seconds.value
 
 
-def _as_good_as_the_best(candidates: Sequence[Row]) -> list[Row]:
-    """The candidates whose accuracy (or, lacking that, test loss) cannot be told from the best."""
-    measured = [(r, r.test_accuracy) for r in candidates if r.test_accuracy is not None]
+def _as_good_as_the_best(works: Sequence[Work]) -> list[Work]:
+    """The works whose accuracy (or, lacking that, test loss) cannot be told from the best."""
+    measured = [work for work in works if work.accuracy is not None]
     if measured:
-        best = max(accuracy for _, accuracy in measured)
-        return [r for r, a in measured if statistics.accuracies_tied(a, best, r.test_examples)]
-    losses = [(r, r.test_loss) for r in candidates if r.test_loss is not None]
+        best = max(measured, key=lambda work: work.accuracy or 0.0)
+        return [work for work in measured if work is best or work.ties(best)]
+    losses = [(work, work.loss) for work in works if work.loss is not None]
     if losses:
         least = min(loss for _, loss in losses)
-        return [r for r, loss in losses if loss - least <= LOSS_TIE * abs(least)]
-    return list(candidates)
+        return [work for work, loss in losses if loss - least <= LOSS_TIE * abs(least)]
+    return list(works)
 
 
-def _quality(chosen: Row, candidates: Sequence[Row], good: Sequence[Row]) -> str:
-    """What is known of how well it predicts, against the others."""
-    accuracy = chosen.test_accuracy
-    if accuracy is None:
-        if chosen.test_loss is None:
+def _quality(mine: Work, works: Sequence[Work], good: Sequence[Work]) -> str:
+    """What is known of how well it predicts, against the other networks and sizes."""
+    if mine.accuracy is None:
+        if mine.loss is None:
             return "there is no test metric to compare"
-        return f"its test loss of {chosen.test_loss:.4g} is the least or within {LOSS_TIE:.0%} of it"
-    told = f"its test accuracy of {accuracy:.2%}"
-    if len(candidates) == 1:
-        return f"{told} is the only one that is proved and complete"
-    best = max(r.test_accuracy or 0.0 for r in good)
-    if len(good) == len(candidates):
-        tied = f"all {len(candidates)} rows are within noise on {chosen.test_examples} test examples"
-        return f"{told} decides nothing ({tied})" if accuracy != best else f"{told} is best, but {tied}"
-    if accuracy == best:
-        return f"{told} is the best" + (f", {_others(len(good) - 1)} within noise" if len(good) > 1 else "")
-    return f"{told} is within noise of the best ({best:.2%}, {chosen.test_examples} test examples)"
+        return f"its test loss is {mine.loss:.4g}" + (", the least or close to it" if len(works) > 1 else "")
+    told = f"its test accuracy is {mine.accuracy:.2%}"
+    if len(mine.rows) > 1:
+        told += f", the mean of {len(mine.rows)} engines that are proved to do the same work"
+    if len(works) == 1:
+        return told
+    best = max(work.accuracy or 0.0 for work in good)
+    if mine.accuracy == best:
+        others = len(good) - 1
+        told += ", the best" + (
+            f", though {others} of {len(works) - 1} others are within noise" if others else ""
+        )
+    else:
+        told += f", within noise of the best ({best:.2%}, {mine.examples} test examples)"
+    return told
 
 
-def _speed(chosen: Row, good: Sequence[Row], level: Sequence[Row]) -> str:
+def _speed(chosen: Row, eligible: Sequence[Row], level: Sequence[Row]) -> str:
     """What is known of how fast it trains, against those that predict as well."""
-    told = f"{_seconds(chosen):.3g} s an epoch"
-    others = sorted((r for r in good if r is not chosen), key=_seconds)
-    if not others:
-        return f"it trains at {told}"
+    others = sorted((r for r in eligible if r is not chosen), key=_seconds)
     ties = [r for r in others if any(r is t for t in level)]
     slower = next((r for r in others if not any(r is t for t in level)), None)
-    parts = [f"it trains at {told}"]
+    parts = [f"it trains at {_seconds(chosen):.3g} s an epoch"]
     if ties:
-        names = " and ".join(_name(r, good) + _ratio_text(r, chosen) for r in ties)
+        names = " and ".join(_name(r, eligible) + _ratio_text(r, chosen) for r in ties)
         parts.append(f"in time a tie with {names}")
         if all(chosen.peak_memory_bytes and r.peak_memory_bytes for r in ties):
             parts.append("needing the least memory of these")
-    if slower:
-        ratio = statistics.ratio(slower.runs, chosen.runs)
-        if ratio:
-            parts.append(f"{ratio.value:.2g} times as fast as {_name(slower, good)} {_limits(ratio)}")
-    if any(statistics.median(r.runs) and len(r.runs) < statistics.FEWEST for r in (chosen, *others)):
+    ratio = slower and statistics.ratio(slower.runs, chosen.runs)
+    if slower and ratio:
+        parts.append(f"{ratio.value:.2g} times as fast as {_name(slower, eligible)} {_limits(ratio)}")
+    if others and any(len(r.runs) < statistics.FEWEST for r in (chosen, *others)):
         parts.append(
             f"with fewer than {statistics.FEWEST} processes each, so that intervals allow for "
             f"{statistics.UNSEEN_NOISE:.0%} of noise unseen"
         )
     return ", ".join(parts)
+
+
+def _caution(mine: Work) -> str:
+    """Where equal work came to unequal accuracies, that has to be explained."""
+    if not mine.accuracies:
+        return ""
+    low, high = min(mine.accuracies), max(mine.accuracies)
+    if statistics.accuracies_tied(low, high, mine.examples):
+        return ""
+    return (
+        f"its accuracies range from {low:.2%} to {high:.2%} although the work is the same, since training "
+        "amplifies rounding: more epochs or --seeds make them steadier"
+    )
 
 
 def _ratio_text(row: Row, chosen: Row) -> str:
@@ -106,10 +182,6 @@ def _ratio_text(row: Row, chosen: Row) -> str:
 
 def _limits(interval: Interval) -> str:
     return f"[{interval.low:.2f}–{interval.high:.2f}]"
-
-
-def _others(count: int) -> str:
-    return "one other" if count == 1 else f"{count} others"
 
 
 def _name(row: Row, among: Sequence[Row], full: bool = False) -> str:

@@ -12,7 +12,7 @@ from crosstrain.compare import folder as folders
 from crosstrain.compare.account import Account
 from crosstrain.compare.budget import Choice, Estimate, choose, counted
 from crosstrain.compare.cells import Bench, Key
-from crosstrain.compare.certify import Certifier, departed
+from crosstrain.compare.certify import Certifier, shortcomings
 from crosstrain.compare.engines import Field, muster
 from crosstrain.compare.machine import machine, own_version, versions_of
 from crosstrain.compare.plan import Cell, Group, Round, cells, rounds
@@ -134,13 +134,8 @@ class _Comparison:
             for key, subject in self.subjects.items():
                 self.certificates[key] = certifier.certify(subject, list(self.field.ready))
         for found in self.certificates.values():
-            for each in found:
-                if each.status != "proved":
-                    size = "" if each.input_size is None else f" at {size_text(each.input_size)}"
-                    why = each.reason or departed(each.first_departure)
-                    self._note(
-                        f"{each.network}{size} on {each.engine}, {each.precision}: {each.status}, {why}"
-                    )
+            for told in shortcomings(found):
+                self._note(told)
 
     # -- how much -------------------------------------------------------------------------------
     def _passes(self) -> list[Round]:

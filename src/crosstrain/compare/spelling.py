@@ -152,7 +152,7 @@ def engine_options(given: list[str]) -> dict[str, dict[str, Any]]:
         left, equals, right = text.partition("=")
         engine, dot, option = left.strip().partition(".")
         if not (equals and dot and engine and option):
-            raise CrosstrainError(f"{text!r} is no option; write engine.option=value, as torch.compile=true")
+            raise CrosstrainError(f"{text!r} is no option; write engine.option=value, as torch.compile=default")
         found.setdefault(engine, {})[option] = value(right.strip())
     return found
 
@@ -171,7 +171,7 @@ def sizes(given: str | None) -> list[int]:
     """``32,48`` as numbers."""
     found = []
     for part in items(given):
-        if not part.isdigit() or int(part) == 0:
+        if not part.isdecimal() or int(part) == 0:
             raise CrosstrainError(f"{part!r} is no input size; write numbers of pixels, as 32,48")
         found.append(int(part))
     return found
@@ -182,6 +182,6 @@ def dimensions(given: str | None) -> tuple[int, ...] | None:
     if given is None:
         return None
     parts = re.split(r"[,x×]", given)
-    if not all(part.strip().isdigit() and int(part) for part in parts):
+    if not all(part.strip().isdecimal() and int(part) for part in parts):
         raise CrosstrainError(f"{given!r} is no input shape; write numbers, as 32,32,3")
     return tuple(int(part) for part in parts)

@@ -142,20 +142,21 @@ def largest(x: Array, window: tuple[int, ...], strides: tuple[int, ...]) -> Arra
 
 
 def _largest_forward(x: Array, window: Any, strides: Any) -> Any:
-    y = largest(x, window, strides)
-    return y, (x, y)
+    return largest(x, window, strides), x
 
 
-def _largest_backward(window: Any, strides: Any, kept: Any, dy: Array) -> Any:
-    x, y = kept
-    last = math.prod(window) - 1
-    first = jnp.full(y.shape, last, jnp.int8)
-    for cell, view in reversed(list(enumerate(views(x, window, strides)))[:last]):
-        first = jnp.where(view == y, jnp.int8(cell), first)
+def _largest_backward(window: Any, strides: Any, x: Array, dy: Array) -> Any:
+    # Which cell was largest is found anew from x alone: XLA may compute x again here, with other roundings
+    # than in the forward pass, and then no cell would equal the maximum found there.
+    cells = list(views(x, window, strides))
+    best, first = cells[0], jnp.zeros(dy.shape, jnp.int8)
+    for index, cell in enumerate(cells[1:], 1):
+        first = jnp.where(cell > best, jnp.int8(index), first)
+        best = jnp.maximum(best, cell)
     if window == strides:
         return (_spread(dy, first, window, x.shape),)
     _, pull = jax.vjp(lambda x: tuple(views(x, window, strides)), x)
-    return pull(tuple(jnp.where(first == cell, dy, 0) for cell in range(last + 1)))
+    return pull(tuple(jnp.where(first == index, dy, 0) for index in range(len(cells))))
 
 
 def _spread(dy: Array, first: Array, window: tuple[int, ...], shape: tuple[int, ...]) -> Array:

@@ -76,11 +76,14 @@ def _padded(x: Tensor, padding: Padding, value: float = 0.0) -> tuple[Tensor, st
 
 def _stuffed(kernel: Tensor, dilation: Sequence[int]) -> Tensor:
     """The kernel with zeros between its cells: what a dilated kernel looks like from outside."""
-    *size, fan_in, fan_out = kernel.shape
-    wide = tf.reshape(kernel, [n for k in size for n in (k, 1)] + [fan_in, fan_out])
-    wide = tf.pad(wide, [p for d in dilation for p in ([0, 0], [0, d - 1])] + [[0, 0], [0, 0]])
-    wide = tf.reshape(wide, [k * d for k, d in zip(size, dilation, strict=True)] + [fan_in, fan_out])
-    return wide[tuple(slice((k - 1) * d + 1) for k, d in zip(size, dilation, strict=True))]
+    for axis, d in enumerate(dilation):
+        shape = kernel.shape.as_list()
+        if d > 1 and shape[axis] > 1:
+            before, k, after = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+            cells = tf.pad(tf.reshape(kernel, [before, k, 1, after]), [[0, 0], [0, 0], [0, d - 1], [0, 0]])
+            row = tf.reshape(cells, [before, k * d, after])[:, : (k - 1) * d + 1]
+            kernel = tf.reshape(row, [*shape[:axis], (k - 1) * d + 1, *shape[axis + 1 :]])
+    return kernel
 
 
 def conv(

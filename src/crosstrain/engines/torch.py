@@ -23,7 +23,7 @@ from crosstrain.engines.torch_memory import keep_freed_memory
 from crosstrain.engines.torch_ops import DTYPES, operations
 from crosstrain.engines.torch_weights import JointWeights
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.evaluate import compiled
+from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import SEED, Graph
 from crosstrain.training.program import Program
 
@@ -103,6 +103,15 @@ class TorchEngine:
         return {key: option.default for key, option in OPTIONS.items()} | dict(setting.options)
 
 
+def _ready_to_compile(ops: Ops) -> None:
+    """Recurrent layers stay eager: Inductor (2.13, CPU) gives a GRU of which only the last state is read a
+    wrong gradient for its recurrent kernel. And PyTorch compiles one function, here the one that runs a
+    graph, only eight times before it silently gives up: here every phase and batch length is one."""
+    for name in ("lstm", "gru", "simple_rnn"):
+        setattr(ops, name, torch.compiler.disable(getattr(ops, name)))
+    torch._dynamo.config.recompile_limit = 64
+
+
 class TorchNetwork:
     """A program on PyTorch, with its weights and the optimizer's slots."""
 
@@ -118,6 +127,8 @@ class TorchNetwork:
         self._dtype = DTYPES[precision]
         self._precision = precision
         self._ops = operations(device)
+        if options["compile"] != "off":
+            _ready_to_compile(self._ops)
         self._step = 0
         self._seed = torch.zeros((), device=device)
 
@@ -206,7 +217,11 @@ class TorchNetwork:
             gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
         else:  # no trainable weight is on the way to the loss
             gradients = tuple(map(torch.zeros_like, leaves))
-        return loss.detach(), gradients, updates
+        loss = loss.detach()
+        if self._options["compile"] in ("reduce-overhead", "max-autotune"):
+            # Their CUDA graphs give the same memory at every step; what outlives the step has its own.
+            loss, updates = loss.clone(), {name: value.clone() for name, value in updates.items()}
+        return loss, gradients, updates
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         lower = self._options["arithmetic"] == "bfloat16"

@@ -114,7 +114,9 @@ class Builder:
             raise
         except Exception as error:
             shapes = [self.specs[i].shape if i else None for i in inputs]
-            raise ShapeError(f"{op} does not take inputs of shapes {shapes} with {attributes}: {error}") from error
+            raise ShapeError(
+                f"{op} does not take inputs of shapes {shapes} with {attributes}: {error}"
+            ) from error
         node = Node(self._unique(name or op), op, inputs, attributes, tuple(specs), layer)
         self.nodes.append(node)
         self.specs.update(zip(node.references, specs, strict=True))
@@ -129,7 +131,10 @@ class Builder:
         return replay
 
     def graph(
-        self, outputs: Mapping[str, str], updates: Mapping[str, str] | None = None, penalties: tuple[str, ...] = ()
+        self,
+        outputs: Mapping[str, str],
+        updates: Mapping[str, str] | None = None,
+        penalties: tuple[str, ...] = (),
     ) -> Graph:
         """The finished graph, without the nodes that nothing reads."""
         whole = Graph(

@@ -46,19 +46,22 @@ def size(shape: Sequence[int | None]) -> int:
 
 def _conv(i: Specs, o: Specs, attributes: Any) -> int:
     kernel, out = i[1], o[0]
-    assert kernel and out
+    assert kernel is not None
+    assert out is not None
     return size(out.shape[1:-1]) * size(kernel.shape)
 
 
 def _transposed(i: Specs, o: Specs, attributes: Any) -> int:
     x, kernel = i[:2]
-    assert x and kernel
+    assert x is not None
+    assert kernel is not None
     return size(x.shape[1:-1]) * size(kernel.shape)
 
 
 def _matmul(i: Specs, o: Specs, attributes: Any) -> int:
     a, out = i[0], o[0]
-    assert a and out
+    assert a is not None
+    assert out is not None
     return size(out.shape) * (a.shape[-1] or 1)
 
 
@@ -74,7 +77,9 @@ def _einsum(i: Specs, o: Specs, attributes: Any) -> int:
 
 def _recurrent(i: Specs, o: Specs, attributes: Any) -> int:
     x, kernel, recurrent = i[:3]
-    assert x and kernel and recurrent
+    assert x is not None
+    assert kernel is not None
+    assert recurrent is not None
     return (x.shape[1] or 1) * (size(kernel.shape) + size(recurrent.shape))
 
 
@@ -88,7 +93,9 @@ MACS: dict[str, Callable[[Specs, Specs, Any], int]] = {
 def cost(graph: Graph) -> Cost:
     """Counts for the inference phase. A weight counts at the first node that reads it."""
     phase = graph.phase(training=False)
-    specs = {ref: spec for node in phase.nodes for ref, spec in zip(node.references, node.outputs, strict=True)}
+    specs = {
+        ref: spec for node in phase.nodes for ref, spec in zip(node.references, node.outputs, strict=True)
+    }
     specs.update((f"%{name}", spec) for name, spec in phase.inputs.items())
     specs.update((f"@{name}", TensorSpec(spec.shape, spec.dtype)) for name, spec in phase.weights.items())
     counted: set[str] = set()
@@ -98,7 +105,9 @@ def cost(graph: Graph) -> Cost:
         counted |= read
         rows.append(_row(node, [specs[i] if i else None for i in node.inputs], graph, read))
     state = sum(size(w.shape) for w in graph.weights.values() if not w.trainable)
-    return Cost(graph.parameters, state, sum(r.macs for r in rows), sum(r.activation_bytes for r in rows), tuple(rows))
+    return Cost(
+        graph.parameters, state, sum(r.macs for r in rows), sum(r.activation_bytes for r in rows), tuple(rows)
+    )
 
 
 def _row(node: Node, inputs: Specs, graph: Graph, read: set[str]) -> NodeCost:
@@ -109,7 +118,9 @@ def _row(node: Node, inputs: Specs, graph: Graph, read: set[str]) -> NodeCost:
         shape=node.outputs[0].shape,
         parameters=sum(size(graph.weights[w].shape) for w in read if graph.weights[w].trainable),
         macs=rule(inputs, node.outputs, node.attributes) if rule else 0,
-        activation_bytes=sum(size(o.shape[1:]) * BYTES.get(o.dtype, 4) for o in node.outputs if o.shape[:1] == (None,)),
+        activation_bytes=sum(
+            size(o.shape[1:]) * BYTES.get(o.dtype, 4) for o in node.outputs if o.shape[:1] == (None,)
+        ),
     )
 
 
@@ -121,9 +132,12 @@ def describe(graph: Graph, width: int = 100) -> str:
     for row in found.nodes:
         shape = "×".join("?" if s is None else str(s) for s in row.shape[1:] if row.shape) or "scalar"
         name = row.name if len(row.name) <= place else "…" + row.name[-place + 1 :]
-        lines.append(f"{name:<{place}} {row.op[:16]:<16} {shape:>15} {row.parameters or '':>11} {row.macs or '':>12}")
+        lines.append(
+            f"{name:<{place}} {row.op[:16]:<16} {shape:>15} {row.parameters or '':>11} {row.macs or '':>12}"
+        )
     lines.append(
         f"{graph.name}: {found.parameters:,} parameters, {found.state:,} numbers of state, "
-        f"{found.macs / 1e6:,.1f} million MACs and {found.activation_bytes / 2**20:,.1f} MiB of activations an example"
+        f"{found.macs / 1e6:,.1f} million MACs and {found.activation_bytes / 2**20:,.1f} MiB of "
+        "activations an example"
     )
     return "\n".join(lines)

@@ -44,12 +44,18 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         **{key: job.get(key) for key in ("source", "input_shapes", "classes", "seed", "trust")},
         "floatx": job.get("floatx") or "float32",
         "file": str(source_file(source).resolve()) if is_file(source) else None,
-        "file_hash": hashlib.sha256(source_file(source).read_bytes()).hexdigest() if is_file(source) else None,
+        "file_hash": hashlib.sha256(source_file(source).read_bytes()).hexdigest()
+        if is_file(source)
+        else None,
         "name": model.name,
-        "inputs": {k: {"shape": list(v.shape[1:]), "dtype": v.dtype} for k, v in graph.inputs.items() if k != SEED},
+        "inputs": {
+            k: {"shape": list(v.shape[1:]), "dtype": v.dtype} for k, v in graph.inputs.items() if k != SEED
+        },
         "outputs": {k: list(graph.spec(ref).shape[1:]) for k, ref in graph.outputs.items()},
         "targets": {k: {**v, "shape": list(v["shape"])} for k, v in targets.items()},
-        "losses": {k: {"name": v.name, "settings": dict(v.settings), "weight": v.weight} for k, v in chosen.items()},
+        "losses": {
+            k: {"name": v.name, "settings": dict(v.settings), "weight": v.weight} for k, v in chosen.items()
+        },
         "weights": weight_names(model),
         "parameters": graph.parameters,
         "macs": counted.macs,
@@ -192,7 +198,9 @@ def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: st
     if getattr(model, "inputs", None) is not None or (model.built and model.weights and not specs):
         return model
     if not specs:
-        raise CrosstrainError(f"{source} is not built and there is no data to tell its input shapes; give it keras.Input layers")
+        raise CrosstrainError(
+            f"{source} is not built and there is no data to tell its input shapes; give it keras.Input layers"
+        )
     tensors = {name: keras.Input(spec.shape[1:], name=name or "input") for name, spec in specs.items()}
     guarded(source, lambda: model(next(iter(tensors.values())) if len(tensors) == 1 else tensors))
     return model
@@ -214,18 +222,20 @@ def check_inputs(graph: Graph, job: Mapping[str, Any]) -> None:
         shapes = {next(iter(inputs)): next(iter(shapes.values()))}
     if set(shapes) != set(inputs):
         raise CrosstrainError(
-            f"{job['source']} has the inputs {', '.join(inputs)}, the data {', '.join(repr(s) for s in shapes)}; give them the same names"
+            f"{job['source']} has the inputs {', '.join(inputs)}, the data "
+            f"{', '.join(repr(s) for s in shapes)}; give them the same names"
         )
     for name, spec in inputs.items():
         wanted, given = spec.shape[1:], tuple(shapes[name])
-        if len(wanted) != len(given) or any(None not in pair and pair[0] != pair[1] for pair in zip(wanted, given, strict=True)):
+        if len(wanted) != len(given) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(wanted, given, strict=True)
+        ):
             raise CrosstrainError(
-                f"{job['source']} takes {sized(wanted)}, the data is {sized(given)}; prepare the data at that size, "
+                f"{job['source']} takes {sized(wanted)}, the data is {sized(given)}; prepare the data "
+                "at that size, "
                 "or have the function take input_shape"
             )
 
 
 def sized(shape: tuple[Any, ...]) -> str:
     return "×".join("any" if s is None else str(s) for s in shape) or "a number"
-
-

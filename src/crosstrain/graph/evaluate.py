@@ -18,7 +18,7 @@ Array = Any
 Implementation = Callable[..., Any]
 
 
-class UnsupportedOp(NotImplementedError):
+class UnsupportedOp(NotImplementedError):  # noqa: N818 (the op is at fault, not the program)
     """An engine has no form of a primitive op that the graph needs."""
 
 
@@ -56,7 +56,9 @@ def compiled(graph: Graph, ops: Ops, precision: str) -> Callable[..., tuple[dict
 
     steps = []
     for index, node in enumerate(graph.nodes):
-        attributes = {k: precision if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()}
+        attributes = {
+            k: precision if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()
+        }
         implementation: Implementation = getattr(ops, node.op)
         drop = [r for r in node.inputs if r and r[0] == "%" and last_use[r] == index and r not in kept]
         bound = partial(implementation, **attributes) if attributes else implementation

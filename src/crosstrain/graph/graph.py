@@ -136,7 +136,7 @@ class Graph:
                 nodes.append(became)
             else:
                 alias[reference(node.name)] = became
-        follow = lambda refs: {k: alias.get(v, v) for k, v in refs.items()}  # noqa: E731
+        follow = lambda refs: {k: alias.get(v, v) for k, v in refs.items()}
         return replace(
             self,
             nodes=tuple(nodes),
@@ -171,8 +171,7 @@ class Graph:
             self,
             inputs={k: v for k, v in self.inputs.items() if k not in bound},
             nodes=tuple(
-                replace(n, name=prefix + n.name, inputs=tuple(move(i) for i in n.inputs))
-                for n in self.nodes
+                replace(n, name=prefix + n.name, inputs=tuple(move(i) for i in n.inputs)) for n in self.nodes
             ),
             outputs={k: str(move(v)) for k, v in self.outputs.items()},
             updates={k: str(move(v)) for k, v in self.updates.items()},
@@ -199,7 +198,7 @@ class Graph:
 
     # -- on disk --------------------------------------------------------------------------------
     def to_json(self) -> dict[str, Any]:
-        spec = lambda s: {"shape": list(s.shape), "dtype": s.dtype}  # noqa: E731
+        spec = lambda s: {"shape": list(s.shape), "dtype": s.dtype}
         return {
             "format": FORMAT,
             "name": self.name,
@@ -225,15 +224,19 @@ class Graph:
     def from_json(cls, data: Mapping[str, Any]) -> Graph:
         if data.get("format") != FORMAT:
             raise GraphError(f"graph format {data.get('format')!r} is not {FORMAT}")
-        spec = lambda s: TensorSpec(tuple(s["shape"]), s["dtype"])  # noqa: E731
+        spec = lambda s: TensorSpec(tuple(s["shape"]), s["dtype"])
         return cls(
             name=data["name"],
             inputs={k: spec(v) for k, v in data["inputs"].items()},
             outputs=dict(data["outputs"]),
             nodes=tuple(
                 Node(
-                    n["name"], n["op"], tuple(n["inputs"]), frozen(n["attributes"]),
-                    tuple(map(spec, n["outputs"])), n["layer"],
+                    n["name"],
+                    n["op"],
+                    tuple(n["inputs"]),
+                    frozen(n["attributes"]),
+                    tuple(map(spec, n["outputs"])),
+                    n["layer"],
                 )
                 for n in data["nodes"]
             ),

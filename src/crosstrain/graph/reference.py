@@ -21,7 +21,9 @@ def run_numpy(
     phase = graph.phase(training)
     run = compiled(phase, Ops(NUMPY, "numpy"), precision)
     values = {name: in_precision(inputs[name], spec.dtype, precision) for name, spec in phase.inputs.items()}
-    loaded = {name: in_precision(weights[name], spec.dtype, precision) for name, spec in graph.weights.items()}
+    loaded = {
+        name: in_precision(weights[name], spec.dtype, precision) for name, spec in graph.weights.items()
+    }
     return run(loaded, values)
 
 

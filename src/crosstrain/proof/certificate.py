@@ -150,8 +150,8 @@ class Proof:
 
     @property
     def proved(self) -> bool:
-        """Whether every certificate is proved."""
-        return all(c.proved for c in self.certificates)
+        """Whether there are certificates and every one is proved."""
+        return bool(self.certificates) and all(c.proved for c in self.certificates)
 
     def to_json(self) -> dict[str, Any]:
         return {"network": self.network, "engines": [c.to_json() for c in self.certificates]}

@@ -14,10 +14,10 @@ from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Departure
 from crosstrain.proof.compare import group, relative
 from crosstrain.proof.departing import departure, in_graph_order, readers
-from crosstrain.proof.differences import ROUGH, STEP, Tail
+from crosstrain.proof.differences import EDGE_STEP, Landscape
 from crosstrain.proof.locate import Testify, first_node
 from crosstrain.proof.reference import evaluate, loss
-from crosstrain.proof.surgery import PROBE, probed, watched, with_loss
+from crosstrain.proof.surgery import PROBE, probed, watched
 
 SLOPE_BOUND = {"float64": 1e-5, "float32": 3e-3}
 """What differences in float64 and an engine's gradient may be apart."""
@@ -33,37 +33,33 @@ MACHINE_EPSILON = {"float64": 2.3e-16, "float32": 1.2e-7}
 def gradients(case: Case, precision: str, testify: Testify) -> Departure | None:
     """Backward from the loss: the first node that turns a right gradient of its output into a wrong one
     of an input or weight. The truth are central differences of the NumPy forward from that node on."""
-    watch = watched(case).program.network.phase(training=True)
-    values, _ = evaluate(watch, case.weights, case.first())
-    values |= {f"@{name}": value for name, value in case.weights.items()}
-    whole = with_loss(case).network.phase(training=True)
-    tail = Tail(whole.nodes, values, whole.outputs["loss"])
-    claimed = group(group(testify(probed(case, values), "values"), "gradient"), PROBE.rstrip("/"))
+    landscape = Landscape(case)
+    claimed = group(group(testify(probed(case, landscape.values), "values"), "gradient"), PROBE.rstrip("/"))
     largest = max((float(np.linalg.norm(g)) for g in claimed.values()), default=0.0)
     until = time.monotonic() + PATIENCE
-    for node in reversed(whole.nodes):
+    for node in reversed(landscape.nodes):
         for index in range(len(node.inputs)):
             gradient = claimed.get(f"{node.name}/{index}")
-            if gradient is None or node.op in ROUGH:
+            if gradient is None:
                 continue
             if time.monotonic() > until:
                 return None
-            found = _one_gradient(tail, node, index, gradient.astype("float64"), largest, precision)
+            found = _one_gradient(landscape, node, index, gradient.astype("float64"), largest, precision)
             if found:
                 return found
     return None
 
 
 def _one_gradient(
-    tail: Tail, node: Node, index: int, gradient: np.ndarray, largest: float, precision: str
+    landscape: Landscape, node: Node, index: int, gradient: np.ndarray, largest: float, precision: str
 ) -> Departure | None:
     generator = np.random.default_rng(index)
     size = float(np.linalg.norm(gradient))
     directions = [generator.standard_normal(gradient.shape) for _ in range(2)]
     if size:
         directions.append(gradient / size * np.sqrt(gradient.size))
-    noise = 1e-15 * (1 + abs(float(tail.values[tail.result]))) / STEP
-    slopes = [(tail.slope(node.name, index, d), float(np.sum(gradient * d))) for d in directions]
+    noise = 1e-15 * (1 + abs(landscape.loss)) / EDGE_STEP
+    slopes = [(landscape.slope_at(node.name, index, d), float(np.sum(gradient * d))) for d in directions]
     scale = max(size, max(abs(true) for true, _ in slopes[:2]), 1e-4 * largest)
     if all(abs(true - got) <= max(SLOPE_BOUND[precision] * scale, noise * 10) for true, got in slopes):
         return None
@@ -73,7 +69,7 @@ def _one_gradient(
     for position in at:
         unit = np.zeros(gradient.size)
         unit[position] = 1.0
-        entries.append(tail.slope(node.name, index, unit.reshape(gradient.shape)))
+        entries.append(landscape.slope_at(node.name, index, unit.reshape(gradient.shape)))
     pair = (np.asarray(entries), gradient.reshape(-1)[at])
     ref = node.inputs[index]
     return departure("gradients", node, f"d loss / d {ref}", pair, _gradient_cause(node, slopes, size))

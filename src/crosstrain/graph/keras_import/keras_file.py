@@ -71,9 +71,13 @@ def check_safe(path: Path, config: Any) -> None:
         name, module = str(entry["class_name"]), entry.get("module")
         if name in RUNS_CODE:
             what = "Python bytecode (a lambda)" if name == "__lambda__" else f"a {name}"
-            raise CrosstrainError(f"{path} holds {what}, which is code; if you trust its source, give --trust")
+            raise CrosstrainError(
+                f"{path} holds {what}, which is code; if you trust its source, give --trust"
+            )
         inside = module is None or str(module).split(".")[0] in ("keras", "builtins", "crosstrain")
-        if not inside or (entry.get("registered_name") and module is None and ">" in str(entry["registered_name"])):
+        if not inside or (
+            entry.get("registered_name") and module is None and ">" in str(entry["registered_name"])
+        ):
             raise CrosstrainError(
                 f"{path} asks for {name!r} from the module {module}, which is code from outside of Keras; "
                 "if you trust its source, give --trust"
@@ -84,17 +88,21 @@ def check_safe(path: Path, config: Any) -> None:
 def rewritten(path: Path, config: Any, floatx: str, folder: Path) -> Path:
     """A copy of the file whose full-precision floats are ``floatx``."""
 
-    def at(value: Any, key: str = "") -> Any:
+    def at(value: Any, dtype: bool = False) -> Any:
+        """``dtype``: whether this is what stands behind a key ``dtype``."""
         if isinstance(value, Mapping):
-            policy = value.get("class_name") == "DTypePolicy"
-            return {k: at(v, "dtype" if policy and k == "config" else k if not (key == "dtype") else "dtype") for k, v in value.items()}
+            return {k: at(v, dtype or k == "dtype") for k, v in value.items()}
         if isinstance(value, list):
-            return [at(v, key) for v in value]
-        return floatx if key == "dtype" and value in ("float32", "float64") else value
+            return [at(v, dtype) for v in value]
+        return floatx if dtype and value in ("float32", "float64") else value
 
     copy = folder / path.name
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
         for entry in old.infolist():
-            data = json.dumps(at(config)).encode() if entry.filename == "config.json" else old.read(entry.filename)
+            data = (
+                json.dumps(at(config)).encode()
+                if entry.filename == "config.json"
+                else old.read(entry.filename)
+            )
             new.writestr(entry, data)
     return copy

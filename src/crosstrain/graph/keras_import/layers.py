@@ -19,7 +19,9 @@ def activated(layer: Any, y: Any) -> Any:
 
 def unmasked(t: Tracer, mask: Any) -> None:
     if mask is not None:
-        raise CrosstrainError(f"{t.where} is given a mask, which crosstrain has no form of; leave masking out")
+        raise CrosstrainError(
+            f"{t.where} is given a mask, which crosstrain has no form of; leave masking out"
+        )
 
 
 @native(kl.Dense)
@@ -54,7 +56,14 @@ def separable_conv(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
         dilation=layer.dilation_rate, data_format=layer.data_format, depthwise=True,
     )  # fmt: skip
     y = convolved(
-        t, y, layer.pointwise_kernel, layer.bias, strides=1, padding="valid", dilation=1, data_format=layer.data_format
+        t,
+        y,
+        layer.pointwise_kernel,
+        layer.bias,
+        strides=1,
+        padding="valid",
+        dilation=1,
+        data_format=layer.data_format,
     )
     return activated(layer, y)
 
@@ -62,7 +71,8 @@ def separable_conv(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
 @native(kl.Conv1DTranspose, kl.Conv2DTranspose, kl.Conv3DTranspose)
 def conv_transpose(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     y = transposed(
-        t, x, layer.kernel, layer.bias, strides=layer.strides, padding=layer.padding, dilation=layer.dilation_rate,
+        t, x, layer.kernel, layer.bias, strides=layer.strides, padding=layer.padding,
+        dilation=layer.dilation_rate,
         output_padding=layer.output_padding, data_format=layer.data_format,
     )  # fmt: skip
     return activated(layer, y)
@@ -106,14 +116,18 @@ def layer_norm(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
 @native(kl.Embedding)
 def embedding(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     if layer.mask_zero:
-        raise CrosstrainError(f"{t.where} masks zeros (mask_zero=True), which crosstrain has no form of; use mask_zero=False")
+        raise CrosstrainError(
+            f"{t.where} masks zeros (mask_zero=True), which crosstrain has no form of; use mask_zero=False"
+        )
     x = x if x.dtype in ("int32", "int64") else t.cast(x, "int32")
     return t.op.take(layer.embeddings, x, axis=0)
 
 
 @native(kl.Masking)
 def masking(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
-    raise CrosstrainError(f"{t.where} makes a mask, which crosstrain has no form of; cut or pad sequences to one length")
+    raise CrosstrainError(
+        f"{t.where} makes a mask, which crosstrain has no form of; cut or pad sequences to one length"
+    )
 
 
 @native(kl.ReLU)

@@ -17,7 +17,9 @@ def noisy(t: Tracer, op: str, amount: float, training: Any, x: Any, **settings: 
     if amount == 0 or mode is False:
         return x
     if mode is True:
-        raise CrosstrainError(f"{t.where} is called with training=True always; crosstrain has noise in training only")
+        raise CrosstrainError(
+            f"{t.where} is called with training=True always; crosstrain has noise in training only"
+        )
     return t.emit(op, t.cast(x, "float32"), t.builder.seed(), salt=t.builder.next_salt(), **settings)
 
 
@@ -25,7 +27,9 @@ def noisy(t: Tracer, op: str, amount: float, training: Any, x: Any, **settings: 
 def dropout(t: Tracer, layer: Any, x: Any, training: Any = None, **_: Any) -> Any:
     shape = layer.noise_shape
     if shape is not None:
-        shape = tuple(None if s is None or s == have else int(s) for s, have in zip(shape, x.shape, strict=True))
+        shape = tuple(
+            None if s is None or s == have else int(s) for s, have in zip(shape, x.shape, strict=True)
+        )
     op = "alpha_dropout" if isinstance(layer, kl.AlphaDropout) else "dropout"
     return noisy(t, op, layer.rate, training, x, rate=float(layer.rate), noise_shape=shape)
 

@@ -18,7 +18,8 @@ LONGEST = 256
 """Most steps of a cell that is not native that are written out one by one."""
 
 ACTIVATIONS = {
-    ka.tanh: "tanh", ka.sigmoid: "sigmoid", ka.relu: "relu", ka.linear: "linear", ka.hard_sigmoid: "hard_sigmoid",
+    ka.tanh: "tanh", ka.sigmoid: "sigmoid", ka.relu: "relu", ka.linear: "linear",
+    ka.hard_sigmoid: "hard_sigmoid",
     ka.elu: "elu", ka.selu: "selu", ka.softplus: "softplus", ka.softsign: "softsign", ka.silu: "silu",
     ka.exponential: "exp", ka.hard_silu: "hard_silu", ka.relu6: "relu6", ka.softmax: "softmax",
 }  # fmt: skip
@@ -29,7 +30,10 @@ def named(t: Tracer, function: Any) -> str:
     name = "linear" if function is None else ACTIVATIONS.get(function)
     if name is None:
         known = ", ".join(sorted(set(ACTIVATIONS.values())))
-        raise CrosstrainError(f"{t.where} has the activation {getattr(function, '__name__', function)!r}; in a recurrent layer crosstrain has {known}")
+        raise CrosstrainError(
+            f"{t.where} has the activation {getattr(function, '__name__', function)!r}; in a recurrent "
+            f"layer crosstrain has {known}"
+        )
     return name
 
 
@@ -37,7 +41,9 @@ def begun(t: Tracer, layer: Any, mask: Any, initial_state: Any) -> list[Any]:
     """The states to start from ([] for zeros), after refusing what crosstrain lacks."""
     unmasked(t, None if mask is None or all(m is None for m in keras.tree.flatten(mask)) else mask)
     if layer.stateful:
-        raise CrosstrainError(f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain has no form of")
+        raise CrosstrainError(
+            f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain has no form of"
+        )
     if initial_state is None:
         return []
     return list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
@@ -47,12 +53,18 @@ def with_dropout(t: Tracer, layer: Any, x: Any, training: Any) -> Any:
     """Dropout on the inputs: one mask for all steps, as Keras has it."""
     cell = layer.cell
     if cell.recurrent_dropout:
-        raise CrosstrainError(f"{t.where} has recurrent_dropout, which crosstrain has no form of; use dropout")
+        raise CrosstrainError(
+            f"{t.where} has recurrent_dropout, which crosstrain has no form of; use dropout"
+        )
     if not cell.dropout:
         return x
     if getattr(cell, "implementation", 2) == 1:
-        raise CrosstrainError(f"{t.where} has dropout with implementation=1 (a mask for each gate); use implementation=2")
-    return noisy(t, "dropout", cell.dropout, training, x, rate=float(cell.dropout), noise_shape=(None, 1, None))
+        raise CrosstrainError(
+            f"{t.where} has dropout with implementation=1 (a mask for each gate); use implementation=2"
+        )
+    return noisy(
+        t, "dropout", cell.dropout, training, x, rate=float(cell.dropout), noise_shape=(None, 1, None)
+    )
 
 
 def ended(t: Tracer, layer: Any, outputs: Any, states: list[Any]) -> Any:
@@ -61,7 +73,9 @@ def ended(t: Tracer, layer: Any, outputs: Any, states: list[Any]) -> Any:
 
 
 @native(kl.SimpleRNN, kl.LSTM, kl.GRU)
-def recurrent(t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any) -> Any:
+def recurrent(
+    t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
+) -> Any:
     states = begun(t, layer, mask, initial_state)
     cell = layer.cell
     x = with_dropout(t, layer, t.cast(x, "float32"), training)
@@ -80,13 +94,16 @@ def recurrent(t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: An
 
 
 @native(kl.RNN, kl.ConvLSTM1D, kl.ConvLSTM2D, kl.ConvLSTM3D)
-def written_out(t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any) -> Any:
+def written_out(
+    t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
+) -> Any:
     """A recurrent layer whose cell is not native: the cell is traced once for each step."""
     given = begun(t, layer, mask, initial_state)
     steps = x.shape[1]
     if steps is None or steps > LONGEST:
         raise CrosstrainError(
-            f"{t.where} has a cell of its own, which crosstrain writes out step by step; that needs a fixed length of at most {LONGEST}"
+            f"{t.where} has a cell of its own, which crosstrain writes out step by step; that needs a "
+            f"fixed length of at most {LONGEST}"
         )
     if given:
         state: Any = given
@@ -108,7 +125,9 @@ def written_out(t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: 
 def sees_the_batch(layer: Any) -> bool:
     """Whether one example's output may depend on the others (so that time must not join the batch)."""
     inner = layer._flatten_layers()
-    return any(not type(x).__module__.startswith("keras.") or isinstance(x, kl.BatchNormalization) for x in inner)
+    return any(
+        not type(x).__module__.startswith("keras.") or isinstance(x, kl.BatchNormalization) for x in inner
+    )
 
 
 @native(kl.TimeDistributed)
@@ -119,7 +138,9 @@ def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: 
         return layer.layer(x)
     steps = x.shape[1]
     if steps is None or None in x.shape[2:]:
-        raise CrosstrainError(f"{t.where} goes over an unknown number of steps; give the input a fixed length")
+        raise CrosstrainError(
+            f"{t.where} goes over an unknown number of steps; give the input a fixed length"
+        )
     given = {} if training is None or not layer.layer._call_has_training_arg else {"training": training}
     if sees_the_batch(layer.layer):
         return t.op.stack(*[layer.layer(x[:, i], **given) for i in range(steps)], axis=1)
@@ -128,7 +149,9 @@ def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: 
 
 
 @native(kl.Bidirectional)
-def bidirectional(t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any) -> Any:
+def bidirectional(
+    t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
+) -> Any:
     """Keras's own call, without its way around to fused kernels."""
     unmasked(t, mask)
     half = len(initial_state) // 2 if initial_state is not None else 0

@@ -40,7 +40,10 @@ def import_loss(
     the outputs with their weights. Raises ``CrosstrainError`` where a loss does not fit.
     """
     specs = matched(graph, targets, losses)
-    chosen = {name: given or default_loss(graph, name, specs[name]) for name, given in specs_losses(graph, losses, specs).items()}
+    chosen = {
+        name: given or default_loss(graph, name, specs[name])
+        for name, given in specs_losses(graph, losses, specs).items()
+    }
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
 
     builder = Builder("loss", constants="loss/constant_")
@@ -51,7 +54,9 @@ def import_loss(
             output = tracer.tensor(builder.add_input(f"output/{name}", graph.spec(graph.outputs[name])))
             spec = wanted[name]
             shape = (None, *spec["shape"])
-            target = tracer.tensor(builder.add_input(f"target/{name}", TensorSpec(shape, run_dtype(spec["dtype"]))))
+            target = tracer.tensor(
+                builder.add_input(f"target/{name}", TensorSpec(shape, run_dtype(spec["dtype"])))
+            )
             part = one_loss(tracer, name, loss, target, output, spec.get("classes"), load)
             part = part if loss.weight == 1 else tracer.op.multiply(part, float(loss.weight))
             total = part if total is None else tracer.op.add(total, part)
@@ -64,7 +69,7 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
     outputs = list(graph.outputs)
     if not targets:
         return dict.fromkeys(outputs)
-    if len(targets) == 1 and (len(outputs) == 1 or set(targets) <= {""} ):
+    if len(targets) == 1 and (len(outputs) == 1 or set(targets) <= {""}):
         (spec,) = targets.values()
         names = [n for n in (losses or {}) if n in outputs] or outputs
         if len(names) != 1:
@@ -75,11 +80,15 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
         return {name: dict(spec) if name == names[0] else None for name in outputs}
     unknown = [name for name in targets if name not in outputs]
     if unknown:
-        raise CrosstrainError(f"the data has a target {unknown[0]!r}, the network only the outputs {', '.join(outputs)}")
+        raise CrosstrainError(
+            f"the data has a target {unknown[0]!r}, the network only the outputs {', '.join(outputs)}"
+        )
     return {name: dict(targets[name]) if name in targets else None for name in outputs}
 
 
-def specs_losses(graph: Graph, losses: Mapping[str, Loss] | None, specs: Mapping[str, Any]) -> dict[str, Loss | None]:
+def specs_losses(
+    graph: Graph, losses: Mapping[str, Loss] | None, specs: Mapping[str, Any]
+) -> dict[str, Loss | None]:
     """The losses asked for by output name; None where crosstrain is to choose."""
     outputs = list(graph.outputs)
     if losses is None or not losses:
@@ -88,11 +97,15 @@ def specs_losses(graph: Graph, losses: Mapping[str, Loss] | None, specs: Mapping
     if set(losses) == {""}:
         named = [name for name in outputs if specs[name] is not None] or outputs
         if len(named) != 1:
-            raise CrosstrainError(f"the network has the outputs {', '.join(outputs)}: give a loss for each by its name")
+            raise CrosstrainError(
+                f"the network has the outputs {', '.join(outputs)}: give a loss for each by its name"
+            )
         return {named[0]: losses[""]}
     unknown = [name for name in losses if name not in outputs]
     if unknown:
-        raise CrosstrainError(f"there is a loss for {unknown[0]!r}, but the network's outputs are {', '.join(outputs)}")
+        raise CrosstrainError(
+            f"there is a loss for {unknown[0]!r}, but the network's outputs are {', '.join(outputs)}"
+        )
     return dict(losses)
 
 
@@ -113,7 +126,11 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
     if target is None:
         if shape[-1] == 1 and last == "sigmoid":
             return binary
-        return sparse if len(shape) == 2 and (shape[-1] or 0) > 1 and last != "sigmoid" else Loss("mean_squared_error")
+        return (
+            sparse
+            if len(shape) == 2 and (shape[-1] or 0) > 1 and last != "sigmoid"
+            else Loss("mean_squared_error")
+        )
     given, classes = tuple(target["shape"]), target.get("classes")
     if "int" in target["dtype"]:
         if given in (shape[1:-1], (*shape[1:-1], 1)) and shape[-1] == 1 and classes in (2, None):
@@ -127,7 +144,8 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
     elif (*given, 1) == shape[1:]:
         return Loss("mean_squared_error")
     raise CrosstrainError(
-        f"no loss fits the output {name!r} of shape {shape[1:]} and a target of shape {given} and dtype {target['dtype']}; "
+        f"no loss fits the output {name!r} of shape {shape[1:]} and a target of shape {given} and "
+        f"dtype {target['dtype']}; "
         "give one, or change the network's last layer"
     )
 
@@ -153,7 +171,9 @@ def canonical(name: str) -> str:
     try:
         found = keras.losses.get(name)
     except (ValueError, TypeError) as error:
-        raise CrosstrainError(f"there is no loss {name!r}; give one of Keras's by name, or file.py:function") from error
+        raise CrosstrainError(
+            f"there is no loss {name!r}; give one of Keras's by name, or file.py:function"
+        ) from error
     function = getattr(found, "fn", found)
     return str(getattr(function, "__name__", name))
 
@@ -171,7 +191,10 @@ def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
     settings = dict(loss.settings)
     reduction = settings.pop("reduction", "sum_over_batch_size")
     if reduction not in (*MEAN_REDUCTIONS, "sum"):
-        raise CrosstrainError(f"the loss {loss.name!r} has the reduction {reduction!r}; training needs sum_over_batch_size or sum")
+        raise CrosstrainError(
+            f"the loss {loss.name!r} has the reduction {reduction!r}; training needs "
+            "sum_over_batch_size or sum"
+        )
     try:
         if isinstance(found, keras.losses.Loss):
             made, reduction = found, found.reduction
@@ -181,12 +204,20 @@ def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
             inspect.signature(found).bind("y_true", "y_pred", **settings)
             made = LossFunctionWrapper(found, **settings)
     except TypeError as error:
-        raise CrosstrainError(f"the loss {loss.name!r} does not take the settings {settings}: {error}") from error
+        raise CrosstrainError(
+            f"the loss {loss.name!r} does not take the settings {settings}: {error}"
+        ) from error
     return made, reduction
 
 
 def one_loss(
-    t: Tracer, name: str, loss: Loss, target: Traced, output: Traced, classes: int | None, load: Callable[[str], Any] | None
+    t: Tracer,
+    name: str,
+    loss: Loss,
+    target: Traced,
+    output: Traced,
+    classes: int | None,
+    load: Callable[[str], Any] | None,
 ) -> Traced:
     """A loss of one output, reduced to a number."""
     kind = canonical(loss.name)
@@ -202,28 +233,41 @@ def one_loss(
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise CrosstrainError(
-            f"the loss {loss.name!r} cannot be computed from the output {name!r} of shape {output.shape[1:]} and its target "
+            f"the loss {loss.name!r} cannot be computed from the output {name!r} of shape "
+            f"{output.shape[1:]} and its target "
             f"of shape {target.shape[1:]}: {type(error).__name__}: {reason}"
         ) from error
     if not isinstance(values, Traced):
-        raise CrosstrainError(f"the loss {loss.name!r} gives {type(values).__name__}, which does not depend on the output")
-    values = t.cast(values, "float32")
+        raise CrosstrainError(
+            f"the loss {loss.name!r} gives {type(values).__name__}, which does not depend on the output"
+        )
+    made_values, values = values, t.cast(values, "float32")
     if not values.shape:
         return values
-    return t.emit("sum" if reduction == "sum" else "mean", values)
+    mask = keras.src.backend.get_keras_mask(made_values)
+    if mask is None:
+        return t.emit("sum" if reduction == "sum" else "mean", values)
+    kept = t.cast(mask, "float32")
+    total = t.op.sum(t.op.multiply(values, kept))
+    return (
+        total if reduction == "sum" else t.op.divide(total, t.op.add(t.op.sum(kept), keras.config.epsilon()))
+    )
 
 
 def check_fit(name: str, kind: str, target: Traced, output: Traced, classes: int | None, made: Any) -> None:
     """Refuse what would broadcast into nonsense."""
     shape, given = tuple(output.shape), tuple(target.shape)
-    say = f"the loss {kind!r} does not fit the output {name!r} of shape {shape[1:]} and its target of shape {given[1:]}"
+    where = f"the output {name!r} of shape {shape[1:]} and its target of shape {given[1:]}"
+    say = f"the loss {kind!r} does not fit {where}"
     if kind == SPARSE:
         if "int" not in target.dtype:
             raise CrosstrainError(f"{say} and dtype {target.dtype}: its targets are class numbers")
         if given not in (shape[:-1], (*shape[:-1], 1)):
             raise CrosstrainError(f"{say}: it needs one class number for each row of {shape[-1]} scores")
         if classes is not None and shape[-1] != classes:
-            raise CrosstrainError(f"the output {name!r} has {shape[-1]} scores, but the data has {classes} classes")
+            raise CrosstrainError(
+                f"the output {name!r} has {shape[-1]} scores, but the data has {classes} classes"
+            )
     elif kind == "ctc":
         if len(shape) != 3 or len(given) != 2:
             raise CrosstrainError(f"{say}: ctc takes scores (time, classes) and labels (length,)")

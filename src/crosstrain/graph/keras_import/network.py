@@ -27,7 +27,9 @@ def weight_names(model: keras.Model) -> list[str]:
         taken[variable.path] = count + 1
         names.append(variable.path if count == 0 else f"{variable.path}_{count}")
     if len(set(names)) != len(names):
-        raise CrosstrainError(f"{model.name} has weights whose paths cannot be told apart; give its layers names of their own")
+        raise CrosstrainError(
+            f"{model.name} has weights whose paths cannot be told apart; give its layers names of their own"
+        )
     return names
 
 
@@ -35,7 +37,9 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
     """The structure of named specs (``(name, spec)`` leaves) that the model is called with."""
 
     def named(tensor: Any) -> Any:
-        return Leaf(tensor._keras_history.operation.name, TensorSpec(tuple(tensor.shape), run_dtype(tensor.dtype)))
+        return Leaf(
+            tensor._keras_history.operation.name, TensorSpec(tuple(tensor.shape), run_dtype(tensor.dtype))
+        )
 
     functional = model if isinstance(model, Functional) else getattr(model, "_functional", None)
     if functional is not None:
@@ -48,7 +52,9 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
         (shape,) = shapes.values()
         if isinstance(shape, tuple | list) and all(isinstance(s, int | None) for s in shape):
             return Leaf("input", TensorSpec((None, *shape[1:])))
-    raise CrosstrainError(f"{model.name} is not built: give its input shapes, or call it once on keras.Input tensors")
+    raise CrosstrainError(
+        f"{model.name} is not built: give its input shapes, or call it once on keras.Input tensors"
+    )
 
 
 class Leaf:
@@ -86,7 +92,8 @@ def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = N
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise CrosstrainError(
-                f"the weight {variable.path!r} has a constraint, which crosstrain has no form of; build the layer without it"
+                f"the weight {variable.path!r} has a constraint, which crosstrain has no form of; "
+                "build the layer without it"
             )
     structure = input_structure(model, inputs)
     builder = Builder(model.name)
@@ -98,7 +105,9 @@ def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = N
 
     tracer = Tracer(builder, named)
     with tracer.active():
-        tensors = keras.tree.map_structure(lambda leaf: tracer.tensor(builder.add_input(leaf.name, leaf.spec)), structure)
+        tensors = keras.tree.map_structure(
+            lambda leaf: tracer.tensor(builder.add_input(leaf.name, leaf.spec)), structure
+        )
         outputs = model(tensors, training=PHASE)
         results = {name: result(tensor, name) for name, tensor in output_names(model, outputs).items()}
         for variable in model.trainable_variables:

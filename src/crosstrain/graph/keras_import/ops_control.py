@@ -20,7 +20,8 @@ LONGEST = 256
 def rounds(t: Tracer, what: str, length: Any) -> int:
     if not isinstance(length, int) or length > LONGEST:
         raise CrosstrainError(
-            f"{t.where} loops with {what} over {length if isinstance(length, int) else 'an unknown number of'} rounds; "
+            f"{t.where} loops with {what} over "
+            f"{length if isinstance(length, int) else 'an unknown number of'} rounds; "
             f"crosstrain writes loops out, to {LONGEST} rounds of a fixed number"
         )
     return length
@@ -61,12 +62,25 @@ def fori_loop(t: Tracer, operation: Any, spec: Any, value: Any) -> Any:
     return value
 
 
-@lowers(kc.Cond, kc.Switch, kc.WhileLoop, spec=False)
+@lowers(kc.Cond, spec=False)
+def cond(t: Tracer, operation: Any, spec: Any, pred: Any, true_fn: Any, false_fn: Any) -> Any:
+    """Both branches, of which ``where`` takes one."""
+    if not isinstance(pred, Traced):
+        return (true_fn if pred else false_fn)()
+    before = t.state
+    yes, no = true_fn(), false_fn()
+    if t.state != before:
+        raise CrosstrainError(
+            f"{t.where} assigns a variable in a branch that depends on the data; use ops.where for its value"
+        )
+    return keras.tree.map_structure(lambda a, b: keras.ops.where(pred, a, b), yes, no)
+
+
+@lowers(kc.Switch, kc.WhileLoop, spec=False)
 def branch(t: Tracer, operation: Any, spec: Any, *arguments: Any, **named: Any) -> Any:
-    chosen = arguments[0] if arguments else named.get("pred")
-    if isinstance(operation, kc.Cond) and not isinstance(chosen, Traced):
-        return (arguments[1] if chosen else arguments[2])()
-    raise CrosstrainError(f"{t.where} branches or loops on what the data says; use ops.where, or a loop of fixed length")
+    raise CrosstrainError(
+        f"{t.where} branches or loops on what the data says; use ops.where, or a loop of fixed length"
+    )
 
 
 @lowers(knp.Ndim, knp.Size, spec=False)

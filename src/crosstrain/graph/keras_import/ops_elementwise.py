@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from keras.src.activations import activations as ka
+from keras.src.backend import result_type
 from keras.src.ops import core as kc
 from keras.src.ops import math as km
 from keras.src.ops import nn as knn
 from keras.src.ops import numpy as knp
-from keras.src.backend import result_type
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import run_dtype
@@ -18,13 +18,17 @@ from crosstrain.graph.keras_import.registry import lowers
 from crosstrain.graph.keras_import.trace import Tracer
 
 UNARY: dict[type, str] = {
-    knp.Absolute: "abs", knp.Abs: "abs", knp.Fabs: "abs", knp.Negative: "negative", knp.Sign: "sign", knp.Exp: "exp",
+    knp.Absolute: "abs", knp.Abs: "abs", knp.Fabs: "abs", knp.Negative: "negative", knp.Sign: "sign",
+    knp.Exp: "exp",
     knp.Expm1: "expm1", knp.Log: "log", knp.Log1p: "log1p", knp.Sqrt: "sqrt", knp.Sin: "sin", knp.Cos: "cos",
     knp.Tan: "tan", knp.Arcsin: "arcsin", knp.Arccos: "arccos", knp.Arctan: "arctan", knp.Sinh: "sinh",
-    knp.Cosh: "cosh", knp.Tanh: "tanh", knp.Arcsinh: "arcsinh", knp.Arccosh: "arccosh", knp.Arctanh: "arctanh",
-    knp.Floor: "floor", knp.Ceil: "ceil", knp.Square: "square", knp.Reciprocal: "reciprocal", km.Rsqrt: "rsqrt",
+    knp.Cosh: "cosh", knp.Tanh: "tanh", knp.Arcsinh: "arcsinh", knp.Arccosh: "arccosh",
+    knp.Arctanh: "arctanh",
+    knp.Floor: "floor", knp.Ceil: "ceil", knp.Square: "square", knp.Reciprocal: "reciprocal",
+    km.Rsqrt: "rsqrt",
     km.Erf: "erf", knn.Relu: "relu", knn.Relu6: "relu6", knn.Sigmoid: "sigmoid", knn.Softplus: "softplus",
-    knn.Softsign: "softsign", knn.Silu: "silu", knn.LogSigmoid: "log_sigmoid", knn.HardSigmoid: "hard_sigmoid",
+    knn.Softsign: "softsign", knn.Silu: "silu", knn.LogSigmoid: "log_sigmoid",
+    knn.HardSigmoid: "hard_sigmoid",
     knn.HardSilu: "hard_silu", knn.Selu: "selu", knn.TanhShrink: "tanh_shrink", knn.HardTanh: "hard_tanh",
     kc.StopGradient: "stop_gradient",
 }  # fmt: skip
@@ -46,8 +50,10 @@ WITH_SETTINGS: dict[type, tuple[str, dict[str, str]]] = {
 """Operation → op and, for each attribute of the op, the operation's attribute."""
 
 BINARY: dict[type, str] = {
-    knp.Add: "add", knp.Subtract: "subtract", knp.Multiply: "multiply", knp.Divide: "divide", knp.TrueDivide: "divide",
-    knp.Power: "power", knp.Maximum: "maximum", knp.Minimum: "minimum", knp.Mod: "mod", knp.FloorDivide: "floor_divide",
+    knp.Add: "add", knp.Subtract: "subtract", knp.Multiply: "multiply", knp.Divide: "divide",
+    knp.TrueDivide: "divide",
+    knp.Power: "power", knp.Maximum: "maximum", knp.Minimum: "minimum", knp.Mod: "mod",
+    knp.FloorDivide: "floor_divide",
     knp.Arctan2: "arctan2", knp.Logaddexp: "logaddexp",
 }  # fmt: skip
 
@@ -57,7 +63,8 @@ COMPARISON: dict[type, str] = {
 }  # fmt: skip
 
 LOGICAL: dict[type, str] = {
-    knp.LogicalAnd: "logical_and", knp.LogicalOr: "logical_or", knp.LogicalXor: "logical_xor", knp.LogicalNot: "logical_not",
+    knp.LogicalAnd: "logical_and", knp.LogicalOr: "logical_or", knp.LogicalXor: "logical_xor",
+    knp.LogicalNot: "logical_not",
 }  # fmt: skip
 
 TESTS: dict[type, str] = {knp.Isnan: "isnan", knp.Isfinite: "isfinite"}
@@ -111,7 +118,9 @@ def isinf(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
 @lowers(knp.Where)
 def where(t: Tracer, operation: Any, spec: Any, condition: Any, a: Any = None, b: Any = None) -> Any:
     if a is None or b is None:
-        raise CrosstrainError(f"{t.where} calls ops.where with a condition alone, whose result has no fixed shape")
+        raise CrosstrainError(
+            f"{t.where} calls ops.where with a condition alone, whose result has no fixed shape"
+        )
     dtype = run_dtype(spec.dtype)
     return t.op.where(t.cast(condition, "bool"), t.cast(a, dtype), t.cast(b, dtype))
 
@@ -177,7 +186,11 @@ def rectified(t: Tracer, x: Any, slope: Any, maximum: Any, threshold: Any) -> An
         y = t.op.leaky_relu(x, negative_slope=slope) if slope else t.op.relu(x)
     else:
         above = t.op.greater(x, t.cast(threshold, "float32"))
-        below = t.op.multiply(t.op.subtract(x, t.cast(threshold, "float32")), t.cast(slope, "float32")) if slope else zero
+        below = (
+            t.op.multiply(t.op.subtract(x, t.cast(threshold, "float32")), t.cast(slope, "float32"))
+            if slope
+            else zero
+        )
         y = t.op.where(above, x, below)
     return y if maximum is None else t.op.clip(y, minimum=None, maximum=float(maximum))
 
@@ -216,7 +229,9 @@ def hypot(t: Tracer, operation: Any, spec: Any, a: Any, b: Any) -> Any:
 
 
 @lowers(knp.Isclose)
-def isclose(t: Tracer, operation: Any, spec: Any, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Any:
+def isclose(
+    t: Tracer, operation: Any, spec: Any, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8
+) -> Any:
     a, b = t.cast(a, "float32"), t.cast(b, "float32")
     bound = t.op.add(t.op.multiply(t.op.abs(b), rtol), atol)
     return t.op.less_equal(t.op.abs(t.op.subtract(a, b)), bound)

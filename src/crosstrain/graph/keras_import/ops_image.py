@@ -48,7 +48,10 @@ def interpolation(length: int, cells: int, method: str, antialias: bool) -> np.n
 @lowers(ki.Resize)
 def resize(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     if operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio:
-        raise CrosstrainError(f"{t.where} resizes with crop_to_aspect_ratio or pad_to_aspect_ratio, which crosstrain has no form of")
+        raise CrosstrainError(
+            f"{t.where} resizes with crop_to_aspect_ratio or pad_to_aspect_ratio, which crosstrain has "
+            "no form of"
+        )
     first = operation.data_format == "channels_first"
     rank, dtype = len(x.shape), run_dtype(x.dtype)
     axes = (rank - 2, rank - 1) if first else (rank - 3, rank - 2)
@@ -83,14 +86,18 @@ def grey(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     return t.op.sum(t.op.multiply(t.cast(x, "float32"), t.ref(weights)), axis=axis, keepdims=True)
 
 
-def edges(operation: Any, before: Any, after: Any, target: Any, length: int | None, sign: int) -> tuple[int, int]:
+def edges(
+    operation: Any, before: Any, after: Any, target: Any, length: int | None, sign: int
+) -> tuple[int, int]:
     """(before, after) of an axis from two of: before, after, target length."""
     if target is None:
         return int(before or 0), int(after or 0)
     difference = sign * (int(target) - (length or 0))
     if before is None and after is None:
         return difference // 2, difference - difference // 2
-    return (difference - int(after), int(after)) if before is None else (int(before), difference - int(before))
+    return (
+        (difference - int(after), int(after)) if before is None else (int(before), difference - int(before))
+    )
 
 
 @lowers(ki.PadImages, ki.CropImages)
@@ -107,7 +114,9 @@ def borders(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     if pad:
         return t.op.pad(x, padding=pairs)
     starts = [b if (b, a) != (0, 0) else None for b, a in pairs]
-    stops = [None if n is None or (b, a) == (0, 0) else n - a for n, (b, a) in zip(x.shape, pairs, strict=True)]
+    stops = [
+        None if n is None or (b, a) == (0, 0) else n - a for n, (b, a) in zip(x.shape, pairs, strict=True)
+    ]
     return t.op.slice(x, starts=starts, stops=stops, strides=[1] * rank)
 
 

@@ -15,7 +15,18 @@ from crosstrain.graph.keras_import.trace import Tracer
 from crosstrain.graph.keras_import.windows import channels_back, channels_last, crop_of, each, padding_of
 
 
-def convolved(t: Tracer, x: Any, kernel: Any, bias: Any, *, strides: Any, padding: str, dilation: Any, data_format: Any, depthwise: bool = False) -> Any:
+def convolved(
+    t: Tracer,
+    x: Any,
+    kernel: Any,
+    bias: Any,
+    *,
+    strides: Any,
+    padding: str,
+    dilation: Any,
+    data_format: Any,
+    depthwise: bool = False,
+) -> Any:
     """A convolution as Keras states it, written with explicit padding; groups follow from the shapes."""
     x, kernel = t.cast(x, "float32"), t.cast(kernel, "float32")
     x = channels_last(t, x, data_format)
@@ -34,7 +45,8 @@ def convolved(t: Tracer, x: Any, kernel: Any, bias: Any, *, strides: Any, paddin
 @lowers(knn.Conv, knn.DepthwiseConv)
 def conv(t: Tracer, operation: Any, spec: Any, x: Any, kernel: Any) -> Any:
     return convolved(
-        t, x, kernel, None, strides=operation.strides, padding=operation.padding, dilation=operation.dilation_rate,
+        t, x, kernel, None, strides=operation.strides, padding=operation.padding,
+        dilation=operation.dilation_rate,
         data_format=operation.data_format, depthwise=isinstance(operation, knn.DepthwiseConv),
     )  # fmt: skip
 
@@ -42,13 +54,27 @@ def conv(t: Tracer, operation: Any, spec: Any, x: Any, kernel: Any) -> Any:
 @lowers(knn.SeparableConv)
 def separable_conv(t: Tracer, operation: Any, spec: Any, x: Any, depthwise: Any, pointwise: Any) -> Any:
     y = convolved(
-        t, x, depthwise, None, strides=operation.strides, padding=operation.padding, dilation=operation.dilation_rate,
+        t, x, depthwise, None, strides=operation.strides, padding=operation.padding,
+        dilation=operation.dilation_rate,
         data_format=operation.data_format, depthwise=True,
     )  # fmt: skip
-    return convolved(t, y, pointwise, None, strides=1, padding="valid", dilation=1, data_format=operation.data_format)
+    return convolved(
+        t, y, pointwise, None, strides=1, padding="valid", dilation=1, data_format=operation.data_format
+    )
 
 
-def transposed(t: Tracer, x: Any, kernel: Any, bias: Any, *, strides: Any, padding: str, output_padding: Any, dilation: Any, data_format: Any) -> Any:
+def transposed(
+    t: Tracer,
+    x: Any,
+    kernel: Any,
+    bias: Any,
+    *,
+    strides: Any,
+    padding: str,
+    output_padding: Any,
+    dilation: Any,
+    data_format: Any,
+) -> Any:
     """A transposed convolution as Keras states it, with its crop written out."""
     x = channels_last(t, t.cast(x, "float32"), data_format)
     rank = len(x.shape) - 2
@@ -61,7 +87,8 @@ def transposed(t: Tracer, x: Any, kernel: Any, bias: Any, *, strides: Any, paddi
 @lowers(knn.ConvTranspose)
 def conv_transpose(t: Tracer, operation: Any, spec: Any, x: Any, kernel: Any) -> Any:
     return transposed(
-        t, x, kernel, None, strides=operation.strides, padding=operation.padding, dilation=operation.dilation_rate,
+        t, x, kernel, None, strides=operation.strides, padding=operation.padding,
+        dilation=operation.dilation_rate,
         output_padding=operation.output_padding, data_format=operation.data_format,
     )  # fmt: skip
 
@@ -74,7 +101,9 @@ def pool(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     strides = window if operation.strides is None else each(operation.strides, rank)
     pads = padding_of(t, operation.padding, x.shape[1:-1], window, strides, (1,) * rank)
     op = "max_pool" if isinstance(operation, knn.MaxPool) else "average_pool"
-    return channels_back(t, t.emit(op, x, window=window, strides=strides, padding=pads), operation.data_format)
+    return channels_back(
+        t, t.emit(op, x, window=window, strides=strides, padding=pads), operation.data_format
+    )
 
 
 @lowers(knn.AdaptiveAveragePool, knn.AdaptiveMaxPool, spec=False)  # Keras 3.15.1 infers a rank too many
@@ -116,8 +145,19 @@ def sparsemax(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
 
 
 @lowers(knn.BatchNorm)
-def batch_norm(t: Tracer, operation: Any, spec: Any, x: Any, mean: Any, variance: Any, offset: Any = None, scale: Any = None) -> Any:
-    return t.op.normalize(t.cast(x, "float32"), scale, offset, mean, variance, axis=operation.axis, epsilon=operation.epsilon)
+def batch_norm(
+    t: Tracer,
+    operation: Any,
+    spec: Any,
+    x: Any,
+    mean: Any,
+    variance: Any,
+    offset: Any = None,
+    scale: Any = None,
+) -> Any:
+    return t.op.normalize(
+        t.cast(x, "float32"), scale, offset, mean, variance, axis=operation.axis, epsilon=operation.epsilon
+    )
 
 
 def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
@@ -146,7 +186,9 @@ def layer_norm(t: Tracer, operation: Any, spec: Any, x: Any, gamma: Any = None, 
 @lowers(knn.RMSNorm)
 def rms_norm(t: Tracer, operation: Any, spec: Any, x: Any, scale: Any = None) -> Any:
     epsilon = keras.config.epsilon() if operation.epsilon is None else operation.epsilon
-    return t.op.rms_norm(t.cast(x, "float32"), scale, axes=axes_of(operation.axis, len(x.shape)), epsilon=epsilon)
+    return t.op.rms_norm(
+        t.cast(x, "float32"), scale, axes=axes_of(operation.axis, len(x.shape)), epsilon=epsilon
+    )
 
 
 @lowers(knn.Normalize)
@@ -163,7 +205,17 @@ def normalize(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
 
 
 @lowers(knn.DotProductAttention)
-def attention(t: Tracer, operation: Any, spec: Any, query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: Any = None) -> Any:
+def attention(
+    t: Tracer,
+    operation: Any,
+    spec: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    bias: Any = None,
+    mask: Any = None,
+    scale: Any = None,
+) -> Any:
     """softmax(scale · query keyᵀ + bias) value over (batch, length, heads, size); masked scores are -inf in
     effect; groups of query heads share a key head where there are fewer of those."""
     if operation.attn_logits_soft_cap is not None:
@@ -208,13 +260,19 @@ def crossentropy(t: Tracer, operation: Any, spec: Any, target: Any, output: Any)
 
 @lowers(knn.BinaryCrossentropy)
 def binary_crossentropy(t: Tracer, operation: Any, spec: Any, target: Any, output: Any) -> Any:
-    return t.op.binary_crossentropy(t.cast(target, "float32"), t.cast(output, "float32"), from_logits=operation.from_logits)
+    return t.op.binary_crossentropy(
+        t.cast(target, "float32"), t.cast(output, "float32"), from_logits=operation.from_logits
+    )
 
 
 @lowers(knn.CTCLoss)
-def ctc_loss(t: Tracer, operation: Any, spec: Any, target: Any, output: Any, target_length: Any, output_length: Any) -> Any:
+def ctc_loss(
+    t: Tracer, operation: Any, spec: Any, target: Any, output: Any, target_length: Any, output_length: Any
+) -> Any:
     lengths = [t.cast(x, "int32") for x in (target_length, output_length)]
-    return t.op.ctc_loss(t.cast(target, "int32"), t.cast(output, "float32"), *lengths, blank=int(operation.mask_index))
+    return t.op.ctc_loss(
+        t.cast(target, "int32"), t.cast(output, "float32"), *lengths, blank=int(operation.mask_index)
+    )
 
 
 @lowers(knn.DepthToSpace, knn.SpaceToDepth)

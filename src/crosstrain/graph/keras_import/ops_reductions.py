@@ -14,12 +14,14 @@ from keras.src.ops import numpy as knp
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import run_dtype
 from crosstrain.graph.keras_import.ops_elementwise import common
+from crosstrain.graph.keras_import.recorder import numbers
 from crosstrain.graph.keras_import.registry import lowers
 from crosstrain.graph.keras_import.tensors import Traced
-from crosstrain.graph.keras_import.trace import Tracer, numbers
+from crosstrain.graph.keras_import.trace import Tracer
 
 REDUCTIONS: dict[type, str] = {
-    knp.Sum: "sum", knp.Mean: "mean", knp.Prod: "prod", knp.Max: "max", knp.Min: "min", knp.Amax: "max", knp.Amin: "min",
+    knp.Sum: "sum", knp.Mean: "mean", knp.Prod: "prod", knp.Max: "max", knp.Min: "min", knp.Amax: "max",
+    knp.Amin: "min",
     knp.Any: "any", knp.All: "all", knp.Var: "variance", km.Logsumexp: "logsumexp",
 }  # fmt: skip
 
@@ -117,7 +119,9 @@ def median(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     rank = len(x.shape)
     axes = list(range(rank)) if operation.axis is None else sorted(a % rank for a in operation.axis)
     if len(axes) != 1 or x.shape[axes[0]] is None:
-        raise CrosstrainError(f"{t.where} takes a median over several axes or the batch; crosstrain has it over one axis")
+        raise CrosstrainError(
+            f"{t.where} takes a median over several axes or the batch; crosstrain has it over one axis"
+        )
     (axis,), length = axes, x.shape[axes[0]]
     ordered = t.op.sort(x, axis=axis)
     first, last = (length - 1) // 2, length // 2 + 1
@@ -136,7 +140,9 @@ def norm(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     if order in (None, "fro") or (order == 2 and count == 1):
         return t.op.sqrt(t.op.sum(t.op.square(x), **settings))
     if count != 1:
-        raise CrosstrainError(f"{t.where} takes the matrix norm {order!r}; crosstrain has vector norms and 'fro'")
+        raise CrosstrainError(
+            f"{t.where} takes the matrix norm {order!r}; crosstrain has vector norms and 'fro'"
+        )
     size = t.op.abs(x)
     if order == 1:
         return t.op.sum(size, **settings)
@@ -150,7 +156,10 @@ def norm(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
 @lowers(knn.Moments)
 def moments(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     axes = operation.axes
-    settings = {"axis": tuple(axes) if isinstance(axes, list | tuple) else axes, "keepdims": operation.keepdims}
+    settings = {
+        "axis": tuple(axes) if isinstance(axes, list | tuple) else axes,
+        "keepdims": operation.keepdims,
+    }
     return t.op.mean(x, **settings), t.op.variance(x, **settings)
 
 
@@ -215,8 +224,12 @@ def outer(t: Tracer, operation: Any, spec: Any, a: Any, b: Any) -> Any:
 
 @lowers(knp.Cross)
 def cross(t: Tracer, operation: Any, spec: Any, a: Any, b: Any) -> Any:
-    if {x % len(a.shape) - len(a.shape) for x in (operation.axisa, operation.axisb, operation.axisc)} != {-1} or a.shape[-1] != 3:
-        raise CrosstrainError(f"{t.where} takes a cross product; crosstrain has it for three components on the last axis")
+    if {x % len(a.shape) - len(a.shape) for x in (operation.axisa, operation.axisb, operation.axisc)} != {
+        -1
+    } or a.shape[-1] != 3:
+        raise CrosstrainError(
+            f"{t.where} takes a cross product; crosstrain has it for three components on the last axis"
+        )
     a, b = t.cast(a, "float32"), t.cast(b, "float32")
     (a0, a1, a2), (b0, b1, b2) = (t.op.split(x, sizes=(1, 1, 1), axis=-1) for x in (a, b))
     m, s = t.op.multiply, t.op.subtract
@@ -270,7 +283,9 @@ def diff(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
         ends = [[None] * rank, [None] * rank]
         starts = [[None] * rank, [None] * rank]
         starts[1][axis], ends[0][axis] = 1, length - 1
-        low, high = (t.op.slice(x, starts=s, stops=e, strides=[1] * rank) for s, e in zip(starts, ends, strict=True))
+        low, high = (
+            t.op.slice(x, starts=s, stops=e, strides=[1] * rank) for s, e in zip(starts, ends, strict=True)
+        )
         x = t.op.subtract(high, low)
     return x
 
@@ -290,7 +305,9 @@ def diagonal(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
 
 @lowers(knp.Bincount)
 def bincount(t: Tracer, operation: Any, spec: Any, x: Any, *_: Any) -> Any:
-    raise CrosstrainError(f"{t.where} uses ops.bincount, whose length depends on the data; use ops.one_hot and ops.sum")
+    raise CrosstrainError(
+        f"{t.where} uses ops.bincount, whose length depends on the data; use ops.one_hot and ops.sum"
+    )
 
 
 __all__ = ["contracted", "numbers", "over", "written_out"]

@@ -19,7 +19,7 @@ from keras.src.random import seed_generator
 from keras.src.utils.backend_utils import DynamicBackend
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import.tensors import BatchSize, Traced
+from crosstrain.graph.keras_import.tensors import BatchSize, Traced, active
 
 if TYPE_CHECKING:
     from crosstrain.graph.keras_import.trace import Tracer
@@ -40,29 +40,54 @@ class Dispatch:
         found = getattr(self._module, name)
         if not callable(found) or (self._only and name not in self._only):
             return found
-        return dispatching(found, getattr(self._operations, name, None))
+        call = dispatching(found, getattr(self._operations, name, None))
+        setattr(self, name, call)
+        return call
 
 
 def dispatching(concrete: Callable[..., Any], symbolic: Callable[..., Any] | None) -> Callable[..., Any]:
     if symbolic is None:
         return concrete
+    inside = False
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return (symbolic if any_symbolic_tensors(args, kwargs) else concrete)(*args, **kwargs)
+        nonlocal inside
+        if not any_symbolic_tensors(args, kwargs):
+            return concrete(*args, **kwargs)
+        if inside:  # a constant with the batch size in its new shape: keras.ops looked at the constant alone
+            if not args or isinstance(args[0], Traced):
+                raise CrosstrainError(
+                    f"{active().where} calls {getattr(symbolic, '__name__', 'an operation')} with a symbolic setting"
+                )
+            args = (active().tensor(str(active().ref(args[0]))), *args[1:])
+        inside, outer = True, inside
+        try:
+            return symbolic(*args, **kwargs)
+        finally:
+            inside = outer
 
     return call
 
 
 def backends() -> list[Replacement]:
     """The backend's modules and functions, each dispatching."""
-    modules = {name: keras.ops for name in ("numpy", "nn", "math", "linalg")} | {"image": keras.ops.image}
+    modules = dict.fromkeys(("numpy", "nn", "math", "linalg"), keras.ops) | {"image": keras.ops.image}
     functions = ("cast", "convert_to_tensor", "shape", "stop_gradient", "unstack")
     return [
         *[(backend, name, Dispatch(getattr(backend, name), ops)) for name, ops in modules.items()],
         (backend, "core", Dispatch(backend.core, keras.ops, functions)),
-        *[(backend, name, dispatching(getattr(backend, name), lambda *a, _n=name, **k: getattr(keras.ops, _n)(*a, **k))) for name in functions if hasattr(backend, name)],
+        *[
+            (backend, name, dispatching(getattr(backend, name), late(name)))
+            for name in functions
+            if hasattr(backend, name)
+        ],
         (DynamicBackend, "__getattr__", lambda self, name: getattr(backend, name)),
-    ]  # fmt: skip
+    ]
+
+
+def late(name: str) -> Callable[..., Any]:
+    """``keras.ops.NAME``, looked up when it is called (it may be replaced by then)."""
+    return lambda *args, **kwargs: getattr(keras.ops, name)(*args, **kwargs)
 
 
 def shapes(tracer: Tracer) -> list[Replacement]:
@@ -110,7 +135,8 @@ def randomness(tracer: Tracer) -> list[Replacement]:
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise CrosstrainError(
-            f"{tracer.where} draws random numbers in its call; use the layers Dropout, GaussianNoise or GaussianDropout"
+            f"{tracer.where} draws random numbers in its call; use the layers Dropout, GaussianNoise "
+            "or GaussianDropout"
         )
 
     return [

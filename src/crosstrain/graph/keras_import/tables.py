@@ -7,6 +7,7 @@ from crosstrain.graph.keras_import import (  # noqa: F401
     ops_control,
     ops_elementwise,
     ops_image,
+    ops_indexing,
     ops_nn,
     ops_reductions,
     ops_shaping,

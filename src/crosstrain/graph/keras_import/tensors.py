@@ -75,7 +75,9 @@ class BatchSize(Traced):
         return super().__floordiv__(other)
 
     def __int__(self) -> int:
-        raise CrosstrainError("the batch size is not a number while a layer is being traced; use it in shapes only")
+        raise CrosstrainError(
+            "the batch size is not a number while a layer is being traced; use it in shapes only"
+        )
 
     __index__ = __int__
 

@@ -8,20 +8,18 @@ running its ``call``, an operation by its lowering.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
-from keras.src.layers import layer as layer_module
 from keras.src.models.functional import Functional
 from keras.src.models.sequential import Sequential
 from keras.src.ops.operation import Operation
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
-from crosstrain.graph.graph import TensorSpec
 from crosstrain.graph.keras_import.patches import patched
+from crosstrain.graph.keras_import.recorder import Recorder
 from crosstrain.graph.keras_import.registry import LAYERS, LOWERINGS, UNSPECIFIED
 from crosstrain.graph.keras_import.tensors import Active, BatchSize, SymbolicVariable, Traced, symbolic_class
 
@@ -30,7 +28,9 @@ class Phase:
     """The ``training`` argument of an import: neither True nor False but "whichever phase is run"."""
 
     def __bool__(self) -> bool:
-        raise CrosstrainError("a layer asks for `training` where crosstrain cannot follow; take it as an argument of `call`")
+        raise CrosstrainError(
+            "a layer asks for `training` where crosstrain cannot follow; take it as an argument of `call`"
+        )
 
     def __deepcopy__(self, memo: Any) -> Phase:
         return self
@@ -38,37 +38,26 @@ class Phase:
 
 PHASE = Phase()
 
-HANDS_ON = (Functional.call, Sequential.call, keras.layers.Bidirectional.call, keras.layers.TimeDistributed.call)
+HANDS_ON = (
+    Functional.call,
+    Sequential.call,
+    keras.layers.Bidirectional.call,
+    keras.layers.TimeDistributed.call,
+)
 """``call`` methods that hand ``training`` on without asking what it is."""
 
 
-class Emit:
-    """The vocabulary as functions on symbolic tensors: ``g.op.conv(x, kernel, bias, strides=…)``."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def emit(*inputs: Any, **attributes: Any) -> Any:
-            return self._tracer.emit(name, *inputs, **attributes)
-
-        return emit
-
-
-class Tracer:
+class Tracer(Recorder):
     """One import. ``weights`` are the variables of the model with their names in the graph."""
 
     def __init__(self, builder: Builder, weights: Sequence[tuple[str, Any]] = ()) -> None:
-        self.builder = builder
-        self.op = Emit(self)
+        super().__init__(builder)
         self.penalties: list[str] = []
         self.variant: bool | None = None
         """The phase that a layer is being traced in, where its ``call`` was told; None: both at once."""
         self._variables = [variable for _, variable in weights]
         self._names = {id(variable): name for name, variable in weights}
         self._state: dict[bool, dict[str, str]] = {True: {}, False: {}}
-        self._layers: list[Any] = []
-        self._batch: dict[str, BatchSize] = {}
 
     # -- at work --------------------------------------------------------------------------------
     @contextlib.contextmanager
@@ -85,98 +74,6 @@ class Tracer:
                 Active.tracer = None
                 for variable, kind in zip(self._variables, classes, strict=True):
                     variable.__class__ = kind
-
-    @property
-    def layer_path(self) -> str:
-        """Names of the layers around what is being traced, the outermost model left out."""
-        return "/".join(layer.name for layer in self._layers[1:])
-
-    @property
-    def where(self) -> str:
-        """The innermost layer, for messages."""
-        if not self._layers:
-            return "the loss"
-        layer = self._layers[-1]
-        return f"layer {self.layer_path or layer.name!r} ({type(layer).__name__})"
-
-    # -- values ---------------------------------------------------------------------------------
-    def spec(self, ref: str) -> TensorSpec:
-        return self.builder.specs[ref]
-
-    def tensor(self, ref: str) -> Traced:
-        return Traced(ref, self.spec(ref))
-
-    def ref(self, value: Any, dtype: str = "float32") -> str | None:
-        """The reference of a tensor, or of a constant for a number or array (a Python number takes ``dtype``)."""
-        if value is None:
-            return None
-        if isinstance(value, Traced):
-            return value.reference
-        if isinstance(value, str) and value[:1] in "%@":
-            return value
-        if isinstance(value, keras.KerasTensor):
-            raise CrosstrainError(f"{self.where} mixes in a symbolic tensor from outside of the model; pass it as an input")
-        if isinstance(value, bool | int | float):
-            kind = "float32" if isinstance(value, float) and dtype not in ("float32",) else dtype
-            return self.builder.constant(value, kind)
-        if isinstance(value, list | tuple) and any(isinstance(v, Traced) for v in value):
-            return str(self.op.stack(*value, axis=0).reference)
-        array = keras.ops.convert_to_numpy(value)
-        return self.builder.constant(array, run_dtype(array.dtype.name))
-
-    def cast(self, value: Any, dtype: str) -> Traced:
-        """``value`` in a dtype of the graph."""
-        ref = self.ref(value, dtype)
-        assert ref is not None
-        if self.spec(ref).dtype == dtype:
-            return value if isinstance(value, Traced) else self.tensor(ref)
-        if not isinstance(value, Traced):
-            return self.tensor(self.builder.constant(keras.ops.convert_to_numpy(value), dtype))
-        return self.emit("cast", ref, dtype=dtype)
-
-    def emit(self, op: str, *inputs: Any, **attributes: Any) -> Any:
-        """Add a node; its outputs as symbolic tensors (one alone where there is one)."""
-        refs = [self.ref(i) for i in inputs]
-        made = self.builder.emit(op, *refs, name=self._node_name(op), layer=self.layer_path, **attributes)
-        tensors = tuple(self.tensor(ref) for ref in made)
-        return tensors[0] if len(tensors) == 1 else tensors
-
-    def _node_name(self, op: str) -> str:
-        path = self.layer_path
-        return f"{path}/{op}" if path else op
-
-    def batch_size(self, x: Traced) -> BatchSize:
-        """The number of examples in ``x``, as a tensor."""
-        if x.reference not in self._batch:
-            rank = len(x.shape)
-            one = self.op.slice(x, starts=(None,) + (0,) * (rank - 1), stops=(None,) + (1,) * (rank - 1), strides=(1,) * rank)
-            ones = self.op.full_like(self.cast(one, "int32"), value=1)
-            self._batch[x.reference] = BatchSize(self.op.sum(ones).reference, x)
-        return self._batch[x.reference]
-
-    def with_batch(self, x: Traced, axis: int, size: BatchSize) -> Traced:
-        """``x``, whose length along ``axis`` is 1, once for each example of the batch."""
-        if size.factor != 1 or x.shape[axis] != 1:
-            raise CrosstrainError(f"{self.where} spreads a tensor over a multiple of the batch size, which crosstrain has no form of")
-        source = size.source
-        rank = len(source.shape)
-        one = self.op.slice(source, starts=(None,) + (0,) * (rank - 1), stops=(None,) + (1,) * (rank - 1), strides=(1,) * rank)
-        dtype = run_dtype(x.dtype)
-        zeros = self.op.full_like(self.cast(one, dtype), value=0)
-        zeros = self.op.reshape(zeros, shape=(-1,) + (1,) * (len(x.shape) - axis - 1))
-        result: Traced = self.op.logical_or(x, zeros) if dtype == "bool" else self.op.add(x, zeros)
-        return result
-
-    def created(self, shape: Sequence[Any], value: Any, dtype: Any) -> Traced:
-        """A tensor full of one value, whose shape holds the batch size."""
-        kind = run_dtype(keras.backend.standardize_dtype(dtype))
-        x = self.op.reshape(self.cast(value, kind), shape=(1,) * len(shape))
-        lengths = tuple(1 if isinstance(s, BatchSize) else int(s) for s in shape)
-        x = self.op.broadcast_to(x, shape=lengths)
-        for axis, size in enumerate(shape):
-            if isinstance(size, BatchSize):
-                x = self.with_batch(x, axis, size)
-        return x
 
     # -- variables ------------------------------------------------------------------------------
     def name_of(self, variable: Any) -> str:
@@ -199,12 +96,17 @@ class Tracer:
         weight = self.builder.weights[name]
         if weight.trainable:
             raise CrosstrainError(
-                f"{self.where} assigns the trainable weight {name!r} in its call; only non-trainable weights may change there"
+                f"{self.where} assigns the trainable weight {name!r} in its call; only non-trainable "
+                "weights may change there"
             )
         new = self.op.stop_gradient(self.cast(value, weight.dtype))
         if new.shape != weight.shape:
-            raise CrosstrainError(f"{self.where} assigns the shape {new.shape} to {name!r}, which has {weight.shape}")
-        for phase in phases if phases is not None else [True, False] if self.variant is None else [self.variant]:
+            raise CrosstrainError(
+                f"{self.where} assigns the shape {new.shape} to {name!r}, which has {weight.shape}"
+            )
+        for phase in (
+            phases if phases is not None else [True, False] if self.variant is None else [self.variant]
+        ):
             self._state[phase][name] = new.reference
         return new
 
@@ -212,6 +114,11 @@ class Tracer:
         """The variable's next value, made by an op that trains and infers: it changes in training only."""
         if self.variant is not False:
             self._state[True][self.name_of(variable)] = value.reference
+
+    @property
+    def state(self) -> dict[bool, dict[str, str]]:
+        """What variables were assigned so far, by phase (a copy)."""
+        return {phase: dict(values) for phase, values in self._state.items()}
 
     @property
     def updates(self) -> dict[str, str]:
@@ -245,7 +152,9 @@ class Tracer:
                 for output in keras.tree.flatten(outputs):
                     loss = layer.activity_regularizer(output)
                     if len(output.shape):
-                        loss = keras.ops.divide_no_nan(loss, keras.ops.cast(self.batch_size(output), loss.dtype))
+                        loss = keras.ops.divide_no_nan(
+                            loss, keras.ops.cast(self.batch_size(output), loss.dtype)
+                        )
                     self.add_penalty(loss)
             return outputs
         except CrosstrainError:
@@ -264,7 +173,8 @@ class Tracer:
     def _check_layer(self, layer: Any) -> None:
         if layer.compute_dtype in ("float16", "bfloat16"):
             raise CrosstrainError(
-                f"{self.where} computes in {layer.compute_dtype}; a definition is in float32, precision is chosen when training"
+                f"{self.where} computes in {layer.compute_dtype}; a definition is in float32, "
+                "precision is chosen when training"
             )
         if getattr(layer, "quantization_mode", None):
             raise CrosstrainError(f"{self.where} is quantized; crosstrain trains networks in floating point")
@@ -300,7 +210,8 @@ class Tracer:
             return training
         if tuple(training.shape) != tuple(inference.shape):
             raise CrosstrainError(
-                f"{self.where} gives shape {training.shape} in training and {inference.shape} in inference; they have to agree"
+                f"{self.where} gives shape {training.shape} in training and {inference.shape} in "
+                "inference; they have to agree"
             )
         return self.op.phase_select(training, inference)
 
@@ -332,15 +243,8 @@ class Tracer:
             pairs = zip(tensor.shape, want.shape, strict=False)
             if len(tensor.shape) != len(want.shape) or any(None not in p and p[0] != p[1] for p in pairs):
                 raise CrosstrainError(
-                    f"{self.where}: {name} was lowered to shape {tensor.shape} where Keras has {want.shape}; this is a bug of crosstrain"
+                    f"{self.where}: {name} was lowered to shape {tensor.shape} where Keras has "
+                    f"{want.shape}; this is a bug of crosstrain"
                 )
             done.append(self.cast(tensor, run_dtype(want.dtype)))
         return keras.tree.pack_sequence_as(spec, done)
-
-
-def numbers(value: Any) -> np.ndarray:
-    """A constant argument (Python, NumPy or backend) as an array."""
-    return np.asarray(keras.ops.convert_to_numpy(value))
-
-
-__all__ = ["PHASE", "Phase", "Tracer", "layer_module", "numbers"]

@@ -34,7 +34,12 @@ def channels_back(t: Tracer, y: Any, data_format: str | None) -> Any:
 
 
 def padding_of(
-    t: Tracer, padding: str, lengths: Sequence[int | None], size: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
+    t: Tracer,
+    padding: str,
+    lengths: Sequence[int | None],
+    size: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
 ) -> Pairs:
     """(before, after) for each spatial axis, by TensorFlow's rule, which is Keras's: with ``same`` the
     output has ceil(length / stride) cells and the odd unit of padding comes last."""
@@ -51,7 +56,8 @@ def padding_of(
             total = reach
         elif length is None:
             raise CrosstrainError(
-                f"{t.where} pads 'same' with stride {s} an axis of unknown length; give the input a fixed size"
+                f"{t.where} pads 'same' with stride {s} an axis of unknown length; give the input a "
+                "fixed size"
             )
         else:
             total = max((-(-length // s) - 1) * s + reach + 1 - length, 0)
@@ -60,7 +66,12 @@ def padding_of(
 
 
 def crop_of(
-    padding: str, input_shape: Sequence[Any], kernel_shape: Sequence[int], strides: Any, output_padding: Any, dilation: Any
+    padding: str,
+    input_shape: Sequence[Any],
+    kernel_shape: Sequence[int],
+    strides: Any,
+    output_padding: Any,
+    dilation: Any,
 ) -> Pairs:
     """What a transposed convolution cuts off its full output at either end (negative: adds zeros)."""
     pads = compute_conv_transpose_padding_args_for_jax(

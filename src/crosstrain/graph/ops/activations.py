@@ -141,7 +141,11 @@ def squareplus(xp: Any, x: Any, *, b: float = 4.0) -> Any:
     return (x + xp.sqrt(x * x + b)) / 2
 
 
-@composite(lambda x, *, axis=-1: [type(x)(tuple(s // 2 if i == axis % len(x.shape) else s for i, s in enumerate(x.shape)), x.dtype)])
+@composite(
+    lambda x, *, axis=-1: [
+        type(x)(tuple(s // 2 if i == axis % len(x.shape) else s for i, s in enumerate(x.shape)), x.dtype)
+    ]
+)
 def glu(xp: Any, x: Any, *, axis: int = -1) -> Any:
     """First half of ``axis`` · sigmoid(second half)."""
     half = x.shape[axis] // 2

@@ -27,7 +27,9 @@ def dense(xp: Any, x: Any, kernel: Any, bias: Any = None) -> Any:
     return y if bias is None else y + bias
 
 
-def _conv_spec(x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1) -> Any:
+def _conv_spec(
+    x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1
+) -> Any:
     spatial = map(windowed, x.shape[1:-1], kernel.shape, strides, dilation, padding)
     return [type(x)((x.shape[0], *spatial, kernel.shape[-1]), x.dtype)]
 
@@ -38,7 +40,10 @@ def _padded(x: Any, padding: Pairs, value: float = 0.0) -> Any:
 
 def _windows(x: Any, size: Any, strides: Any, dilation: Any) -> Any:
     """For every position in the window: that position, and the view of ``x`` under it."""
-    lengths = [(x.shape[i + 1] - (k - 1) * d - 1) // s + 1 for i, (k, s, d) in enumerate(zip(size, strides, dilation, strict=True))]
+    lengths = [
+        (x.shape[i + 1] - (k - 1) * d - 1) // s + 1
+        for i, (k, s, d) in enumerate(zip(size, strides, dilation, strict=True))
+    ]
     for position in itertools.product(*map(range, size)):
         begin = [p * d for p, d in zip(position, dilation, strict=True)]
         cut = [slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begin, lengths, strides, strict=True)]
@@ -46,7 +51,9 @@ def _windows(x: Any, size: Any, strides: Any, dilation: Any) -> Any:
 
 
 @primitive(_conv_spec)
-def conv(x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1) -> Any:
+def conv(
+    x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1
+) -> Any:
     """Cross-correlation; kernel (spatial…, C_in / groups, C_out), bias (C_out,)."""
     *size, fan, out = kernel.shape
     y: Any = 0
@@ -55,25 +62,35 @@ def conv(x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs,
             y = y + view @ kernel[position]
         else:
             grouped = view.reshape(*view.shape[:-1], groups, fan)
-            parts = np.einsum("...gi,igo->...go", grouped, kernel[position].reshape(fan, groups, out // groups))
+            parts = np.einsum(
+                "...gi,igo->...go", grouped, kernel[position].reshape(fan, groups, out // groups)
+            )
             y = y + parts.reshape(*view.shape[:-1], out)
     return y if bias is None else y + bias
 
 
-def _depthwise_spec(x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any) -> Any:
+def _depthwise_spec(
+    x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any
+) -> Any:
     spatial = map(windowed, x.shape[1:-1], kernel.shape, strides, dilation, padding)
     return [type(x)((x.shape[0], *spatial, kernel.shape[-1] * kernel.shape[-2]), x.dtype)]
 
 
 @composite(_depthwise_spec)
-def depthwise_conv(xp: Any, x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any) -> Any:
+def depthwise_conv(
+    xp: Any, x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any
+) -> Any:
     """Each channel by its own kernels; kernel (spatial…, C_in, multiplier), output channel c · m + j."""
     *size, channels, multiplier = kernel.shape
     grouped = xp.reshape(kernel, shape=(*size, 1, channels * multiplier))
-    return xp.conv(x, grouped, bias, strides=strides, padding=padding, dilation=dilation, groups=int(channels))
+    return xp.conv(
+        x, grouped, bias, strides=strides, padding=padding, dilation=dilation, groups=int(channels)
+    )
 
 
-def _transposed_spec(x: Any, kernel: Any, bias: Any = None, *, strides: Any, crop: Pairs, dilation: Any) -> Any:
+def _transposed_spec(
+    x: Any, kernel: Any, bias: Any = None, *, strides: Any, crop: Pairs, dilation: Any
+) -> Any:
     def length(n: int | None, k: int, s: int, d: int, c: tuple[int, int]) -> int | None:
         return None if n is None else (n - 1) * s + (k - 1) * d + 1 - sum(c)
 
@@ -89,10 +106,16 @@ def conv_transpose(x: Any, kernel: Any, bias: Any = None, *, strides: Any, crop:
     (negative: gains zeros), then the bias is added.
     """
     *size, out, _ = kernel.shape
-    lengths = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(x.shape[1:-1], strides, size, dilation, strict=True)]
+    lengths = [
+        (n - 1) * s + (k - 1) * d + 1
+        for n, s, k, d in zip(x.shape[1:-1], strides, size, dilation, strict=True)
+    ]
     full = np.zeros((x.shape[0], *lengths, out), x.dtype)
     for position in itertools.product(*map(range, size)):
-        cut = [slice(p * d, p * d + (n - 1) * s + 1, s) for p, d, n, s in zip(position, dilation, x.shape[1:-1], strides, strict=True)]
+        cut = [
+            slice(p * d, p * d + (n - 1) * s + 1, s)
+            for p, d, n, s in zip(position, dilation, x.shape[1:-1], strides, strict=True)
+        ]
         full[(slice(None), *cut)] += x @ kernel[position].T
     grown = np.pad(full, ((0, 0), *[(max(-b, 0), max(-a, 0)) for b, a in crop], (0, 0)))
     cut = [slice(max(b, 0), n - max(a, 0)) for (b, a), n in zip(crop, grown.shape[1:-1], strict=True)]

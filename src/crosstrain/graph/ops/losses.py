@@ -55,9 +55,7 @@ _NEVER = -1e5
 
 
 @composite(lambda target, output, *_, **__: [type(output)(output.shape[:1], output.dtype)])
-def ctc_loss(
-    xp: Any, target: Any, output: Any, target_length: Any, output_length: Any, *, blank: int
-) -> Any:
+def ctc_loss(xp: Any, target: Any, output: Any, target_length: Any, output_length: Any, *, blank: int) -> Any:
     """-log of the summed probability of all paths that spell the target (Graves et al. 2006).
 
     target (N, L) int, output (N, T, classes) scores, lengths (N,) int32 → (N,). Two states for each

@@ -30,7 +30,16 @@ def _inference(node: Node, training: bool) -> Node:
 
 @composite(lambda x, gamma, beta, mean, variance, **_: [x, mean, variance], phase=_inference)
 def batch_norm(
-    xp: Any, x: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, axis: int, momentum: float, epsilon: float
+    xp: Any,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    mean: Any,
+    variance: Any,
+    *,
+    axis: int,
+    momentum: float,
+    epsilon: float,
 ) -> Any:
     """Normalised by the batch's own mean and biased variance; also the next moving statistics.
 
@@ -40,7 +49,7 @@ def batch_norm(
     axes = tuple(i for i in range(len(x.shape)) if i != axis % len(x.shape))
     batch_mean, batch_variance = xp.mean(x, axis=axes), xp.variance(x, axis=axes)
     y = xp.normalize(x, gamma, beta, batch_mean, batch_variance, axis=axis, epsilon=epsilon)
-    blend = lambda old, new: old * momentum + xp.stop_gradient(new) * (1 - momentum)  # noqa: E731
+    blend = lambda old, new: old * momentum + xp.stop_gradient(new) * (1 - momentum)
     return y, blend(mean, batch_mean), blend(variance, batch_variance)
 
 
@@ -57,7 +66,9 @@ def normalize(
 
 
 @composite(same)
-def layer_norm(xp: Any, x: Any, gamma: Any = None, beta: Any = None, *, axes: tuple[int, ...], epsilon: float) -> Any:
+def layer_norm(
+    xp: Any, x: Any, gamma: Any = None, beta: Any = None, *, axes: tuple[int, ...], epsilon: float
+) -> Any:
     """Normalised over ``axes`` of each example; gamma and beta broadcast against ``x``."""
     mean = xp.mean(x, axis=axes, keepdims=True)
     scale = xp.rsqrt(xp.variance(x, axis=axes, keepdims=True) + epsilon)

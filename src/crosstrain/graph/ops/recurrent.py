@@ -45,7 +45,15 @@ def _run(xp: Any, x: Any, step: Any, states: tuple[Any, ...], units: int, backwa
 
 @composite(_units(1))
 def simple_rnn(
-    xp: Any, x: Any, kernel: Any, recurrent_kernel: Any, bias: Any, state: Any, *, activation: str, backwards: bool = False
+    xp: Any,
+    x: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any,
+    state: Any,
+    *,
+    activation: str,
+    backwards: bool = False,
 ) -> Any:
     """h' = activation(x W + h U + b) (Elman 1990)."""
     act = getattr(xp, activation)

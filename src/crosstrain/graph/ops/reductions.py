@@ -10,13 +10,13 @@ from crosstrain.graph.ops.row import composite, primitive
 from crosstrain.graph.ops.shapes import axes_of, reduced, same
 
 
-
 def _truth(x: Any, **attributes: Any) -> Any:
     return [type(x)(reduced(x, **attributes)[0].shape, "bool")]
 
 
 for key, function in {
-    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod, "any": np.any, "all": np.all,
+    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod, "any": np.any,
+    "all": np.all,
 }.items():  # fmt: skip
 
     def reduce(x: Any, *, axis: Any = None, keepdims: bool = False, _f: Any = function) -> Any:
@@ -80,7 +80,10 @@ def top_k(x: Any, *, k: int) -> Any:
 def _matmul_spec(a: Any, b: Any) -> Any:
     from crosstrain.graph.ops.shapes import broadcast
 
-    left, right = (a.shape if len(a.shape) > 1 else (1, *a.shape)), (b.shape if len(b.shape) > 1 else (*b.shape, 1))
+    left, right = (
+        (a.shape if len(a.shape) > 1 else (1, *a.shape)),
+        (b.shape if len(b.shape) > 1 else (*b.shape, 1)),
+    )
     batch = broadcast(type(a)(left[:-2]), type(a)(right[:-2]))[0].shape
     shape = (*batch, *(left[-2:-1] if len(a.shape) > 1 else ()), *(right[-1:] if len(b.shape) > 1 else ()))
     return [type(a)(shape, a.dtype)]
@@ -96,7 +99,13 @@ def _einsum_spec(*inputs: Any, equation: str) -> Any:
     terms, _, result = equation.replace(" ", "").partition("->")
     sizes: dict[str, int | None] = {}
     for term, spec in zip(terms.split(","), inputs, strict=True):
-        sizes.update({letter: size for letter, size in zip(term, spec.shape, strict=True) if size != 1 or letter not in sizes})
+        sizes.update(
+            {
+                letter: size
+                for letter, size in zip(term, spec.shape, strict=True)
+                if size != 1 or letter not in sizes
+            }
+        )
     return [type(inputs[0])(tuple(sizes[letter] for letter in result), inputs[0].dtype)]
 
 

@@ -47,7 +47,11 @@ def expand_dims(x: Any, *, axis: int) -> Any:
     return np.expand_dims(x, axis)
 
 
-@primitive(lambda x, *, axis: [type(x)(tuple(s for i, s in enumerate(x.shape) if i not in axes_of(len(x.shape), axis)), x.dtype)])
+@primitive(
+    lambda x, *, axis: [
+        type(x)(tuple(s for i, s in enumerate(x.shape) if i not in axes_of(len(x.shape), axis)), x.dtype)
+    ]
+)
 def squeeze(x: Any, *, axis: Any) -> Any:
     """Without axes of length 1 (an int or a tuple of them)."""
     return np.squeeze(x, axis)
@@ -66,16 +70,24 @@ def concatenate(*inputs: Any, axis: int) -> Any:
     return np.concatenate(inputs, axis=axis)
 
 
-@composite(lambda *inputs, axis: [_expanded(inputs[0], axis=axis)[0].__class__(
-    tuple(len(inputs) if i == axis % (len(inputs[0].shape) + 1) else s
-          for i, s in enumerate(_expanded(inputs[0], axis=axis)[0].shape)), inputs[0].dtype)])
+@composite(
+    lambda *inputs, axis: [
+        _expanded(inputs[0], axis=axis)[0].__class__(
+            tuple(
+                len(inputs) if i == axis % (len(inputs[0].shape) + 1) else s
+                for i, s in enumerate(_expanded(inputs[0], axis=axis)[0].shape)
+            ),
+            inputs[0].dtype,
+        )
+    ]
+)
 def stack(xp: Any, *inputs: Any, axis: int) -> Any:
     """Joined along a new axis."""
     return xp.concatenate(*[xp.expand_dims(i, axis=axis) for i in inputs], axis=axis)
 
 
 def _split_spec(x: Any, *, sizes: tuple[int, ...], axis: int) -> Any:
-    cut = lambda n: tuple(n if i == axis % len(x.shape) else s for i, s in enumerate(x.shape))  # noqa: E731
+    cut = lambda n: tuple(n if i == axis % len(x.shape) else s for i, s in enumerate(x.shape))
     return [type(x)(cut(n), x.dtype) for n in sizes]
 
 
@@ -102,14 +114,26 @@ def slice_(x: Any, *, starts: Any, stops: Any, strides: Any) -> Any:
     return x[tuple(map(slice, starts, stops, strides))]
 
 
-@primitive(lambda x, *, repeats: [type(x)(tuple(None if s is None else s * r for s, r in zip(x.shape, repeats, strict=True)), x.dtype)])
+@primitive(
+    lambda x, *, repeats: [
+        type(x)(tuple(None if s is None else s * r for s, r in zip(x.shape, repeats, strict=True)), x.dtype)
+    ]
+)
 def tile(x: Any, *, repeats: tuple[int, ...]) -> Any:
     """The whole repeated along each axis; one count for each axis."""
     return np.tile(x, repeats)
 
 
 def _repeated(x: Any, *, repeats: int, axis: int) -> Any:
-    return [type(x)(tuple(s * repeats if i == axis % len(x.shape) and s is not None else s for i, s in enumerate(x.shape)), x.dtype)]
+    return [
+        type(x)(
+            tuple(
+                s * repeats if i == axis % len(x.shape) and s is not None else s
+                for i, s in enumerate(x.shape)
+            ),
+            x.dtype,
+        )
+    ]
 
 
 @primitive(_repeated)
@@ -154,7 +178,11 @@ def roll(xp: Any, x: Any, *, shift: int, axis: int) -> Any:
 
 
 def _padded(x: Any, *, padding: Any, mode: str = "constant", value: float = 0.0) -> Any:
-    return [type(x)(tuple(None if s is None else s + sum(p) for s, p in zip(x.shape, padding, strict=True)), x.dtype)]
+    return [
+        type(x)(
+            tuple(None if s is None else s + sum(p) for s, p in zip(x.shape, padding, strict=True)), x.dtype
+        )
+    ]
 
 
 @primitive(_padded)
@@ -207,5 +235,3 @@ def upsample_nearest(xp: Any, x: Any, *, size: tuple[int, ...]) -> Any:
         if count != 1:
             x = xp.repeat(x, repeats=count, axis=axis)
     return x
-
-

@@ -1,0 +1,255 @@
+"""What is PyTorch's own: fusing, layouts, options, and the memory that arrays share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crosstrain.engines.contract import Network, Setting, State
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.graph import Graph
+from crosstrain.training.optimizers import Optimizer
+from tests.engines.networks import CASES, Case, Net, cross_entropy, distance, perceptron, squared_error
+
+torch = pytest.importorskip("torch")
+
+from crosstrain.engines import torch as engine_file  # noqa: E402
+from crosstrain.engines.torch import ENGINE  # noqa: E402
+from crosstrain.engines.torch_fusion import fused  # noqa: E402
+from crosstrain.engines.torch_weights import pieces  # noqa: E402
+
+VALID = ((0, 0), (0, 0))
+
+
+def built(case: Case, precision: str = "float64", device: str = "cpu", **options: Any) -> Network:
+    return ENGINE.build(case.program, case.weights, Setting(device, precision, options=options))
+
+
+def residual(outputs: Callable[[dict[str, str]], dict[str, str]] = lambda made: {"y": made["y"]}) -> Case:
+    """Convolution, BatchNorm and ReLU, a residual block, ReLU before a pooling, dense; all that is fused."""
+    net = Net("residual")
+    made = {"x": net.feature("image", 8, 8, 3)}
+    made["stem"] = net.op("relu", net.batch_norm("stem_norm", net.conv("stem", made["x"], 4, 3, bias=False)))
+    branch = net.op("relu", net.batch_norm("norm1", net.conv("conv1", made["stem"], 4, 3, bias=False)))
+    made["norm2"] = net.batch_norm("norm2", net.conv("conv2", branch, 4, 3, bias=False))
+    made["sum"] = net.op("add", made["norm2"], made["stem"])
+    made["joined"] = net.op("relu", made["sum"])
+    made["positive"] = net.op("relu", net.conv("conv3", made["joined"], 5, 3))
+    made["pooled"] = net.op("max_pool", made["positive"], window=(2, 2), strides=(2, 2), padding=VALID)
+    made["y"] = net.dense("logits", net.op("mean", made["pooled"], axis=(1, 2)), 3)
+    batch = {"image": net.random.standard_normal((4, 8, 8, 3)), "target/y": np.array([0, 2, 1, 1])}
+    case = net.case({"y": made["y"]}, cross_entropy, batch)
+    network = net.graph(outputs(made), net.updates)
+    return Case(type(case.program)(network, case.program.loss, Optimizer()), case.weights, case.batch)
+
+
+def members(graph: Graph) -> list[list[str]]:
+    """The ops of each chain; one that overwrites its input is marked."""
+    chains = [node.attributes["steps"] for node in graph.nodes if node.op == "chain"]
+    return [[op + "!" * overwrites for op, _, overwrites, _ in steps] for steps in chains]
+
+
+# -- fusing ---------------------------------------------------------------------------------------------
+def test_chains() -> None:
+    assert members(fused(residual().program.training)) == [
+        ["conv", "batch_norm", "relu!"],
+        ["conv", "batch_norm", "relu!", "conv", "batch_norm", "add!", "relu!", "conv", "max_pool", "relu!"],
+    ]
+
+
+def test_chains_in_inference() -> None:
+    chains = members(fused(residual().program.inference))
+    assert chains[0] == ["conv", "normalize", "relu!"]
+
+
+def test_a_value_that_is_asked_for_ends_its_chain() -> None:
+    case = residual(lambda made: {k: made[k] for k in ("y", "norm2", "sum", "positive")})
+    graph = fused(case.program.network.phase(training=True))
+    assert members(graph) == [
+        ["conv", "batch_norm", "relu!"],
+        ["conv", "batch_norm", "relu!", "conv", "batch_norm"],
+    ]
+    assert [node.op for node in graph.nodes if node.op != "chain"] == [
+        "add", "relu", "conv", "relu", "max_pool", "mean", "dense",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["residual", *CASES])
+def test_fused_is_the_same_number_for_number(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    case = (residual if name == "residual" else CASES[name])()
+    lean = built(case, "float32")
+    monkeypatch.setattr(engine_file, "fused", lambda graph: graph)
+    plain = built(case, "float32")
+    for training in (False, True):
+        left, right = lean.predict(case.batch, training), plain.predict(case.batch, training)
+        for key, value in left.items():
+            np.testing.assert_array_equal(value, right[key])
+    assert lean.gradients(case.batch)[0] == plain.gradients(case.batch)[0]
+    for key, gradient in lean.gradients(case.batch)[1].items():
+        np.testing.assert_array_equal(gradient, plain.gradients(case.batch)[1][key], err_msg=key)
+    for network in (lean, plain):
+        for _ in range(3):
+            network.train(case.batch, 0.1)
+    for key, weight in lean.read().weights.items():
+        np.testing.assert_array_equal(weight, plain.read().weights[key], err_msg=key)
+
+
+def test_batch_norm_applied_twice() -> None:
+    """The second application reads the statistics that the first one moved."""
+    net = Net("shared")
+    x = net.feature("x", 4, 4, 2)
+    mean = net.drawn("mean", 2, trainable=False)
+    variance = net.drawn("variance", 2, scale=0.1, shift=1.0, trainable=False)
+    attributes = {"axis": -1, "momentum": 0.9, "epsilon": 1e-3}
+    y, mean1, variance1 = net.emit("batch_norm", x, None, None, mean, variance, **attributes)
+    y = net.op("relu", net.conv("conv", y, 2, 3))
+    y, mean2, variance2 = net.emit("batch_norm", y, None, None, mean1, variance1, **attributes)
+    net.updates = {"mean": mean2, "variance": variance2}
+    batch = {"x": net.random.standard_normal((3, 4, 4, 2)), "target/y": np.zeros((3, 4, 4, 2))}
+    case = net.case({"y": net.op("relu", y)}, squared_error, batch)
+    network = built(case)
+    network.train(case.batch, 0.0)
+    _, updates = case.reference(case.program.training)
+    for name, value in updates.items():
+        assert distance(network.read().weights[name], value) < 1e-12
+
+
+def test_series_are_images_too() -> None:
+    net = Net("series")
+    x = net.feature("x", 9, 2)
+    kernel = net.drawn("kernel", 3, 2, 4)
+    y = net.op("conv", x, kernel, None, strides=(1,), padding=((2, 0),), dilation=(1,), groups=1)
+    y = net.op(
+        "max_pool", net.op("relu", net.batch_norm("n", y)), window=(2,), strides=(2,), padding=((0, 0),)
+    )
+    batch = {"x": net.random.standard_normal((3, 9, 2)), "target/y": np.zeros((3, 4, 4))}
+    case = net.case({"y": y}, squared_error, batch)
+    assert members(fused(case.program.training)) == [["conv", "batch_norm", "max_pool", "relu!"]]
+    expected, _ = case.reference(case.program.network.phase(training=True))
+    assert distance(built(case).predict(batch, training=True)["y"], expected["y"]) < 1e-12
+
+
+# -- layouts --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("channels_last", "memory_format"),
+    [(True, torch.channels_last), (False, torch.contiguous_format)],
+    ids=["channels_last", "channels_first"],
+)
+def test_kernels_lie_as_convolutions_read_them(channels_last: bool, memory_format: Any) -> None:
+    graph = residual().program.training
+    placed = pieces(graph, channels_last)
+    joint = torch.zeros(graph.parameters)
+    kernel = placed["conv1/kernel"].view(joint)
+    assert tuple(kernel.shape) == graph.weights["conv1/kernel"].shape
+    assert kernel.permute(3, 2, 0, 1).is_contiguous(memory_format=memory_format)
+    sizes = sorted((p.start, p.start + p.size) for p in placed.values())
+    assert [begin for begin, _ in sizes[1:]] == [end for _, end in sizes[:-1]], "parts overlap or leave gaps"
+
+
+def test_channels_first_is_the_same_network() -> None:
+    case = residual()
+    left, right = built(case), built(case, layout="channels_first")
+    for network in (left, right):
+        network.train(case.batch, 0.1)
+    for name, weight in left.read().weights.items():
+        assert distance(right.read().weights[name], weight) < 1e-12
+
+
+# -- options --------------------------------------------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Inductor's own
+@pytest.mark.parametrize("name", ["convolutional", "recurrent"])
+def test_compiled(name: str) -> None:
+    case = CASES[name]()
+    plain, compiled = built(case), built(case, compile="default")
+    for rows in (6, 4):
+        batch = case.rows(0, rows)
+        loss, gradients = plain.gradients(batch)
+        other_loss, other = compiled.gradients(batch)
+        assert other_loss == pytest.approx(loss, rel=1e-12)
+        for key, gradient in gradients.items():
+            assert distance(other[key], gradient) < 1e-10, key
+        assert distance(compiled.predict(batch)["y"], plain.predict(batch)["y"]) < 1e-12
+    for network in (plain, compiled):
+        network.train(case.batch, 0.1)
+    for key, weight in plain.read().weights.items():
+        assert distance(compiled.read().weights[key], weight) < 1e-10
+
+
+def test_bfloat16_is_close_and_open() -> None:
+    case = residual()
+    assert ENGINE.describe().options["arithmetic"].division == "open"
+    value = built(case, "float32", arithmetic="bfloat16").predict(case.batch)["y"]
+    error = distance(value, built(case, "float32").predict(case.batch)["y"])
+    assert value.dtype == np.float32
+    assert 1e-5 < error < 0.05, "bfloat16 has 8 bits of mantissa"
+
+
+def test_settings_of_the_process() -> None:
+    built(perceptron(), deterministic=True, flush_denormals=True)
+    assert torch.are_deterministic_algorithms_enabled()
+    built(perceptron())
+    assert not torch.are_deterministic_algorithms_enabled()
+    before = torch.get_num_threads()
+    ENGINE.build(perceptron().program, perceptron().weights, Setting(threads=1))
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+
+
+def test_tiny_numbers_stay_by_default() -> None:
+    """Numbers below the normal ones are taken as they are, unless the open option flushes them."""
+    net = Net("tiny")
+    y = net.op("multiply", net.feature("x", 8), net.drawn("w", 8, scale=0.0, shift=0.5))
+    case = net.case({"y": y}, squared_error, {"x": np.full((1, 8), 1e-39), "target/y": np.zeros((1, 8))})
+    assert (built(case, "float32").predict(case.batch)["y"] > 0).all()
+    assert (built(case, "float32", flush_denormals=True).predict(case.batch)["y"] == 0).all()
+    built(case)
+
+
+# -- arrays ---------------------------------------------------------------------------------------------
+def test_features_are_not_copied_on_a_cpu() -> None:
+    network = built(perceptron(), "float32")
+    x = np.zeros((6, 4), "float32")
+    placed = network._placed(x, "float32")  # type: ignore[attr-defined]
+    assert placed.data_ptr() == x.ctypes.data
+
+
+def test_loss_is_a_number_on_the_device_without_a_graph_behind_it() -> None:
+    case = perceptron()
+    loss = built(case).train(case.batch, 0.1)
+    assert isinstance(loss, torch.Tensor)
+    assert not loss.requires_grad
+    assert loss.ndim == 0
+
+
+def test_missing_input_and_weights_are_told_by_name() -> None:
+    case = perceptron()
+    with pytest.raises(CrosstrainError, match="target/y"):
+        built(case).train({"x": case.batch["x"]}, 0.1)
+    with pytest.raises(CrosstrainError, match="hidden/bias"):
+        built(case).load(State({k: v for k, v in case.weights.items() if k != "hidden/bias"}))
+    with pytest.raises(CrosstrainError, match=r"hidden/bias.*\(7,\)"):
+        built(case).load(State({**case.weights, "hidden/bias": np.zeros(7)}))
+
+
+# -- GPU ------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+@pytest.mark.filterwarnings("ignore:RNN module weights")
+def test_cuda_is_the_same_network(name: str, layout: str) -> None:
+    case = CASES[name]().with_optimizer(Optimizer("sgd", momentum=0.9))
+    cpu, gpu = built(case), built(case, device="cuda:0", layout=layout)
+    for network in (cpu, gpu):
+        for _ in range(3):
+            network.train(case.batch, 0.05)
+        network.wait()
+    for key, weight in cpu.read().weights.items():
+        assert distance(gpu.read().weights[key], weight) < 1e-10, key
+    for training in (False, True):
+        expected = cpu.predict(case.batch, training)
+        for key, value in gpu.predict(case.batch, training).items():
+            assert distance(value, expected[key]) < 1e-10
