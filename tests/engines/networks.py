@@ -90,8 +90,8 @@ class Net(Builder):
         mean = self.drawn(f"{name}/moving_mean", n, trainable=False)
         variance = self.drawn(f"{name}/moving_variance", n, scale=0.1, shift=1.0, trainable=False)
         y, new_mean, new_variance = self.emit(
-            "batch_norm", x, self.drawn(f"{name}/gamma", n, shift=1.0), self.drawn(f"{name}/beta", n), mean, variance,
-            axis=-1, momentum=0.9, epsilon=1e-3,
+            "batch_norm", x, self.drawn(f"{name}/gamma", n, shift=1.0), self.drawn(f"{name}/beta", n),
+            mean, variance, axis=-1, momentum=0.9, epsilon=1e-3,
         )  # fmt: skip
         self.updates |= {mean[1:]: new_mean, variance[1:]: new_variance}
         return y
@@ -176,7 +176,7 @@ def convolutional() -> Case:
 
 
 def recurrent() -> Case:
-    """LSTM, then GRU backwards, then a simple layer, each with the activations that frameworks have natively."""
+    """LSTM, then GRU backwards, then a simple layer, with the activations that frameworks have natively."""
     net = Net("recurrent")
     x = net.feature("series", 5, 3)
     lstm = [net.drawn("lstm/kernel", 3, 16), net.drawn("lstm/recurrent", 4, 16), net.drawn("lstm/bias", 16)]

@@ -30,14 +30,15 @@ class OpCase:
 
 
 NOT_IN_GRAPHS = {"scan", "phase_select"}
-"""Ops that no node ever names when it runs: a helper of the namespace, and one that ``Graph.phase`` resolves."""
+"""Ops that no node names when it runs: a helper of the namespace, and one that ``Graph.phase`` resolves."""
 
 NOISE = {"random_uniform", "random_normal", "dropout", "alpha_dropout", "gaussian_dropout", "gaussian_noise"}
 """Ops whose numbers are each framework's own; the contract tests look at their statistics."""
 
 WITHOUT_GRADIENT = {
-    "sign", "floor", "ceil", "round", "floor_divide", "mod", "argmax", "argmin", "isnan", "isfinite", "logical_not",
-    "equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_or", "logical_xor",
+    "sign", "floor", "ceil", "round", "floor_divide", "mod", "argmax", "argmin", "isnan", "isfinite",
+    "logical_not", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
+    "logical_and", "logical_or", "logical_xor",
     "any", "all", "stop_gradient", "full_like", "constant", "one_hot",
 }  # fmt: skip
 
@@ -237,15 +238,33 @@ def _windows() -> list[OpCase]:
         conv("groups", image, normal(2, 2, 2, 6), groups=2, strides=(1, 2)),
         conv("one", normal(2, 7, 3), normal(3, 3, 5), padding=((2, 0),), strides=(2,)),
         conv("one_axis_even", normal(2, 7, 3), normal(3, 3, 5), padding=((1, 1),), dilation=(2,)),
-        conv("three", normal(2, 4, 3, 5, 2), normal(2, 2, 2, 2, 3), padding=((1, 0), (0, 0), (1, 1)), strides=(1, 1, 2)),
+        conv(
+            "three",
+            normal(2, 4, 3, 5, 2),
+            normal(2, 2, 2, 2, 3),
+            padding=((1, 0), (0, 0), (1, 1)),
+            strides=(1, 1, 2),
+        ),
         conv("grey", normal(2, 5, 5, 1), normal(3, 3, 1, 2)),
-        OpCase("conv", (image, normal(1, 1, 4, 2)), {"strides": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}, "no_bias"),
+        OpCase(
+            "conv",
+            (image, normal(1, 1, 4, 2)),
+            {"strides": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)},
+            "no_bias",
+        ),
         depthwise("", image, normal(3, 3, 4, 1), padding=((1, 1), (1, 1))),
         depthwise("multiplied", image, normal(2, 3, 4, 2), padding=((0, 1), (1, 1)), strides=(2, 2)),
         transposed("", normal(2, 3, 4, 3), normal(3, 2, 5, 3)),
         transposed("cropped", normal(2, 3, 4, 3), normal(3, 3, 2, 3), crop=((0, 1), (1, 1))),
         transposed("grown", normal(2, 3, 4, 3), normal(2, 3, 2, 3), crop=((0, -1), (1, -2)), strides=(3, 2)),
-        transposed("dilated", normal(2, 3, 4, 3), normal(2, 2, 2, 3), dilation=(2, 2), strides=(1, 1), crop=((1, 0), (0, 0))),
+        transposed(
+            "dilated",
+            normal(2, 3, 4, 3),
+            normal(2, 2, 2, 3),
+            dilation=(2, 2),
+            strides=(1, 1),
+            crop=((1, 0), (0, 0)),
+        ),
         transposed("one_axis", normal(2, 5, 3), normal(4, 2, 3), crop=((1, 1),)),
         transposed("three_axes", normal(1, 2, 3, 2, 2), normal(2, 2, 3, 2, 2)),
         *pools("", spread(2, 4, 6, 3), window=(2, 3), strides=(2, 2), padding=((0, 0), (0, 0))),
@@ -253,14 +272,20 @@ def _windows() -> list[OpCase]:
         *pools("uneven", spread(2, 5, 4, 2), window=(3, 2), strides=(2, 2), padding=((0, 1), (1, 0))),
         *pools("wide", spread(1, 3, 3, 2), window=(3, 3), strides=(1, 1), padding=((2, 2), (2, 1))),
         *pools("one_axis", spread(2, 7, 2), window=(3,), strides=(2,), padding=((0, 1),)),
-        *pools("three_axes", spread(1, 4, 3, 4, 2), window=(2, 2, 2), strides=(2, 1, 2), padding=((0, 0), (0, 1), (0, 0))),
+        *pools(
+            "three_axes",
+            spread(1, 4, 3, 4, 2),
+            window=(2, 2, 2),
+            strides=(2, 1, 2),
+            padding=((0, 0), (0, 1), (0, 0)),
+        ),
         OpCase("dense", (normal(3, 4), normal(4, 2), normal(2))),
         OpCase("dense", (normal(2, 3, 4), normal(4, 2)), label="no_bias"),
         OpCase("dense", (normal(2, 3, 4), normal(4, 2), normal(2)), label="series"),
         OpCase("upsample_nearest", (normal(2, 3, 2, 3),), {"size": (2, 3)}),
         OpCase("upsample_nearest", (normal(2, 3, 2),), {"size": (3,)}, "one_axis"),
         OpCase("upsample_nearest", (whole(9, 2, 3, 2, 1),), {"size": (2, 1)}, "whole"),
-    ]  # fmt: skip
+    ]
 
 
 def _normalizations() -> list[OpCase]:
@@ -269,9 +294,15 @@ def _normalizations() -> list[OpCase]:
         gamma, beta = (normal(n) if part in parts else None for part in "gb")
         mean, variance = normal(n), within(0.5, 2, n)
         return [
-            OpCase("batch_norm", (x, gamma, beta, mean, variance), {"axis": axis, "momentum": 0.8, "epsilon": 1e-3}, label, (3, 4)),
+            OpCase(
+                "batch_norm",
+                (x, gamma, beta, mean, variance),
+                {"axis": axis, "momentum": 0.8, "epsilon": 1e-3},
+                label,
+                (3, 4),
+            ),
             OpCase("normalize", (x, gamma, beta, mean, variance), {"axis": axis, "epsilon": 1e-3}, label),
-        ]  # fmt: skip
+        ]
 
     return [
         *norm("", normal(3, 4, 5, 2), -1),
@@ -281,12 +312,19 @@ def _normalizations() -> list[OpCase]:
         *norm("channels_first", normal(3, 2, 4, 5), 1),
         *norm("middle", normal(3, 4, 2, 5), 2, ""),
         OpCase("layer_norm", (normal(3, 4), normal(4), normal(4)), {"axes": (-1,), "epsilon": 1e-3}),
-        OpCase("layer_norm", (normal(3, 4, 5), normal(4, 5), normal(4, 5)), {"axes": (1, 2), "epsilon": 1e-3}, "two_axes"),
-        OpCase("layer_norm", (normal(3, 4, 5), normal(4, 1), None), {"axes": (1,), "epsilon": 1e-3}, "middle"),
+        OpCase(
+            "layer_norm",
+            (normal(3, 4, 5), normal(4, 5), normal(4, 5)),
+            {"axes": (1, 2), "epsilon": 1e-3},
+            "two_axes",
+        ),
+        OpCase(
+            "layer_norm", (normal(3, 4, 5), normal(4, 1), None), {"axes": (1,), "epsilon": 1e-3}, "middle"
+        ),
         OpCase("layer_norm", (normal(3, 4),), {"axes": (-1,), "epsilon": 1e-3}, "bare"),
         OpCase("rms_norm", (normal(3, 4), normal(4)), {"axes": (-1,), "epsilon": 1e-6}),
         OpCase("rms_norm", (normal(3, 4, 2), normal(4, 1)), {"axes": (1,), "epsilon": 1e-6}, "middle"),
-    ]  # fmt: skip
+    ]
 
 
 def _recurrences() -> list[OpCase]:
@@ -303,9 +341,12 @@ def _recurrences() -> list[OpCase]:
         units = 3
         shape = (2, gates * units) if attributes.get("reset_after") else (gates * units,)
         inputs = (
-            normal(2, 4, 5), normal(5, gates * units), normal(units, gates * units), normal(*shape) if bias else None,
+            normal(2, 4, 5),
+            normal(5, gates * units),
+            normal(units, gates * units),
+            normal(*shape) if bias else None,
             *(normal(2, units) if start else None for _ in range(states)),
-        )  # fmt: skip
+        )
         return OpCase(op, inputs, attributes, label)
 
     usual = {"activation": "tanh", "recurrent_activation": "sigmoid"}
@@ -327,19 +368,44 @@ def _recurrences() -> list[OpCase]:
 def _losses() -> list[OpCase]:
     classes, rows = whole(4, 5), whole(4, 2, 3)
     logits = normal(5, 4)
-    spelled, lengths = np.array([[1, 2, 2], [3, 1, 0]]), (np.array([3, 2], "int32"), np.array([7, 5], "int32"))
+    spelled, lengths = (
+        np.array([[1, 2, 2], [3, 1, 0]]),
+        (np.array([3, 2], "int32"), np.array([7, 5], "int32")),
+    )
     probabilities = within(0.1, 1, 5, 4)
     return [
         OpCase("categorical_crossentropy", (np.eye(4)[classes], logits), {"from_logits": True}),
-        OpCase("categorical_crossentropy", (np.eye(4)[classes], probabilities), {"from_logits": False}, "probabilities"),
+        OpCase(
+            "categorical_crossentropy",
+            (np.eye(4)[classes], probabilities),
+            {"from_logits": False},
+            "probabilities",
+        ),
         OpCase("sparse_categorical_crossentropy", (classes, logits), {"from_logits": True}),
-        OpCase("sparse_categorical_crossentropy", (classes.astype("int32"), logits), {"from_logits": True}, "int32"),
+        OpCase(
+            "sparse_categorical_crossentropy",
+            (classes.astype("int32"), logits),
+            {"from_logits": True},
+            "int32",
+        ),
         OpCase("sparse_categorical_crossentropy", (rows, normal(2, 3, 4)), {"from_logits": True}, "pixels"),
-        OpCase("sparse_categorical_crossentropy", (classes, probabilities), {"from_logits": False}, "probabilities"),
+        OpCase(
+            "sparse_categorical_crossentropy",
+            (classes, probabilities),
+            {"from_logits": False},
+            "probabilities",
+        ),
         OpCase("ctc_loss", (spelled, normal(2, 7, 4), *lengths), {"blank": 0}),
-        OpCase("binary_crossentropy", (truth(3, 2).astype("float64"), normal(3, 2) * 3), {"from_logits": True}),
-        OpCase("binary_crossentropy", (within(0, 1, 3, 2), within(0.1, 0.9, 3, 2)), {"from_logits": False}, "probabilities"),
-    ]  # fmt: skip
+        OpCase(
+            "binary_crossentropy", (truth(3, 2).astype("float64"), normal(3, 2) * 3), {"from_logits": True}
+        ),
+        OpCase(
+            "binary_crossentropy",
+            (within(0, 1, 3, 2), within(0.1, 0.9, 3, 2)),
+            {"from_logits": False},
+            "probabilities",
+        ),
+    ]
 
 
 def _shaping() -> list[OpCase]:
@@ -383,7 +449,14 @@ def _shaping() -> list[OpCase]:
 OP_CASES = {
     case.name: case
     for made in (
-        _elementwise(), _activations(), _reductions(), _windows(), _normalizations(), _recurrences(), _losses(), _shaping(),
+        _elementwise(),
+        _activations(),
+        _reductions(),
+        _windows(),
+        _normalizations(),
+        _recurrences(),
+        _losses(),
+        _shaping(),
     )
     for case in made
-}  # fmt: skip
+}

@@ -152,7 +152,9 @@ def engine_options(given: list[str]) -> dict[str, dict[str, Any]]:
         left, equals, right = text.partition("=")
         engine, dot, option = left.strip().partition(".")
         if not (equals and dot and engine and option):
-            raise CrosstrainError(f"{text!r} is no option; write engine.option=value, as torch.compile=default")
+            raise CrosstrainError(
+                f"{text!r} is no option; write engine.option=value, as torch.compile=default"
+            )
         found.setdefault(engine, {})[option] = value(right.strip())
     return found
 

@@ -64,6 +64,7 @@ class Workshop:
         self.account = account or Account()
         self._labels = labels(settings.networks)
         self._data: dict[tuple[Any, int | None], Prepared] = {}
+        self._quarter = ("", 0)
 
     def subjects(self) -> Iterator[Subject | Refused]:
         """Each network at each of its sizes; one that does not fit comes as ``Refused``."""
@@ -120,8 +121,11 @@ class Workshop:
         return self._data[key]
 
     def _progress(self, done: int, total: int, what: str) -> None:
-        if total >= 2000 and done % 2048 == 0:
-            self.tell(f"Preparing {self.settings.data}: {what} {done}/{total}")
+        """Tells of each quarter of what takes long."""
+        quarter = (what, 4 * done // max(total, 1))
+        if total >= 5000 and 0 < quarter[1] < 4 and quarter != self._quarter:
+            self._quarter = quarter
+            self.tell(f"Preparing {self.settings.data}: {what}, {done:,} of {total:,}")
 
     def _definition(self, subject: Subject, seed: int) -> Definition:
         size = "" if subject.size is None else f"-{size_text(subject.size).replace('×', 'x')}"

@@ -252,7 +252,8 @@ class Graph:
         """Write ``path`` (JSON) and, where weights are given, the ``.npz`` beside it."""
         path.write_text(json.dumps(self.to_json(), indent=1))
         if weights is not None:
-            np.savez(path.with_suffix(".npz"), **weights)
+            arrays: dict[str, Any] = dict(weights)
+            np.savez(path.with_suffix(".npz"), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> tuple[Graph, Weights]:

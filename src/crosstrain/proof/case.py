@@ -74,10 +74,13 @@ class Case:
     def program(self) -> Program:
         return Program(self.network, self.loss, self.recipe.optimizer)
 
+    def indices(self) -> Iterator[np.ndarray]:
+        """The examples of each step's batch, in the recipe's order."""
+        return batches(self.batch_size * max(self.steps, 1), self.batch_size, self.recipe.seed, 0)
+
     def batches(self) -> Iterator[dict[str, np.ndarray]]:
-        """The batches of the steps, in the recipe's order."""
-        examples = self.batch_size * max(self.steps, 1)
-        for index in batches(examples, self.batch_size, self.recipe.seed, 0):
+        """The batches of the steps."""
+        for index in self.indices():
             yield {name: values[index] for name, values in self.data.items()}
 
     def first(self) -> dict[str, np.ndarray]:

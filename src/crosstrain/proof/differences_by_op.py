@@ -21,7 +21,7 @@ def padding(s: Situation) -> Iterator[Explanation]:
     """Symmetric where Keras pads more at the end, or the odd cell at the other end."""
     pads = s.node.attributes["padding"]
     given = " and ".join(map(str, dict.fromkeys(pads)))
-    for sentence, other in (
+    known_faults = (
         (f"padding is symmetric, where the definition has {given}", tuple((max(p),) * 2 for p in pads)),
         (f"padding is symmetric, where the definition has {given}", tuple((min(p),) * 2 for p in pads)),
         (
@@ -29,9 +29,11 @@ def padding(s: Situation) -> Iterator[Explanation]:
             tuple(p[::-1] for p in pads),
         ),
         ("padding is missing", ((0, 0),) * len(pads)),
-    ):
-        if other != pads:
-            yield sentence, _cropped(s.again(padding=other), s.true.shape)
+    )
+    tried = [(sentence, s.again(padding=other)) for sentence, other in known_faults if other != pads]
+    # First what has the right shape by itself, then what an engine would have cut to it.
+    yield from ((sentence, y) for sentence, y in tried if y.shape == s.true.shape)
+    yield from ((sentence, _cropped(y, s.true.shape)) for sentence, y in tried if y.shape != s.true.shape)
 
 
 def _cropped(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

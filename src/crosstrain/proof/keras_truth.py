@@ -40,6 +40,9 @@ OPTIMIZERS = {
 SETTINGS = {"initial_accumulator": "initial_accumulator_value"}
 """Hyper-parameters that Keras calls otherwise."""
 
+KEPT = 30_000_000
+"""So many numbers of the weights before each step are kept at most."""
+
 NOISE = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
 """Attributes by which Keras's layers say how much noise they make."""
 
@@ -173,16 +176,23 @@ class Witness:
         return made
 
     def steps(self) -> Arrays:
-        """Real training steps."""
+        """Real training steps: ``step_loss``, ``weight/WEIGHT`` after the last and, unless the network is
+        large, ``before/STEP/WEIGHT``."""
         case, losses = self.case, []
         initial = float(case.recipe.optimizer.learning_rate or 0.0)
+        made: Arrays = {}
         for step, batch in enumerate(case.batches()):
+            if case.network.parameters * case.steps <= KEPT:
+                made |= {f"before/{step}/{n}": self._array(v) for n, v in self.variables.items()}
             exact = rate(case.recipe.schedule, initial, step) * case.change(step)
             self.model.optimizer.learning_rate = single(exact)
             logs = self.model.train_on_batch(self.inputs(batch), self.targets(batch), return_dict=True)
             losses.append(float(logs["loss"]))
-        weights = {f"weight/{n}": keras.ops.convert_to_numpy(v) for n, v in self.variables.items()}
-        return {"step_loss": np.asarray(losses), **{k: np.array(v) for k, v in weights.items()}}
+        made |= {f"weight/{n}": self._array(v) for n, v in self.variables.items()}
+        return made | {"step_loss": np.asarray(losses)}
+
+    def _array(self, variable: Any) -> np.ndarray:
+        return np.array(keras.ops.convert_to_numpy(variable))
 
     @contextmanager
     def fresh(self) -> Iterator[None]:

@@ -61,7 +61,8 @@ def _one_gradient(
     noise = 1e-15 * (1 + abs(landscape.loss)) / EDGE_STEP
     slopes = [(landscape.slope_at(node.name, index, d), float(np.sum(gradient * d))) for d in directions]
     scale = max(size, max(abs(true) for true, _ in slopes[:2]), 1e-4 * largest)
-    if all(abs(true - got) <= max(SLOPE_BOUND[precision] * scale, noise * 10) for true, got in slopes):
+    bound = SLOPE_BOUND[precision]
+    if all(abs(true - got) <= max(bound * max(scale, abs(true)), noise * 10) for true, got in slopes):
         return None
     # Both sides by entries: those where the engine's gradient is largest.
     at = np.argsort(-np.abs(gradient).reshape(-1), kind="stable")[:4]

@@ -23,6 +23,7 @@ from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Proof
 from crosstrain.proof.compare import FLOOR, Errors, errors, group
 from crosstrain.proof.departing import belongs_to, departure
+from crosstrain.proof.held import held
 from crosstrain.proof.locate import EngineSilentError
 from crosstrain.proof.truth import Truth, saved, truth_of
 from crosstrain.runs.definition import Definition, define
@@ -31,6 +32,9 @@ from crosstrain.training.recipe import Recipe
 
 OnEvent = Callable[[dict[str, Any]], None]
 Launch = Callable[..., Outcome]
+
+NEARLY = 0.1
+"""A gradient further off than this is not one that a few units at their kinks have moved."""
 
 STEPS = 10
 BATCH = 8
@@ -84,6 +88,15 @@ def prove(
             c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))
         ]
         return Proof(definition.graph.name, tuple(certificates))
+
+
+def within(compared: Mapping[str, Errors], precision: str) -> bool:
+    """Whether every group is within its bound."""
+    bounds = BOUNDS[precision]
+    return all(
+        part.worst <= (bounds.weights if name == "weights_after_steps" else bounds.values)
+        for name, part in compared.items()
+    )
 
 
 def _checked(engines: Sequence[str] | None, precisions: Sequence[str], steps: int, batch_size: int) -> None:
@@ -202,11 +215,10 @@ class Prover:
 
     def _certificate(self, witness: Witness, precision: str, said: Arrays, truth: Truth) -> Certificate:
         compared = self._compared(said, truth)
-        bounds = BOUNDS[precision]
-        fine = all(
-            part.worst <= (bounds.weights if name == "weights_after_steps" else bounds.values)
-            for name, part in compared.items()
-        )
+        notes = list(self._notes(witness.options))
+        if precision == "float32" and not within(compared, precision):
+            compared, said = self._at_kinks(compared, said, truth, witness, notes)
+        fine = within(compared, precision)
         found = None if fine else self._located(compared, said, truth, precision, witness)
         worst = {name: part.worst if part.by_name else None for name, part in compared.items()}
         return Certificate(
@@ -220,9 +232,40 @@ class Prover:
             first_departure=found,
             worst={name: part.where for name, part in compared.items()},
             tensors={name: dict(part.by_name) for name, part in compared.items()},
-            notes=self._notes(witness.options),
+            notes=tuple(notes),
             basis=self._basis(witness.engine, truth),
         )
+
+    def _at_kinks(
+        self, free: dict[str, Errors], said: Arrays, truth: Truth, witness: Witness, notes: list[str]
+    ) -> tuple[dict[str, Errors], Arrays]:
+        """Where rounding decides the side of a ReLU: gradients and steps with the truth's branches.
+
+        Taken only where outputs and loss are right as they are, gradients nearly, and some unit really
+        is near its kink; otherwise what was said stands.
+        """
+        bounds = BOUNDS["float32"]
+        forward = max(free[name].worst for name in ("initial_weights", "outputs", "loss"))
+        if forward > bounds.values or free["gradients"].worst > NEARLY:
+            return free, said
+        known = [group(truth.values, f"before/{step}") for step in range(self.steps)]
+        weights = [{**self.case.weights, **before} for before in known if before] or [self.case.weights]
+        case, near = held(self.case, weights)
+        if not near:
+            return free, said
+        answer = witness.hear(case, "all" if len(weights) >= self.steps else "values", ["float32"])["float32"]
+        if isinstance(answer, Cannot):
+            return free, said
+        again = {k: v for k, v in answer.items() if k.startswith(("gradient/", "weight/"))}
+        bound = self._compared({**said, **again}, truth)
+        if not within(bound, "float32"):
+            return free, said
+        notes.append(
+            f"{near} units lie within float32's rounding of the kink of their ReLU or maximum; gradients "
+            "and steps are those with every branch held to the truth's (free: gradients "
+            f"{free['gradients'].worst:.2g}, weights after steps {free['weights_after_steps'].worst:.2g})"
+        )
+        return bound, {**said, **again}
 
     def _compared(self, said: Arrays, truth: Truth) -> dict[str, Errors]:
         """Every group of numbers next to its truth."""

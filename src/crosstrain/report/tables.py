@@ -88,7 +88,7 @@ def legend(result: ComparisonResult) -> str:
     found = rows(result.cells)
     parts = [words for status, words in told.items() if any(r.certificate == status for r in found)]
     if any(r.seconds and r.seconds.method == "range" for r in found):
-        parts.append("(–) range of fewer than 3 epochs, no interval")
+        parts.append("fewer than 3 epochs give no interval, but (–), their range")
     return "; ".join(parts)
 
 

@@ -241,17 +241,23 @@ def one_loss(
         raise CrosstrainError(
             f"the loss {loss.name!r} gives {type(values).__name__}, which does not depend on the output"
         )
-    made_values, values = values, t.cast(values, "float32")
+    mask = keras.src.backend.get_keras_mask(values)
+    return reduced(t, t.cast(values, "float32"), mask, reduction)
+
+
+def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
+    """The sum or the mean of values; of those that count, where the loss says so (``ignore_class``)."""
+    total: Traced
     if not values.shape:
         return values
-    mask = keras.src.backend.get_keras_mask(made_values)
     if mask is None:
-        return t.emit("sum" if reduction == "sum" else "mean", values)
+        total = t.emit("sum" if reduction == "sum" else "mean", values)
+        return total
     kept = t.cast(mask, "float32")
     total = t.op.sum(t.op.multiply(values, kept))
-    return (
-        total if reduction == "sum" else t.op.divide(total, t.op.add(t.op.sum(kept), keras.config.epsilon()))
-    )
+    if reduction != "sum":
+        total = t.op.divide(total, t.op.add(t.op.sum(kept), keras.config.epsilon()))
+    return total
 
 
 def check_fit(name: str, kind: str, target: Traced, output: Traced, classes: int | None, made: Any) -> None:

@@ -42,7 +42,7 @@ def interpolation(length: int, cells: int, method: str, antialias: bool) -> np.n
     centres = (np.arange(cells) + 0.5) * scale
     distance = np.abs(np.arange(length)[None, :] + 0.5 - centres[:, None]) / spread
     weights = KERNELS[method](distance)
-    return weights / weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 @lowers(ki.Resize)
@@ -86,9 +86,7 @@ def grey(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     return t.op.sum(t.op.multiply(t.cast(x, "float32"), t.ref(weights)), axis=axis, keepdims=True)
 
 
-def edges(
-    operation: Any, before: Any, after: Any, target: Any, length: int | None, sign: int
-) -> tuple[int, int]:
+def edges(before: Any, after: Any, target: Any, length: int | None, sign: int) -> tuple[int, int]:
     """(before, after) of an axis from two of: before, after, target length."""
     if target is None:
         return int(before or 0), int(after or 0)
@@ -109,8 +107,8 @@ def borders(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     pairs = [(0, 0)] * rank
     sides = (("top", "bottom", "height"), ("left", "right", "width"))
     for axis, (before, after, size) in zip(axes, sides, strict=True):
-        given = (getattr(operation, f"{side}_{word}") for side in (before, after))
-        pairs[axis] = edges(operation, *given, getattr(operation, f"target_{size}"), x.shape[axis], sign)
+        given = [getattr(operation, f"{side}_{word}") for side in (before, after)]
+        pairs[axis] = edges(given[0], given[1], getattr(operation, f"target_{size}"), x.shape[axis], sign)
     if pad:
         return t.op.pad(x, padding=pairs)
     starts = [b if (b, a) != (0, 0) else None for b, a in pairs]

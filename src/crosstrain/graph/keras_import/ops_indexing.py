@@ -94,7 +94,10 @@ def getitem(t: Tracer, operation: Any, spec: Any, x: Any, key: Any) -> Any:
     starts: list[Any] = []
     stops: list[Any] = []
     strides: list[int] = []
-    squeezed, new, gathers, axis = [], [], [], 0
+    squeezed: list[int] = []
+    new: list[int] = []
+    gathers: list[tuple[int, Any]] = []
+    axis = 0
     for k in keys:
         if k is None:
             new.append(axis - len(squeezed) + len(new))

@@ -125,7 +125,7 @@ def median(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     (axis,), length = axes, x.shape[axes[0]]
     ordered = t.op.sort(x, axis=axis)
     first, last = (length - 1) // 2, length // 2 + 1
-    cut = {"starts": [None] * rank, "stops": [None] * rank, "strides": [1] * rank}
+    cut: dict[str, list[Any]] = {"starts": [None] * rank, "stops": [None] * rank, "strides": [1] * rank}
     cut["starts"][axis], cut["stops"][axis] = first, last
     return t.op.mean(t.op.slice(ordered, **cut), axis=axis, keepdims=bool(operation.keepdims))
 
@@ -279,10 +279,9 @@ def diff(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     rank = len(x.shape)
     axis = operation.axis % rank
     for _ in range(operation.n):
-        length = x.shape[axis]
-        ends = [[None] * rank, [None] * rank]
-        starts = [[None] * rank, [None] * rank]
-        starts[1][axis], ends[0][axis] = 1, length - 1
+        starts: list[list[Any]] = [[None] * rank, [None] * rank]
+        ends: list[list[Any]] = [[None] * rank, [None] * rank]
+        starts[1][axis], ends[0][axis] = 1, -1
         low, high = (
             t.op.slice(x, starts=s, stops=e, strides=[1] * rank) for s, e in zip(starts, ends, strict=True)
         )

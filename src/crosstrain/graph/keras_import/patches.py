@@ -57,7 +57,8 @@ def dispatching(concrete: Callable[..., Any], symbolic: Callable[..., Any] | Non
         if inside:  # a constant with the batch size in its new shape: keras.ops looked at the constant alone
             if not args or isinstance(args[0], Traced):
                 raise CrosstrainError(
-                    f"{active().where} calls {getattr(symbolic, '__name__', 'an operation')} with a symbolic setting"
+                    f"{active().where} calls {getattr(symbolic, '__name__', 'an operation')} with a "
+                    "symbolic setting"
                 )
             args = (active().tensor(str(active().ref(args[0]))), *args[1:])
         inside, outer = True, inside

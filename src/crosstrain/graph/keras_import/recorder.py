@@ -89,7 +89,8 @@ class Recorder:
             return value if isinstance(value, Traced) else self.tensor(ref)
         if not isinstance(value, Traced):
             return self.tensor(self.builder.constant(keras.ops.convert_to_numpy(value), dtype))
-        return self.emit("cast", ref, dtype=dtype)
+        made: Traced = self.emit("cast", ref, dtype=dtype)
+        return made
 
     def emit(self, op: str, *inputs: Any, **attributes: Any) -> Any:
         """Add a node; its outputs as symbolic tensors (one alone where there is one)."""
@@ -134,7 +135,7 @@ class Recorder:
     def created(self, shape: Sequence[Any], value: Any, dtype: Any) -> Traced:
         """A tensor full of one value, whose shape holds the batch size."""
         kind = run_dtype(keras.backend.standardize_dtype(dtype))
-        x = self.op.reshape(self.cast(value, kind), shape=(1,) * len(shape))
+        x: Traced = self.op.reshape(self.cast(value, kind), shape=(1,) * len(shape))
         lengths = tuple(1 if isinstance(s, BatchSize) else int(s) for s in shape)
         x = self.op.broadcast_to(x, shape=lengths)
         for axis, size in enumerate(shape):

@@ -30,13 +30,19 @@ def active() -> Tracer:
 class Traced(KerasTensor):
     """A value in the graph. Behaves as a backend's tensor does in the hands of a layer's ``call``."""
 
-    __array_ufunc__ = None  # so that `numpy_array * tensor` comes to __rmul__ instead of to NumPy
     reference: str
 
     def __init__(self, reference: str, spec: TensorSpec) -> None:
         dtype = keras.config.floatx() if spec.dtype == "float32" else spec.dtype
         super().__init__(spec.shape, dtype=dtype, name=reference[1:].replace("/", "_"))
         self.reference = reference
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        """``array * tensor``, and ``array += tensor``, whose result takes the array's place."""
+        operation = getattr(keras.ops, ufunc.__name__, None)
+        if method != "__call__" or operation is None:
+            raise TypeError(f"NumPy's {ufunc.__name__} does not take symbolic tensors; use keras.ops")
+        return operation(*inputs)
 
     def __eq__(self, other: object) -> Any:
         return keras.ops.equal(self, other)

@@ -99,7 +99,7 @@ class Tracer(Recorder):
                 f"{self.where} assigns the trainable weight {name!r} in its call; only non-trainable "
                 "weights may change there"
             )
-        new = self.op.stop_gradient(self.cast(value, weight.dtype))
+        new: Traced = self.op.stop_gradient(self.cast(value, weight.dtype))
         if new.shape != weight.shape:
             raise CrosstrainError(
                 f"{self.where} assigns the shape {new.shape} to {name!r}, which has {weight.shape}"

@@ -186,7 +186,7 @@ def _padded(x: Any, *, padding: Any, mode: str = "constant", value: float = 0.0)
 
 
 @primitive(_padded)
-def pad(x: Any, *, padding: Any, mode: str = "constant", value: float = 0.0) -> Any:
+def pad(x: Any, *, padding: Any, mode: Any = "constant", value: float = 0.0) -> Any:
     """``(before, after)`` for each axis; mode constant, reflect or symmetric."""
     if mode == "constant":
         return np.pad(x, padding, constant_values=value)
