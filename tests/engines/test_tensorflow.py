@@ -180,7 +180,9 @@ def trained(options: dict[str, Any], steps: int = 3) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "options", [{"jit_compile": True}, {"fused_batch_norm": False}, {"grappler": False}], ids=str
+    "options",
+    [{"jit_compile": True}, {"compile_update": True}, {"fused_batch_norm": False}, {"grappler": False}],
+    ids=str,
 )
 def test_closed_options_do_the_same_work(options: dict[str, Any]) -> None:
     expected = trained({})

@@ -43,6 +43,9 @@ def drawn(model: Any, case: Case, rng: np.random.Generator) -> dict[str, np.ndar
             continue
         values = rng.normal(size=variable.shape) * 0.5
         variable.assign(np.abs(values) + 0.1 if "variance" in variable.path else values)
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):  # Normalization, which loading does likewise
+            layer.finalize_state()
     inputs = {}
     for tensor in model.inputs:
         shape = (case.batch, *[7 if s is None else s for s in tensor.shape[1:]])

@@ -199,6 +199,13 @@ add(
     tolerance=1e-7,
 )
 add("discretization", lambda: kl.Discretization(bin_boundaries=[0.0, 0.5, 1.0]), (5,))
+add(
+    "normalization of pictures",
+    lambda: kl.Normalization(axis=-1, mean=[0.3, 0.2], variance=[1.0, 4.0]),
+    (5, 4, 2),
+    tolerance=1e-7,
+)
+add("normalization adapted", lambda: kl.Normalization(axis=-1, invert=True), (5, 4))
 for mode in ("one_hot", "multi_hot", "count"):
     shape = (1,) if mode == "one_hot" else (4,)
     add(

@@ -48,6 +48,10 @@ Tensor = Any
 
 OPTIONS = {
     "jit_compile": Option(False, (False, True), "compile each step with XLA (once for each batch size)"),
+    "compile_update": Option(
+        None, (None, False, True),
+        "compile the optimizer's update with XLA (None: on a CPU, where it has two slots or more)",
+    ),
     "fused_batch_norm": Option(True, (True, False), "its own BatchNorm kernel, where that computes the same"),
     "grappler": Option(True, (True, False), "TensorFlow's own rewriting of its graphs"),
     "inter_op_threads": Option(
@@ -279,8 +283,7 @@ class TensorFlowNetwork:
     def _traced_train(self, run: Run, inputs: dict[str, Tensor], scalars: Tensor) -> Tensor:
         weights, wholes = self._weights()
         loss, gradients, updates = self._differentiated(run, weights, inputs)
-        new, slots = apply(
-            operations(self._precision), self._program.optimizer,
+        new, slots = self._update()(
             {block.name: wholes[block.name] for block in self._trained},
             {block.name: block.whole(gradients) for block in self._trained},
             {name: {k: v.read_value() for k, v in own.items()} for name, own in self._slots.items()},
@@ -294,6 +297,16 @@ class TensorFlowNetwork:
             if updates.keys() & block.shapes.keys():
                 self._variables[block.name].assign(block.whole({**weights, **updates}))
         return loss
+
+    def _update(self) -> Callable[..., Any]:
+        """The optimizer's ``apply``; compiled, its chain of small operations is one pass over the weights."""
+        optimizer = self._program.optimizer
+        update = partial(apply, operations(self._precision), optimizer)
+        pays = self._device == "/CPU:0" and len(optimizer.slots()) > 1
+        wanted = self._options["compile_update"]
+        if pays if wanted is None else wanted:
+            return tf.function(update, autograph=False, jit_compile=True)
+        return update
 
     def _traced_gradients(self, run: Run, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         loss, gradients, _ = self._differentiated(run, self._weights()[0], inputs)

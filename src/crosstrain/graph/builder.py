@@ -33,6 +33,15 @@ def run_dtype(dtype: str) -> str:
     raise ShapeError(f"the dtype {dtype} has no place in a graph; use float32 or an integer dtype")
 
 
+def as_written(array: np.ndarray) -> np.ndarray:
+    """float32 numbers as the decimals that they stand for: 0.01, not 0.009999999776.
+
+    Keras casts hyper-parameters (``L2(0.01)``) to float32 while a model is traced; float64 needs what was
+    written.
+    """
+    return np.array([float(str(number)) for number in array.reshape(-1)]).reshape(array.shape)
+
+
 @dataclass
 class Replay:
     """Nodes of a first pass over the same code, which a second pass takes up again where it is equal."""
@@ -88,6 +97,8 @@ class Builder:
     def constant(self, value: Any, dtype: str) -> str:
         """A constant: a node where it is small, a non-trainable weight ``constant/N`` where it is not."""
         array = np.asarray(value)
+        if array.dtype == np.float32 and array.size <= SMALL:
+            array = as_written(array)
         array = array.astype("float64" if dtype == "float32" else dtype)
         key = (array.tobytes(), array.shape, dtype)
         if key not in self._constants:

@@ -13,6 +13,7 @@ import numpy as np
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # before Keras imports JAX; the others need no asking
 
 import keras
+from keras.src.backend import core
 from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
 from crosstrain.errors import CrosstrainError
@@ -53,9 +54,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     The keys are those of an engine's evidence. Raises ``CrosstrainError`` where the network cannot be
     computed in float64 on this backend.
     """
-    keras.config.set_floatx("float64")
-    # Outside TensorFlow Keras's promotion of dtypes takes float64 for float32 (so tanh of a float64 is one).
-    BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    exactly_float64()
     definition, case = Definition.load(Path(job["definition"])), Case.load(Path(job["case"]))
     model = build_model(definition.data, floatx="float64")
     quiet(model)
@@ -65,6 +64,19 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     write_arrays(Path(job["out"]), witness.evidence())
     backend = keras.backend.backend()
     return {"keras": keras.__version__, "backend": backend, "version": _version(backend)}
+
+
+def exactly_float64() -> None:
+    """Make Keras compute in float64 throughout, where it otherwise slips into float32."""
+    keras.config.set_floatx("float64")
+    # Outside TensorFlow Keras's promotion of dtypes takes float64 for float32 (so tanh of a float64 is one).
+    BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    if keras.backend.backend() == "tensorflow":
+        # Casting a Python number goes by way of a float32 tensor there (0.01 of an L2 penalty).
+        cast = core.cast
+        core.cast = lambda x, dtype: (
+            core.convert_to_tensor(x, dtype) if isinstance(x, float) else cast(x, dtype)
+        )
 
 
 def _version(backend: str) -> str:

@@ -165,12 +165,16 @@ class Prover:
             seed=self.seed,
         )
 
+    def witness(self, engine: str, options: Mapping[str, Any] | None = None) -> Witness:
+        """An engine to ask."""
+        return Witness(self, engine, options or {})
+
     def certificates(
         self, engine: str, precisions: Sequence[str], options: Mapping[str, Any] | None = None
     ) -> list[Certificate]:
         """The certificates of one engine; it runs once for all precisions."""
         started = time.monotonic()
-        witness = Witness(self, engine, options or {})
+        witness = self.witness(engine, options)
         truth: Truth | None = None
         said: Mapping[str, Arrays | Cannot]
         try:

@@ -22,6 +22,10 @@ BACKENDS = ("tensorflow", "jax", "torch")
 share its faults."""
 
 
+FORMAT = 3
+"""Of the truths on disk."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """What an engine is held against.
@@ -53,7 +57,7 @@ def truth_of(
     place = folder / "truth"
     place.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(
-        f"{case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
+        f"{FORMAT} {case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
     ).hexdigest()[:16]
     numpy = _kept(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
     set_aside: list[str] = []

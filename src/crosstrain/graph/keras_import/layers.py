@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+import numpy as np
 from keras import layers as kl
 
 from crosstrain.errors import CrosstrainError
@@ -128,6 +130,33 @@ def masking(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     raise CrosstrainError(
         f"{t.where} makes a mask, which crosstrain has no form of; cut or pad sequences to one length"
     )
+
+
+def spread(layer: Any, value: Any) -> np.ndarray:
+    """A given mean or variance along the axes that ``layer`` keeps, the last on the last."""
+    array = np.asarray(value, "float64")
+    if array.ndim:
+        shape = [1] * len(layer._broadcast_shape)
+        for i in range(1, array.ndim + 1):
+            shape[layer._keep_axis[-i]] = array.shape[-i]
+        array = array.reshape(shape)
+    return np.broadcast_to(array, layer._broadcast_shape)
+
+
+@native(kl.Normalization)
+def normalization(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
+    """By the values given, with all their digits, or by the weights that ``adapt`` has set."""
+    if layer.input_mean is not None:
+        given = [spread(layer, value) for value in (layer.input_mean, layer.input_variance)]
+        mean, variance = (t.tensor(str(t.ref(value))) for value in given)
+    else:
+        adapted = (layer.adapt_mean, layer.adapt_variance)
+        mean, variance = (t.op.reshape(v, shape=layer._broadcast_shape) for v in adapted)
+    x = t.cast(x, "float32")
+    deviation = t.op.maximum(t.op.sqrt(variance), keras.config.epsilon())
+    if layer.invert:
+        return t.op.add(mean, t.op.multiply(x, deviation))
+    return t.op.divide(t.op.subtract(x, mean), deviation)
 
 
 @native(kl.ReLU)

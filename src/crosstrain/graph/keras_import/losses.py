@@ -256,7 +256,7 @@ def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
     kept = t.cast(mask, "float32")
     total = t.op.sum(t.op.multiply(values, kept))
     if reduction != "sum":
-        total = t.op.divide(total, t.op.add(t.op.sum(kept), keras.config.epsilon()))
+        total = keras.ops.divide_no_nan(total, t.op.sum(kept))
     return total
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras.src import backend
 from keras.src.backend.common.keras_tensor import any_symbolic_tensors
 from keras.src.layers import layer as layer_module
@@ -70,18 +71,33 @@ def dispatching(concrete: Callable[..., Any], symbolic: Callable[..., Any] | Non
     return call
 
 
+def precise(convert: Callable[..., Any]) -> Callable[..., Any]:
+    """``cast`` or ``convert_to_tensor`` that keeps a number's digits: a setting such as 0.1 must not be
+    rounded to float32 in a graph that may run in float64."""
+
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        dtype = args[0] if args else kwargs.get("dtype")
+        plain = isinstance(x, float | list | tuple) or (
+            isinstance(x, np.ndarray | np.floating) and x.dtype == "float64"
+        )
+        if plain and dtype is not None and backend.standardize_dtype(dtype) == "float32":
+            return np.asarray(x, "float64")
+        return convert(x, *args, **kwargs)
+
+    return call if backend.backend() == "numpy" else convert
+
+
 def backends() -> list[Replacement]:
     """The backend's modules and functions, each dispatching."""
     modules = dict.fromkeys(("numpy", "nn", "math", "linalg"), keras.ops) | {"image": keras.ops.image}
     functions = ("cast", "convert_to_tensor", "shape", "stop_gradient", "unstack")
+    core = Dispatch(backend.core, keras.ops, functions)
+    for name in ("cast", "convert_to_tensor"):
+        setattr(core, name, dispatching(precise(getattr(backend.core, name)), late(name)))
     return [
         *[(backend, name, Dispatch(getattr(backend, name), ops)) for name, ops in modules.items()],
-        (backend, "core", Dispatch(backend.core, keras.ops, functions)),
-        *[
-            (backend, name, dispatching(getattr(backend, name), late(name)))
-            for name in functions
-            if hasattr(backend, name)
-        ],
+        (backend, "core", core),
+        *[(backend, name, getattr(core, name)) for name in functions if hasattr(backend, name)],
         (DynamicBackend, "__getattr__", lambda self, name: getattr(backend, name)),
     ]
 

@@ -1,0 +1,163 @@
+"""Kinks: held branches change nothing where no unit is near one, and free differences where some are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crosstrain.graph.graph import Graph, Node, TensorSpec
+from crosstrain.graph.ops import NUMPY
+from crosstrain.proof import held as held_module
+from crosstrain.proof.arrays import read_arrays, write_arrays
+from crosstrain.proof.differences import slopes
+from crosstrain.proof.frozen import CONSTANT, SELECTING, FrozenNode
+from crosstrain.proof.held import HELD, branches, held
+from crosstrain.proof.prove import Prover
+from crosstrain.proof.reference import evaluate
+from crosstrain.runs.process import Outcome
+from tests.proof.conftest import INSTALLED
+from tests.proof.faults import Fault
+
+RANDOM = np.random.default_rng(3)
+IMAGE = RANDOM.normal(size=(2, 7, 6, 3))
+POOL = {"window": (3, 2), "strides": (2, 2), "padding": ((1, 1), (0, 1))}
+
+KINKED: dict[str, dict[str, Any]] = {
+    "relu": {},
+    "relu6": {},
+    "leaky_relu": {"negative_slope": 0.2},
+    "max_pool": POOL,
+}
+
+
+def single_node(op: str, attributes: dict[str, Any], x: np.ndarray) -> Graph:
+    shape = NUMPY["max_pool"](x, **attributes).shape if op == "max_pool" else x.shape
+    node = Node("n", op, ("%x",), attributes, (TensorSpec((None, *shape[1:])),))
+    return Graph("g", {"x": TensorSpec((None, *x.shape[1:]))}, {"out": "%n"}, (node,))
+
+
+def test_every_op_that_can_be_held_is_tried() -> None:
+    assert set(KINKED) == set(HELD)
+
+
+@pytest.mark.parametrize("op", KINKED)
+def test_a_held_op_gives_what_the_op_gives(op: str) -> None:
+    x = 6 * IMAGE
+    graph = single_node(op, KINKED[op], x)
+    taken, near = branches(graph, {}, {"x": x})
+    nodes = HELD[op].build(graph.nodes[0], [f"%{name}" for name in taken])
+    inputs = {**graph.inputs, **{k: TensorSpec((None, *v.shape[1:]), "bool") for k, v in taken.items()}}
+    followed = replace(graph, nodes=tuple(nodes), inputs=inputs).check()
+    assert np.array_equal(
+        evaluate(followed, {}, {"x": x, **taken})[0]["out"], evaluate(graph, {}, {"x": x})[0]["out"]
+    )
+    assert near == 0
+
+
+def test_units_near_a_kink_are_counted() -> None:
+    x = RANDOM.normal(size=(2, 50))
+    x[0, 3], x[1, 7] = 1e-7, -1e-7
+    assert branches(single_node("relu", {}, x), {}, {"x": x})[1] == 2
+
+
+def test_the_held_case_has_the_gradients_and_steps_of_the_free_one(prover: Callable[..., Prover]) -> None:
+    made = prover("pictures", Fault())
+    witness = made.witness(INSTALLED[0])
+    free = witness.hear(made.case, "all", ["float64"])["float64"]
+    walked = witness.hear(made.case, "trajectory", ["float64"])["float64"]
+    names = list(made.case.network.weights)
+    weights = [{**made.case.weights, **{n: walked[f"step/{t}/weight/{n}"] for n in names}} for t in range(10)]
+    case, near = held(made.case, weights)
+    assert near == 0
+    assert any(name.startswith("branch/relu1/relu/") for name in case.network.inputs)
+    bound = witness.hear(case, "all", ["float64"])["float64"]
+    for key in (k for k in free if k.startswith(("gradient/", "weight/"))):
+        assert np.allclose(bound[key], free[key], rtol=1e-10, atol=1e-12), key
+
+
+def with_a_moved_gradient(real: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Float32 gradients half a percent off, but not those of a case with held branches."""
+
+    def launch(job: dict[str, Any], **given: Any) -> Outcome:
+        outcome = real(job, **given)
+        free = job["task"] == "evidence" and "branch/" not in (Path(job["case"]) / "network.json").read_text()
+        if free and "float32" in job["precisions"]:
+            path = Path(job["out"]) / "float32.npz"
+            said = read_arrays(path)
+            write_arrays(path, {k: v * 1.005 if k.startswith("gradient/") else v for k, v in said.items()})
+        return outcome
+
+    return launch
+
+
+def test_a_gradient_moved_by_kinks_is_proved_with_held_branches(
+    prover: Callable[..., Prover], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_module, "NEAR", 0.1)
+    made = prover("pictures", Fault())
+    made.launch = with_a_moved_gradient(made.launch)
+    (certificate,) = made.certificates(INSTALLED[0], ["float32"])
+    assert certificate.status == "proved"
+    (note,) = [n for n in certificate.notes if "kink" in n]
+    assert "free: gradients 0.005" in note
+
+
+def test_without_a_unit_near_its_kink_there_is_no_excuse(prover: Callable[..., Prover]) -> None:
+    made = prover("pictures", Fault())
+    made.launch = with_a_moved_gradient(made.launch)
+    (certificate,) = made.certificates(INSTALLED[0], ["float32"])
+    assert certificate.status == "departs"
+    assert certificate.gradients == pytest.approx(0.005, rel=1e-3)
+
+
+# -- differences on frozen branches -----------------------------------------------------------------------
+ARGUMENTS: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "relu": ([IMAGE], {}),
+    "abs": ([IMAGE], {}),
+    "where": ([IMAGE > 0, IMAGE, 2 * IMAGE], {}),
+    "maximum": ([IMAGE, IMAGE[..., ::-1]], {}),
+    "minimum": ([IMAGE, IMAGE[..., ::-1]], {}),
+    "max": ([IMAGE], {"axis": (1, 2), "keepdims": True}),
+    "min": ([IMAGE], {"axis": None}),
+    "max_pool": ([IMAGE], POOL),
+    "sort": ([IMAGE], {"axis": 1}),
+    "top_k": ([IMAGE], {"k": 2}),
+}
+
+
+@pytest.mark.parametrize("op", SELECTING)
+def test_a_frozen_op_is_the_op_at_its_base_and_linear_beside_it(op: str) -> None:
+    arguments, attributes = ARGUMENTS[op]
+    frozen = FrozenNode(
+        Node("n", op, ("%a", "%b", "%c")[: len(arguments)], attributes, (TensorSpec(()),)), arguments
+    )
+    right = NUMPY[op](*arguments, **attributes)
+    right = right[0] if isinstance(right, tuple) else right
+    assert np.allclose(frozen(arguments)["%n"], right)
+    moved = [a if a.dtype == bool else a + 5 * np.sign(IMAGE[..., ::-1]) for a in arguments]
+    middle = [a if a.dtype == bool else (a + b) / 2 for a, b in zip(arguments, moved, strict=True)]
+    ends = frozen(arguments)["%n"] + frozen(moved)["%n"]
+    assert np.allclose(frozen(middle)["%n"], ends / 2)
+
+
+@pytest.mark.parametrize("op", ["stop_gradient", "sign", "floor", "greater"])
+def test_a_constant_op_keeps_its_base_value(op: str) -> None:
+    assert op in CONSTANT
+    arguments = [IMAGE, np.zeros_like(IMAGE)] if op == "greater" else [IMAGE]
+    frozen = FrozenNode(Node("n", op, ("%a", "%b")[: len(arguments)], {}, (TensorSpec(()),)), arguments)
+    assert np.array_equal(frozen([-3 * a for a in arguments])["%n"], NUMPY[op](*arguments))
+
+
+def test_differences_agree_with_an_engine_s_gradients(prover: Callable[..., Prover]) -> None:
+    made = prover("pictures", Fault())
+    said = made.witness(INSTALLED[0]).hear(made.case, "values", ["float64"])["float64"]
+    gradients = {k.removeprefix("gradient/"): v for k, v in said.items() if k.startswith("gradient/")}
+    assert max(s.error for s in slopes(made.case, gradients)) < 1e-7
+    name = next(n for n in gradients if n.endswith("dense1/kernel"))
+    wrong = {**gradients, name: gradients[name] * 1.01}
+    assert max(s.error for s in slopes(made.case, wrong)) > 1e-4
