@@ -85,7 +85,8 @@ def test_supervising_modules_import_no_worker_side_framework_module() -> None:
 
     code = (
         "import sys, crosstrain.cli, crosstrain.api; "
-        "bad = {'keras', 'torch', 'tensorflow', 'jax'} & set(sys.modules); sys.exit(f'imports {bad}' if bad else 0)"
+        "bad = {'keras', 'torch', 'tensorflow', 'jax'} & set(sys.modules); "
+        "sys.exit(f'imports {bad}' if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

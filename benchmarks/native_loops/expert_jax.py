@@ -50,7 +50,7 @@ def resnet20_init(classes: int) -> tuple[Any, Any]:
 
 
 def resnet20(p: Any, s: Any, x: Any) -> tuple[Any, Any]:
-    new = []
+    new: list[Any] = []
 
     def conv_norm(x: Any, stride: int = 1) -> Any:
         index = len(new)

@@ -301,11 +301,11 @@ class TensorFlowNetwork:
     def _update(self) -> Callable[..., Any]:
         """The optimizer's ``apply``; compiled, its chain of small operations is one pass over the weights."""
         optimizer = self._program.optimizer
-        update = partial(apply, operations(self._precision), optimizer)
+        update: Callable[..., Any] = partial(apply, operations(self._precision), optimizer)
         pays = self._device == "/CPU:0" and len(optimizer.slots()) > 1
         wanted = self._options["compile_update"]
         if pays if wanted is None else wanted:
-            return tf.function(update, autograph=False, jit_compile=True)
+            update = tf.function(update, autograph=False, jit_compile=True)
         return update
 
     def _traced_gradients(self, run: Run, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
