@@ -11,7 +11,7 @@ import pytest
 from crosstrain.engines.contract import Engine
 from crosstrain.engines.registry import engine_row, engines
 from crosstrain.proof import evidence
-from crosstrain.proof.prove import Prover
+from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.training.optimizers import Optimizer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosstrain.proof.prove import Prover
+from crosstrain.proof.prover import Prover
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe
 from tests.proof import faults

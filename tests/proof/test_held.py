@@ -17,7 +17,7 @@ from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.differences import slopes
 from crosstrain.proof.frozen import CONSTANT, SELECTING, FrozenNode
 from crosstrain.proof.held import HELD, branches, held
-from crosstrain.proof.prove import Prover
+from crosstrain.proof.prover import Prover
 from crosstrain.proof.reference import evaluate
 from crosstrain.runs.process import Outcome
 from tests.proof.conftest import INSTALLED

@@ -8,16 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof import BOUNDS, Proof, prove
-from crosstrain.proof import prove as prove_package
 from crosstrain.proof.arrays import read_arrays, write_arrays
-from crosstrain.proof.prove import Prover
+from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.training.optimizers import Optimizer
@@ -30,7 +28,7 @@ RIGHT = Fault()
 
 
 @pytest.mark.parametrize("engine", INSTALLED)
-@pytest.mark.parametrize("network", ["pictures", "lstm", "gru"])
+@pytest.mark.parametrize("network", ["pictures", "gru"])
 def test_right_engines_are_proved(network: str, engine: str, prover: Callable[..., Prover]) -> None:
     for certificate in prover(network, RIGHT).certificates(engine, ["float64", "float32"]):
         assert certificate.status == "proved", certificate
@@ -52,13 +50,8 @@ def test_right_engines_are_proved(network: str, engine: str, prover: Callable[..
             Optimizer("rmsprop", momentum=0.9, centered=True),
             Schedule("step", {"boundaries": [2], "factors": [0.5]}),
         ),
-        (Optimizer("nadam", clipnorm=0.1), Schedule("exponential", {"decay_steps": 3, "decay_rate": 0.7})),
-        (
-            Optimizer("sgd", momentum=0.9, nesterov=True, weight_decay=0.01),
-            Schedule("warmup", {"warmup_steps": 4}),
-        ),
     ],
-    ids=["adamw", "rmsprop", "nadam", "sgd"],
+    ids=["adamw", "rmsprop"],
 )
 def test_optimizers_and_schedules_are_proved(
     optimizer: Optimizer, schedule: Schedule, prover: Callable[..., Prover]
@@ -158,9 +151,6 @@ def test_a_crash_costs_its_engine_only(prover: Callable[..., Prover]) -> None:
 
 
 def test_a_precision_that_fails_costs_itself_only(prover: Callable[..., Prover]) -> None:
-    class NoFloat64(Fault):
-        pass
-
     made = prover("lstm", RIGHT)
     real = made.launch
 
@@ -216,5 +206,3 @@ def test_wrong_use_is_a_sentence(
 
 def test_an_empty_proof_proves_nothing() -> None:
     assert not Proof("n", ()).proved
-    assert np.isfinite(list(vars(BOUNDS["float64"]).values())).all()
-    assert prove_package is prove
