@@ -278,10 +278,11 @@ FRESH = """
 import sys
 from crosstrain.engines.contract import Setting
 from crosstrain.engines.tensorflow import ENGINE
+from crosstrain.training.optimizers import Optimizer
 from tests.engines.networks import perceptron
 import tensorflow as tf
 
-case = perceptron()
+case = perceptron().with_optimizer(Optimizer("adam"))
 ENGINE.build(case.program, case.weights, Setting(threads=1)).train(case.batch, 0.1)
 threading = tf.config.threading
 print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())

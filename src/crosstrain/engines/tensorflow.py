@@ -50,7 +50,7 @@ OPTIONS = {
     "jit_compile": Option(False, (False, True), "compile each step with XLA (once for each batch size)"),
     "compile_update": Option(
         None, (None, False, True),
-        "compile the optimizer's update with XLA (None: on a CPU, where it has two slots or more)",
+        "compile the optimizer's update with XLA (None: on a CPU, for two slots or a million weights)",
     ),
     "fused_batch_norm": Option(True, (True, False), "its own BatchNorm kernel, where that computes the same"),
     "grappler": Option(True, (True, False), "TensorFlow's own rewriting of its graphs"),
@@ -67,6 +67,9 @@ OPTIONS = {
 
 JOINED_SIZE = 1 << 16
 """Weights of at most so many numbers are joined; larger ones would cost more to copy than it saves."""
+
+COMPILED_SIZE = 1 << 20
+"""For so many numbers a compiled update saves more, even with one slot, than starting it costs (60 µs)."""
 
 
 class TensorFlowEngine:
@@ -302,7 +305,8 @@ class TensorFlowNetwork:
         """The optimizer's ``apply``; compiled, its chain of small operations is one pass over the weights."""
         optimizer = self._program.optimizer
         update: Callable[..., Any] = partial(apply, operations(self._precision), optimizer)
-        pays = self._device == "/CPU:0" and len(optimizer.slots()) > 1
+        numbers = sum(math.prod(block.shape) for block in self._trained)
+        pays = self._device == "/CPU:0" and (len(optimizer.slots()) > 1 or numbers >= COMPILED_SIZE)
         wanted = self._options["compile_update"]
         if pays if wanted is None else wanted:
             update = tf.function(update, autograph=False, jit_compile=True)
