@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)  ## lenet5 and resnet20 on real handwritten digits, on three frameworks
 	$(BIN)/crosstrain compare lenet5,resnet20 --data digits --sizes 32 --engines torch,tensorflow,jax \
-		--epochs 3 --out crosstrain-runs/demo
+		--epochs 10 --out crosstrain-runs/demo
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest

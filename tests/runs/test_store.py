@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -183,14 +182,13 @@ def test_a_worker_whose_log_is_full_says_so(full_disk: Path, monkeypatch: pytest
 
 def limited(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in a process that may write no file larger than 64 KiB (a full disk for everybody)."""
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
-
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=limit
+    # The child limits itself: forking this process, in which other tests have started frameworks, might hang.
+    limit = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))\n"
     )
+    return subprocess.run([sys.executable, "-c", limit + code], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(

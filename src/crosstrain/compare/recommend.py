@@ -57,6 +57,12 @@ class Work:
         return fmean(found) if found else None
 
     @property
+    def name(self) -> str:
+        """The network, at its size."""
+        row = self.rows[0]
+        return row.network + ("" if row.input_size is None else f" at {size_text(row.input_size)}")
+
+    @property
     def error(self) -> float:
         """Standard error of the mean accuracy, from the spread of the cells; 0 where one cell shows none."""
         count = len(self.accuracies)
@@ -131,10 +137,8 @@ def _quality(mine: Work, works: Sequence[Work], good: Sequence[Work]) -> str:
         return told
     best = max(work.accuracy or 0.0 for work in good)
     if mine.accuracy == best:
-        others = len(good) - 1
-        told += ", the best" + (
-            f", though {others} of {len(works) - 1} others are within noise" if others else ""
-        )
+        others = [work.name for work in good if work is not mine]
+        told += ", the best" + (f" (within noise of it: {', '.join(others)})" if others else "")
     else:
         told += f", within noise of the best ({best:.2%}, {mine.examples} test examples)"
     return told
