@@ -124,6 +124,14 @@ def test_cpu_batch_norm_is_its_meaning(axis: int, scaled: bool) -> None:
         assert distance(value, right) < 1e-12
 
 
+@pytest.mark.parametrize("rows", [65536, 64 * 256, 1000, 7])
+def test_sums_over_many_rows_are_exact_in_float32(rows: int) -> None:
+    """A plain product with ones is wrong by 7e-6 here, enough to turn ReLUs and spoil whole gradients."""
+    x = RANDOM.random((rows, 5), dtype=np.float32) + 1
+    made = np.asarray(jax.jit(windows.column_sums, compiler_options=dict(windows.COMPILER))(x), "float64")
+    np.testing.assert_allclose(made, x.astype("float64").sum(axis=0), rtol=5e-7)
+
+
 # -- what is compiled ---------------------------------------------------------------------------------
 def compiled_step(network: JaxNetwork, case: Case) -> Any:
     with network._mode():

@@ -216,9 +216,20 @@ def cpu_batch_norm(
     return y, blend(mean, batch_mean), blend(variance, batch_variance)
 
 
-def _column_sums(x: Array) -> Array:
-    """Σ over the rows, as a product with ones: XLA's fastest reduction on a CPU."""
-    return (jnp.ones((1, x.shape[0]), x.dtype) @ x)[0]
+STRIDE = 256
+
+
+def column_sums(x: Array) -> Array:
+    """Σ over the rows of x (rows, n): every 256th row by a product with ones, then these 256 sums.
+
+    The product is XLA's fastest reduction on a CPU, but it adds one row after the other: alone, on 65536
+    rows of float32, it is 70 times less exact than a sum. In two stages it is as exact.
+    """
+    rows, n = x.shape
+    if rows % STRIDE:
+        return jnp.sum(x, axis=0)
+    partial_sums = jnp.ones((1, rows // STRIDE), x.dtype) @ x.reshape(-1, STRIDE * n)
+    return jnp.sum(partial_sums.reshape(STRIDE, n), axis=0)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -229,8 +240,8 @@ def standardized(x: Array, gamma: Array, beta: Array, epsilon: float) -> Any:
 
 
 def _standardized_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> Any:
-    mean = _column_sums(x) / x.shape[0]
-    variance = _column_sums(jnp.square(x - mean)) / x.shape[0]
+    mean = column_sums(x) / x.shape[0]
+    variance = column_sums(jnp.square(x - mean)) / x.shape[0]
     scale = lax.rsqrt(variance + epsilon)
     return ((x - mean) * (scale * gamma) + beta, mean, variance), (x, gamma, mean, scale)
 
@@ -238,8 +249,8 @@ def _standardized_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -
 def _standardized_backward(epsilon: float, kept: Any, cotangents: Any) -> tuple[Array, ...]:
     x, gamma, mean, scale = kept
     dy = fence(cotangents[0])
-    dbeta = _column_sums(dy)
-    dgamma = _column_sums(dy * (x - mean)) * scale
+    dbeta = column_sums(dy)
+    dgamma = column_sums(dy * (x - mean)) * scale
     dx = (gamma * scale) * (dy - dbeta / x.shape[0] - (x - mean) * (scale * dgamma / x.shape[0]))
     return dx, dgamma, dbeta
 
