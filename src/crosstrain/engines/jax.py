@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from crosstrain.engines.checks import check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.jax_ops import canonical, operations
 from crosstrain.engines.jax_windows import COMPILER
@@ -70,10 +71,8 @@ class JaxEngine:
         return Description(jax.__version__, tuple(self._start(None)), PRECISIONS, OPTIONS)
 
     def build(self, program: Program, weights: Arrays, setting: Setting) -> JaxNetwork:
-        options = checked(setting)
         here = self._start(setting.threads)
-        if setting.device not in here:
-            raise CrosstrainError(f"JAX has no device {setting.device!r} here; it has {', '.join(here)}")
+        options = checked_options(self.name, self.describe(), setting)
         return JaxNetwork(program, weights, here[setting.device], setting.precision, options)
 
     def _start(self, threads: int | None) -> dict[str, Any]:
@@ -90,21 +89,6 @@ class JaxEngine:
                 "any more; build the network in a process of its own"
             )
         return devices()
-
-
-def checked(setting: Setting) -> dict[str, Any]:
-    """The options with their defaults; a sentence for anything that this engine does not have."""
-    if setting.precision not in PRECISIONS:
-        raise CrosstrainError(
-            f"the engine jax has no precision {setting.precision!r}; it has {', '.join(PRECISIONS)}"
-        )
-    for key, value in setting.options.items():
-        if key not in OPTIONS:
-            raise CrosstrainError(f"the engine jax has no option {key!r}; it has {', '.join(OPTIONS)}")
-        if value not in OPTIONS[key].choices:
-            choices = ", ".join(map(repr, OPTIONS[key].choices))
-            raise CrosstrainError(f"the engine jax takes {choices} for the option {key!r}, not {value!r}")
-    return {key: option.default for key, option in OPTIONS.items()} | dict(setting.options)
 
 
 def compiler_settings(device: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,17 +172,10 @@ class JaxNetwork:
 
     def load(self, state: State) -> None:
         with self._mode():
-            values = {}
-            for name, spec in self._specs.items():
-                given = state.weights.get(name)
-                if given is None:
-                    network = self._program.network.name
-                    raise CrosstrainError(f"the weights lack {name!r}, which {network} needs")
-                if given.shape != tuple(spec.shape):
-                    raise CrosstrainError(
-                        f"the weight {name!r} has the shape {given.shape}, not {tuple(spec.shape)}"
-                    )
-                values[name] = self._placed(given, spec.dtype)
+            check_weights(self._program.network.name, self._specs, state.weights)
+            values = {
+                name: self._placed(state.weights[name], spec.dtype) for name, spec in self._specs.items()
+            }
             self._weights = {name: values.pop(name) for name in self._training.trainable}
             self._moved = {name: values.pop(name) for name in self._moving}
             self._frozen = values

@@ -36,6 +36,7 @@ else:
     finally:
         del sys.modules["keras"]
 
+from crosstrain.engines.checks import check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.tensorflow_ops import operations
 from crosstrain.errors import CrosstrainError
@@ -97,28 +98,7 @@ class TensorFlowEngine:
         return TensorFlowNetwork(program, weights, device, setting.precision, options)
 
     def _checked(self, setting: Setting) -> dict[str, Any]:
-        """The options with their defaults; a sentence for anything that this engine does not have."""
-        here = self.describe()
-        if setting.device not in here.devices:
-            raise CrosstrainError(
-                f"TensorFlow has no device {setting.device!r} here; it has {', '.join(here.devices)}"
-            )
-        if setting.precision not in here.precisions:
-            precisions = ", ".join(here.precisions)
-            raise CrosstrainError(
-                f"the engine tensorflow has no precision {setting.precision!r}; it has {precisions}"
-            )
-        for key, value in setting.options.items():
-            if key not in OPTIONS:
-                raise CrosstrainError(
-                    f"the engine tensorflow has no option {key!r}; it has {', '.join(OPTIONS)}"
-                )
-            if value not in OPTIONS[key].choices:
-                choices = ", ".join(map(repr, OPTIONS[key].choices))
-                raise CrosstrainError(
-                    f"the engine tensorflow takes {choices} for the option {key!r}, not {value!r}"
-                )
-        options = {key: option.default for key, option in OPTIONS.items()} | dict(setting.options)
+        options = checked_options(self.name, self.describe(), setting)
         if options["arithmetic"] != "full" and setting.precision != "float32":
             raise CrosstrainError(
                 f"the engine tensorflow has the arithmetic {options['arithmetic']!r} only at the precision "
@@ -255,12 +235,7 @@ class TensorFlowNetwork:
         return State({name: weights[name] for name in self._specs}, slots, self._step)
 
     def load(self, state: State) -> None:
-        for name, spec in self._specs.items():
-            if name not in state.weights:
-                raise CrosstrainError(f"the weights lack {name!r}, which {self._program.network.name} needs")
-            shape = np.shape(state.weights[name])
-            if shape != tuple(spec.shape):
-                raise CrosstrainError(f"the weight {name!r} has the shape {shape}, not {tuple(spec.shape)}")
+        check_weights(self._program.network.name, self._specs, state.weights)
         for block in self._blocks:
             variable = self._variables[block.name]
             variable.assign(block.whole(self._placed(state.weights, block.shapes, variable.dtype)))

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crosstrain.engines.checks import check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.torch_fusion import fused
 from crosstrain.engines.torch_memory import keep_freed_memory
@@ -80,27 +81,11 @@ class TorchEngine:
         return TorchNetwork(program, weights, torch.device(setting.device), setting.precision, options)
 
     def _checked(self, setting: Setting) -> dict[str, Any]:
-        """The options with their defaults; a sentence for anything that this engine does not have."""
-        here = self.describe()
-        if setting.device not in here.devices:
-            devices = ", ".join(here.devices)
-            raise CrosstrainError(f"PyTorch has no device {setting.device!r} here; it has {devices}")
-        if setting.precision not in here.precisions:
-            precisions = ", ".join(here.precisions)
-            raise CrosstrainError(
-                f"the engine torch has no precision {setting.precision!r}; it has {precisions}"
-            )
         if setting.device == "mps" and setting.precision == "float64":
             raise CrosstrainError(
                 "PyTorch has no float64 on the device 'mps'; take float32 or the device 'cpu'"
             )
-        for key, value in setting.options.items():
-            if key not in OPTIONS:
-                raise CrosstrainError(f"the engine torch has no option {key!r}; it has {', '.join(OPTIONS)}")
-            if value not in OPTIONS[key].choices:
-                choices = ", ".join(map(repr, OPTIONS[key].choices))
-                raise CrosstrainError(f"torch's option {key!r} takes {choices}, not {value!r}")
-        return {key: option.default for key, option in OPTIONS.items()} | dict(setting.options)
+        return checked_options(self.name, self.describe(), setting)
 
 
 def _ready_to_compile(ops: Ops) -> None:
@@ -178,12 +163,8 @@ class TorchNetwork:
         return State(weights, slots, self._step)
 
     def load(self, state: State) -> None:
+        check_weights(self._program.network.name, self._specs, state.weights)
         for name, spec in self._specs.items():
-            if name not in state.weights:
-                raise CrosstrainError(f"the weights lack {name!r}, which {self._program.network.name} needs")
-            shape = np.shape(state.weights[name])
-            if shape != tuple(spec.shape):
-                raise CrosstrainError(f"the weight {name!r} has the shape {shape}, not {tuple(spec.shape)}")
             value = self._placed(np.array(state.weights[name]), spec.dtype)
             if name in self._joint.leaves:
                 with torch.no_grad():

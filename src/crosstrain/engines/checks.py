@@ -1,0 +1,41 @@
+"""What every engine refuses, in the same sentences: settings it does not have, weights that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from crosstrain.engines.contract import Arrays, Description, Setting
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.graph import WeightSpec
+
+
+def checked_options(engine: str, here: Description, setting: Setting) -> dict[str, Any]:
+    """The options of a setting, with the engine's defaults. ``CrosstrainError`` for a device, precision or
+    option that it does not have on this machine."""
+    name = f"the engine {engine}"
+    for what, value, known in (
+        ("device", setting.device, here.devices),
+        ("precision", setting.precision, here.precisions),
+    ):
+        if value not in known:
+            raise CrosstrainError(f"{name} has no {what} {value!r} here; it has {', '.join(known)}")
+    for key, value in setting.options.items():
+        if key not in here.options:
+            raise CrosstrainError(f"{name} has no option {key!r}; it has {', '.join(here.options)}")
+        if value not in here.options[key].choices:
+            choices = ", ".join(map(repr, here.options[key].choices))
+            raise CrosstrainError(f"{name} takes {choices} for the option {key!r}, not {value!r}")
+    return {key: option.default for key, option in here.options.items()} | dict(setting.options)
+
+
+def check_weights(network: str, specs: Mapping[str, WeightSpec], weights: Arrays) -> None:
+    """``CrosstrainError`` unless every weight of the network is given, in its shape."""
+    for name, spec in specs.items():
+        if name not in weights:
+            raise CrosstrainError(f"the weights lack {name!r}, which {network} needs")
+        shape = np.shape(weights[name])
+        if shape != tuple(spec.shape):
+            raise CrosstrainError(f"the weight {name!r} has the shape {shape}, not {tuple(spec.shape)}")
