@@ -21,7 +21,7 @@ from crosstrain.report.tables import print_comparison
 def picture(folder: Path, title: str) -> str:
     """The comparison in ``folder`` as SVG text. It names no font file: nothing is fetched to show it."""
     result = ComparisonResult.model_validate(json.loads((folder / "result.json").read_text()))
-    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, highlight=False)
     print_comparison(result, console)
     without_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     return console.export_svg(title=title, code_format=without_fonts)
