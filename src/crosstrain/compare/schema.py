@@ -151,13 +151,6 @@ class ComparisonResult(_Open):
     notes: list[str] = Field(default_factory=list)
 
 
-class ProofResult(_Open):
-    """The JSON of ``crosstrain prove``."""
-
-    network: str
-    engines: list[dict[str, Any]]
-
-
 def finite(value: Any) -> Any:
     """``value`` with what JSON has no number for (NaN, infinities) as None."""
     if isinstance(value, float):

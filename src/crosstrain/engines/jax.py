@@ -41,9 +41,6 @@ OPTIONS = {
     ),
 }  # fmt: skip
 
-PLATFORMS = {"cpu": "cpu", "cuda": "gpu"}
-"""XLA's platform for the first part of a device's name."""
-
 PRECISIONS = ("float32", "float64")
 
 _log = logging.getLogger(__name__)
