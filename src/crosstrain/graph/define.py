@@ -8,33 +8,46 @@ import inspect
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
-from crosstrain.graph.graph import SEED, Graph, TensorSpec
+from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import import_loss, import_model, weight_names
 from crosstrain.graph.keras_import.keras_file import load_keras_file
 from crosstrain.training.recipe import Loss
 
 Definition = Mapping[str, Any]
 
+quiet = np.errstate(all="ignore")
+"""To learn shapes, Keras's NumPy backend runs layers on arrays that nothing has filled; NumPy would warn
+of what they happen to hold."""
 
+
+@quiet
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Build the model of ``job``, write ``network.json``, ``loss.json`` (each with its ``.npz``) and
     ``definition.json`` to its folder; returns the last one's content."""
-    folder = Path(job["folder"])
     emit({"event": "phase", "name": "define"})
     model = build_model(job)
-    specs = input_specs(job)
-    graph, weights = import_model(model, specs)
+    graph, weights = import_model(model, input_specs(job))
+    return record(job, model.name, graph, weights, weight_names(model))
+
+
+def record(
+    job: Mapping[str, Any], name: str, graph: Graph, weights: Weights, names: Sequence[str], **more: Any
+) -> dict[str, Any]:
+    """Choose the loss of a network and write all of its definition; ``names`` are its weights' in the order
+    of its maker, ``more`` is kept beside. Returns the content of ``definition.json``."""
+    folder = Path(job["folder"])
     check_inputs(graph, job)
     losses = job.get("losses")
-    wanted = losses and {name: Loss(**loss) for name, loss in losses.items()}
+    wanted = losses and {output: Loss(**loss) for output, loss in losses.items()}
     loss, constants, chosen, targets = import_loss(wanted, graph, job.get("targets"), load_object)
 
     counted = cost(graph)
@@ -47,7 +60,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         "file_hash": hashlib.sha256(source_file(source).read_bytes()).hexdigest()
         if is_file(source)
         else None,
-        "name": model.name,
+        "name": name,
         "inputs": {
             k: {"shape": list(v.shape[1:]), "dtype": v.dtype} for k, v in graph.inputs.items() if k != SEED
         },
@@ -56,7 +69,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         "losses": {
             k: {"name": v.name, "settings": dict(v.settings), "weight": v.weight} for k, v in chosen.items()
         },
-        "weights": weight_names(model),
+        "weights": list(names),
         "parameters": graph.parameters,
         "macs": counted.macs,
         "activation_bytes": counted.activation_bytes,
@@ -64,6 +77,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         "graph_hash": graph.hash,
         "keras_version": keras.__version__,
         "keras_backend": keras.backend.backend(),
+        **more,
     }
     folder.mkdir(parents=True, exist_ok=True)
     graph.save(folder / "network.json", weights)
@@ -73,6 +87,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 
 
 # -- building -----------------------------------------------------------------------------------
+@quiet
 def build_model(definition: Definition, floatx: str | None = None) -> keras.Model:
     """The Keras model of a definition (a define job, or the content of ``definition.json``).
 
@@ -103,7 +118,7 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
 
 def is_file(source: str) -> bool:
     """Whether the source is a file of the user's (rather than a network of the zoo)."""
-    return source.endswith((".keras", ".h5", ".hdf5")) or ".py:" in source
+    return source.endswith((".keras", ".h5", ".hdf5", ".onnx")) or ".py:" in source
 
 
 def source_file(source: str) -> Path:
