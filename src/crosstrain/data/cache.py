@@ -13,24 +13,17 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-
-import platformdirs
 
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.source import Files
 from crosstrain.errors import CrosstrainError
+from crosstrain.places import cache_root
 from crosstrain.runs.disk import storage_errors, write_json
+from crosstrain.runs.locks import LOCKS, locked
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock; two processes may then both prepare, the first to finish wins
-    fcntl = None  # type: ignore[assignment]
-
-VARIABLE = "CROSSTRAIN_CACHE"
 UNFINISHED = ".part"
 _SETTLED_NANOSECONDS = 2_000_000_000
 """A file changed more recently than this may change again without its time of change showing it."""
@@ -42,8 +35,7 @@ class Cache:
     """Prepared data sets under ``root`` (default: ``$CROSSTRAIN_CACHE``, else the user's cache folder)."""
 
     def __init__(self, root: Path | None = None) -> None:
-        chosen = root or os.environ.get(VARIABLE) or platformdirs.user_cache_path("crosstrain")
-        self.root = Path(chosen).expanduser().absolute() / "data"
+        self.root = (Path(root).expanduser().absolute() if root else cache_root()) / "data"
         with storage_errors(self.root):
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
@@ -78,7 +70,7 @@ class Cache:
         ready = _ready(folder)
         if ready is not None:
             return ready
-        with storage_errors(self.root), _locked(self._lock(name)):
+        with storage_errors(self.root), locked(self._lock(name)):
             ready = _ready(folder)
             if ready is not None:
                 return ready
@@ -97,14 +89,14 @@ class Cache:
 
     def _remove_leftovers(self, mine: str) -> None:
         """Delete unfinished folders whose maker is gone: those whose lock is free, or ours."""
-        if fcntl is None:
+        if not LOCKS:
             return
         for part in self.root.glob(f"*{UNFINISHED}"):
             name = part.name.split(".")[0]
             if name == mine:
                 shutil.rmtree(part, ignore_errors=True)
                 continue
-            with _locked(self._lock(name), wait=False) as held:
+            with locked(self._lock(name), wait=False) as held:
                 if held:
                     shutil.rmtree(part, ignore_errors=True)
 
@@ -124,21 +116,6 @@ def _rename(part: Path, folder: Path) -> None:
     except OSError:
         if _ready(folder) is None:  # otherwise another process, on a system without locks, was first
             raise
-
-
-@contextmanager
-def _locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock at ``path``; yields False where ``wait`` is off and another process holds it."""
-    if fcntl is None:
-        yield True
-        return
-    with path.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def _read_note(note: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from crosstrain.data import images
 from crosstrain.data.gtsrb_tables import CLASSES
 from crosstrain.data.npz import read_archive
 from crosstrain.data.source import Images, Source, Table, Wish, labelled
-from crosstrain.data.split import held_out
 from crosstrain.errors import CrosstrainError
+
+HoldOut = Callable[[np.ndarray, np.ndarray, Wish, list[str]], tuple[np.ndarray, np.ndarray]]
 
 NEEDED = (
     "x_train",
@@ -26,17 +28,20 @@ NEEDED = (
 )
 
 
-def read(location: Path, wish: Wish, validation: float) -> Source:
+def read(location: Path, wish: Wish, validation: HoldOut) -> Source:
     """``x_*`` uint8 (N, H, W, 3); ``wh_*`` (N, 2) native width and height; ``roi_*`` (N, 4) x1, y1, x2, y2 in
-    native pixels, scaled here to the frames; ``track_train`` (N) numbers the tracks within a class."""
+    native pixels, scaled here to the frames; ``track_train`` (N) numbers the tracks within a class.
+    ``validation(labels, tracks, wish, warnings)`` says what is trained on and what is held out."""
     arrays = read_archive(location, NEEDED)
     for part in ("train", "test"):
         _check(location, arrays, part)
     train, test = (_table(arrays, part, wish) for part in ("train", "test"))
     labels = arrays["y_train"].astype(np.int64)
     tracks = labels * (int(arrays["track_train"].max()) + 1) + arrays["track_train"].astype(np.int64)
-    kept, held = held_out(labels, validation, wish.seed + 1, tracks)
-    return Source({"train": train.take(kept), "validation": train.take(held), "test": test}, {"": CLASSES})
+    warnings: list[str] = []
+    kept, held = validation(labels, tracks, wish, warnings)
+    splits = {"train": train.take(kept), "validation": train.take(held), "test": test}
+    return Source(splits, {"": CLASSES}, tuple(warnings))
 
 
 def _check(location: Path, arrays: dict[str, np.ndarray], part: str) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 
 from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
-from crosstrain.data.registry import Reader, parse
+from crosstrain.data.registry import DataSet, Reader, parse
 from crosstrain.data.source import Source, Values, Wish, summed_up
+from crosstrain.data.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.disk import write_json
@@ -31,38 +32,47 @@ def prepare(
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     seed: int = 0,
+    steps: str | None = None,
+    split: str | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """The data set ``spec`` (``digits``, ``mnist:DIR``, …), ready as memory-mapped arrays.
 
     ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1
-    (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out.
+    (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out, ``split``
+    how (``random`` for gtsrb: without regard to tracks). ``steps`` are further ones, as
+    ``clahe,standardize`` (``crosstrain.data.steps``).
     ``cache`` is the cache's folder; ``progress(done, total, what)`` is called now and then. Raises
     ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
     """
     row, location = parse(spec)
-    wish = Wish(_checked_size(size), _checked_channels(channels), int(seed))
+    wish = Wish(_checked_size(size), _checked_channels(channels), int(seed), _checked_split(row, split))
+    further = parse_steps(steps)
     reader = row.reader()
     store = Cache(cache)
     content = store.content_hash(reader.files(location), progress)
-    key = _key(row.name, content, wish)
+    key = _key(row.name, content, wish, further)
 
     def fill(folder: Path) -> None:
-        _fill(folder, spec, key, reader, location, wish, progress)
+        _fill(folder, spec, key, reader, location, wish, further, progress)
 
     prepared = store.obtain(f"{row.name}-{key[:32]}", fill)
     return Prepared(prepared.folder, {**prepared.manifest, "spec": spec}, prepared.cached)
 
 
-def _key(name: str, content: str, wish: Wish) -> str:
-    settings = {
+def _key(name: str, content: str, wish: Wish, steps: tuple[Step, ...]) -> str:
+    settings: dict[str, Any] = {
         "format": FORMAT,
         "data": name,
         "content": content,
         "size": wish.size,
         "channels": wish.channels,
     }
+    if steps:
+        settings["steps"] = list(map(str, steps))
+    if wish.split:
+        settings["split"] = wish.split
     return hashlib.sha256(json.dumps({**settings, "seed": wish.seed}, sort_keys=True).encode()).hexdigest()
 
 
@@ -81,20 +91,30 @@ def _checked_channels(channels: int | None) -> int | None:
     return channels
 
 
+def _checked_split(row: DataSet, split: str | None) -> str:
+    if split and split not in row.splits:
+        known = ", ".join(row.splits) or "no other than its own"
+        raise CrosstrainError(f"{row.name} has no split {split!r}; it has {known}")
+    return split or ""
+
+
 def _fill(
-    folder: Path, spec: str, key: str, reader: Reader, location: Path, wish: Wish, progress: Progress | None
-) -> None:
+    folder: Path, spec: str, key: str, reader: Reader, location: Path, wish: Wish, steps: tuple[Step, ...],
+    progress: Progress | None,
+) -> None:  # fmt: skip
     start = time.perf_counter()
     with closing(reader.read(location, wish)) as source:
         for split in SPLITS:
             if len(source.splits[split]) == 0:
                 raise CrosstrainError(f"{spec} has no examples for {split}: it has too few of them")
-        meter = Meter(inputs_total(list(source.splits.values())), progress, "preparing")
-        written = {split: write_table(folder, split, source.splits[split], meter) for split in SPLITS}
+        tables = {split: prepared_table(source.splits[split], steps) for split in SPLITS}
+        meter = Meter(inputs_total(list(tables.values())), progress, "preparing")
+        written = {split: write_table(folder, split, tables[split], meter) for split in SPLITS}
+    table = tables["train"]
+    scaled = standardize(folder, table.inputs) if any(s.name == STANDARDIZE for s in steps) else {}
     warnings = [*source.warnings, *_damage_warnings(spec, written)]
     counts = _class_counts(folder, spec, source)
     warnings += _class_warnings(counts, source.classes)
-    table = source.splits["train"]
     single = next(iter(source.classes)) if len(source.classes) == 1 else None
     write_json(
         folder / MANIFEST,
@@ -108,6 +128,9 @@ def _fill(
             "targets": {name: _target_spec(name, c, source) for name, c in table.targets.items()},
             "splits": {split: result.examples for split, result in written.items()},
             "class_counts": counts.get(single or "", {}),
+            "steps": list(map(str, steps)),
+            "split": wish.split,
+            "standardized": scaled,
             "prepare_seconds": round(time.perf_counter() - start, 3),
             "warnings": warnings,
         },

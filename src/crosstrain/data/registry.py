@@ -28,7 +28,8 @@ class Reader(Protocol):
 @dataclass(frozen=True)
 class DataSet:
     """A kind of data set: the ``form`` of its spec, ``what`` it is, ``where`` it is to be had, the
-    ``files`` that are expected (none: built in), and the ``module`` that reads it."""
+    ``files`` that are expected (none: built in), the ``module`` that reads it, and ways to ``split`` it
+    besides its own."""
 
     name: str
     form: str
@@ -36,6 +37,7 @@ class DataSet:
     where: str
     files: tuple[str, ...]
     module: str
+    splits: tuple[str, ...] = ()
 
     def reader(self) -> Reader:
         return cast(Reader, importlib.import_module(f"crosstrain.data.{self.module}"))
@@ -85,6 +87,7 @@ BUILT_IN = (
             "or a single .npz with x_train, y_train, track_train, wh_train, roi_train, x_test, …",
         ),
         "gtsrb",
+        splits=("random",),
     ),
     DataSet(
         "arrays",

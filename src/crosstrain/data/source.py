@@ -25,11 +25,13 @@ class DamagedImage(Exception):  # noqa: N818 - a state of a picture, not an erro
 @dataclass(frozen=True)
 class Wish:
     """What was asked for: pictures of ``size`` (height, width) with ``channels`` (1 grey, 3 RGB), None
-    for the data's own; ``seed`` decides what is held out."""
+    for the data's own; ``seed`` decides what is held out, ``split`` how, where a data set knows several
+    ways."""
 
     size: Size | None = None
     channels: int | None = None
     seed: int = 0
+    split: str = ""
 
 
 @dataclass(frozen=True)
