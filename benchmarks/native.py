@@ -1,20 +1,20 @@
 """crosstrain's training step against a hand-written loop and against keras.Model.fit, per framework.
 
-Every contender has one warm process of its own; all take turns, round after round, so that a machine whose
-speed drifts treats them alike. Prints images/s (median over rounds) and, from the rounds' own ratios,
-crosstrain / expert and crosstrain / Keras with a bootstrap interval.
+Every contender has one warm process of its own, in the Python that has its framework; all take turns, round
+after round, so that a machine whose speed drifts treats them alike. Prints images/s (median over rounds) and,
+from the rounds' own ratios, crosstrain / expert and crosstrain / Keras with a bootstrap interval.
 
-    python benchmarks/native.py [--networks idsia,resnet20] [--engines torch,tensorflow,jax] [--rounds 7]
+    python benchmarks/native.py [--networks idsia,resnet20] [--engines torch,jax,mxnet] [--rounds 7]
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,39 +22,56 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from crosstrain.engines.environments import python_of
+from crosstrain.runs.definition import define
+
 sys.path.insert(0, str(Path(__file__).parent))
 from native_loops import TASKS
 
 RIVALS = ("crosstrain", "expert", "keras")
 
+EXPERTS = {
+    "torch": "expert_torch",
+    "tensorflow": "expert_tensorflow",
+    "jax": "expert_jax",
+    "mxnet": "expert_mxnet",
+    "paddle": "expert_paddle",
+}
+"""For each engine the module of its hand-written loop."""
 
-def serve(network: str, module: str, batch_size: int) -> None:
-    """Child: answers each line "STEPS" with the seconds that they took."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever the framework prints does not disturb the answers
-    run = importlib.import_module(f"native_loops.{module}").contender(TASKS[network], batch_size)
-    run(3)
-    print("ready", file=answers, flush=True)
-    for line in sys.stdin:
-        print(run(int(line)), file=answers, flush=True)
+KERAS_BACKENDS = ("torch", "tensorflow", "jax")
+
+HERE = Path(__file__).resolve().parent
+
+
+def contestants(engine: str) -> dict[str, str]:
+    """Who can compete on an engine: the rivals' names and their modules."""
+    rivals = {"crosstrain": "crosstrain_engine", "expert": EXPERTS[engine]}
+    return {**rivals, "keras": "keras_fit"} if engine in KERAS_BACKENDS else rivals
 
 
 class Contender:
-    """The parent's side of one warm process."""
+    """The parent's side of one warm process. ``definition`` is the folder of the defined network."""
 
-    def __init__(self, network: str, engine: str, rival: str, batch_size: int, threads: int) -> None:
-        module = {"crosstrain": "crosstrain_engine", "expert": f"expert_{engine}", "keras": "keras_fit"}[
-            rival
-        ]
+    def __init__(
+        self, network: str, engine: str, rival: str, definition: Path, batch_size: int, threads: int
+    ) -> None:
         environment = {
             **os.environ,
+            # An engine's own environment has no crosstrain; nor has any these loops.
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(HERE), str(HERE.parent / "src"), os.environ.get("PYTHONPATH")])
+            ),
             "OMP_NUM_THREADS": str(threads),
+            "GOMP_SPINCOUNT": "3000",  # as crosstrain's workers have it; see runs/process.py
             "KERAS_BACKEND": engine,
             "CROSSTRAIN_ENGINE": engine,
+            "CROSSTRAIN_DEFINITION": str(definition),
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
+        module = contestants(engine)[rival]
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", network, module, str(batch_size)],
+            [python_of(engine), "-m", "native_loops", network, module, str(batch_size)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -85,6 +102,19 @@ class Contender:
         self._process.wait(timeout=30)
 
 
+def defined(network: str, folder: Path) -> Path:
+    """The network, defined here: Keras need not be where the engine is."""
+    task = TASKS[network]
+    return define(
+        task.network,
+        input_shapes={"": (task.size, task.size, 3)},
+        classes=task.classes,
+        targets={"": {"shape": [], "dtype": "int64", "classes": task.classes}},
+        seed=0,
+        folder=folder,
+    ).folder
+
+
 def interval(ratios: np.ndarray) -> tuple[float, float]:
     """95 % percentile bootstrap of the median."""
     generator = np.random.default_rng(0)
@@ -106,12 +136,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the samples here")
     arguments = parser.parse_args()
     console, samples = Console(width=100), {}
+    engines, rivals = arguments.engines.split(","), arguments.rivals.split(",")
+    unknown = sorted(set(engines) - set(EXPERTS)) + sorted(set(rivals) - set(RIVALS))
+    if unknown:
+        parser.error(f"{unknown[0]!r} is unknown; engines: {', '.join(EXPERTS)}; rivals: {', '.join(RIVALS)}")
     for network in arguments.networks.split(","):
         contenders = []
-        for engine in arguments.engines.split(","):
-            for rival in arguments.rivals.split(","):
-                contenders.append(Contender(network, engine, rival, arguments.batch_size, arguments.threads))
-                contenders[-1].ready()  # one after the other: compiling is not disturbed either
+        with tempfile.TemporaryDirectory() as folder:
+            definition = defined(network, Path(folder))
+            for engine in engines:
+                for rival in (r for r in rivals if r in contestants(engine)):
+                    contender = Contender(
+                        network, engine, rival, definition, arguments.batch_size, arguments.threads
+                    )
+                    contender.ready()  # one after the other: compiling is not disturbed either
+                    contenders.append(contender)
         steps = {c.name: max(2, round(arguments.seconds * 4 / c.run(4))) for c in contenders}
         rates: dict[str, list[float]] = {c.name: [] for c in contenders}
         with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -151,7 +190,4 @@ def table(network: str, rates: dict[str, list[float]], arguments: argparse.Names
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--serve"]:
-        serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
-    else:
-        main()
+    main()

@@ -1,31 +1,23 @@
-"""crosstrain's engine (CROSSTRAIN_ENGINE names it) in the loop that its cells run."""
+"""crosstrain's engine (CROSSTRAIN_ENGINE names it) in the loop that its cells run, on the network that
+CROSSTRAIN_DEFINITION holds."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from pathlib import Path
 
 from crosstrain.engines.contract import Setting
 from crosstrain.engines.registry import engine_row
-from crosstrain.runs.definition import define
+from crosstrain.runs.defined import Definition
 from crosstrain.training.optimizers import Optimizer
 from native_loops import LEARNING_RATE, MOMENTUM, Run, Task, batches
 
 
 def contender(task: Task, batch_size: int) -> Run:
-    with tempfile.TemporaryDirectory() as folder:
-        definition = define(
-            task.network,
-            input_shapes={"": (task.size, task.size, 3)},
-            classes=task.classes,
-            targets={"": {"shape": [], "dtype": "int64", "classes": task.classes}},
-            seed=0,
-            folder=Path(folder),
-        )
-        program = definition.program(Optimizer("sgd", momentum=MOMENTUM))
-        weights = definition.weights()
+    definition = Definition.load(Path(os.environ["CROSSTRAIN_DEFINITION"]))
+    program = definition.program(Optimizer("sgd", momentum=MOMENTUM))
+    weights = definition.weights()
     engine = engine_row(os.environ["CROSSTRAIN_ENGINE"]).load()
     network = engine.build(program, weights, Setting(threads=int(os.environ["OMP_NUM_THREADS"])))
     (feature,) = program.inference.inputs

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.engines.contract import Engine, Setting
 from crosstrain.graph.builder import Builder
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, TensorSpec, Weights
@@ -243,6 +244,16 @@ def distance(value: Any, reference: Any) -> float:
     value, reference = np.asarray(value, "float64"), np.asarray(reference, "float64")
     assert value.shape == reference.shape, f"shape {value.shape}, not {reference.shape}"
     return float(np.linalg.norm(value - reference) / max(float(np.linalg.norm(reference)), 1e-12))
+
+
+def finest(engine: Engine) -> Setting:
+    """The most exact precision that an engine has."""
+    return Setting(precision="float64" if "float64" in engine.describe().precisions else "float32")
+
+
+def bound(engine: Engine, in_float64: float) -> float:
+    """How far off an engine may be in its ``finest`` precision."""
+    return in_float64 if finest(engine).precision == "float64" else max(in_float64, 5e-4)
 
 
 def finite_differences(

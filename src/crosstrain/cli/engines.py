@@ -1,4 +1,4 @@
-"""``crosstrain engines``."""
+"""``crosstrain engines`` and its commands: list, install, remove, doctor."""
 
 from __future__ import annotations
 
@@ -8,29 +8,154 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.report.tables import engines_table
+from crosstrain.errors import CrosstrainError
+from crosstrain.report import text
+from crosstrain.report.engines import print_engines, print_findings
 
 NAME = "engines"
 
+app = typer.Typer(rich_markup_mode=None, add_completion=False, invoke_without_command=True)
 
+Look = Annotated[
+    bool | None,
+    typer.Option(
+        "--look/--no-look",
+        help="Ask each engine anew what it can do, or none. Default: those that have not answered yet.",
+    ),
+]
+ShowOptions = Annotated[bool, typer.Option("--options", help="Show each engine's options too.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Engines, as mxnet theano.")]
+
+
+@app.callback()
 def command(
-    look: Annotated[
-        bool, typer.Option("--look/--no-look", help="Ask each engine what it can do (imports its framework).")
-    ] = True,
-    json_file: options.Json = None,
+    context: typer.Context, look: Look = None, show: ShowOptions = False, json_file: options.Json = None
 ) -> None:
-    """List the engines: version, status, devices, precisions, options, and how to install what is missing.
+    """List the engines: version, what they do, where they run, devices, precisions, status, size. Install
+    those that are missing into environments of their own.
 
     \b
     Examples:
       crosstrain engines
-      crosstrain engines --no-look
-      crosstrain engines --json -
+      crosstrain engines --options
+      crosstrain engines --look --json -
+      crosstrain engines install --all
+      crosstrain engines install mxnet theano
+      crosstrain engines remove theano
+      crosstrain engines doctor mxnet
+    """
+    if context.invoked_subcommand is None:
+        listing(look, show, json_file)
+
+
+@app.command("list")
+def listing(look: Look = None, show: ShowOptions = False, json_file: options.Json = None) -> None:
+    """List the engines; the same as without a command.
+
+    \b
+    Examples:
+      crosstrain engines list --no-look
     """
     options.check_json(json_file)
     rows = api.describe_engines(look=look)
     screen = options.screen(json_file)
     if screen:
-        screen.print(engines_table(rows))
+        print_engines(rows, screen, options=show)
     options.write({"engines": rows}, json_file)
     raise typer.Exit(1 if any(row["status"] == "broken" for row in rows) else 0)
+
+
+@app.command()
+def install(
+    names: Names = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that your own Python does not have.")
+    ] = False,
+    json_file: options.Json = None,
+) -> None:
+    """Make an environment for each engine: pinned versions, apart from your own Python, under your cache.
+
+    What is there already is left as it is; one that fails does not keep the others from being made.
+
+    \b
+    Examples:
+      crosstrain engines install mxnet
+      crosstrain engines install --all
+    """
+    options.check_json(json_file)
+    found = api.install_engines(_named(names, everything))
+    screen = options.screen(json_file)
+    for told in found if screen else ():
+        assert screen is not None
+        if told["status"] == "own":
+            screen.print(f"{told['engine']} {told['version']} runs in your own Python; nothing is needed.")
+    made = [told for told in found if told["status"] in ("made", "there")]
+    if screen and made:
+        size = text.memory(sum(told["bytes"] or 0 for told in made))
+        took = text.seconds(sum(told["seconds"] for told in made))
+        screen.print(f"{len(made)} of {len(found)} engines have environments: {size}, {took} spent.")
+    options.write({"engines": found}, json_file)
+    raise typer.Exit(1 if any(told["status"] == "failed" for told in found) else 0)
+
+
+@app.command()
+def remove(
+    names: Names = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that crosstrain has made.")] = False,
+    json_file: options.Json = None,
+) -> None:
+    """Delete the environments of engines. Your own Python is never touched.
+
+    \b
+    Examples:
+      crosstrain engines remove theano
+      crosstrain engines remove --all
+    """
+    options.check_json(json_file)
+    freed = api.remove_engines(_named(names, everything))
+    screen = options.screen(json_file)
+    for name, size in freed.items() if screen else ():
+        assert screen is not None
+        if size:
+            screen.print(f"{name}: {text.memory(size)} freed")
+        elif not everything:
+            screen.print(f"{name}: crosstrain has made no environment for it; there is nothing to remove")
+    if screen and everything:
+        screen.print(f"{text.memory(sum(freed.values()))} freed in all")
+    options.write({"freed": freed}, json_file)
+
+
+@app.command()
+def doctor(
+    names: Names = None,
+    json_file: options.Json = None,
+) -> None:
+    """Examine engines: their files, their framework's import, a tiny network trained and proved.
+
+    Says what is wrong and how to mend it. Without names, all that are installed. Exit code 1 where one is
+    not well.
+
+    \b
+    Examples:
+      crosstrain engines doctor mxnet
+      crosstrain engines doctor
+    """
+    options.check_json(json_file)
+    found = [finding.to_json() for finding in api.examine_engines(names or "all")]
+    screen = options.screen(json_file)
+    if screen:
+        print_findings(found, screen)
+    options.write({"engines": found}, json_file)
+    raise typer.Exit(0 if all(each["well"] for each in found) else 1)
+
+
+def _named(names: list[str] | None, everything: bool) -> list[str] | str:
+    """The engines that a command is for; commas may part them too."""
+    if everything and names:
+        raise CrosstrainError("name engines, or say --all, not both")
+    if everything:
+        return "all"
+    found = [name for text_ in names or () for name in text_.split(",") if name]
+    if not found:
+        raise CrosstrainError("name at least one engine (crosstrain engines lists them), or say --all")
+    return found

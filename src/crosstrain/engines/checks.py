@@ -39,3 +39,11 @@ def check_weights(network: str, specs: Mapping[str, WeightSpec], weights: Arrays
         shape = np.shape(weights[name])
         if shape != tuple(spec.shape):
             raise CrosstrainError(f"the weight {name!r} has the shape {shape}, not {tuple(spec.shape)}")
+
+
+def as_float32(value: np.ndarray) -> np.ndarray:
+    """What files of networks take: contiguous, and float32 where it is a number of another kind of float or
+    a byte of a picture."""
+    kind = value.dtype
+    wanted = np.float32 if kind.kind == "f" or kind == np.uint8 else kind
+    return np.ascontiguousarray(value, wanted)

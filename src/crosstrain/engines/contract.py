@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -30,12 +31,14 @@ class Option:
 
 @dataclass(frozen=True)
 class Description:
-    """What an engine can do on this machine."""
+    """What an engine can do on this machine. ``unsupported`` names every op of the vocabulary that it cannot
+    run, composites too, and why."""
 
     version: str
     devices: tuple[str, ...]
     precisions: tuple[str, ...]
     options: Mapping[str, Option] = field(default_factory=dict)
+    unsupported: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,27 @@ class Engine(Protocol):
     def build(self, program: Program, weights: Arrays, setting: Setting) -> Network:
         """The program as native code. Raises ``UnsupportedOp`` for an op that it lacks, ``ValueError``
         for a device, precision or option that it does not have."""
+
+
+class Predictor(Protocol):
+    """A trained network, ready to answer. ``Network`` is one too."""
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """The outputs by name, in host memory, for a batch of any length."""
+
+
+class InferenceEngine(Protocol):
+    """A framework that runs trained networks out of a file and cannot train them.
+
+    Its row in the registry says in ``reads`` which file it wants (``onnx``, ``tflite``). The files keep the
+    order of the graph's inputs and outputs, and the names of its inputs where their format has names.
+    """
+
+    name: str
+
+    def describe(self) -> Description:
+        """What it can do on this machine."""
+
+    def open(self, path: Path, outputs: tuple[str, ...], setting: Setting) -> Predictor:
+        """The network in the file, whose outputs are called ``outputs``. ``CrosstrainError`` for a device,
+        precision or option that it does not have, and for a file that it cannot run."""

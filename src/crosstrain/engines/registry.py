@@ -7,32 +7,59 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import Any
 
-from crosstrain.engines.contract import Engine
+from crosstrain.engines.contract import Engine, InferenceEngine
 
 GROUP = "crosstrain.engines"
 
 
 @dataclass(frozen=True)
 class EngineRow:
-    """``module`` holds ``ENGINE``; ``imports`` is the framework's import name, ``distribution`` its name
-    on the package index; ``requirements`` pins it (a file beside this one)."""
+    """``module`` holds ``ENGINE``; ``imports`` are the packages that it needs, the framework first;
+    ``distribution`` is the framework's name on the package index; ``requirements`` (a file beside this one)
+    pins everything that its own environment has. ``variables`` are set before its process starts.
+    ``reads`` is the format of the files that an engine for inference alone runs (``onnx``, ``tflite``).
+    ``python`` is the range of Pythons that the framework has wheels for, first and last minor version.
+    ``sources`` are the distributions that exist as source alone, ``programs`` what must be on the PATH (or,
+    as a library, be found): names of the same thing, of which one is enough.
+    """
 
     name: str
     module: str
-    imports: str
+    imports: tuple[str, ...]
     distribution: str
     requirements: str = ""
+    reads: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    python: tuple[tuple[int, int], tuple[int, int]] = ((3, 11), (3, 13))
+    sources: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
 
     @property
-    def installed(self) -> bool:
-        return importlib.util.find_spec(self.imports) is not None
+    def trains(self) -> bool:
+        """Whether it satisfies ``Engine``; those that read files satisfy ``InferenceEngine``."""
+        return not self.reads
+
+    @property
+    def native(self) -> bool:
+        """Whether it is the framework's own code that trains, not Keras on top of it."""
+        return self.imports[0] != "keras"
+
+    @property
+    def importable(self) -> bool:
+        """Whether the running Python has the framework; nothing is imported. A folder that happens to have
+        its name is not enough."""
+        specs = [importlib.util.find_spec(name) for name in self.imports]
+        return all(spec and (spec.origin or self.version) for spec in specs)
 
     @property
     def version(self) -> str | None:
-        """The framework's version, read without importing it; None where it is missing."""
+        """The framework's version in the running Python, read without importing it; None where it is
+        missing."""
         for name in (self.distribution, f"{self.distribution}-cpu"):
             try:
                 return version(name)
@@ -42,19 +69,70 @@ class EngineRow:
 
     @property
     def how_to_install(self) -> str:
-        """The command that makes this engine available in the running Python."""
-        return f"pip install 'crosstrain[{self.name}]'"
+        """The command that makes this engine available."""
+        return (
+            f"crosstrain engines install {self.name}"
+            if self.requirements
+            else f"pip install {self.distribution}"
+        )
 
     def load(self) -> Engine:
         """Import the framework and give its engine. Only a worker process should."""
-        engine: Engine = importlib.import_module(self.module).ENGINE
+        engine: Engine = self._engine()
         return engine
+
+    def load_for_inference(self) -> InferenceEngine:
+        """Likewise, of a row that ``reads`` files."""
+        engine: InferenceEngine = self._engine()
+        return engine
+
+    def _engine(self) -> Any:
+        return importlib.import_module(self.module).ENGINE
+
+
+NUMPY_1 = ((3, 11), (3, 11))
+"""For frameworks that need NumPy 1.23, whose last wheels are for Python 3.11."""
+
+
+def _own(name: str, distribution: str = "", **more: Any) -> EngineRow:
+    """An engine called like its module, its package and its requirements."""
+    return EngineRow(name, f"crosstrain.engines.{name}", (name,), distribution or name, f"{name}.txt", **more)
+
+
+def _keras(backend: str) -> EngineRow:
+    """Keras on one of its backends."""
+    return EngineRow(
+        f"keras-{backend}", "crosstrain.engines.keras", ("keras", backend), "keras", f"keras-{backend}.txt",
+        variables={"KERAS_BACKEND": backend},
+    )  # fmt: skip
 
 
 BUILT_IN = (
-    EngineRow("torch", "crosstrain.engines.torch", "torch", "torch", "torch.txt"),
-    EngineRow("tensorflow", "crosstrain.engines.tensorflow", "tensorflow", "tensorflow", "tensorflow.txt"),
-    EngineRow("jax", "crosstrain.engines.jax", "jax", "jax", "jax.txt"),
+    _own("torch"),
+    _own("tensorflow"),
+    _own("jax"),
+    _keras("torch"),
+    _keras("tensorflow"),
+    _keras("jax"),
+    _own("mxnet", python=NUMPY_1),
+    _own("paddle", "paddlepaddle"),
+    _own("mindspore", python=((3, 11), (3, 12))),
+    _own("mlx"),
+    _own("tinygrad"),
+    _own("theano", "Theano", python=NUMPY_1, sources=("Theano",), programs=("g++",)),
+    _own("onnxruntime", reads="onnx"),
+    _own("openvino", reads="onnx"),
+    EngineRow(
+        "opencv", "crosstrain.engines.opencv", ("cv2",), "opencv-python-headless", "opencv.txt", reads="onnx"
+    ),
+    EngineRow(
+        "litert",
+        "crosstrain.engines.litert",
+        ("ai_edge_litert",),
+        "ai-edge-litert",
+        "litert.txt",
+        reads="tflite",
+    ),
 )
 
 

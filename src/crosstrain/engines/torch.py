@@ -2,7 +2,7 @@
 
 What makes it what an expert would write stands in the modules beside this one: images on which oneDNN and
 cuDNN run their NHWC kernels (``torch_images``), ops joined and values overwritten (``torch_fusion``), all
-weights in one vector (``torch_weights``), memory that stays (``torch_memory``).
+weights in one vector (``torch_weights``), memory that stays (``memory``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from crosstrain.engines.checks import check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
+from crosstrain.engines.memory import keep_freed_memory
 from crosstrain.engines.torch_fusion import fused
-from crosstrain.engines.torch_memory import keep_freed_memory
 from crosstrain.engines.torch_ops import DTYPES, operations
 from crosstrain.engines.torch_weights import JointWeights
 from crosstrain.errors import CrosstrainError

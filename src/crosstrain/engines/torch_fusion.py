@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from crosstrain.engines.leaner import pooled_first, readers
 from crosstrain.graph.graph import Graph, Node, reference
 
 BEGIN = {"conv", "depthwise_conv", "batch_norm", "normalize", "max_pool", "average_pool"}
@@ -23,27 +24,7 @@ OVERWRITING = {"relu", "relu6", "add"}
 
 def fused(graph: Graph) -> Graph:
     """The graph with pooling before ReLU and with chains."""
-    return _chained(_pooled_first(graph))
-
-
-def readers(graph: Graph) -> Counter[str | None]:
-    """How often each reference is read, by nodes or as a result."""
-    results = (*graph.outputs.values(), *graph.updates.values(), *graph.penalties)
-    return Counter((*(ref for node in graph.nodes for ref in node.inputs), *results))
-
-
-def _pooled_first(graph: Graph) -> Graph:
-    # max(relu(x)) = relu(max(x)), and the gradient is the same too: where the largest is positive it is at
-    # the same place, where it is not there is none. The two nodes swap what they do and keep their names.
-    read, by_output = readers(graph), {n.references[0]: i for i, n in enumerate(graph.nodes) if n.references}
-    nodes = list(graph.nodes)
-    for index, pool in enumerate(graph.nodes):
-        before = by_output.get(str(pool.inputs[0])) if pool.op == "max_pool" else None
-        if before is not None and nodes[before].op == "relu" and read[pool.inputs[0]] == 1:
-            relu = nodes[before]
-            nodes[before] = replace(relu, op=pool.op, attributes=pool.attributes, outputs=pool.outputs)
-            nodes[index] = replace(pool, op="relu", attributes=relu.attributes)
-    return replace(graph, nodes=tuple(nodes))
+    return _chained(pooled_first(graph))
 
 
 def _is_image(node: Node) -> bool:

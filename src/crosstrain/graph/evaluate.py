@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from crosstrain.graph.graph import Graph
@@ -25,15 +26,24 @@ class UnsupportedOp(NotImplementedError):  # noqa: N818 (the op is at fault, not
 class Ops:
     """The whole vocabulary on one framework: ``ops.gelu(x, approximate=True)``.
 
-    Looks in ``table`` first, then builds the op from its meaning on this very namespace.
+    Looks in ``table`` first, then builds the op from its meaning on this very namespace. ``unsupported``
+    gives the ops that the framework cannot run, with the reason.
     """
 
-    def __init__(self, table: Mapping[str, Implementation], framework: str) -> None:
-        self._framework = framework
+    def __init__(
+        self,
+        table: Mapping[str, Implementation],
+        framework: str,
+        unsupported: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._framework, self._unsupported = framework, unsupported
         for name, implementation in table.items():
-            setattr(self, name, implementation)
+            if name not in self._unsupported:
+                setattr(self, name, implementation)
 
     def __getattr__(self, name: str) -> Implementation:
+        if name in self._unsupported:
+            raise UnsupportedOp(f"{self._framework} cannot run the op {name!r}: {self._unsupported[name]}")
         op = VOCABULARY.get(name)
         if op is None or op.meaning is None:
             raise UnsupportedOp(f"{self._framework} has no form of the op {name!r}")

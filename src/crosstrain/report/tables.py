@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -200,36 +199,6 @@ def networks_table(found: Sequence[Mapping[str, Any]]) -> Table:
         what = f"{row['summary']} ({row['paper']})"
         table.add_row(row["name"], shape, text.count(row["parameters"]), text.count(row["macs"]), what)
     return table
-
-
-def engines_table(found: Sequence[Mapping[str, Any]]) -> Table:
-    """Engines: what they can do here, or how to get them."""
-    table = grid(["engine", "version", "status", "devices", "precisions", "options"], flexible=5)
-    for row in found:
-        last = row["install"] if row["status"] == "missing" else row["error"] or _options(row["options"])
-        style = {"ready": "green", "missing": "yellow"}.get(row["status"], "red")
-        table.add_row(
-            row["name"],
-            row["version"] or text.NOTHING,
-            Text(row["status"], style=style),
-            " ".join(row["devices"]),
-            " ".join(row["precisions"]),
-            last,
-        )
-    return table
-
-
-def _options(options: Mapping[str, Mapping[str, Any]]) -> str:
-    told = []
-    for name, option in options.items():
-        choices = "|".join(map(_choice, option["choices"]))
-        told.append(f"{name}={choices}{' (open)' if option['division'] == 'open' else ''}")
-    return "; ".join(told)
-
-
-def _choice(value: Any) -> str:
-    """As it is written on the command line: JSON, text without its quotes."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def datasets_table(found: Sequence[Mapping[str, Any]]) -> Table:

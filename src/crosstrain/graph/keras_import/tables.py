@@ -3,6 +3,7 @@
 from crosstrain.graph.keras_import import (  # noqa: F401
     layers,
     layers_noise,
+    layers_own,
     layers_recurrent,
     ops_control,
     ops_elementwise,

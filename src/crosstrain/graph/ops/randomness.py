@@ -82,4 +82,4 @@ def phase_select(xp: Any, training: Any, inference: Any) -> Any:
 
 def dtype_of(x: Any) -> str:
     """The dtype of any framework's array, by name."""
-    return str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
+    return str(getattr(x.dtype, "name", x.dtype)).rpartition(".")[2]

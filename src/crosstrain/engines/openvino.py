@@ -1,0 +1,70 @@
+"""OpenVINO: runs networks out of ONNX files, compiled for the processor (oneDNN with blocked layouts)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from crosstrain.engines.checks import as_float32, checked_options
+from crosstrain.engines.contract import Arrays, Description, Option, Setting
+from crosstrain.errors import CrosstrainError
+
+OPTIONS = {
+    "hint": Option("latency", ("latency", "throughput"), "what streams and threads are chosen for"),
+    "arithmetic": Option(
+        "f32", ("f32", "bf16", "f16"), "precision of the kernels; OpenVINO's own choice may be bf16", "open"
+    ),
+}  # fmt: skip
+
+
+def devices() -> dict[str, str]:
+    """OpenVINO's devices by crosstrain's names."""
+    found = {"CPU": "cpu"}
+    return {found.get(name, name.lower()): name for name in ov.Core().available_devices}
+
+
+class OpenVino:
+    """OpenVINO."""
+
+    name = "openvino"
+
+    def describe(self) -> Description:
+        return Description(ov.get_version().partition("-")[0], tuple(devices()), ("float32",), OPTIONS)
+
+    def open(self, path: Path, outputs: tuple[str, ...], setting: Setting) -> OpenVinoNetwork:
+        options = checked_options(self.name, self.describe(), setting)
+        core = ov.Core()
+        wanted: dict[str, Any] = {
+            "PERFORMANCE_HINT": options["hint"].upper(),
+            "INFERENCE_PRECISION_HINT": options["arithmetic"],
+        }
+        if setting.threads and setting.device == "cpu":
+            wanted["INFERENCE_NUM_THREADS"] = setting.threads
+        try:
+            compiled = core.compile_model(core.read_model(str(path)), devices()[setting.device], wanted)
+        except RuntimeError as error:
+            raise CrosstrainError(f"OpenVINO cannot run {path.name}: {_last_line(error)}") from error
+        return OpenVinoNetwork(compiled, outputs)
+
+
+class OpenVinoNetwork:
+    """A compiled model with one request, used again and again."""
+
+    def __init__(self, compiled: ov.CompiledModel, outputs: tuple[str, ...]) -> None:
+        self._request, self._outputs = compiled.create_infer_request(), outputs
+        self._inputs = [given.get_any_name() for given in compiled.inputs]
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        given = {name: as_float32(inputs[name]) for name in self._inputs}
+        made = self._request.infer(given, share_inputs=True)
+        return {name: np.array(made[index]) for index, name in enumerate(self._outputs)}
+
+
+def _last_line(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1]
+
+
+ENGINE = OpenVino()

@@ -1,0 +1,365 @@
+"""Builds the functional Keras model of a graph, node by node."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.evaluate import Ops
+from crosstrain.graph.graph import SEED, Graph, Node, Weights
+from crosstrain.graph.keras_export.forms import ACTIVATIONS, FORMS, Form, View
+from crosstrain.graph.keras_export.penalties import Regularizer, regularizers
+from crosstrain.graph.keras_ops import OPS
+from crosstrain.graph.ops import NUMPY, VOCABULARY
+from crosstrain.layers import Penalty, VocabularyOp, Weight, run_dtype
+
+Tensor = Any
+
+BY_LAYER = {
+    "lstm",
+    "gru",
+    "simple_rnn",
+    "ctc_loss",
+    "random_uniform",
+    "random_normal",
+    "constant",
+    "conv_transpose",
+}
+"""Ops that keras.ops cannot put into a functional model: they scan, draw numbers or read nothing; and the
+transposed convolution, whose functional node mixes up its arguments (Keras 3.15)."""
+
+MOVING = ("moving_mean", "moving_variance")
+"""Variables of a layer that training changes though they have no gradient."""
+
+_numpy = Ops(NUMPY, "NumPy")
+
+
+@dataclass
+class Export:
+    """A model; its variables by the graph's weight names (weights that nothing reads are left out); and the
+    generators of its noise with the graph's salts."""
+
+    model: keras.Model
+    variables: dict[str, Any] = field(default_factory=dict)
+    noise: list[tuple[Any, int]] = field(default_factory=list)
+
+
+def keras_model(graph: Graph, weights: Weights) -> keras.Model:
+    """The graph as a functional Keras model with these weights, in Keras's current ``floatx``.
+
+    One output is given as a tensor, several as a dictionary by the graph's names; several inputs are taken
+    as a list or by name. Raises ``CrosstrainError`` where Keras has no form of the graph.
+    """
+    return export(graph, weights).model
+
+
+def export(graph: Graph, weights: Weights) -> Export:
+    """``keras_model`` with the map from the graph's names to the model's variables."""
+    return _Exporter(graph, weights).run()
+
+
+def drawn_as(seed: int, salt: int) -> np.ndarray:
+    """The state of a Keras seed generator for a step's seed and a layer's salt (31-bit numbers, which every
+    backend holds; hashed, since Keras on PyTorch takes only the sum of the two)."""
+    return np.random.SeedSequence((int(seed) & 0xFFFFFFFF, salt)).generate_state(2) & 0x3FFFFFFF
+
+
+class _Exporter:
+    def __init__(self, graph: Graph, weights: Weights) -> None:
+        self.graph, self.arrays = graph, weights
+        self.specs = {f"%{name}": spec for name, spec in graph.inputs.items()}
+        self.specs |= {ref: s for n in graph.nodes for ref, s in zip(n.references, n.outputs, strict=True)}
+        self.specs |= {f"@{name}": graph.spec(f"@{name}") for name in graph.weights}
+        self.values: dict[str, Tensor] = {}
+        self.variables: dict[str, Any] = {}
+        self.noise: list[tuple[Any, int]] = []
+        self.shared: dict[str, keras.layers.Layer] = {}
+        self.loose: dict[str, Weight] = {}
+        self.names: set[str] = set()
+        self.regularized: dict[str, Regularizer] = {}
+
+    def run(self) -> Export:
+        matched = regularizers(self.graph)
+        others = tuple(p for p in self.graph.penalties if p not in matched)
+        self.body = replace(self.graph, penalties=others).pruned()
+        for weight, rule in matched.values():
+            before = self.regularized.get(weight, Regularizer())
+            self.regularized[weight] = Regularizer(before.l1 + rule.l1, before.l2 + rule.l2)
+        self._choose()
+
+        inputs = [self._input(name) for name in self.body.inputs if name != SEED]
+        if not inputs:
+            raise CrosstrainError(f"{self.graph.name} has no inputs, which a Keras model needs")
+        self.anchor = inputs[0]
+        for node in self.body.nodes:
+            self._node(node)
+        outputs = self._ended({name: self._tensor(ref) for name, ref in self.graph.outputs.items()})
+        tidy(list(outputs.values()) if isinstance(outputs, dict) else [outputs], self.names)
+        model = keras.Model(
+            inputs if len(inputs) > 1 else inputs[0], outputs, name=identifier(self.graph.name)
+        )
+        for name, variable in self.variables.items():
+            variable.assign(np.asarray(self.arrays[name]).reshape(variable.shape))
+        return Export(model, self.variables, self.noise)
+
+    # -- which nodes are layers ---------------------------------------------------------------------
+    def _choose(self) -> None:
+        """The form of each node. A weight belongs to one layer; where another layer or op reads it too, or
+        only a part of a layer's weights is frozen, those nodes are ops on loose weights."""
+        body = self.body
+        ends = [*body.outputs.values(), *body.penalties]
+        followed = [n for n in body.nodes if n.op == "batch_norm"]
+        read = {i for n in body.nodes for i in n.inputs if i} | set(ends)
+        moved = {ref for n in followed for ref in n.references[1:]}
+        read |= {ref for ref in body.updates.values() if ref not in moved}
+        self.view = View(body, self.specs, frozenset(read))
+        rules = ((node, FORMS.get(node.op)) for node in body.nodes)
+        forms = {node.name: rule(self.view, node) if rule else None for node, rule in rules}
+        self.forms = {name: made for name, made in forms.items() if made and self._uniform(made)}
+        while True:
+            owners: dict[str, set[str]] = {}
+            for node in body.nodes:
+                made = self.forms.get(node.name)
+                held = set(made.weights.values()) if made else set()
+                for ref in node.inputs:
+                    if ref and ref.startswith("@"):
+                        owners.setdefault(ref, set()).add(made.key if made and ref in held else node.name)
+            for ref in ends:
+                if ref.startswith("@"):
+                    owners.setdefault(ref, set()).add("output")
+            torn = [
+                name for name, made in self.forms.items()
+                if any(len(owners[ref]) > 1 for ref in made.weights.values())
+            ]  # fmt: skip
+            if not torn:
+                break
+            for name in torn:
+                del self.forms[name]
+        self._fuse()
+
+    def _uniform(self, made: Form) -> bool:
+        """Whether weights are trained all or none, as a layer's are; statistics move in the first case."""
+        kinds = {
+            self.graph.weights[ref[1:]].trainable for key, ref in made.weights.items() if key not in MOVING
+        }
+        still = [self.graph.weights[made.weights[key][1:]] for key in MOVING if key in made.weights]
+        follows = still and "training" not in made.call
+        return len(kinds) <= 1 and not any(w.trainable for w in still) and not (follows and kinds == {False})
+
+    def _fuse(self) -> None:
+        """A layer's own activation: the only reader of its product, traced from the same layer."""
+        readers: dict[str, list[Node]] = {}
+        for node in self.body.nodes:
+            for ref in node.inputs:
+                readers.setdefault(str(ref), []).append(node)
+        ends = {*self.body.outputs.values(), *self.body.updates.values(), *self.body.penalties}
+        shared = Counter(made.key for made in self.forms.values())
+        for node in self.body.nodes:
+            product, (ref, *more) = self.forms.get(node.name), node.references
+            following = readers.get(ref, [])
+            if product is None or more or "use_bias" not in product.settings or shared[product.key] > 1:
+                continue
+            if len(following) != 1 or ref in ends or not node.layer or following[0].layer != node.layer:
+                continue
+            after = following[0]
+            last = after.op == "softmax" and after.attributes.get("axis", -1) == -1
+            if after.name in self.forms and (after.op in ACTIVATIONS or last):
+                settings = {**product.settings, "activation": after.op}
+                self.forms[node.name] = replace(product, settings=settings)
+                self.forms[after.name] = Form(keras.layers.Identity)
+
+    # -- building -------------------------------------------------------------------------------------
+    def _input(self, name: str) -> Tensor:
+        spec = self.graph.inputs[name]
+        given = {"dtype": run_dtype(spec.dtype), "name": self._name(name)}
+        shape = {"shape": spec.shape[1:]} if spec.shape[:1] == (None,) else {"batch_shape": spec.shape}
+        self.values[f"%{name}"] = keras.Input(**shape, **given)
+        return self.values[f"%{name}"]
+
+    def _node(self, node: Node) -> None:
+        made = self.forms.get(node.name)
+        if made is not None and made.layer is keras.layers.Identity:
+            outputs = [self.values[str(node.inputs[0])]]
+        elif made is not None and isinstance(self.values.get(str(node.inputs[0])), np.ndarray):
+            outputs = self._op(node)
+        elif made is not None:
+            outputs = self._layer(node, made)
+        elif self._folds(node):
+            outputs = self._folded(node)
+        else:
+            outputs = self._op(node)
+        self.values.update(zip(node.references, outputs, strict=False))
+
+    def _layer(self, node: Node, made: Form) -> list[Tensor]:
+        layer = self.shared.get(made.key) if made.weights else None
+        inputs = [
+            self._tensor(str(ref)) for ref in (node.inputs if made.several else (self._fed(node, made),))
+        ]
+        for kind, settings in made.before:
+            inputs = [kind(**settings, name=self._name(f"{self._place(node, made)}_pad"))(inputs[0])]
+        if layer is None:
+            rules = {
+                f"{key}_regularizer": keras.regularizers.L1L2(rule.l1, rule.l2)
+                for key, ref in made.weights.items() if (rule := self.regularized.get(ref[1:]))
+            }  # fmt: skip
+            layer = made.layer(**made.settings, **rules, name=self._name(self._place(node, made)))
+            self.shared[made.key] = layer
+        call = dict(made.call)
+        if made.states:
+            states = [self._tensor(ref) for ref in made.states]
+            call["initial_state"] = states if len(states) > 1 else states[0]
+        result = layer(inputs if made.several else inputs[0], **call)
+        trained = [self.graph.weights[r[1:]].trainable for k, r in made.weights.items() if k not in MOVING]
+        if trained:
+            layer.trainable = all(trained)
+        holder = getattr(layer, "cell", layer)
+        self.variables |= {ref[1:]: getattr(holder, key) for key, ref in made.weights.items()}
+        if node.op in VOCABULARY and "salt" in node.attributes and node.attributes.get("rate", 1):
+            self.noise.append((layer.seed_generator, node.attributes["salt"]))
+        for kind, settings in made.after:
+            result = kind(**settings, name=self._name(f"{self._place(node, made)}_crop"))(result)
+        outputs: list[Tensor] = [None] * len(node.references)
+        for place, value in zip(
+            made.gives, result if isinstance(result, list | tuple) else [result], strict=True
+        ):
+            outputs[place] = value
+        return outputs
+
+    def _fed(self, node: Node, made: Form) -> str:
+        """The reference of the one tensor that the layer is called on."""
+        free = [
+            ref for ref in node.inputs if ref and ref not in made.weights.values() and ref not in made.states
+        ]
+        return free[0]
+
+    def _folds(self, node: Node) -> bool:
+        """Whether a node computes with constants alone."""
+        ready = all(isinstance(self.values.get(str(ref)), np.ndarray) for ref in node.inputs if ref)
+        return ready and "seed" not in node.inputs and not node.op.startswith("random_")
+
+    def _folded(self, node: Node) -> list[Tensor]:
+        made = getattr(_numpy, node.op)(
+            *[None if ref is None else self.values[ref] for ref in node.inputs],
+            **{k: "float64" if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()},
+        )
+        return [np.asarray(v) for v in (made if isinstance(made, tuple | list) else [made])]
+
+    def _op(self, node: Node) -> list[Tensor]:
+        """The node on keras.ops; by a layer that runs it where a functional model cannot hold it."""
+        rule = VOCABULARY[node.op].phase
+        if node.op in BY_LAYER or rule is not None or getattr(OPS, node.op) is None:
+            return self._by_layer(node)
+        settings = {k: run_dtype(v) if k == "dtype" else v for k, v in node.attributes.items()}
+        inputs = [None if ref is None else self._argument(ref) for ref in node.inputs]
+        if not any(isinstance(i, keras.KerasTensor) for i in inputs):
+            inputs = [self._tensor(ref) if ref else None for ref in node.inputs]
+        made = getattr(OPS, node.op)(*inputs, **settings)
+        return list(made) if isinstance(made, tuple | list) else [made]
+
+    def _by_layer(self, node: Node) -> list[Tensor]:
+        kinds = {None: "none", f"%{SEED}": "seed"}
+        given = [kinds.get(ref, "tensor") for ref in node.inputs]
+        layer = VocabularyOp(node.op, node.attributes, given, name=self._name(node.name))
+        tensors = [
+            self._tensor(str(r)) for r, what in zip(node.inputs, given, strict=True) if what == "tensor"
+        ]
+        if layer.seed_generator is not None:
+            self.noise.append((layer.seed_generator, node.attributes["salt"]))
+        return list(layer(tensors or [self.anchor]))
+
+    def _argument(self, ref: str) -> Tensor:
+        """What an op reads: a tensor; or a constant, a number of no particular precision where it can be."""
+        value = self.values.get(ref)
+        if not isinstance(value, np.ndarray):
+            return self._tensor(ref)
+        if value.dtype.kind != "f":
+            return value
+        return float(value) if value.ndim == 0 else value.astype(keras.config.floatx())
+
+    def _tensor(self, ref: str) -> Tensor:
+        """A value as a KerasTensor: weights by a layer that holds them, constants by one that makes them."""
+        if ref.startswith("@") and ref not in self.values:
+            name, spec = ref[1:], self.graph.weights[ref[1:]]
+            layer = Weight(spec.shape, spec.dtype, name=self._name(name))
+            layer.trainable = spec.trainable
+            self.loose[name], self.variables[name] = layer, layer.array
+            self.values[ref] = layer(self.anchor)
+        value = self.values[ref]
+        if isinstance(value, np.ndarray):
+            dtype = "float32" if value.dtype.kind == "f" else value.dtype.name
+            layer = VocabularyOp(
+                "constant", {"value": value.tolist(), "dtype": dtype}, (), name=self._name("constant")
+            )
+            (value,) = layer([self.anchor])
+            self.values[ref] = value
+        return value
+
+    # -- the ends -------------------------------------------------------------------------------------
+    def _ended(self, outputs: dict[str, Tensor]) -> Any:
+        """The outputs in Keras's structure, the first behind all that has to happen beside it."""
+        first = next(iter(outputs))
+        penalties = [self._tensor(ref) for ref in self.body.penalties]
+        for name, rule in self.regularized.items():
+            if name in self.loose:
+                w = self.values[f"@{name}"]
+                penalties += [OPS.sum(OPS.abs(w)) * rule.l1] if rule.l1 else []
+                penalties += [OPS.sum(OPS.square(w)) * rule.l2] if rule.l2 else []
+            elif name not in self.variables:
+                raise CrosstrainError(f"nothing but a penalty reads the weight {name!r} of {self.graph.name}")
+        if penalties:
+            outputs[first] = Penalty(name=self._name("penalty"))([outputs[first], *penalties])
+        for name, ref in self.body.updates.items():
+            if name in self.loose:
+                outputs[first] = self.loose[name](outputs[first], new=self._tensor(ref))
+        if len(outputs) > 1:
+            return outputs
+        (tensor,) = outputs.values()
+        operation = tensor._keras_history.operation
+        if operation.name != first and identifier(first) == first and first not in self.names:
+            tensor = keras.layers.Identity(name=self._name(first))(tensor)
+        elif operation.name != first:
+            return outputs
+        return tensor
+
+    def _place(self, node: Node, made: Form) -> str:
+        """What the layer is called: as the layer that the node was traced from, else after its weights."""
+        kernels = [ref[1:].rpartition("/")[0] for ref in made.weights.values()]
+        return node.layer or next(filter(None, kernels), "") or node.name
+
+    def _name(self, wanted: str) -> str:
+        """A name that Keras takes and no other layer has."""
+        base = identifier(wanted)
+        name, count = base, 0
+        while name in self.names:
+            count += 1
+            name = f"{base}_{count}"
+        self.names.add(name)
+        return name
+
+
+def identifier(name: str) -> str:
+    """Without the slashes of a path, which Keras's names must not have."""
+    return name.replace("/", "_").replace(":", "_") or "unnamed"
+
+
+def tidy(outputs: list[Tensor], taken: set[str]) -> None:
+    """Operations that Keras named by itself get names that no layer has."""
+    waiting, seen = list(outputs), set()
+    while waiting:
+        operation = waiting.pop()._keras_history.operation
+        if id(operation) in seen:
+            continue
+        seen.add(id(operation))
+        if not isinstance(operation, keras.layers.Layer):
+            base, count = operation.name, 0
+            while operation.name in taken:
+                count += 1
+                operation.name = f"{base}_op{count}"
+            taken.add(operation.name)
+        for node in operation._inbound_nodes:
+            waiting.extend(node.input_tensors)

@@ -1,0 +1,52 @@
+"""Keras's own optimizers with a recipe's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from crosstrain.training.optimizers import Optimizer
+
+OPTIMIZERS = {
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "adamax": keras.optimizers.Adamax,
+    "nadam": keras.optimizers.Nadam,
+}
+SETTINGS = {"initial_accumulator": "initial_accumulator_value"}
+"""Hyper-parameters that Keras calls otherwise."""
+
+_ADAM = {"momentum": "_momentums", "velocity": "_velocities", "largest_velocity": "_velocity_hats"}
+SLOTS: Mapping[str, Mapping[str, str]] = {
+    "sgd": {"momentum": "momentums"},
+    "rmsprop": {
+        "velocity": "_velocities", "momentum": "_momentums", "average_gradient": "_average_gradients",
+    },
+    "adagrad": {"accumulator": "_accumulators"},
+    "adadelta": {
+        "accumulated_gradient": "_accumulated_grads", "accumulated_delta": "_accumulated_delta_vars",
+    },
+    "adam": _ADAM,
+    "adamw": _ADAM,
+    "adamax": {"momentum": "_m", "norm": "_u"},
+    "nadam": {"momentum": "_momentums", "velocity": "_velocities", "product": "_u_product"},
+}  # fmt: skip
+"""crosstrain's slots → the attribute of Keras's optimizer: a variable for each weight, or one for all."""
+
+
+def keras_optimizer(settings: Optimizer) -> keras.optimizers.Optimizer:
+    """Keras's own optimizer with the recipe's settings; those that a class lacks are not passed."""
+    given = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
+    kind = OPTIMIZERS[settings.name]
+    known = set(kind.__init__.__code__.co_varnames)
+    made = kind(**{k: v for k, v in given.items() if k in known})
+    if made.weight_decay is not None:
+        # TensorFlow makes float32 of a Python number before it casts it to the weight's dtype.
+        made.weight_decay = np.float64(made.weight_decay)
+    return made

@@ -1,0 +1,68 @@
+"""Keras on each of its backends, each in a process of its own: what ``test_foreign`` does not see of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crosstrain.engines.registry import BUILT_IN, EngineRow
+
+ROOT = Path(__file__).parents[2]
+ENGINES = [row for row in BUILT_IN if row.imports[0] == "keras"]
+
+
+def in_its_own_process(row: EngineRow, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with the engine's variables: Keras chooses its backend when it is imported."""
+    if not row.importable:
+        pytest.skip(f"{row.name} is not installed here")
+    variables = {
+        **os.environ, **row.variables, "CROSSTRAIN_TEST_ENGINE": row.name, "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3",
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=1500,
+        check=False,
+    )  # fmt: skip
+
+
+OPTIONS = """
+from crosstrain.engines.contract import Setting
+from crosstrain.engines.keras import ENGINE
+from tests.engines.networks import convolutional, distance
+case = convolutional()
+wanted = case.reference(case.program.inference)[0]["y"]
+for compile in {choices}:
+    setting = Setting(precision="float64", options={{"jit_compile": compile}})
+    network = ENGINE.build(case.program, case.weights, setting)
+    assert network._model.jit_compile == ({auto} if compile == "auto" else compile)
+    assert distance(network.predict(case.batch)["y"], wanted) < 1e-10
+    before = network.gradients(case.batch)[0]
+    handle = network.train(case.batch, 0.1)
+    network.train(case.batch, 0.1)
+    assert abs(float(handle) - before) < 1e-12, "a handle keeps the loss of its own step"
+"""
+
+
+@pytest.mark.parametrize("row", ENGINES, ids=lambda row: row.name)
+def test_compiled_or_not_it_is_the_same(row: EngineRow) -> None:
+    """On PyTorch without torch.compile, which needs a C++ compiler. Of its own accord Keras compiles on a CPU
+    with JAX alone."""
+    choices = ["auto", False] if row.name == "keras-torch" else ["auto", True, False]
+    auto = row.name == "keras-jax"
+    done = in_its_own_process(row, "-c", OPTIONS.format(choices=choices, auto=auto))
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_states_of_noise_tell_steps_and_layers_apart() -> None:
+    """Keras on PyTorch seeds by the sum of a state's two numbers."""
+    pytest.importorskip("keras", reason="the states are those of Keras's generators")
+    from crosstrain.graph.keras_export.model import drawn_as
+
+    states = [drawn_as(seed, salt) for seed in range(40) for salt in range(1, 10)]
+    assert all(state.max() < 2**31 for state in states)
+    assert len({int(np.sum(state)) for state in states}) == len(states)
