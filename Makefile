@@ -22,7 +22,7 @@ demo: $(STAMP)  ## lenet5 and resnet20 on real handwritten digits, on three fram
 		--epochs 10 --out crosstrain-runs/demo
 
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(STAMP)  ## lint, format, types
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crosstrain.engines.registry import engines
+from crosstrain.engines.environments import default
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -24,7 +24,7 @@ COMMANDS = [
     for command in line.partition("#")[0].split(";")
     if command.strip().startswith("crosstrain ")
 ]
-HERE = [name for name, row in engines().items() if row.installed]
+HERE = list(default())
 SMALLER = {
     "compare": ["--epochs", "1", "--seeds", "1", "--engines", ",".join(HERE[:1]), "--no-proof"],
     "train": ["--epochs", "1"],

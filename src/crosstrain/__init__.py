@@ -13,8 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crosstrain import zoo
-    from crosstrain.api import compare, datasets, describe_engines, engines, networks, prove, train
+    from crosstrain.api import (
+        code,
+        compare,
+        compare_inference,
+        datasets,
+        describe_engines,
+        engines,
+        export,
+        networks,
+        prove,
+        train,
+    )
     from crosstrain.compare.comparison import Comparison
+    from crosstrain.compare.inference.result import InferenceResult
     from crosstrain.compare.training import Trained
     from crosstrain.data import Prepared, prepare
     from crosstrain.errors import CrosstrainError, StorageError
@@ -27,9 +39,10 @@ if TYPE_CHECKING:
     from crosstrain.training.schedules import Schedule
 
 __all__ = [
-    "Certificate", "Comparison", "CrosstrainError", "Definition", "Graph", "Loss", "Optimizer", "Prepared",
-    "Recipe", "Schedule", "StorageError", "Trained", "compare", "datasets", "define", "describe_engines",
-    "engines", "load", "networks", "prepare", "prove", "train", "zoo",
+    "Certificate", "Comparison", "CrosstrainError", "Definition", "Graph", "InferenceResult", "Loss",
+    "Optimizer", "Prepared", "Recipe", "Schedule", "StorageError", "Trained", "code", "compare",
+    "compare_inference", "datasets", "define", "describe_engines", "engines", "export", "load", "networks",
+    "prepare", "prove", "train", "zoo",
 ]  # fmt: skip
 
 _HOME = {
@@ -45,8 +58,12 @@ _HOME = {
     "Schedule": "crosstrain.training.schedules",
     "StorageError": "crosstrain.errors",
     "Trained": "crosstrain.compare.training",
+    "InferenceResult": "crosstrain.compare.inference.result",
+    "compare_inference": "crosstrain.api",
+    "code": "crosstrain.api",
     "datasets": "crosstrain.api",
     "define": "crosstrain.runs.definition",
+    "export": "crosstrain.api",
     "describe_engines": "crosstrain.api",
     "networks": "crosstrain.api",
     "prepare": "crosstrain.data.preparation",

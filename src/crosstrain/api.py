@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from crosstrain.compare import run as comparing
 from crosstrain.compare import spelling, training
 from crosstrain.compare.certify import words
 from crosstrain.compare.comparison import Comparison
+from crosstrain.compare.inference.settings import BATCH_SIZES
 from crosstrain.compare.settings import RUNS, settings, slug, source
 from crosstrain.compare.training import Trained
 from crosstrain.compare.watch import Silent, Watch
@@ -22,7 +22,13 @@ from crosstrain.data.registry import datasets as _datasets
 from crosstrain.engines.registry import EngineRow
 from crosstrain.engines.registry import engines as _engines
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.process import run_job
+from crosstrain.managing import (
+    describe_engines,
+    engine_pairs,
+    examine_engines,
+    install_engines,
+    remove_engines,
+)
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
@@ -30,7 +36,16 @@ from crosstrain.zoo import NetworkRow
 from crosstrain.zoo import networks as _networks
 
 if TYPE_CHECKING:
+    from crosstrain.compare.inference import InferenceResult
+    from crosstrain.exchange.export import Exported
     from crosstrain.proof.certificate import Proof
+    from crosstrain.source.network import Source
+
+__all__ = [
+    "code", "compare", "compare_inference", "datasets", "describe_engines", "engine_pairs", "engines",
+    "examine_engines", "export", "install_engines", "lines_of_source", "networks", "prove", "remove_engines",
+    "train",
+]  # fmt: skip
 
 Network = Any
 """A name of the zoo, ``"file.py:function"``, ``"model.keras"``, or a ``keras.Model``, which this module must
@@ -60,6 +75,8 @@ def compare(
     precision: str = "float32",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    prepare: str | None = None,
+    split: str | None = None,
     proof: bool = True,
     trust: bool = False,
     budget: str | float | None = None,
@@ -73,8 +90,10 @@ def compare(
     ``network`` is a name of the zoo, ``"file.py:function"``, ``"model.keras"``, a Keras model, or several
     of them; ``data`` is ``"digits"``, ``"mnist:DIR"``, … (``crosstrain datasets``). ``sizes`` are of the
     pictures in pixels, ``budget`` and ``timeout`` (of a cell) seconds or ``"10m"``, ``memory_limit``
-    bytes or ``"4G"``; ``options`` are ``{engine: {option: value}}``. All that is not given is as on the
-    command line. Calling it again with the same arguments does only what is missing.
+    bytes or ``"4G"``; ``prepare`` are further steps of preparation (``"clahe,standardize"``), ``split``
+    another way to hold examples out (``"random"``); ``options`` are ``{engine: {option: value}}``. All that
+    is not given is as on the command line. Calling it again with the same arguments does only what is
+    missing.
 
     Raises ``CrosstrainError`` for wrong use, before anything is trained; a cell that fails does not raise
     but stands in the result.
@@ -86,9 +105,43 @@ def compare(
             batch_size=batch_size, loss=loss, optimizer=optimizer, learning_rate=learning_rate,
             momentum=momentum, weight_decay=weight_decay, schedule=schedule, device=device,
             precision=precision, threads=threads, options=options, proof=proof, trust=trust or trusted,
-            budget=budget, timeout=timeout, memory_limit=memory_limit,
+            budget=budget, timeout=timeout, memory_limit=memory_limit, prepare=prepare, split=split,
         )  # fmt: skip
         return Comparison(comparing.run(wish, Path(out) if out else None, watch))
+
+
+def compare_inference(
+    network: str | Sequence[str],
+    data: str | None = None,
+    *,
+    engines: str | Sequence[str] | None = None,
+    size: int | None = None,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    repeats: int | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    trust: bool = False,
+    timeout: str | float | None = None,
+    memory_limit: str | int | None = None,
+    out: str | Path | None = None,
+    progress: bool | Watch = True,
+) -> InferenceResult:
+    """Serve a trained network with several engines: latency, throughput, memory, and whether they agree.
+
+    ``network`` is the folder of ``train``, ``"FOLDER:CELL"`` of ``compare``, or a network as ``compare``
+    takes it (whose initial weights are served, and which needs ``data``). ``batch_sizes`` are those of the
+    throughput; ``repeats`` (3) are processes for each engine. Raises ``CrosstrainError`` for wrong use; a
+    cell that fails does not raise but stands in the result.
+    """
+    from crosstrain.compare import inference
+
+    wish = inference.inference_settings(
+        network, data, engines=engines, size=size, batch_sizes=batch_sizes, repeats=repeats, device=device,
+        threads=threads, options=options, trust=trust, timeout=timeout, memory_limit=memory_limit,
+    )  # fmt: skip
+    with _watching(progress) as watch:
+        return inference.run(wish, Path(out) if out else None, watch)
 
 
 def train(
@@ -110,6 +163,8 @@ def train(
     precision: str = "float32",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    prepare: str | None = None,
+    split: str | None = None,
     trust: bool = False,
     timeout: str | float | None = None,
     memory_limit: str | int | None = None,
@@ -128,7 +183,7 @@ def train(
             loss=loss, optimizer=optimizer, learning_rate=learning_rate, momentum=momentum,
             weight_decay=weight_decay, schedule=schedule, device=device, precision=precision,
             threads=threads, options=options, trust=trust or trusted, timeout=timeout,
-            memory_limit=memory_limit,
+            memory_limit=memory_limit, prepare=prepare, split=split,
         )  # fmt: skip
         return training.train(wish, Path(out) if out else None, watch)
 
@@ -187,26 +242,82 @@ def prove(
     return replace(found, network=names[0])
 
 
-def describe_engines(*, look: bool = True) -> list[dict[str, Any]]:
-    """Every engine with ``name``, ``version``, ``status`` (``ready``, ``missing`` or ``broken``),
-    ``devices``, ``precisions``, ``options``, ``install`` (a command) and ``error``.
+def export(
+    run: str | Path,
+    form: str,
+    *,
+    out: str | Path | None = None,
+    cell: str | None = None,
+    weights: str = "best",
+    data: str | None = None,
+    overwrite: bool = False,
+    trust: bool = False,
+    timeout: str | float | None = None,
+    progress: bool | Watch = True,
+) -> Exported:
+    """Write a trained network in another tool's format (``"onnx"``, ``"keras"``, …) and verify it there.
 
-    ``look`` asks each in a process of its own, which imports its framework; without it, ``status`` says
-    only whether it is installed.
+    ``run`` is a folder of ``train`` or ``compare`` (then ``cell`` says which; its weights are those of the
+    last epoch), or a network, which is written with its initial weights. ``data`` is what it is verified on
+    where that is not what the run trained on; without any, inputs are random. Raises ``CrosstrainError``
+    for wrong use, and where what was written departs from the network: then nothing is kept.
     """
-    found = []
-    for name, row in engines().items():
-        told: dict[str, Any] = {
-            "name": name, "version": row.version, "status": "ready" if row.installed else "missing",
-            "devices": [], "precisions": [], "options": {}, "install": row.how_to_install, "error": None,
-        }  # fmt: skip
-        if look and row.installed:
-            with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
-                # No device: a GPU is to be seen where there is one.
-                outcome = run_job({"task": "describe", "engine": name}, folder=Path(logs))
-            told |= outcome.result or {"status": "broken", "error": outcome.error}
-        found.append(told)
-    return found
+    from crosstrain.exchange.export import export as exported
+
+    with _watching(progress) as watch:
+        return exported(
+            str(run), form, out=Path(out) if out else None, cell=cell, weights=weights, data_spec=data,
+            trust=trust, overwrite=overwrite, timeout=spelling.seconds(timeout), tell=watch.stage,
+        )  # fmt: skip
+
+
+def code(
+    network: Network,
+    engine: str,
+    *,
+    input_shape: Sequence[int] | None = None,
+    classes: int | None = None,
+    loss: str | Loss | Mapping[str, str | Loss] | None = None,
+    optimizer: str | Optimizer = "sgd",
+    learning_rate: float | None = None,
+    momentum: float | None = None,
+    weight_decay: float | None = None,
+    schedule: str | Schedule = "constant",
+    batch_size: int = 64,
+    check: bool = True,
+    trust: bool = False,
+    timeout: str | float | None = None,
+    progress: bool | Watch = True,
+) -> Source:
+    """A network and its training as source of a framework: ``text``, its number of ``lines`` of code, and
+    the ``check`` that proves it equal to the graph.
+
+    ``engine`` is torch, tensorflow, jax, keras, paddle or mxnet; other arguments are those of ``prove``.
+    Without ``check`` nothing is proved and the framework need not be installed. Raises ``CrosstrainError``
+    where a layer, a loss or an optimizer has no written form.
+    """
+    from crosstrain.source.network import code as written
+
+    names, trusted = _named(network)
+    if len(names) != 1:
+        raise CrosstrainError("source is written of one network; give them one after the other")
+    wish = settings(
+        names, "digits", loss=loss, optimizer=optimizer, learning_rate=learning_rate, momentum=momentum,
+        weight_decay=weight_decay, schedule=schedule, batch_size=batch_size, trust=trust or trusted,
+        timeout=timeout,
+    )  # fmt: skip
+    with _watching(progress) as watch:
+        watch.stage(f"Writing {names[0]} for {engine}")
+        return written(
+            source(names[0]), names[0], engine, wish.recipe, input_shape=input_shape, classes=classes,
+            check=check, trust=wish.trust, timeout=wish.timeout,
+        )  # fmt: skip
+
+
+def lines_of_source(network: Network, engine: str, **settings: Any) -> int:
+    """How many lines of code a network and its training take in a framework: the effort to write it there.
+    ``settings`` are those of ``code``; nothing is checked."""
+    return code(network, engine, **{"check": False, "progress": False, **settings}).lines
 
 
 def networks() -> dict[str, NetworkRow]:

@@ -8,13 +8,14 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.trained import find_run
 
 if TYPE_CHECKING:
     import keras
@@ -33,7 +34,8 @@ def load(
     one. Raises ``CrosstrainError`` where something is missing or does not fit.
     """
     folder = Path(folder)
-    definition, file = _found(folder, cell, weights)
+    run = find_run(folder, cell, weights)
+    file = run.weights
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             values = {name: archive[name] for name in archive.files}
@@ -41,8 +43,15 @@ def load(
         raise CrosstrainError(f"{folder} has no trained weights yet ({file.name} is missing)") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CrosstrainError(f"the weights {file} are damaged ({error})") from error
+    return restored(run.definition, values, str(file))
+
+
+def restored(definition: Path, values: Mapping[str, np.ndarray], file: str) -> keras.Model:
+    """The model of a definition's folder with ``values`` by weight name; ``file`` is where they are from."""
     data = json.loads((definition / "definition.json").read_text())
     _choose_backend()
+    if str(data["source"]).endswith(".onnx"):
+        return _of_graph(definition, values, file)
     with _own_settings():
         model = _built(data)
     names: list[str] = data["weights"]
@@ -60,30 +69,16 @@ def load(
     return model
 
 
-def _found(folder: Path, cell: str | None, weights: str) -> tuple[Path, Path]:
-    """The definition's folder and the weights' file."""
-    try:
-        plan = json.loads((folder / "plan.json").read_text())
-        kind = plan["kind"]
-    except (OSError, ValueError, KeyError) as error:
-        raise CrosstrainError(f"{folder} is no folder of crosstrain's (it has no sound plan.json)") from error
-    if kind == "training":
-        if "definition" not in plan:
-            raise CrosstrainError(f"the training in {folder} has not begun yet")
-        return folder / plan["definition"], folder / f"{weights}.npz"
-    record = _record(folder, cell, plan.get("cells") or [])
-    return folder / record["definition"], folder / "cells" / f"{cell}.npz"
+def _of_graph(definition: Path, values: Mapping[str, np.ndarray], file: str) -> keras.Model:
+    """The model of a network that no Keras model defined."""
+    from crosstrain.graph.graph import Graph
+    from crosstrain.graph.keras_export import keras_model
 
-
-def _record(folder: Path, cell: str | None, cells: list[str]) -> Any:
-    if cell not in cells:
-        known = ", ".join(cells) or "none yet"
-        asked = f"has no cell {cell!r}" if cell else "is a comparison: name one of its cells"
-        raise CrosstrainError(f"{folder} {asked}; there are {known}")
-    try:
-        return json.loads((folder / "cells" / f"{cell}.json").read_text())
-    except (OSError, ValueError) as error:
-        raise CrosstrainError(f"the cell {cell!r} in {folder} is not finished") from error
+    graph = Graph.load(definition / "network.json")[0]
+    missing = [name for name in graph.weights if name not in values]
+    if missing:
+        raise CrosstrainError(f"the weights in {file} are not those of {graph.name}: {missing[0]} is missing")
+    return keras_model(graph, dict(values))
 
 
 def _choose_backend() -> None:

@@ -41,7 +41,9 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 # -- help and lists -----------------------------------------------------------------------------
-@pytest.mark.parametrize("command", ["compare", "prove", "train", "networks", "engines", "datasets"])
+@pytest.mark.parametrize(
+    "command", ["compare", "prove", "train", "code", "export", "networks", "engines", "datasets"]
+)
 def test_help_shows_examples(command: str) -> None:
     result = crosstrain(command, "--help")
     assert result.exit_code == 0
@@ -85,7 +87,7 @@ def test_engines_without_looking() -> None:
     rows = json.loads(crosstrain("engines", "--no-look", "--json", "-").stdout)["engines"]
     assert {row["name"] for row in rows} >= {"torch", "tensorflow", "jax"}
     assert {row["status"] for row in rows} <= {"ready", "missing"}
-    assert all("crosstrain[" in row["install"] for row in rows)
+    assert all(row["install"] == f"crosstrain engines install {row['name']}" for row in rows)
 
 
 # -- compare ------------------------------------------------------------------------------------

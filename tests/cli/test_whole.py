@@ -34,9 +34,9 @@ def crosstrain(folder: Path, *arguments: str, expect: int = 0) -> subprocess.Com
 
 
 def installed() -> list[str]:
-    from crosstrain.engines.registry import engines
+    from crosstrain.engines.environments import default
 
-    return [name for name, row in engines().items() if row.installed]
+    return list(default())
 
 
 def test_compare_for_real(tmp_path: Path) -> None:

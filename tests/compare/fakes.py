@@ -110,7 +110,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
     made = Workers()
     for module in (cells, engines, training):
         monkeypatch.setattr(module, "run_job", made)
-    monkeypatch.setattr(EngineRow, "installed", property(lambda row: True))
+    monkeypatch.setattr(EngineRow, "importable", property(lambda row: True))
     monkeypatch.setattr(EngineRow, "version", property(lambda row: "1.0"))
     return made
 

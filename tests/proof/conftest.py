@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from crosstrain.engines.contract import Engine
-from crosstrain.engines.registry import engine_row, engines
+from crosstrain.engines.environments import default
+from crosstrain.engines.registry import engine_row
 from crosstrain.proof import evidence
 from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition, define
@@ -19,7 +20,7 @@ from crosstrain.training.recipe import Recipe
 from tests.proof.faults import Fault, FaultyEngine
 
 NETWORKS = Path(__file__).with_name("networks.py")
-INSTALLED = [name for name, row in engines().items() if row.installed]
+INSTALLED = list(default())
 RECIPE = Recipe(optimizer=Optimizer(learning_rate=0.05, momentum=0.9))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from crosstrain.cli import compare, datasets, engines, networks, prove, train
+from crosstrain.cli import code, compare, datasets, engines, export, networks, prove, train
 from crosstrain.compare.machine import own_version
 from crosstrain.errors import CrosstrainError, StorageError
 
@@ -69,8 +69,9 @@ def _root(
     work."""
 
 
-for module in (compare, prove, train, networks, engines, datasets):
+for module in (compare, prove, train, export, code, networks, datasets):
     app.command(module.NAME)(module.command)
+app.add_typer(engines.app, name=engines.NAME)
 
 
 def main() -> None:

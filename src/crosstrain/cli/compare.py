@@ -11,6 +11,8 @@ from crosstrain.cli import options
 from crosstrain.compare.comparison import Comparison
 from crosstrain.compare.run import Interrupted
 from crosstrain.compare.spelling import sizes as sizes_of
+from crosstrain.errors import CrosstrainError
+from crosstrain.report.inference import print_inference
 from crosstrain.report.tables import print_comparison
 
 NAME = "compare"
@@ -18,11 +20,19 @@ NAME = "compare"
 
 def command(
     networks: Annotated[
-        str, typer.Argument(metavar="NETWORK[,NETWORK…]", help="Zoo name, file.py:function or model.keras.")
+        str,
+        typer.Argument(
+            metavar="NETWORK[,NETWORK…]",
+            help="Zoo name, file.py:function, model.keras or model.onnx; for inference also the folder of a "
+            "trained run (FOLDER, or FOLDER:CELL of a comparison).",
+        ),
     ],
-    data: options.Data,
+    data: options.OptionalData = None,
+    task: Annotated[
+        str, typer.Option("--task", metavar="TASK", help="training, or inference: serve what is trained.")
+    ] = "training",
     engines: Annotated[
-        str | None, typer.Option("--engines", metavar="A,B", help="Default: all that are installed.")
+        str | None, typer.Option("--engines", metavar="A,B", help="Or all; default: your own Python's.")
     ] = None,
     sizes: Annotated[
         str | None,
@@ -37,12 +47,17 @@ def command(
         typer.Option("--repeats", metavar="R", help="Times that each seed is measured (default 1)."),
     ] = None,
     batch_size: options.BatchSize = 64,
+    batch_sizes: Annotated[
+        str, typer.Option("--batch-sizes", metavar="1,8,64", help="Of the throughput (inference).")
+    ] = "1,8,64",
     loss: options.LossOption = None,
     optimizer: options.Optimizer = "sgd",
     learning_rate: options.LearningRate = None,
     momentum: options.Momentum = None,
     weight_decay: options.WeightDecay = None,
     schedule: options.Schedule = "constant",
+    prepare: options.Prepare = None,
+    split: options.Split = None,
     device: options.Device = "cpu",
     precision: options.Precision = "float32",
     threads: options.Threads = None,
@@ -76,8 +91,26 @@ def command(
       crosstrain compare idsia --data gtsrb:GTSRB.zip --engines torch,jax --budget 10m
       crosstrain compare my_net.py:build --data folder:photos --optimizer adam --json out.json
       crosstrain compare resnet20 --data digits --option torch.compile=default
+      crosstrain compare lenet5 --data digits --engines all
+      crosstrain compare crosstrain-runs/my-run --task inference --engines onnxruntime,openvino,torch
     """
     options.check_json(json_file)
+    if task == "inference":
+        served = api.compare_inference(
+            options.listed(networks) or [], data, engines=options.listed(engines), size=_one_size(sizes),
+            batch_sizes=_numbers(batch_sizes), repeats=repeats, device=device, threads=threads,
+            options=options.by_engine(option), trust=trust, timeout=timeout, memory_limit=memory_limit,
+            out=out,
+        )  # fmt: skip
+        screen = options.screen(json_file)
+        if screen:
+            print_inference(served, screen)
+        options.write(served.model_dump(), json_file)
+        raise typer.Exit(0 if served.ok else 1)
+    if task != "training":
+        raise CrosstrainError(f"there is no task {task!r}; there are training and inference")
+    if data is None:
+        raise CrosstrainError("say with --data on what to train, as --data digits (crosstrain datasets)")
     interrupted = False
     try:
         comparison = api.compare(
@@ -87,7 +120,7 @@ def command(
             schedule=schedule, device=device, precision=precision, threads=threads,
             options=options.by_engine(option),
             proof=proof, trust=trust, budget=budget, timeout=timeout, memory_limit=memory_limit,
-            out=out,
+            prepare=prepare, split=split, out=out,
         )  # fmt: skip
     except Interrupted as stop:
         comparison, interrupted = Comparison(stop.result), True
@@ -98,3 +131,17 @@ def command(
     if interrupted:
         raise KeyboardInterrupt
     raise typer.Exit(0 if comparison.ok else 1)
+
+
+def _one_size(sizes: str | None) -> int | None:
+    found = sizes_of(sizes) or []
+    if len(found) > 1:
+        raise CrosstrainError("a comparison at inference takes one input size")
+    return found[0] if found else None
+
+
+def _numbers(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise CrosstrainError(f"batch sizes are numbers, as 1,8,64, not {text!r}")
+    return [int(part) for part in parts]

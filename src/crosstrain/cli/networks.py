@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
+
+import typer
 
 from crosstrain import api
 from crosstrain.cli import options
+from crosstrain.errors import CrosstrainError
+from crosstrain.report.engines import obstacles, pairs_table
 from crosstrain.report.tables import networks_table
 
 NAME = "networks"
 
 
-def command(json_file: options.Json = None) -> None:
-    """List the networks of the zoo: paper, default input, parameters.
+def command(
+    networks: Annotated[
+        str | None,
+        typer.Argument(metavar="NETWORK[,NETWORK…]", help="With --engines: default the zoo's."),
+    ] = None,
+    engines: Annotated[
+        str | None,
+        typer.Option("--engines", metavar="A,B", help="Show which of these (or all) can train which."),
+    ] = None,
+    trust: options.Trust = False,
+    json_file: options.Json = None,
+) -> None:
+    """List the networks of the zoo: paper, default input, parameters; or which engines can train them.
 
     \b
     Examples:
       crosstrain networks
+      crosstrain networks --engines all
+      crosstrain networks my_net.py:build --engines mxnet,theano
       crosstrain networks --json -
     """
     options.check_json(json_file)
-    rows = [asdict(row) for row in api.networks().values()]
     screen = options.screen(json_file)
+    if engines is None:
+        if networks is not None:
+            raise CrosstrainError("say with --engines which engines the network is to be trained on")
+        rows = [asdict(row) for row in api.networks().values()]
+        if screen:
+            screen.print(networks_table(rows))
+        options.write({"networks": rows}, json_file)
+        return
+    pairs = api.engine_pairs(networks or "all", engines, trust=trust)
     if screen:
-        screen.print(networks_table(rows))
-    options.write({"networks": rows}, json_file)
+        screen.print(pairs_table(pairs))
+        for line in obstacles(pairs):
+            screen.print(line, style="yellow", soft_wrap=True)
+    options.write({"pairs": pairs}, json_file)

@@ -27,6 +27,26 @@ Data = Annotated[
         help="digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, …",
     ),
 ]
+OptionalData = Annotated[
+    str | None,
+    typer.Option(
+        "--data", "-d", metavar="DATA",
+        help="digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, …; for inference, what the "
+        "run was trained on where nothing is said.",
+    ),
+]  # fmt: skip
+Prepare = Annotated[
+    str | None,
+    typer.Option(
+        "--prepare", metavar="STEPS",
+        help="Steps after cropping and resizing, as clahe,standardize: clahe[:clip=2:tiles=8], equalize, "
+        "hsv, bgr, hog, standardize.",
+    ),
+]  # fmt: skip
+Split = Annotated[
+    str | None,
+    typer.Option("--split", metavar="HOW", help="gtsrb: random (validation without regard to tracks)."),
+]
 Epochs = Annotated[
     int | None, typer.Option("--epochs", "-e", metavar="N", help="Epochs of training (default 5).")
 ]

@@ -19,7 +19,7 @@ def command(
         str, typer.Argument(metavar="NETWORK", help="Zoo name, file.py:function or model.keras.")
     ],
     engines: Annotated[
-        str | None, typer.Option("--engines", metavar="A,B", help="Default: all that are installed.")
+        str | None, typer.Option("--engines", metavar="A,B", help="Or all; default: your own Python's.")
     ] = None,
     precision: Annotated[
         str, typer.Option("--precision", metavar="P,P", help="Precisions to prove in.")

@@ -31,6 +31,8 @@ def command(
     momentum: options.Momentum = None,
     weight_decay: options.WeightDecay = None,
     schedule: options.Schedule = "constant",
+    prepare: options.Prepare = None,
+    split: options.Split = None,
     device: options.Device = "cpu",
     precision: options.Precision = "float32",
     threads: options.Threads = None,
@@ -58,6 +60,7 @@ def command(
         loss=options.losses(loss), optimizer=optimizer, learning_rate=learning_rate, momentum=momentum,
         weight_decay=weight_decay, schedule=schedule, device=device, precision=precision, threads=threads,
         options=options.by_engine(option), trust=trust, timeout=timeout, memory_limit=memory_limit, out=out,
+        prepare=prepare, split=split,
     )  # fmt: skip
     screen = options.screen(json_file)
     if screen:

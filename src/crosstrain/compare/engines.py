@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crosstrain.compare.settings import Settings
+from crosstrain.engines.environments import find
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.errors import CrosstrainError, EngineMissingError
 from crosstrain.runs.process import run_job
@@ -33,7 +34,7 @@ def muster(settings: Settings, logs: Path) -> Field:
     ready: dict[str, Division] = {}
     absent: dict[str, str] = {}
     for name in settings.engines:
-        if not rows[name].installed:
+        if not find(rows[name]):
             absent[name] = f"{name} is not installed; install it with: {rows[name].how_to_install}"
             continue
         options = settings.options.get(name, {})
@@ -47,7 +48,7 @@ def muster(settings: Settings, logs: Path) -> Field:
             continue
         ready[name] = _division(name, options, description["options"])
     if not ready:
-        kind = EngineMissingError if not any(rows[n].installed for n in settings.engines) else CrosstrainError
+        kind = EngineMissingError if not any(find(rows[n]) for n in settings.engines) else CrosstrainError
         raise kind("; ".join(absent.values()))
     return Field(ready, absent)
 

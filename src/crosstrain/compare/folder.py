@@ -14,7 +14,8 @@ from crosstrain.runs.store import Store
 
 FORMAT = 1
 _OURS = {
-    ".lock", "plan.json", "result.json", "wall.json", "cells", "logs", "networks", "certificates", "best.npz",
+    ".lock", "plan.json", "result.json", "wall.json", "cells", "logs", "networks", "certificates", "models",
+    "reference", "best.npz",
     "last.npz", "checkpoint.npz",
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from crosstrain.compare.settings import usable_cores
+from crosstrain.engines.environments import find
 from crosstrain.engines.registry import engines
 
 _PACKAGES = ("keras", "numpy")
@@ -29,7 +30,7 @@ def machine() -> dict[str, Any]:
         "versions": {
             "crosstrain": own_version(),
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
-            **{name: row.version for name, row in engines().items() if row.version},
+            **{name: version for name, version in versions_of(list(engines())).items() if version},
         },
     }
 
@@ -55,4 +56,5 @@ def processor() -> str:
 def versions_of(names: list[str]) -> dict[str, str | None]:
     """The installed version of each engine; None for one that is missing."""
     rows = engines()
-    return {name: rows[name].version for name in names}
+    found = {name: find(rows[name]) for name in names}
+    return {name: here.version if here else None for name, here in found.items()}

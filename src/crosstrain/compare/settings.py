@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crosstrain.compare import spelling
+from crosstrain.engines.environments import default, ready
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.errors import CrosstrainError
 from crosstrain.training.optimizers import Optimizer
@@ -25,6 +26,9 @@ PRECISIONS = ("float32", "float64")
 DEFAULT_EPOCHS = 5
 MOST_EPOCHS, MOST_REPEATS = 100, 5
 """What a budget may fill where the numbers are not given."""
+
+ALL = "all"
+"""Stands for all engines that can run here."""
 
 MOMENTUM = 0.9
 """What ``sgd`` uses where nothing is said: the momentum of most of the literature on images."""
@@ -52,6 +56,8 @@ class Settings:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     proof: bool = True
     trust: bool = False
+    prepare: str = ""
+    split: str = ""
     budget: float | None = None
     timeout: float | None = None
     memory_limit: int | None = None
@@ -63,6 +69,7 @@ class Settings:
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
             "precision": self.precision, "threads": self.threads,
             "options": {k: dict(v) for k, v in self.options.items()}, "proof": self.proof,
+            "prepare": self.prepare, "split": self.split,
             "budget": self.budget, "recipe": json.loads(json.dumps(self.recipe.to_json())),
         }  # fmt: skip
 
@@ -97,13 +104,16 @@ def settings(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     proof: bool = True,
     trust: bool = False,
+    prepare: str | None = None,
+    split: str | None = None,
     budget: str | float | None = None,
     timeout: str | float | None = None,
     memory_limit: str | int | None = None,
 ) -> Settings:
     """Settings from what a user says; ``CrosstrainError`` names the first thing that is wrong.
 
-    Without ``engines``, all that are installed. ``epochs`` without a budget are five, with one as many
+    Without ``engines``, the native ones in the user's own Python; ``all`` adds those in environments of
+    their own, and Keras. ``epochs`` without a budget are five, with one as many
     as fit, up to 100; ``repeats`` likewise one, or as many as fit up to five. ``seed`` is the first.
     """
     counts = {
@@ -148,6 +158,8 @@ def settings(
         options=_options(options, chosen),
         proof=proof,
         trust=trust,
+        prepare=prepare or "",
+        split=split or "",
         budget=seconds,
         timeout=spelling.seconds(timeout),
         memory_limit=spelling.size_in_bytes(memory_limit),
@@ -161,10 +173,10 @@ def source(network: str) -> str:
     path, colon, function = network.rpartition(":")
     if not colon or not path.endswith(".py"):
         path, colon, function = network, "", ""
-    if not path.endswith((".py", ".keras", ".h5")):
+    if not path.endswith((".py", ".keras", ".h5", ".onnx")):
         raise CrosstrainError(
             f"there is no network {network!r} in the zoo; there are {', '.join(zoo())}, "
-            "or give file.py:function or model.keras"
+            "or give file.py:function, model.keras or model.onnx"
         )
     if path.endswith(".py") and not function:
         raise CrosstrainError(f"{network} names a file but no function in it; write {network}:FUNCTION")
@@ -199,21 +211,31 @@ def _networks(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _engines(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names of engines that train; ``all`` stands for those that can run here, in whatever environment."""
     rows = engine_rows()
+    trainers = [name for name, row in rows.items() if row.trains]
     names = spelling.items(given) if isinstance(given, str) else list(given or ())
     if given is not None and not names:
-        raise CrosstrainError(f"name at least one engine; there are {', '.join(rows)}")
+        raise CrosstrainError(f"name at least one engine; there are {', '.join(trainers)}")
     for name in names:
-        if name not in rows:
-            raise CrosstrainError(f"there is no engine {name!r}; there are {', '.join(rows)}")
-    if given is not None:
-        return tuple(dict.fromkeys(names))
-    installed = tuple(name for name, row in rows.items() if row.installed)
-    if not installed:
+        if name in rows and not rows[name].trains:
+            raise CrosstrainError(
+                f"the engine {name!r} runs trained networks and does not train; there are "
+                f"{', '.join(trainers)}"
+            )
+        if name not in rows and name != ALL:
+            raise CrosstrainError(f"there is no engine {name!r}; there are {', '.join(trainers)}, or all")
+    able = ready(training=True) if ALL in names else ()
+    chosen = tuple(dict.fromkeys(each for name in names for each in (able if name == ALL else (name,))))
+    chosen = chosen or (default() if given is None else ())
+    if not chosen:
+        elsewhere = ready(training=True)
         raise CrosstrainError(
-            f"no engine is installed; one comes with: {next(iter(rows.values())).how_to_install}"
+            f"your own Python has no engine; say which to take, as --engines {elsewhere[0]}, or --engines all"
+            if elsewhere
+            else f"no engine is installed; one comes with: {next(iter(rows.values())).how_to_install}"
         )
-    return installed
+    return chosen
 
 
 def _sizes(given: int | Sequence[int] | None) -> tuple[int, ...]:

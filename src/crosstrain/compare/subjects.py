@@ -116,7 +116,12 @@ class Workshop:
             self.tell(f"Preparing {self.settings.data}" + (f" at {size_text(_square(size))}" if size else ""))
             with self.account.part("preparing"):
                 self._data[key] = data.prepare(
-                    self.settings.data, size=size, channels=channels, progress=self._progress
+                    self.settings.data,
+                    size=size,
+                    channels=channels,
+                    progress=self._progress,
+                    steps=self.settings.prepare,
+                    split=self.settings.split,
                 )
         return self._data[key]
 
@@ -204,7 +209,7 @@ def source_hashes(settings: Settings) -> dict[str, str]:
     found = {}
     for name in names:
         path = Path(name.rpartition(":")[0] if ".py:" in name else name)
-        if path.suffix in (".py", ".keras", ".h5") and path.is_file():
+        if path.suffix in (".py", ".keras", ".h5", ".onnx") and path.is_file():
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

@@ -13,33 +13,19 @@ import numpy as np
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # before Keras imports JAX; the others need no asking
 
 import keras
-from keras.src.backend import core
-from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.define import build_model, load_object
+from crosstrain.graph.keras_export import export, keras_optimizer
 from crosstrain.graph.keras_import import weight_names
 from crosstrain.graph.keras_import.losses import loss_object
 from crosstrain.graph.keras_import.network import output_names
+from crosstrain.graph.keras_precision import set_precision
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, single
-from crosstrain.runs.definition import Definition
-from crosstrain.training.optimizers import Optimizer
+from crosstrain.runs.defined import Definition
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
-
-OPTIMIZERS = {
-    "sgd": keras.optimizers.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
-    "adagrad": keras.optimizers.Adagrad,
-    "adadelta": keras.optimizers.Adadelta,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "adamax": keras.optimizers.Adamax,
-    "nadam": keras.optimizers.Nadam,
-}
-SETTINGS = {"initial_accumulator": "initial_accumulator_value"}
-"""Hyper-parameters that Keras calls otherwise."""
 
 KEPT = 30_000_000
 """So many numbers of the weights before each step are kept at most."""
@@ -54,29 +40,26 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     The keys are those of an engine's evidence. Raises ``CrosstrainError`` where the network cannot be
     computed in float64 on this backend.
     """
-    exactly_float64()
+    set_precision("float64")
     definition, case = Definition.load(Path(job["definition"])), Case.load(Path(job["case"]))
-    model = build_model(definition.data, floatx="float64")
+    model, variables = network(definition)
     quiet(model)
     losses = {name: Loss(**loss) for name, loss in definition.data["losses"].items()}
-    witness = Witness(model, case, losses)
+    witness = Witness(model, variables, case, losses)
     emit({"event": "phase", "name": "truth"})
     write_arrays(Path(job["out"]), witness.evidence())
     backend = keras.backend.backend()
     return {"keras": keras.__version__, "backend": backend, "version": _version(backend)}
 
 
-def exactly_float64() -> None:
-    """Make Keras compute in float64 throughout, where it otherwise slips into float32."""
-    keras.config.set_floatx("float64")
-    # Outside TensorFlow Keras's promotion of dtypes takes float64 for float32 (so tanh of a float64 is one).
-    BIT64_TO_BIT32_DTYPE["float64"] = "float64"
-    if keras.backend.backend() == "tensorflow":
-        # Casting a Python number goes by way of a float32 tensor there (0.01 of an L2 penalty).
-        cast = core.cast
-        core.cast = lambda x, dtype: (
-            core.convert_to_tensor(x, dtype) if isinstance(x, float) else cast(x, dtype)
-        )
+def network(definition: Definition) -> tuple[keras.Model, dict[str, Any]]:
+    """The Keras model of a definition in float64, and its variables by the graph's names. Where no Keras
+    model was the source, it is made from the graph."""
+    if str(definition.data["source"]).endswith(".onnx"):
+        made = export(definition.graph, definition.weights())
+        return made.model, made.variables
+    model = build_model(definition.data, floatx="float64")
+    return model, dict(zip(weight_names(model), model.weights, strict=True))
 
 
 def _version(backend: str) -> str:
@@ -93,14 +76,6 @@ def quiet(model: keras.Model) -> None:
             shown = isinstance(getattr(type(layer), name, None), property)
             if not shown and isinstance(getattr(layer, name, None), float | int):
                 setattr(layer, name, 0.0)
-
-
-def optimizer(settings: Optimizer) -> keras.optimizers.Optimizer:
-    """Keras's own optimizer with the recipe's settings; those that a class lacks are not passed."""
-    given = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
-    kind = OPTIMIZERS[settings.name]
-    known = set(kind.__init__.__code__.co_varnames)
-    return kind(**{k: v for k, v in given.items() if k in known})
 
 
 def rate(schedule: Schedule, initial: float, step: int) -> float:
@@ -128,9 +103,10 @@ def _keras_loss(loss: Loss) -> Any:
 class Witness:
     """A Keras model with the case's weights, asked for each number by Keras's own means."""
 
-    def __init__(self, model: keras.Model, case: Case, losses: Mapping[str, Loss]) -> None:
-        self.model, self.case = model, case
-        self.variables = dict(zip(weight_names(model), model.weights, strict=True))
+    def __init__(
+        self, model: keras.Model, variables: Mapping[str, Any], case: Case, losses: Mapping[str, Loss]
+    ) -> None:
+        self.model, self.variables, self.case = model, variables, case
         narrow = [n for n, v in self.variables.items() if v.dtype in ("float32", "bfloat16", "float16")]
         if narrow:
             raise CrosstrainError(
@@ -146,7 +122,7 @@ class Witness:
         model.compute_loss = self.compute_loss
         backend = keras.backend.backend()
         model.compile(
-            optimizer=optimizer(case.recipe.optimizer),
+            optimizer=keras_optimizer(case.recipe.optimizer),
             jit_compile=backend == "jax",
             run_eagerly=backend == "tensorflow",
         )

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from crosstrain.engines.environments import default
 from crosstrain.engines.registry import engine_row
-from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof.certificate import BOUNDS, Proof
 from crosstrain.proof.prover import Prover
@@ -58,7 +58,7 @@ def prove(
     """
     recipe = recipe or Recipe()
     _checked(engines, precisions, steps, batch_size)
-    names = list(engines) if engines is not None else [n for n, row in engine_rows().items() if row.installed]
+    names = list(engines) if engines is not None else list(default())
     with ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crosstrain-proof-")))
         folder.mkdir(parents=True, exist_ok=True)

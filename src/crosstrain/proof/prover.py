@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.engines.environments import find
 from crosstrain.engines.registry import engine_row
 from crosstrain.proof import locate, locate_training
 from crosstrain.proof.arrays import Arrays, read_arrays
@@ -85,7 +86,7 @@ class Prover:
         said: Mapping[str, Arrays | Cannot]
         try:
             row = engine_row(engine)
-            if not row.installed:
+            if not find(row):
                 raise Cannot(f"the engine {engine} is not installed; install it with: {row.how_to_install}")
             truth = truth_of(
                 self.case, self.definition, self.folder, engine,
@@ -254,7 +255,7 @@ class Prover:
 
     def _basis(self, engine: str, truth: Truth | None) -> dict[str, Any]:
         return {
-            "engine_version": engine_row(engine).version,
+            "engine_version": here.version if (here := find(engine_row(engine))) else None,
             "graph_hash": self.definition.graph.hash,
             "case_hash": self.case.hash,
             "optimizer": self.recipe.optimizer.to_json(),

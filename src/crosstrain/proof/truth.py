@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crosstrain.engines.environments import keras_python
 from crosstrain.proof import differences, reference
 from crosstrain.proof.arrays import Arrays, read_arrays, write_arrays
 from crosstrain.proof.case import Case
@@ -61,7 +62,9 @@ def truth_of(
     ).hexdigest()[:16]
     numpy = _kept(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
     set_aside: list[str] = []
-    for backend in sorted(_installed(), key=lambda name: name == engine):
+    # An engine keras-torch is Keras on PyTorch: its own framework is torch.
+    homes, own = _homes(), engine.removeprefix("keras-")
+    for backend in sorted(homes, key=lambda name: name == own):
         out = place / f"{key}-{backend}.npz"
         report = place / f"{key}-{backend}.json"
         if not report.exists():
@@ -74,7 +77,9 @@ def truth_of(
                 "device": "cpu",
                 "out": str(out),
             }
-            outcome = launch(job, folder=folder / "logs", timeout=timeout, on_event=on_event)
+            outcome = launch(
+                job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
+            )
             report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
         told = json.loads(report.read_text())
         if told["error"]:
@@ -146,14 +151,16 @@ def _sentence(outcome: Any) -> str | None:
     return None if outcome.status == "done" else f"{outcome.status}: {outcome.error}"
 
 
-def _installed() -> list[str]:
-    return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+def _homes() -> dict[str, str]:
+    """Keras's backends that can be asked, each with a Python that has it."""
+    found = {name: keras_python(name) for name in BACKENDS}
+    return {name: python for name, python in found.items() if python}
 
 
 def _versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
-    made = []
+    made = [python for python in _homes().values() if python != sys.executable]
     for name in ("keras", *BACKENDS):
         try:
             made.append(f"{name} {version(name)}")

@@ -1,75 +1,32 @@
-"""The supervisor's view of a defined network: asks the define task for it, and reads what it wrote."""
+"""Asks the define task for a network."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from crosstrain.engines.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.graph.graph import Graph, Weights
+from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
-from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.program import Program
+
+__all__ = ["Definition", "define", "keras_home"]
 
 _BACKENDS = (("numpy", "jax"), ("tensorflow", "tensorflow"), ("torch", "torch"))
 """Keras backends in the order of preference, each with what it needs. Importing Keras costs least on
 its NumPy backend (which needs jax, for shapes)."""
 
 
-@dataclass(frozen=True)
-class Definition:
-    """A network that was defined: graph, initial weights and loss in ``folder``, and ``data``, the
-    content of its ``definition.json``."""
-
-    folder: Path
-    data: Mapping[str, Any]
-
-    @classmethod
-    def load(cls, folder: Path) -> Definition:
-        """The definition in ``folder``; ``CrosstrainError`` where there is none, or a damaged one."""
-        path = folder / "definition.json"
-        try:
-            data = json.loads(path.read_text())
-        except FileNotFoundError as error:
-            raise CrosstrainError(f"there is no definition of a network at {path}") from error
-        except ValueError as error:
-            raise CrosstrainError(f"{path} is damaged ({error}); delete the folder") from error
-        return cls(folder, data)
-
-    @property
-    def network(self) -> Path:
-        """The graph's file; its weights stand beside it."""
-        return self.folder / "network.json"
-
-    @cached_property
-    def graph(self) -> Graph:
-        return Graph.load(self.network)[0]
-
-    @cached_property
-    def loss(self) -> Graph:
-        return Graph.load(self.folder / "loss.json")[0]
-
-    def weights(self) -> Weights:
-        """The initial weights and the loss's constants: what ``Engine.build`` takes."""
-        return Graph.load(self.network)[1] | Graph.load(self.folder / "loss.json")[1]
-
-    def program(self, optimizer: Optimizer) -> Program:
-        return Program(self.graph, self.loss, optimizer)
-
-
-def keras_backend() -> str:
-    """The Keras backend to define networks with; ``CrosstrainError`` where no framework is installed."""
+def keras_home() -> tuple[str, str]:
+    """The Keras backend to define networks with, and the Python that has it: the user's own, else that of
+    an environment of an engine ``keras-…``. ``CrosstrainError`` where there is none."""
     for backend, needs in _BACKENDS:
-        if importlib.util.find_spec(needs) is not None:
-            return backend
+        if python := keras_python(needs):
+            return backend, python
     raise CrosstrainError(
-        "no framework is installed, and Keras needs one to define a network; "
-        "install one with: pip install 'crosstrain[jax]'"
+        "no framework is installed, and Keras needs one to define a network; install one with: "
+        "crosstrain engines install keras-jax, or into your own Python: pip install 'crosstrain[jax]'"
     )
 
 
@@ -89,14 +46,15 @@ def define(
 ) -> Definition:
     """Define a network in a process of its own and write it to ``folder``.
 
-    ``source`` is a zoo name, ``file.py:function`` or ``model.keras``. ``input_shapes`` are without the
-    batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape", "dtype",
-    "classes"}``; ``losses`` is a recipe's, as JSON, or None for the choice that fits. Raises
+    ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
+    without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
+    "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None for the choice that fits. Raises
     ``CrosstrainError`` where the source or the shapes are at fault. ``on_event`` is told when Keras is
     imported and defining begins (``phase``).
     """
+    backend, python = keras_home()
     job = {
-        "task": "define",
+        "task": "define-onnx" if source.endswith(".onnx") else "define",
         "source": source,
         "input_shapes": input_shapes and {k: list(v) for k, v in input_shapes.items()},
         "classes": classes,
@@ -107,9 +65,9 @@ def define(
         "floatx": floatx,
         "folder": str(folder),
         "device": "cpu",
-        "keras_backend": keras_backend(),
+        "keras_backend": backend,
     }
-    outcome = run_job(job, folder=folder / "logs", timeout=timeout, on_event=on_event)
+    outcome = run_job(job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=python)
     if outcome.status == "done" and outcome.result is not None:
         return Definition(folder, outcome.result)
     if outcome.kind == "storage":

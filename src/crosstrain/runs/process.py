@@ -21,6 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from crosstrain.engines.environments import alone, python_of
+from crosstrain.engines.registry import engines
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.deaths import death, last_line
 from crosstrain.runs.disk import storage_errors
@@ -78,13 +80,14 @@ def run_job(
     timeout: float | None = None,
     memory_limit: int | None = None,
     on_event: OnEvent | None = None,
-    python: str = sys.executable,
+    python: str | None = None,
 ) -> Outcome:
     """Run one job in a process of its own and wait for it.
 
     ``folder`` takes the job's file and its log. ``timeout`` is in seconds, ``memory_limit`` in bytes of
     resident memory of the whole process tree. ``on_event`` is called for each event on its way; the
-    result is in the outcome. Whatever happens, no process of the job is left when this returns or
+    result is in the outcome. ``python`` is left out for the one in which ``job["engine"]`` runs (without
+    an engine: the running one). Whatever happens, no process of the job is left when this returns or
     raises. Raises ``Interrupted`` on Ctrl-C, ``StorageError`` where the folder cannot be written,
     ``CrosstrainError`` where ``python`` cannot be started.
     """
@@ -93,7 +96,7 @@ def run_job(
         path, log = _files(folder, job)
         path.write_text(json.dumps(job, indent=1, default=os.fspath))
     with log.open("ab") as log_file:
-        worker = _Worker(job, path, log_file, python)
+        worker = _Worker(job, path, log_file, python or _python_of(job))
         interrupted, stopped = False, None
         try:
             stopped = worker.watch(timeout, memory_limit, on_event)
@@ -128,17 +131,28 @@ def _files(folder: Path, job: Mapping[str, Any]) -> tuple[Path, Path]:
     raise CrosstrainError(f"{folder} holds 100000 logs of {stem}; empty it")
 
 
-def environment(job: Mapping[str, Any]) -> dict[str, str]:
+def _python_of(job: Mapping[str, Any]) -> str:
+    return python_of(job["engine"]) if job.get("engine") in engines() else sys.executable
+
+
+def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[str, str]:
     """The environment of a job's process: all that frameworks read before they are imported.
 
+    In another Python than the running one, nothing of the latter can be seen but crosstrain itself.
     ``job["threads"]`` sets every library's number of threads; the device ``cpu`` hides accelerators, so
     that nothing reserves their memory; ``job["keras_backend"]`` chooses Keras's backend.
     """
     made = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONSAFEPATH": "1"}
     # A worker must run the very crosstrain that started it, also from a source tree that is not installed.
-    root = Path(__file__).resolve().parents[2]
-    if root.name not in ("site-packages", "dist-packages"):
-        made["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    package = Path(__file__).resolve().parents[1]
+    if python != sys.executable:
+        # What the user's own Python finds is not for another one: a NumPy there would hide that one's.
+        made |= {"PYTHONPATH": str(alone(package)), "PYTHONNOUSERSITE": "1"}
+        made.pop("PYTHONHOME", None)
+    elif package.parent.name not in ("site-packages", "dist-packages"):
+        made["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(package.parent), os.environ.get("PYTHONPATH")])
+        )
     # GNU OpenMP threads wait spinning, for so long that on a machine with anything else to do they keep each
     # other from the cores: PyTorch was seen ten times slower. Some 50 µs bridge the gaps between its kernels.
     made.setdefault("GOMP_SPINCOUNT", "3000")
@@ -148,6 +162,8 @@ def environment(job: Mapping[str, Any]) -> dict[str, str]:
         made.update(CUDA_VISIBLE_DEVICES="-1", HIP_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     if job.get("keras_backend"):
         made["KERAS_BACKEND"] = str(job["keras_backend"])
+    if row := engines().get(job.get("engine") or ""):
+        made.update(row.variables)
     return made
 
 
@@ -166,7 +182,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log_file,
-                env=environment(job),
+                env=environment(job, python),
                 start_new_session=True,
             )
         except OSError as error:

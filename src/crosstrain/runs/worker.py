@@ -23,10 +23,13 @@ from typing import Any
 
 TASKS = {
     "define": "crosstrain.graph.define:run",
+    "define-onnx": "crosstrain.exchange.onnx_define:run",
     "describe": "crosstrain.runs.describe:run",
     "train": "crosstrain.runs.cell:run",
     "evidence": "crosstrain.proof.evidence:run",
     "truth": "crosstrain.proof.keras_truth:run",
+    "infer": "crosstrain.runs.inference:run",
+    "reference": "crosstrain.runs.inference:reference",
 }
 """What a worker can do; a job may also name a function of its own as ``module:function``."""
 

@@ -1,0 +1,107 @@
+"""``crosstrain code``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.syntax import Syntax
+
+from crosstrain import api
+from crosstrain.cli import options
+from crosstrain.compare.spelling import dimensions
+from crosstrain.errors import StorageError
+from crosstrain.runs.disk import write_bytes
+from crosstrain.source.network import Source
+
+NAME = "code"
+
+
+def command(
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="Zoo name, file.py:function or model.keras.")
+    ],
+    engine: Annotated[
+        str,
+        typer.Option("--engine", metavar="NAME", help="torch, tensorflow, jax, keras, paddle or mxnet."),
+    ],
+    input_shape: Annotated[
+        str | None, typer.Option("--input-shape", metavar="32,32,3", help="Default: the network's own.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option("--classes", metavar="N", help="Default: the network's own.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Run the source and prove it equal to the network.")
+    ] = True,
+    batch_size: options.BatchSize = 64,
+    loss: options.LossOption = None,
+    optimizer: options.Optimizer = "sgd",
+    learning_rate: options.LearningRate = None,
+    momentum: options.Momentum = None,
+    weight_decay: options.WeightDecay = None,
+    schedule: options.Schedule = "constant",
+    timeout: options.Timeout = None,
+    trust: options.Trust = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there, not to the screen.")
+    ] = None,
+    json_file: options.Json = None,
+) -> None:
+    """Write a network and its training as source of one framework, and prove it equal to the network.
+
+    The source needs NumPy and the framework alone. It trains on an .npz of arrays and takes crosstrain's
+    weights by name. What the check found, and the lines of code, go to standard error.
+
+    \b
+    Examples:
+      crosstrain code resnet20 --engine torch
+      crosstrain code lenet5 --engine jax --optimizer adam --out lenet5_jax.py
+      crosstrain code my_net.py:build --engine mxnet --no-check
+    """
+    options.check_json(json_file)
+    options.check_json(out)
+    found = api.code(
+        network, engine, input_shape=dimensions(input_shape), classes=classes, loss=options.losses(loss),
+        optimizer=optimizer, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay,
+        schedule=schedule, batch_size=batch_size, check=check, trust=trust, timeout=timeout,
+    )  # fmt: skip
+    if out:
+        _keep(out, found.text)
+    elif options.screen(json_file):
+        _show(found.text)
+    Console(stderr=True).print(told(found), highlight=False, markup=False, soft_wrap=True)
+    options.write(found.to_json(), json_file)
+    raise typer.Exit(0 if found.check is None or found.check.proved else 1)
+
+
+def _show(text: str) -> None:
+    """In colours on a terminal, as it is into a pipe."""
+    if sys.stdout.isatty():
+        Console().print(Syntax(text, "python", background_color="default"))
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _keep(out: Path, text: str) -> None:
+    try:
+        write_bytes(out, text.encode())
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot write {out}: there is no folder {out.parent}") from error
+
+
+def told(found: Source) -> str:
+    """What was found, as a sentence."""
+    size = f"{found.network} for {found.engine}: {found.lines} lines of code"
+    check = found.check
+    if check is None:
+        return f"{size}; not checked"
+    if check.error:
+        return f"{size}; the check failed: {check.error}"
+    worst = ", ".join(f"{group.replace('_', ' ')} {error:.1e}" for group, error in check.errors.items())
+    verdict = "proved equal" if check.proved else "NOT equal"
+    return f"{size}; {verdict} in {check.precision} ({worst}; {check.steps} steps; truth: {check.truth})"

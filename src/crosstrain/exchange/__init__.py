@@ -1,0 +1,1 @@
+"""Networks out of crosstrain and into it, in others' formats: ONNX, and what ``crosstrain export`` writes."""

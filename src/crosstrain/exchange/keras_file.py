@@ -1,0 +1,38 @@
+"""The export format ``keras``: the model with its trained weights, as Keras saves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from crosstrain.exchange.formats import Arrays, Opened, Source
+
+
+def write(source: Source, path: Path) -> None:
+    """The model that defined the network (or, of a network from elsewhere, one made of its graph)."""
+    from crosstrain.load import restored
+
+    restored(source.folder, source.weights, str(source.folder)).save(path)
+
+
+def opened(path: Path, source: Source) -> Opened:
+    """Loaded by a Keras that knows nothing of crosstrain but the layers that the file names."""
+    import keras
+
+    import crosstrain.layers  # noqa: F401  (registers the layers that Keras lacks)
+
+    model = keras.models.load_model(path)
+    names = list(source.graph.outputs)
+
+    def predict(inputs: Arrays) -> Arrays:
+        given = (
+            {n.split(":")[0]: inputs[n] for n in inputs} if len(inputs) > 1 else next(iter(inputs.values()))
+        )
+        made = model.predict(given, verbose=0)
+        if isinstance(made, dict):
+            return {name: np.asarray(made[name]) for name in names}
+        several = made if isinstance(made, list | tuple) else [made]
+        return {name: np.asarray(value) for name, value in zip(names, several, strict=True)}
+
+    return predict

@@ -1,0 +1,131 @@
+"""The export format ``torch``: a plain ``nn.Module`` as readable source, its state dict as safetensors."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.exchange.formats import Arrays, Opened, Source
+
+MODEL, WEIGHTS = "model.py", "weights.safetensors"
+
+LOAD = '''def load(path=Path(__file__).with_name("{weights}")):
+    """The network with its trained weights, ready for inference."""
+    model = {model}()
+    model.load_state_dict(load_file(path))
+    return model.eval()'''
+
+
+def write(source: Source, path: Path) -> None:
+    """A folder with ``model.py`` and ``weights.safetensors``. Raises ``CrosstrainError`` for a network that
+    ``crosstrain code`` has no source for."""
+    import torch
+    from safetensors.torch import save_file
+
+    from crosstrain.source.generate import source_of
+    from crosstrain.training.recipe import Loss, Recipe
+
+    # Nothing of the training is kept: any loss that has a source will do, and penalties belong to it.
+    graph = replace(source.graph, penalties=()).pruned()
+    losses = {output: Loss("mean_squared_error") for output in graph.outputs}
+    name = str(source.definition["name"])
+    written = source_of(graph, losses, Recipe(), "torch", name)
+    scope: dict[str, Any] = {"__name__": "crosstrain_export"}
+    exec(compile(written.text, MODEL, "exec"), scope)
+    model = scope[written.model]()
+    with tempfile.TemporaryDirectory(prefix="crosstrain-") as work:
+        stored = Path(work) / "weights.npz"
+        arrays: dict[str, Any] = dict(source.weights)
+        np.savez(stored, **arrays)
+        scope["load_weights"](model, stored)
+    path.mkdir()
+    text = inference_source(written.text, written.model, f"{name} in PyTorch, with its trained weights.")
+    (path / MODEL).write_text(text)
+    state = {key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+             for key, tensor in model.state_dict().items()}  # fmt: skip
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, path / WEIGHTS)
+
+
+def opened(path: Path, source: Source) -> Opened:
+    """``model.py`` imported as it lies there: PyTorch and safetensors, nothing of crosstrain's."""
+    import importlib.util
+
+    import torch
+
+    spec = importlib.util.spec_from_file_location("exported_model", path / MODEL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    writing, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writing
+    model = module.load()
+    inputs, outputs = list(source.graph.phase(training=False).inputs), list(source.graph.outputs)
+
+    def predict(given: Arrays) -> Arrays:
+        tensors = [torch.from_numpy(_single(given[name])) for name in inputs]
+        with torch.inference_mode():
+            made = model(*tensors)
+        several = made if isinstance(made, tuple | list) else (made,)
+        return {name: tensor.numpy() for name, tensor in zip(outputs, several, strict=True)}
+
+    return predict
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array, "float32" if array.dtype.kind == "f" else None)
+
+
+def inference_source(text: str, model: str, title: str) -> str:
+    """Of a source by ``crosstrain code`` what the class ``model`` needs, and a ``load`` in place of the
+    training."""
+    tree, lines = ast.parse(text), text.splitlines()
+    wanted, kept = {model}, list[ast.stmt]()
+    for node in reversed(tree.body[1:]):
+        if wanted.intersection(_made(node)):
+            wanted |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            kept.insert(0, node)
+    made = [_lines(node, lines) for node in kept if not isinstance(node, ast.Import | ast.ImportFrom)]
+    framework = [_lines(n, lines) for n in kept if isinstance(n, ast.Import | ast.ImportFrom)]
+    standard = [line for line in framework if line == "import math"]
+    others = [line for line in framework if line != "import math"]
+    if not any(line.startswith(f"class {model}") for line in made):
+        raise CrosstrainError(f"the source of this network has no class {model}")
+    head = [
+        f'"""{title}\n\nMade by crosstrain; ``load()`` gives the network. Pictures are (N, height, width, '
+        'channels).\n"""',
+        "\n".join([*standard, "from pathlib import Path"]),
+        "\n".join(sorted([*others, "from safetensors.torch import load_file"], key=_place)),
+    ]  # fmt: skip
+    body = [*made, LOAD.format(weights=WEIGHTS, model=model)]
+    return "\n\n".join(head) + "\n\n\n" + "\n\n\n".join(body) + "\n"
+
+
+def _place(line: str) -> tuple[bool, str]:
+    """``import`` before ``from``, each by name."""
+    return line.startswith("from"), line
+
+
+def _made(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement defines."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        yield node.name
+    elif isinstance(node, ast.Assign):
+        yield from (n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name))
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from ((alias.asname or alias.name).split(".")[0] for alias in node.names)
+
+
+def _lines(node: ast.stmt, lines: list[str]) -> str:
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    return "\n".join(lines[first - 1 : node.end_lineno])

@@ -1,0 +1,359 @@
+"""The worker's tasks behind ``crosstrain code --check``: a source testifies, and an engine says what is true.
+
+The source brings the framework; here it is reached through the source's own imports.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosstrain.engines.contract import Setting
+from crosstrain.engines.registry import engine_row
+from crosstrain.proof.arrays import Arrays, write_arrays
+from crosstrain.proof.case import Case, fed
+from crosstrain.proof.evidence import at_precision, values
+from crosstrain.runs.worker import explained
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def truth(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
+    """What ``job["engine"]`` says of the cases of ``job["items"]``, trained at the item's ``rates``, in
+    float64: to each item's ``out``."""
+    engine = engine_row(job["engine"]).load()
+    for item in job["items"]:
+        case = Case.load(Path(item["case"]))
+        setting = Setting("cpu", "float64", job.get("threads"), {})
+        network = engine.build(case.program, at_precision(case.weights, "float64"), setting)
+        made, inputs = values(network, case), case.program.training.inputs
+        pairs = zip(case.batches(), item["rates"], strict=True)
+        made["step_loss"] = np.asarray([float(network.train(fed(inputs, b), r)) for b, r in pairs])
+        made.update({f"weight/{name}": value for name, value in network.read().weights.items()})
+        write_arrays(Path(item["out"]), made)
+    return {}
+
+
+def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
+    """What the sources of ``job["items"]`` say in ``job["precision"]``: to each item's ``out``.
+
+    An item has ``source`` (a file), ``case`` and what ``Written`` tells of it. One that fails costs only
+    itself: the result's ``errors`` gives the sentence (None where all went well) of each.
+    """
+    errors: list[str | None] = []
+    for number, item in enumerate(job["items"]):
+        emit({"event": "phase", "name": "check", "source": item["source"]})
+        try:
+            module = _imported(Path(item["source"]), f"crosstrain_source_{number}")
+            case = Case.load(Path(item["case"]))
+            model = MODELS[job["target"]](module, item, case, job["precision"])
+            write_arrays(Path(item["out"]), _testimony(model, item, case, job["precision"]))
+            errors.append(None)
+        except Exception as error:  # whatever a framework raises: the other sources go on
+            traceback.print_exc()
+            errors.append(explained(error)[1])
+    return {"errors": errors}
+
+
+def _imported(path: Path, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _testimony(model: Any, item: Mapping[str, Any], case: Case, precision: str) -> Arrays:
+    """As the engines' evidence: outputs, loss, gradients, and the weights after the steps."""
+    features = list(case.program.inference.inputs)
+
+    def batch(values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        arrays = [values[name] for name in (*features, *(f"target/{o}" for o in item["losses"]))]
+        return [a.astype(precision) if a.dtype.kind == "f" else a for a in arrays]
+
+    made: Arrays = {}
+    first = batch(case.first())
+    for phase, training in (("inference", False), ("training", True)):
+        outputs = model.predict(first[: len(features)], training)
+        made.update({f"{phase}/{name}": o for name, o in zip(item["outputs"], outputs, strict=True)})
+    loss, gradients = model.gradients(first)
+    made["loss"] = np.asarray(loss)
+    made.update({f"gradient/{name}": value for name, value in gradients.items()})
+    model.restart()
+    made["step_loss"] = np.asarray([float(model.step(batch(b))) for b in case.batches()])
+    made.update({f"weight/{name}": value for name, value in model.weights().items()})
+    return {name: np.asarray(value) for name, value in made.items()}
+
+
+def _several(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+
+
+class Model:
+    """A source's model; ``path`` holds crosstrain's weights."""
+
+    def __init__(self, module: Any, item: Mapping[str, Any], case: Case, precision: str) -> None:
+        self.module, self.item, self.precision = module, item, precision
+        self.path = str(Path(item["case"]) / "weights.npz")
+        self.count = len(item["inputs"])
+        self.begin()
+        self.restart()
+
+    def begin(self) -> None:
+        """Set the precision and make ``self.model``."""
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        """The given weights, and an optimizer that has done nothing yet."""
+        self.module.load_weights(self.model, self.path)
+        self.optimizer = self.module.make_optimizer(self.model)
+
+    model: Any
+    optimizer: Any
+
+
+class Torch(Model):
+    """Modules that compute at once, with ``named_weights``."""
+
+    def begin(self) -> None:
+        torch = self.module.torch
+        torch.set_default_dtype(getattr(torch, self.precision))
+        self.model = getattr(self.module, self.item["model"])()
+
+    def tensors(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return [self.module.torch.from_numpy(array) for array in arrays]
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        self.model.train(training)
+        outputs = _several(self.model(*self.tensors(arrays)))
+        self.module.load_weights(self.model, self.path)
+        return [output.detach().numpy() for output in outputs]
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        self.model.train(True)
+        tensors = self.tensors(arrays)
+        outputs = _several(self.model(*tensors[: self.count]))
+        loss = self.module.loss_of(*outputs, *tensors[self.count :])
+        loss.backward()
+        made = {
+            name: tensor.grad.numpy().transpose(np.argsort(axes))
+            for name, tensor, axes in self.module.named_weights(self.model)
+            if tensor.grad is not None
+        }
+        return float(loss), made
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        return float(self.module.train_step(self.model, self.optimizer, *self.tensors(arrays)))
+
+    def weights(self) -> Arrays:
+        return {
+            name: tensor.detach().numpy().transpose(np.argsort(axes)).copy()
+            for name, tensor, axes in self.module.named_weights(self.model)
+        }
+
+
+class Jax(Model):
+    """Pure functions of dictionaries by name."""
+
+    def begin(self) -> None:
+        self.module.jax.config.update("jax_enable_x64", self.precision == "float64")
+        self.moving = "stats" in self.module.forward.__code__.co_varnames
+
+    def restart(self) -> None:
+        loaded = self.module.load_weights(self.path)
+        self.state = loaded if self.moving else (loaded,)
+        self.slots, self.steps = self.module.make_slots(self.state[0]), 0
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        if not self.moving:
+            return [np.asarray(o) for o in _several(self.module.forward(*self.state, *arrays))]
+        outputs, _ = self.module.forward(*self.state, *arrays, training=training)
+        return [np.asarray(o) for o in _several(outputs)]
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        function = self.module.jax.value_and_grad(self.module.loss_of, has_aux=self.moving)
+        loss, gradients = function(*self.state, *arrays)
+        return float(loss[0] if self.moving else loss), self.named(gradients)
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        rate = self.module.learning_rate(self.steps)
+        self.steps += 1
+        made = self.module.train_step(*self.state, self.slots, *arrays, rate, self.steps)
+        loss, *self.state, self.slots = made
+        return float(loss)
+
+    def weights(self) -> Arrays:
+        return self.named({name: w for part in self.state for name, w in part.items()})
+
+    def named(self, arrays: Mapping[str, Any]) -> Arrays:
+        return {self.item["prefix"] + name: np.asarray(w) for name, w in arrays.items()}
+
+
+class TensorFlow(Model):
+    """tf.Module with variables by name."""
+
+    def begin(self) -> None:
+        self.module.DTYPE = getattr(self.module.tf, self.precision)
+        self.model = getattr(self.module, self.item["model"])()
+
+    def restart(self) -> None:
+        self.module.load_weights(self.model, self.path)
+        self.slots, self.steps = self.module.make_slots(self.model), 0
+
+    def forward(self, arrays: Sequence[np.ndarray], training: bool) -> list[Any]:
+        return _several(self.model(*arrays, **({"training": training} if self.item["phases"] else {})))
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        outputs = self.forward(arrays, training)
+        self.module.load_weights(self.model, self.path)
+        return [output.numpy() for output in outputs]
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        with self.module.tf.GradientTape() as tape:
+            outputs = self.forward(arrays[: self.count], True)
+            loss = self.module.loss_of(*outputs, *arrays[self.count :])
+        named = {n: w for n, w in self.module.named_weights(self.model) if w.trainable}
+        made = tape.gradient(loss, named)
+        return float(loss), {n: self.module.tf.convert_to_tensor(g).numpy() for n, g in made.items()}
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        constant, kind = self.module.tf.constant, self.module.DTYPE
+        rate = constant(self.module.learning_rate(self.steps), kind)
+        self.steps += 1
+        loss = self.module.train_step(
+            self.model, self.slots, *map(constant, arrays), rate, constant(self.steps, kind)
+        )
+        return float(loss)
+
+    def weights(self) -> Arrays:
+        return {name: weight.numpy() for name, weight in self.module.named_weights(self.model)}
+
+
+class Keras(Model):
+    """A functional model, on TensorFlow."""
+
+    def begin(self) -> None:
+        config = self.module.keras.config
+        config.set_floatx(self.precision)
+        config.set_dtype_policy(self.precision)
+        self.model = self.module.build()
+
+    def one_or_all(self, arrays: Sequence[Any]) -> Any:
+        return arrays[0] if len(arrays) == 1 else list(arrays)
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        outputs = _several(self.model(self.one_or_all(arrays), training=training))
+        self.module.load_weights(self.model, self.path)
+        return [self.module.keras.ops.convert_to_numpy(output) for output in outputs]
+
+    def loss(self, arrays: Sequence[np.ndarray]) -> Any:
+        x, y = self.one_or_all(arrays[: self.count]), self.one_or_all(arrays[self.count :])
+        return self.model.compute_loss(x, y, self.model(x, training=True))
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        to_numpy = self.module.keras.ops.convert_to_numpy
+        weights = self.model.trainable_weights
+        with sys.modules["tensorflow"].GradientTape() as tape:
+            loss = self.loss(arrays)
+        made = tape.gradient(loss, [weight.value for weight in weights])
+        named = {self.name(w): np.array(to_numpy(g)) for w, g in zip(weights, made, strict=True)}
+        return float(to_numpy(loss)), named
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        return float(self.module.train_step(self.model, *arrays))
+
+    def weights(self) -> Arrays:
+        to_numpy = self.module.keras.ops.convert_to_numpy
+        return {self.name(w): np.array(to_numpy(w)) for w in self.model.weights}
+
+    def name(self, weight: Any) -> str:
+        return str(self.item["prefix"] + weight.path)
+
+
+class Paddle(Torch):
+    """As PyTorch's, by Paddle's names."""
+
+    def begin(self) -> None:
+        self.module.paddle.set_default_dtype(self.precision)
+        self.model = getattr(self.module, self.item["model"])()
+
+    def tensors(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return [self.module.paddle.to_tensor(array) for array in arrays]
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        self.phase(training)
+        outputs = [output.numpy() for output in _several(self.model(*self.tensors(arrays)))]
+        self.module.load_weights(self.model, self.path)
+        return outputs
+
+    def phase(self, training: bool) -> None:
+        self.model.train() if training else self.model.eval()
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        self.phase(True)
+        tensors = self.tensors(arrays)
+        outputs = _several(self.model(*tensors[: self.count]))
+        loss = self.module.loss_of(*outputs, *tensors[self.count :])
+        loss.backward()
+        named = list(self.module.named_weights(self.model))
+        made = {
+            name: tensor.grad.numpy().transpose(np.argsort(axes))
+            for name, tensor, axes in named
+            if tensor.grad is not None
+        }
+        for parameter in self.model.parameters():
+            parameter.clear_gradient()
+        return float(loss), made
+
+
+class Mxnet(Model):
+    """Hybridized blocks."""
+
+    def begin(self) -> None:
+        self.model = self.module.make_model()
+        self.model.cast(self.precision)
+
+    def tensors(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return [self.module.nd.array(array, dtype=array.dtype) for array in arrays]
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        with self.module.autograd.record(train_mode=training):
+            outputs = [output.asnumpy() for output in _several(self.model(*self.tensors(arrays)))]
+        self.module.load_weights(self.model, self.path)
+        return outputs
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        tensors = self.tensors(arrays)
+        with self.module.autograd.record():
+            outputs = _several(self.model(*tensors[: self.count]))
+            loss = self.module.loss_of(*outputs, *tensors[self.count :])
+        loss.backward()
+        made = {
+            name: parameter.grad().asnumpy().transpose(np.argsort(axes))
+            for name, parameter, axes in self.module.named_weights(self.model)
+            if parameter.grad_req != "null"
+        }
+        return float(loss.asscalar()), made
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        loss = self.module.train_step(self.model, self.optimizer, *self.tensors(arrays))
+        return float(loss.asscalar())
+
+    def weights(self) -> Arrays:
+        return {
+            name: parameter.data().asnumpy().transpose(np.argsort(axes))
+            for name, parameter, axes in self.module.named_weights(self.model)
+        }
+
+
+MODELS: dict[str, type[Model]] = {
+    "torch": Torch, "jax": Jax, "tensorflow": TensorFlow, "keras": Keras, "paddle": Paddle, "mxnet": Mxnet,
+}  # fmt: skip

@@ -1,0 +1,66 @@
+"""From a network as users name it to its source, checked."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crosstrain.runs.definition import define
+from crosstrain.source.generate import source_of, target_of
+from crosstrain.source.proving import Check, Subject
+from crosstrain.source.proving import check as proved
+from crosstrain.training.recipe import Loss, Recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a network for one target; ``lines`` counts lines of code, ``check`` is None where none
+    was asked for."""
+
+    network: str
+    engine: str
+    text: str
+    lines: int
+    check: Check | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "network": self.network, "engine": self.engine, "lines": self.lines, "source": self.text,
+            "check": self.check and self.check.to_json(),
+        }  # fmt: skip
+
+
+def code(
+    source: str,
+    name: str,
+    target: str,
+    recipe: Recipe,
+    *,
+    input_shape: Sequence[int] | None = None,
+    classes: int | None = None,
+    check: bool = True,
+    trust: bool = False,
+    timeout: float | None = None,
+) -> Source:
+    """Define the network, write it for ``target``, and prove it where ``check`` asks for that.
+
+    ``source`` is what a worker is told to build, ``name`` what the user calls it. Raises ``CrosstrainError``
+    where the network cannot be defined, has no written form, or cannot be checked on this machine.
+    """
+    target_of(target)
+    with tempfile.TemporaryDirectory(prefix="crosstrain-code-") as folder:
+        shapes = {"": input_shape} if input_shape else None
+        definition = define(
+            source, folder=Path(folder), input_shapes=shapes, classes=classes,
+            losses=recipe.to_json()["losses"], trust=trust, timeout=timeout or 600.0,
+        )  # fmt: skip
+        losses = {output: Loss(**loss) for output, loss in definition.data["losses"].items()}
+        written = source_of(definition.graph, losses, recipe, target, name)
+        found = None
+        if check:
+            subject = Subject(name, definition.graph, definition.loss, definition.weights(), losses, recipe)
+            (found,) = proved([subject], target, timeout=timeout)
+        return Source(name, target, written.text, written.lines, found)

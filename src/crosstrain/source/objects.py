@@ -1,0 +1,184 @@
+"""Classes of layers, for the targets that make layers in a constructor and call them afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crosstrain.source.folding import INPUT, OUTPUT, Run
+from crosstrain.source.layers import Step, identifier
+from crosstrain.source.target import Draft, Scope, argument_words, key_names
+from crosstrain.source.writing import indented, literal
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a framework writes classes: ``assign`` a layer, the ``base`` class, the ``method`` that runs it
+    (with ``{inputs}``), what a constructor begins with, how runs are kept (``{blocks}``, ``{made}``,
+    ``{generator}``, ``{names}``) and gone through (``{blocks}``, ``{x}``). ``named``: layers get the name of
+    their weights."""
+
+    base: str
+    method: str
+    begin: tuple[str, ...]
+    keep: tuple[str, ...]
+    go: tuple[str, ...]
+    assign: str = "self.{layer} = {made}"
+    named: bool = False
+    keys: bool = True
+    """Whether blocks are kept by their names."""
+    phase: str = ""
+    """Behind the inputs in ``method``, where training and inference differ (``{phase}`` in ``go``)."""
+
+
+def classes(draft: Draft, style: Style) -> None:
+    """The generators of blocks, a class for each kind of block, and that of the network."""
+    made = {id(run): _block(draft, run, style) for run in draft.runs}
+    draft.loops(lambda run: made[id(run)][1])
+    draft.yields = {draft.numbered("blocks", run): made[id(run)][1] for run in draft.runs}
+    for run in draft.runs:
+        draft.add(*made[id(run)][0])
+    draft.add(*_network(draft, style, {key: arguments for key, (_, arguments) in made.items()}))
+
+
+def _phase(draft: Draft, style: Style) -> str:
+    return style.phase if draft.phases else ""
+
+
+def _block(draft: Draft, run: Run, style: Style) -> tuple[list[str], set[str]]:
+    """The source of a block's class, and the arguments that its constructor takes."""
+    block = run.block
+    attribute = lambda step: block.attributes[step.name]
+    every = frozenset(block.arguments)
+    calling = Scope(lambda step: f"self.{attribute(step)}", "self.", every)
+    body = draft.statements(block.items, {INPUT: "x"}, [OUTPUT], calling, lambda *_: [])
+    making = Scope(attribute)
+    if style.named:
+        named = key_names(block)
+        making = Scope(lambda step: named(step))
+    made = _declared(draft, block.items, making, attribute, style)
+    stored = sorted(argument_words(block, [line for line in body if "self." in line]), key=list(every).index)
+    stored = [name for name in block.arguments if name in stored and f"self.{name}" in "\n".join(body)]
+    used = argument_words(block, made) | set(stored)
+    arguments = [name for name in block.arguments if name in used]
+    names = [("names" if block.names else "name")] if style.named else []
+    lines = [
+        f"class {draft.numbered('Block', run)}({style.base}):",
+        f"    def __init__({', '.join(['self', *names, *arguments])}):",
+        *indented(list(style.begin), 2),
+        *indented([f"self.{name} = {name}" for name in stored], 2),
+        *indented(made, 2),
+        "",
+        f"    {style.method.format(inputs='x' + _phase(draft, style))}",
+        *indented(body, 2),
+    ]
+    return lines, set(arguments)
+
+
+def _declared(draft: Draft, items, making: Scope, attribute, style: Style) -> list[str]:  # type: ignore[no-untyped-def]
+    """``self.conv1 = …``: the expressions name weights, the assignments attributes."""
+    by_scope = draft.declarations(items, making, "{layer}\0{made}", lambda run: _kept(draft, run, style))
+    places = {making.layer(step): attribute(step) for step in _steps(items)}
+    lines = []
+    for line in by_scope:
+        label, null, made = line.partition("\0")
+        margin = line[: len(line) - len(line.lstrip())]
+        lines.append(margin + style.assign.format(layer=places[label.strip()], made=made) if null else line)
+    return lines
+
+
+def _steps(items) -> list[Step]:  # type: ignore[no-untyped-def]
+    found: list[Step] = []
+    for item in items:
+        if isinstance(item, Step):
+            found += [item] if item.roles else []
+        elif not isinstance(item, Run):
+            found += [step for step in item.steps if step.roles]
+    return found
+
+
+def _kept(draft: Draft, run: Run, style: Style) -> list[str]:
+    """The lines that make the blocks of a run."""
+    taken = draft.yields[draft.numbered("blocks", run)]
+    label = "names" if run.block.names else "name"
+    fields = {
+        "blocks": draft.numbered("blocks", run),
+        "made": draft.numbered("Block", run),
+        "generator": draft.numbered("blocks", run),
+        "names": "names" if run.block.names else "name",
+        "loop": "_" if not taken else "_, *settings",
+        "settings": "*settings" if taken else "",
+        "unpacked": f"{label}, *settings" if taken else label,
+        "row": "settings" if taken else label,
+        "whole": "*settings" if taken else label,
+        "key": '"-".join(names)' if run.block.names else "name",
+    }
+    return [line.format(**fields) for line in style.keep]
+
+
+def _network(draft: Draft, style: Style, _: dict[int, set[str]]) -> list[str]:
+    attribute = lambda step: identifier(step.name)
+    calling = Scope(lambda step: f"self.{attribute(step)}")
+    held = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
+
+    def go(run: Run, x: str) -> list[str]:
+        phase = ", training" if draft.phases else ""
+        return [line.format(blocks=draft.numbered("blocks", run), x=x, phase=phase) for line in style.go]
+
+    body = draft.statements(draft.pieces, held, list(draft.network.outputs.values()), calling, go)
+    making = Scope(lambda step: literal(step.name)) if style.named else Scope(attribute)
+    made = _declared(draft, draft.pieces, making, attribute, style)
+    inputs = ", ".join(draft.inputs) + _phase(draft, style)
+    return [
+        f"class {draft.class_name}({style.base}):",
+        "    def __init__(self):",
+        *indented(list(style.begin), 2),
+        *indented(made, 2),
+        "",
+        f"    {style.method.format(inputs=inputs)}",
+        *indented(body, 2),
+    ]
+
+
+def named_layers(draft: Draft, style: Style) -> list[str]:
+    """The source of ``named_layers(model)``: crosstrain's name of each layer, and the layer."""
+    lines = [
+        "def named_layers(model):",
+        '    """Every layer that has weights, with its name in crosstrain."""',
+    ]
+    done: set[str] = set()
+    for piece in draft.pieces:
+        if isinstance(piece, Run):
+            lines += indented(_named_blocks(draft, piece, style))
+        elif piece.roles and piece.name not in done:
+            done.add(piece.name)
+            lines.append(
+                f"    yield {literal(draft.network.prefix + piece.name)}, model.{identifier(piece.name)}"
+            )
+    return lines
+
+
+def _named_blocks(draft: Draft, run: Run, style: Style) -> list[str]:
+    block, prefix = run.block, draft.network.prefix
+    blocks = draft.numbered("blocks", run)
+
+    def named(step: Step) -> str:
+        if block.names is not None:
+            return f'f"{prefix}{{names[{step.name}]}}"' if prefix else f"names[{step.name}]"
+        return f'f"{prefix}{{name}}{step.name}"' if prefix or step.name else "name"
+
+    lines = []
+    for item in block.items:
+        steps = [item] if isinstance(item, Step) else item.steps
+        yields = [f"yield {named(step)}, block.{block.attributes[step.name]}" for step in steps if step.roles]
+        if yields and not isinstance(item, Step):
+            owner = next(step for step in steps if step.roles)
+            yields = [f'if hasattr(block, "{block.attributes[owner.name]}"):', *indented(yields)]
+        lines += yields
+    kept = f"model.{blocks}.values()" if style.keys else f"model.{blocks}"
+    label = "names" if block.names is not None else "name"
+    if not style.keys:
+        more = f"({label}, *_)" if draft.yields[blocks] else label
+        return [f"for {more}, block in zip({blocks}(), {kept}):", *indented(lines)]
+    if block.names is None:
+        return [f"for name, block in model.{blocks}.items():", *indented(lines)]
+    return [f"for (names, *_), block in zip({blocks}(), {kept}):", *indented(lines)]

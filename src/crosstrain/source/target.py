@@ -1,0 +1,253 @@
+"""What a target brings (tables of expressions), and the parts of a source that all targets share."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.graph import Node
+from crosstrain.source.folding import Block, Code, Option, Piece, Run, fold
+from crosstrain.source.layers import Network, Step, identifier
+from crosstrain.source.loops import generator
+from crosstrain.source.training import Training
+from crosstrain.source.writing import INDENT, Writer, fitted, indented, literal
+
+Template = str | Callable[[Step], str]
+"""An expression with ``{0}``, ``{1}`` … for inputs, ``{layer}`` for the layer and settings by name."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A framework's tables.
+
+    ``calls`` gives the expression of each kind of step, ``declares`` that which makes its layer; ``helpers``
+    are definitions that go into a source whose code names them; ``losses`` maps (loss, from logits) to an
+    expression in ``{output}`` and ``{target}``. ``prepare`` changes the steps first (layouts, fused
+    activations); ``write`` puts a source together. Sources run in the Python of one of
+    ``engines`` and are proved in float64; ``constants`` follow the imports. ``single_settings`` says
+    that the framework's kernels take numbers that are no tensors (epsilon, momentum, a slope, the rate) as
+    float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
+    says of a node whether its gradient has such a factor that is no setting.
+    """
+
+    name: str
+    title: str
+    imports: tuple[str, ...]
+    calls: Mapping[str, Template]
+    declares: Mapping[str, Template]
+    helpers: Mapping[str, str]
+    losses: Mapping[tuple[str, bool], str]
+    write: Callable[[Draft], None]
+    prepare: Callable[[Network], Network] = lambda network: network
+    engines: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
+    single_settings: bool = False
+    double_settings: tuple[tuple[str, str], ...] = ()
+    single_gradient: Callable[[Node], bool] = lambda node: False
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where code stands: ``layer(step)`` is how a step's layer is called there, ``own`` prefixes a block's
+    arguments."""
+
+    layer: Callable[[Step], str]
+    own: str = ""
+    arguments: frozenset[str] = frozenset()
+
+    def value(self, value: Any) -> str:
+        """A setting as it is written here."""
+        if isinstance(value, Code) and self.own:
+            return re.sub(
+                r"(?<![\w.])([A-Za-z_]\w*)",
+                lambda m: self.own + m[1] if m[1] in self.arguments else m[1],
+                value,
+            )
+        return literal(value)
+
+
+@dataclass
+class Draft:
+    """A source in the making."""
+
+    target: Target
+    original: Network
+    training: Training
+    title: str = ""
+    chunks: list[str] = field(default_factory=list)
+    yields: Mapping[str, set[str]] = field(default_factory=dict)
+
+    @cached_property
+    def network(self) -> Network:
+        return self.target.prepare(self.original)
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        return fold(self.network)
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(piece for piece in self.pieces if isinstance(piece, Run))
+
+    # -- names ------------------------------------------------------------------------------------
+    @cached_property
+    def class_name(self) -> str:
+        """``ResNet20`` for resnet20: a name for a class."""
+        words = re.split(r"\W|_", self.network.name)
+        made = "".join(w[:1].upper() + w[1:] for w in words if w).replace("Resnet", "ResNet")
+        made = made.replace("Lenet", "LeNet")
+        made = (
+            made.upper() if made.lower() in ("mlp", "lstm", "gru", "idsia") else identifier(made or "Model")
+        )
+        return f"{made}Network" if made in self.target.helpers or made == "Block" else made
+
+    def numbered(self, word: str, run: Run) -> str:
+        """``blocks``, ``blocks2`` for the second run."""
+        place = self.runs.index(run)
+        return word if place == 0 else f"{word}{place + 1}"
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The variables of the inputs, which are the names of the data's arrays too."""
+        names = list(self.network.inputs)
+        return ("x",) if len(names) == 1 else tuple(map(identifier, names))
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        if len(self.network.outputs) == 1:
+            return ("y",)
+        return tuple(f"target_{identifier(name)}" for name in self.training.losses)
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        if len(self.network.outputs) == 1:
+            return ("output",)
+        return tuple(identifier(name) for name in self.network.outputs)
+
+    @property
+    def phases(self) -> bool:
+        """Whether training and inference differ."""
+        return bool(self.network.kinds & {"batch_norm", "dropout"})
+
+    # -- expressions ------------------------------------------------------------------------------
+    def expression(
+        self, table: Mapping[str, Template], step: Step, arguments: Sequence[str], scope: Scope
+    ) -> str:
+        template = table.get(step.kind)
+        if template is None:
+            raise CrosstrainError(
+                f"crosstrain code has no {step.kind.replace('_', ' ')} for {self.target.title}"
+                f"{f' (the layer {step.name!r})' if step.name else ''}"
+            )
+        text = template if isinstance(template, str) else template(step)
+        settings = {key: scope.value(value) for key, value in step.settings.items()}
+        layer = scope.layer(step) if step.roles else ""
+        return text.format(*arguments, layer=layer, all=", ".join(arguments), **settings)
+
+    def call(self, scope: Scope) -> Callable[[Step, Sequence[str]], str]:
+        return lambda step, arguments: self.expression(self.target.calls, step, arguments, scope)
+
+    def statements(
+        self,
+        items: Sequence[Piece | Option],
+        held: Mapping[str, str],
+        kept: Sequence[str],
+        scope: Scope,
+        run: Callable[[Run, str], list[str]],
+        **more: Any,
+    ) -> list[str]:
+        return Writer(items, held, kept, self.call(scope), run, scope.value, **more).written()
+
+    def declarations(
+        self, items: Iterable[Piece | Option], scope: Scope, assign: str, run: Callable[[Run], list[str]]
+    ) -> list[str]:
+        """The lines that make all layers; ``assign`` has ``{layer}`` and ``{made}``."""
+        lines: list[str] = []
+        done: set[str] = set()
+        for item in items:
+            if isinstance(item, Run):
+                lines += run(item)
+            elif isinstance(item, Option):
+                inner = self.declarations(item.steps, scope, assign, run)
+                if inner:
+                    lines += [f"if {literal(item.condition)}:", *indented(inner)]
+            elif item.roles and item.name not in done:
+                done.add(item.name)
+                made = self.expression(self.target.declares, item, (), scope)
+                lines.append(assign.format(layer=scope.layer(item), made=made))
+        return lines
+
+    # -- pieces of text ---------------------------------------------------------------------------
+    def add(self, *lines: str) -> None:
+        """One definition (or what stands alone), two blank lines away from the next."""
+        separate = [part for line in lines for part in line.split("\n")]
+        self.chunks.append("\n".join(piece for line in separate for piece in fitted(line)))
+
+    def loops(self, wanted: Callable[[Run], set[str]]) -> None:
+        """The generators of all runs."""
+        for run in self.runs:
+            self.add(*generator(run.block, self.numbered("blocks", run), wanted(run)))
+
+    def finished(self) -> str:
+        """The whole source: what is imported, the helpers that are named, the chunks."""
+        body = "\n\n\n".join(self.chunks)
+        chosen: list[str] = []
+        for name in reversed(list(self.target.helpers)):
+            if name in _names_read("\n".join([body, *chosen])):
+                chosen.insert(0, self.target.helpers[name].strip("\n"))
+        text = "\n\n\n".join([*chosen, body])
+        return f"{self.header(text)}\n\n\n{text}\n"
+
+    def header(self, body: str) -> str:
+        used = [_needed(line, _names_read(body)) for line in self.target.imports]
+        used = [line for line, whole in zip(used, self.target.imports, strict=True) if line or not whole]
+        while used and not used[-1]:
+            used.pop()
+        constants = [*self.training.constants(), *self.target.constants]
+        parts = ["\n".join([f'"""{self.title}"""', "", *_single_spaced(used)])]
+        if constants:
+            parts.append("\n".join(constants))
+        return "\n\n".join(parts)
+
+
+def _names_read(source: str) -> set[str]:
+    """The names that code reads: not those of its docstrings and comments."""
+    nodes = ast.walk(ast.parse(source))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _single_spaced(lines: Sequence[str]) -> list[str]:
+    """Without blank lines at the start or in pairs."""
+    made: list[str] = []
+    for line in lines:
+        if line or (made and made[-1]):
+            made.append(line)
+    return made
+
+
+def _needed(line: str, words: set[str]) -> str:
+    """An import of the names that the code reads; empty where it reads none."""
+    head, found, names = line.rpartition("import ")
+    kept = [n for n in names.split(", ") if n and n.split()[-1].split(".")[0] in words]
+    return f"{head}{found}{', '.join(kept)}" if kept else ""
+
+
+def key_names(block: Block, scope: str = "name") -> Callable[[Step], str]:
+    """How the name of a block's layer is written: an f-string in ``name``, or a place in ``names``."""
+    if block.names is not None:
+        return lambda step: f"names[{step.name}]"
+    return lambda step: f'f"{{{scope}}}{step.name}"' if step.name else scope
+
+
+def argument_words(block: Block, lines: Iterable[str]) -> set[str]:
+    """The block's arguments that lines of code name, as ``x`` or ``self.x``."""
+    text = "\n".join(lines)
+    return {name for name in block.arguments if re.search(rf"(?<![\w\"])(self\.)?{name}\b(?!=)", text)}
+
+
+__all__ = ["INDENT", "Draft", "Scope", "Target", "argument_words", "key_names"]

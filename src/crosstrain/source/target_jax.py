@@ -1,0 +1,401 @@
+"""JAX: pure functions, parameters and moving statistics as dictionaries by name, channels last."""
+
+from __future__ import annotations
+
+from crosstrain.source.folding import INPUT, OUTPUT, Code, Run
+from crosstrain.source.layers import Step
+from crosstrain.source.skeleton import main, train
+from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
+from crosstrain.source.writing import indented, literal
+
+
+def subsample(step: Step) -> str:
+    """Every n-th pixel, channels last; a formatter sets the stride apart where it is more than a name."""
+    colons = (
+        ":: "
+        if isinstance(step.settings["stride"], Code) and not step.settings["stride"].isidentifier()
+        else "::"
+    )
+    return "{0}[:, " + f"{colons}{{stride}}, {colons}{{stride}}]"
+
+
+def _conv(step: Step) -> str:
+    s = step.settings
+    text = "conv(params, {layer}, {0}" + (", stride={stride}" if s["stride"] != 1 else "")
+    return text + (")" if s["padding"] == "valid" else ', padding="SAME")')
+
+
+def _conv_shapes(step: Step) -> str:
+    bias = ")" if "bias" in step.roles else ", bias=False)"
+    return "conv_shapes({layer}, {kernel_size}, {in_channels}, {filters}" + bias
+
+
+def pool(name: str) -> Template:
+    """Window and stride (where it differs), and ``SAME`` where it is so."""
+
+    def of(step: Step) -> str:
+        s = step.settings
+        return name + "({0}, {size}, {stride}" + (")" if s["padding"] == "valid" else ', padding="SAME")')
+
+    return of
+
+
+def axes(step: Step) -> str:
+    return "(1, 2)" if step.settings["rank"] == 4 else "1"
+
+
+CALLS: dict[str, Template] = {
+    "conv": _conv,
+    "dense": "dense(params, {layer}, {0})",
+    "batch_norm": "batch_norm(params, stats, {layer}, {0}, {momentum}, {epsilon}, training)",
+    "layer_norm": "layer_norm(params, {layer}, {0}, {epsilon})",
+    "embedding": 'params[{layer} + "/embeddings"][{0}.astype(int)]',
+    "lstm": lambda s: "lstm(params, {layer}, {0})" + ("" if s.settings["sequences"] else "[:, -1]"),
+    "max_pool": pool("max_pool"),
+    "average_pool": pool("average_pool"),
+    "global_mean": lambda s: "{0}.mean(" + axes(s) + ")",
+    "global_max": lambda s: "{0}.max(" + axes(s) + ")",
+    "flatten": "{0}.reshape(len({0}), -1)",
+    "reshape": lambda s: "{0}.reshape(-1, " + ", ".join(map(str, s.settings["to"])) + ")",
+    "subsample": subsample,
+    "pad_channels": "pad_channels({0}, {channels})",
+    "zero_pad": "jnp.pad({0}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))",
+    "add": "{0} + {1}",
+    "subtract": "{0} - {1}",
+    "multiply": "{0} * {1}",
+    "maximum": "jnp.maximum({0}, {1})",
+    "concatenate": "jnp.concatenate([{all}], axis=-1)",
+    "dropout": "dropout(key, {0}, {rate}, {salt})",
+    "relu": "jax.nn.relu({0})",
+    "relu6": "jax.nn.relu6({0})",
+    "tanh": "jnp.tanh({0})",
+    "sigmoid": "jax.nn.sigmoid({0})",
+    "softmax": "jax.nn.softmax({0})",
+    "gelu": "jax.nn.gelu({0}, approximate={approximate})",
+    "elu": lambda s: "jax.nn.elu({0}, {alpha})" if s.settings.get("alpha", 1.0) != 1.0 else "jax.nn.elu({0})",
+    "selu": "jax.nn.selu({0})",
+    "silu": "jax.nn.silu({0})",
+    "softplus": "jax.nn.softplus({0})",
+    "softsign": "jax.nn.soft_sign({0})",
+    "leaky_relu": "jax.nn.leaky_relu({0}, {negative_slope})",
+}
+
+DECLARES: dict[str, Template] = {
+    "conv": _conv_shapes,
+    "dense": lambda s: (
+        "dense_shapes({layer}, {inputs}, {units}" + (")" if "bias" in s.roles else ", bias=False)")
+    ),
+    "batch_norm": "batch_norm_shapes({layer}, {channels})",
+    "layer_norm": "layer_norm_shapes({layer}, {features})",
+    "embedding": '{{{layer} + "/embeddings": ({vocabulary}, {features})}}',
+    "lstm": "lstm_shapes({layer}, {features}, {units})",
+}
+
+HELPERS = {
+    "conv": '''
+def conv(params, name, x, stride=1, padding="VALID"):
+    """Images (N, H, W, C), kernels (height, width, in, out)."""
+    layout = ("NHWC", "HWIO", "NHWC")
+    kernel = params[f"{name}/kernel"]
+    y = lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=layout)
+    return y + params[f"{name}/bias"] if f"{name}/bias" in params else y
+''',
+    "conv_shapes": '''
+def conv_shapes(name, size, in_channels, filters, bias=True):
+    shapes = {f"{name}/kernel": (size, size, in_channels, filters)}
+    return shapes | {f"{name}/bias": (filters,)} if bias else shapes
+''',
+    "dense": '''
+def dense(params, name, x):
+    y = x @ params[f"{name}/kernel"]
+    return y + params[f"{name}/bias"] if f"{name}/bias" in params else y
+''',
+    "dense_shapes": '''
+def dense_shapes(name, inputs, units, bias=True):
+    shapes = {f"{name}/kernel": (inputs, units)}
+    return shapes | {f"{name}/bias": (units,)} if bias else shapes
+''',
+    "batch_norm": '''
+def batch_norm(params, stats, name, x, momentum, epsilon, training):
+    """Over all axes but the last. In training the new moving statistics are put into stats."""
+    mean, variance = stats[f"{name}/moving_mean"], stats[f"{name}/moving_variance"]
+    if training:
+        axes = tuple(range(x.ndim - 1))
+        old_mean, old_variance, mean, variance = mean, variance, x.mean(axes), x.var(axes)
+        stats[f"{name}/moving_mean"] = momentum * old_mean + (1 - momentum) * mean
+        stats[f"{name}/moving_variance"] = momentum * old_variance + (1 - momentum) * variance
+    scale = params[f"{name}/gamma"] * lax.rsqrt(variance + epsilon)
+    return (x - mean) * scale + params[f"{name}/beta"]
+''',
+    "batch_norm_shapes": '''
+def batch_norm_shapes(name, channels):
+    roles = ("gamma", "beta", "moving_mean", "moving_variance")
+    return {f"{name}/{role}": (channels,) for role in roles}
+''',
+    "layer_norm": '''
+def layer_norm(params, name, x, epsilon):
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    scale = params[f"{name}/gamma"] * lax.rsqrt(variance + epsilon)
+    return (x - mean) * scale + params[f"{name}/beta"]
+''',
+    "layer_norm_shapes": '''
+def layer_norm_shapes(name, features):
+    return {f"{name}/gamma": (features,), f"{name}/beta": (features,)}
+''',
+    "lstm": '''
+def lstm(params, name, x):
+    """x (N, time, features) to (N, time, units); gates in the order input, forget, cell, output."""
+    recurrent = params[f"{name}/recurrent_kernel"]
+
+    def step(state, projected):
+        h, c = state
+        i, f, g, o = jnp.split(projected + h @ recurrent, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    projected = x @ params[f"{name}/kernel"] + params[f"{name}/bias"]
+    zeros = jnp.zeros((len(x), len(recurrent)), x.dtype)
+    _, outputs = lax.scan(step, (zeros, zeros), projected.swapaxes(0, 1))
+    return outputs.swapaxes(0, 1)
+''',
+    "lstm_shapes": '''
+def lstm_shapes(name, features, units):
+    shapes = {"kernel": (features, 4 * units), "recurrent_kernel": (units, 4 * units)}
+    return {f"{name}/{role}": s for role, s in (shapes | {"bias": (4 * units,)}).items()}
+''',
+    "max_pool": '''
+def max_pool(x, size, stride, padding="VALID"):
+    window, strides = (1, size, size, 1), (1, stride, stride, 1)
+    return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, padding)
+''',
+    "average_pool": '''
+def average_pool(x, size, stride, padding="VALID"):
+    """The mean of the cells that are not padding."""
+    window, strides = (1, size, size, 1), (1, stride, stride, 1)
+    total = lax.reduce_window(x, 0.0, lax.add, window, strides, padding)
+    return total / lax.reduce_window(jnp.ones_like(x), 0.0, lax.add, window, strides, padding)
+''',
+    "pad_channels": '''
+def pad_channels(x, channels):
+    """Maps of zeros before and behind, until there are so many."""
+    missing = channels - x.shape[-1]
+    return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
+''',
+    "dropout": '''
+def dropout(key, x, rate, salt):
+    """Without a key, as in inference, x itself; each layer has a salt of its own."""
+    if key is None:
+        return x
+    kept = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, x.shape)
+    return jnp.where(kept, x / (1 - rate), 0)
+''',
+    "probabilities": '''
+def probabilities(p):
+    """Summing to 1 and away from 0 and 1, as Keras takes them."""
+    return jnp.clip(p / p.sum(-1, keepdims=True), 1e-7, 1 - 1e-7)
+''',
+    "picked": '''
+def picked(log_p, classes):
+    """The entry of each row that its class names."""
+    return jnp.take_along_axis(log_p, classes[:, None], axis=-1)
+''',
+}  # fmt: skip
+
+LOSSES = {
+    ("sparse_categorical_crossentropy", True): "-picked(jax.nn.log_softmax({output}), {target}).mean()",
+    ("sparse_categorical_crossentropy", False): "-picked(jnp.log(probabilities({output})), {target}).mean()",
+    ("categorical_crossentropy", True): "-({target} * jax.nn.log_softmax({output})).sum(-1).mean()",
+    ("categorical_crossentropy", False): "-({target} * jnp.log(probabilities({output}))).sum(-1).mean()",
+    ("binary_crossentropy", True): "(jax.nn.softplus({output}) - {target} * {output}).mean()",
+    ("mean_squared_error", False): "jnp.square({output} - {target}).mean()",
+    ("mean_absolute_error", False): "jnp.abs({output} - {target}).mean()",
+}
+
+INIT = '''def init(seed=0):
+    """Weights by name: kernels as He et al. (2015) draw them, scales 1, all else 0."""
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for name, shape in shapes().items():
+        if name.endswith(("kernel", "embeddings")):
+            value = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
+        else:
+            value = np.full(shape, float(name.endswith(("gamma", "moving_variance"))))
+        weights[name] = jnp.asarray(value, jnp.float32)
+    return weights'''
+
+SPLIT = '''def split(weights):
+    """Parameters, which have gradients, and moving statistics, which have none."""
+    moving = {name for name in weights if name.rpartition("/")[2].startswith("moving_")}
+    params = {name: w for name, w in weights.items() if name not in moving}
+    return params, {name: weights[name] for name in moving}'''
+
+
+def write(draft: Draft) -> None:
+    norm, drop = "batch_norm" in draft.network.kinds, "dropout" in draft.network.kinds
+    state = "stats, " if norm else ""
+    phase = (", training" if norm else "") + (", key" if drop else "")
+    shapes_of: dict[int, list[str]] = {}
+    bodies: dict[int, list[str]] = {}
+    used: dict[int, list[str]] = {}
+    for run in draft.runs:
+        block = run.block
+        scope = Scope(key_names(block))
+        bodies[id(run)] = draft.statements(block.items, {INPUT: "x"}, [OUTPUT], scope, lambda *_: [])
+        shapes_of[id(run)] = draft.declarations(block.items, scope, "shapes |= {made}", lambda _: [])
+        words = argument_words(block, bodies[id(run)]) | argument_words(block, shapes_of[id(run)])
+        used[id(run)] = [name for name in block.arguments if name in words]
+    draft.loops(lambda run: set(used[id(run)]))
+
+    def signature(run: Run, inside: list[str], start: str) -> str:
+        """What a loop over the blocks takes apart, with ``_`` before what it does not read."""
+        label = "names" if run.block.names else "name"
+        words = argument_words(run.block, inside)
+        made = [name if name in words or start else f"_{name}" for name in used[id(run)]]
+        return ", ".join([label, *made])
+
+    def shapes(run: Run) -> list[str]:
+        inside = shapes_of[id(run)]
+        return [f"for {signature(run, inside, '')} in {draft.numbered('blocks', run)}():", *indented(inside)]
+
+    draft.add(
+        "def shapes():",
+        '    """The shape of every weight, by name."""',
+        "    shapes = {}",
+        *indented(
+            draft.declarations(draft.pieces, Scope(lambda s: literal(s.name)), "shapes |= {made}", shapes)
+        ),
+        "    return shapes",
+    )
+    draft.add(INIT)
+    if norm:
+        draft.add(SPLIT)
+
+    for run in draft.runs:
+        label = "names" if run.block.names else "name"
+        words = argument_words(run.block, bodies[id(run)])
+        given = ", ".join([label, "x", *[name for name in used[id(run)] if name in words]])
+        draft.add(
+            f"def {draft.numbered('block', run)}(params, {state}{given}{phase}):", *indented(bodies[id(run)])
+        )
+
+    def go(run: Run, x: str) -> list[str]:
+        words = argument_words(run.block, bodies[id(run)])
+        label = "names" if run.block.names else "name"
+        passed = ", ".join([label, x, *[name for name in used[id(run)] if name in words]])
+        return [
+            f"for {signature(run, bodies[id(run)], '')} in {draft.numbered('blocks', run)}():",
+            f"    {x} = {draft.numbered('block', run)}(params, {state}{passed}{phase})",
+        ]
+
+    held = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
+    scope = Scope(lambda s: literal(s.name))
+    body = draft.statements(draft.pieces, held, list(draft.network.outputs.values()), scope, go)
+    if norm:
+        last = body[-1].removeprefix("return ")
+        made = f"({last})" if len(draft.outputs) > 1 else last
+        body = ["stats = dict(stats)", *body[:-1], f"return {made}, stats"]
+    defaults = (", training=False" if norm else "") + (", key=None" if drop else "")
+    draft.add(
+        f"def forward(params, {state}{', '.join(draft.inputs)}{defaults}):",
+        f'    """The outputs of {draft.network.name}{" and the new statistics" if norm else ""}."""',
+        *indented(body),
+    )
+    _training(draft, state, norm, drop)
+
+
+def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
+    training = draft.training
+    outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
+    losses = training.body(LOSSES, outputs, draft.targets, "JAX", ", stats" if norm else "")
+    names, inputs = ", ".join([*draft.inputs, *draft.targets]), ", ".join(draft.inputs)
+    key, phase = (
+        (", key" if drop else ""),
+        (", training=True" if norm else "") + (", key=key" if drop else ""),
+    )
+    made = ", ".join(draft.outputs)
+    bound = (f"({made}), stats" if len(outputs) > 1 else f"{made}, stats") if norm else made
+    draft.add(
+        f"def loss_of(params, {state}{names}{key}):",
+        '    """The mean loss of a batch' + (', and the new statistics."""' if norm else '."""'),
+        f"    {bound} = forward(params, {state}{inputs}{phase})",
+        *indented(losses),
+    )
+    draft.add(*training.rate())
+    draft.add(*training.update("jnp.sqrt"))
+    gradient = "jax.value_and_grad(loss_of, has_aux=True)" if norm else "jax.value_and_grad(loss_of)"
+    got = "(loss, stats), gradients" if norm else "loss, gradients"
+    draft.add(
+        "@jax.jit",
+        f"def train_step(params, {state}slots, {names}, rate, step{key}):",
+        '    """One step on a batch; steps count from 1. The loss before it, and all that has changed."""',
+        f"    {got} = {gradient}(params, {state}{names}{key})",
+        *(
+            [
+                "    new = {k: update(w, gradients[k], *slots[k], rate, step) for k, w in params.items()}",
+                "    params = {k: value[0] for k, value in new.items()}",
+                "    slots = {k: value[1:] for k, value in new.items()}",
+            ]
+            if training.slots
+            else ["    params = {k: update(w, gradients[k], rate, step) for k, w in params.items()}"]
+        ),
+        f"    return loss, params, {state}slots",
+    )
+    kept = f"({', '.join(['jnp.zeros_like(w)'] * len(training.slots))}{',' * (len(training.slots) == 1)})"
+    draft.add(
+        "def make_slots(params):",
+        '    """What the update remembers of every parameter, at the start."""',
+        f"    return {{k: {kept} for k, w in params.items()}}",
+    )
+    made_key = ", jax.random.fold_in(key, step)" if drop else ""
+    train(
+        draft,
+        f"params, {state}",
+        "batch = [jnp.asarray(array[index]) for array in arrays]\n"
+        "rate, step = learning_rate(step), step + 1\n"
+        f"made = train_step(params, {state}slots, *batch, rate, step{made_key})\n"
+        f"loss, params, {state}slots = made\n"
+        "losses.append(loss)",
+        "jnp.stack(losses).mean()",
+        ("slots = make_slots(params)", *(("key = jax.random.key(seed)",) if drop else ()), "step = 0"),
+        ("return params, stats" if norm else "return params",),
+    )
+    prefix = draft.network.prefix
+    if norm:
+        read = "return split(weights)"
+        trained = "params, stats = train(params, stats, *arrays, *options)"
+    else:
+        read, trained = "return weights", "params = train(params, *arrays, *options)"
+    stripped = f'name.removeprefix("{prefix}")' if prefix else "name"
+    draft.add(
+        "def load_weights(path):",
+        '    """crosstrain\'s weights, an .npz by name: they are laid out as here."""',
+        "    with np.load(path) as stored:",
+        f"        weights = {{{stripped}: jnp.asarray(stored[name]) for name in stored.files}}",
+        f"    {read}",
+    )
+    written = 'f"' + prefix + '{name}"' if prefix else "name"
+    merged = "params | stats" if norm else "params"
+    draft.add(
+        f"def save_weights(params, {state}path):",
+        '    """Write the weights as crosstrain has them."""',
+        f"    weights = {merged}" if norm else "    weights = params",
+        f"    np.savez(path, **{{{written}: np.asarray(w) for name, w in weights.items()}})",
+    )
+    start = "params, stats = split(init(arguments.seed))" if norm else "params = init(arguments.seed)"
+    into = "params, stats" if norm else "params"
+    main(
+        draft,
+        create=start,
+        load=f"{into} = load_weights({{path}})",
+        trained=f"options = arguments.epochs, arguments.batch_size, arguments.seed\n    {trained}",
+        save=f"save_weights(params, {state}{{path}})",
+    )
+
+
+JAX = Target(
+    "jax", "JAX",
+    ("import argparse", "import math", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
+     "from jax import lax"),
+    CALLS, DECLARES, HELPERS, LOSSES, write, engines=("jax",),
+)  # fmt: skip

@@ -1,0 +1,194 @@
+"""Writes the statements of a network or a block: which variable holds what, and what fits into one line."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crosstrain.source.folding import Code, Option, Run
+from crosstrain.source.layers import ACTIVATIONS, Step
+
+WIDTH = 100
+INDENT = "    "
+FRESH = ("y", "z", "u", "v", "w", "p", "q")
+
+PRODUCERS = {"conv", "dense", "batch_norm", "layer_norm", "add"}
+CONSUMERS = {"batch_norm", "layer_norm", *ACTIVATIONS}
+DEEPEST = 3
+
+Item = Step | Option | Run
+Call = Callable[[Step, Sequence[str]], str]
+
+
+@dataclass
+class Deferred:
+    """An expression that waits to be written into the next one; ``roots`` are the values it reads."""
+
+    text: str
+    roots: tuple[str, ...]
+    depth: int
+
+
+class Writer:
+    """Statements for ``items``.
+
+    ``call(step, arguments)`` is the expression of a step, ``run(run, variable)`` the lines of a loop,
+    ``value(code)`` an expression in a block's arguments as it is written here. ``held`` are the variables
+    of the values that come from outside, ``kept`` the values that go out.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        held: Mapping[str, str],
+        kept: Sequence[str],
+        call: Call,
+        run: Callable[[Run, str], list[str]],
+        value: Callable[[Any], str],
+        *,
+        width: int = WIDTH - 2 * len(INDENT),
+        fuse: bool = True,
+    ) -> None:
+        self.items, self.kept = items, tuple(kept)
+        self.call, self.run, self.value, self.width, self.fuse = call, run, value, width, fuse
+        self.variables = dict(held)
+        self.waiting: dict[str, Deferred] = {}
+        self.lines: list[str] = []
+        self.left = Counter(i for item in items for i in _inputs(item))
+        self.left.update(self.kept)
+
+    def written(self) -> list[str]:
+        """The statements, the last of them ``return``."""
+        for index, item in enumerate(self.items):
+            following = self.items[index + 1] if index + 1 < len(self.items) else None
+            self._item(item, following)
+        if len(self.kept) == 1 and self.lines:
+            # What is assigned last is returned at once.
+            name = self.variables[self.kept[0]]
+            found = re.fullmatch(rf"{name} = (.+)", self.lines[-1])
+            if found:
+                return [*self.lines[:-1], f"return {found[1]}"]
+        return [*self.lines, f"return {', '.join(self.variables[value] for value in self.kept)}"]
+
+    def chain(self) -> list[str]:
+        """The statements without ``return``."""
+        for index, item in enumerate(self.items):
+            following = self.items[index + 1] if index + 1 < len(self.items) else None
+            self._item(item, following)
+        return self.lines
+
+    def _item(self, item: Item, following: Item | None) -> None:
+        if isinstance(item, Step):
+            self._step(item, following)
+            return
+        source = item.input
+        self.left[source] -= 1
+        variable = self.variables[source]
+        if self.left[source]:
+            variable = self._free("shortcut" if isinstance(item, Option) else "")
+            self.lines.append(f"{variable} = {self.variables[source]}")
+        if isinstance(item, Run):
+            self.lines.extend(self.run(item, variable))
+        else:
+            inner = Writer(
+                item.steps, {item.input: variable}, [item.steps[-1].output], self.call, self.run, self.value,
+                width=self.width - len(INDENT), fuse=self.fuse,
+            )  # fmt: skip
+            self.lines.append(f"if {self.value(item.condition)}:")
+            self.lines.extend(INDENT + line for line in inner.chain())
+        self.variables[item.output] = variable
+
+    def _step(self, step: Step, following: Item | None) -> None:
+        arguments: list[str] = []
+        roots: list[str] = []
+        depth = 0
+        for value in step.inputs:
+            self.left[value] -= 1
+            waiting = self.waiting.pop(value, None)
+            arguments.append(waiting.text if waiting else self.variables[value])
+            roots.extend(waiting.roots if waiting else (value,))
+            depth = max(depth, waiting.depth if waiting else 0)
+        text = self.call(step, arguments)
+        if self._waits(step, following, depth + 1, text):
+            self.waiting[step.output] = Deferred(text, tuple(roots), depth + 1)
+            return
+        taken = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
+        dead = [self.variables[r] for r in roots if not self.left[r] and self.variables[r] not in taken]
+        variable = dead[0] if dead else self._free("")
+        self.variables[step.output] = variable
+        self.lines.append(f"{variable} = {text}")
+
+    def _waits(self, step: Step, following: Item | None, depth: int, text: str) -> bool:
+        """Whether the next step takes this one's expression as it is."""
+        if not self.fuse or not isinstance(following, Step) or following.inputs.count(step.output) != 1:
+            return False
+        fits = (step.kind in PRODUCERS and following.kind in CONSUMERS) or (
+            (step.kind, following.kind) == ("subsample", "pad_channels")
+        )
+        if not fits or len(following.inputs) != 1 or self.left[step.output] != 1 or depth >= DEEPEST:
+            return False
+        return len(f"x = {self.call(following, [text])}") <= self.width
+
+    def _free(self, wish: str) -> str:
+        taken = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
+        for name in (wish, *FRESH):
+            if name and name not in taken:
+                return name
+        return f"v{len(self.variables)}"
+
+
+def _inputs(item: Item) -> tuple[str, ...]:
+    return (item.input,) if isinstance(item, Option) else item.inputs
+
+
+def literal(value: Any) -> str:
+    """A setting as source: an expression as it is, a number or text as Python writes it."""
+    if isinstance(value, Code):
+        return str(value)
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def indented(lines: Sequence[str], levels: int = 1) -> list[str]:
+    return [INDENT * levels + line if line else line for line in lines]
+
+
+def fitted(line: str) -> list[str]:
+    """A line that is too long, with what its last brackets hold on lines of its own (as formatters do)."""
+    if len(line) <= WIDTH or not line.endswith(("]", ")", "}", "):")):
+        return [line]
+    tail = ":" if line.endswith(":") else ""
+    body = line.removesuffix(":")
+    depth, start = 0, len(body)
+    while start:
+        start -= 1
+        depth += (body[start] in ")]}") - (body[start] in "([{")
+        if not depth:
+            break
+    margin = " " * (len(line) - len(line.lstrip()))
+    inner = margin + INDENT
+    content = body[start + 1 : -1]
+    head, end = body[: start + 1], margin + body[-1] + tail
+    if len(inner + content) <= WIDTH:
+        return [head, inner + content, end]
+    return [head, *[f"{inner}{part}," for part in split(content)], end]
+
+
+def split(text: str) -> list[str]:
+    """The parts between commas that stand in no brackets or quotes."""
+    parts, depth, begun, quote = [], 0, 0, ""
+    for index, c in enumerate(text):
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "\"'":
+            quote = c
+        elif c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        elif c == "," and not depth:
+            parts.append(text[begun:index].strip())
+            begun = index + 1
+    return [part for part in (*parts, text[begun:].strip()) if part]

@@ -1,0 +1,184 @@
+"""Sources are generated, in order for ruff, short, and proved equal to their graphs in their frameworks."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.source.folding import Run, fold
+from crosstrain.source.generate import TARGETS, Written, code_lines, source_of
+from crosstrain.source.layers import network_of
+from crosstrain.source.proving import Subject, check, engine_for
+from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Loss, Recipe
+from crosstrain.training.schedules import Schedule
+from tests.source.conftest import ALL, OWN, Subjects
+
+ADAM = Recipe(optimizer=Optimizer("adam"))
+SCHEDULED = Recipe(
+    optimizer=Optimizer("sgd", momentum=0.9, nesterov=True),
+    schedule=Schedule("cosine", {"decay_steps": 5}),
+)
+PROVED = ("mlp", "lenet5", "idsia", "resnet20", *OWN)
+"""``python -m tests.source.prove_all`` proves the rest of the zoo too."""
+DECAYED = Recipe(optimizer=Optimizer("adamw"), schedule=Schedule("warmup", {"warmup_steps": 3}))
+
+
+def written(subject: Subject, target: str) -> Written:
+    return source_of(subject.graph, subject.losses, subject.recipe, target, subject.name)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_sources_please_ruff(target: str, subject: Subjects, tmp_path: Path) -> None:
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    if ruff is None:
+        pytest.skip("ruff is not installed")
+    for name in ALL:
+        (tmp_path / f"{name.replace('-', '_')}.py").write_text(written(subject(name), target).text)
+    (tmp_path / "adam.py").write_text(written(subject("lenet5", ADAM), target).text)
+    (tmp_path / "scheduled.py").write_text(written(subject("lenet5", SCHEDULED), target).text)
+    for command in (["check"], ["format", "--check", "--diff"]):
+        done = subprocess.run(
+            [ruff, *command, "--isolated", "--line-length", "100", str(tmp_path)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_sources_need_numpy_and_their_framework_alone(target: str, subject: Subjects) -> None:
+    for name in ALL:
+        tree = ast.parse(written(subject(name), target).text)
+        found = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        found |= {
+            n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module
+        }
+        assert found <= {"argparse", "math", "numpy", target}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_sources_are_proved(target: str, subject: Subjects) -> None:
+    if engine_for(target) is None:
+        pytest.skip(f"the framework of {target} is not installed")
+    subjects = [subject(name) for name in PROVED]
+    subjects += [subject("lenet5", ADAM), subject("pictures", SCHEDULED)]
+    if target != "mxnet":
+        subjects.append(subject("lenet5", DECAYED))
+    found = check(subjects, target, timeout=900)
+    assert {s.name: (c.error, c.errors) for s, c in zip(subjects, found, strict=True) if not c.proved} == {}
+
+
+def test_a_wrong_source_is_found_out(subject: Subjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from crosstrain.source import proving
+
+    def wrong(*arguments: object) -> Written:
+        made = source_of(*arguments)  # type: ignore[arg-type]
+        text = re.sub(r"momentum=0.[89]\d*\)", "momentum=0.5)", made.text)
+        assert text != made.text
+        return Written(text, made.model, made.inputs, made.targets, made.outputs, made.phases, made.prefix)
+
+    monkeypatch.setattr(proving, "source_of", wrong)
+    (found,) = check([subject("lenet5")], "torch", timeout=300)
+    assert found.error is None
+    assert not found.proved
+    assert found.errors["weight"] > 1e-6 > found.errors["gradient"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_depth_costs_no_lines(target: str, subject: Subjects) -> None:
+    lines = {name: written(subject(name), target).lines for name in ALL}
+    assert lines["resnet32"] <= lines["resnet20"] + 2
+    assert lines["resnet32-b"] <= lines["resnet20-b"] + 2
+
+
+def test_blocks_are_found(subject: Subjects) -> None:
+    def runs(name: str) -> list[int]:
+        pieces = fold(network_of(subject(name).graph))
+        return [len(piece.block.prefixes) for piece in pieces if isinstance(piece, Run)]
+
+    assert runs("resnet20") == runs("resnet20-b") == [9]
+    assert runs("resnet32") == [15]
+    assert runs("dense_blocks") == [6]
+    assert runs("named_by_keras") == [3]
+    assert runs("lenet5") == runs("idsia") == runs("branched") == []
+
+
+def test_the_loop_of_resnet32(subject: Subjects) -> None:
+    text = written(subject("resnet32"), "torch").text
+    assert "for stage, (filters, stride) in enumerate(((16, 1), (32, 2), (64, 2)), start=1):" in text
+    assert "for block in range(1, 6):" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("gru", "the layer 'gru1' .* no form of the op 'gru'"), ("penalised", "penalties")],
+)
+def test_what_cannot_be_written_is_refused(name: str, why: str, subject: Subjects) -> None:
+    with pytest.raises(CrosstrainError, match=why):
+        written(subject(name), "torch")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "why"),
+    [
+        (Recipe(optimizer=Optimizer("adamax")), "the optimizer 'adamax'"),
+        (Recipe(optimizer=Optimizer(clipnorm=1.0)), "clipping"),
+        (Recipe(schedule=Schedule("plateau")), "'plateau'"),
+        (Recipe(augmentation={"shift": 2}), "augmentation"),
+    ],
+)
+def test_recipes_that_cannot_be_written_are_refused(recipe: Recipe, why: str, subject: Subjects) -> None:
+    with pytest.raises(CrosstrainError, match=why):
+        written(subject("lenet5", recipe), "jax")
+
+
+def test_a_loss_that_cannot_be_written_is_refused(subject: Subjects) -> None:
+    given = subject("lenet5")
+    with pytest.raises(CrosstrainError, match="'huber'"):
+        source_of(given.graph, {"output": Loss("huber")}, given.recipe, "torch")
+
+
+def test_an_unknown_target_is_refused(subject: Subjects) -> None:
+    with pytest.raises(CrosstrainError, match="no target 'caffe'; there are torch, "):
+        written(subject("lenet5"), "caffe")
+
+
+def test_lines_of_code_leave_out_what_is_not_code() -> None:
+    text = '"""A docstring."""\n\n# a comment\nx = 1  # another\n\n\ndef f():\n    """More."""\n'
+    text += '    return """a\nb"""\n'
+    assert code_lines(text) == 4
+
+
+def test_the_command_of_a_source_trains(subject: Subjects, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(written(subject("lenet5"), "torch").text)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 10, 64)
+    x = rng.normal(size=(64, 32, 32, 1)).astype("float32") + y[:, None, None, None]
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    np.savez(tmp_path / "first.npz", **subject("lenet5").weights)  # type: ignore[arg-type]
+    command = [sys.executable, "net.py", "data.npz", "--weights", "first.npz", "--out", "last.npz"]
+    done = subprocess.run(
+        [*command, "--epochs", "8", "--batch-size", "16"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    losses = [float(line.rpartition(" ")[2]) for line in done.stdout.splitlines()]
+    assert len(losses) == 8
+    assert losses[-1] < losses[0]
+    with np.load(tmp_path / "last.npz") as last:
+        assert {name: last[name].shape for name in last.files} == {
+            name: value.shape for name, value in subject("lenet5").weights.items()
+        }
