@@ -160,6 +160,7 @@ def _activations() -> list[OpCase]:
         OpCase("softmax", (normal(2, 3, 4),), {"axis": (1, 2)}, "two_axes"),
         OpCase("softmax", (np.array([[900.0, -900.0, 899.0]]),), {}, "far"),
         OpCase("log_softmax", (normal(2, 3, 4),)),
+        OpCase("log_softmax", (200 * normal(2, 3, 4),), {}, "far"),
         OpCase("log_softmax", (normal(2, 3, 4),), {"axis": (0, 2)}, "two_axes"),
         OpCase("leaky_relu", (x,), {"negative_slope": 0.3}),
         OpCase("elu", (x,)),
