@@ -77,6 +77,10 @@ def compare(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     prepare: str | None = None,
     split: str | None = None,
+    tuned: bool = False,
+    criteria: bool = False,
+    prefer: str | None = None,
+    repeats_until: str | float | None = None,
     proof: bool = True,
     trust: bool = False,
     budget: str | float | None = None,
@@ -106,6 +110,7 @@ def compare(
             momentum=momentum, weight_decay=weight_decay, schedule=schedule, device=device,
             precision=precision, threads=threads, options=options, proof=proof, trust=trust or trusted,
             budget=budget, timeout=timeout, memory_limit=memory_limit, prepare=prepare, split=split,
+            tuned=tuned, criteria=criteria, prefer=prefer, repeats_until=repeats_until,
         )  # fmt: skip
         return Comparison(comparing.run(wish, Path(out) if out else None, watch))
 

@@ -66,6 +66,32 @@ def command(
         str | None,
         typer.Option("--budget", metavar="TIME", help="Fit epochs and repeats into this: 10m, 2h."),
     ] = None,
+    tuned: Annotated[
+        bool,
+        typer.Option(
+            "--tuned", help="Each engine also as `crosstrain tune` found it best, beside its default."
+        ),
+    ] = False,
+    repeats_until: Annotated[
+        str | None,
+        typer.Option(
+            "--repeats-until",
+            metavar="2%",
+            help="Repeat until intervals are so narrow, or the budget ends.",
+        ),
+    ] = None,
+    criteria: Annotated[
+        bool,
+        typer.Option(
+            "--criteria", help="Measure also repeatability, latency, sizes, energy and the share of the peak."
+        ),
+    ] = False,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            "--prefer", metavar="WHAT", help="accuracy, time, latency, memory, or weights: time=2,memory=1."
+        ),
+    ] = None,
     timeout: options.Timeout = None,
     memory_limit: options.MemoryLimit = None,
     proof: Annotated[
@@ -120,7 +146,8 @@ def command(
             schedule=schedule, device=device, precision=precision, threads=threads,
             options=options.by_engine(option),
             proof=proof, trust=trust, budget=budget, timeout=timeout, memory_limit=memory_limit,
-            prepare=prepare, split=split, out=out,
+            prepare=prepare, split=split, tuned=tuned, criteria=criteria, prefer=prefer,
+            repeats_until=repeats_until, out=out,
         )  # fmt: skip
     except Interrupted as stop:
         comparison, interrupted = Comparison(stop.result), True

@@ -148,6 +148,11 @@ class ComparisonResult(_Open):
     data: dict[str, Any] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     wall: dict[str, float] = Field(default_factory=dict)
+    stability: list[dict[str, Any]] = Field(default_factory=list)
+    growth: list[dict[str, Any]] = Field(default_factory=list)
+    criteria: list[dict[str, Any]] = Field(default_factory=list)
+    tuning: list[dict[str, Any]] = Field(default_factory=list)
+    front: list[dict[str, Any]] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
 

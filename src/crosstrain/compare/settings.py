@@ -58,6 +58,10 @@ class Settings:
     trust: bool = False
     prepare: str = ""
     split: str = ""
+    tuned: bool = False
+    criteria: bool = False
+    prefer: str = ""
+    repeats_until: float | None = None
     budget: float | None = None
     timeout: float | None = None
     memory_limit: int | None = None
@@ -69,8 +73,9 @@ class Settings:
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
             "precision": self.precision, "threads": self.threads,
             "options": {k: dict(v) for k, v in self.options.items()}, "proof": self.proof,
-            "prepare": self.prepare, "split": self.split,
-            "budget": self.budget, "recipe": json.loads(json.dumps(self.recipe.to_json())),
+            "prepare": self.prepare, "split": self.split, "tuned": self.tuned,
+            "repeats_until": self.repeats_until, "budget": self.budget,
+            "recipe": json.loads(json.dumps(self.recipe.to_json())),
         }  # fmt: skip
 
     @property
@@ -106,6 +111,10 @@ def settings(
     trust: bool = False,
     prepare: str | None = None,
     split: str | None = None,
+    tuned: bool = False,
+    criteria: bool = False,
+    prefer: str | None = None,
+    repeats_until: str | float | None = None,
     budget: str | float | None = None,
     timeout: str | float | None = None,
     memory_limit: str | int | None = None,
@@ -160,6 +169,10 @@ def settings(
         trust=trust,
         prepare=prepare or "",
         split=split or "",
+        tuned=tuned,
+        criteria=criteria,
+        prefer=prefer or "",
+        repeats_until=spelling.share(repeats_until),
         budget=seconds,
         timeout=spelling.seconds(timeout),
         memory_limit=spelling.size_in_bytes(memory_limit),

@@ -130,6 +130,21 @@ def seconds(given: str | float | None) -> float | None:
     return None if number is None else float(number)
 
 
+def share(given: str | float | None) -> float | None:
+    """``2%`` or ``0.02`` as 0.02; between 0 and 1."""
+    if given is None or isinstance(given, int | float):
+        number = given
+    else:
+        text = given.strip()
+        try:
+            number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            raise CrosstrainError(f"{given!r} is no share; write 2% or 0.02") from None
+    if number is not None and not 0 < number < 1:
+        raise CrosstrainError(f"a share of {given} does not lie between 0 and 100 %")
+    return None if number is None else float(number)
+
+
 def size_in_bytes(given: str | int | None) -> int | None:
     """``2G``, ``512M`` or a number of bytes."""
     if given is None or isinstance(given, int):
