@@ -6,6 +6,7 @@ process wait for the first; the system frees it when a process dies, so nothing 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import math
@@ -83,6 +84,14 @@ class Cache:
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         return Prepared.load(folder)
+
+    def find(self, key: str) -> Prepared | None:
+        """The prepared data set whose ``hash`` is ``key``, if it is still here and whole."""
+        for folder in self.root.glob(f"*-{glob.escape(key[:32])}"):
+            ready = _ready(folder)
+            if ready is not None and ready.hash == key:
+                return ready
+        return None
 
     def _lock(self, name: str) -> Path:
         return self.root / f"{name}.lock"

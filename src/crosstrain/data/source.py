@@ -62,8 +62,9 @@ class Values:
 class Images:
     """Pictures that are made one at a time, on several threads.
 
-    ``picture(row)`` gives one of ``shape`` (H, W, C), uint8 (written as value / 255) or float32 (written
-    as it is), or raises ``DamagedImage``; ``label(row)`` is the name that a warning shows.
+    ``picture(row)`` gives one, (H, W, C) uint8 or float32, or raises ``DamagedImage``; ``label(row)`` is the
+    name that a warning shows. ``after`` makes of several, (N, H, W, C), what is kept of them, each of
+    ``shape``: uint8 is written as value / 255, float32 as it is.
     """
 
     picture: Callable[[int], np.ndarray]
@@ -71,6 +72,7 @@ class Images:
     shape: Shape
     rows: np.ndarray
     dtype: str = "float32"
+    after: Callable[[np.ndarray], np.ndarray] = lambda pictures: pictures
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -37,7 +37,8 @@ class Step:
 
 @dataclass(frozen=True)
 class PictureStep:
-    """What is done to one picture, uint8 (H, W, C) RGB or grey; ``shape`` and ``dtype`` of what comes."""
+    """What is done to pictures of one size, uint8 (N, H, W, C) RGB or grey; ``shape`` and ``dtype`` of what
+    comes of one. Several at a time: what works on single pixels is then one call for all."""
 
     apply: Callable[..., np.ndarray]
     what: str
@@ -47,45 +48,53 @@ class PictureStep:
     dtype: type = np.uint8
 
 
-def clahe(picture: np.ndarray, *, clip: float, tiles: float) -> np.ndarray:
+def clahe(pictures: np.ndarray, *, clip: float, tiles: float) -> np.ndarray:
     """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994) of the luminance, L of L*a*b*."""
-    # One for each picture: OpenCV's object keeps what it works on and must not be shared by threads.
+    # One for each call: OpenCV's object keeps what it works on and must not be shared by threads.
     equalizer = cv2.createCLAHE(clipLimit=clip, tileGridSize=(int(tiles), int(tiles)))
-    return _on_luminance(picture, equalizer.apply)
+    return _on_luminance(pictures, equalizer.apply)
 
 
-def equalize(picture: np.ndarray) -> np.ndarray:
+def equalize(pictures: np.ndarray) -> np.ndarray:
     """Histogram equalisation of the luminance."""
-    return _on_luminance(picture, cv2.equalizeHist)
+    return _on_luminance(pictures, cv2.equalizeHist)
 
 
-def _on_luminance(picture: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    if picture.shape[-1] == 1:
-        return np.asarray(function(np.ascontiguousarray(picture[..., 0])))[..., None]
-    lab = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2Lab)
-    lab[..., 0] = function(np.ascontiguousarray(lab[..., 0]))
-    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB))
+def _on_luminance(pictures: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    if pictures.shape[-1] == 1:
+        return np.stack([function(picture[..., 0]) for picture in pictures])[..., None]
+    lab = _converted(pictures, cv2.COLOR_RGB2Lab)
+    for picture in lab:
+        picture[..., 0] = function(np.ascontiguousarray(picture[..., 0]))
+    return _converted(lab, cv2.COLOR_Lab2RGB)
 
 
-def hsv(picture: np.ndarray) -> np.ndarray:
+def _converted(pictures: np.ndarray, code: int) -> np.ndarray:
+    """Other colours, pixel by pixel: OpenCV sees the pictures as one, each below the one before."""
+    count, height, width, channels = pictures.shape
+    below = np.ascontiguousarray(pictures).reshape(count * height, width, channels)
+    return np.asarray(cv2.cvtColor(below, code)).reshape(pictures.shape)
+
+
+def hsv(pictures: np.ndarray) -> np.ndarray:
     """Hue, saturation and value, each over 0..255."""
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2HSV_FULL))
+    return _converted(pictures, cv2.COLOR_RGB2HSV_FULL)
 
 
-def bgr(picture: np.ndarray) -> np.ndarray:
+def bgr(pictures: np.ndarray) -> np.ndarray:
     """Blue, green, red: the order of networks that were trained with OpenCV or Caffe."""
-    return np.ascontiguousarray(picture[..., ::-1])
+    return pictures[..., ::-1]
 
 
 CELL, BINS = 5, 8
 
 
-def hog(picture: np.ndarray) -> np.ndarray:
+def hog(pictures: np.ndarray) -> np.ndarray:
     """Histograms of oriented gradients (Dalal and Triggs 2005) with the settings of the GTSRB release's
-    HOG_01: cells of 5 pixels, blocks of 2×2 cells, 8 orientations. float32 (features,); 1,568 at 40×40."""
-    height, width = picture.shape[:2]
+    HOG_01: cells of 5 pixels, blocks of 2×2 cells, 8 orientations. float32 (N, features); 1,568 at 40×40."""
+    height, width = pictures.shape[1:3]
     descriptor = cv2.HOGDescriptor((width, height), (2 * CELL, 2 * CELL), (CELL, CELL), (CELL, CELL), BINS)
-    return np.asarray(descriptor.compute(np.ascontiguousarray(picture))).reshape(-1)
+    return np.stack([np.ravel(descriptor.compute(np.ascontiguousarray(each))) for each in pictures])
 
 
 def _hog_shape(shape: Shape) -> Shape:
@@ -159,25 +168,22 @@ def prepared_table(table: Table, steps: tuple[Step, ...]) -> Table:
 def _stepped(column: Any, steps: list[Step]) -> Images:
     if not isinstance(column, Images):
         raise CrosstrainError(f"{steps[0].name} works on pictures; this data set has plain arrays")
-    made, shape, dtype = column.picture, column.shape, None
+    shape, applied = column.shape, []
     for step in steps:
         row = PICTURE_STEPS[step.name]
         if shape[-1] not in row.channels:
             raise CrosstrainError(f"{step.name} works on colour pictures; these have {shape[-1]} channel")
-        made, shape, dtype = _then(made, step), row.shape(shape), row.dtype
-    return replace(column, picture=made, shape=shape) if dtype else column
+        shape = row.shape(shape)
+        applied.append(partial(row.apply, **step.settings))
 
+    def after(pictures: np.ndarray) -> np.ndarray:
+        if pictures.dtype != np.uint8:
+            pictures = np.clip(np.rint(pictures * 255), 0, 255).astype(np.uint8)
+        for apply in applied:
+            pictures = apply(pictures)
+        return pictures
 
-def _then(picture: Callable[[int], np.ndarray], step: Step) -> Callable[[int], np.ndarray]:
-    function = partial(PICTURE_STEPS[step.name].apply, **step.settings)
-
-    def after(row: int) -> np.ndarray:
-        before = picture(row)
-        if before.dtype != np.uint8:
-            before = np.clip(np.rint(before * 255), 0, 255).astype(np.uint8)
-        return function(before)
-
-    return after
+    return replace(column, after=after, shape=shape)
 
 
 def standardize(folder: Path, inputs: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crosstrain.data.images import quiet
+from crosstrain.data.images import one_by_one
 from crosstrain.data.prepared import array_file
 from crosstrain.data.source import DamagedImage, Images, Table, Values
 from crosstrain.errors import CrosstrainError
@@ -85,23 +85,24 @@ def create(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
 
 def _write_images(column: Images, out: np.ndarray, meter: Meter) -> Damage:
     def make(start: int) -> Damage:
-        damage = []
+        damage, sound, pictures = [], [], []
         for position in range(start, min(start + CHUNK, len(column))):
             row = int(column.rows[position])
             try:
-                picture = column.picture(row)
+                pictures.append(column.picture(row))
             except DamagedImage as reason:
                 damage.append((position, f"{column.label(row)} ({reason})"))
-                continue
-            if picture.dtype == np.uint8:
-                np.divide(picture, np.float32(255), out=out[position])
             else:
-                out[position] = picture
+                sound.append(position)
+        if pictures:
+            made = column.after(np.stack(pictures))
+            rows = slice(start, start + len(made)) if not damage else sound
+            out[rows] = made / np.float32(255) if made.dtype == np.uint8 else made
         return damage
 
     starts = range(0, len(column), CHUNK)
     damage: Damage = []
-    with quiet(), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+    with one_by_one(), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
         try:
             for start, found in zip(starts, pool.map(make, starts), strict=True):
                 damage += found
