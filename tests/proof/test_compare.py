@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crosstrain.proof.compare import FLOOR, Errors, errors, group, relative, rms
+from crosstrain.proof.prover import COARSER, within
 
 
 def test_relative_error_is_norm_wise() -> None:
@@ -59,3 +60,22 @@ def test_nothing_compared() -> None:
 def test_group_strips_its_prefix_only() -> None:
     arrays = {"weight/a/b": np.zeros(1), "weights/c": np.zeros(1), "loss": np.zeros(1)}
     assert list(group(arrays, "weight")) == ["a/b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "in_float64", "fine"),
+    [
+        (9e-5, 0.0, True),
+        (1.3e-4, 0.0, False),  # nothing in float64 that would explain it
+        (1.3e-4, 2e-13, True),  # cancels in float64 as much as in float32
+        (1.3e-4, 2e-14, False),
+        (2e-3, 1e-9, False),  # whatever float64 says
+    ],
+)
+def test_a_gradient_that_cancels_in_float64_may_do_so_in_float32(
+    error: float, in_float64: float, fine: bool
+) -> None:
+    groups = {name: Errors({"w": 0.0}) for name in ("outputs", "loss", "weights_after_steps")}
+    compared = {**groups, "gradients": Errors({"w": 1e-6, "beta": error})}
+    assert within(compared, "float32", {"beta": COARSER * in_float64}) is fine
+    assert within(compared, "float32") is (error <= 1e-4)

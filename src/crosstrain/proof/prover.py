@@ -35,12 +35,29 @@ NEARLY = 0.1
 """A gradient further off than this is not one that a few units at their kinks have moved."""
 
 
-def within(compared: Mapping[str, Errors], precision: str) -> bool:
-    """Whether every group is within its bound."""
+COARSER = 2.0**29
+"""float32's rounding over float64's."""
+LIKELY = 4.0
+"""What rounding may come to, over what float64 lets one expect of it."""
+
+
+def within(
+    compared: Mapping[str, Errors], precision: str, rounding: Mapping[str, float] | None = None
+) -> bool:
+    """Whether every group is within its bound.
+
+    ``rounding`` has errors that rounding alone lets one expect of single gradients: one that sums up much
+    that cancels may be off by as much, up to the bound on weights.
+    """
     bounds = BOUNDS[precision]
+    expected = rounding or {}
     return all(
+        error <= max(bounds.values, min(LIKELY * expected.get(tensor, 0.0), bounds.weights))
+        for tensor, error in compared["gradients"].by_name.items()
+    ) and all(
         part.worst <= (bounds.weights if name == "weights_after_steps" else bounds.values)
         for name, part in compared.items()
+        if name != "gradients"
     )
 
 
@@ -98,7 +115,8 @@ class Prover:
         except Cannot as error:
             said = dict.fromkeys(precisions, error)
         made = []
-        for precision in precisions:
+        rounding: dict[str, float] = {}
+        for precision in sorted(precisions, key=["float64", "float32"].index):
             told = said[precision]
             if isinstance(told, Cannot) or truth is None:
                 basis = self._basis(engine, truth)
@@ -111,7 +129,9 @@ class Prover:
                     basis=basis,
                 )
             else:
-                certificate = self._certificate(witness, precision, told, truth)
+                certificate = self._certificate(witness, precision, told, truth, rounding)
+                if precision == "float64" and certificate.status == "proved":
+                    rounding = {k: COARSER * v for k, v in certificate.tensors["gradients"].items()}
             made.append(replace(certificate, seconds=time.monotonic() - started))
             started = time.monotonic()
             self._tell(
@@ -124,12 +144,17 @@ class Prover:
             )
         return made
 
-    def _certificate(self, witness: Witness, precision: str, said: Arrays, truth: Truth) -> Certificate:
+    def _certificate(
+        self, witness: Witness, precision: str, said: Arrays, truth: Truth, rounding: Mapping[str, float]
+    ) -> Certificate:
+        """``rounding`` is what float64 lets one expect of each gradient in float32, where it is known."""
         compared = self._compared(said, truth)
         notes = list(self._notes(witness.options))
-        if precision == "float32" and not within(compared, precision):
-            compared, said = self._at_kinks(compared, said, truth, witness, notes)
         fine = within(compared, precision)
+        if precision == "float32" and not fine:
+            held_to = self._at_kinks(compared, said, truth, witness, rounding, notes)
+            fine = held_to is not None
+            compared, said = held_to or (compared, said)
         found = None if fine else self._located(compared, said, truth, precision, witness)
         worst = {name: part.worst if part.by_name else None for name, part in compared.items()}
         return Certificate(
@@ -148,34 +173,46 @@ class Prover:
         )
 
     def _at_kinks(
-        self, free: dict[str, Errors], said: Arrays, truth: Truth, witness: Witness, notes: list[str]
-    ) -> tuple[dict[str, Errors], Arrays]:
+        self,
+        free: dict[str, Errors],
+        said: Arrays,
+        truth: Truth,
+        witness: Witness,
+        rounding: Mapping[str, float],
+        notes: list[str],
+    ) -> tuple[dict[str, Errors], Arrays] | None:
         """Where rounding decides the side of a ReLU: gradients and steps with the truth's branches.
 
-        Taken only where outputs and loss are right as they are, gradients nearly, and some unit really
-        is near its kink; otherwise what was said stands.
+        Taken only where outputs and loss are right as they are, gradients nearly, some unit really is near
+        its kink, and what comes is within its bounds; else None, and what was said stands.
         """
         bounds = BOUNDS["float32"]
         forward = max(free[name].worst for name in ("initial_weights", "outputs", "loss"))
         if forward > bounds.values or free["gradients"].worst > NEARLY:
-            return free, said
+            return None
         known = [group(truth.values, f"before/{step}") for step in range(self.steps)]
         weights = [{**self.case.weights, **before} for before in known if before] or [self.case.weights]
         case, near = held(self.case, weights)
         if not near:
-            return free, said
+            return None
         answer = witness.hear(case, "all" if len(weights) >= self.steps else "values", ["float32"])["float32"]
         if isinstance(answer, Cannot):
-            return free, said
+            return None
         again = {k: v for k, v in answer.items() if k.startswith(("gradient/", "weight/"))}
         bound = self._compared({**said, **again}, truth)
-        if not within(bound, "float32"):
-            return free, said
+        if not within(bound, "float32", rounding):
+            return None
         notes.append(
             f"{near} units lie within float32's rounding of the kink of their ReLU or maximum; gradients "
             "and steps are those with every branch held to the truth's (free: gradients "
             f"{free['gradients'].worst:.2g}, weights after steps {free['weights_after_steps'].worst:.2g})"
         )
+        notes += [
+            f"the gradient of {name} is {error:.2g} off: a sum that cancels, of which float64 (off by "
+            f"{rounding[name] / COARSER:.2g}) lets one expect {rounding[name]:.2g} in float32"
+            for name, error in bound["gradients"].by_name.items()
+            if error > bounds.values
+        ]
         return bound, {**said, **again}
 
     def _compared(self, said: Arrays, truth: Truth) -> dict[str, Errors]:
