@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format setup benchmark clean
+.PHONY: demo test browser check format setup benchmark clean
 
 setup: $(STAMP)
 
@@ -21,8 +21,16 @@ demo: $(STAMP)  ## lenet5 and resnet20 on real handwritten digits, on three fram
 	$(BIN)/crosstrain compare lenet5,resnet20 --data digits --sizes 32 --engines torch,tensorflow,jax \
 		--epochs 10 --out crosstrain-runs/demo
 
-test: $(STAMP)  ## the whole suite
+test: $(STAMP) browser  ## the whole suite
 	$(BIN)/python -m pytest -n 2
+
+browser:  ## Chromium, in which the tests open the report; without it they skip
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null && exit; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium for the report's tests"; \
+		(apt-get update && apt-get install -y --no-install-recommends chromium fonts-liberation) >/dev/null && exit; \
+	fi; \
+	echo "There is no chromium: tests that open the report in a browser are skipped (apt install chromium)."
 
 check: $(STAMP)  ## lint, format, types
 	$(BIN)/ruff check .

@@ -36,7 +36,8 @@ SUPERVISING = {
 WORKER_SIDE = {
     "runs/worker.py", "runs/cell.py", "runs/describe.py", "runs/checkpoint.py", "data/prepared.py",
     "runs/clocks.py", "runs/disk.py", "runs/inference.py", "runs/evaluation.py", "runs/material.py",
-    "runs/training.py", "proof/evidence.py", "errors.py", "__init__.py",
+    "runs/predictions.py", "runs/training.py", "runs/trial.py", "proof/evidence.py", "errors.py",
+    "__init__.py",
 }  # fmt: skip
 KERAS_SIDE = ("zoo/", "layers/", "graph/keras_", "graph/define.py", "proof/keras_truth.py", "load.py")
 

@@ -23,11 +23,16 @@ if TYPE_CHECKING:
         export,
         networks,
         prove,
+        report,
+        study,
         train,
+        tune,
     )
     from crosstrain.compare.comparison import Comparison
     from crosstrain.compare.inference.result import InferenceResult
+    from crosstrain.compare.study.run import Study
     from crosstrain.compare.training import Trained
+    from crosstrain.compare.tuning.run import TuningResult
     from crosstrain.data import Prepared, prepare
     from crosstrain.errors import CrosstrainError, StorageError
     from crosstrain.graph.graph import Graph
@@ -40,9 +45,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Certificate", "Comparison", "CrosstrainError", "Definition", "Graph", "InferenceResult", "Loss",
-    "Optimizer", "Prepared", "Recipe", "Schedule", "StorageError", "Trained", "code", "compare",
-    "compare_inference", "datasets", "define", "describe_engines", "engines", "export", "load", "networks",
-    "prepare", "prove", "train", "zoo",
+    "Optimizer", "Prepared", "Recipe", "Schedule", "StorageError", "Study", "Trained", "TuningResult",
+    "code", "compare", "compare_inference", "datasets", "define", "describe_engines", "engines", "export",
+    "load", "networks", "prepare", "prove", "report", "study", "train", "tune", "zoo",
 ]  # fmt: skip
 
 _HOME = {
@@ -57,6 +62,7 @@ _HOME = {
     "Recipe": "crosstrain.training.recipe",
     "Schedule": "crosstrain.training.schedules",
     "StorageError": "crosstrain.errors",
+    "Study": "crosstrain.compare.study.run",
     "Trained": "crosstrain.compare.training",
     "InferenceResult": "crosstrain.compare.inference.result",
     "compare_inference": "crosstrain.api",
@@ -68,9 +74,15 @@ _HOME = {
     "networks": "crosstrain.api",
     "prepare": "crosstrain.data.preparation",
     "prove": "crosstrain.api",
+    "study": "crosstrain.api",
     "train": "crosstrain.api",
+    "tune": "crosstrain.api",
+    "TuningResult": "crosstrain.compare.tuning.run",
 }
-_SHARED = {"compare": "crosstrain.api", "engines": "crosstrain.api", "load": "crosstrain.load"}
+_SHARED = {
+    "compare": "crosstrain.api", "engines": "crosstrain.api", "load": "crosstrain.load",
+    "report": "crosstrain.api",
+}  # fmt: skip
 """Functions that are called as a module is: the module stands under the name, and can be called."""
 
 

@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from crosstrain.compare import entrants, spelling, training
 from crosstrain.compare import run as comparing
-from crosstrain.compare import spelling, training
 from crosstrain.compare.certify import words
 from crosstrain.compare.comparison import Comparison
 from crosstrain.compare.inference.settings import BATCH_SIZES
@@ -29,6 +29,7 @@ from crosstrain.managing import (
     install_engines,
     remove_engines,
 )
+from crosstrain.report.making import Report, leave_page, make
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
@@ -37,6 +38,8 @@ from crosstrain.zoo import networks as _networks
 
 if TYPE_CHECKING:
     from crosstrain.compare.inference import InferenceResult
+    from crosstrain.compare.study.run import Study
+    from crosstrain.compare.tuning.run import TuningResult
     from crosstrain.exchange.export import Exported
     from crosstrain.proof.certificate import Proof
     from crosstrain.source.network import Source
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "code", "compare", "compare_inference", "datasets", "describe_engines", "engine_pairs", "engines",
     "examine_engines", "export", "install_engines", "lines_of_source", "networks", "prove", "remove_engines",
-    "train",
+    "report", "study", "train", "tune",
 ]  # fmt: skip
 
 Network = Any
@@ -95,7 +98,8 @@ def compare(
     of them; ``data`` is ``"digits"``, ``"mnist:DIR"``, … (``crosstrain datasets``). ``sizes`` are of the
     pictures in pixels, ``budget`` and ``timeout`` (of a cell) seconds or ``"10m"``, ``memory_limit``
     bytes or ``"4G"``; ``prepare`` are further steps of preparation (``"clahe,standardize"``), ``split``
-    another way to hold examples out (``"random"``); ``options`` are ``{engine: {option: value}}``. All that
+    another way to hold examples out (``"random"``); ``criteria`` measures what else decides
+    (``docs/criteria.md``); ``options`` are ``{engine: {option: value}}``. All that
     is not given is as on the command line. Calling it again with the same arguments does only what is
     missing.
 
@@ -112,7 +116,13 @@ def compare(
             budget=budget, timeout=timeout, memory_limit=memory_limit, prepare=prepare, split=split,
             tuned=tuned, criteria=criteria, prefer=prefer, repeats_until=repeats_until,
         )  # fmt: skip
-        return Comparison(comparing.run(wish, Path(out) if out else None, watch))
+        try:
+            result = comparing.run(wish, Path(out) if out else None, watch)
+        except comparing.Interrupted as stop:
+            leave_page(stop.result.folder, watch.note)
+            raise
+        leave_page(result.folder, watch.note)
+    return Comparison(result)
 
 
 def compare_inference(
@@ -146,7 +156,44 @@ def compare_inference(
         threads=threads, options=options, trust=trust, timeout=timeout, memory_limit=memory_limit,
     )  # fmt: skip
     with _watching(progress) as watch:
-        return inference.run(wish, Path(out) if out else None, watch)
+        result = inference.run(wish, Path(out) if out else None, watch)
+        leave_page(result.folder, watch.note)
+    return result
+
+
+def study(
+    plan: str | Path,
+    data: str | None = None,
+    *,
+    scale: str | None = None,
+    engines: str | Sequence[str] | None = None,
+    budget: str | float | None = None,
+    prefer: str | None = None,
+    threads: int | None = None,
+    out: str | Path | None = None,
+    progress: bool | Watch = True,
+) -> Study:
+    """Run a study: a plan of comparisons, whose results are set beside what others have published.
+
+    ``plan`` is one that comes with crosstrain (``"traffic-signs"``) or a file of your own
+    (``"my-plan.toml"``, docs/study.md); ``scale`` is one of the plan's, by default its first. ``data``,
+    ``engines``, ``budget`` (of each part) and ``prefer`` take the place of the plan's. The result has the
+    parts' ``comparisons``; each has its page, ``report.html``, in its folder. Calling it again with the same
+    arguments does only what is missing.
+
+    Raises ``CrosstrainError`` for wrong use and for a plan that is wrong, with its file and key.
+    """
+    from crosstrain.compare.study import plan as plans
+    from crosstrain.compare.study import run as studying
+    from crosstrain.report.page import write_page
+
+    file = plans.find(str(plan))
+    wish = studying.Wish(
+        plans.read(file), file, data=data or "", scale=scale, engines=tuple(spelling.several(engines or ())),
+        budget=None if budget is None else str(budget), prefer=prefer, threads=threads,
+    )  # fmt: skip
+    with _watching(progress) as watch:
+        return studying.run(wish, Path(out) if out else None, watch, finish=write_page)
 
 
 def train(
@@ -193,6 +240,51 @@ def train(
         return training.train(wish, Path(out) if out else None, watch)
 
 
+def tune(
+    network: Network,
+    data: str,
+    *,
+    engine: str | Sequence[str],
+    size: int | None = None,
+    budget: str | float = "5m",
+    batch_size: int = 64,
+    division: str = "closed",
+    again: bool = False,
+    loss: str | Loss | Mapping[str, str | Loss] | None = None,
+    optimizer: str | Optimizer = "sgd",
+    prepare: str | None = None,
+    split: str | None = None,
+    device: str = "cpu",
+    precision: str = "float32",
+    threads: int | None = None,
+    trust: bool = False,
+    timeout: str | float | None = None,
+    memory_limit: str | int | None = None,
+    out: str | Path | None = None,
+    progress: bool | Watch = True,
+) -> TuningResult:
+    """Find the settings with which engines train a network fastest here, for ``compare(tuned=True)``.
+
+    ``engine`` is a name, several, or ``"all"``; ``budget`` is for each (seconds, or ``"5m"``), ``timeout``
+    for each trial. ``division`` ``"open"`` also tries what changes the arithmetic; such profiles are not
+    used by ``compare``. ``threads`` are the most to try. An engine that has a profile for this is left as
+    it is, unless ``again``. Other arguments are those of ``compare``. Raises ``CrosstrainError`` for wrong
+    use; a trial that fails costs itself alone.
+    """
+    from crosstrain.compare.tuning.run import tune as tuned
+
+    names, trusted = _named(network)
+    with _watching(progress) as watch:
+        wish = settings(
+            names, data, engines=engine, sizes=size, batch_size=batch_size, loss=loss, optimizer=optimizer,
+            prepare=prepare, split=split, device=device, precision=precision, threads=threads,
+            trust=trust or trusted, timeout=timeout, memory_limit=memory_limit, budget=budget, epochs=1,
+        )  # fmt: skip
+        return tuned(
+            wish, division=cast(Any, division), again=again, out=Path(out) if out else None, watch=watch
+        )
+
+
 def prove(
     network: Network,
     *,
@@ -231,6 +323,7 @@ def prove(
         momentum=momentum, weight_decay=weight_decay, schedule=schedule, device=device, threads=threads,
         options=options, trust=trust or trusted, timeout=timeout,
     )  # fmt: skip
+    entrants.plain(wish.engines, "a proof")
     with _watching(progress) as watch:
 
         def tell(event: dict[str, Any]) -> None:
@@ -323,6 +416,19 @@ def lines_of_source(network: Network, engine: str, **settings: Any) -> int:
     """How many lines of code a network and its training take in a framework: the effort to write it there.
     ``settings`` are those of ``code``; nothing is checked."""
     return code(network, engine, **{"check": False, "progress": False, **settings}).lines
+
+
+def report(
+    folder: str | Path | Sequence[str | Path], *, form: str = "html", out: str | Path | None = None
+) -> Report:
+    """The report of a comparison, or of several folders' comparisons as machines beside each other.
+
+    ``form`` is ``"html"`` (a page, written to ``report.html`` in the folder; for several folders here),
+    ``"markdown"``, ``"latex"``, ``"csv"`` or ``"json"``, which are written only to ``out``. The result has
+    ``text`` and ``path``. Raises ``CrosstrainError`` for a folder that holds no comparison.
+    """
+    folders = [folder] if isinstance(folder, str | Path) else folder
+    return make([Path(each) for each in folders], form, Path(out) if out else None)
 
 
 def networks() -> dict[str, NetworkRow]:

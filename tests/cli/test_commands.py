@@ -42,7 +42,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # -- help and lists -----------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "command", ["compare", "prove", "train", "code", "export", "networks", "engines", "datasets"]
+    "command", ["compare", "prove", "train", "code", "export", "networks", "engines", "datasets", "study"]
 )
 def test_help_shows_examples(command: str) -> None:
     result = crosstrain(command, "--help")

@@ -15,12 +15,12 @@ from crosstrain.compare.account import Account
 from crosstrain.compare.comparison import Comparison
 from crosstrain.compare.plan import Cell
 from crosstrain.compare.recommend import recommend
+from crosstrain.compare.remaining import Remaining
 from crosstrain.compare.rows import rows
 from crosstrain.compare.schema import CellResult, ComparisonResult, Wall
 from crosstrain.errors import CrosstrainError
 from crosstrain.report import text
 from crosstrain.report.progress import Show
-from crosstrain.report.remaining import Remaining
 from crosstrain.report.tables import console, print_comparison, wall_line
 from tests.compare.fakes import cell
 

@@ -28,11 +28,10 @@ def false_differences(processes: int, epochs: int, between: float, trials: int =
     return float(np.mean([not statistics.tied(a, b) for a, b in pairs]))
 
 
-@pytest.mark.parametrize(
-    ("processes", "epochs", "between"), [(1, 3, 0.03), (1, 10, 0.03), (2, 5, 0.03), (5, 5, 0.03)]
-)
+@pytest.mark.parametrize(("processes", "epochs", "between"), [(1, 3, 0.03), (1, 10, 0.03), (2, 5, 0.03)])
 def test_equal_engines_are_seldom_told_apart(processes: int, epochs: int, between: float) -> None:
-    """An A/A comparison: with one process each it is the allowance for noise unseen that keeps it honest."""
+    """An A/A comparison: with one process each it is the allowance for noise unseen that keeps it honest
+    (with three or more: ``test_aa``)."""
     assert false_differences(processes, epochs, between) <= 0.10
 
 
@@ -61,19 +60,22 @@ def test_the_interval_of_the_median_covers_the_truth() -> None:
         interval = statistics.median(simulated(rng, 8, 5, 0.03))
         assert interval is not None
         covered += interval.includes(3.0)
-    assert 0.85 <= covered / 150 <= 1.0
+    assert 0.9 <= covered / 150 <= 1.0
 
 
 @given(runs)
-def test_the_interval_holds_its_median_and_stays_within_the_samples(samples: list[list[float]]) -> None:
+def test_the_interval_holds_its_median(samples: list[list[float]]) -> None:
+    """Of three processes and more it may reach beyond the samples: so few need not hold the truth."""
     interval = statistics.median(samples)
     flat = [s for run in samples for s in run]
     assert interval is not None
     assert interval.low <= interval.value <= interval.high
-    assert min(flat) <= interval.low
-    assert interval.high <= max(flat)
+    if len(samples) < statistics.FEWEST:
+        assert min(flat) <= interval.low
+        assert interval.high <= max(flat)
     assert interval.value == pytest.approx(float(np.median(flat)))
     assert (interval.method == "range") == (len(flat) < statistics.FEWEST)
+    assert (interval.method in ("student", "signed-rank")) == (len(samples) >= statistics.FEWEST)
 
 
 @given(runs, st.floats(0.01, 100))
@@ -111,8 +113,8 @@ def test_processes_of_unequal_length_are_all_used() -> None:
     interval = statistics.median([[1.0], [2.0, 2.0, 2.0, 2.0], [3.0, 3.0]])
     assert interval is not None
     assert interval.samples == 7
-    assert interval.low >= 1.0
-    assert interval.high <= 3.0
+    assert interval.value == 2.0
+    assert interval.method == "student"
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosstrain.data.prepared import Prepared
 from crosstrain.engines.contract import Description, Option, State
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs import cell
@@ -102,6 +103,27 @@ def recipe(**settings: Any) -> Recipe:
 def run(job: Job) -> tuple[dict[str, Any], list[dict]]:
     events: list[dict] = []
     return json.loads(json.dumps(cell.run(job, events.append))), events
+
+
+def test_the_answers_on_the_test_set_are_kept(tmp_path: Path, recorder: Recorder) -> None:
+    out = tmp_path / "answers.test.npz"
+    record, _ = run(
+        job(tmp_path, recipe(epochs=1, metrics=("accuracy", "confusion")), predictions_out=str(out))
+    )
+    kept = read_arrays(out)
+    data = Prepared.load(tmp_path / "data")
+    inputs, targets = (next(iter(arrays.values())) for arrays in data.arrays("test"))
+    scores = np.asarray(inputs)[:, : sample.CLASSES].astype(np.float64)  # what the recorder predicts
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert np.array_equal(kept["true"], targets)
+    assert np.array_equal(kept["predicted"], scores.argmax(axis=1))
+    np.testing.assert_allclose(kept["probability"], chances.max(axis=1), rtol=1e-6)
+    assert np.mean(kept["predicted"] == kept["true"]) == pytest.approx(record["test_accuracy"])
+    table = np.zeros((sample.CLASSES, sample.CLASSES), int)
+    np.add.at(table, (kept["true"], kept["predicted"]), 1)
+    assert table.tolist() == record["test_metrics"]["confusion"]
+    # No pass more than without: warming up apart, each test example is asked for once.
+    assert sum(recorder.done("predict")[-2:]) == sample.EXAMPLES["test"]
 
 
 def test_a_worker_needs_numpy_alone() -> None:

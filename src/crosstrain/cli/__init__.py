@@ -7,7 +7,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from crosstrain.cli import code, compare, datasets, engines, export, networks, prove, train
+from crosstrain.cli import (
+    code,
+    compare,
+    datasets,
+    engines,
+    export,
+    networks,
+    prove,
+    report,
+    study,
+    train,
+    tune,
+)
+from crosstrain.cli import open as opening
 from crosstrain.compare.machine import own_version
 from crosstrain.errors import CrosstrainError, StorageError
 
@@ -69,7 +82,7 @@ def _root(
     work."""
 
 
-for module in (compare, prove, train, export, code, networks, datasets):
+for module in (compare, tune, study, report, opening, prove, train, export, code, networks, datasets):
     app.command(module.NAME)(module.command)
 app.add_typer(engines.app, name=engines.NAME)
 

@@ -24,7 +24,7 @@ def command(
         typer.Argument(
             metavar="NETWORK[,NETWORK…]",
             help="Zoo name, file.py:function, model.keras or model.onnx; for inference also the folder of a "
-            "trained run (FOLDER, or FOLDER:CELL of a comparison).",
+            "trained run (FOLDER, or FOLDER:CELL of a comparison). NETWORK@32+48 has input sizes of its own.",
         ),
     ],
     data: options.OptionalData = None,
@@ -118,6 +118,7 @@ def command(
       crosstrain compare my_net.py:build --data folder:photos --optimizer adam --json out.json
       crosstrain compare resnet20 --data digits --option torch.compile=default
       crosstrain compare lenet5 --data digits --engines all
+      crosstrain compare lenet5 --data digits --repeats 2 --criteria
       crosstrain compare crosstrain-runs/my-run --task inference --engines onnxruntime,openvino,torch
     """
     options.check_json(json_file)

@@ -9,7 +9,7 @@ from typing import Any
 
 from crosstrain.compare.schema import CellResult, Wall
 
-PARTS = ("training", "compiling", "importing", "evaluating", "proving", "preparing")
+PARTS = ("training", "compiling", "importing", "evaluating", "proving", "preparing", "criteria")
 
 
 class Account:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from crosstrain.compare.account import Account
 from crosstrain.compare.certify import status
 from crosstrain.compare.engines import Field
+from crosstrain.compare.entrants import Setup
 from crosstrain.compare.machine import versions_of
 from crosstrain.compare.plan import Cell
 from crosstrain.compare.rows import size_text
@@ -20,6 +21,8 @@ from crosstrain.compare.settings import Settings
 from crosstrain.compare.subjects import Subject
 from crosstrain.compare.watch import Watch
 from crosstrain.runs.disk import write_json
+from crosstrain.runs.energy import Meter
+from crosstrain.runs.predictions import predictions_file
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.store import Store
 
@@ -71,14 +74,15 @@ class Bench:
             )
             return None
         self.watch.start(cell)
-        outcome = run_job(
-            self._job(cell, epochs),
-            folder=self.store.logs,
-            timeout=self._timeout(remaining),
-            memory_limit=self.settings.memory_limit,
-            on_event=lambda event: self.watch.event(cell, event),
-        )
-        result = self._recorded(cell, outcome)
+        with Meter(self.settings.device) as meter:
+            outcome = run_job(
+                self.job(cell, epochs),
+                folder=self.store.logs,
+                timeout=self._timeout(remaining),
+                memory_limit=self.settings.memory_limit,
+                on_event=meter.heard_by(lambda event: self.watch.event(cell, event)),
+            )
+        result = self._recorded(cell, outcome, meter.to_json())
         self.store.write_cell(cell.id, result.model_dump())
         self.results[cell.id] = result
         self.account.cell(result)
@@ -101,17 +105,18 @@ class Bench:
     def _subject(self, cell: Cell) -> Subject:
         return self.subjects[cell.network, size_text(cell.size)]
 
-    def _job(self, cell: Cell, epochs: int) -> dict[str, Any]:
+    def job(self, cell: Cell, epochs: int) -> dict[str, Any]:
+        """What the worker of a cell is told."""
         settings, subject = self.settings, self._subject(cell)
         recipe = replace(settings.recipe, seed=cell.seed, epochs=epochs)
         return {
-            "task": "train", "id": cell.id, "engine": cell.engine, "device": settings.device,
-            "precision": settings.precision, "threads": settings.threads,
-            "options": dict(settings.options.get(cell.engine, {})),
+            "task": "train", "id": cell.id, **self._setup(cell).job(), "device": settings.device,
+            "precision": settings.precision,
             "network_folder": str(subject.definitions[cell.seed].folder.resolve()),
             "data_folder": str(subject.data.folder), "recipe": recipe.to_json(), "seed": cell.seed,
-            "division": self.field.ready[cell.engine], "evaluate": True,
+            "evaluate": True,
             "weights_out": str(self.store.weights_path(cell.id).resolve()), "best_out": None,
+            "predictions_out": str(predictions_file(self.store.cells, cell.id).resolve()),
             "checkpoint": self._checkpoint(cell), "resume": True,
         }  # fmt: skip
 
@@ -126,19 +131,22 @@ class Bench:
         for path in self.store.cells.glob("*.checkpoint.npz"):
             path.unlink(missing_ok=True)
 
+    def _setup(self, cell: Cell) -> Setup:
+        return self.field.setup(self.settings, cell.network, cell.size, cell.engine)
+
     def _told(self, cell: Cell) -> dict[str, Any]:
         """What is known of a cell before it has run."""
-        subject = self._subject(cell)
+        subject, setup = self._subject(cell), self._setup(cell)
         return {
+            **setup.to_json(),
             "id": cell.id, "network": cell.network, "engine": cell.engine,
             "engine_version": versions_of([cell.engine])[cell.engine], "device": self.settings.device,
             "precision": self.settings.precision, "input_size": cell.size, "seed": cell.seed,
-            "repeat": cell.repeat, "division": self.field.ready[cell.engine],
-            "options": dict(self.settings.options.get(cell.engine, {})),
+            "repeat": cell.repeat, "division": setup.division,
             "certificate": self._certificate(cell), "batch_size": self.settings.recipe.batch_size,
             "test_examples": subject.data.examples("test"), "graph_hash": subject.definitions[0].graph.hash,
-            "data_hash": subject.data.hash, "threads": self.settings.threads,
-            "parameters": subject.definitions[0].graph.parameters,
+            "data_hash": subject.data.hash,
+            "parameters": subject.definitions[0].graph.parameters, "macs": subject.macs,
             "definition": self._definition(cell),
         }  # fmt: skip
 
@@ -151,9 +159,11 @@ class Bench:
         found = self.certificates.get((cell.network, size_text(cell.size)), [])
         return status([c for c in found if c.engine == cell.engine], self.settings.precision)
 
-    def _recorded(self, cell: Cell, outcome: Outcome) -> CellResult:
+    def _recorded(self, cell: Cell, outcome: Outcome, energy: Mapping[str, Any]) -> CellResult:
         told: dict[str, Any] = {
             **(finite(outcome.result) or {}),
+            **energy,
+            **outcome.surroundings,
             **{k: v for k, v in self._told(cell).items() if k != "engine_version" or not outcome.result},
             "wall_seconds": outcome.seconds,
             "log": str(outcome.log),

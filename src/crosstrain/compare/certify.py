@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crosstrain.compare.entrants import Setup, file_name
 from crosstrain.compare.machine import own_version, versions_of
 from crosstrain.compare.plan import labels
 from crosstrain.compare.rows import size_text
@@ -15,6 +16,7 @@ from crosstrain.compare.settings import Settings
 from crosstrain.compare.subjects import Subject, Tell, fingerprint
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.disk import write_json
+from crosstrain.runs.process import Outcome, run_job
 
 PRECISIONS = ("float64", "float32")
 
@@ -28,40 +30,45 @@ class Certifier:
         self.tell = tell
         self._labels = labels(settings.networks)
 
-    def certify(self, subject: Subject, engines: Sequence[str]) -> list[CertificateResult]:
-        """The certificates of one subject on all engines; those that were proved before are read. One that
-        cannot be made says so, and why."""
-        found = []
-        for engine in engines:
-            key = self._key(subject, engine)
-            kept = self._read(subject, engine, key)
+    def certify(self, subject: Subject, entrants: Mapping[str, Setup]) -> list[CertificateResult]:
+        """The certificates of one subject for all entrants; those that were proved before are read, and what
+        is set up alike is proved once. One that cannot be made says so, and why."""
+        found: dict[str, list[CertificateResult]] = {}
+        by_key: dict[str, list[CertificateResult]] = {}
+        for name, setup in entrants.items():
+            key = self._key(subject, setup)
+            kept = self._read(subject, name, key)
             if kept is None:
-                self.tell(f"Proving {subject} on {engine}")
-                try:
-                    kept = self._prove(subject, engine)
-                except CrosstrainError as error:
-                    kept = _without(subject, engine, error)
+                if key not in by_key:
+                    self.tell(f"Proving {subject} on {name}")
+                    try:
+                        by_key[key] = self._prove(subject, setup)
+                    except CrosstrainError as error:
+                        by_key[key] = _without(subject, name, error)
+                kept = [c.model_copy(update={"engine": name}) for c in by_key[key]]
                 if all(c.status != "cannot" for c in kept):  # else it is tried again the next time
-                    self._write(subject, engine, key, kept)
-            found += kept
-        return found
+                    self._write(subject, name, key, kept)
+            by_key.setdefault(key, kept)
+            found[name] = kept
+        return [certificate for each in found.values() for certificate in each]
 
-    def _prove(self, subject: Subject, engine: str) -> list[CertificateResult]:
+    def _prove(self, subject: Subject, setup: Setup) -> list[CertificateResult]:
         from crosstrain.proof.prove import prove
 
         settings = self.settings
         proof = prove(
             subject.definitions[0],
-            [engine],
+            [setup.engine],
             PRECISIONS,
             recipe=settings.recipe,
             # The truth lies here and is shared by the engines.
             work=self.folder / "work" / subject.definitions[0].graph.hash[:16],
             device=settings.device,
-            threads=settings.threads,
-            options=settings.options,
+            threads=setup.threads,
+            options={setup.engine: setup.options},
             trust=settings.trust,
             on_event=self._told,
+            launch=launched_as(setup),
         )
         told: dict[str, Any] = {"network": subject.network, "input_size": subject.size}
         return [CertificateResult(**told, **certificate.to_json()) for certificate in proof]
@@ -70,23 +77,26 @@ class Certifier:
         if told := words(event):
             self.tell(told)
 
-    def _key(self, subject: Subject, engine: str) -> str:
+    def _key(self, subject: Subject, setup: Setup) -> str:
         """Changes with whatever a certificate depends on."""
         definition = subject.definitions[0]
+        # Threads that all share are left out: their number changes no more than the order of sums.
+        own = setup.threads != self.settings.threads or setup.environment or setup.pinned
         return fingerprint(
             {
                 "graph": definition.graph.hash,
                 "loss": definition.loss.hash,
                 "recipe": json.loads(json.dumps(self.settings.recipe.to_json())),
                 "device": self.settings.device,
-                "options": dict(self.settings.options.get(engine, {})),
-                "versions": {**versions_of([engine]), "crosstrain": own_version()},
+                "options": dict(setup.options),
+                **({"setup": setup.to_json()} if own else {}),
+                "versions": {**versions_of([setup.engine]), "crosstrain": own_version()},
             }
         )
 
     def _path(self, subject: Subject, engine: str) -> Path:
         size = "" if subject.size is None else f"-{size_text(subject.size).replace('×', 'x')}"
-        return self.folder / f"{self._labels[subject.network]}{size}-{engine}.json"
+        return self.folder / f"{self._labels[subject.network]}{size}-{file_name(engine)}.json"
 
     def _read(self, subject: Subject, engine: str, key: str) -> list[CertificateResult] | None:
         path = self._path(subject, engine)
@@ -103,6 +113,16 @@ class Certifier:
     def _write(self, subject: Subject, engine: str, key: str, found: Sequence[CertificateResult]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self._path(subject, engine), {"key": key, "certificates": [c.model_dump() for c in found]})
+
+
+def launched_as(setup: Setup) -> Callable[..., Outcome]:
+    """``run_job`` for proofs: the engine's own processes are started as the setup says."""
+    more = {k: v for k, v in setup.job().items() if k in ("environment", "cores")}
+
+    def launch(job: Mapping[str, Any], **given: Any) -> Outcome:
+        return run_job({**job, **more} if job["task"] == "evidence" else job, **given)
+
+    return launch
 
 
 def status(certificates: Sequence[CertificateResult], precision: str) -> CertificateStatus:

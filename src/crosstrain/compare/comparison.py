@@ -69,6 +69,12 @@ class Comparison:
 
         return pd.DataFrame([_flat(row.to_json()) for row in rows(self.cells)])
 
+    def report(self) -> Path:
+        """Write the report's page anew, ``report.html`` in the folder; its path."""
+        from crosstrain.report.page import write_page
+
+        return write_page(self.folder)
+
     def to_json(self) -> dict[str, Any]:
         """The JSON that ``crosstrain compare --json`` writes (docs/results.md)."""
         data: dict[str, Any] = json.loads(self.result.model_dump_json())
@@ -94,7 +100,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """Intervals as three columns: the value under its own name, ``…_low`` and ``…_high``."""
     flat: dict[str, Any] = {}
     for key, value in row.items():
-        if key in ("seconds_per_epoch", "test_accuracy"):
+        if key in ("seconds_per_epoch", "test_accuracy", "test_accuracy_over_seeds"):
             flat[key] = value and value["value"]
             flat[f"{key}_low"] = value and value["low"]
             flat[f"{key}_high"] = value and value["high"]

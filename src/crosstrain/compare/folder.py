@@ -15,7 +15,7 @@ from crosstrain.runs.store import Store
 FORMAT = 1
 _OURS = {
     ".lock", "plan.json", "result.json", "wall.json", "cells", "logs", "networks", "certificates", "models",
-    "reference", "best.npz",
+    "progress.json", "reference", "criteria", "best.npz",
     "last.npz", "checkpoint.npz",
 }  # fmt: skip
 

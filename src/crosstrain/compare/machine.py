@@ -13,7 +13,7 @@ import psutil
 
 from crosstrain.compare.settings import usable_cores
 from crosstrain.engines.environments import find
-from crosstrain.engines.registry import engines
+from crosstrain.engines.registry import engine_of, engines
 
 _PACKAGES = ("keras", "numpy")
 
@@ -54,7 +54,7 @@ def processor() -> str:
 
 
 def versions_of(names: list[str]) -> dict[str, str | None]:
-    """The installed version of each engine; None for one that is missing."""
+    """The installed version of each engine, also under further names; None for one that is missing."""
     rows = engines()
-    found = {name: find(rows[name]) for name in names}
+    found = {name: find(rows[engine_of(name)]) for name in names}
     return {name: here.version if here else None for name, here in found.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from crosstrain.compare.entrants import file_name
 from crosstrain.compare.rows import size_text
 from crosstrain.compare.schema import Size
 from crosstrain.compare.settings import slug
@@ -40,7 +41,7 @@ class Cell:
     def id(self) -> str:
         """A name for files, unique in a comparison."""
         size = "" if self.size is None else f"-{size_text(self.size).replace('×', 'x')}"
-        return f"{self.label}{size}-{self.engine}-s{self.seed}-r{self.repeat}"
+        return f"{self.label}{size}-{file_name(self.engine)}-s{self.seed}-r{self.repeat}"
 
     def __str__(self) -> str:
         size = "" if self.size is None else f" at {size_text(self.size)}"
@@ -52,15 +53,23 @@ def rounds(seeds: int, repeats: int) -> list[Round]:
     return [Round(seed, repeat) for repeat in range(repeats) for seed in range(seeds)]
 
 
-def cells(sizes: Mapping[str, Sequence[Size]], engines: Sequence[str], passes: Sequence[Round]) -> list[Cell]:
-    """The cells in the order in which they are run.
+def cells(
+    sizes: Mapping[str, Sequence[Size]],
+    engines: Sequence[str],
+    passes: Sequence[Round],
+    takes_part: Callable[[str, Size, str], bool] = lambda network, size, engine: True,
+    *,
+    first: int = 0,
+) -> list[Cell]:
+    """The cells in the order in which they are run, of those engines that take part in a network at a size.
 
     The engines of one network and size follow each other, so that a machine that grows slower in time
     slows all alike; who comes first moves on by one from round to round.
+    ``first`` is the number of the first pass.
     """
     names = labels(list(sizes))
     found = []
-    for index, each in enumerate(passes):
+    for index, each in enumerate(passes, first):
         turn = index % max(len(engines), 1)
         order = [*engines[turn:], *engines[:turn]]
         found += [
@@ -68,6 +77,7 @@ def cells(sizes: Mapping[str, Sequence[Size]], engines: Sequence[str], passes: S
             for network, its_sizes in sizes.items()
             for size in its_sizes
             for engine in order
+            if takes_part(network, size, engine)
         ]
     return found
 

@@ -1,169 +1,147 @@
-"""Which engine, network and input size to take, in a sentence that names its evidence.
+"""Which engine, network and input size to take, in a paragraph that names its evidence and what would
+change it.
 
-Engines that are proved to do the same work differ in accuracy only by chance: training amplifies rounding.
-So accuracy is a property of network and input size, pooled over their proved rows, and speed one of the
-engine. Among what is within noise of the best accuracy, all rows whose time is not told apart from the
-fastest's are level; of those the one that needs least memory is taken.
+Without stated weights: among what is within noise of the best accuracy, all rows whose time is not told
+apart from the fastest's are level; of those the one that needs least memory is taken. With weights
+(``--prefer``): see ``prefer``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from statistics import fmean, variance
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from crosstrain.compare import statistics
-from crosstrain.compare.rows import Row, size_text
-from crosstrain.compare.schema import Recommendation, Size
-from crosstrain.compare.statistics import Interval
+from crosstrain.compare import front as fronts
+from crosstrain.compare import prefer, statistics, worth
+from crosstrain.compare.changes import examples, other_wishes, repeats, value
+from crosstrain.compare.front import Candidate
+from crosstrain.compare.rows import Row
+from crosstrain.compare.schema import Recommendation
+from crosstrain.compare.works import Work, as_good_as_the_best
+from crosstrain.compare.worth import Worth, limits
 
-LOSS_TIE = 0.05
-"""Where there is no accuracy, test losses that differ by less than this share are called equal: one run
-does not show their noise."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One network at one input size: rows that are proved to do the same."""
-
-    rows: tuple[Row, ...]
-
-    @property
-    def network(self) -> str:
-        return self.rows[0].network
-
-    @property
-    def size(self) -> Size:
-        return self.rows[0].input_size
-
-    @property
-    def examples(self) -> int:
-        return max(row.test_examples for row in self.rows)
-
-    @cached_property
-    def accuracies(self) -> list[float]:
-        """Of every cell."""
-        return [c.test_accuracy for row in self.rows for c in row.done if c.test_accuracy is not None]
-
-    @property
-    def accuracy(self) -> float | None:
-        return fmean(self.accuracies) if self.accuracies else None
-
-    @property
-    def loss(self) -> float | None:
-        found = [row.test_loss for row in self.rows if row.test_loss is not None]
-        return fmean(found) if found else None
-
-    @property
-    def name(self) -> str:
-        """The network, at its size."""
-        row = self.rows[0]
-        return row.network + ("" if row.input_size is None else f" at {size_text(row.input_size)}")
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean accuracy, from the spread of the cells; 0 where one cell shows none."""
-        count = len(self.accuracies)
-        return math.sqrt(variance(self.accuracies) / count) if count > 1 else 0.0
-
-    def ties(self, other: Work) -> bool:
-        """Whether the accuracies are within noise: of the test examples, and of training itself."""
-        if self.accuracy is None or other.accuracy is None:
-            return self.accuracy is other.accuracy
-        by_training = 1.96 * math.hypot(self.error, other.error)
-        apart = max(abs(self.accuracy - other.accuracy) - by_training, 0.0)
-        lower = min(self.accuracy, other.accuracy)
-        return statistics.accuracies_tied(lower, lower + apart, min(self.examples, other.examples))
+MOST_TIES = 3
+"""So many are named."""
 
 
-def recommend(rows: Sequence[Row]) -> Recommendation:
-    """The recommendation; its engine is None where no row allows one."""
-    candidates = [row for row in rows if row.recommendable and row.seconds]
-    if not candidates:
+def recommend(
+    rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = (), preference: str = ""
+) -> Recommendation:
+    """The recommendation; its engine is None where no row allows one. ``criteria`` are those of the result,
+    for the latency; ``preference`` is what ``--prefer`` says."""
+    found = fronts.candidates(rows, criteria)
+    if not found:
         return Recommendation(reason=_why_none(rows))
-    works = _works(candidates)
-    good = _as_good_as_the_best(works)
-    eligible = [row for work in good for row in work.rows]
-    fastest = min(eligible, key=_seconds)
-    level = [r for r in eligible if r is fastest or statistics.tied(r.runs, fastest.runs)]
-    chosen = min(level, key=lambda r: (r.peak_memory_bytes or 0, _seconds(r)))
-    mine = next(work for work in good if any(row is chosen for row in work.rows))
-    parts = [_quality(mine, works, good), _speed(chosen, eligible, level), _caution(mine)]
+    weights = prefer.weights(preference)
+    ranking = prefer.rank(found, weights) if weights else None
+    if ranking is None:
+        chosen, evidence, changes = _by_rule(found)
+        if weights:
+            unknown = [n for n in weights if all(fronts.CRITERIA[n].value(c) is None for c in found)]
+            evidence.append(
+                f"{' and '.join(unknown) or 'what was preferred'} was not measured and not weighed"
+            )
+    else:
+        chosen, evidence, changes = _by_weights(ranking)
+    steps = worth.steps(fronts.works_of(found), chosen.row.engine)
+    mine = [step.text for step in steps if _concerns(step, chosen.work)]
+    take = f"Take {chosen.name(found, full=True)}: {'; '.join(p for p in [*evidence, *mine] if p)}."
+    would = f" What would change it: {'; '.join(changes)}." if changes else ""
     return Recommendation(
-        engine=chosen.engine,
-        network=chosen.network,
-        input_size=chosen.input_size,
-        reason=f"Take {_name(chosen, candidates, full=True)}: {'; '.join(p for p in parts if p)}.",
+        engine=chosen.row.engine,
+        network=chosen.row.network,
+        input_size=chosen.row.input_size,
+        reason=take + would,
+        sentences=[_sentence(step.text) for step in steps],
+        changes=[_sentence(change) for change in changes],
+        weights=weights,
+        steps=[step.to_json() for step in steps],
     )
 
 
-def _works(candidates: Sequence[Row]) -> list[Work]:
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in candidates:
-        found.setdefault((row.network, str(row.input_size)), []).append(row)
-    return [Work(tuple(group)) for group in found.values()]
+def pareto(rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """The rows on the front with their values, as in ``ComparisonResult.front``."""
+    return [each.to_json() for each in fronts.front(fronts.candidates(rows, criteria))]
 
 
-def _seconds(row: Row) -> float:
-    assert row.seconds is not None
-    return row.seconds.value
+# -- the rule without weights ---------------------------------------------------------------------
+def _by_rule(found: Sequence[Candidate]) -> tuple[Candidate, list[str], list[str]]:
+    """What is taken, the evidence, and what would change it."""
+    everything = fronts.works_of(found)
+    good = as_good_as_the_best(everything)
+    eligible = [c for c in found if any(c.work is work for work in good)]
+    fastest = min(eligible, key=_seconds)
+    level = [c for c in eligible if c is fastest or statistics.tied(c.row.runs, fastest.row.runs)]
+    chosen = min(level, key=lambda c: (c.memory or 0, c.seconds))
+    evidence = [_quality(chosen.work, everything), _speed(chosen, eligible, level), _caution(chosen.work)]
+    changes = other_wishes(chosen, eligible, found)
+    changes += [told for c in level if c is not chosen and (told := repeats(c, chosen, eligible))]
+    if told := examples(chosen.work, everything):
+        changes.append(told)
+    return chosen, evidence, changes
 
 
-def _as_good_as_the_best(works: Sequence[Work]) -> list[Work]:
-    """The works whose accuracy (or, lacking that, test loss) cannot be told from the best."""
-    measured = [work for work in works if work.accuracy is not None]
-    if measured:
-        best = max(measured, key=lambda work: work.accuracy or 0.0)
-        return [work for work in measured if work is best or work.ties(best)]
-    losses = [(work, work.loss) for work in works if work.loss is not None]
-    if losses:
-        least = min(loss for _, loss in losses)
-        return [work for work, loss in losses if loss - least <= LOSS_TIE * abs(least)]
-    return list(works)
+def _seconds(candidate: Candidate) -> float:
+    return candidate.seconds
 
 
-def _quality(mine: Work, works: Sequence[Work], good: Sequence[Work]) -> str:
+def _quality(mine: Work, everything: Sequence[Work]) -> str:
     """What is known of how well it predicts, against the other networks and sizes."""
     if mine.accuracy is None:
         if mine.loss is None:
             return "there is no test metric to compare"
-        return f"its test loss is {mine.loss:.4g}" + (", the least or close to it" if len(works) > 1 else "")
+        return f"its test loss is {mine.loss:.4g}" + (
+            ", the least or close to it" if len(everything) > 1 else ""
+        )
     told = f"its test accuracy is {mine.accuracy:.2%}"
     if len(mine.rows) > 1:
         told += f", the mean of {len(mine.rows)} engines that are proved to do the same work"
-    if len(works) == 1:
+    if len(everything) == 1:
         return told
-    best = max(work.accuracy or 0.0 for work in good)
+    good = as_good_as_the_best(everything)
+    best = max(work.accuracy or 0.0 for work in everything)
     if mine.accuracy == best:
-        others = [work.name for work in good if work is not mine]
-        told += ", the best" + (f" (within noise of it: {', '.join(others)})" if others else "")
-    else:
-        told += f", within noise of the best ({best:.2%}, {mine.examples} test examples)"
-    return told
+        others = [work.name for work in good if work.rows != mine.rows]
+        return told + ", the best" + (f" (within noise of it: {', '.join(others)})" if others else "")
+    if any(work.rows == mine.rows for work in good):
+        return told + f", within noise of the best ({best:.2%}, {mine.examples} test examples)"
+    return told + f", where the best is {best:.2%} ({mine.examples} test examples)"
 
 
-def _speed(chosen: Row, eligible: Sequence[Row], level: Sequence[Row]) -> str:
+def _speed(chosen: Candidate, eligible: Sequence[Candidate], level: Sequence[Candidate]) -> str:
     """What is known of how fast it trains, against those that predict as well."""
-    others = sorted((r for r in eligible if r is not chosen), key=_seconds)
-    ties = [r for r in others if any(r is t for t in level)]
-    slower = next((r for r in others if not any(r is t for t in level)), None)
-    parts = [f"it trains at {_seconds(chosen):.3g} s an epoch"]
+    others = sorted((c for c in eligible if c is not chosen), key=_seconds)
+    ties = [c for c in others if any(c is t for t in level)]
+    slower = next((c for c in others if not any(c is t for t in level)), None)
+    parts = [_epoch(chosen)]
     if ties:
-        names = " and ".join(_name(r, eligible) + _ratio_text(r, chosen) for r in ties)
+        names = " and ".join(c.name(eligible) + _ratio_text(c, chosen) for c in ties)
         parts.append(f"in time a tie with {names}")
-        if all(chosen.peak_memory_bytes and r.peak_memory_bytes for r in ties):
+        if all(chosen.memory and c.memory for c in ties):
             parts.append("needing the least memory of these")
-    ratio = slower and statistics.ratio(slower.runs, chosen.runs)
+    ratio = slower and statistics.ratio(slower.row.runs, chosen.row.runs)
     if slower and ratio:
-        parts.append(f"{ratio.value:.2g} times as fast as {_name(slower, eligible)} {_limits(ratio)}")
-    if others and any(len(r.runs) < statistics.FEWEST for r in (chosen, *others)):
-        parts.append(
-            f"with fewer than {statistics.FEWEST} processes each, so that intervals allow for "
-            f"{statistics.UNSEEN_NOISE:.0%} of noise unseen"
-        )
+        parts.append(f"{ratio.value:.2g} times as fast as {slower.name(eligible)} {limits(ratio)}")
+    if told := _few(chosen, others):
+        parts.append(told)
     return ", ".join(parts)
+
+
+def _epoch(chosen: Candidate) -> str:
+    found = chosen.row.seconds
+    assert found is not None
+    between = f" [{found.low:.3g}–{found.high:.3g}]" if found.samples >= statistics.FEWEST else ""
+    return f"it trains at {found.value:.3g} s an epoch{between}"
+
+
+def _few(chosen: Candidate, others: Sequence[Candidate]) -> str:
+    if not others or all(len(c.row.runs) >= statistics.FEWEST for c in (chosen, *others)):
+        return ""
+    return (
+        f"with fewer than {statistics.FEWEST} processes each, so that intervals allow for "
+        f"{statistics.UNSEEN_NOISE:.0%} of noise unseen"
+    )
 
 
 def _caution(mine: Work) -> str:
@@ -179,25 +157,70 @@ def _caution(mine: Work) -> str:
     )
 
 
-def _ratio_text(row: Row, chosen: Row) -> str:
-    ratio = statistics.ratio(row.runs, chosen.runs)
-    return f" (ratio {ratio.value:.2f} {_limits(ratio)})" if ratio else ""
+# -- by weights -----------------------------------------------------------------------------------
+def _by_weights(ranking: prefer.Ranking) -> tuple[Candidate, list[str], list[str]]:
+    chosen, among = ranking.best, ranking.among
+    evidence = [f"by the weights {prefer.told(ranking.weights)} it costs least"]
+    if len(ranking.weights) == 1:
+        evidence = [f"it is the best in {prefer.told(ranking.weights)}"]
+    if "accuracy" not in ranking.weights:
+        evidence[0] += " of what is within noise of the best accuracy"
+    evidence += [_quality(chosen.work, fronts.works_of(among)), _epoch(chosen)]
+    evidence += [
+        f"it needs {value(name, chosen)}"
+        for name in ("latency", "memory")
+        if fronts.CRITERIA[name].value(chosen) is not None
+    ]
+    changes = []
+    behind = [(c, ranking.behind(c)) for c in among[1:]]
+    ties = [(c, ratio) for c, ratio in behind if ratio.tied]
+    if ties:
+        evidence.append(
+            "no difference that this data can show from "
+            + " and ".join(f"{c.name(among)} ({_cost(ratio)})" for c, ratio in ties[:MOST_TIES])
+            + (f" and {len(ties) - MOST_TIES} more" if len(ties) > MOST_TIES else "")
+        )
+        if "time" in ranking.weights:
+            changes += [told for c, _ in ties[:MOST_TIES] if (told := repeats(c, chosen, among))]
+        unlike = list(dict.fromkeys(c.work.name for c, _ in ties if c.work is not chosen.work))
+        if unlike and "accuracy" in ranking.weights:
+            changes.append(
+                f"more test examples than {chosen.work.examples}, or more seeds, could tell "
+                f"{chosen.work.name} from {' and '.join(unlike)} in accuracy"
+            )
+    clear = next(((c, ratio) for c, ratio in behind if not ratio.tied), None)
+    if clear:
+        evidence.append(f"{clear[0].name(among)} costs {_cost(clear[1])}")
+    evidence += [_few(chosen, among[1:]) if "time" in ranking.weights else "", _caution(chosen.work)]
+    for name, weight, other in ranking.turning_points():
+        old = ranking.weights.get(name)
+        how = (
+            f"{name} {weight / old:.2g} times as important"
+            if old
+            else f"{name} counted too, at {weight:.2g} or more"
+        )
+        changes.append(f"with {how}, {other.name(among)}")
+    return chosen, evidence, changes
 
 
-def _limits(interval: Interval) -> str:
-    return f"[{interval.low:.2f}–{interval.high:.2f}]"
+def _cost(ratio: fronts.LogRatio) -> str:
+    value, low, high = (math.exp(x) for x in (ratio.value, ratio.low, ratio.high))
+    return f"{value:.2f} times as much [{low:.2f}–{high:.2f}]"
 
 
-def _name(row: Row, among: Sequence[Row], full: bool = False) -> str:
-    """The engine, with what else tells the row apart."""
-    several_networks = len({r.network for r in among}) > 1
-    several_sizes = len({str(r.input_size) for r in among}) > 1
-    name = row.engine
-    if several_networks or full:
-        name += f" with {row.network}"
-    if row.input_size is not None and (several_sizes or full):
-        name += f" at {size_text(row.input_size)}"
-    return name
+# -- words ----------------------------------------------------------------------------------------
+def _concerns(step: Worth, mine: Work) -> bool:
+    """Whether a step up is about what was chosen: its network's sizes, or its size's networks."""
+    return any(work.rows == mine.rows for work in (step.smaller, step.larger))
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
+
+
+def _ratio_text(other: Candidate, chosen: Candidate) -> str:
+    ratio = statistics.ratio(other.row.runs, chosen.row.runs)
+    return f" (ratio {ratio.value:.2f} {limits(ratio)})" if ratio else ""
 
 
 def _why_none(rows: Sequence[Row]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import mean
+from statistics import mean, stdev
 from statistics import median as plain_median
 from typing import Any
 
 from crosstrain.compare import statistics
-from crosstrain.compare.schema import CellResult, Size
+from crosstrain.compare.schema import CellResult, Size, finite
 from crosstrain.compare.statistics import Interval
 
 
@@ -80,6 +80,26 @@ class Row:
         return mean(found) if found else None
 
     @property
+    def test_accuracy_over_seeds(self) -> Interval | None:
+        """The mean over seeds, each the mean of its repeats, with the interval that the spread over seeds
+        gives; None for one seed."""
+        return statistics.over_seeds(self._accuracies_of_seeds)
+
+    @property
+    def seed_spread(self) -> float | None:
+        """Standard deviation of the test accuracy over seeds; None for one seed."""
+        found = self._accuracies_of_seeds
+        return stdev(found) if len(found) > 1 else None
+
+    @property
+    def _accuracies_of_seeds(self) -> list[float]:
+        by_seed: dict[int, list[float]] = {}
+        for cell in self.done:
+            if cell.test_accuracy is not None:
+                by_seed.setdefault(cell.seed, []).append(cell.test_accuracy)
+        return [mean(found) for found in by_seed.values()]
+
+    @property
     def test_loss(self) -> float | None:
         found = [c.test_metrics.get("loss") for c in self.done]
         numbers = [f for f in found if isinstance(f, int | float)]
@@ -108,7 +128,7 @@ class Row:
         )
 
     def to_json(self) -> dict[str, Any]:
-        accuracy = self.test_accuracy
+        accuracy, over_seeds = self.test_accuracy, self.test_accuracy_over_seeds
         return {
             "network": self.network,
             "engine": self.engine,
@@ -120,11 +140,13 @@ class Row:
             "certificate": self.certificate,
             "cells": len(self.done),
             "seconds_per_epoch": self.seconds and self.seconds.to_json(),
+            "half_width": self.seconds and finite(self.seconds.half_width),
             "spread": statistics.spread(self.runs),
             "images_per_second": self.images_per_second,
             "test_accuracy": None
             if accuracy is None
             else statistics.wilson(accuracy, self.test_examples).to_json(),
+            "test_accuracy_over_seeds": over_seeds and {**over_seeds.to_json(), "sd": self.seed_spread},
             "test_loss": self.test_loss,
             "peak_memory_bytes": self.peak_memory_bytes,
             "compile_seconds": self.compile_seconds,

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crosstrain.compare import folder as folders
+from crosstrain.compare import narrowing
 from crosstrain.compare.account import Account
 from crosstrain.compare.budget import Choice, Estimate, choose, counted
 from crosstrain.compare.cells import Bench, Key
 from crosstrain.compare.certify import Certifier, shortcomings
+from crosstrain.compare.criteria import Criteria
 from crosstrain.compare.engines import Field, muster
+from crosstrain.compare.growth import growth
 from crosstrain.compare.machine import machine, own_version, versions_of
+from crosstrain.compare.pairwise import pairwise
 from crosstrain.compare.plan import Cell, Group, Round, cells, rounds
-from crosstrain.compare.recommend import recommend
+from crosstrain.compare.publish import Published, Sparing
+from crosstrain.compare.recommend import pareto, recommend
 from crosstrain.compare.rows import rows, size_text
 from crosstrain.compare.schema import CellResult, CertificateResult, ComparisonResult, Size
-from crosstrain.compare.settings import Settings
+from crosstrain.compare.settings import Settings, usable_cores
+from crosstrain.compare.stability import stability
 from crosstrain.compare.subjects import Refused, Subject, Workshop, source_hashes
+from crosstrain.compare.tuning.tuned import Tuned, compared, tuned
 from crosstrain.compare.watch import Silent, Watch
 from crosstrain.data.registry import parse
+from crosstrain.engines.registry import engine_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.disk import write_json
 from crosstrain.runs.store import Store
@@ -41,8 +50,11 @@ def run(settings: Settings, out: Path | None = None, watch: Watch | None = None)
     the settings). Raises ``CrosstrainError`` for wrong use, before anything is trained, and
     ``StorageError`` where the disk does not take the results."""
     parse(settings.data)
-    with folders.opened(out or settings.default_folder) as store:
-        return _Comparison(settings, store, watch or Silent()).run()
+    with (
+        folders.opened(out or settings.default_folder) as store,
+        Published(watch or Silent(), store.folder) as published,
+    ):
+        return _Comparison(settings, store, published).run()
 
 
 class _Comparison:
@@ -54,14 +66,17 @@ class _Comparison:
         self.refused: list[Refused] = []
         self.certificates: dict[Key, list[CertificateResult]] = {}
         self.field = Field({})
+        self.tuned = Tuned()
         self.planned: list[Cell] = []
         self.results: dict[str, CellResult] = {}
         self.notes: list[str] = []
         self.begun = False
+        self.sparing = Sparing()
         self.account = Account(_read(store.folder / "wall.json"))
         self.bench = Bench(
             settings, store, watch, self.account, self.field, self.subjects, self.certificates, self.results
         )
+        self.criteria = Criteria(self.bench)
 
     # -- the way --------------------------------------------------------------------------------
     def run(self) -> ComparisonResult:
@@ -73,6 +88,7 @@ class _Comparison:
         try:
             plan = self._write_plan(plan, identity=identity)
             self._prepare()
+            self._take_profiles()
             self._agree_on_content(plan)
             plan = self._write_plan(plan, content={**plan.get("content", {}), **self._content()})
             self._certify()
@@ -85,6 +101,10 @@ class _Comparison:
                 if choice.settled:
                     break
                 choice = self._more(choice)
+            for extra in self._further(choice):
+                plan = self._write_plan(plan, cells=[c.id for c in (*self.planned, *extra)])
+                self._measure(extra, choice.epochs)
+            self._criteria()
         except KeyboardInterrupt as interrupt:
             raise Interrupted(self._result()) from interrupt
         return self._result()
@@ -108,6 +128,16 @@ class _Comparison:
         for warning in dict.fromkeys(w for s in self.subjects.values() for w in s.data.warnings):
             self._note(f"{self.settings.data}: {warning}")
 
+    def _take_profiles(self) -> None:
+        """With ``tuned``, engines take part also as their profiles say."""
+        if not self.settings.tuned:
+            return
+        engines = [name for name in self.field.ready if name == engine_of(name)]
+        self.tuned = tuned(self.settings, self.subjects, engines)
+        self.field = self.bench.field = replace(self.field, tuned=self.tuned.setups)
+        for note in self.tuned.notes:
+            self._note(note)
+
     def _agree_on_content(self, plan: Mapping[str, Any]) -> None:
         """Refuse to mix cells of data, networks or frameworks that have changed in between."""
         then = plan.get("content", {})
@@ -123,6 +153,9 @@ class _Comparison:
         for subject in self.subjects.values():
             found[f"the data {self.settings.data} ({subject})"] = subject.data.hash
             found[f"the network {subject}"] = subject.definitions[0].graph.hash
+        for (network, size), setups in self.tuned.setups.items():
+            for name, setup in setups.items():
+                found[f"the profile of {name} for {network} at {size}"] = setup.to_json()
         versions = versions_of(list(self.field.ready))
         return found | {f"the version of {name}": version for name, version in versions.items()}
 
@@ -132,7 +165,12 @@ class _Comparison:
         certifier = Certifier(self.settings, self.store.folder, self.watch.stage)
         with self.account.part("proving"):
             for key, subject in self.subjects.items():
-                self.certificates[key] = certifier.certify(subject, list(self.field.ready))
+                network, size = subject.network, subject.size
+                setups = {
+                    name: self.field.setup(self.settings, network, size, name)
+                    for name in self.field.of(network, size)
+                }
+                self.certificates[key] = certifier.certify(subject, setups)
         for found in self.certificates.values():
             for told in shortcomings(found):
                 self._note(told)
@@ -177,27 +215,91 @@ class _Comparison:
         return found
 
     def _plan(self, choice: Choice) -> list[Cell]:
+        return cells(self._sizes(), self.field.names, self._passes()[: choice.rounds], self.field.takes_part)
+
+    def _sizes(self) -> dict[str, list[Size]]:
+        """Of each network."""
         sizes: dict[str, list[Size]] = {}
         for subject in self.subjects.values():
             sizes.setdefault(subject.network, []).append(subject.size)
-        return cells(sizes, list(self.field.ready), self._passes()[: choice.rounds])
+        return sizes
 
     # -- cells ----------------------------------------------------------------------------------
     def _cells(self, choice: Choice) -> None:
-        self.planned = self._plan(choice)
-        # What is there may be a probe of one epoch: only cells that have all of them count.
-        finished = {c.id: kept for c in self.planned if (kept := self.bench.kept(c, choice.epochs))}
-        missing = [cell for cell in self.planned if cell.id not in finished]
-        self.results.update(finished)
-        if missing or not self.begun:
-            self.begun = True
-            self.watch.begin(self.planned, list(finished.values()), choice.epochs)
-        for cell in missing:
-            self.bench.measure(cell, choice.epochs)
+        self.planned = []
+        self._measure(self._plan(choice), choice.epochs)
         if choice.settled:
             self.bench.forget_checkpoints()
             if left_out := choice.left_out(self.settings.recipe.epochs, len(self._passes())):
                 self._note(f"The budget of {self.settings.budget:g} s left out {left_out}.")
+
+    def _measure(self, added: list[Cell], epochs: int) -> None:
+        """Run these cells, or what is missing of them, on top of those that are planned already."""
+        self.planned += added
+        # What is there may be a probe of one epoch: only cells that have all of them count.
+        finished = {c.id: kept for c in added if (kept := self.bench.kept(c, epochs))}
+        missing = [cell for cell in added if cell.id not in finished]
+        self.results.update(finished)
+        if missing or not self.begun:
+            self.begun = True
+            self.watch.begin(added, list(finished.values()), epochs)
+        for cell in missing:
+            self._show_partial()
+            self.bench.measure(cell, epochs)
+
+    def _further(self, choice: Choice) -> Iterator[list[Cell]]:
+        """Rounds beyond those of the plan, until every interval is as narrow as is wished (narrowing)."""
+        share, budget = self.settings.repeats_until, self.settings.budget
+        if share is None:
+            return
+        most = narrowing.MOST if budget is None else narrowing.MOST_IN_BUDGET
+        passes = rounds(self.settings.seeds, -(-most // self.settings.seeds))
+        ended_by = f"The limit of {most} rounds"
+        for index in range(choice.rounds, most):
+            wide = narrowing.still_wide(self._so_far(), share)
+            who = narrowing.taking_part(self._so_far(), wide)
+            extra = cells(self._sizes(), self.field.names, [passes[index]], who, first=index)
+            missing = [cell for cell in extra if not self.bench.kept(cell, choice.epochs)]
+            cost = {c.group: e for c in missing if (e := self._estimate(c))}
+            seconds = sum(estimate.seconds(choice.epochs) for estimate in cost.values())
+            if missing and budget is not None and seconds > (self.bench.remaining() or 0.0):
+                ended_by = f"The budget of {budget:g} s"
+                break
+            if not extra:
+                break
+            if missing:
+                self.watch.note(narrowing.progress_note(wide, share, index))
+            yield extra
+        self.bench.forget_checkpoints()
+        found = self._so_far()
+        if told := narrowing.final_note(found, narrowing.still_wide(found, share), share, ended_by):
+            self._note(told)
+
+    def _estimate(self, cell: Cell) -> Estimate | None:
+        """What a cell costs, from the last one of its group that was measured."""
+        for earlier in reversed(self.planned):
+            if earlier.group == cell.group and earlier.id in self.results:
+                return Estimate.of(self.results[earlier.id])
+        return None
+
+    def _so_far(self) -> list[CellResult]:
+        return [self.results[cell.id] for cell in self.planned if cell.id in self.results]
+
+    def _show_partial(self) -> None:
+        """Keep what there is so far, for those who look on; as often as that costs next to nothing."""
+        if self.sparing.may():
+            started = time.monotonic()
+            self._result(running=True)
+            self.sparing.took(time.monotonic() - started)
+
+    def _criteria(self) -> None:
+        """What else decides, where it was asked for; else what was found of it before."""
+        found = [self.results[cell.id] for cell in self.planned if cell.id in self.results]
+        if not self.settings.criteria:
+            self.criteria.read(found, self.planned)
+            return
+        with self.account.part("criteria"):
+            self.criteria.measure(found, self.planned)
 
     # -- the end --------------------------------------------------------------------------------
     def _note(self, text: str) -> None:
@@ -225,9 +327,9 @@ class _Comparison:
         ]  # fmt: skip
         return found
 
-    def _result(self) -> ComparisonResult:
+    def _result(self, *, running: bool = False) -> ComparisonResult:
         """Everything so far, also kept in the folder."""
-        found = [self.results[cell.id] for cell in self.planned if cell.id in self.results] + self._not_run()
+        found = self._so_far() + self._not_run()
         summary = rows(found)
         first = next(iter(self.subjects.values()), None)
         result = ComparisonResult(
@@ -236,12 +338,19 @@ class _Comparison:
             cells=found,
             certificates=[c for each in self.certificates.values() for c in each],
             rows=[row.to_json() for row in summary],
-            recommendation=recommend(summary),
+            recommendation=recommend(summary, self.criteria.to_json(), self.settings.prefer),
+            front=pareto(summary, self.criteria.to_json()),
             machine=machine(),
             data=dict(first.data.manifest) if first else {},
             settings=self.settings.identity(),
             wall=self.account.to_json(),
+            criteria=self.criteria.to_json(),
+            stability=stability(found, usable_cores()),
+            growth=growth(found),
+            tuning=compared(self.tuned.profiles, summary),
+            ratios=pairwise(found),
             notes=[*self.notes, *self.store.warnings],
+            running=running,
         )
         write_json(self.store.folder / "wall.json", self.account.to_json())
         write_json(self.store.folder / "result.json", result.model_dump())

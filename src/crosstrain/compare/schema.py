@@ -45,7 +45,10 @@ class CellResult(_Open):
 
     Times are seconds, memory bytes. ``status`` other than ``done`` comes with ``error``, a sentence;
     ``diverged`` is one too, of a training whose loss became no number. ``train_seconds`` is this process's
-    training; a cell that was taken up again has more in ``epochs``.
+    training; a cell that was taken up again has more in ``epochs``. ``other_load`` and ``stolen_load`` are
+    what other processes and the hypervisor took of the cores meanwhile, in cores' worth; ``throttled``
+    counts how often a core was slowed for its heat; ``macs`` are the network's multiply-accumulates for one
+    example.
     """
 
     id: str
@@ -74,8 +77,13 @@ class CellResult(_Open):
     test_examples: int = 0
     test_metrics: dict[str, Any] = Field(default_factory=dict)
     peak_memory_bytes: int | None = None
+    other_load: float | None = None
+    stolen_load: float | None = None
+    throttled: int | None = None
+    megahertz: float | None = None
     batch_size: int | None = None
     parameters: int | None = None
+    macs: int | None = None
     graph_hash: str | None = None
     data_hash: str | None = None
 
@@ -102,17 +110,26 @@ class CertificateResult(_Open):
 
 
 class Recommendation(_Open):
-    """What to take, and why; everything None where nothing can be recommended."""
+    """What to take, and why; everything None where nothing can be recommended.
+
+    ``reason`` is one paragraph. ``sentences`` tell what larger inputs and deeper networks cost and bring (as
+    data in ``steps``), ``changes`` what would change the choice; ``weights`` are those of ``--prefer``.
+    """
 
     engine: str | None = None
     network: str | None = None
     input_size: Size = None
     reason: str
+    sentences: list[str] = Field(default_factory=list)
+    changes: list[str] = Field(default_factory=list)
+    weights: dict[str, float] = Field(default_factory=dict)
+    steps: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class Wall(_Open):
     """Where a comparison's wall time went, in seconds. ``proving`` contains the engines' own work for the
-    certificates; ``preparing`` is data and definitions; ``rest`` is crosstrain's own cost."""
+    certificates; ``preparing`` is data and definitions; ``criteria`` is what else decides (``--criteria``);
+    ``rest`` is crosstrain's own cost."""
 
     total: float = 0.0
     training: float = 0.0
@@ -121,23 +138,26 @@ class Wall(_Open):
     evaluating: float = 0.0
     proving: float = 0.0
     preparing: float = 0.0
+    criteria: float = 0.0
 
     @property
     def rest(self) -> float:
         used = self.training + self.compiling + self.importing + self.evaluating
-        return max(self.total - used - self.proving - self.preparing, 0.0)
+        return max(self.total - used - self.proving - self.preparing - self.criteria, 0.0)
 
     @property
     def own_share(self) -> float:
-        """The share of the time, proofs apart, in which no framework worked: preparing and the rest."""
-        apart = self.total - self.proving
+        """The share of the time, proofs and criteria apart, in which no framework worked: preparing and the
+        rest."""
+        apart = self.total - self.proving - self.criteria
         return (self.preparing + self.rest) / apart if apart > 0 else 0.0
 
 
 class ComparisonResult(_Open):
-    """The whole of a comparison."""
+    """The whole of a comparison, or with ``running`` what there was of it while it ran."""
 
     format: int = FORMAT
+    running: bool = False
     crosstrain: str
     folder: str
     cells: list[CellResult]
@@ -150,6 +170,7 @@ class ComparisonResult(_Open):
     wall: dict[str, float] = Field(default_factory=dict)
     stability: list[dict[str, Any]] = Field(default_factory=list)
     growth: list[dict[str, Any]] = Field(default_factory=list)
+    ratios: list[dict[str, Any]] = Field(default_factory=list)
     criteria: list[dict[str, Any]] = Field(default_factory=list)
     tuning: list[dict[str, Any]] = Field(default_factory=list)
     front: list[dict[str, Any]] = Field(default_factory=list)

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crosstrain.compare import spelling
+from crosstrain.compare import entrants, spelling
+from crosstrain.compare.location import FEWEST_RANKED
+from crosstrain.compare.prefer import weights
 from crosstrain.engines.environments import default, ready
+from crosstrain.engines.registry import engine_of
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.errors import CrosstrainError
 from crosstrain.training.optimizers import Optimizer
@@ -39,8 +42,9 @@ class Settings:
     """Everything that decides a comparison's results, and how long and how large a cell may grow.
 
     ``networks`` are names of the zoo, ``file.py:function`` or ``model.keras``; ``sizes`` empty means each
-    network's own. ``budget`` and ``timeout`` are seconds, ``memory_limit`` bytes. ``options`` are by
-    engine.
+    network's own; ``pairs``, where there are any, are the networks with sizes of their own (``idsia@48``).
+    ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
+    ``timeout`` are seconds, ``memory_limit`` bytes.
     """
 
     networks: tuple[str, ...]
@@ -48,6 +52,7 @@ class Settings:
     engines: tuple[str, ...]
     recipe: Recipe
     sizes: tuple[int, ...] = ()
+    pairs: tuple[tuple[str, int | None], ...] = ()
     seeds: int = 1
     repeats: int = 1
     device: str = "cpu"
@@ -66,9 +71,15 @@ class Settings:
     timeout: float | None = None
     memory_limit: int | None = None
 
+    def subjects(self) -> list[tuple[str, int | None]]:
+        """Each network with each of its sizes; None is its own."""
+        return list(self.pairs) or [(n, size) for n in self.networks for size in self.sizes or (None,)]
+
     def identity(self) -> dict[str, Any]:
-        """What must be equal for two runs to be parts of one comparison. Limits are not in it."""
-        return {
+        """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
+        preferred: that only chooses among the results."""
+        pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
+        return pairs | {
             "networks": list(self.networks), "data": self.data, "engines": list(self.engines),
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
             "precision": self.precision, "threads": self.threads,
@@ -142,13 +153,19 @@ def settings(
     if learning_rate is not None and learning_rate <= 0:
         raise CrosstrainError(f"the learning rate must be more than 0, not {learning_rate}")
     seconds, chosen = spelling.seconds(budget), _engines(engines)
+    narrow = spelling.share(repeats_until)
     if momentum is None and optimizer == "sgd":
         momentum = MOMENTUM
+    names, at = spelling.networks(networks)
+    wanted = _sizes(sizes)
     return Settings(
-        networks=_networks(networks),
+        networks=_networks(names),
         data=data,
         engines=chosen,
-        sizes=_sizes(sizes),
+        sizes=wanted,
+        pairs=tuple(dict.fromkeys((n, s) for n, own in at for s in own or wanted or (None,)))
+        if any(own for _, own in at)
+        else (),
         recipe=Recipe(
             losses=spelling.losses(loss),
             optimizer=spelling.optimizer(
@@ -156,11 +173,11 @@ def settings(
             ),
             schedule=spelling.schedule(schedule),
             batch_size=batch_size,
-            epochs=epochs or (DEFAULT_EPOCHS if seconds is None else MOST_EPOCHS),
+            epochs=epochs or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
             seed=seed,
         ),
         seeds=seeds,
-        repeats=repeats or (1 if seconds is None else MOST_REPEATS),
+        repeats=repeats or _repeats(seeds, budget=seconds is not None, narrow=narrow is not None),
         device=device,
         precision=precision,
         threads=threads or usable_cores(),
@@ -171,12 +188,19 @@ def settings(
         split=split or "",
         tuned=tuned,
         criteria=criteria,
-        prefer=prefer or "",
-        repeats_until=spelling.share(repeats_until),
+        prefer=_preference(prefer, criteria),
+        repeats_until=narrow,
         budget=seconds,
         timeout=spelling.seconds(timeout),
         memory_limit=spelling.size_in_bytes(memory_limit),
     )
+
+
+def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
+    """How often each seed is repeated where nothing is said."""
+    if narrow:
+        return -(-FEWEST_RANKED // seeds)
+    return MOST_REPEATS if budget else 1
 
 
 def source(network: str) -> str:
@@ -214,8 +238,7 @@ def slug(text: str) -> str:
     )
 
 
-def _networks(given: str | Sequence[str]) -> tuple[str, ...]:
-    names = spelling.items(given) if isinstance(given, str) else list(given)
+def _networks(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise CrosstrainError("name at least one network, as lenet5 (crosstrain networks lists them)")
     for name in names:
@@ -224,20 +247,23 @@ def _networks(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _engines(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Names of engines that train; ``all`` stands for those that can run here, in whatever environment."""
+    """Names of engines that train, or of such under further names; ``all`` stands for those that can run
+    here, in whatever environment."""
     rows = engine_rows()
     trainers = [name for name, row in rows.items() if row.trains]
     names = spelling.items(given) if isinstance(given, str) else list(given or ())
     if given is not None and not names:
         raise CrosstrainError(f"name at least one engine; there are {', '.join(trainers)}")
     for name in names:
-        if name in rows and not rows[name].trains:
+        engine = engine_of(name)
+        if engine in rows and not rows[engine].trains:
             raise CrosstrainError(
-                f"the engine {name!r} runs trained networks and does not train; there are "
+                f"the engine {engine!r} runs trained networks and does not train; there are "
                 f"{', '.join(trainers)}"
             )
-        if name not in rows and name != ALL:
-            raise CrosstrainError(f"there is no engine {name!r}; there are {', '.join(trainers)}, or all")
+        if engine not in rows and name != ALL:
+            raise CrosstrainError(f"there is no engine {engine!r}; there are {', '.join(trainers)}, or all")
+        entrants.check(name)
     able = ready(training=True) if ALL in names else ()
     chosen = tuple(dict.fromkeys(each for name in names for each in (able if name == ALL else (name,))))
     chosen = chosen or (default() if given is None else ())
@@ -249,6 +275,12 @@ def _engines(given: str | Sequence[str] | None) -> tuple[str, ...]:
             else f"no engine is installed; one comes with: {next(iter(rows.values())).how_to_install}"
         )
     return chosen
+
+
+def _preference(given: str | None, criteria: bool) -> str:
+    if "latency" in weights(given or "") and not criteria:
+        raise CrosstrainError("latency is measured only with --criteria; add it, or prefer something else")
+    return given or ""
 
 
 def _sizes(given: int | Sequence[int] | None) -> tuple[int, ...]:

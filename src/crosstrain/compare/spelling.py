@@ -15,6 +15,7 @@ from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import SCHEDULES, Plateau, Schedule
 
 _FUNCTION = re.compile(r"^(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)(?::(?P<rest>.*))?$")
+_AT = re.compile(r"^(?P<network>.+)@(?P<sizes>\d+(\+\d+)*)$")
 _DURATION = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h|)$")
 _SIZE = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>[kMGT]?)i?B?$")
 
@@ -177,6 +178,22 @@ def engine_options(given: list[str]) -> dict[str, dict[str, Any]]:
 def items(given: str | None) -> list[str]:
     """``a,b,c`` as a list, without empty ones."""
     return [part.strip() for part in (given or "").split(",") if part.strip()]
+
+
+def networks(given: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tuple[int, ...]]]]:
+    """``idsia@48,resnet20@32+48,lenet5`` as names, and as names with sizes of their own: ``(("idsia", (48,)),
+    …, ("lenet5", ()))``."""
+    found: list[tuple[str, tuple[int, ...]]] = []
+    for each in several(given):
+        match = _AT.match(each)
+        if match is None:
+            found.append((each, ()))
+            continue
+        pixels = tuple(int(part) for part in match["sizes"].split("+"))
+        if 0 in pixels:
+            raise CrosstrainError(f"{each} asks for an input size of 0, which is less than one pixel")
+        found.append((match["network"], pixels))
+    return [name for name, _ in found], found
 
 
 def several(given: str | Sequence[str]) -> list[str]:

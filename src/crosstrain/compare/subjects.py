@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from crosstrain.compare.settings import Settings, source
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.registry import parse
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED
 from crosstrain.runs.definition import Definition, define
 from crosstrain.zoo import networks as zoo
@@ -39,6 +41,11 @@ class Subject:
 
     def __str__(self) -> str:
         return self.network if self.size is None else f"{self.network} at {size_text(self.size)}"
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates for one example."""
+        return cost(self.definitions[0].graph).macs
 
 
 @dataclass(frozen=True)
@@ -69,12 +76,11 @@ class Workshop:
     def subjects(self) -> Iterator[Subject | Refused]:
         """Each network at each of its sizes; one that does not fit comes as ``Refused``."""
         parse(self.settings.data)
-        for network in self.settings.networks:
-            for size in self.settings.sizes or (None,):
-                try:
-                    yield self._subject(network, size)
-                except CrosstrainError as error:
-                    yield Refused(network, size, str(error))
+        for network, size in self.settings.subjects():
+            try:
+                yield self._subject(network, size)
+            except CrosstrainError as error:
+                yield Refused(network, size, str(error))
 
     def _subject(self, network: str, size: int | None) -> Subject:
         wanted: Any = size

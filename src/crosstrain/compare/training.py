@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from crosstrain.compare import entrants
 from crosstrain.compare import folder as folders
 from crosstrain.compare.engines import muster
 from crosstrain.compare.machine import own_version, versions_of
@@ -58,10 +59,11 @@ def train(settings: Settings, out: Path | None = None, watch: Watch | None = Non
     """Train the one network of ``settings`` on its one engine, in the folder ``out`` (default: one named
     after the settings, the number of epochs apart: more of them go on from the last). Raises
     ``CrosstrainError`` for wrong use, ``KeyboardInterrupt`` on Ctrl-C; epochs that were done are kept."""
-    if len(settings.networks) != 1 or len(settings.engines) != 1 or len(settings.sizes) > 1:
+    if len(settings.networks) != 1 or len(settings.engines) != 1 or len(settings.subjects()) > 1:
         raise CrosstrainError(
             "training takes one network, one engine and one input size; compare takes several"
         )
+    entrants.plain(settings.engines, "training")
     parse(settings.data)
     with folders.opened(out or default_folder(settings)) as store:
         return _train(settings, store, watch or Silent())

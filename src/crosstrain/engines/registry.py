@@ -145,6 +145,12 @@ def engines() -> dict[str, EngineRow]:
     return rows
 
 
+def engine_of(entrant: str) -> str:
+    """The engine behind the name of what takes part in a comparison: ``torch`` of ``torch``, and of
+    ``torch@tuned``, which is the same engine under a further name, with options of its own."""
+    return entrant.partition("@")[0]
+
+
 def engine_row(name: str) -> EngineRow:
     """The row called ``name``; ``ValueError`` names those there are."""
     rows = engines()

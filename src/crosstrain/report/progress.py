@@ -13,9 +13,9 @@ from rich.text import Text
 
 from crosstrain.compare.budget import counted
 from crosstrain.compare.plan import Cell
+from crosstrain.compare.remaining import Course
 from crosstrain.compare.schema import CellResult
 from crosstrain.report import text
-from crosstrain.report.remaining import Remaining
 
 
 class Show:
@@ -25,10 +25,7 @@ class Show:
         self.console = console
         self._clock = clock
         self._bars = _Bars(console) if console.is_terminal else None
-        self._remaining = Remaining(())
-        self._cells = 0
-        self._ended = 0
-        self._epochs = 1
+        self._course = Course()
         self._accuracy: float | None = None
 
     def __enter__(self) -> Show:
@@ -50,45 +47,34 @@ class Show:
             self.console.print(words, soft_wrap=True)
 
     def begin(self, cells: Sequence[Cell], finished: Sequence[CellResult], epochs: int) -> None:
-        self._remaining = Remaining(cells)
-        self._cells, self._ended, self._epochs = len(cells), 0, epochs
-        by_id = {cell.id: cell for cell in cells}
-        for result in finished:
-            if cell := by_id.get(result.id):
-                self._ended += 1
-                if result.status == "done" and result.wall_seconds:
-                    self._remaining.finish(cell, result.wall_seconds)
-                else:
-                    self._remaining.drop(cell)
-        if self._ended:
-            self.note(f"{self._ended} of {self._cells} cells were finished before and are kept.")
+        course = self._course
+        course.begin(cells, finished, epochs)
+        if course.ended:
+            self.note(f"{course.ended} of {course.cells} cells were finished before and are kept.")
         if self._bars:
-            self._bars.overall(self._ended, self._cells, None)
+            self._bars.overall(course.ended, course.cells, None)
 
     def start(self, cell: Cell) -> None:
         self._accuracy = None
-        self._remaining.start(cell, self._clock())
+        self._course.start(cell, self._clock())
         if self._bars:
             self._bars.cell(str(cell), 0.0, "starting")
         else:
-            self.console.print(f"[{self._ended + 1}/{self._cells}] {cell}", soft_wrap=True)
+            self.console.print(f"[{self._course.ended + 1}/{self._course.cells}] {cell}", soft_wrap=True)
 
     def event(self, cell: Cell, event: Mapping[str, Any]) -> None:
+        self._course.event(event)
         handler = {"phase": self._phase, "progress": self._progress, "epoch": self._epoch}.get(event["event"])
         if handler:
             handler(cell, event)
 
     def finish(self, cell: Cell, result: CellResult) -> None:
-        self._ended += 1
-        if result.status == "done" and result.wall_seconds:
-            self._remaining.finish(cell, result.wall_seconds)
-        else:
-            self._remaining.drop(cell)
+        self._course.finish(cell, result)
         self.console.print(
             _summary(cell, result), style="" if result.status == "done" else "red", soft_wrap=True
         )
         if self._bars:
-            self._bars.overall(self._ended, self._cells, self._remaining.of_all(self._clock()))
+            self._bars.overall(self._course.ended, self._course.cells, self._course.left(self._clock()))
 
     def note(self, words: str) -> None:
         self.console.print(words, style="yellow", soft_wrap=True)
@@ -99,31 +85,26 @@ class Show:
             self._bars.cell(str(cell), None, str(event.get("name", "")))
 
     def _progress(self, cell: Cell, event: Mapping[str, Any]) -> None:
-        """``event["epoch"]`` counts from 1."""
-        within = event["step"] / max(event.get("steps") or 1, 1)
-        share = (event["epoch"] - 1 + within) / self._epochs
-        self._remaining.advance(share)
+        course, share = self._course, self._course.share or 0.0
         if self._bars:
-            words = [f"epoch {event['epoch']}/{self._epochs}"]
+            words = [f"epoch {event['epoch']}/{course.epochs}"]
             words.append(f"{text.rate(event.get('images_per_second'))} images/s")
             if self._accuracy is not None:
                 words.append(f"accuracy {text.share(self._accuracy)}")
             now = self._clock()
-            self._bars.cell(str(cell), share, ", ".join(words), self._remaining.of_cell(now))
-            self._bars.overall(self._ended + min(share, 1.0), self._cells, self._remaining.of_all(now))
+            self._bars.cell(str(cell), share, ", ".join(words), course.left_of_cell(now))
+            self._bars.overall(course.ended + min(share, 1.0), course.cells, course.left(now))
 
     def _epoch(self, cell: Cell, event: Mapping[str, Any]) -> None:
         self._accuracy = event.get("validation_accuracy")
-        number = event["epoch"]
-        self._remaining.advance(number / self._epochs)
         if self._bars:
             return
-        words = [f"  epoch {number}/{self._epochs}: {text.seconds(event['train_seconds'])}"]
+        words = [f"  epoch {event['epoch']}/{self._course.epochs}: {text.seconds(event['train_seconds'])}"]
         words.append(f"{text.rate(event['images_per_second'])} images/s")
         words.append(f"loss {text.rate(event.get('train_loss'))}")
         if self._accuracy is not None:
             words.append(f"accuracy {text.share(self._accuracy)}")
-        left = self._remaining.of_all(self._clock())
+        left = self._course.left(self._clock())
         if left is not None:
             words.append(f"{text.clock(left)} left")
         self.console.print(", ".join(words), soft_wrap=True)

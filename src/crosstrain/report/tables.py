@@ -105,7 +105,7 @@ def faults(result: ComparisonResult) -> list[str]:
 
 def wall_line(wall: Wall) -> str:
     """Where the time went, and crosstrain's own share of it."""
-    parts = ("training", "compiling", "importing", "evaluating", "proving", "preparing", "rest")
+    parts = ("training", "compiling", "importing", "evaluating", "proving", "preparing", "criteria", "rest")
     told = ", ".join(
         f"{name} {text.clock(getattr(wall, name))}" for name in parts if getattr(wall, name) >= 0.05
     )
@@ -115,14 +115,24 @@ def wall_line(wall: Wall) -> str:
 
 
 def print_comparison(result: ComparisonResult, out: Console) -> None:
-    """The table, what went wrong, the recommendation, the account of time, and where all lies."""
+    """The table, what went wrong, what else decides, the recommendation, the account of time, and where all
+    lies."""
+    from crosstrain.report.criteria import print_criteria  # which makes its table with this module
+    from crosstrain.report.tuning import compared_table  # likewise
+
     out.print(comparison_table(result))
     if told := legend(result):
         out.print(told, style="dim")
+    if result.tuning:
+        out.print()
+        out.print(compared_table(result.tuning))
     for line in faults(result):
         out.print(line, style="red")
-    for note in result.notes:
+    for note in (*result.notes, *(found["text"] for found in result.stability)):
         out.print(note, style="yellow")
+    for found in result.growth:
+        out.print(found["text"])
+    print_criteria(result.criteria, out)
     out.print()
     out.print(result.recommendation.reason, style="bold")
     out.print(

@@ -18,6 +18,7 @@ from crosstrain.runs.describe import load_engine
 from crosstrain.runs.disk import write_arrays
 from crosstrain.runs.evaluation import main_metric
 from crosstrain.runs.material import Material
+from crosstrain.runs.predictions import Predictions
 from crosstrain.runs.training import Training
 from crosstrain.runs.worker import peak_memory
 from crosstrain.training.recipe import Recipe
@@ -33,7 +34,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     The job has ``engine``, ``device``, ``precision``, ``threads``, ``options``, ``division``,
     ``network_folder`` (of the define task), ``data_folder``, ``recipe`` and, where it differs from the
     recipe's, ``seed``; ``evaluate`` (default true); ``weights_out`` and ``best_out``, paths for the last
-    and the best epoch's weights (``.npz``), or None; ``checkpoint``, a path, or None, and ``resume``: take
+    and the best epoch's weights (``.npz``), or None; ``predictions_out``, one for the answers on the test
+    set (``runs/predictions.py``), or None; ``checkpoint``, a path, or None, and ``resume``: take
     it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
 
     Times in the record are seconds, memory bytes. ``diverged`` is a sentence where the loss became no
@@ -64,13 +66,16 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         training.resume()
     training.run()
     tested: dict[str, Any] = {}
+    answers = Predictions()
     test = material.splits["test"]
     if evaluate and test.examples:
         with clocks.phase("evaluate"):
-            tested = material.evaluation.run(network, test.inputs, test.targets)
-    if job.get("weights_out"):
-        with clocks.phase("save"):
+            tested = material.evaluation.run(network, test.inputs, test.targets, answers)
+    with clocks.phase("save"):
+        if job.get("weights_out"):
             write_arrays(Path(job["weights_out"]), material.own_weights(network.read().weights))
+        if job.get("predictions_out") and (answered := answers.arrays()):
+            write_arrays(Path(job["predictions_out"]), answered)
     return {
         "engine_version": description.version,
         "epochs": training.progress.history,

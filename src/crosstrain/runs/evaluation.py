@@ -13,6 +13,7 @@ from crosstrain.engines.contract import Network
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
+from crosstrain.runs.predictions import Predictions
 from crosstrain.training.metrics import Reading, metrics
 
 SMALLEST_BATCH = 64
@@ -48,8 +49,11 @@ class Evaluation:
         """The batch sizes that a split of so many examples comes in."""
         return {min(examples, self.batch_size), examples % self.batch_size} - {0}
 
-    def run(self, network: Network, inputs: Arrays, targets: Arrays) -> dict[str, Any]:
-        """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets."""
+    def run(
+        self, network: Network, inputs: Arrays, targets: Arrays, answers: Predictions | None = None
+    ) -> dict[str, Any]:
+        """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
+        ``answers`` gathers what was answered on each example."""
         kept = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
         total, examples = 0.0, 0
         for batch_inputs, batch_targets in self._batches(inputs, targets):
@@ -60,6 +64,8 @@ class Evaluation:
             for output, made in kept.items():
                 for metric in made.values():
                     metric.update(outputs[output], batch_targets[output])
+                if answers is not None:
+                    answers.update(output, self.readings[output], outputs[output], batch_targets[output])
         several = len(kept) > 1
         found = {
             f"{output}/{name}" if several else name: metric.result()

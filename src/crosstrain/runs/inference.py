@@ -47,7 +47,8 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
 
     The job has ``engine``, ``device``, ``threads``, ``options``, ``network_folder`` (of the define task),
     ``weights`` (``.npz``; None: the initial ones), ``data_folder``, ``model`` (the file for an engine that
-    reads one), ``batch_sizes`` and ``reference`` (``.npz`` of the task ``reference``). Times in the record
+    reads one), ``batch_sizes`` and ``reference`` (``.npz`` of the task ``reference``; None: nothing is said
+    of accuracy and agreement). Times in the record
     are seconds; ``latencies`` and the samples of ``throughput`` are raw.
     """
     clocks = Clocks(emit)
@@ -70,17 +71,20 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
         with clocks.phase("throughput"):
             seconds = timed(predictor, test, size, 10**6, THROUGHPUT_SECONDS)
             throughput[str(size)] = [size / s for s in seconds]
-    with clocks.phase("agree"):
-        recorder = Recorder(predictor)
-        tested = material.evaluation.run(recorder, test, material.splits["test"].targets)  # type: ignore[arg-type]
-        agreement = compared(recorder.outputs(), read_arrays(Path(job["reference"])))
+    tested: dict[str, Any] = {}
+    agreement: dict[str, Any] = {}
+    if job.get("reference"):
+        with clocks.phase("agree"):
+            recorder = Recorder(predictor)
+            tested = material.evaluation.run(recorder, test, material.splits["test"].targets)  # type: ignore[arg-type]
+            agreement = compared(recorder.outputs(), read_arrays(Path(job["reference"])))
     return {
         "engine_version": row.version,
         "latencies": latencies,
         "throughput": throughput,
         **{f"{phase}_seconds": clocks.seconds[phase] for phase in ("import", "load", "first")},
         "test_accuracy": main_metric(tested, "accuracy"),
-        "test_examples": material.splits["test"].examples,
+        "test_examples": material.splits["test"].examples if tested else 0,
         **agreement,
         "peak_memory_bytes": peak_memory(),
         "memory_before_bytes": before,

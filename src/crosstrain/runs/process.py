@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -26,6 +26,7 @@ from crosstrain.engines.registry import engines
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.deaths import death, last_line
 from crosstrain.runs.disk import storage_errors
+from crosstrain.runs.surroundings import Surroundings
 from crosstrain.runs.tree import Tree
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -52,7 +53,8 @@ class Outcome:
     ``kind`` tells more of an error that the worker itself reported: ``cannot`` (the engine lacks
     something), ``refused`` (the input is at fault), ``storage``, ``memory``, ``failed``.
     ``peak_memory_bytes`` is the larger of the worker's own high-water mark and the sampled sum over its
-    process tree. ``garbage`` counts the lines of the protocol that were no events.
+    process tree. ``garbage`` counts the lines of the protocol that were no events. ``surroundings`` is what
+    else the machine did (``Surroundings.to_json``).
     """
 
     status: Status
@@ -63,6 +65,7 @@ class Outcome:
     peak_memory_bytes: int | None
     kind: str | None = None
     garbage: int = 0
+    surroundings: dict[str, Any] = field(default_factory=dict)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -140,7 +143,8 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
 
     In another Python than the running one, nothing of the latter can be seen but crosstrain itself.
     ``job["threads"]`` sets every library's number of threads; the device ``cpu`` hides accelerators, so
-    that nothing reserves their memory; ``job["keras_backend"]`` chooses Keras's backend.
+    that nothing reserves their memory; ``job["keras_backend"]`` chooses Keras's backend;
+    ``job["environment"]`` are variables that come last.
     """
     made = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONSAFEPATH": "1"}
     # A worker must run the very crosstrain that started it, also from a source tree that is not installed.
@@ -164,6 +168,7 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
         made["KERAS_BACKEND"] = str(job["keras_backend"])
     if row := engines().get(job.get("engine") or ""):
         made.update(row.variables)
+    made.update({name: str(value) for name, value in (job.get("environment") or {}).items()})
     return made
 
 
@@ -188,6 +193,7 @@ class _Worker:
         except OSError as error:
             raise CrosstrainError(f"the Python {python} cannot be started: {error.strerror}") from error
         self.tree = Tree(self.process.pid)
+        self.surroundings = Surroundings(self.tree.processor_seconds)
         # Bounded: a worker that floods its pipe is held up by it, rather than filling our memory.
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=1000)
         self._reader = threading.Thread(target=self._read, daemon=True, name="events")
@@ -220,6 +226,7 @@ class _Worker:
                 return "timeout", f"stopped after {timeout:g} s, the time it was given"
             if now - sampled >= POLL_SECONDS:
                 sampled, held = now, self.tree.memory()
+                self.surroundings.sample()
                 if memory_limit is not None and held > memory_limit and not self.final:
                     limit = f"its limit is {memory_limit / 2**20:.0f} MiB"
                     return "memory", f"stopped at {held / 2**20:.0f} MiB of memory; {limit}"
@@ -269,7 +276,10 @@ class _Worker:
         """What the worker's last word and its exit code amount to."""
         final = self.final or {}
         peak = max(final.get("peak_memory_bytes") or 0, self.tree.peak) or None
-        outcome = Outcome("done", final.get("result"), None, log, 0.0, peak, garbage=self.garbage)
+        outcome = Outcome(
+            "done", final.get("result"), None, log, 0.0, peak, garbage=self.garbage,
+            surroundings=self.surroundings.to_json(),
+        )  # fmt: skip
         if final.get("event") == "result":
             return outcome
         if final:

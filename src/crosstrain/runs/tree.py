@@ -54,6 +54,20 @@ class Tree:
         self.peak = max(self.peak, total)
         return total
 
+    def processor_seconds(self) -> float | None:
+        """What all of them have used so far, with what those used that they waited for; None once the leader
+        is gone. Descendants are those that ``memory`` knows."""
+        total = 0.0
+        for pid, process in list(self._known.items()):
+            try:
+                total += sum(process.cpu_times()[:4])  # user, system, and both of children
+            except psutil.NoSuchProcess:
+                if pid == self.pid:
+                    return None
+            except psutil.AccessDenied:
+                continue
+        return total if self.pid in self._known else None
+
     def kill(self) -> None:
         """End every process of the tree at once (SIGKILL); returns when none runs any more."""
         for _ in range(5):  # a process may fork while it is being looked for

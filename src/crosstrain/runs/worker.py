@@ -26,6 +26,7 @@ TASKS = {
     "define-onnx": "crosstrain.exchange.onnx_define:run",
     "describe": "crosstrain.runs.describe:run",
     "train": "crosstrain.runs.cell:run",
+    "trial": "crosstrain.runs.trial:run",
     "evidence": "crosstrain.proof.evidence:run",
     "truth": "crosstrain.proof.keras_truth:run",
     "infer": "crosstrain.runs.inference:run",
@@ -156,7 +157,10 @@ def main(arguments: list[str]) -> None:
     os.dup2(2, 1)  # the supervisor made descriptor 2 the log
     threading.Thread(target=_watch, args=(pulse,), daemon=True, name="pulse").start()
     faulthandler.enable()
-    run(json.loads(Path(arguments[0]).read_text()), protocol.emit)
+    job = json.loads(Path(arguments[0]).read_text())
+    if job.get("cores"):
+        os.sched_setaffinity(0, job["cores"])  # before any framework counts the cores or starts a thread
+    run(job, protocol.emit)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -12,34 +12,55 @@ from typing import Any, Protocol
 
 import numpy as np
 
+NEARLY = 1e-2
+"""By how much a sum of probabilities may miss 1: half-precision rounds at 1e-3."""
+
 
 @dataclass(frozen=True)
 class Reading:
     """How outputs are to be read.
 
     ``classes`` is None for targets that are no classes. ``threshold`` is given where each output is a
-    yes or no of its own (above it: yes), None where the largest of the last axis is the answer.
+    yes or no of its own (above it: yes), None where the largest of the last axis is the answer. ``logits``
+    says that probabilities are the softmax (the sigmoid, of a yes or no) of the outputs.
     """
 
     classes: int | None = None
     threshold: float | None = None
+    logits: bool = False
 
     @classmethod
     def of(
         cls, loss: str, settings: Mapping[str, Any], classes: int | None, last_axis: int | None
     ) -> Reading:
         """The reading that fits a loss by its Keras name and its settings, and the outputs' last axis."""
+        logits = bool(settings.get("from_logits"))
         if "binary" in loss or (last_axis == 1 and classes is not None):
-            return cls(classes, 0.0 if settings.get("from_logits") else 0.5)
+            return cls(classes, 0.0 if logits else 0.5, logits)
         if loss in ("hinge", "squared_hinge"):
             return cls(classes, 0.0)
-        return cls(classes)
+        return cls(classes, logits=logits)
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
         """The class (int) that each output says."""
         if self.threshold is None:
             return np.asarray(np.argmax(outputs, axis=-1))
         return _without_last(outputs > self.threshold).astype(np.int64)
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """The probability of each class (N, classes), float64, from outputs (N, classes), or (N,) or (N, 1)
+        of a yes or no. Rows of NaN where the loss names no logits and the outputs are no distribution."""
+        found = outputs.astype(np.float64)
+        with np.errstate(all="ignore"):  # outputs of a training that diverged give NaN
+            if self.threshold is not None:
+                found = _without_last(found)
+                yes = 1 / (1 + np.exp(-found.clip(-700, 700))) if self.logits else found
+                found = np.stack([1 - yes, yes], axis=-1)
+            elif self.logits:
+                powers = np.exp(found - found.max(axis=-1, keepdims=True))
+                found = powers / powers.sum(axis=-1, keepdims=True)
+            distribution = (found >= 0).all(axis=-1) & (np.abs(found.sum(axis=-1) - 1) < NEARLY)
+        return np.where(distribution[..., None], found, np.nan)
 
     def truths(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The class (int) that is right, from labels, one-hot rows or, for yes and no, numbers above 0.5."""

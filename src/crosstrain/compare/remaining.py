@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
+from typing import Any
 
 from crosstrain.compare.plan import Cell, Group
+from crosstrain.compare.schema import CellResult
 
 ENOUGH = 0.05
 """The share of a cell after which its own pace says more than that of others."""
@@ -71,3 +73,56 @@ class Remaining:
 
     def _seconds(self, groups: Iterable[Group]) -> list[float]:
         return [seconds for group in groups for seconds in self._taken[group]]
+
+
+class Course:
+    """How far a comparison is, from what a ``Watch`` is told. ``now`` is any clock's seconds.
+
+    ``ended`` of ``cells`` are over; ``share`` (0 to 1) of the present one's training is done, None before
+    that is known; ``epochs`` is the number of epochs of each.
+    """
+
+    def __init__(self) -> None:
+        self._remaining = Remaining(())
+        self.cells = self.ended = 0
+        self.epochs = 1
+        self.share: float | None = None
+
+    def begin(self, cells: Sequence[Cell], finished: Sequence[CellResult], epochs: int) -> None:
+        self._remaining = Remaining(cells)
+        self.cells, self.ended, self.epochs, self.share = len(cells), 0, epochs, None
+        by_id = {cell.id: cell for cell in cells}
+        for result in finished:
+            if cell := by_id.get(result.id):
+                self.finish(cell, result)
+
+    def start(self, cell: Cell, now: float) -> None:
+        self.share = None
+        self._remaining.start(cell, now)
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """A worker's ``progress`` or ``epoch``; others say nothing of how far it is."""
+        if event["event"] == "progress":
+            # Epochs count from 1, and the one that runs is not over.
+            self.share = (event["epoch"] - 1 + event["step"] / max(event.get("steps") or 1, 1)) / self.epochs
+        elif event["event"] == "epoch":
+            self.share = event["epoch"] / self.epochs
+        else:
+            return
+        self._remaining.advance(self.share)
+
+    def finish(self, cell: Cell, result: CellResult) -> None:
+        self.ended += 1
+        self.share = None
+        if result.status == "done" and result.wall_seconds:
+            self._remaining.finish(cell, result.wall_seconds)
+        else:
+            self._remaining.drop(cell)
+
+    def left_of_cell(self, now: float) -> float | None:
+        """Seconds that the present cell still takes; None where nothing is known yet."""
+        return self._remaining.of_cell(now)
+
+    def left(self, now: float) -> float | None:
+        """Seconds that all still takes; None where nothing is known yet."""
+        return self._remaining.of_all(now)

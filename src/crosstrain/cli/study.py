@@ -1,0 +1,108 @@
+"""``crosstrain study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from crosstrain import api
+from crosstrain.cli import options
+from crosstrain.compare.study import plan as plans
+from crosstrain.compare.study.run import Interrupted
+from crosstrain.errors import CrosstrainError
+from crosstrain.report.study import print_study
+from crosstrain.report.tables import grid
+
+NAME = "study"
+
+
+def command(
+    plan: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME|PLAN.toml", help="One of crosstrain's (--list), or your own."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", "-d", metavar="DATA", help="What to run it on (default: the plan's, if any)."),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option("--scale", metavar="NAME", help="How much, as small or full (default: the first)."),
+    ] = None,
+    engines: Annotated[
+        str | None,
+        typer.Option("--engines", metavar="A,B", help="Or all; default: those of the plan that are here."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="TIME", help="For each part, in place of the plan's: 10m, 2h."),
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            "--prefer", metavar="WHAT", help="accuracy, time, latency, memory, or weights: time=2,memory=1."
+        ),
+    ] = None,
+    threads: options.Threads = None,
+    listed: Annotated[bool, typer.Option("--list", help="The studies that come with crosstrain.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the plan as TOML, to copy for one of your own.")
+    ] = False,
+    out: options.Out = None,
+    json_file: options.Json = None,
+) -> None:
+    """Run a study: a plan of comparisons, set beside what others have published.
+
+    Shows time and accuracy by framework and network for each input size, a recommendation with its reason,
+    and the published figures beside those found here; the folder has the plan, study.json and report.html.
+    Running the same command again does only what is missing.
+
+    \b
+    Examples:
+      crosstrain study --list
+      crosstrain study traffic-signs --data gtsrb:GTSRB.zip --scale small
+      crosstrain study traffic-signs --data gtsrb:GTSRB.zip --scale full --out signs
+      crosstrain study traffic-signs --show > my-plan.toml
+      crosstrain study my-plan.toml --engines torch,jax --budget 20m
+    """
+    if listed:
+        _print_list(options.screen(json_file), json_file)
+        return
+    if plan is None:
+        raise CrosstrainError("name a study, as traffic-signs (--list shows all), or your own plan.toml")
+    if show:
+        typer.echo(plans.find(plan).read_text(), nl=False)
+        return
+    options.check_json(json_file)
+    interrupted = False
+    try:
+        study = api.study(
+            plan, data, scale=scale, engines=options.listed(engines), budget=budget, prefer=prefer,
+            threads=threads, out=out,
+        )  # fmt: skip
+    except Interrupted as stop:
+        study, interrupted = stop.study, True
+    screen = options.screen(json_file)
+    if screen:
+        print_study(study, screen)
+    options.write(study.to_json(), json_file)
+    if interrupted:
+        raise KeyboardInterrupt
+    raise typer.Exit(0 if study.ok else 1)
+
+
+def _print_list(screen: Console | None, json_file: Path | None) -> None:
+    found = {name: plans.read(path) for name, path in plans.studies().items()}
+    if screen:
+        table = grid(["study", "scales", "--data", "question"], flexible=3)
+        for name, each in found.items():
+            table.add_row(name, ", ".join(each.scales), each.data.form or each.data.default, each.question)
+        screen.print(table)
+    told = [
+        {"name": name, "title": each.title, "question": each.question, "scales": list(each.scales)}
+        for name, each in found.items()
+    ]
+    options.write(told, json_file)

@@ -1,0 +1,69 @@
+"""The task that measures how fast this machine multiplies matrices: the limit that a training is held to."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+SIZES = (512, 1024, 2048, 4096)
+REPEATS = 7
+LONGEST = 1.0
+"""Seconds for the samples of one size, of which there are three at least."""
+TOO_LONG = 0.75
+"""A size whose product would take so many seconds is left out: the one before it has reached the peak."""
+
+Product = Callable[[], None]
+Prepare = Callable[[np.ndarray, np.ndarray, str], Product]
+"""Takes two matrices and the device to a library; what it gives multiplies them and waits for it."""
+
+
+def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Multiply square matrices of ``job["precision"]`` on ``job["device"]``, with NumPy or, where
+    ``job["engine"]`` names an engine, with its framework (``crosstrain.engines.NAME_peak``).
+
+    The result has the ``size`` that was fastest, its median ``flops_per_second`` (2 n³ for a product), and
+    the ``samples`` (seconds) by size. ``job["sizes"]`` may name others than ``SIZES``.
+    """
+    prepare: Prepare = _numpy
+    if job.get("engine"):
+        module = importlib.import_module(f"crosstrain.engines.{job['engine']}_peak")
+        module.set_threads(job.get("threads"))
+        prepare = module.prepare
+    samples: dict[int, list[float]] = {}
+    random = np.random.default_rng(0)
+    for size in job.get("sizes") or SIZES:
+        if any(min(taken) * (size / other) ** 3 > TOO_LONG for other, taken in samples.items()):
+            continue
+        a, b = (random.random((size, size)).astype(job["precision"]) for _ in range(2))
+        samples[size] = _timed(prepare(a, b, job.get("device", "cpu")))
+    rates = {size: 2.0 * size**3 / float(np.median(seconds)) for size, seconds in samples.items()}
+    best = max(rates, key=lambda size: rates[size])
+    return {
+        "flops_per_second": rates[best],
+        "size": best,
+        "samples": {str(size): seconds for size, seconds in samples.items()},
+    }
+
+
+def _timed(product: Product) -> list[float]:
+    product()
+    seconds: list[float] = []
+    end = time.perf_counter() + LONGEST
+    while len(seconds) < REPEATS and (len(seconds) < 3 or time.perf_counter() < end):
+        started = time.perf_counter()
+        product()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def _numpy(a: np.ndarray, b: np.ndarray, device: str) -> Product:
+    out = np.empty_like(a)
+
+    def product() -> None:
+        np.matmul(a, b, out=out)
+
+    return product
