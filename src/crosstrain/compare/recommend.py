@@ -20,6 +20,7 @@ from crosstrain.compare.rows import Row
 from crosstrain.compare.schema import Recommendation
 from crosstrain.compare.works import Work, as_good_as_the_best
 from crosstrain.compare.worth import Worth, limits
+from crosstrain.engines.registry import engine_of
 
 MOST_TIES = 3
 """So many are named."""
@@ -95,8 +96,8 @@ def _quality(mine: Work, everything: Sequence[Work]) -> str:
             ", the least or close to it" if len(everything) > 1 else ""
         )
     told = f"its test accuracy is {mine.accuracy:.2%}"
-    if len(mine.rows) > 1:
-        told += f", the mean of {len(mine.rows)} engines that are proved to do the same work"
+    if (engines := len({engine_of(row.engine) for row in mine.rows})) > 1:
+        told += f", the mean of {engines} engines that are proved to do the same work"
     if len(everything) == 1:
         return told
     good = as_good_as_the_best(everything)

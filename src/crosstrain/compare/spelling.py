@@ -20,8 +20,14 @@ _DURATION = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h|)$")
 _SIZE = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>[kMGT]?)i?B?$")
 
 
+PYTHONIC = {"True": True, "False": False, "None": None}
+
+
 def value(text: str) -> Any:
-    """``true``, ``3``, ``1e-4``, ``[1, 2]`` and the like as JSON; anything else is text."""
+    """``true``, ``3``, ``1e-4``, ``[1, 2]`` and the like as JSON, ``True``, ``False`` and ``None`` as Python has
+    them; anything else is text."""
+    if text in PYTHONIC:
+        return PYTHONIC[text]
     try:
         return json.loads(text)
     except ValueError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from statistics import median
 
 from crosstrain.compare import statistics
 from crosstrain.compare.statistics import Interval
@@ -138,7 +139,12 @@ class Confirmed:
 
     @property
     def factor(self) -> Interval | None:
-        return statistics.ratio(self.default, self.tuned) if self.enough else None
+        """Default over winner, in pairs: what ran one after the other shared the machine's mood, so that load
+        and drift cancel. None with fewer than ``CONFIRMING`` pairs."""
+        if not self.enough:
+            return None
+        pairs = zip(self.default, self.tuned, strict=True)
+        return statistics.median([[median(default) / median(tuned)] for default, tuned in pairs])
 
     @property
     def enough(self) -> bool:
@@ -162,6 +168,6 @@ def confirm(winner: Choice, measure: Measure, processes: int, number: int) -> Co
         for choice, runs in sides if turn % 2 == 0 else sides[::-1]:
             samples = measure(choice, number)
             if not samples:
-                return Confirmed(found.default, [])
+                return Confirmed(found.default, [])  # nothing to pair
             runs.append(samples)
     return found

@@ -24,6 +24,10 @@ SHARE = 0.3
 """Of what is left of the budget, one trial may take at most this: some compilers take minutes."""
 
 
+RESERVED = 4
+"""Processes of each side for which time is kept: a fourth makes the interval much narrower than three."""
+
+
 @dataclass
 class Bench:
     """Measures candidates. ``seconds`` is how long a trial of round 0 measures, ``budget`` the time for the
@@ -81,7 +85,7 @@ class Bench:
         """Whether there is time for one more trial and the confirming run."""
         usual = median([trial.wall_seconds for trial in self.trials]) if self.trials else 0.0
         # Half of the budget is for searching in any case, even where the confirming run then takes longer.
-        reserved = min(self._pair() * CONFIRMING, self.budget / 2)
+        reserved = min(self._pair() * RESERVED, self.budget / 2)
         return self.spent + usual + reserved <= self.budget
 
     def processes(self) -> int:
