@@ -155,6 +155,30 @@ def test_a_deeper_network_has_its_price_at_each_size() -> None:
     assert of(*shallow, *processes("torch", 1.6, network="lenet5")).sentences == []
 
 
+def learning(size: int, seconds: float, last_loss: float) -> list[CellResult]:
+    """Trainings of equal accuracy whose loss ends at ``last_loss``, from 1 in the epoch before."""
+    made = sized(size, seconds, 0.985)
+    for each in made:
+        each.epochs[-2].train_loss, each.epochs[-1].train_loss = 1.0, last_loss
+    return made
+
+
+def test_what_was_stopped_while_it_learned_is_not_called_enough() -> None:
+    found = of(*learning(32, 1.0, 0.7), *learning(64, 3.9, 0.7))
+    assert found.sentences[0].startswith("Too early to tell 64 from 32 pixels in accuracy")
+    assert "training was not over (its loss fell by 30% in the last epoch)" in found.reason
+    found = of(*learning(32, 1.0, 0.99), *learning(64, 3.9, 0.99))
+    assert found.sentences[0].startswith("32 pixels are enough")
+    assert "not over" not in found.reason
+
+
+def test_sizes_of_several_networks_are_told_by_name() -> None:
+    other = [c.model_copy(update={"network": "other"}) for c in (*sized(32, 1.0, 0.9), *sized(64, 3.9, 0.9))]
+    found = of(*sized(32, 1.0, 0.985), *sized(64, 3.9, 0.986), *other)
+    assert found.sentences[0].startswith("Net: 32 pixels are enough")
+    assert any(sentence.startswith("Other: 32 pixels are enough") for sentence in found.sentences)
+
+
 # -- what would change it ---------------------------------------------------------------------------
 def test_the_repeats_that_would_tell_two_engines_apart_are_counted() -> None:
     def noisy(engine: str, seconds: float, count: int) -> list[CellResult]:

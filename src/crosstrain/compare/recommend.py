@@ -54,7 +54,7 @@ def recommend(
         network=chosen.row.network,
         input_size=chosen.row.input_size,
         reason=take + would,
-        sentences=[_sentence(step.text) for step in steps],
+        sentences=[_sentence(_named(step, steps)) for step in steps],
         changes=[_sentence(change) for change in changes],
         weights=weights,
         steps=[step.to_json() for step in steps],
@@ -146,9 +146,15 @@ def _few(chosen: Candidate, others: Sequence[Candidate]) -> str:
 
 
 def _caution(mine: Work) -> str:
-    """Where equal work came to unequal accuracies, that has to be explained."""
+    """What has to be known of the accuracies: that training was not over, or why equal work came to unequal
+    ones."""
     if not mine.accuracies:
         return ""
+    if mine.unfinished and mine.falling:
+        return (
+            f"training was not over (its loss fell by {mine.falling:.0%} in the last epoch), so accuracies "
+            "tell who learns first, not who ends best: more --epochs would"
+        )
     low, high = min(mine.accuracies), max(mine.accuracies)
     if statistics.accuracies_tied(low, high, mine.examples):
         return ""
@@ -213,6 +219,14 @@ def _cost(ratio: fronts.LogRatio) -> str:
 def _concerns(step: Worth, mine: Work) -> bool:
     """Whether a step up is about what was chosen: its network's sizes, or its size's networks."""
     return any(work.rows == mine.rows for work in (step.smaller, step.larger))
+
+
+def _named(step: Worth, steps: Sequence[Worth]) -> str:
+    """The step's sentence, with its network where steps of several networks' sizes are told."""
+    networks = {each.larger.network for each in steps if each.by == "input size"}
+    return (
+        f"{step.larger.network}: {step.text}" if step.by == "input size" and len(networks) > 1 else step.text
+    )
 
 
 def _sentence(text: str) -> str:

@@ -24,8 +24,8 @@ PYTHONIC = {"True": True, "False": False, "None": None}
 
 
 def value(text: str) -> Any:
-    """``true``, ``3``, ``1e-4``, ``[1, 2]`` and the like as JSON, ``True``, ``False`` and ``None`` as in Python;
-    anything else is text."""
+    """``true``, ``3``, ``1e-4``, ``[1, 2]`` and the like as JSON, ``True``, ``False`` and ``None`` as in
+    Python; anything else is text."""
     if text in PYTHONIC:
         return PYTHONIC[text]
     try:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import NormalDist, fmean, variance
+from statistics import NormalDist, fmean, median, variance
 
 from crosstrain.compare import statistics
 from crosstrain.compare.rows import Row, size_text
@@ -22,6 +22,10 @@ LOSS_TIE = 0.05
 does not show their noise."""
 
 Z = NormalDist().inv_cdf((1 + statistics.CONFIDENCE) / 2)
+
+
+LEARNING = 0.1
+"""A training loss that falls by more than this share in an epoch is far from where it will end."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,24 @@ class Work:
     def loss(self) -> float | None:
         found = [row.test_loss for row in self.rows if row.test_loss is not None]
         return fmean(found) if found else None
+
+    @cached_property
+    def falling(self) -> float | None:
+        """By which share the training loss still fell from the last epoch but one to the last, at the median
+        over cells; None with a single epoch."""
+        found = [
+            1 - (last.train_loss or 0.0) / before.train_loss
+            for row in self.rows
+            for cell in row.done
+            for before, last in [tuple(cell.epochs[-2:])] * (len(cell.epochs) > 1)
+            if before.train_loss and before.train_loss > 0
+        ]
+        return median(found) if found else None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether training was stopped while it still learned fast: accuracies then compare beginnings."""
+        return self.falling is not None and self.falling > LEARNING
 
     @property
     def name(self) -> str:

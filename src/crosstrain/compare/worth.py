@@ -51,6 +51,8 @@ class Worth:
             return f"{large}{where} {verb} {self.gain.points} over {small}, for {price} the time"
         verb = "cost" if pixels else "costs"
         told = f"{large} {verb} {price} for {self.gain.points}"
+        if self.smaller.unfinished or self.larger.unfinished:
+            return f"too early to tell {large} from {small}{where} in accuracy, training was not over: {told}"
         if self.gain.high <= NEGLIGIBLE:
             return f"{small} {'are' if pixels else 'is'} enough{where}: {told}"
         return f"no gain of {large} over {small}{where} that this data can show: {told}"
