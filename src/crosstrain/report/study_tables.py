@@ -108,7 +108,7 @@ def _of_result(machine: str, result: ComparisonResult) -> Iterator[Table]:
     for row in found:
         groups.setdefault((size_text(row.input_size), row.cells[0].device), []).append(row)
     for quantity in QUANTITIES:
-        for (size, device), group in groups.items():
+        for (size, device), group in sorted(groups.items(), key=lambda each: each[0][0].zfill(8)):
             if any(quantity.shown(row) for row in group):
                 yield _table(quantity, size, device, machine, group)
 
