@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crosstrain.compare.works import Work
 from crosstrain.report import text
 from crosstrain.report.page.grids import Cell, Grid, folded, items
 from crosstrain.report.page.markup import Html, Section, join, section, tag
@@ -35,8 +36,14 @@ def answer(view: View) -> str:
     if chosen is None or chosen.seconds is None:
         return f"{told}."
     figures = [f"{text.seconds(chosen.seconds.value)} an epoch"]
-    if chosen.accuracy:
-        figures.append(f"test accuracy {text.share(chosen.accuracy.value)}")
+    # As in the recommendation: a property of the work, not of the engine that was luckiest.
+    alike = [
+        line.row
+        for line in view.lines
+        if line.row.recommendable and (line.network, line.row.input_size) == (wish.network, wish.input_size)
+    ]
+    if alike and (accuracy := Work(tuple(alike)).accuracy) is not None:
+        figures.append(f"test accuracy {text.share(accuracy)}")
     return f"{told}: {', '.join(figures)}."
 
 
