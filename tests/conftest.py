@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # Before anything imports Keras. NumPy's backend needs no framework's start-up; tests that want Keras to
@@ -22,6 +23,10 @@ else:
     hypothesis.settings.load_profile("crosstrain")
 
 SHARED = Path(os.environ.get("CROSSTRAIN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+# A shell that runs the suite in its background has told it to ignore Ctrl-C, and what it starts would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -197,4 +197,7 @@ def test_the_command_says_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> No
             f"crosstrain: port {port[1]} is in use; name another with --port, or none for any free one"
         ]
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        try:
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()  # else a failure would wait for ever
