@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,13 @@ def check_weights(network: str, specs: Mapping[str, WeightSpec], weights: Arrays
         shape = np.shape(weights[name])
         if shape != tuple(spec.shape):
             raise CrosstrainError(f"the weight {name!r} has the shape {shape}, not {tuple(spec.shape)}")
+
+
+def check_inputs(network: str, names: Iterable[str], inputs: Arrays) -> None:
+    """``CrosstrainError`` unless every input is given. Every step asks it."""
+    for name in names:
+        if name not in inputs:
+            raise CrosstrainError(f"{network} needs the input {name!r}; given are {', '.join(inputs)}")
 
 
 def as_float32(value: np.ndarray) -> np.ndarray:

@@ -13,10 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.keras_backends import Backend, Seeds, backend
-from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import SEED, Graph
 from crosstrain.graph.keras_export import export, keras_optimizer
@@ -212,8 +211,7 @@ class KerasNetwork:
     # -- arrays -------------------------------------------------------------------------------------
     def _placed(self, graph: Graph, name: str, inputs: Arrays) -> Tensor:
         """An input in the graph's dtype; bytes stay bytes, and become floats on the device."""
-        if name not in inputs:
-            raise CrosstrainError(f"{graph.name} needs the input {name!r}; given are {', '.join(inputs)}")
+        check_inputs(graph.name, (name,), inputs)
         array, dtype = np.asarray(inputs[name]), graph.inputs[name].dtype
         features = graph is self._program.network
         if features and dtype == "float32" and array.dtype == np.uint8:

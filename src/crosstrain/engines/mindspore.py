@@ -18,7 +18,7 @@ os.environ.setdefault("MS_OM_PATH", str(Path(tempfile.gettempdir()) / "crosstrai
 import mindspore as ms
 import numpy as np
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.mindspore_ops import operations
 from crosstrain.engines.mindspore_source import (
@@ -267,10 +267,7 @@ class MindSporeNetwork:
 
     def _taken(self, graph: Graph, inputs: Arrays) -> dict[str, ms.Tensor]:
         """The inputs of a graph, copied; the seed stays with the host."""
-        missing = graph.inputs.keys() - inputs.keys()
-        if missing:
-            given = ", ".join(inputs)
-            raise CrosstrainError(f"{graph.name} needs the input {min(missing)!r}; given are {given}")
+        check_inputs(graph.name, graph.inputs, inputs)
         return {
             name: self._tensor(inputs[name], spec.dtype)
             for name, spec in graph.inputs.items()

@@ -13,7 +13,7 @@ from crosstrain.engines import mlx_blas as blas  # before MLX, which binds its p
 import mlx.core as mx
 import numpy as np
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.mlx_ops import DTYPES, operations
 from crosstrain.errors import CrosstrainError
@@ -187,10 +187,7 @@ class MlxNetwork:
 
     def _taken(self, graph: Graph, inputs: Arrays) -> Tree:
         """The inputs of a graph, copied: a step may still read them when the caller writes the next batch."""
-        missing = graph.inputs.keys() - inputs.keys()
-        if missing:
-            given = ", ".join(inputs)
-            raise CrosstrainError(f"{graph.name} needs the input {min(missing)!r}; given are {given}")
+        check_inputs(graph.name, graph.inputs, inputs)
         taken = {}
         for name in graph.inputs:
             value = np.asarray(inputs[name])
@@ -202,13 +199,14 @@ class MlxNetwork:
         return mx.array(np.asarray(value), self._dtype(dtype))
 
     def _placed_slots(self, given: Mapping[str, Arrays] | None) -> dict[str, Tree]:
-        kinds = self._program.optimizer.slots()
-        placed: dict[str, Tree] = {}
-        for name, weight in self._weights.items():
-            fresh = {k: np.full(() if s.scalar else weight.shape, s.initial) for k, s in kinds.items()}
-            values = {**fresh, **((given or {}).get(name) or {})}
-            placed[name] = {slot: self._placed(value, "float32") for slot, value in values.items()}
-        return placed
+        optimizer = self._program.optimizer
+        return {
+            name: {
+                slot: self._placed(value, "float32")
+                for slot, value in optimizer.slot_values(weight.shape, (given or {}).get(name)).items()
+            }
+            for name, weight in self._weights.items()
+        }
 
 
 def _given(values: Mapping[str, Array]) -> dict[str, np.ndarray]:

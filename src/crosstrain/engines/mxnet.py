@@ -17,7 +17,7 @@ with warnings.catch_warnings():
     import mxnet as mx
     from mxnet.base import _LIB, check_call
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.leaner import pooled_first
 from crosstrain.engines.mxnet_ops import Extra, operations
@@ -171,10 +171,7 @@ class MxnetNetwork:
 
     def _run(self, graph: Graph, inputs: Arrays) -> tuple[Compiled, dict[str, Array]]:
         """A graph on a batch, compiled for its shapes."""
-        missing = graph.inputs.keys() - inputs.keys()
-        if missing:
-            given = ", ".join(inputs)
-            raise CrosstrainError(f"{graph.name} needs the input {min(missing)!r}; given are {given}")
+        check_inputs(graph.name, graph.inputs, inputs)
         shapes = {name: np.shape(inputs[name]) for name in graph.inputs}
         key = (id(graph), *shapes.values())
         if key not in self._compiled:

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.leaner import pooled_first
 from crosstrain.engines.memory import keep_freed_memory
 from crosstrain.engines.paddle_products import use_the_processor
-from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import SEED, Graph
 from crosstrain.training.program import Program
@@ -179,14 +178,11 @@ class PaddleNetwork:
     # -- arrays in and out -------------------------------------------------------------------------
     def _taken(self, graph: Graph, inputs: Arrays) -> dict[str, Any]:
         """The inputs of a graph on the device, the seed as a number."""
-        taken: dict[str, Any] = {}
-        for name, spec in graph.inputs.items():
-            if name not in inputs:
-                raise CrosstrainError(f"{graph.name} needs the input {name!r}; given are {', '.join(inputs)}")
-            taken[name] = (
-                int(inputs[name]) if name == SEED else self._placed(inputs[name], spec.dtype, "as given")
-            )
-        return taken
+        check_inputs(graph.name, graph.inputs, inputs)
+        return {
+            name: int(inputs[name]) if name == SEED else self._placed(inputs[name], spec.dtype, "as given")
+            for name, spec in graph.inputs.items()
+        }
 
     def _placed(self, array: Any, dtype: str, whole: str = "") -> Tensor:
         """On the device: numbers for a float tensor in the run's precision, whole numbers as they are
@@ -209,10 +205,9 @@ class PaddleNetwork:
         return np.ascontiguousarray(array.transpose(keras_kernel_order(array.ndim)))
 
     def _placed_slots(self, name: str, given: Mapping[str, Arrays]) -> dict[str, Tensor]:
-        kinds = self._program.optimizer.slots()
-        shape = self._specs[name].shape
-        fresh = {k: np.full(() if s.scalar else shape, s.initial) for k, s in kinds.items()}
-        values = {**fresh, **(given.get(name) or {})}
+        optimizer = self._program.optimizer
+        kinds = optimizer.slots()
+        values = optimizer.slot_values(self._specs[name].shape, given.get(name))
         turned = {k: v if kinds[k].scalar else self._turned(name, v) for k, v in values.items()}
         return {slot: self._placed(value, "float32") for slot, value in turned.items()}
 

@@ -36,7 +36,7 @@ else:
     finally:
         del sys.modules["keras"]
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.tensorflow_ops import operations
 from crosstrain.errors import CrosstrainError
@@ -335,10 +335,7 @@ class TensorFlowNetwork:
         concrete = cache(function.get_concrete_function)
 
         def call(inputs: Arrays, *more: np.ndarray) -> Any:
-            for name in specs:
-                if name not in inputs:
-                    given = ", ".join(inputs)
-                    raise CrosstrainError(f"{graph.name} needs the input {name!r}; given are {given}")
+            check_inputs(graph.name, specs, inputs)
             with tf.device(self._device):
                 arrays = [_converted(inputs[name], dtype) for name, (_, dtype) in specs.items()]
                 return concrete()(*arrays, *map(tf.convert_to_tensor, more))

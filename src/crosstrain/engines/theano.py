@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.theano_start import start
-from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import Graph, TensorSpec
 from crosstrain.training.optimizers import apply
@@ -230,10 +229,7 @@ class TheanoNetwork:
         return made
 
     def _taken(self, graph: Graph, inputs: Arrays) -> list[np.ndarray]:
-        missing = graph.inputs.keys() - inputs.keys()
-        if missing:
-            given = ", ".join(inputs)
-            raise CrosstrainError(f"{graph.name} needs the input {min(missing)!r}; given are {given}")
+        check_inputs(graph.name, graph.inputs, inputs)
         return [np.asarray(inputs[n], self._dtype(spec.dtype)) for n, spec in graph.inputs.items()]
 
 

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from crosstrain.engines import tinygrad_compiler
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
-from crosstrain.errors import CrosstrainError
 
 tinygrad_compiler.start()  # before tinygrad, which reads its settings when it is imported
 
@@ -215,10 +214,7 @@ class TinygradNetwork:
 
     def _taken(self, graph: Graph, inputs: Arrays) -> Tree:
         """The inputs of a graph, copied: a step may still read them when the caller writes the next batch."""
-        missing = graph.inputs.keys() - inputs.keys()
-        if missing:
-            given = ", ".join(inputs)
-            raise CrosstrainError(f"{graph.name} needs the input {min(missing)!r}; given are {given}")
+        check_inputs(graph.name, graph.inputs, inputs)
         taken = {}
         for name in graph.inputs:
             value = np.asarray(inputs[name])

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crosstrain.engines.checks import check_weights, checked_options
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.memory import keep_freed_memory
 from crosstrain.engines.torch_fusion import fused
@@ -214,10 +214,9 @@ class TorchNetwork:
     # -- arrays in and out -------------------------------------------------------------------------
     def _taken(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
         """The inputs of a graph on the device; a seed goes to PyTorch's generators."""
+        check_inputs(graph.name, graph.inputs, inputs)
         taken = {}
         for name, spec in graph.inputs.items():
-            if name not in inputs:
-                raise CrosstrainError(f"{graph.name} needs the input {name!r}; given are {', '.join(inputs)}")
             if name == SEED:
                 torch.manual_seed(int(inputs[name]))
                 taken[name] = self._seed  # stands in its place: the generators have it

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.exchange.tables import adds_to
 from crosstrain.graph.evaluate import Ops, UnsupportedOp
 from crosstrain.graph.graph import TensorSpec
 from crosstrain.graph.ops import NUMPY, VOCABULARY
@@ -115,16 +116,8 @@ Form = Callable[..., Any]
 FORMS: dict[str, Form] = {}
 """How each op is written: ``form(emitter, shape, *inputs, **attributes)``, ``shape`` that of its output."""
 
-
-def form(*names: str) -> Callable[[Form], Form]:
-    """Adds a form under the names of its ops."""
-
-    def add(function: Form) -> Form:
-        for name in names:
-            FORMS[name] = function
-        return function
-
-    return add
+form = adds_to(FORMS)
+"""Adds a form under the names of its ops."""
 
 
 class Emitter:

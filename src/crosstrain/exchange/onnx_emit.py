@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from crosstrain.exchange.tables import adds_to
 from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import TensorSpec
 from crosstrain.graph.ops import NUMPY, VOCABULARY
@@ -183,16 +184,8 @@ Form = Callable[..., Any]
 FORMS: dict[str, Form] = {}
 """How each op is written: ``form(emitter, specs, *inputs, **attributes)``, ``specs`` those of its outputs."""
 
-
-def form(*names: str) -> Callable[[Form], Form]:
-    """Adds a form under the names of its ops."""
-
-    def add(function: Form) -> Form:
-        for name in names:
-            FORMS[name] = function
-        return function
-
-    return add
+form = adds_to(FORMS)
+"""Adds a form under the names of its ops."""
 
 
 class Emitter:

@@ -15,6 +15,7 @@ import onnx
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.onnx_emit import first_axes, last_axes
+from crosstrain.exchange.tables import adds_to
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
 from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import TensorSpec
@@ -126,16 +127,8 @@ Handler = Callable[["Reader", NodeView], Any]
 HANDLERS: dict[str, Handler] = {}
 """How each ONNX op is read: ``handler(reader, node)`` gives a value, or a tuple of them."""
 
-
-def reads(*ops: str) -> Callable[[Handler], Handler]:
-    """Adds a handler under the names of its ops."""
-
-    def add(function: Handler) -> Handler:
-        for op in ops:
-            HANDLERS[op] = function
-        return function
-
-    return add
+reads = adds_to(HANDLERS)
+"""Adds a handler under the names of its ops."""
 
 
 class Reader:

@@ -44,19 +44,10 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     clocks = Clocks(emit)
     evaluate = job.get("evaluate", True)
     recipe = Recipe.from_json({**job["recipe"], **({"seed": job["seed"]} if "seed" in job else {})})
-    with clocks.phase("import"):
-        engine = load_engine(job["engine"])
-        description = engine.describe()
-        setting = setting_of(job, description)
-    with clocks.phase("prepare"):
-        folders = Path(job["network_folder"]), Path(job["data_folder"])
-        material = Material.load(*folders, recipe, setting.precision)
-    with clocks.phase("compile"):
-        network = built(engine, material, setting)
-        warm_up(network, material, evaluate)
+    version, network, material = set_up(job, recipe, clocks, evaluate=evaluate)
     training = Training(
         network, material, clocks, emit,
-        show_loss=setting.device == "cpu",
+        show_loss=job.get("device", "cpu") == "cpu",
         validate=evaluate,
         identity=identity(job, material),
         best_path=_path(job.get("best_out")),
@@ -77,7 +68,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         if job.get("predictions_out") and (answered := answers.arrays()):
             write_arrays(Path(job["predictions_out"]), answered)
     return {
-        "engine_version": description.version,
+        "engine_version": version,
         "epochs": training.progress.history,
         "best_epoch": training.progress.best_epoch,
         "diverged": training.diverged,
@@ -96,6 +87,24 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 
 
 PHASES = ("import", "prepare", "compile", "train", "evaluate", "save")
+
+
+def set_up(
+    job: Mapping[str, Any], recipe: Recipe, clocks: Clocks, *, evaluate: bool
+) -> tuple[str, Network, Material]:
+    """The engine's version, the network ready to be trained, and what it is trained on. Importing, preparing
+    and compiling (with warming up) are timed apart."""
+    with clocks.phase("import"):
+        engine = load_engine(job["engine"])
+        description = engine.describe()
+        setting = setting_of(job, description)
+    with clocks.phase("prepare"):
+        folders = Path(job["network_folder"]), Path(job["data_folder"])
+        material = Material.load(*folders, recipe, setting.precision)
+    with clocks.phase("compile"):
+        network = built(engine, material, setting)
+        warm_up(network, material, evaluate)
+    return description.version, network, material
 
 
 def setting_of(job: Mapping[str, Any], description: Description) -> Setting:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from crosstrain.engines.contract import Network
-from crosstrain.runs.cell import built, setting_of, warm_up
+from crosstrain.runs.cell import set_up
 from crosstrain.runs.clocks import Clocks
-from crosstrain.runs.describe import load_engine
 from crosstrain.runs.material import Arrays, Material
 from crosstrain.runs.worker import peak_memory
 from crosstrain.training.recipe import Recipe
@@ -34,20 +32,11 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """
     clocks = Clocks(emit)
     recipe = Recipe.from_json(job["recipe"])
-    with clocks.phase("import"):
-        engine = load_engine(job["engine"])
-        description = engine.describe()
-        setting = setting_of(job, description)
-    with clocks.phase("prepare"):
-        folders = Path(job["network_folder"]), Path(job["data_folder"])
-        material = Material.load(*folders, recipe, setting.precision)
-    with clocks.phase("compile"):
-        network = built(engine, material, setting)
-        warm_up(network, material, evaluate=False)
+    version, network, material = set_up(job, recipe, clocks, evaluate=False)
     with clocks.phase("train"):
         samples, steps = _measured(network, material, float(job["seconds"]))
     return {
-        "engine_version": description.version,
+        "engine_version": version,
         "samples": samples,
         "steps": steps,
         **{f"{phase}_seconds": clocks.seconds.get(phase, 0.0) for phase in PHASES},

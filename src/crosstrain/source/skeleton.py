@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from crosstrain.source.target import Draft
+from crosstrain.source.writing import indented
 
 BATCHES = '''def batches(examples, batch_size, seed, epoch):
     """The places of each batch's examples, in crosstrain's order; the last batch may be shorter."""
@@ -83,6 +86,16 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
     draft.add('if __name__ == "__main__":', "    main()")
 
 
+def loss_of(draft: Draft, losses: Mapping[tuple[str, bool], str], framework: str) -> None:
+    """``loss_of``: the loss of outputs and targets, out of the framework's forms ``losses``."""
+    outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
+    draft.add(
+        f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",
+        '    """The mean loss of a batch."""',
+        *indented(draft.training.body(losses, outputs, draft.targets, framework)),
+    )
+
+
 def schedule_and_update(draft: Draft, sqrt: str) -> None:
     """``learning_rate`` where there is a schedule, and ``update``."""
     draft.add(*draft.training.rate())
@@ -114,10 +127,10 @@ def named_weights(
         "    for name, layer in named_layers(model):",
     ]
     present = [(cls, weights) for kind, cls, weights in kinds if kind in draft.network.kinds]
-    roles = {(s.kind, role) for s in _all_steps(draft) for role in s.roles}
+    roles = {(s.kind, role) for s in draft.network.steps for role in s.roles}
     kind_of = {cls: kind for kind, cls, _ in kinds}
-    complete = {s.kind: True for s in _all_steps(draft) if s.roles}
-    for s in _all_steps(draft):
+    complete = {s.kind: True for s in draft.network.steps if s.roles}
+    for s in draft.network.steps:
         if s.kind in ("conv", "dense") and "bias" not in s.roles:
             complete[s.kind] = False
     for number, (cls, weights) in enumerate(present):
@@ -139,7 +152,3 @@ def named_weights(
             else:
                 lines.append(f"        {inner}{line}")
     draft.add(*lines)
-
-
-def _all_steps(draft: Draft):  # type: ignore[no-untyped-def]
-    return draft.network.steps

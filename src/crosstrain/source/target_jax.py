@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crosstrain.source.folding import INPUT, OUTPUT, Code, Run
 from crosstrain.source.layers import Step
-from crosstrain.source.skeleton import main, train
+from crosstrain.source.skeleton import main, schedule_and_update, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
 from crosstrain.source.writing import indented, literal
 
@@ -321,8 +321,7 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
         f"    {bound} = forward(params, {state}{inputs}{phase})",
         *indented(losses),
     )
-    draft.add(*training.rate())
-    draft.add(*training.update("jnp.sqrt"))
+    schedule_and_update(draft, "jnp.sqrt")
     gradient = "jax.value_and_grad(loss_of, has_aux=True)" if norm else "jax.value_and_grad(loss_of)"
     got = "(loss, stats), gradients" if norm else "loss, gradients"
     draft.add(

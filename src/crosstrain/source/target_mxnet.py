@@ -5,10 +5,9 @@ from __future__ import annotations
 from crosstrain.errors import CrosstrainError
 from crosstrain.source.layers import Step, channels_first
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, main, named_weights, train
+from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, train
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.target_torch import TRAINED
-from crosstrain.source.writing import indented
 
 
 def _conv(step: Step) -> str:
@@ -214,13 +213,7 @@ def write(draft: Draft) -> None:
         "    model.hybridize()",
         "    return model",
     )
-    outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
-    losses = training.body(LOSSES, outputs, draft.targets, "MXNet")
-    draft.add(
-        f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",
-        '    """The mean loss of a batch."""',
-        *indented(losses),
-    )
+    loss_of(draft, LOSSES, "MXNet")
     draft.add(
         "def make_optimizer(model):", f"    settings = {_settings(_trainer(draft))}", f"    {_made(draft)}"
     )
@@ -231,7 +224,7 @@ def write(draft: Draft) -> None:
     names = ", ".join([*draft.inputs, *draft.targets])
     draft.add(
         STEP.format(
-            arrays=names, called="*" if len(outputs) > 1 else "", inputs=", ".join(draft.inputs),
+            arrays=names, called="*" if len(draft.outputs) > 1 else "", inputs=", ".join(draft.inputs),
             targets=", ".join(draft.targets), rate=rate,
         )
     )  # fmt: skip

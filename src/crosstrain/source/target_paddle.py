@@ -5,11 +5,10 @@ from __future__ import annotations
 from crosstrain.graph.graph import Node
 from crosstrain.source.layers import Step, channels_first
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, main, named_weights, schedule_and_update, train
+from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, schedule_and_update, train
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.target_torch import CALLS as TORCH_CALLS
 from crosstrain.source.target_torch import TRAINED, global_axes
-from crosstrain.source.writing import indented
 
 
 def _conv(step: Step) -> str:
@@ -190,13 +189,7 @@ STEP = '''def train_step(model, optimizer, {arrays}):
 def write(draft: Draft) -> None:
     training = draft.training
     classes(draft, STYLE)
-    outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
-    losses = training.body(LOSSES, outputs, draft.targets, "PaddlePaddle")
-    draft.add(
-        f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",
-        '    """The mean loss of a batch."""',
-        *indented(losses),
-    )
+    loss_of(draft, LOSSES, "PaddlePaddle")
     o = training.optimizer
     if training.plain and o.momentum:
         nesterov = ", use_nesterov=True" if o.nesterov else ""
@@ -215,7 +208,7 @@ def write(draft: Draft) -> None:
     names = ", ".join([*draft.inputs, *draft.targets])
     draft.add(
         STEP.format(
-            arrays=names, called="*" if len(outputs) > 1 else "", inputs=", ".join(draft.inputs),
+            arrays=names, called="*" if len(draft.outputs) > 1 else "", inputs=", ".join(draft.inputs),
             targets=", ".join(draft.targets),
         )
     )  # fmt: skip

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from crosstrain.source.layers import Step
 from crosstrain.source.objects import Style, classes
-from crosstrain.source.skeleton import main, train
+from crosstrain.source.skeleton import loss_of, main, schedule_and_update, train
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.target_jax import axes, pool
 from crosstrain.source.target_torch import TRAINED, stride
-from crosstrain.source.writing import indented
 
 
 def _conv(step: Step) -> str:
@@ -230,17 +229,10 @@ STYLE = Style(
 def write(draft: Draft) -> None:
     training = draft.training
     classes(draft, STYLE)
-    outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
-    losses = training.body(LOSSES, outputs, draft.targets, "TensorFlow")
-    draft.add(
-        f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",
-        '    """The mean loss of a batch."""',
-        *indented(losses),
-    )
-    draft.add(*training.rate())
-    draft.add(*training.update("tf.sqrt"))
+    loss_of(draft, LOSSES, "TensorFlow")
+    schedule_and_update(draft, "tf.sqrt")
     names, inputs = ", ".join([*draft.inputs, *draft.targets]), ", ".join(draft.inputs)
-    star = "*" if len(outputs) > 1 else ""
+    star = "*" if len(draft.outputs) > 1 else ""
     phase = ", training=True" if draft.phases else ""
     count = len(training.slots)
     kept = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 from crosstrain.source.folding import Code
 from crosstrain.source.layers import Step, channels_first
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, main, named_weights, schedule_and_update, train
+from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, schedule_and_update, train
 from crosstrain.source.target import Draft, Target, Template
-from crosstrain.source.writing import indented
 
 
 def stride(step: Step) -> str:
@@ -246,13 +245,7 @@ TRAINED = "train(model, *arrays, arguments.epochs, arguments.batch_size, argumen
 def write(draft: Draft) -> None:
     training = draft.training
     classes(draft, STYLE)
-    outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
-    losses = training.body(LOSSES, outputs, draft.targets, "PyTorch")
-    draft.add(
-        f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",
-        '    """The mean loss of a batch."""',
-        *indented(losses),
-    )
+    loss_of(draft, LOSSES, "PyTorch")
     o = training.optimizer
     if training.plain:
         momentum = f", momentum={o.momentum!r}" if o.momentum else ""

@@ -8,9 +8,11 @@ docstring; the semantics are everywhere those of keras.optimizers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+import numpy as np
 
 Slots = dict[str, Any]
 Rule = Callable[[Any, "Optimizer", Any, Any, Slots, Any, Any], tuple[Any, Slots]]
@@ -61,6 +63,13 @@ class Optimizer:
     def slots(self) -> dict[str, Slot]:
         """What the rule remembers of each weight."""
         return FAMILIES[self.name].slots(self)
+
+    def slot_values(self, shape: Sequence[int], given: Slots | None) -> dict[str, Any]:
+        """The slots of a weight of this ``shape``: as given, or as they are before the first step."""
+        fresh = {
+            name: np.full(() if slot.scalar else shape, slot.initial) for name, slot in self.slots().items()
+        }
+        return {**fresh, **(given or {})}
 
     def to_json(self) -> dict[str, Any]:
         return {k: v for k, v in asdict(self).items() if v is not None}
