@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import slower_engine
-from crosstrain.compare import planning, statistics
-from crosstrain.compare.comparison import Comparison
-from crosstrain.compare.rows import Row, rows
+from crosstrain.reporting.comparison import Comparison
+from crosstrain.results.rows import Row, rows
+from crosstrain.statistics import ratios as statistics
+from crosstrain.statistics import repeats as planning
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from crosstrain.engines.environments import python_of
+from crosstrain.environments.environments import python_of
 from crosstrain.runs.definition import define
 
 sys.path.insert(0, str(Path(__file__).parent))

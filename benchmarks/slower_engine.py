@@ -12,7 +12,7 @@ from typing import Any
 
 from crosstrain.engines.contract import Description, Network, Setting
 from crosstrain.engines.registry import EngineRow, engine_row
-from crosstrain.training.program import Program
+from crosstrain.graph.program import Program
 
 NAME = "slower"
 VARIABLE = "CROSSTRAIN_PLANTED"

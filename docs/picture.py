@@ -14,8 +14,8 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
-from crosstrain.compare.schema import ComparisonResult
-from crosstrain.report.tables import print_comparison
+from crosstrain.reporting.terminal.tables import print_comparison
+from crosstrain.results.schema import ComparisonResult
 
 
 def picture(folder: Path, title: str) -> str:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from crosstrain.report.page import write_page
+from crosstrain.reporting.page import write_page
 
 LARGEST = 300_000
 """Bytes of a picture: they lie in the repository."""

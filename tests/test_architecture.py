@@ -27,7 +27,7 @@ package of the same name."""
 LIGHT = {"numpy", "crosstrain", *sys.stdlib_module_names}
 """What modules that load in any engine's environment may import."""
 
-FREE = {"proof/keras_truth.py"}
+FREE = {"proof/truths/by_keras.py"}
 """Asks Keras on each of its backends, and has to know them."""
 SUPERVISING = {
     f"engines/{name}.py" for name in ("environments", "installing", "pip", "descriptions", "doctor")
@@ -35,11 +35,11 @@ SUPERVISING = {
 
 WORKER_SIDE = {
     "runs/worker.py", "runs/cell.py", "runs/describe.py", "runs/checkpoint.py", "data/prepared.py",
-    "runs/clocks.py", "runs/disk.py", "runs/inference.py", "runs/evaluation.py", "runs/material.py",
+    "system/clocks.py", "system/files.py", "runs/inference.py", "runs/evaluation.py", "runs/material.py",
     "runs/predictions.py", "runs/training.py", "runs/trial.py", "proof/evidence.py", "errors.py",
     "__init__.py",
 }  # fmt: skip
-KERAS_SIDE = ("zoo/", "layers/", "graph/keras_", "graph/define.py", "proof/keras_truth.py", "load.py")
+KERAS_SIDE = ("zoo/", "layers/", "graph/keras_", "graph/define.py", "proof/truths/by_keras.py", "api/load.py")
 
 MODULES = sorted(ROOT.rglob("*.py"))
 

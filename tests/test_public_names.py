@@ -35,13 +35,13 @@ def test_a_name_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "first", ["", "import crosstrain.compare.plan", "from crosstrain.engines import registry"]
+    "first", ["", "import crosstrain.comparison.plan", "from crosstrain.engines import registry"]
 )
 def test_modules_and_functions_of_one_name_live_together(first: str) -> None:
     code = (
-        "import crosstrain, crosstrain.compare.plan as plan\n"
-        "assert callable(crosstrain.compare) and crosstrain.compare.plan is plan\n"
-        "assert 'torch' in crosstrain.engines()\n"
+        "import crosstrain, crosstrain.comparison.plan as plan\n"
+        "assert callable(crosstrain.compare) and crosstrain.comparison.plan is plan\n"
+        "assert 'torch' in crosstrain.list_engines()\n"
         "from crosstrain.engines.registry import engines\n"
         "try: crosstrain.compare('nonsense', 'digits')\n"
         "except crosstrain.CrosstrainError as error: print(error)"

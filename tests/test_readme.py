@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crosstrain.engines.environments import default
+from crosstrain.environments.environments import default
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

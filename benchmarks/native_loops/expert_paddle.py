@@ -9,7 +9,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import Tensor, nn
 
-from crosstrain.engines.paddle_products import use_the_processor
+from crosstrain.engines.paddle.products import use_the_processor
 from native_loops import LEARNING_RATE, MOMENTUM, Run, Task, batches
 
 

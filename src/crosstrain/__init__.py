@@ -7,8 +7,6 @@ loads only what its one framework needs.
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,42 +15,39 @@ if TYPE_CHECKING:
         code,
         compare,
         compare_inference,
-        datasets,
         describe_engines,
-        engines,
         export,
-        networks,
         prove,
         report,
         study,
         train,
         tune,
     )
-    from crosstrain.compare.comparison import Comparison
-    from crosstrain.compare.inference.result import InferenceResult
-    from crosstrain.compare.study.run import Study
-    from crosstrain.compare.training import Trained
-    from crosstrain.compare.tuning.run import TuningResult
+    from crosstrain.api.load import load
+    from crosstrain.comparison.training import Trained
     from crosstrain.data import Prepared, prepare
     from crosstrain.errors import CrosstrainError, StorageError
     from crosstrain.graph.graph import Graph
-    from crosstrain.load import load
+    from crosstrain.inference.result import InferenceResult
     from crosstrain.proof.certificate import Certificate
+    from crosstrain.reporting.comparison import Comparison
     from crosstrain.runs.definition import Definition, define
+    from crosstrain.studies.run import Study
     from crosstrain.training.optimizers import Optimizer
     from crosstrain.training.recipe import Loss, Recipe
     from crosstrain.training.schedules import Schedule
+    from crosstrain.tuning.run import TuningResult
 
 __all__ = [
     "Certificate", "Comparison", "CrosstrainError", "Definition", "Graph", "InferenceResult", "Loss",
     "Optimizer", "Prepared", "Recipe", "Schedule", "StorageError", "Study", "Trained", "TuningResult",
-    "code", "compare", "compare_inference", "datasets", "define", "describe_engines", "engines", "export",
-    "load", "networks", "prepare", "prove", "report", "study", "train", "tune", "zoo",
+    "code", "compare", "compare_inference", "define", "describe_engines", "export", "list_datasets",
+    "list_engines", "list_networks", "load", "prepare", "prove", "report", "study", "train", "tune", "zoo",
 ]  # fmt: skip
 
 _HOME = {
     "Certificate": "crosstrain.proof.certificate",
-    "Comparison": "crosstrain.compare.comparison",
+    "Comparison": "crosstrain.reporting.comparison",
     "CrosstrainError": "crosstrain.errors",
     "Definition": "crosstrain.runs.definition",
     "Graph": "crosstrain.graph.graph",
@@ -62,52 +57,32 @@ _HOME = {
     "Recipe": "crosstrain.training.recipe",
     "Schedule": "crosstrain.training.schedules",
     "StorageError": "crosstrain.errors",
-    "Study": "crosstrain.compare.study.run",
-    "Trained": "crosstrain.compare.training",
-    "InferenceResult": "crosstrain.compare.inference.result",
+    "Study": "crosstrain.studies.run",
+    "Trained": "crosstrain.comparison.training",
+    "InferenceResult": "crosstrain.inference.result",
     "compare_inference": "crosstrain.api",
     "code": "crosstrain.api",
-    "datasets": "crosstrain.api",
+    "list_datasets": "crosstrain.api",
     "define": "crosstrain.runs.definition",
     "export": "crosstrain.api",
     "describe_engines": "crosstrain.api",
-    "networks": "crosstrain.api",
+    "list_networks": "crosstrain.api",
     "prepare": "crosstrain.data.preparation",
     "prove": "crosstrain.api",
+    "compare": "crosstrain.api",
+    "load": "crosstrain.api.load",
+    "report": "crosstrain.api",
+    "list_engines": "crosstrain.api",
     "study": "crosstrain.api",
     "train": "crosstrain.api",
     "tune": "crosstrain.api",
-    "TuningResult": "crosstrain.compare.tuning.run",
+    "TuningResult": "crosstrain.tuning.run",
 }
-_SHARED = {
-    "compare": "crosstrain.api", "engines": "crosstrain.api", "load": "crosstrain.load",
-    "report": "crosstrain.api",
-}  # fmt: skip
-"""Functions that are called as a module is: the module stands under the name, and can be called."""
-
-
-class _Callable(ModuleType):
-    """A module that calls the function which shares its name."""
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        name = self.__name__.rpartition(".")[2]
-        return getattr(importlib.import_module(_SHARED[name]), name)(*arguments, **named)
-
-
-class _Package(ModuleType):
-    """This package; makes modules of shared names callable as soon as they are imported, by whomever."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _SHARED and type(value) is ModuleType:
-            value.__class__ = _Callable
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SHARED or name == "zoo":
+    """Load a public name when it is first asked for (PEP 562)."""
+    if name == "zoo":
         return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":
         from importlib.metadata import version

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from crosstrain.cli import app
-from tests.compare.conftest import defined, quick_definitions
-from tests.compare.fakes import Prover, Workers, prover, workers
+from tests.comparison.conftest import defined, quick_definitions
+from tests.comparison.fakes import Prover, Workers, prover, workers
 
 __all__ = ["defined", "prover", "quick_definitions", "workers"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from crosstrain.compare import pairs
-from crosstrain.compare.settings import settings
-from crosstrain.engines.environments import default
+from crosstrain.comparison import pairs
+from crosstrain.comparison.settings import settings
 from crosstrain.engines.registry import BUILT_IN, EngineRow
+from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
-from crosstrain.report.tables import comparison_table, console, faults
+from crosstrain.reporting.terminal.tables import comparison_table, console, faults
 from tests.cli.test_commands import crosstrain, refused
-from tests.compare.fakes import cell
+from tests.comparison.fakes import cell
 
 OWN = [*default()]
 MISSING = EngineRow("absent", "absent", ("absent_framework",), "absent", "torch.txt")
@@ -88,7 +88,7 @@ def test_an_installation_that_fails_is_1_and_the_others_go_on(
     def fail(row: EngineRow, tell: Any) -> None:
         raise CrosstrainError(f"cannot install {row.name}: no network")
 
-    monkeypatch.setattr("crosstrain.managing.install", fail)
+    monkeypatch.setattr("crosstrain.api.managing.install", fail)
     done = crosstrain("engines", "install", "absent", *OWN[:1])
     assert done.exit_code == 1
     assert "cannot install absent: no network" in done.stderr
@@ -140,7 +140,7 @@ def test_pairs_come_from_ops_and_declarations(
 
 
 def test_a_comparison_shows_what_an_engine_cannot_run() -> None:
-    from tests.compare.test_report import result
+    from tests.comparison.test_report import result
 
     reason = "mxnet cannot run the op 'lstm': it has no scan"
     told = result(
@@ -155,11 +155,11 @@ def test_a_comparison_shows_what_an_engine_cannot_run() -> None:
 
 
 def test_without_an_own_engine_the_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crosstrain.compare.settings.default", tuple)
-    monkeypatch.setattr("crosstrain.compare.settings.ready", lambda training: ("mxnet", "mlx"))
+    monkeypatch.setattr("crosstrain.comparison.settings.default", tuple)
+    monkeypatch.setattr("crosstrain.comparison.settings.ready", lambda training: ("mxnet", "mlx"))
     with pytest.raises(CrosstrainError, match="as --engines mxnet, or --engines all"):
         settings("mlp", "digits")
-    monkeypatch.setattr("crosstrain.compare.settings.ready", lambda training: ())
+    monkeypatch.setattr("crosstrain.comparison.settings.ready", lambda training: ())
     with pytest.raises(CrosstrainError, match="one comes with: crosstrain engines install torch"):
         settings("mlp", "digits")
     with pytest.raises(CrosstrainError, match="no engine is installed"):

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crosstrain.api.load import load
 from crosstrain.errors import CrosstrainError
-from crosstrain.load import load
 from crosstrain.runs.definition import Definition
-from tests.compare.conftest import defined
+from tests.comparison.conftest import defined
 
 __all__ = ["defined"]
 

@@ -34,7 +34,7 @@ def crosstrain(folder: Path, *arguments: str, expect: int = 0) -> subprocess.Com
 
 
 def installed() -> list[str]:
-    from crosstrain.engines.environments import default
+    from crosstrain.environments.environments import default
 
     return list(default())
 

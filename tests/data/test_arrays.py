@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosstrain.data import images
+from crosstrain.data.images import decoding as images
 from crosstrain.errors import CrosstrainError
 
 RANDOM = np.random.default_rng(0)

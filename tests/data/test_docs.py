@@ -19,9 +19,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "adding-a-data-set.md"
 
 def test_the_example_prepares(tmp_path: Path, prepared: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     module_code, row_code = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    module = ModuleType("crosstrain.data.stripes")
+    module = ModuleType("crosstrain.data.sets.stripes")
     exec(module_code, module.__dict__)
-    monkeypatch.setitem(sys.modules, "crosstrain.data.stripes", module)
+    monkeypatch.setitem(sys.modules, "crosstrain.data.sets.stripes", module)
     row = eval(row_code, {"DataSet": registry.DataSet})
     monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, row))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crosstrain.data import images
+from crosstrain.data.images import decoding as images
 from crosstrain.errors import CrosstrainError
 from tests.data.making import class_folders, picture, write_picture
 

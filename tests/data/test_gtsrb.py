@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crosstrain.data import images
+from crosstrain.data.images import decoding as images
 from crosstrain.errors import CrosstrainError
 from tests.data.making import HEAD, picture, sign_tree, write_picture
 

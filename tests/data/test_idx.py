@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from crosstrain.data.idx import read_idx
+from crosstrain.data.sets.idx import read_idx
 from crosstrain.errors import CrosstrainError
 from tests.data.making import idx_bytes, mnist_folder, write_idx
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crosstrain.data import images
+from crosstrain.data.images import decoding as images
 from crosstrain.data.source import DamagedImage
 from crosstrain.errors import CrosstrainError
 from tests.data.making import picture

@@ -83,7 +83,7 @@ def test_no_track_of_the_subset_is_on_two_sides(signs: Path, prepared: Callable)
 
 
 def cropped_as_prepared(archive: zipfile.ZipFile, row: dict[str, str], size: int) -> np.ndarray:
-    from crosstrain.data import images
+    from crosstrain.data.images import decoding as images
 
     x1, y1, x2, y2 = (int(row[f"Roi.{edge}"]) for edge in ("X1", "Y1", "X2", "Y2"))
     whole = images.decode(archive.read(row["Filename"]))

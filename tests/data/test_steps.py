@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crosstrain.data import images
-from crosstrain.data.steps import PICTURE_STEPS, Step, parse_steps
+from crosstrain.data.images import decoding as images
+from crosstrain.data.images.steps import PICTURE_STEPS, Step, parse_steps
 from crosstrain.errors import CrosstrainError
 from tests.data.making import picture, sign_tree
 

@@ -114,7 +114,7 @@ def row(requirements: Path, name: str = NAME, **more: object) -> EngineRow:
 
 
 def main(requirements: str, sources: str) -> None:
-    from crosstrain.engines.installing import install
+    from crosstrain.environments.installing import install
 
     done = install(
         row(Path(requirements), sources=tuple(filter(None, sources.split(",")))),

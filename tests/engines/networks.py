@@ -13,8 +13,8 @@ from crosstrain.graph.builder import Builder
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, TensorSpec, Weights
 from crosstrain.graph.ops import NUMPY
+from crosstrain.graph.program import Program
 from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.program import Program
 
 BATCH = 6
 REFERENCE = Ops(NUMPY, "NumPy")

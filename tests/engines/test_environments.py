@@ -17,15 +17,16 @@ from typing import Any
 import psutil
 import pytest
 
-from crosstrain.engines import environments, registry
-from crosstrain.engines.descriptions import describe, forget
-from crosstrain.engines.doctor import examine
-from crosstrain.engines.environments import MADE, alone, find, folder_of, made, ready
-from crosstrain.engines.installing import install, interpreter, log_of, remove, sweep
-from crosstrain.engines.pip import explained
+from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
+from crosstrain.environments import environments
+from crosstrain.environments.doctor import examine
+from crosstrain.environments.environments import MADE, alone, find, folder_of, made, ready
+from crosstrain.environments.installing import install, interpreter, log_of, remove, sweep
+from crosstrain.environments.pip import explained
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.runs.locks import locked
+from crosstrain.runs.descriptions import describe, forget
+from crosstrain.system.locks import locked
 from tests.engines import fake_framework as fake
 
 ROOT = Path(__file__).parents[2]

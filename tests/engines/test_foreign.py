@@ -19,14 +19,14 @@ from pathlib import Path
 import pytest
 
 import crosstrain
-from crosstrain.compare.settings import source
-from crosstrain.engines.descriptions import describe
-from crosstrain.engines.environments import Environment, alone, find
-from crosstrain.engines.installing import install
+from crosstrain.comparison.settings import source
 from crosstrain.engines.registry import BUILT_IN, EngineRow
+from crosstrain.environments.environments import Environment, alone, find
+from crosstrain.environments.installing import install
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.places import VARIABLE
 from crosstrain.proof.prove import prove
+from crosstrain.runs.descriptions import describe
+from crosstrain.system.places import VARIABLE
 from tests.engines.conftest import HERE, ONLY
 
 ROOT = Path(__file__).parents[2]
@@ -232,8 +232,8 @@ def test_nothing_is_in_an_environment_that_is_not_pinned() -> None:
     """What pip had to find by itself would be another version tomorrow."""
     from importlib.metadata import distributions
 
-    from crosstrain.engines.environments import made, pins_of
-    from crosstrain.engines.installing import packages_in
+    from crosstrain.environments.environments import made, pins_of
+    from crosstrain.environments.installing import packages_in
 
     def plain(name: str) -> str:
         return name.replace("_", "-").replace(".", "-").lower()

@@ -13,11 +13,11 @@ import pytest
 
 jax = pytest.importorskip("jax")
 
-from crosstrain.engines import jax as engine_module  # noqa: E402
-from crosstrain.engines import jax_windows as windows  # noqa: E402
 from crosstrain.engines.contract import Setting  # noqa: E402
-from crosstrain.engines.jax import ENGINE, JaxNetwork  # noqa: E402
-from crosstrain.engines.jax_ops import operations  # noqa: E402
+from crosstrain.engines.jax import engine as engine_module  # noqa: E402
+from crosstrain.engines.jax import windows  # noqa: E402
+from crosstrain.engines.jax.engine import ENGINE, JaxNetwork  # noqa: E402
+from crosstrain.engines.jax.ops import operations  # noqa: E402
 from crosstrain.errors import CrosstrainError  # noqa: E402
 from crosstrain.graph.ops import VOCABULARY  # noqa: E402
 from tests.engines.networks import Case, convolutional, distance, perceptron  # noqa: E402

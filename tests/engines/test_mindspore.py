@@ -16,7 +16,7 @@ if importlib.util.find_spec("mindspore") is None:  # the engine must import it f
     pytest.skip("this Python has no MindSpore", allow_module_level=True)
 
 from crosstrain.engines.contract import Setting
-from crosstrain.engines.mindspore import ENGINE, MindSporeNetwork
+from crosstrain.engines.mindspore.engine import ENGINE, MindSporeNetwork
 from crosstrain.training.optimizers import Optimizer
 from tests.engines.networks import (
     CASES,

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("mxnet")
 
 from crosstrain.engines.contract import Setting, State
-from crosstrain.engines.mxnet import ENGINE, MxnetEngine, MxnetNetwork
+from crosstrain.engines.mxnet.engine import ENGINE, MxnetEngine, MxnetNetwork
 from crosstrain.errors import CrosstrainError
 from crosstrain.training.optimizers import Optimizer, apply
 from tests.engines.networks import (

@@ -21,8 +21,8 @@ from crosstrain.graph.builder import Builder, run_dtype
 from crosstrain.graph.evaluate import UnsupportedOp, compiled
 from crosstrain.graph.graph import TensorSpec
 from crosstrain.graph.ops import VOCABULARY
+from crosstrain.graph.program import Program
 from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.program import Program
 from tests.engines.networks import REFERENCE, Net, bound, distance, finest, finite_differences, squared_error
 from tests.engines.op_cases import NOISE, NOT_IN_GRAPHS, OP_CASES, STOPPED_OUTPUTS, WITHOUT_GRADIENT, OpCase
 

@@ -16,16 +16,17 @@ from crosstrain.engines.contract import Network, Setting
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder
 from crosstrain.graph.graph import Graph
+from crosstrain.graph.program import Program
 from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.program import Program
 from tests.engines.networks import CASES, Case, Net, cross_entropy, distance, perceptron, squared_error
 from tests.engines.op_cases import OP_CASES, STOPPED_OUTPUTS, OpCase
 
 paddle = pytest.importorskip("paddle")
 
-from crosstrain.engines import paddle_images, paddle_products  # noqa: E402
-from crosstrain.engines.paddle import ENGINE  # noqa: E402
-from crosstrain.engines.paddle_layout import LAY_OUT, channels_first, laid_out_kernels  # noqa: E402
+from crosstrain.engines.paddle import images as paddle_images  # noqa: E402
+from crosstrain.engines.paddle import products as paddle_products  # noqa: E402
+from crosstrain.engines.paddle.engine import ENGINE  # noqa: E402
+from crosstrain.engines.paddle.layout import LAY_OUT, channels_first, laid_out_kernels  # noqa: E402
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 SAME: Pairs = ((1, 1), (1, 1))
@@ -332,7 +333,7 @@ def test_what_the_user_says_of_the_processor_stays(monkeypatch: pytest.MonkeyPat
 # -- the engine --------------------------------------------------------------------------------------------
 def test_loads_in_silence() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "import crosstrain.engines.paddle"],
+        [sys.executable, "-W", "error", "-c", "import crosstrain.engines.paddle.engine"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crosstrain.engines.environments import pins_of
 from crosstrain.engines.registry import BUILT_IN, EngineRow
+from crosstrain.environments.environments import pins_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 tf = pytest.importorskip("tensorflow")
 
-from crosstrain.engines import tensorflow as engine_file  # noqa: E402
 from crosstrain.engines.contract import Setting  # noqa: E402
-from crosstrain.engines.tensorflow import ENGINE, Block, blocks  # noqa: E402
-from crosstrain.engines.tensorflow_ops import operations  # noqa: E402
+from crosstrain.engines.tensorflow import engine as engine_file  # noqa: E402
+from crosstrain.engines.tensorflow.engine import ENGINE, Block, blocks  # noqa: E402
+from crosstrain.engines.tensorflow.ops import operations  # noqa: E402
 from crosstrain.training.optimizers import Optimizer  # noqa: E402
 from tests.engines.networks import REFERENCE, Net, convolutional, cross_entropy, distance  # noqa: E402
 

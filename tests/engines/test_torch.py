@@ -16,10 +16,10 @@ from tests.engines.networks import CASES, Case, Net, cross_entropy, distance, pe
 
 torch = pytest.importorskip("torch")
 
-from crosstrain.engines import torch as engine_file  # noqa: E402
-from crosstrain.engines.torch import ENGINE  # noqa: E402
-from crosstrain.engines.torch_fusion import fused  # noqa: E402
-from crosstrain.engines.torch_weights import pieces  # noqa: E402
+from crosstrain.engines.torch import engine as engine_file  # noqa: E402
+from crosstrain.engines.torch.engine import ENGINE  # noqa: E402
+from crosstrain.engines.torch.fusion import fused  # noqa: E402
+from crosstrain.engines.torch.weights import pieces  # noqa: E402
 
 VALID = ((0, 0), (0, 0))
 

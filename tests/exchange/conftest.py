@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
-from crosstrain.engines.environments import find
 from crosstrain.engines.registry import engine_row
-from crosstrain.exchange.onnx_export import save
-from crosstrain.places import VARIABLE
+from crosstrain.environments.environments import find
+from crosstrain.exchange.onnx.writing.export import save
+from crosstrain.system.places import VARIABLE
 
 CACHE = os.environ.get("CROSSTRAIN_TEST_ENVIRONMENTS") or os.environ.get(VARIABLE)
 """The user's real cache, where environments are kept; read before the tests get a temporary one."""

@@ -19,7 +19,7 @@ import onnx
 from onnx import numpy_helper
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange.onnx_import import imported
+from crosstrain.exchange.onnx.reading.importer import imported
 from crosstrain.graph.reference import run_numpy
 
 with warnings.catch_warnings():

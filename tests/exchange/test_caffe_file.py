@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange import caffe_file
-from crosstrain.exchange.caffe_file import NET, WEIGHTS
-from crosstrain.exchange.caffe_pictures import even, pooled
-from crosstrain.exchange.caffe_proto import MESSAGES, net_parameter
+from crosstrain.exchange.caffe import file as caffe_file
+from crosstrain.exchange.caffe.file import NET, WEIGHTS
+from crosstrain.exchange.caffe.pictures import even, pooled
+from crosstrain.exchange.caffe.proto import MESSAGES, net_parameter
 from crosstrain.exchange.formats import format_row
 from crosstrain.graph.builder import Builder
 from crosstrain.graph.evaluate import UnsupportedOp

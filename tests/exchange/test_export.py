@@ -15,15 +15,15 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from crosstrain.cli import app
-from crosstrain.engines.environments import find
 from crosstrain.engines.registry import engine_row, engines
+from crosstrain.environments.environments import find
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange import export as exporting
 from crosstrain.exchange import tasks
 from crosstrain.exchange.export import export
 from crosstrain.exchange.formats import FORMATS
-from crosstrain.exchange.onnx_import import from_onnx
-from crosstrain.places import VARIABLE
+from crosstrain.exchange.onnx.reading.importer import from_onnx
+from crosstrain.system.places import VARIABLE
 from tests.exchange.conftest import CACHE
 from tests.exchange.networks import network
 

@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from crosstrain.exchange import onnx_export
-from crosstrain.exchange.onnx_export import save, to_onnx
+from crosstrain.exchange.onnx.writing import export as onnx_export
+from crosstrain.exchange.onnx.writing.export import save, to_onnx
 from crosstrain.graph.evaluate import UnsupportedOp
 from crosstrain.graph.graph import Graph, GraphError, Node, TensorSpec
 from crosstrain.graph.ops import VOCABULARY

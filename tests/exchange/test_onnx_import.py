@@ -14,8 +14,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange.onnx_export import to_onnx
-from crosstrain.exchange.onnx_import import from_onnx, imported, read
+from crosstrain.exchange.onnx.reading.importer import from_onnx, imported, read
+from crosstrain.exchange.onnx.writing.export import to_onnx
 from crosstrain.graph.graph import SEED
 from crosstrain.graph.reference import run_numpy
 from crosstrain.runs.definition import define

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from crosstrain.engines.contract import Engine
-from crosstrain.engines.environments import default
 from crosstrain.engines.registry import engine_row
+from crosstrain.environments.environments import default
 from crosstrain.proof import evidence
 from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition, define

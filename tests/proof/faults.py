@@ -16,9 +16,9 @@ import pytest
 
 from crosstrain.engines.contract import Arrays, Description, Engine, Network, Setting, State
 from crosstrain.graph.graph import Graph, Node, TensorSpec, WeightSpec
+from crosstrain.graph.program import Program
 from crosstrain.training import recipe
 from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.program import Program
 
 
 def same(value: Any) -> Any:

@@ -14,7 +14,7 @@ from crosstrain.graph.graph import Graph, Node, TensorSpec, WeightSpec
 from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.batch import features, generic_weights, index_range, targets
 from crosstrain.proof.case import Case, rounded, single
-from crosstrain.proof.noise import without_noise
+from crosstrain.proof.holding.noise import without_noise
 from crosstrain.runs.definition import Definition
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from crosstrain.graph.graph import Node, TensorSpec
-from crosstrain.proof.causes import Situation, explain, meaning
-from crosstrain.proof.locate_training import statistic_cause
+from crosstrain.proof.locating.causes import Situation, explain, meaning
+from crosstrain.proof.locating.training import statistic_cause
 
 RANDOM = np.random.default_rng(5)
 

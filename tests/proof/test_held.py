@@ -12,13 +12,13 @@ import pytest
 
 from crosstrain.graph.graph import Graph, Node, TensorSpec
 from crosstrain.graph.ops import NUMPY
-from crosstrain.proof import held as held_module
 from crosstrain.proof.arrays import read_arrays, write_arrays
-from crosstrain.proof.differences import slopes
-from crosstrain.proof.frozen import CONSTANT, SELECTING, FrozenNode
-from crosstrain.proof.held import HELD, branches, held
+from crosstrain.proof.holding import held as held_module
+from crosstrain.proof.holding.frozen import CONSTANT, SELECTING, FrozenNode
+from crosstrain.proof.holding.held import HELD, branches, held
 from crosstrain.proof.prover import Prover
-from crosstrain.proof.reference import evaluate
+from crosstrain.proof.truths.by_differences import slopes
+from crosstrain.proof.truths.by_numpy import evaluate
 from crosstrain.runs.process import Outcome
 from tests.proof.conftest import INSTALLED
 from tests.proof.faults import Fault

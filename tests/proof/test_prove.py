@@ -182,7 +182,7 @@ def test_truths_that_disagree_are_told(prover: Callable[..., Prover], tmp_path: 
 
     made.launch = lying
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("crosstrain.proof.truth.BACKENDS", tuple(INSTALLED[:1]))
+        patch.setattr("crosstrain.proof.truths.gather.BACKENDS", tuple(INSTALLED[:1]))
         (certificate,) = made.certificates(INSTALLED[0], ["float64"])
     assert certificate.status == "cannot"
     assert f"Keras on {INSTALLED[0]}" in certificate.reason

@@ -142,7 +142,7 @@ def fails(job: dict[str, Any], emit: Any) -> dict[str, Any]:
 
 
 def full_disk(job: dict[str, Any], emit: Any) -> dict[str, Any]:
-    from crosstrain.runs.disk import storage_errors
+    from crosstrain.system.files import storage_errors
 
     with storage_errors(Path("/somewhere")):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -17,8 +17,8 @@ from crosstrain.data.prepared import Prepared
 from crosstrain.engines.contract import Description, Option, State
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs import cell
-from crosstrain.runs.disk import read_arrays
 from crosstrain.runs.process import run_job
+from crosstrain.system.files import read_arrays
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe, batches
 from crosstrain.training.schedules import Schedule

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosstrain.engines import environments
+from crosstrain.environments import environments
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.runs import definition
 from crosstrain.runs.definition import Definition, define

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crosstrain.runs import energy
-from crosstrain.runs.energy import Meter, counters, per_epoch
+from crosstrain.system import energy
+from crosstrain.system.energy import Meter, counters, per_epoch
 
 RANGE = 1_000_000_000
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.runs.disk import TEMPORARY, read_arrays, write_arrays, write_bytes, write_json, write_whole
 from crosstrain.runs.process import run_job
 from crosstrain.runs.store import Store
+from crosstrain.system.files import TEMPORARY, read_arrays, write_arrays, write_bytes, write_json, write_whole
 from tests.runs.supervisor import CELLS
 
 ROOT = Path(__file__).parents[2]
@@ -208,7 +208,7 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path, write: str)
         "from crosstrain.errors import StorageError\n"
         "from crosstrain.runs import checkpoint\n"
         "from crosstrain.runs.checkpoint import Progress\n"
-        "from crosstrain.runs.disk import write_arrays, write_json\n"
+        "from crosstrain.system.files import write_arrays, write_json\n"
         f"path = Path({str(path)!r})\n"
         f"try:\n    {write}\nexcept StorageError as error:\n    print(error)"
     )

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from crosstrain.runs import surroundings
 from crosstrain.runs.process import run_job
-from crosstrain.runs.surroundings import Surroundings
-from crosstrain.runs.tree import Tree
+from crosstrain.system import surroundings
+from crosstrain.system.process_tree import Tree
+from crosstrain.system.surroundings import Surroundings
 
 BURN = "while True: pass"
 

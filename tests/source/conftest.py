@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crosstrain.api import networks
+from crosstrain.api import list_networks
 from crosstrain.runs.definition import Definition, define
 from crosstrain.source.proving import Subject
 from crosstrain.training.optimizers import Optimizer
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent / "networks.py"
 OF_THE_PROOFS = Path(__file__).parents[1] / "proof" / "networks.py"
 FILES = {"pictures": OF_THE_PROOFS, "lstm": OF_THE_PROOFS, "gru": OF_THE_PROOFS}
 OWN = ("pictures", "lstm", "branched", "named_by_keras", "dense_blocks")
-ALL = (*networks(), *OWN)
+ALL = (*list_networks(), *OWN)
 SGD = Recipe(optimizer=Optimizer("sgd", momentum=0.9))
 
 Subjects = Callable[..., Subject]
@@ -36,7 +36,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subjects:
 
     def of(name: str, recipe: Recipe = SGD) -> Subject:
         if name not in made:
-            source = name if name in networks() else f"{FILES.get(name, HERE)}:{name}"
+            source = name if name in list_networks() else f"{FILES.get(name, HERE)}:{name}"
             made[name] = define(source, folder=folder / name)
         d = made[name]
         losses = {output: Loss(**loss) for output, loss in d.data["losses"].items()}

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from crosstrain.api import networks
+from crosstrain.api import list_networks
 from crosstrain.runs.definition import define
 from crosstrain.source.generate import TARGETS, source_of
 from crosstrain.source.proving import Subject, check, engine_for
@@ -25,7 +25,7 @@ def main() -> int:
     """0 where all that could run is proved."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET", default=TARGETS, help=", ".join(TARGETS))
-    parser.add_argument("--networks", nargs="+", metavar="NAME", default=tuple(networks()))
+    parser.add_argument("--networks", nargs="+", metavar="NAME", default=tuple(list_networks()))
     chosen = parser.parse_args()
     subjects, failed = [], 0
     with tempfile.TemporaryDirectory() as folder:

@@ -21,8 +21,8 @@ from crosstrain.cli import (
     tune,
 )
 from crosstrain.cli import open as opening
-from crosstrain.compare.machine import own_version
 from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.system.machine import own_version
 
 EXAMPLES = """
 \b

@@ -12,10 +12,10 @@ from rich.syntax import Syntax
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.compare.spelling import dimensions
 from crosstrain.errors import StorageError
-from crosstrain.runs.disk import write_bytes
 from crosstrain.source.network import Source
+from crosstrain.system.files import write_bytes
+from crosstrain.training.spelling import dimensions
 
 NAME = "code"
 

@@ -8,12 +8,12 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.compare.comparison import Comparison
-from crosstrain.compare.run import Interrupted
-from crosstrain.compare.spelling import sizes as sizes_of
+from crosstrain.comparison.run import Interrupted
 from crosstrain.errors import CrosstrainError
-from crosstrain.report.inference import print_inference
-from crosstrain.report.tables import print_comparison
+from crosstrain.reporting.comparison import Comparison
+from crosstrain.reporting.terminal.inference import print_inference
+from crosstrain.reporting.terminal.tables import print_comparison
+from crosstrain.training.spelling import sizes as sizes_of
 
 NAME = "compare"
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.report.tables import datasets_table
+from crosstrain.reporting.terminal.tables import datasets_table
 
 NAME = "datasets"
 
@@ -20,7 +20,7 @@ def command(json_file: options.Json = None) -> None:
       crosstrain datasets --json -
     """
     options.check_json(json_file)
-    rows = [{k: v for k, v in asdict(row).items() if k != "module"} for row in api.datasets().values()]
+    rows = [{k: v for k, v in asdict(row).items() if k != "module"} for row in api.list_datasets().values()]
     screen = options.screen(json_file)
     if screen:
         screen.print(datasets_table(rows))

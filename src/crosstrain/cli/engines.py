@@ -9,8 +9,8 @@ import typer
 from crosstrain import api
 from crosstrain.cli import options
 from crosstrain.errors import CrosstrainError
-from crosstrain.report import text
-from crosstrain.report.engines import print_engines, print_findings
+from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.engines import print_engines, print_findings
 
 NAME = "engines"
 

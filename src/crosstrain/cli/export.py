@@ -10,7 +10,7 @@ import typer
 from crosstrain import api
 from crosstrain.cli import options
 from crosstrain.exchange.formats import FORMATS
-from crosstrain.report.exports import print_export
+from crosstrain.reporting.terminal.exports import print_export
 
 NAME = "export"
 

@@ -10,8 +10,8 @@ import typer
 from crosstrain import api
 from crosstrain.cli import options
 from crosstrain.errors import CrosstrainError
-from crosstrain.report.engines import obstacles, pairs_table
-from crosstrain.report.tables import networks_table
+from crosstrain.reporting.terminal.engines import obstacles, pairs_table
+from crosstrain.reporting.terminal.tables import networks_table
 
 NAME = "networks"
 
@@ -42,7 +42,7 @@ def command(
     if engines is None:
         if networks is not None:
             raise CrosstrainError("say with --engines which engines the network is to be trained on")
-        rows = [asdict(row) for row in api.networks().values()]
+        rows = [asdict(row) for row in api.list_networks().values()]
         if screen:
             screen.print(networks_table(rows))
         options.write({"networks": rows}, json_file)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from crosstrain.compare.publish import running
+from crosstrain.comparison.progress.publish import running
 
 NAME = "open"
 
@@ -31,7 +31,7 @@ def command(
       crosstrain open crosstrain-runs/demo
       crosstrain open crosstrain-runs/demo --port 8000 --no-browser
     """
-    from crosstrain.report.serving import open_server
+    from crosstrain.reporting.serving import open_server
 
     server = open_server(folder, port)
     host, taken = server.server_address[:2]

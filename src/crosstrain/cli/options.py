@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from crosstrain.compare import spelling
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.report.tables import console
-from crosstrain.runs.disk import write_bytes
+from crosstrain.reporting.terminal.tables import console
+from crosstrain.system.files import write_bytes
+from crosstrain.training import spelling
 from crosstrain.training.recipe import Loss
 
 TRAINING, RUNNING, OUTPUT = "Training", "Running", "Output"

@@ -8,8 +8,8 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.compare.spelling import dimensions
-from crosstrain.report.tables import departures, proof_table
+from crosstrain.reporting.terminal.tables import departures, proof_table
+from crosstrain.training.spelling import dimensions
 
 NAME = "prove"
 

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.compare.study import plan as plans
-from crosstrain.compare.study.run import Interrupted
 from crosstrain.errors import CrosstrainError
-from crosstrain.report.study import print_study
-from crosstrain.report.tables import grid
+from crosstrain.reporting.terminal.study import print_study
+from crosstrain.reporting.terminal.tables import grid
+from crosstrain.studies import plan as plans
+from crosstrain.studies.run import Interrupted
 
 NAME = "study"
 

@@ -8,7 +8,7 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.report.tables import print_training
+from crosstrain.reporting.terminal.tables import print_training
 
 NAME = "train"
 

@@ -8,8 +8,8 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.compare.tuning.run import Interrupted
-from crosstrain.report.tuning import print_tuning
+from crosstrain.reporting.terminal.tuning import print_tuning
+from crosstrain.tuning.run import Interrupted
 
 NAME = "tune"
 

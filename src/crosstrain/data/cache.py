@@ -21,9 +21,9 @@ from pathlib import Path
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.source import Files
 from crosstrain.errors import CrosstrainError
-from crosstrain.places import cache_root
-from crosstrain.runs.disk import storage_errors, write_json
-from crosstrain.runs.locks import LOCKS, locked
+from crosstrain.system.files import storage_errors, write_json
+from crosstrain.system.locks import LOCKS, locked
+from crosstrain.system.places import cache_root
 
 UNFINISHED = ".part"
 _SETTLED_NANOSECONDS = 2_000_000_000

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from crosstrain.data.cache import Cache, Progress
+from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
 from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
 from crosstrain.data.registry import DataSet, Reader, parse
 from crosstrain.data.source import Source, Values, Wish, summed_up
-from crosstrain.data.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.disk import write_json
+from crosstrain.system.files import write_json
 
 DAMAGE_LIMIT = 0.05
 """The share of damaged pictures above which a data set is refused: it is no longer what it says it is."""
@@ -42,7 +42,7 @@ def prepare(
     ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1
     (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out, ``split``
     how (``random`` for gtsrb: without regard to tracks). ``steps`` are further ones, as
-    ``clahe,standardize`` (``crosstrain.data.steps``).
+    ``clahe,standardize`` (``crosstrain.data.images.steps``).
     ``cache`` is the cache's folder; ``progress(done, total, what)`` is called now and then. Raises
     ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
     """

@@ -40,7 +40,7 @@ class DataSet:
     splits: tuple[str, ...] = ()
 
     def reader(self) -> Reader:
-        return cast(Reader, importlib.import_module(f"crosstrain.data.{self.module}"))
+        return cast(Reader, importlib.import_module(f"crosstrain.data.sets.{self.module}"))
 
 
 _IDX = (

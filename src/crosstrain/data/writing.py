@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crosstrain.data.images import one_by_one
+from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.prepared import array_file
 from crosstrain.data.source import DamagedImage, Images, Table, Values
 from crosstrain.errors import CrosstrainError

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from crosstrain.training.program import Program
+from crosstrain.graph.program import Program
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -95,8 +95,14 @@ NUMPY_1 = ((3, 11), (3, 11))
 
 
 def _own(name: str, distribution: str = "", **more: Any) -> EngineRow:
-    """An engine called like its module, its package and its requirements."""
+    """An engine called like its folder, its package and its requirements."""
     return EngineRow(name, f"crosstrain.engines.{name}", (name,), distribution or name, f"{name}.txt", **more)
+
+
+def _inference(name: str, package: str, distribution: str, reads: str) -> EngineRow:
+    """An engine that reads files and only predicts."""
+    module = f"crosstrain.engines.inference.{name}"
+    return EngineRow(name, module, (package,), distribution, f"{name}.txt", reads=reads)
 
 
 def _keras(backend: str) -> EngineRow:
@@ -120,19 +126,10 @@ BUILT_IN = (
     _own("mlx"),
     _own("tinygrad"),
     _own("theano", "Theano", python=NUMPY_1, sources=("Theano",), programs=("g++",)),
-    _own("onnxruntime", reads="onnx"),
-    _own("openvino", reads="onnx"),
-    EngineRow(
-        "opencv", "crosstrain.engines.opencv", ("cv2",), "opencv-python-headless", "opencv.txt", reads="onnx"
-    ),
-    EngineRow(
-        "litert",
-        "crosstrain.engines.litert",
-        ("ai_edge_litert",),
-        "ai-edge-litert",
-        "litert.txt",
-        reads="tflite",
-    ),
+    _inference("onnxruntime", "onnxruntime", "onnxruntime", reads="onnx"),
+    _inference("openvino", "openvino", "openvino", reads="onnx"),
+    _inference("opencv", "cv2", "opencv-python-headless", reads="onnx"),
+    _inference("litert", "ai_edge_litert", "ai-edge-litert", reads="tflite"),
 )
 
 

@@ -64,7 +64,7 @@ FORMATS = {
     row.name: row
     for row in (
         Format(
-            "onnx", "crosstrain.exchange.onnx_file", ".onnx",
+            "onnx", "crosstrain.exchange.onnx.file", ".onnx",
             "an ONNX model, opset 17, batches of any length", ("onnxruntime", "openvino", "opencv"),
         ),
         Format(
@@ -87,7 +87,7 @@ FORMATS = {
             ("jax",),
         ),
         Format(
-            "caffe", "crosstrain.exchange.caffe_file", "",
+            "caffe", "crosstrain.exchange.caffe.file", "",
             "a folder: net.prototxt and net.caffemodel for Caffe", ("opencv",),
         ),
     )

@@ -55,7 +55,7 @@ def write(source: Source, path: Path) -> None:
     import jax
     from jax import export
 
-    from crosstrain.engines.jax_ops import canonical, operations
+    from crosstrain.engines.jax.ops import canonical, operations
     from crosstrain.graph.evaluate import compiled
 
     graph = source.graph.phase(training=False)

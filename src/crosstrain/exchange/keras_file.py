@@ -11,7 +11,7 @@ from crosstrain.exchange.formats import Arrays, Opened, Source
 
 def write(source: Source, path: Path) -> None:
     """The model that defined the network (or, of a network from elsewhere, one made of its graph)."""
-    from crosstrain.load import restored
+    from crosstrain.api.load import restored
 
     restored(source.folder, source.weights, str(source.folder)).save(path)
 
@@ -20,7 +20,7 @@ def opened(path: Path, source: Source) -> Opened:
     """Loaded by a Keras that knows nothing of crosstrain but the layers that the file names."""
     import keras
 
-    import crosstrain.layers  # noqa: F401  (registers the layers that Keras lacks)
+    import crosstrain.graph.keras_layers  # noqa: F401  (registers the layers that Keras lacks)
 
     model = keras.models.load_model(path)
     names = list(source.graph.outputs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph, Weights
-from crosstrain.runs.disk import TEMPORARY, read_arrays, storage_errors
+from crosstrain.system.files import TEMPORARY, read_arrays, storage_errors
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 def _onnx(graph: Graph, weights: Weights, path: Path) -> None:
     import onnx
 
-    from crosstrain.exchange.onnx_export import to_onnx
+    from crosstrain.exchange.onnx.writing.export import to_onnx
 
     onnx.save(to_onnx(graph, weights), str(path))
 

@@ -39,7 +39,7 @@ def write(source: Source, path: Path) -> None:
     """
     import tensorflow as tf
 
-    from crosstrain.engines.tensorflow_ops import operations
+    from crosstrain.engines.tensorflow.ops import operations
     from crosstrain.graph.evaluate import compiled
 
     graph = source.graph.phase(training=False)

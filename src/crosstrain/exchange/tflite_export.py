@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from crosstrain.engines.tensorflow_ops import operations
+from crosstrain.engines.tensorflow.ops import operations
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import Graph, Weights
 

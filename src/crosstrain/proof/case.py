@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from crosstrain.graph.graph import SEED, Graph, Weights
+from crosstrain.graph.program import Program
 from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.batch import features, generic_weights, targets
-from crosstrain.proof.noise import without_noise
+from crosstrain.proof.holding.noise import without_noise
 from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.program import Program
 from crosstrain.training.recipe import Recipe, batches
 
 RATE_CHANGE = 0.1

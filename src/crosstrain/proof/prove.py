@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from crosstrain.engines.environments import default
 from crosstrain.engines.registry import engine_row
+from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof.certificate import BOUNDS, Proof
 from crosstrain.proof.prover import Prover

@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.engines.environments import find
 from crosstrain.engines.registry import engine_row
-from crosstrain.proof import locate, locate_training
+from crosstrain.environments.environments import find
 from crosstrain.proof.arrays import Arrays, read_arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure
 from crosstrain.proof.compare import FLOOR, Errors, errors, group
-from crosstrain.proof.departing import belongs_to, departure
-from crosstrain.proof.held import held
-from crosstrain.proof.locate import EngineSilentError
-from crosstrain.proof.truth import Truth, saved, truth_of
+from crosstrain.proof.holding.held import held
+from crosstrain.proof.locating import forward as locate
+from crosstrain.proof.locating import training as locate_training
+from crosstrain.proof.locating.departing import belongs_to, departure
+from crosstrain.proof.locating.forward import EngineSilentError
+from crosstrain.proof.truths.gather import Truth, saved, truth_of
 from crosstrain.runs.definition import Definition
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.training.recipe import Recipe

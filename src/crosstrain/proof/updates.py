@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.proof.reference import OPS
+from crosstrain.proof.truths.by_numpy import OPS
 from crosstrain.training.optimizers import FAMILIES, Optimizer
 
 Rule = Callable[..., tuple[Any, dict[str, Any]]]

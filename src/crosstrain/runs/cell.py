@@ -13,14 +13,14 @@ from typing import Any
 
 from crosstrain.engines.contract import Description, Engine, Network, Setting, State
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.clocks import Clocks
 from crosstrain.runs.describe import load_engine
-from crosstrain.runs.disk import write_arrays
 from crosstrain.runs.evaluation import main_metric
 from crosstrain.runs.material import Material
 from crosstrain.runs.predictions import Predictions
 from crosstrain.runs.training import Training
 from crosstrain.runs.worker import peak_memory
+from crosstrain.system.clocks import Clocks
+from crosstrain.system.files import write_arrays
 from crosstrain.training.recipe import Recipe
 
 CLOSED_PRECISIONS = ("float32", "float64")

@@ -12,7 +12,7 @@ import numpy as np
 
 from crosstrain.engines.contract import State
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.disk import read_arrays, write_arrays
+from crosstrain.system.files import read_arrays, write_arrays
 
 FORMAT = 1
 

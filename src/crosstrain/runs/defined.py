@@ -11,8 +11,8 @@ from typing import Any
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph, Weights
+from crosstrain.graph.program import Program
 from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.program import Program
 
 
 @dataclass(frozen=True)

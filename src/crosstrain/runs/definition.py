@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crosstrain.engines.environments import keras_python
+from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job

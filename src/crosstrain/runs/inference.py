@@ -21,12 +21,12 @@ from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Weights
 from crosstrain.graph.ops import NUMPY
 from crosstrain.runs.cell import built, setting_of
-from crosstrain.runs.clocks import Clocks
 from crosstrain.runs.describe import importable
-from crosstrain.runs.disk import read_arrays, write_arrays
 from crosstrain.runs.evaluation import main_metric
 from crosstrain.runs.material import Material
 from crosstrain.runs.worker import peak_memory
+from crosstrain.system.clocks import Clocks
+from crosstrain.system.files import read_arrays, write_arrays
 from crosstrain.training.recipe import Recipe
 
 Emit = Callable[[dict[str, Any]], None]

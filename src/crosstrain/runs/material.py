@@ -12,9 +12,9 @@ import numpy as np
 from crosstrain.data.prepared import TARGET, Prepared, feed
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED, Graph, Weights
+from crosstrain.graph.program import Program
 from crosstrain.runs.evaluation import Evaluation, readings
 from crosstrain.training.augmentation import augmented
-from crosstrain.training.program import Program
 from crosstrain.training.recipe import Recipe, batches
 
 Arrays = dict[str, np.ndarray]

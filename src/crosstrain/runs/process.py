@@ -21,13 +21,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from crosstrain.engines.environments import alone, python_of
 from crosstrain.engines.registry import engines
+from crosstrain.environments.environments import alone, python_of
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.deaths import death, last_line
-from crosstrain.runs.disk import storage_errors
-from crosstrain.runs.surroundings import Surroundings
-from crosstrain.runs.tree import Tree
+from crosstrain.system.exit_codes import death, last_line
+from crosstrain.system.files import storage_errors
+from crosstrain.system.process_tree import Tree
+from crosstrain.system.surroundings import Surroundings
 
 OnEvent = Callable[[dict[str, Any]], None]
 Status = Literal["done", "failed", "crashed", "timeout", "memory", "interrupted", "cannot"]

@@ -30,7 +30,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """
     prepare: Prepare = _numpy
     if job.get("engine"):
-        module = importlib.import_module(f"crosstrain.engines.{job['engine']}_peak")
+        module = importlib.import_module(f"crosstrain.engines.{job['engine']}.peak")
         module.set_threads(job.get("threads"))
         prepare = module.prepare
     samples: dict[int, list[float]] = {}

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.disk import read_arrays, remove_temporaries, storage_errors, write_arrays, write_json
+from crosstrain.system.files import read_arrays, remove_temporaries, storage_errors, write_arrays, write_json
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 

@@ -12,10 +12,10 @@ from typing import Any
 from crosstrain.engines.contract import Network
 from crosstrain.runs import checkpoint
 from crosstrain.runs.checkpoint import Progress
-from crosstrain.runs.clocks import Clocks
-from crosstrain.runs.disk import write_arrays
 from crosstrain.runs.evaluation import score
 from crosstrain.runs.material import Material
+from crosstrain.system.clocks import Clocks
+from crosstrain.system.files import write_arrays
 from crosstrain.training.schedules import Plateau
 
 PROGRESS_SECONDS = 0.25

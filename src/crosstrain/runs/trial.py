@@ -12,9 +12,9 @@ from typing import Any
 
 from crosstrain.engines.contract import Network
 from crosstrain.runs.cell import set_up
-from crosstrain.runs.clocks import Clocks
 from crosstrain.runs.material import Arrays, Material
 from crosstrain.runs.worker import peak_memory
+from crosstrain.system.clocks import Clocks
 from crosstrain.training.recipe import Recipe
 
 WINDOWS = 8

@@ -23,12 +23,12 @@ from typing import Any
 
 TASKS = {
     "define": "crosstrain.graph.define:run",
-    "define-onnx": "crosstrain.exchange.onnx_define:run",
+    "define-onnx": "crosstrain.exchange.onnx.reading.define:run",
     "describe": "crosstrain.runs.describe:run",
     "train": "crosstrain.runs.cell:run",
     "trial": "crosstrain.runs.trial:run",
     "evidence": "crosstrain.proof.evidence:run",
-    "truth": "crosstrain.proof.keras_truth:run",
+    "truth": "crosstrain.proof.truths.by_keras:run",
     "infer": "crosstrain.runs.inference:run",
     "reference": "crosstrain.runs.inference:reference",
 }
@@ -100,7 +100,7 @@ def explained(error: BaseException) -> tuple[str, str]:
     from crosstrain.errors import CrosstrainError, EngineMissingError, StorageError
     from crosstrain.graph.evaluate import UnsupportedOp
     from crosstrain.graph.graph import GraphError
-    from crosstrain.runs.disk import FULL
+    from crosstrain.system.files import FULL
 
     message = str(error) or type(error).__name__
     if isinstance(error, UnsupportedOp | EngineMissingError):

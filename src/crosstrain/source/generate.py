@@ -23,7 +23,7 @@ def target_of(name: str) -> Target:
     """The target called ``name``; ``CrosstrainError`` names those there are."""
     if name not in TARGETS:
         raise CrosstrainError(f"crosstrain code has no target {name!r}; there are {', '.join(TARGETS)}")
-    module = importlib.import_module(f"crosstrain.source.target_{name}")
+    module = importlib.import_module(f"crosstrain.source.targets.{name}")
     found: Target = getattr(module, name.upper())
     return found
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crosstrain.engines.environments import find
 from crosstrain.engines.registry import engines
+from crosstrain.environments.environments import find
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.proof.arrays import Arrays, read_arrays

@@ -1,1 +1,1 @@
-
+"""How to train, as data: losses, optimizers, schedules, metrics, augmentation."""

@@ -64,7 +64,7 @@ class Optimizer:
         """What the rule remembers of each weight."""
         return FAMILIES[self.name].slots(self)
 
-    def slot_values(self, shape: Sequence[int], given: Slots | None) -> dict[str, Any]:
+    def slot_values(self, shape: Sequence[int], given: Mapping[str, Any] | None) -> dict[str, Any]:
         """The slots of a weight of this ``shape``: as given, or as they are before the first step."""
         fresh = {
             name: np.full(() if slot.scalar else shape, slot.initial) for name, slot in self.slots().items()

@@ -14,9 +14,9 @@ from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import SEED, Graph, Node, Weights
 from crosstrain.graph.keras_export.forms import ACTIVATIONS, FORMS, Form, View
 from crosstrain.graph.keras_export.penalties import Regularizer, regularizers
+from crosstrain.graph.keras_layers import Penalty, VocabularyOp, Weight, run_dtype
 from crosstrain.graph.keras_ops import OPS
 from crosstrain.graph.ops import NUMPY, VOCABULARY
-from crosstrain.layers import Penalty, VocabularyOp, Weight, run_dtype
 
 Tensor = Any
 

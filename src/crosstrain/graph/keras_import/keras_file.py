@@ -82,7 +82,7 @@ def check_safe(path: Path, config: Any) -> None:
                 f"{path} asks for {name!r} from the module {module}, which is code from outside of Keras; "
                 "if you trust its source, give --trust"
             )
-    import crosstrain.layers  # noqa: F401  (registers the layers of the project)
+    import crosstrain.graph.keras_layers  # noqa: F401  (registers the layers of the project)
 
 
 def rewritten(path: Path, config: Any, floatx: str, folder: Path) -> Path:

@@ -1,15 +1,12 @@
 """Importing this module fills the tables of the importer."""
 
-from crosstrain.graph.keras_import import (  # noqa: F401
-    layers,
-    layers_noise,
-    layers_own,
-    layers_recurrent,
-    ops_control,
-    ops_elementwise,
-    ops_image,
-    ops_indexing,
-    ops_nn,
-    ops_reductions,
-    ops_shaping,
+from crosstrain.graph.keras_import.layers import native, noise, own, recurrent  # noqa: F401
+from crosstrain.graph.keras_import.ops import (  # noqa: F401
+    control,
+    elementwise,
+    image,
+    indexing,
+    nn,
+    reductions,
+    shaping,
 )

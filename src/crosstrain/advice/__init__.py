@@ -1,0 +1,1 @@
+"""The judgement on results: which network, engine and input size to take, and why."""

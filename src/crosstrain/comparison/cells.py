@@ -1,0 +1,179 @@
+"""Runs cells: the job of each, its result, and what is kept of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from crosstrain.comparison.certify import status
+from crosstrain.comparison.engines import Field
+from crosstrain.comparison.entrants import Setup
+from crosstrain.comparison.plan import Cell
+from crosstrain.comparison.progress.account import Account
+from crosstrain.comparison.progress.watch import Watch
+from crosstrain.comparison.settings import Settings
+from crosstrain.comparison.subjects import Subject
+from crosstrain.results.rows import size_text
+from crosstrain.results.schema import CellResult, CertificateResult, finite
+from crosstrain.runs.predictions import predictions_file
+from crosstrain.runs.process import Outcome, run_job
+from crosstrain.runs.store import Store
+from crosstrain.system.energy import Meter
+from crosstrain.system.files import write_json
+from crosstrain.system.machine import versions_of
+
+OVERTIME = 0.25
+"""By how much of the budget a cell that is running may exceed it before it is stopped."""
+
+Key = tuple[str, str]
+"""Network and input size (as text)."""
+
+
+@dataclass
+class Bench:
+    """Everything that cells of one comparison need, and the results so far, by the cell's id."""
+
+    settings: Settings
+    store: Store
+    watch: Watch
+    account: Account
+    field: Field
+    subjects: Mapping[Key, Subject]
+    certificates: Mapping[Key, list[CertificateResult]]
+    results: dict[str, CellResult]
+
+    def kept(self, cell: Cell, epochs: int) -> CellResult | None:
+        """The result of a cell that was finished before, with its certificate of today."""
+        record = self.store.cell(cell.id)
+        if record is None or record.get("status") != "done":
+            return None
+        try:
+            found = CellResult(**record)
+        except ValidationError:
+            self.watch.note(f"The record of {cell.id} is not one of this version; the cell is run again.")
+            return None
+        if len(found.epochs) != epochs and not found.diverged:
+            return None
+        return found.model_copy(update={"certificate": self._certificate(cell)})
+
+    def measure(self, cell: Cell, epochs: int) -> CellResult | None:
+        """Run a cell, unless it was finished before, and keep its result; a cell that the budget has no
+        time for is only marked."""
+        if kept := self.kept(cell, epochs):
+            self.results[cell.id] = kept
+            return kept
+        remaining = self.remaining()
+        if remaining is not None and remaining <= 0:
+            told = self._told(cell)
+            self.results[cell.id] = CellResult(
+                **told, status="left out", error="the budget was used up before it"
+            )
+            return None
+        self.watch.start(cell)
+        with Meter(self.settings.device) as meter:
+            outcome = run_job(
+                self.job(cell, epochs),
+                folder=self.store.logs,
+                timeout=self._timeout(remaining),
+                memory_limit=self.settings.memory_limit,
+                on_event=meter.heard_by(lambda event: self.watch.event(cell, event)),
+            )
+        result = self._recorded(cell, outcome, meter.to_json())
+        self.store.write_cell(cell.id, result.model_dump())
+        self.results[cell.id] = result
+        self.account.cell(result)
+        write_json(self.store.folder / "wall.json", self.account.to_json())
+        self.watch.finish(cell, result)
+        return result
+
+    def remaining(self) -> float | None:
+        """Seconds of the budget that are left, earlier runs counted; None without a budget."""
+        budget = self.settings.budget
+        return None if budget is None else budget - self.account.wall().total
+
+    def _timeout(self, remaining: float | None) -> float | None:
+        budget = self.settings.budget
+        limits = [self.settings.timeout]
+        if budget is not None and remaining is not None:
+            limits.append(remaining + OVERTIME * budget)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _subject(self, cell: Cell) -> Subject:
+        return self.subjects[cell.network, size_text(cell.size)]
+
+    def job(self, cell: Cell, epochs: int) -> dict[str, Any]:
+        """What the worker of a cell is told."""
+        settings, subject = self.settings, self._subject(cell)
+        recipe = replace(settings.recipe, seed=cell.seed, epochs=epochs)
+        return {
+            "task": "train", "id": cell.id, **self._setup(cell).job(), "device": settings.device,
+            "precision": settings.precision,
+            "network_folder": str(subject.definitions[cell.seed].folder.resolve()),
+            "data_folder": str(subject.data.folder), "recipe": recipe.to_json(), "seed": cell.seed,
+            "evaluate": True,
+            "weights_out": str(self.store.weights_path(cell.id).resolve()), "best_out": None,
+            "predictions_out": str(predictions_file(self.store.cells, cell.id).resolve()),
+            "checkpoint": self._checkpoint(cell), "resume": True,
+        }  # fmt: skip
+
+    def _checkpoint(self, cell: Cell) -> str | None:
+        """With a budget, a cell of one epoch is measured first and then taken up where it was."""
+        if self.settings.budget is None:
+            return None
+        return str((self.store.cells / f"{cell.id}.checkpoint.npz").resolve())
+
+    def forget_checkpoints(self) -> None:
+        """Once all cells are finished, nothing will be taken up again."""
+        for path in self.store.cells.glob("*.checkpoint.npz"):
+            path.unlink(missing_ok=True)
+
+    def _setup(self, cell: Cell) -> Setup:
+        return self.field.setup(self.settings, cell.network, cell.size, cell.engine)
+
+    def _told(self, cell: Cell) -> dict[str, Any]:
+        """What is known of a cell before it has run."""
+        subject, setup = self._subject(cell), self._setup(cell)
+        return {
+            **setup.to_json(),
+            "id": cell.id, "network": cell.network, "engine": cell.engine,
+            "engine_version": versions_of([cell.engine])[cell.engine], "device": self.settings.device,
+            "precision": self.settings.precision, "input_size": cell.size, "seed": cell.seed,
+            "repeat": cell.repeat, "division": setup.division,
+            "certificate": self._certificate(cell), "batch_size": self.settings.recipe.batch_size,
+            "test_examples": subject.data.examples("test"), "graph_hash": subject.definitions[0].graph.hash,
+            "data_hash": subject.data.hash,
+            "parameters": subject.definitions[0].graph.parameters, "macs": subject.macs,
+            "definition": self._definition(cell),
+        }  # fmt: skip
+
+    def _definition(self, cell: Cell) -> str:
+        """The definition's folder, as seen from the comparison's: it may be moved as a whole."""
+        folder = self._subject(cell).definitions[cell.seed].folder
+        return folder.resolve().relative_to(self.store.folder.resolve()).as_posix()
+
+    def _certificate(self, cell: Cell) -> Any:
+        found = self.certificates.get((cell.network, size_text(cell.size)), [])
+        return status([c for c in found if c.engine == cell.engine], self.settings.precision)
+
+    def _recorded(self, cell: Cell, outcome: Outcome, energy: Mapping[str, Any]) -> CellResult:
+        told: dict[str, Any] = {
+            **(finite(outcome.result) or {}),
+            **energy,
+            **outcome.surroundings,
+            **{k: v for k, v in self._told(cell).items() if k != "engine_version" or not outcome.result},
+            "wall_seconds": outcome.seconds,
+            "log": str(outcome.log),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        told.setdefault("peak_memory_bytes", outcome.peak_memory_bytes)
+        try:
+            return CellResult(**told, status=outcome.status, error=outcome.error)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"]))
+            sentence = f"the worker's result is not one: {where}: {fault['msg']}"
+            return CellResult(**self._told(cell), status="failed", error=sentence)

@@ -1,0 +1,225 @@
+"""What is trained on what: for each network and input size, its data and its definitions by seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from crosstrain import data
+from crosstrain.comparison.plan import labels
+from crosstrain.comparison.progress.account import Account
+from crosstrain.comparison.settings import Settings, source
+from crosstrain.data.prepared import Prepared
+from crosstrain.data.registry import parse
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.cost import cost
+from crosstrain.graph.graph import SEED
+from crosstrain.results.rows import size_text
+from crosstrain.results.schema import Size
+from crosstrain.runs.definition import Definition, define
+from crosstrain.zoo import networks as zoo
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One network at one input size, with its data; ``definitions`` are by seed."""
+
+    network: str
+    size: Size
+    data: Prepared
+    definitions: dict[int, Definition] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.network if self.size is None else f"{self.network} at {size_text(self.size)}"
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates for one example."""
+        return cost(self.definitions[0].graph).macs
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A network at an input size that cannot be trained, and why."""
+
+    network: str
+    size: Size
+    reason: str
+
+
+class Workshop:
+    """Prepares data and defines networks into ``folder``, each once; what is there already is kept.
+
+    ``seed`` decides which examples the data holds out; it is one for all cells of a comparison, so that
+    they are tested on the same examples.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, tell: Tell, account: Account | None = None) -> None:
+        self.settings = settings
+        self.folder = folder / "networks"
+        self.tell = tell
+        self.account = account or Account()
+        self._labels = labels(settings.networks)
+        self._data: dict[tuple[Any, int | None], Prepared] = {}
+        self._quarter = ("", 0)
+
+    def subjects(self) -> Iterator[Subject | Refused]:
+        """Each network at each of its sizes; one that does not fit comes as ``Refused``."""
+        parse(self.settings.data)
+        for network, size in self.settings.subjects():
+            try:
+                yield self._subject(network, size)
+            except CrosstrainError as error:
+                yield Refused(network, size, str(error))
+
+    def _subject(self, network: str, size: int | None) -> Subject:
+        wanted: Any = size
+        channels = None
+        if size is None:
+            wanted, channels = self._own_size(network)
+        prepared = self._prepared(wanted, channels)
+        subject = Subject(network, _size_of(prepared, wanted), prepared)
+        for seed in range(self.settings.recipe.seed, self.settings.recipe.seed + self.settings.seeds):
+            subject.definitions[seed] = self._definition(subject, seed)
+        return subject
+
+    def _own_size(self, network: str) -> tuple[Any, int | None]:
+        """The picture size (and channels) that a network was made for; None leaves the data's own: arrays
+        are not resized unless asked for, and networks without pictures have no such size."""
+        if parse(self.settings.data)[0].name == "arrays":
+            return None, None
+        row = zoo().get(network)
+        if row is not None:
+            return row.input_shape[:2], None
+        self.tell(f"Looking at {network}")
+        try:
+            with self._making(self.folder / f"{self._labels[network]}-own") as folder:
+                definition = self._define(network, folder)
+        except CrosstrainError:
+            # It may need to be told the data's shape: then the data comes at its own size, and what is
+            # wrong with the network shows when it is defined for it.
+            return None, None
+        inputs = [spec.shape[1:] for name, spec in definition.graph.inputs.items() if name != SEED]
+        pictures = [shape for shape in inputs if len(shape) == 3 and None not in shape]
+        if len(inputs) != 1 or not pictures:
+            return None, None
+        height, width, channels = pictures[0]
+        return (height, width), channels if channels in (1, 3) else None
+
+    def _prepared(self, size: Any, channels: int | None) -> Prepared:
+        key = (size, channels)
+        if key not in self._data:
+            self.tell(f"Preparing {self.settings.data}" + (f" at {size_text(_square(size))}" if size else ""))
+            with self.account.part("preparing"):
+                self._data[key] = data.prepare(
+                    self.settings.data,
+                    size=size,
+                    channels=channels,
+                    progress=self._progress,
+                    steps=self.settings.prepare,
+                    split=self.settings.split,
+                )
+        return self._data[key]
+
+    def _progress(self, done: int, total: int, what: str) -> None:
+        """Tells of each quarter of what takes long."""
+        quarter = (what, 4 * done // max(total, 1))
+        if total >= 5000 and 0 < quarter[1] < 4 and quarter != self._quarter:
+            self._quarter = quarter
+            self.tell(f"Preparing {self.settings.data}: {what}, {done:,} of {total:,}")
+
+    def _definition(self, subject: Subject, seed: int) -> Definition:
+        size = "" if subject.size is None else f"-{size_text(subject.size).replace('×', 'x')}"
+        folder = self.folder / f"{self._labels[subject.network]}{size}-s{seed}"
+        if (folder / "definition.json").exists():
+            return Definition.load(folder)
+        self.tell(f"Defining {subject}" + (f", seed {seed}" if self.settings.seeds > 1 else ""))
+        manifest = subject.data.manifest
+        with self._making(folder):
+            return self._define(
+                subject.network,
+                folder,
+                input_shapes={name: spec["shape"] for name, spec in manifest["inputs"].items()},
+                classes=_classes(manifest),
+                targets=manifest["targets"],
+                seed=seed,
+            )
+
+    def _define(self, network: str, folder: Path, **given: Any) -> Definition:
+        losses = self.settings.recipe.to_json()["losses"]
+        started = begun = time.monotonic()
+
+        def imported(event: dict[str, Any]) -> None:
+            nonlocal begun
+            begun = time.monotonic()
+
+        try:
+            return define(
+                source(network),
+                folder=folder,
+                losses=losses if given else None,
+                trust=self.settings.trust,
+                on_event=imported,
+                **given,
+            )
+        finally:
+            self.account.add("importing", begun - started)
+            self.account.add("preparing", time.monotonic() - begun)
+
+    @contextmanager
+    def _making(self, folder: Path) -> Iterator[Path]:
+        """A folder that is removed again where its making fails, but for the logs."""
+        try:
+            yield folder
+        except BaseException:
+            for left in folder.iterdir() if folder.is_dir() else ():
+                if left.name != "logs":
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            raise
+
+
+def _classes(manifest: Mapping[str, Any]) -> int | None:
+    found = [spec.get("classes") for spec in manifest["targets"].values()]
+    return found[0] if len(found) == 1 else None
+
+
+def _square(size: Any) -> Size:
+    """(32, 32) as 32, (32, 48) as [32, 48]."""
+    if size is None or isinstance(size, int):
+        return size
+    height, width = size
+    return int(height) if height == width else [int(height), int(width)]
+
+
+def _size_of(prepared: Prepared, wanted: Any) -> Size:
+    """The pictures' size as results tell it: from the data where nothing was asked for."""
+    if wanted is not None:
+        return _square(wanted)
+    shapes = [spec["shape"] for spec in prepared.manifest["inputs"].values()]
+    return _square(shapes[0][:2]) if len(shapes) == 1 and len(shapes[0]) == 3 else None
+
+
+def source_hashes(settings: Settings) -> dict[str, str]:
+    """SHA-256 of the user's own files (networks and losses): a change of them is a change of settings."""
+    names = list(settings.networks) + [loss.name for loss in (settings.recipe.losses or {}).values()]
+    found = {}
+    for name in names:
+        path = Path(name.rpartition(":")[0] if ".py:" in name else name)
+        if path.suffix in (".py", ".keras", ".h5", ".onnx") and path.is_file():
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def fingerprint(value: Any) -> str:
+    """A short hash of anything that is JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,152 @@
+"""Plain training of one network on one engine: best and last weights, taken up where it was left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from crosstrain.comparison import entrants
+from crosstrain.comparison import folder as folders
+from crosstrain.comparison.engines import muster
+from crosstrain.comparison.plan import Cell
+from crosstrain.comparison.progress.watch import Silent, Watch
+from crosstrain.comparison.settings import RUNS, Settings, slug
+from crosstrain.comparison.subjects import Refused, Subject, Workshop, fingerprint, source_hashes
+from crosstrain.data.registry import parse
+from crosstrain.errors import CrosstrainError
+from crosstrain.results.schema import CellResult, finite
+from crosstrain.runs.process import run_job
+from crosstrain.runs.store import Store
+from crosstrain.system.files import write_json
+from crosstrain.system.machine import own_version, versions_of
+
+KIND = "training"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training's folder and result. ``crosstrain.load(folder)`` gives the Keras model."""
+
+    folder: Path
+    result: CellResult
+
+    @property
+    def ok(self) -> bool:
+        return self.result.status == "done" and not self.result.diverged
+
+    @property
+    def best(self) -> Path:
+        """The weights (``.npz``, by Keras path) of the epoch that validated best."""
+        return self.folder / "best.npz"
+
+    @property
+    def last(self) -> Path:
+        """The weights of the last epoch."""
+        return self.folder / "last.npz"
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(self.result.model_dump_json())
+        return {"folder": str(self.folder), **data}
+
+
+def train(settings: Settings, out: Path | None = None, watch: Watch | None = None) -> Trained:
+    """Train the one network of ``settings`` on its one engine, in the folder ``out`` (default: one named
+    after the settings, the number of epochs apart: more of them go on from the last). Raises
+    ``CrosstrainError`` for wrong use, ``KeyboardInterrupt`` on Ctrl-C; epochs that were done are kept."""
+    if len(settings.networks) != 1 or len(settings.engines) != 1 or len(settings.subjects()) > 1:
+        raise CrosstrainError(
+            "training takes one network, one engine and one input size; compare takes several"
+        )
+    entrants.plain(settings.engines, "training")
+    parse(settings.data)
+    with folders.opened(out or default_folder(settings)) as store:
+        return _train(settings, store, watch or Silent())
+
+
+def default_folder(settings: Settings) -> Path:
+    words = [slug(settings.networks[0]), slug(settings.data.partition(":")[0]), settings.engines[0]]
+    return RUNS / f"train-{'-'.join(words)}-{fingerprint(_identity(settings))[:8]}"
+
+
+def _identity(settings: Settings) -> dict[str, Any]:
+    identity = {**settings.identity(), "files": source_hashes(settings)}
+    identity["recipe"] = {k: v for k, v in identity["recipe"].items() if k != "epochs"}
+    # What only comparisons have is left out: it changes nothing here.
+    return {k: v for k, v in identity.items() if k not in ("seeds", "repeats", "proof", "budget")}
+
+
+def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
+    folder, engine = store.folder, settings.engines[0]
+    plan = folders.agree(store, KIND, _identity(settings)) or {}
+    field = muster(settings, store.logs)
+    plan = {"format": folders.FORMAT, "kind": KIND, "crosstrain": own_version(), **plan}
+    store.write_plan({**plan, "identity": _identity(settings)})
+    subject = next(iter(Workshop(settings, folder, watch.stage).subjects()))
+    if isinstance(subject, Refused):
+        raise CrosstrainError(subject.reason)
+    for warning in subject.data.warnings:
+        watch.note(f"{settings.data}: {warning}")
+    definition = subject.definitions[settings.recipe.seed]
+    where = definition.folder.resolve().relative_to(folder.resolve()).as_posix()
+    store.write_plan({**plan, "identity": _identity(settings), "definition": where})
+
+    cell = Cell(
+        settings.networks[0], subject.size, engine, settings.recipe.seed, 0, slug(settings.networks[0])
+    )
+    watch.begin([cell], [], settings.recipe.epochs)
+    kept = _kept(folder, settings.recipe.epochs)
+    if kept is not None:
+        watch.note(f"{settings.recipe.epochs} epochs were trained before; nothing is left to do.")
+        return Trained(folder, kept)
+    watch.start(cell)
+    outcome = run_job(
+        _job(settings, subject, folder, definition.folder, field.ready[engine]),
+        folder=store.logs,
+        timeout=settings.timeout,
+        memory_limit=settings.memory_limit,
+        on_event=lambda event: watch.event(cell, event),
+    )
+    if outcome.kind == "refused":
+        raise CrosstrainError(outcome.error)
+    told: dict[str, Any] = {
+        "engine_version": versions_of([engine])[engine],
+        **(finite(outcome.result) or {}),
+        "id": cell.id, "network": cell.network, "engine": engine, "device": settings.device,
+        "precision": settings.precision, "input_size": cell.size, "seed": cell.seed,
+        "division": field.ready[engine], "options": dict(settings.options.get(engine, {})),
+        "wall_seconds": outcome.seconds, "log": str(outcome.log),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }  # fmt: skip
+    result = CellResult(**told, status=outcome.status, error=outcome.error)
+    write_json(folder / "result.json", result.model_dump())
+    watch.finish(cell, result)
+    return Trained(folder, result)
+
+
+def _job(
+    settings: Settings, subject: Subject, folder: Path, definition: Path, division: str
+) -> Mapping[str, Any]:
+    here, engine = folder.resolve(), settings.engines[0]
+    return {
+        "task": "train", "id": "train", "engine": engine, "device": settings.device,
+        "precision": settings.precision, "threads": settings.threads,
+        "options": dict(settings.options.get(engine, {})), "network_folder": str(definition.resolve()),
+        "data_folder": str(subject.data.folder), "recipe": settings.recipe.to_json(), "division": division,
+        "evaluate": True, "weights_out": str(here / "last.npz"), "best_out": str(here / "best.npz"),
+        "checkpoint": str(here / "checkpoint.npz"), "resume": True,
+    }  # fmt: skip
+
+
+def _kept(folder: Path, epochs: int) -> CellResult | None:
+    """The result of a training that has as many epochs already."""
+    try:
+        found = CellResult.model_validate_json((folder / "result.json").read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None  # a damaged one is written anew; the checkpoint has what was trained
+    return found if found.status == "done" and len(found.epochs) == epochs else None

@@ -1,0 +1,111 @@
+"""The machine's measured matrix-product peak, and the share of it that a training reaches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from crosstrain.comparison.settings import usable_cores
+from crosstrain.criteria.case import Case
+from crosstrain.criteria.record import FailedError, UnknownError
+from crosstrain.engines.registry import engines
+from crosstrain.environments.environments import find
+from crosstrain.graph.cost import cost
+from crosstrain.runs.process import run_job
+from crosstrain.system.files import write_json
+from crosstrain.system.machine import processor, versions_of
+from crosstrain.system.places import cache_root
+
+FORWARD_AND_BACKWARD = 3
+"""A training step multiplies about three times what the forward pass does: gradients for the inputs and for
+the weights take as much each (the convention of Kaplan et al. 2020, arXiv:2001.08361, section 2.1). The
+first layer's gradient for its input is not needed; that is not subtracted."""
+
+FLOPS_OF_A_MAC = 2
+SHELF_LIFE = 24 * 3600.0
+QUIETER = 0.1
+"""A peak is measured again where the machine is less busy than it was then by this part of it."""
+PATIENCE = 300.0
+
+
+def share(case: Case) -> dict[str, Any]:
+    """``peak_share`` is the row's floating-point operations a second (``training_flops``) over the
+    machine's ``matrix_peak``. Only products count, so that it is a lower limit of what the chip does."""
+    macs = cost(case.definition.graph).macs
+    rate = case.row.images_per_second
+    if not macs:
+        raise UnknownError("the network multiplies no matrices that could be counted")
+    if rate is None:
+        raise UnknownError("no epoch was timed")
+    settings = case.bench.settings
+    key = ("peak", settings.device, settings.precision, case.job["threads"])
+    if key not in case.shared:
+        case.shared[key] = peak(settings.device, settings.precision, case.job["threads"])
+    top = case.shared[key]
+    flops = FORWARD_AND_BACKWARD * FLOPS_OF_A_MAC * macs * rate
+    return {
+        "macs": macs, "training_flops": flops, "matrix_peak": top["flops_per_second"],
+        "matrix_peak_library": top["library"], "peak_share": flops / top["flops_per_second"],
+    }  # fmt: skip
+
+
+def peak(
+    device: str = "cpu",
+    precision: str = "float32",
+    threads: int | None = None,
+    *,
+    sizes: list[int] | None = None,
+) -> dict[str, Any]:
+    """The most floating-point operations a second (``flops_per_second``) that square matrix products reach
+    here with so many threads, in NumPy or PyTorch, whichever is faster (``library``).
+
+    It is remembered for a day, unless the machine was busier then than now. ``FailedError`` where neither
+    of them can tell.
+    """
+    note, busy = _note(device, precision, threads, sizes), psutil.cpu_percent(interval=0.3) / 100
+    if known := _known(note, busy):
+        return known
+    libraries = ([("numpy", None)] if device == "cpu" else []) + (
+        [("torch", "torch")] if find(engines()["torch"]) else []
+    )
+    found, faults = [], []
+    for library, engine in libraries:
+        job = {
+            "task": "crosstrain.runs.products:run", "engine": engine, "device": device, "threads": threads,
+            "precision": precision, "sizes": sizes,
+        }  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
+            outcome = run_job(job, folder=Path(logs), timeout=PATIENCE)
+        if outcome.status == "done" and outcome.result is not None:
+            found.append({**outcome.result, "library": library})
+        else:
+            faults.append(f"{library}: {outcome.error}")
+    if not found:
+        told = "; ".join(faults) or f"only PyTorch multiplies on {device} here, and it is not installed"
+        raise FailedError(f"the matrix-product peak could not be measured ({told})")
+    best = max(found, key=lambda each: float(each["flops_per_second"]))
+    others = {each["library"]: each["flops_per_second"] for each in found}
+    told_all = {**best, "by_library": others, "measured": time.time(), "busy": busy}
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_json(note, told_all)
+    return told_all
+
+
+def _note(device: str, precision: str, threads: int | None, sizes: list[int] | None) -> Path:
+    facts = [processor(), usable_cores(), device, precision, threads, sizes, versions_of(["torch"])]
+    return cache_root() / "peaks" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
+
+
+def _known(note: Path, busy: float) -> dict[str, Any] | None:
+    try:
+        told: dict[str, Any] = json.loads(note.read_text())
+        fresh = 0 <= time.time() - told["measured"] < SHELF_LIFE
+        return told if fresh and busy > told["busy"] - QUIETER and told["flops_per_second"] > 0 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

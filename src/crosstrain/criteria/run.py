@@ -1,0 +1,165 @@
+"""Measures what else decides, row by row; what fails costs its own field, what is there is not done again."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crosstrain.comparison.cells import Bench
+from crosstrain.comparison.plan import Cell
+from crosstrain.criteria import facts, installation, peak, repeatability, serving
+from crosstrain.criteria.case import Case
+from crosstrain.criteria.record import FailedError, Record, UnknownError
+from crosstrain.engines.registry import engine_of, engine_row
+from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.results.rows import Row, rows, size_text
+from crosstrain.results.schema import CellResult
+
+FOLDER = "criteria"
+NO_CELL = "no cell of this row ended well"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """``find`` gives the values of ``fields`` for a row, or raises ``UnknownError``. ``title`` is what is
+    told while it takes its time; one without is quick and done anew each time."""
+
+    name: str
+    fields: tuple[str, ...]
+    find: Callable[[Case, Record], dict[str, Any]]
+    title: str = ""
+
+
+def _repeatable(case: Case, record: Record) -> dict[str, Any]:
+    found = repeatability.repeatable(case)
+    remark = repeatability.what_it_covers(found["repeat_epochs"], len(case.first.epochs))
+    return {**found, "repeat_remark": remark}
+
+
+def _deterministic(case: Case, record: Record) -> dict[str, Any]:
+    known = record.found.get("repeatability", {}).get("repeatable")
+    return repeatability.deterministic(case, known)
+
+
+def _plain(find: Callable[[Case], dict[str, Any]]) -> Callable[[Case, Record], dict[str, Any]]:
+    return lambda case, record: find(case)
+
+
+MEASURES = (
+    Measure("memory", ("peak_memory_bytes",), _plain(facts.memory)),
+    Measure("lines", ("lines_of_source",), _plain(facts.lines)),
+    Measure("devices", ("devices",), _plain(facts.devices)),
+    Measure("energy", ("energy_joules_per_epoch",), _plain(facts.energy)),
+    Measure("installation", ("install_bytes", "install_seconds"), _plain(installation.installation)),
+    Measure("peak", ("peak_share",), _plain(peak.share), "its share of the matrix-product peak"),
+    Measure("repeatability", ("repeatable",), _repeatable, "the same seed once more"),
+    Measure("determinism", ("deterministic",), _deterministic, "with the switch for repeatability"),
+    Measure(
+        "latency",
+        ("latency_p50", "latency_p95", "latency_p99", "throughput"),
+        _plain(serving.latency),
+        "latency and throughput",
+    ),
+    Measure("export", ("export_bytes",), _plain(serving.export), "its size as ONNX"),
+    Measure("native export", ("native_bytes",), _plain(serving.native_export), "its size in its own format"),
+)
+FIELDS = (*(name for measure in MEASURES for name in measure.fields), "reliability", "portability")
+"""What every record of the result has, None where it is unknown."""
+
+
+class Criteria:
+    """The criteria of a comparison's rows, in ``criteria/<row>.json`` of its folder."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.folder = bench.store.folder / FOLDER
+        self._shared: dict[Any, Any] = {}
+        self._records: list[tuple[Record, Row]] = []
+        self._seconds: dict[str, list[float]] = {}
+
+    def read(self, results: Sequence[CellResult], planned: Sequence[Cell]) -> None:
+        """Take over what earlier runs have found of the rows of these results, as far as it still holds."""
+        names = {cell.id: _name(cell) for cell in planned}
+        told = [row for row in rows(results) if row.cells[0].id in names]
+        self._records = [
+            (Record.of(self.folder / f"{names[row.cells[0].id]}.json", row), row) for row in told
+        ]
+
+    def measure(self, results: Sequence[CellResult], planned: Sequence[Cell]) -> None:
+        """Find what is missing. On Ctrl-C, what was found so far is kept."""
+        self.read(results, planned)
+        cases = [(self._case(row, planned), record) for record, row in self._records]
+        for case, record in cases:
+            for measure in MEASURES:
+                if case is None:
+                    record.lack(measure.name, measure.fields, NO_CELL, failed=False)
+                elif not (measure.title and record.known(measure.name, measure.fields)):
+                    self._take(case, record, measure, _left_to_do(cases))
+            if case is not None and "repeatable" not in record.why_not:
+                repeatability.tidy(case)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """A record for each row of which anything was measured."""
+        return [
+            {
+                **record.to_json(FIELDS),
+                "reliability": facts.reliability(row),
+                "portability": facts.portability(engine_row(engine_of(row.engine))),
+            }
+            for record, row in self._records
+            if record.found or record.why_not
+        ]
+
+    def _case(self, row: Row, planned: Sequence[Cell]) -> Case | None:
+        if not row.done:
+            return None
+        cell = next(cell for cell in planned if cell.id == row.done[0].id)
+        return Case(_name(cell), row, cell, self.bench, self.folder / _name(cell), self._shared)
+
+    def _take(self, case: Case, record: Record, measure: Measure, missing: Sequence[Measure]) -> None:
+        """Measure, and keep what comes of it; a failure is the reason why there is nothing."""
+        if measure.title:
+            size = "" if case.row.input_size is None else f" at {size_text(case.row.input_size)}"
+            what = f"{case.row.network}{size} on {case.row.engine}: {measure.title}"
+            self.bench.watch.stage(f"What else decides: {what}{self._time_left(missing)}")
+        started = time.monotonic()
+        try:
+            record.keep(measure.name, measure.fields, measure.find(case, record))
+        except StorageError:
+            raise  # there is nowhere to keep anything
+        except (UnknownError, CrosstrainError) as reason:
+            record.lack(measure.name, measure.fields, str(reason), failed=isinstance(reason, FailedError))
+        except Exception as error:  # whatever it is, it must not cost the cells that are finished
+            told = f"{type(error).__name__}: {error}"
+            self.bench.watch.note(f"{case.row.network} on {case.row.engine}, {measure.name}: {told}")
+            record.lack(measure.name, measure.fields, told, failed=True)
+        self._seconds.setdefault(measure.name, []).append(time.monotonic() - started)
+
+    def _time_left(self, missing: Sequence[Measure]) -> str:
+        """From what measures of the same kind took so far, in words; "" before anything is known."""
+        # The last: the peak is measured with the first row alone.
+        taken = {name: seconds[-1] for name, seconds in self._seconds.items()}
+        known = [taken[measure.name] for measure in missing if measure.name in taken]
+        usual = sum(known) / len(known) if known else None
+        if usual is None:
+            return ""
+        left = sum(taken.get(measure.name, usual) for measure in missing)
+        return f", about {left:.0f} s left"
+
+
+def _left_to_do(cases: Sequence[tuple[Case | None, Record]]) -> list[Measure]:
+    """What takes its time and is not known yet."""
+    return [
+        measure
+        for case, record in cases
+        for measure in MEASURES
+        if case is not None and measure.title and not record.known(measure.name, measure.fields)
+    ]
+
+
+def _name(cell: Cell) -> str:
+    """The row of a cell, for files."""
+    return re.sub(r"-s\d+-r\d+$", "", cell.id)

@@ -1,0 +1,1 @@
+"""Pictures: decoding, resizing, and the steps of preparation that follow."""

@@ -1,0 +1,25 @@
+"""Columns of pictures that already lie in memory: digits, idx files, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from crosstrain.data.images import decoding as images
+from crosstrain.data.source import Images, Wish
+
+
+def in_memory(array: np.ndarray, wish: Wish, label: Callable[[int], str]) -> Images:
+    """``array`` (N, H, W) or (N, H, W, C), uint8 or float, as pictures of the size and channels wished."""
+    channels = wish.channels or (array.shape[3] if array.ndim == 4 else 1)
+    size = wish.size or (array.shape[1], array.shape[2])
+    images.with_channels(np.zeros((1, 1, *array.shape[3:]), np.uint8), channels)  # refuses what cannot be
+
+    def picture(row: int) -> np.ndarray:
+        one = array[row]
+        if one.dtype != np.uint8:
+            one = one.astype(np.float32)
+        return images.fitted(one, size, channels)
+
+    return Images(picture, label, (*size, channels), np.arange(len(array)))

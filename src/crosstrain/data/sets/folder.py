@@ -1,0 +1,153 @@
+"""``folder:DIR``: one's own images, a folder for each class; or train, val and test folders of those."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from crosstrain.data.images import decoding as images
+from crosstrain.data.source import DamagedImage, Files, Images, Source, Table, Wish, labelled, summed_up
+from crosstrain.data.split import held_out, three_ways
+from crosstrain.errors import CrosstrainError
+
+VALIDATION, TEST = 0.1, 0.15
+SPLIT_FOLDERS = {
+    "train": "train", "training": "train",
+    "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+@dataclass
+class _Listing:
+    """Class names, the pictures of each split as (path, class), and what was passed over."""
+
+    classes: list[str]
+    pictures: dict[str, list[tuple[Path, int]]] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+
+
+def files(location: Path) -> Files:
+    """Every picture, by its path in the folder."""
+    listing = _list(location)
+    return [(p.relative_to(location).as_posix(), p) for part in listing.pictures.values() for p, _ in part]
+
+
+def read(location: Path, wish: Wish) -> Source:
+    """RGB pictures (grey on request): the largest part around the centre with the wished shape, resized."""
+    if wish.size is None:
+        raise CrosstrainError(
+            f"the images in {location} have sizes of their own: say which size they shall get, as 64"
+        )
+    listing = _list(location)
+    warnings = []
+    if listing.ignored:
+        warnings.append(
+            f"{len(listing.ignored)} files are no images in a class's folder: {summed_up(listing.ignored)}"
+        )
+    tables = {split: _table(location, pictures, wish) for split, pictures in listing.pictures.items()}
+    if set(tables) == {"train"}:
+        labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
+        parts = three_ways(labels, TEST, TEST, wish.seed)
+        tables = {split: tables["train"].take(rows) for split, rows in parts.items()}
+        return Source(tables, {"": listing.classes}, warnings)
+    labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
+    for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
+        if split not in tables:
+            kept, held = held_out(labels, share, wish.seed + number)
+            tables[split], tables["train"] = tables["train"].take(held), tables["train"].take(kept)
+            labels = labels[kept]
+            warnings += [f"there is no test folder: {share:.0%} of train was held out as one"] * (
+                split == "test"
+            )
+    return Source(tables, {"": listing.classes}, warnings)
+
+
+def _list(location: Path) -> _Listing:
+    """Read the folders, not the files."""
+    if not location.is_dir():
+        raise CrosstrainError(f"{location} is not a folder")
+    inside = [entry.name for entry in _entries(location) if entry.is_dir()]
+    split_folders = {name: SPLIT_FOLDERS[name.lower()] for name in inside if name.lower() in SPLIT_FOLDERS}
+    if len(set(split_folders.values())) < len(split_folders):
+        raise CrosstrainError(
+            f"{location} has two folders for the same split: {', '.join(sorted(split_folders))}"
+        )
+    if "train" in split_folders.values() and len(split_folders) == len(inside):
+        roots = {split: location / name for name, split in split_folders.items()}
+    else:
+        roots = {"train": location}
+    classes = sorted(entry.name for entry in _entries(roots["train"]) if entry.is_dir())
+    if not classes:
+        raise CrosstrainError(
+            f"{roots['train']} has no folders; it is to hold a folder of images for each class"
+        )
+    listing = _Listing(classes)
+    for split, root in roots.items():
+        listing.pictures[split] = _pictures(root, location, classes, listing.ignored)
+        if not listing.pictures[split]:
+            raise CrosstrainError(f"there are no images in the folders of {root}")
+    return listing
+
+
+def _pictures(root: Path, location: Path, classes: list[str], ignored: list[str]) -> list[tuple[Path, int]]:
+    found = []
+    for entry in _entries(root):
+        path = Path(entry.path)
+        if not entry.is_dir():
+            ignored.append(path.relative_to(location).as_posix())
+        elif entry.name not in classes:
+            raise CrosstrainError(f"{root} has a class {entry.name!r} that training lacks")
+        else:
+            for one in _below(path):
+                if one.suffix.lower() in images.SUFFIXES:
+                    found.append((one, classes.index(entry.name)))
+                else:
+                    ignored.append(one.relative_to(location).as_posix())
+    return found
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files below ``folder`` in order; hidden ones and linked folders apart."""
+    found = []
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            found += _below(Path(entry.path))
+        elif not entry.is_dir():
+            found.append(Path(entry.path))
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise CrosstrainError(f"the folder {folder} cannot be read ({error.strerror})") from error
+
+
+def _table(location: Path, pictures: list[tuple[Path, int]], wish: Wish) -> Table:
+    assert wish.size is not None
+    size, channels = wish.size, wish.channels or 3
+
+    def picture(row: int) -> np.ndarray:
+        path = pictures[row][0]
+        try:
+            if not path.is_file():
+                raise DamagedImage("it is no regular file")
+            whole = images.decode(path.read_bytes())
+        except OSError as error:
+            raise DamagedImage(f"it cannot be read ({error.strerror})") from error
+        return images.fitted(images.centre_crop(whole, size), size, channels)
+
+    labels = np.array([label for _, label in pictures], np.int64)
+    column = Images(
+        picture,
+        lambda row: pictures[row][0].relative_to(location).as_posix(),
+        (*size, channels),
+        np.arange(len(pictures)),
+    )
+    return labelled(column, labels)

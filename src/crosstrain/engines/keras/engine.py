@@ -1,0 +1,233 @@
+"""Keras on one of its backends: what a user gets who stays inside Keras.
+
+The network is a functional model of Keras's own layers, compiled by ``Model.compile`` with Keras's own
+optimizer and trained by the train function that ``fit`` makes, driven step by step as ``fit`` drives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosstrain.engines.checks import check_inputs, check_weights, checked_options
+from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
+from crosstrain.engines.keras.backends import Backend, Seeds, backend
+from crosstrain.graph.evaluate import compiled
+from crosstrain.graph.graph import SEED, Graph
+from crosstrain.graph.keras_export import export, keras_optimizer
+from crosstrain.graph.keras_export.model import drawn_as
+from crosstrain.graph.keras_export.optimizer import SLOTS
+from crosstrain.graph.keras_ops import OPS
+from crosstrain.graph.program import Program
+
+Tensor = Any
+
+OPTIONS = {
+    "jit_compile": Option(
+        "auto", ("auto", True, False),
+        "compile the step: as Keras chooses (XLA on JAX, and on TensorFlow with a GPU), always, or not",
+    ),
+}  # fmt: skip
+
+PRECISIONS = ("float32", "float64")
+
+
+class Latest(keras.metrics.Metric):
+    """The loss of the last step, where Keras would show the mean since the epoch began."""
+
+    def __init__(self) -> None:
+        super().__init__(name="loss", dtype=keras.config.floatx())
+        self.latest = self.add_variable((), "zeros", name="latest")
+
+    def update_state(self, values: Tensor, sample_weight: Any = None) -> None:
+        self.latest.assign(keras.ops.stop_gradient(keras.ops.cast(values, self.dtype)))
+
+    def result(self) -> Tensor:
+        # A value of its own: the variable will hold the next step's.
+        return keras.ops.multiply(self.latest, 1.0)
+
+
+class KerasEngine:
+    """Keras on the backend that the process was started with."""
+
+    def __init__(self) -> None:
+        self.name = f"keras-{keras.backend.backend()}"
+        self._backend: Backend = backend()
+
+    def describe(self) -> Description:
+        return Description(keras.__version__, self._backend.devices(), PRECISIONS, OPTIONS)
+
+    def build(self, program: Program, weights: Arrays, setting: Setting) -> KerasNetwork:
+        self._backend.start(setting.threads)
+        options = checked_options(self.name, self.describe(), setting)
+        return KerasNetwork(program, weights, self._backend, setting, options)
+
+
+class KerasNetwork:
+    """A program as a compiled Keras model."""
+
+    def __init__(
+        self, program: Program, weights: Arrays, on: Backend, setting: Setting, options: Mapping[str, Any]
+    ) -> None:
+        self._program, self._backend, self._setting = program, on, setting
+        self._training = program.training
+        self._specs = self._training.weights
+        check_weights(program.network.name, self._specs, weights)
+        with self._mode():
+            made = export(program.network, dict(weights))
+            self._model, self._variables, self._noise = made.model, made.variables, made.noise
+            self._idle = {
+                name: self._array(weights[name], spec.dtype)
+                for name, spec in self._specs.items()
+                if name not in self._variables
+            }
+            self._optimizer = keras_optimizer(program.optimizer)
+            self._compile(options["jit_compile"])
+            self._trainer = on.trainer(self._model)
+        self._shown = {id(v): name for name, v in self._variables.items()}
+        self.load(State(weights))
+
+    def _compile(self, jit_compile: Any) -> None:
+        model, loss = self._model, self._program.loss
+        run = compiled(loss, OPS, self._setting.precision)
+        constants = {name: self._idle[name] for name in loss.weights}
+
+        def compute_loss(
+            x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        ) -> Tensor:
+            """The program's loss, where Keras would combine the losses that it was compiled with."""
+            outputs = {f"output/{name}": value for name, value in self._named(y_pred).items()}
+            held = {name: keras.ops.convert_to_tensor(value) for name, value in constants.items()}
+            total = run(held, {**outputs, **y})[0]["loss"]
+            for penalty in model.losses:
+                total = total + penalty
+            return total
+
+        model.compute_loss = compute_loss
+        model.compile(optimizer=self._optimizer, jit_compile=jit_compile)
+        model._loss_tracker = Latest()
+        self._optimizer.build(model.trainable_variables)
+
+    # -- the calls of the contract ----------------------------------------------------------------
+    def train(self, inputs: Arrays, learning_rate: float) -> Tensor:
+        with self._mode():
+            x, y = self._features(inputs), self._targets(inputs)
+            return self._trainer.train(x, y, learning_rate, self._seeds(inputs))
+
+    def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
+        with self._mode():
+            x = self._features(inputs)
+            made = self._trainer.forward(x, self._seeds(inputs)) if training else self._trainer.predict(x)
+            return {k: np.array(keras.ops.convert_to_numpy(v)) for k, v in self._named(made).items()}
+
+    def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
+        with self._mode():
+            x, y = self._features(inputs), self._targets(inputs)
+            loss, made = self._trainer.gradients(x, y, self._seeds(inputs))
+        slopes = {
+            n: np.zeros(self._specs[n].shape, self._setting.precision) for n in self._training.trainable
+        }
+        for variable, slope in zip(self._model.trainable_variables, made, strict=True):
+            if slope is not None:
+                slopes[self._shown[id(variable)]] = slope
+        return loss, slopes
+
+    def read(self) -> State:
+        with self._mode():
+            self._trainer.sync()
+            weights = {name: _array(self._variables.get(name, self._idle.get(name))) for name in self._specs}
+            slots = {
+                name: {key: _array(slot) for key, slot in self._slots_of(name).items()}
+                for name in self._training.trainable
+            }
+            return State(weights, slots, int(keras.ops.convert_to_numpy(self._optimizer.iterations)))
+
+    def load(self, state: State) -> None:
+        check_weights(self._program.network.name, self._specs, state.weights)
+        with self._mode():
+            self._trainer.sync()
+            for name, spec in self._specs.items():
+                value = self._array(state.weights[name], spec.dtype)
+                if name in self._variables:
+                    self._variables[name].assign(value)
+                else:
+                    self._idle[name][...] = value
+            kinds = self._program.optimizer.slots()
+            for name in self._training.trainable:
+                given = (state.slots or {}).get(name) or {}
+                for key, slot in self._slots_of(name).items():
+                    if isinstance(slot, keras.Variable):
+                        value = np.broadcast_to(given.get(key, kinds[key].initial), slot.shape)
+                        slot.assign(self._array(value, "float32"))
+            self._optimizer.iterations.assign(0 if state.slots is None else state.step)
+
+    def wait(self) -> None:
+        with self._mode():
+            self._trainer.wait()
+
+    # -- between crosstrain's names and Keras's -----------------------------------------------------
+    def _slots_of(self, name: str) -> dict[str, Any]:
+        """A weight's slots: Keras's variables (NAdam has one product for all weights); first values where
+        nothing reads the weight, so that Keras does not train it."""
+        optimizer = self._program.optimizer
+        made: dict[str, Any] = {}
+        for key, kind in optimizer.slots().items():
+            held = getattr(self._optimizer, SLOTS[optimizer.name][key])
+            if name not in self._variables:
+                made[key] = np.full(
+                    () if kind.scalar else self._specs[name].shape, kind.initial, self._setting.precision
+                )
+            elif kind.scalar:
+                made[key] = held
+            else:
+                made[key] = held[self._optimizer._get_variable_index(self._variables[name])]
+        return made
+
+    def _named(self, outputs: Any) -> dict[str, Tensor]:
+        if isinstance(outputs, dict):
+            return outputs
+        (name,) = self._program.network.outputs
+        return {name: outputs}
+
+    def _features(self, inputs: Arrays) -> Any:
+        made = [self._placed(self._program.network, name, inputs)
+                for name in self._program.network.inputs if name != SEED]  # fmt: skip
+        return made[0] if len(made) == 1 else made
+
+    def _targets(self, inputs: Arrays) -> dict[str, Tensor]:
+        loss = self._program.loss
+        return {n: self._placed(loss, n, inputs) for n in loss.inputs if not n.startswith("output/")}
+
+    def _seeds(self, inputs: Arrays) -> Seeds:
+        if not self._noise or SEED not in inputs:
+            return []
+        return [(noise.state, drawn_as(int(inputs[SEED]), salt).astype(noise.state.dtype))
+                for noise, salt in self._noise]  # fmt: skip
+
+    # -- arrays -------------------------------------------------------------------------------------
+    def _placed(self, graph: Graph, name: str, inputs: Arrays) -> Tensor:
+        """An input in the graph's dtype; bytes stay bytes, and become floats on the device."""
+        check_inputs(graph.name, (name,), inputs)
+        array, dtype = np.asarray(inputs[name]), graph.inputs[name].dtype
+        features = graph is self._program.network
+        if features and dtype == "float32" and array.dtype == np.uint8:
+            return self._backend.tensor(array)
+        return self._backend.tensor(self._array(array, dtype))
+
+    def _array(self, value: Any, dtype: str) -> np.ndarray:
+        return np.array(value, self._setting.precision if dtype == "float32" else dtype)
+
+    def _mode(self) -> AbstractContextManager[Any]:
+        return self._backend.scope(self._setting.device, self._setting.precision)
+
+
+def _array(variable: Any) -> np.ndarray:
+    """A copy in host memory of a variable or an array."""
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+ENGINE = KerasEngine()

@@ -1,0 +1,1 @@
+"""Python environments of engines: made from pinned requirements, found, examined, removed."""

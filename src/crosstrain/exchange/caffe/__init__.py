@@ -1,0 +1,1 @@
+"""Caffe files (prototxt and caffemodel), written."""

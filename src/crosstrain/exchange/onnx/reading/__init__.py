@@ -1,0 +1,1 @@
+"""ONNX models as graphs: opsets 1 to the newest of the installed onnx."""

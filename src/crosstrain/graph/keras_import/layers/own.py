@@ -1,0 +1,21 @@
+"""The project's own Keras layers, written down as what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crosstrain.graph.keras_import.registry import native
+from crosstrain.graph.keras_import.trace import Tracer
+from crosstrain.graph.keras_layers import VocabularyOp
+
+
+@native(VocabularyOp)
+def vocabulary_op(t: Tracer, layer: Any, tensors: Sequence[Any], **_: Any) -> list[Any]:
+    inputs = [t.builder.seed() if i is layer.seed_generator and i is not None else i
+              for i in layer.inputs_of(tensors)]  # fmt: skip
+    settings = dict(layer.attributes)
+    if "salt" in settings:
+        settings["salt"] = t.builder.next_salt()
+    made = t.emit(layer.op, *inputs, **settings)
+    return list(made) if isinstance(made, tuple | list) else [made]

@@ -1,0 +1,170 @@
+"""Gathers the truths of a case, holds them against each other, and keeps them for the next engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crosstrain.environments.environments import keras_python
+from crosstrain.proof.arrays import Arrays, read_arrays, write_arrays
+from crosstrain.proof.case import Case
+from crosstrain.proof.certificate import BOUNDS
+from crosstrain.proof.compare import errors, group
+from crosstrain.proof.truths import by_differences as differences
+from crosstrain.proof.truths import by_numpy as reference
+from crosstrain.runs.definition import Definition
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""Keras's backends by preference. The engine's own framework is asked last: two that share a kernel would
+share its faults."""
+
+
+FORMAT = 3
+"""Of the truths on disk."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an engine is held against.
+
+    ``values`` has the keys of an engine's evidence. ``told`` says where they come from and how far the
+    truths agree. ``reason`` is not empty where they do not, or where there is none.
+    """
+
+    values: Arrays
+    told: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+def truth_of(
+    case: Case,
+    definition: Definition,
+    folder: Path,
+    engine: str,
+    *,
+    launch: Callable[..., Any],
+    timeout: float | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Truth:
+    """The truth for an engine: NumPy's forward, and Keras in float64 on another framework.
+
+    A Keras backend that fails, or that does not agree with NumPy, is set aside and the next one is asked;
+    what happened is told. Where none agrees there is no truth, and ``reason`` says how they differ.
+    """
+    place = folder / "truth"
+    place.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(
+        f"{FORMAT} {case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
+    ).hexdigest()[:16]
+    numpy = _kept(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
+    set_aside: list[str] = []
+    # An engine keras-torch is Keras on PyTorch: its own framework is torch.
+    homes, own = _homes(), engine.removeprefix("keras-")
+    for backend in sorted(homes, key=lambda name: name == own):
+        out = place / f"{key}-{backend}.npz"
+        report = place / f"{key}-{backend}.json"
+        if not report.exists():
+            job = {
+                "task": "truth",
+                "id": f"truth-{backend}",
+                "keras_backend": backend,
+                "definition": str(definition.folder),
+                "case": str(saved(case, folder)),
+                "device": "cpu",
+                "out": str(out),
+            }
+            outcome = launch(
+                job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
+            )
+            report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
+        told = json.loads(report.read_text())
+        if told["error"]:
+            set_aside.append(f"Keras on {backend}: {told['error']}")
+            continue
+        keras = read_arrays(out)
+        apart, agreement = compare(case, numpy, keras, place / f"{key}-{backend}-slopes.json")
+        if apart:
+            set_aside.append(f"Keras on {backend}: {apart}")
+            continue
+        values = {**keras, **numpy}
+        return Truth(
+            values,
+            {
+                "outputs": "NumPy meaning of the graph, float64",
+                "gradients and steps": f"Keras {told['keras']} on {backend} {told['version']}, float64",
+                "agreement": agreement,
+                "set_aside": set_aside,
+            },
+        )
+    return Truth(
+        numpy,
+        {"set_aside": set_aside},
+        "there is no truth to hold the engine against: " + "; ".join(set_aside),
+    )
+
+
+def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, dict[str, Any]]:
+    """How two truths differ (a sentence, empty where they agree), and the numbers."""
+    bound = BOUNDS["float64"].values
+    agreement: dict[str, Any] = {}
+    for name in ("inference", "training"):
+        agreement[name] = errors(group(keras, name), group(numpy, name)).worst
+    agreement["loss"] = errors({"loss": keras["loss"]}, {"loss": numpy["loss"]}).worst
+    for name, error in agreement.items():
+        if not error <= bound:
+            return f"its {name} is {error:.2g} off the NumPy meaning of the graph", agreement
+    gradients = group(keras, "gradient")
+    if gradients:
+        if not kept.exists():
+            kept.write_text(json.dumps([slope.error for slope in differences.slopes(case, gradients)]))
+        agreement["finite_differences"] = max(json.loads(kept.read_text()))
+        if not agreement["finite_differences"] <= differences.AGREE:
+            return (
+                f"its gradients are {agreement['finite_differences']:.2g} off finite differences",
+                agreement,
+            )
+    return "", agreement
+
+
+def saved(case: Case, folder: Path) -> Path:
+    """Where a case lies under the work folder, written there if it was not."""
+    place = folder / "cases" / case.hash[:16]
+    if not (place / "case.json").exists():
+        case.save(place)
+    return place
+
+
+def _kept(path: Path, make: Callable[[], Arrays]) -> Arrays:
+    """Arrays from a file, made and written first where it is not there."""
+    if not path.exists():
+        unfinished = path.with_suffix(".part.npz")
+        write_arrays(unfinished, make())
+        unfinished.replace(path)
+    return read_arrays(path)
+
+
+def _sentence(outcome: Any) -> str | None:
+    return None if outcome.status == "done" else f"{outcome.status}: {outcome.error}"
+
+
+def _homes() -> dict[str, str]:
+    """Keras's backends that can be asked, each with a Python that has it."""
+    found = {name: keras_python(name) for name in BACKENDS}
+    return {name: python for name, python in found.items() if python}
+
+
+def _versions() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    made = [python for python in _homes().values() if python != sys.executable]
+    for name in ("keras", *BACKENDS):
+        try:
+            made.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return " ".join(made)

@@ -1,0 +1,138 @@
+"""The command line that repeats a comparison, from its settings."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from crosstrain.comparison.settings import MOMENTUM
+
+PROGRAM = ("crosstrain", "compare")
+
+
+def command(settings: Mapping[str, Any]) -> str:
+    """A line for a POSIX shell, every word quoted where it must be; what is the default is left out."""
+    return shlex.join(arguments(settings))
+
+
+def arguments(settings: Mapping[str, Any]) -> list[str]:
+    """The words of ``crosstrain compare`` that lead to these settings (``Settings.identity``).
+
+    Threads are always named: their default is the machine's. A recipe's augmentation and metrics have no
+    option of their own.
+    """
+    recipe = settings.get("recipe") or {}
+    words = [*PROGRAM, _networks(settings), "--data", str(settings["data"])]
+    words += ["--engines", ",".join(settings["engines"])]
+    plain = {
+        "--sizes": ",".join(map(str, settings.get("sizes") or ())),
+        "--epochs": recipe.get("epochs"),
+        "--seeds": _unless(settings.get("seeds"), 1),
+        "--repeats": settings.get("repeats"),
+        "--batch-size": _unless(recipe.get("batch_size"), 64),
+        "--schedule": _unless(_named(recipe.get("schedule") or {"name": "constant"}, "settings"), "constant"),
+        "--prepare": settings.get("prepare"),
+        "--split": settings.get("split"),
+        "--device": _unless(settings.get("device"), "cpu"),
+        "--precision": _unless(settings.get("precision"), "float32"),
+        "--threads": settings.get("threads"),
+        "--budget": settings.get("budget"),
+        "--repeats-until": settings.get("repeats_until"),
+        "--prefer": settings.get("prefer"),
+    }
+    words += _optimizer(recipe.get("optimizer") or {})
+    for name, value in plain.items():
+        if value not in (None, ""):
+            words += [name, f"{value:.12g}" if isinstance(value, float) else str(value)]
+    for output, loss in (recipe.get("losses") or {}).items():
+        words += ["--loss", f"{output}=" * bool(output) + _loss(loss)]
+    words += _options(settings)
+    words += [f"--{name}" for name in ("tuned", "criteria") if settings.get(name)]
+    return words + ["--no-proof"] * (settings.get("proof") is False)
+
+
+def _networks(settings: Mapping[str, Any]) -> str:
+    """``a,b``, or ``a@32+48,b`` where networks have sizes of their own."""
+    if not settings.get("pairs"):
+        return ",".join(settings["networks"])
+    own: dict[str, list[str]] = {}
+    for name, size in settings["pairs"]:
+        own.setdefault(name, []).extend([] if size is None else [str(size)])
+    return ",".join(f"{name}@{'+'.join(sizes)}" if sizes else name for name, sizes in own.items())
+
+
+def inference_command(settings: Mapping[str, Any]) -> str:
+    """The line that repeats a comparison at inference (``InferenceSettings.identity``)."""
+    words = [*PROGRAM, ",".join(settings["subjects"]), "--task", "inference"]
+    plain = {
+        "--data": settings.get("data"),
+        "--engines": ",".join(settings["engines"]),
+        "--sizes": settings.get("size"),
+        "--batch-sizes": ",".join(map(str, settings["batch_sizes"])),
+        "--repeats": settings.get("repeats"),
+        "--device": _unless(settings.get("device"), "cpu"),
+        "--threads": settings.get("threads"),
+    }
+    for name, value in plain.items():
+        words += [] if value is None else [name, str(value)]
+    return shlex.join([*words, *_options(settings)])
+
+
+def _options(settings: Mapping[str, Any]) -> list[str]:
+    return [
+        word
+        for engine, options in (settings.get("options") or {}).items()
+        for key, value in options.items()
+        for word in ("--option", f"{engine}.{key}={_value(value)}")
+    ]
+
+
+def _unless(value: Any, default: Any) -> Any:
+    return None if value == default else value
+
+
+def _optimizer(given: Mapping[str, Any]) -> list[str]:
+    """The optimizer in full: which of its settings are defaults may change between versions."""
+    if not given:
+        return []
+    name = given.get("name", "sgd")
+    rest = {k: v for k, v in given.items() if k != "name" and v is not None and v is not False}
+    words = []
+    for key, option in (("learning_rate", "--learning-rate"), ("weight_decay", "--weight-decay")):
+        if key in rest:
+            words += [option, repr(rest.pop(key))]
+    momentum = rest.pop("momentum", 0.0)
+    spelled = _spelled(name, rest)
+    # Plain sgd takes a momentum of its own where nothing is said, and no other spelling does.
+    if momentum != (MOMENTUM if spelled == "sgd" else 0.0):
+        words += ["--momentum", repr(momentum)]
+    return [*(["--optimizer", spelled] if spelled != "sgd" else []), *words]
+
+
+def _named(given: Mapping[str, Any], inside: str) -> str:
+    return _spelled(str(given["name"]), given.get(inside) or {})
+
+
+def _loss(given: Mapping[str, Any]) -> str:
+    weight = given.get("weight", 1.0)
+    return _spelled(
+        str(given["name"]), {**(given.get("settings") or {}), **({} if weight == 1.0 else {"weight": weight})}
+    )
+
+
+def _spelled(name: str, settings: Mapping[str, Any]) -> str:
+    """``name:key=value,key=value``, as ``compare.spelling`` reads it."""
+    told = ",".join(f"{key}={_value(value)}" for key, value in settings.items())
+    return f"{name}:{told}" if told else name
+
+
+def _value(value: Any) -> str:
+    """JSON; text that JSON would not read as something else stays bare."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,83 @@
+"""``crosstrain report``: the page or the tables of one folder's comparison, or of several machines'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.inference.result import InferenceResult
+from crosstrain.reporting.terminal.study_tables import FORMATS
+from crosstrain.results.loading import load
+from crosstrain.system.files import write_bytes
+
+HTML = "html"
+PAGE = "report.html"
+STANDARD_OUTPUT = Path("-")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was made: its ``text``, and the file it was written to (None: nowhere)."""
+
+    text: str
+    path: Path | None
+
+
+def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> Report:
+    """The report of one folder, or of several that are compared as machines.
+
+    A page goes to ``out``; by default into the folder, for several to ``report.html`` here. The other
+    formats are written only where ``out`` is given, and nothing where it is ``-``. Raises
+    ``CrosstrainError`` for a folder without a result, an unknown format or a file that cannot be written.
+    """
+    if form not in (HTML, *FORMATS):
+        raise CrosstrainError(f"there is no format {form!r}; there are {', '.join((HTML, *FORMATS))}")
+    if not folders:
+        raise CrosstrainError("name at least one folder of a comparison")
+    found = [load(folder) for folder in folders]
+    served = [
+        folder for folder, each in zip(folders, found, strict=True) if isinstance(each, InferenceResult)
+    ]
+    if served and (form != HTML or len(folders) > 1):
+        raise CrosstrainError(
+            f"{served[0]} holds a comparison at inference, which has a page of its own only"
+        )
+    from crosstrain.reporting.page import render, render_inference, render_machines
+    from crosstrain.reporting.page.machines import named
+
+    if isinstance(found[0], InferenceResult):
+        return _written(render_inference(found[0]), out or folders[0] / PAGE)
+    results = [each for each in found if not isinstance(each, InferenceResult)]
+    machines = named(folders, results)
+    if form != HTML:
+        by_name = {machine.name if len(machines) > 1 else "": machine.result for machine in machines}
+        return _written(FORMATS[form](by_name), out)
+    if len(machines) == 1:
+        return _written(render(results[0], folders[0]), out or folders[0] / PAGE)
+    return _written(render_machines(machines), out or Path(PAGE))
+
+
+def leave_page(folder: str | Path, note: Callable[[str], None]) -> None:
+    """The page beside a result that has just been kept, and which stands whether or not its page can be
+    written: then ``note`` is told."""
+    from crosstrain.reporting.page import write_page
+
+    try:
+        write_page(Path(folder))
+    except OSError as error:
+        note(f"report.html could not be written ({error}); crosstrain report {folder} tries again")
+
+
+def _written(text: str, path: Path | None) -> Report:
+    if path == STANDARD_OUTPUT:
+        path = None
+    if path is not None:
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise CrosstrainError(f"cannot write {path}: name a file in a folder that is there")
+        try:
+            write_bytes(path, text.encode())
+        except PermissionError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    return Report(text, path)

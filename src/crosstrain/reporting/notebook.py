@@ -1,0 +1,49 @@
+"""A comparison in a notebook: one HTML table, every text escaped."""
+
+from __future__ import annotations
+
+from html import escape
+
+from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.tables import faults, legend
+from crosstrain.results.rows import Row, rows, size_text
+from crosstrain.results.schema import ComparisonResult
+
+_COLUMNS = (
+    "network", "size", "engine", "certificate", "s/epoch [95 %]", "images/s", "test accuracy", "memory",
+    "compile",
+)  # fmt: skip
+
+
+def html(result: ComparisonResult) -> str:
+    """The table, what went wrong, and the recommendation."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in _cells(r))}</tr>" for r in rows(result.cells)
+    )
+    told = [legend(result), *faults(result), *result.notes]
+    notes = "".join(f"<p><small>{escape(line)}</small></p>" for line in told if line)
+    return (
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        f"<p><strong>{escape(result.recommendation.reason)}</strong></p>"
+        f"<p><small>{escape(result.folder)}</small></p>"
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    front = [
+        row.network,
+        size_text(row.input_size),
+        row.engine,
+        f"{text.MARKS[row.certificate]} {row.certificate}",
+    ]
+    if not row.done:
+        return [*front, row.status, *[""] * 4]
+    return [
+        *front,
+        text.interval(row.seconds),
+        text.rate(row.images_per_second),
+        text.share(row.test_accuracy),
+        text.memory(row.peak_memory_bytes),
+        text.seconds(row.compile_seconds),
+    ]

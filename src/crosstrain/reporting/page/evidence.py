@@ -1,0 +1,126 @@
+"""How steady the measurements were, and what the networks get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crosstrain.reporting.mistakes import Agreement, Mistake, Mistakes, read_mistakes
+from crosstrain.reporting.page.grids import Cell, Grid, folded, items
+from crosstrain.reporting.page.markup import Html, Section, join, section, tag
+from crosstrain.reporting.page.view import View, at_size
+
+FEW = 2
+MANY_CLASSES = 20
+"""Longer tables than these are folded."""
+LARGEST_CONFUSION = 60
+"""A confusion matrix of more classes is not drawn; the most confused pairs are told in any case."""
+
+
+def stability(view: View) -> Section | None:
+    """Drift, load and spread, as they were noticed."""
+    told = [str(entry["text"]) for entry in view.result.stability if entry.get("text")]
+    return section("stability", "How steady it was", items(told))
+
+
+# -- mistakes -----------------------------------------------------------------------------------------
+def mistakes(view: View) -> Section | None:
+    """Confusion, accuracy by class, the surest mistakes, and how far the engines agree."""
+    if view.live:
+        return None
+    found = read_mistakes(view.result, view.folder)
+    if found is None:
+        return None
+    name = f"{at_size(found.network, found.input_size)} on {found.engine}"
+    return section(
+        "mistakes",
+        "What it gets wrong",
+        tag("p", f"{name} (cell {found.cell}): {found.wrong} of {found.examples} test examples are wrong."),
+        join(tag("h3", "The surest mistakes"), _gallery(found)) if found.worst else None,
+        join(tag("h3", "Confusion"), _confusion(found)),
+        join(tag("h3", "Accuracy by class"), _per_class(found)),
+        join(tag("h3", "How far the engines agree"), _agreements(found.agreement))
+        if found.agreement
+        else None,
+    )
+
+
+def _gallery(found: Mistakes) -> Html:
+    told = tag("p", f"Without pictures: {found.no_pictures}.", class_="small") if found.no_pictures else None
+    return join(told, tag("ul", (_mistake(each) for each in found.worst), class_="gallery"))
+
+
+def _mistake(each: Mistake) -> Html:
+    words = f"{each.true} taken for {each.predicted}"
+    sure = f"{each.probability:.0%} sure" if each.probability is not None else None
+    right = f"{each.true_probability:.1%} for the right one" if each.true_probability is not None else None
+    picture = (
+        tag("img", src=each.picture, alt=f"Test example {each.example}: {words}") if each.picture else None
+    )
+    small = tag("span", "; ".join(filter(None, [f"no. {each.example}", sure, right])), class_="small")
+    return tag("li", picture, tag("span", words), small)
+
+
+def _confusion(found: Mistakes) -> Html:
+    confused = Grid(
+        "Most confused classes",
+        ["right class", "taken for", "examples"],
+        [[each.true, each.predicted, each.count] for each in found.confused],
+        frozenset({2}),
+    )
+    if len(found.classes) > LARGEST_CONFUSION:
+        told = (
+            f"The matrix of {len(found.classes)} classes is too large to show; these are its largest entries."
+        )
+        return join(tag("p", told), confused.html(sortable=True))
+    matrix = Grid(
+        "Confusion matrix: right class by row, answer by column, test examples",
+        ["right class", *found.classes],
+        [
+            [name, *(_count(count, sum(row), i == j) for j, count in enumerate(row))]
+            for i, (name, row) in enumerate(zip(found.classes, found.confusion, strict=True))
+        ],
+        frozenset(range(1, len(found.classes) + 1)),
+    )
+    parts = [tag("div", matrix.html(identity="confusion"), class_="confusion")]
+    return join(
+        parts, folded("The most confused pairs", confused.html(sortable=True)) if found.confused else None
+    )
+
+
+def _count(count: int, of: int, right: bool) -> Cell:
+    """A darker cell is a larger share of its class; nine steps, so that no style stands in the markup."""
+    if not count:
+        return Cell("·", 0, "none")
+    step = max(1, round(9 * count / of))
+    return Cell(count, count, f"{'right' if right else 'wrong'} step{step}")
+
+
+def _per_class(found: Mistakes) -> Html:
+    rows = []
+    for each in found.per_class:
+        a = each.accuracy
+        limits = (
+            "no test example"
+            if a is None
+            else f"{100 * a.value:.1f} % [{100 * a.low:.1f}–{100 * a.high:.1f}]"
+        )
+        rows.append([each.name, each.examples, each.right, Cell(limits, a and a.value)])
+    columns = ["class", "test examples", "right", "accuracy [95 %]"]
+    shown = Grid("Accuracy of each class", columns, rows, frozenset({1, 2, 3})).html(
+        sortable=True, identity="class-table"
+    )
+    return shown if len(rows) <= MANY_CLASSES else folded(f"All {len(rows)} classes", shown)
+
+
+def _agreements(found: Sequence[Agreement]) -> Html:
+    shown = join([_agreement(each) for each in found])
+    return shown if len(found) <= FEW else folded(f"For each of {len(found)} networks and sizes", shown)
+
+
+def _agreement(found: Agreement) -> Html:
+    name = at_size(found.network, found.input_size)
+    told = f"{name}: on {found.any} of {found.examples} test examples not all agree; so many for each pair:"
+    rows = [[name, *counts] for name, counts in zip(found.engines, found.differ, strict=True)]
+    numbers = frozenset(range(1, len(found.engines) + 1))
+    grid = Grid(f"Differing answers, {name}", ["engine", *found.engines], rows, numbers)
+    return join(tag("p", told), grid.html(caption=False))

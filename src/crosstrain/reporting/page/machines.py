@@ -1,0 +1,181 @@
+"""One comparison on several machines: the same rows side by side, with the ratio of their times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crosstrain.reporting.page.charts.time import SECONDS, interval_cells
+from crosstrain.reporting.page.figures import ROWS, Figure, axis_scale, specification
+from crosstrain.reporting.page.grids import Cell, Grid, items
+from crosstrain.reporting.page.markup import Html, Section, section, tag
+from crosstrain.reporting.page.summary import WORDS, answer, filter_form
+from crosstrain.reporting.page.view import Line, View
+from crosstrain.reporting.terminal import text
+from crosstrain.results.schema import ComparisonResult
+from crosstrain.statistics import ratios as statistics
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine under a name that no other has, with its result."""
+
+    name: str
+    result: ComparisonResult
+    folder: Path
+
+
+def named(folders: Sequence[Path], results: Sequence[ComparisonResult]) -> list[Machine]:
+    """Machines called after their folders; by the whole path where two are called the same."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    return [Machine(*each) for each in zip(names, results, folders, strict=True)]
+
+
+def comparison_of_machines(machines: Sequence[Machine]) -> tuple[list[Section], list[Figure]]:
+    """The sections of the page, and its charts."""
+    views = {machine.name: View(machine.result, machine.folder) for machine in machines}
+    figures = [figure for figure in [_time_by_machine(views)] if figure]
+    parts = [
+        section("summary", "Summary", [_answer(name, view) for name, view in views.items()]),
+        section("results", "Results", _filters(views), table(views).html(sortable=True, identity="key-table"),
+                tag("p", f"Ratio: seconds an epoch over those of {machines[0].name}, with its 95 % interval; "
+                    "a tie where the interval includes 1.", class_="small")),
+        section("charts", "Charts", [tag("div", f.html(), class_="charts") for f in figures]),
+        section("settings", "Settings that differ",
+                _differences({m.name: m.result.settings for m in machines}, "setting") or
+                tag("p", "None: all were asked for the same.")),
+        section("machine", "Machines and versions",
+                _differences({m.name: _machine(m.result) for m in machines}, "what", everything=True)),
+        section("notes", "Notes", items([f"{m.name}: {note}" for m in machines for note in m.result.notes])),
+    ]  # fmt: skip
+    return [part for part in parts if part], figures
+
+
+def table(views: Mapping[str, View]) -> Grid:
+    """All rows of all machines, those that are alike next to each other."""
+    first = next(iter(views))
+    base = {tuple(line.key.values()): line for line in views[first].lines}
+    found = [(name, line) for name, view in views.items() for line in view.lines]
+    order = {key: i for i, key in enumerate(dict.fromkeys(tuple(line.key.values()) for _, line in found))}
+    found.sort(key=lambda each: order[tuple(each[1].key.values())])
+    return Grid(
+        "Results by network, input size, engine and machine",
+        ["network", "size", "engine", "machine", "certificate", "s/epoch [95 %]", "ratio [95 %]", "images/s",
+         "accuracy", "memory"],
+        [_row(name, line, base.get(tuple(line.key.values())) if name != first else None)
+         for name, line in found],
+        frozenset({1, 5, 6, 7, 8, 9}),
+        [{**line.key, "machine": name} for name, line in found],
+    )  # fmt: skip
+
+
+def ratio_text(line: Line, base: Line | None) -> Cell:
+    """Time over that of the first machine."""
+    found = statistics.ratio(line.row.runs, base.row.runs) if base and base.seconds and line.seconds else None
+    if found is None:
+        return Cell(text.NOTHING)
+    tie = ", a tie" if found.includes(1.0) else ""
+    return Cell(f"{found.value:.2f} [{found.low:.2f}–{found.high:.2f}]{tie}", found.value)
+
+
+def _row(name: str, line: Line, base: Line | None) -> list[Any]:
+    row = line.row
+    mark = Cell(
+        f"{text.MARKS[row.certificate]} {WORDS[row.certificate]}", row.certificate, f"cert {row.certificate}"
+    )
+    front = [line.network, Cell(line.size, line.pixels), line.engine, name, mark]
+    if not line.seconds:
+        return [*front, Cell(row.status, None, "fault", 5)]
+    return [
+        *front,
+        Cell(text.interval(line.seconds), line.seconds.value),
+        ratio_text(line, base),
+        Cell(text.rate(row.images_per_second), row.images_per_second),
+        Cell(text.share(row.test_accuracy), row.test_accuracy),
+        Cell(text.memory(row.peak_memory_bytes), row.peak_memory_bytes),
+    ]
+
+
+def _answer(name: str, view: View) -> Html:
+    return tag("p", tag("strong", f"{name}: "), answer(view), " ", view.result.recommendation.reason)
+
+
+def _filters(views: Mapping[str, View]) -> Html | None:
+    choices = {
+        "network": [n for v in views.values() for n in v.networks],
+        "size": [s for v in views.values() for s in v.sizes],
+        "engine": [e for v in views.values() for e in v.engines],
+        "machine": list(views),
+    }
+    return filter_form(choices)
+
+
+def _time_by_machine(views: Mapping[str, View]) -> Figure | None:
+    import altair as alt
+
+    rows: list[dict[str, Any]] = [
+        {**line.key, "machine": name, "label": f"{line.network} {line.size}, {line.engine}",
+         "seconds": line.seconds.value, "low": line.seconds.low, "high": line.seconds.high,
+         "shown": text.interval(line.seconds)}
+        for name, view in views.items() for line in view.done if line.seconds
+    ]  # fmt: skip
+    if not rows:
+        return None
+    scale = axis_scale([row[k] for row in rows for k in ("low", "high")], 12)
+    x = alt.X("seconds:Q", title=SECONDS, scale=scale)
+    base = alt.Chart(alt.NamedData(ROWS)).encode(
+        y=alt.Y("label:N", title=None, sort=list(dict.fromkeys(row["label"] for row in rows)),
+                axis=alt.Axis(labelLimit=220)),
+        yOffset=alt.YOffset("machine:N", sort=list(views)),
+        color=alt.Color("machine:N", scale=alt.Scale(domain=list(views)), title=None),
+    )  # fmt: skip
+    tips = ["network:N", "engine:N", "size:N", "machine:N", alt.Tooltip("shown:N", title=SECONDS)]
+    parts = [
+        base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=SECONDS), x2="high:Q"),
+        base.mark_point(filled=True, size=80, opacity=1).encode(
+            x=x, shape=alt.Shape("machine:N", scale=alt.Scale(domain=list(views)), title=None), tooltip=tips
+        ),
+    ]
+    cells = [
+        [line.network, line.size, line.engine, name, *interval_cells(line.seconds)]
+        for name, view in views.items()
+        for line in view.done
+    ]
+    return Figure(
+        "time-by-machine",
+        "Training time by machine",
+        "Median seconds of training an epoch on each machine, with 95 % intervals.",
+        specification(alt.layer(*parts), {ROWS: rows}, alt.Step(16)),
+        Grid(
+            "Training time by machine", ["network", "size", "engine", "machine", "s/epoch", "low", "high"],
+            cells, frozenset({1, 4, 5, 6}),
+            [{**line.key, "machine": name} for name, view in views.items() for line in view.done],
+        ),
+    )  # fmt: skip
+
+
+def _machine(result: ComparisonResult) -> dict[str, Any]:
+    told = {k: v for k, v in result.machine.items() if k != "versions"}
+    if "memory_bytes" in told:
+        told["memory"] = text.memory(told.pop("memory_bytes"))
+    return {**told, **(result.machine.get("versions") or {}), "data hash": result.data.get("hash")}
+
+
+def _differences(found: Mapping[str, Mapping[str, Any]], what: str, everything: bool = False) -> Html | None:
+    """What is not the same on all machines (or everything), a column for each."""
+    names = list(dict.fromkeys(name for each in found.values() for name in each))
+    rows = []
+    for name in names:
+        values = [each.get(name) for each in found.values()]
+        told = [v if isinstance(v, str) else "" if v is None else json.dumps(v) for v in values]
+        if everything or len(set(told)) > 1:
+            rows.append([name.replace("_", " "), *told])
+    grid = Grid("What differs between the machines", [what, *found], rows)
+    return grid.html(caption=False) if rows else None

@@ -1,0 +1,147 @@
+"""What a reader needs to repeat and to judge it: settings, versions, machine, data, command, notes, time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crosstrain.reporting.command import command
+from crosstrain.reporting.page.grids import Grid, folded, items, pairs
+from crosstrain.reporting.page.markup import Child, Html, Section, join, section, tag
+from crosstrain.reporting.page.view import View
+from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.tables import wall_line
+from crosstrain.results.schema import Wall
+
+
+def settings(view: View) -> Section | None:
+    """What was asked for."""
+    return of_settings(view.result.settings)
+
+
+def of_settings(given: Mapping[str, Any]) -> Section | None:
+    recipe = given.get("recipe") or {}
+    flat = {name: value for name, value in given.items() if name != "recipe"}
+    entries = [
+        (_words(name), _shown(value)) for name, value in {**flat, **recipe}.items() if value is not None
+    ]
+    return section("settings", "Settings", pairs([(n, v) for n, v in entries if v]))
+
+
+def repeat(view: View) -> Section | None:
+    """The command that makes the same comparison again, with what only chooses among the results."""
+    if not view.result.settings.get("networks"):
+        return None
+    weights = view.result.recommendation.weights
+    also = {
+        "criteria": bool(view.result.criteria),
+        "prefer": ",".join(f"{name}={weight:.12g}" for name, weight in weights.items()),
+    }
+    return of_command(command({**view.result.settings, **also}))
+
+
+def of_command(line: str) -> Section | None:
+    return section(
+        "repeat",
+        "Do it again",
+        tag(
+            "div",
+            tag("pre", tag("code", line, id="command")),
+            class_="scroll",
+            role="region",
+            aria_label="The command",
+            tabindex="0",
+        ),
+        tag("button", "Copy", type="button", data_copy="command"),
+    )
+
+
+def data(view: View) -> Section | None:
+    """What it was trained on: its hash, how it was divided and prepared, and what to beware of."""
+    found = view.result.data
+    if not found:
+        return None
+    warnings = [str(each) for each in found.get("warnings") or ()]
+    splits = found.get("splits") or {}
+    shown = pairs(
+        [
+            ("Data", found.get("spec")),
+            ("Hash", tag("code", found["hash"]) if found.get("hash") else None),
+            ("Task", found.get("task")),
+            ("Classes", str(len(found["classes"])) if found.get("classes") else None),
+            ("Divided", found.get("split") or "as the data set does it"),
+            ("Examples", ", ".join(f"{name} {count:,}" for name, count in splits.items())),
+            ("Steps", ", ".join(map(str, found.get("steps") or ())) or "none beyond cropping and resizing"),
+            ("Inputs", _shapes(found.get("inputs"))),
+        ]
+    )
+    return section(
+        "data", "Data", tag("div", items(warnings), class_="warning", role="note") if warnings else None,
+        shown, _class_counts(found),
+    )  # fmt: skip
+
+
+def _shapes(inputs: Any) -> str:
+    if not isinstance(inputs, Mapping):
+        return ""
+    return ", ".join(
+        f"{name + ': ' if name else ''}{'×'.join(map(str, each.get('shape', ())))} {each.get('dtype', '')}"
+        for name, each in inputs.items()
+        if isinstance(each, Mapping)
+    )
+
+
+def _class_counts(found: Mapping[str, Any]) -> Html | None:
+    classes, counts = found.get("classes"), found.get("class_counts")
+    if not classes or not isinstance(counts, Mapping) or any(len(c) != len(classes) for c in counts.values()):
+        return None
+    rows = [[str(name), *(c[i] for c in counts.values())] for i, name in enumerate(classes)]
+    numbers = frozenset(range(1, len(counts) + 1))
+    grid = Grid("Examples of each class", ["class", *map(str, counts)], rows, numbers)
+    return folded("Examples of each class", grid.html(caption=False))
+
+
+def machine(view: View) -> Section | None:
+    """Where it ran, and with which versions."""
+    return of_machine(view.result.machine)
+
+
+def of_machine(told: Mapping[str, Any]) -> Section | None:
+    found = {k: v for k, v in told.items() if k != "versions"}
+    if "memory_bytes" in found:
+        found["memory"] = text.memory(found.pop("memory_bytes"))
+    versions = told.get("versions") or {}
+    shown = pairs([(_words(name), _shown(value)) for name, value in found.items()])
+    grid = Grid("Versions", ["package", "version"], [[str(k), str(v)] for k, v in versions.items()])
+    return section(
+        "machine", "Machine and versions", shown,
+        folded("Versions", grid.html(caption=False)) if versions else None,
+    )  # fmt: skip
+
+
+def notes(view: View) -> Section | None:
+    """What was said on the way, and the account of the time."""
+    wall = {k: v for k, v in view.result.wall.items() if k in Wall.model_fields}
+    told = tag("p", wall_line(Wall(**wall)), id="wall") if wall.get("total") else None
+    return of_notes(view.result.notes, view.result.folder, told)
+
+
+def of_notes(told: Sequence[str], folder: str, account: Html | None = None) -> Section | None:
+    where = tag("p", "Everything lies in ", tag("code", folder), ".", class_="small")
+    return section("notes", "Notes and time", items(list(told)), account, where)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _shown(value: Any) -> Child:
+    """A setting in words; empty where it says nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        told = ((name, _shown(each)) for name, each in value.items())
+        return join(", ".join(f"{name or 'output'} {each}" for name, each in told if each))
+    if isinstance(value, list | tuple):
+        return join(", ".join(str(_shown(each)) for each in value))
+    return str(value)

@@ -1,0 +1,193 @@
+"""The top of the page: the answer, the recommendation, and the key table with its filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crosstrain.advice.works import Work
+from crosstrain.reporting.page.grids import Cell, Grid, folded, items
+from crosstrain.reporting.page.markup import Html, Section, join, section, tag
+from crosstrain.reporting.page.view import Line, View, at_size, interval_of
+from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.tables import faults, legend
+
+WORDS = {
+    "proved": "proved", "departs": "departs", "cannot": "cannot be proved", "none": "not proved",
+}  # fmt: skip
+
+
+def answer(view: View) -> str:
+    """One sentence: what to take, and the two figures that speak for it."""
+    wish = view.result.recommendation
+    chosen = next(
+        (
+            line for line in view.lines
+            if (line.network, line.engine, line.row.input_size)
+            == (wish.network, wish.engine, wish.input_size)
+        ),
+        None,
+    )  # fmt: skip
+    if wish.engine is None:
+        if view.live:
+            return "The comparison is running; there is no recommendation yet."
+        return "No recommendation can be given."
+    told = f"Take {wish.engine} with {at_size(wish.network or '', wish.input_size)}"
+    if chosen is None or chosen.seconds is None:
+        return f"{told}."
+    figures = [f"{text.seconds(chosen.seconds.value)} an epoch"]
+    # As in the recommendation: a property of the work, not of the engine that was luckiest.
+    alike = [
+        line.row
+        for line in view.lines
+        if line.row.recommendable and (line.network, line.row.input_size) == (wish.network, wish.input_size)
+    ]
+    if alike and (accuracy := Work(tuple(alike)).accuracy) is not None:
+        figures.append(f"test accuracy {text.share(accuracy)}")
+    return f"{told}: {', '.join(figures)}."
+
+
+def summary(view: View) -> Section | None:
+    """The answer in a sentence, and the reason in full."""
+    return section(
+        "summary",
+        "Summary",
+        tag("p", answer(view), class_="answer"),
+        tag("p", view.result.recommendation.reason, id="recommendation"),
+        items(view.result.recommendation.sentences),
+    )
+
+
+def filters(view: View) -> Html | None:
+    """What table and charts are narrowed to; None where there is nothing to choose."""
+    return filter_form({"network": view.networks, "size": view.sizes, "engine": view.engines})
+
+
+def filter_form(choices: Mapping[str, Sequence[str]]) -> Html | None:
+    """A select for each of ``choices`` that has two values or more."""
+    shown = [
+        tag(
+            "label",
+            f"{name.capitalize()} ",
+            tag(
+                "select",
+                tag("option", "all", value=""),
+                (tag("option", each, value=each) for each in dict.fromkeys(found)),
+                id=f"filter-{name}",
+                data_filter=name,
+            ),
+        )
+        for name, found in choices.items()
+        if len(set(found)) > 1
+    ]
+    if not shown:
+        return None
+    count = tag("p", id="filter-count", role="status")
+    return tag(
+        "form", shown, tag("button", "Show all", type="reset"), count, id="filters", aria_label="Filters"
+    )
+
+
+def results(view: View) -> Section | None:
+    """The key table, what its marks mean, and what went wrong."""
+    if not view.lines:
+        return None
+    wrong = faults(view.result)
+    return section(
+        "results",
+        "Results",
+        filters(view),
+        key_table(view.lines).html(sortable=True, identity="key-table"),
+        tag("p", _legend(view), class_="small"),
+        join(tag("h3", "What went wrong"), items(wrong)) if wrong else None,
+        _pairs(view),
+    )
+
+
+def _pairs(view: View) -> Html | None:
+    """Which differences are real: the ratio of each pair of engines at the same work."""
+    rows, keys = [], []
+    for entry in view.result.ratios:
+        ratio, key = interval_of(entry.get("ratio")), view.key(entry)
+        if ratio is None:
+            continue
+        adjusted, finds = entry.get("p_holm"), entry.get("detectable")
+        rows.append(
+            [key["network"], key["size"], f"{entry['engine']} / {entry['other']}",
+             Cell(f"{ratio.value:.3f} [{ratio.low:.3f}–{ratio.high:.3f}]", ratio.value),
+             "a tie" if entry.get("tie") else "different", Cell(_three(adjusted), adjusted),
+             Cell(f"{finds:.3f}" if finds else text.NOTHING, finds)]
+        )  # fmt: skip
+        keys.append(key)
+    columns = ["network", "size", "pair", "ratio of s/epoch [95 %]", "verdict", "p (Holm)", "finds from"]
+    if not rows:
+        return None
+    grid = Grid("Ratios of the times of pairs of engines", columns, rows, frozenset({1, 3, 5, 6}), keys)
+    told = tag(
+        "p",
+        "A tie where the interval includes 1. p: after Holm's adjustment for all pairs of this network and "
+        "size. Finds from: the smallest ratio that so many repeats find nine times of ten.",
+        class_="small",
+    )
+    return folded(
+        "Pairs of engines: which differences are real", grid.html(sortable=True, identity="pairs"), told
+    )
+
+
+def _three(value: float | None) -> str:
+    return text.NOTHING if value is None else f"{value:.3f}"
+
+
+def _legend(view: View) -> str:
+    parts = [legend(view.result), "s/epoch: median seconds of training, in brackets the 95 % interval"]
+    return ". ".join(part for part in parts if part) + "."
+
+
+def key_table(lines: Sequence[Line]) -> Grid:
+    """A row for each network, input size and engine; the spread over seeds where there are several."""
+    seeds = any(line.row.test_accuracy_over_seeds for line in lines)
+    columns = ["network", "size", "engine", "certificate", "s/epoch [95 %]", "images/s", "accuracy [95 %]"]
+    columns += [*(["over seeds"] if seeds else []), "memory", "compile"]
+    return Grid(
+        "Results by network, input size and engine",
+        columns,
+        [_row(line, seeds) for line in lines],
+        frozenset({1, *range(4, len(columns))}),
+        [line.key for line in lines],
+    )
+
+
+def _row(line: Line, seeds: bool) -> list[Any]:
+    row = line.row
+    name = line.network if row.division == "closed" else f"{line.network} (open)"
+    mark = Cell(
+        [tag("span", text.MARKS[row.certificate], aria_hidden="true"), f" {WORDS[row.certificate]}"],
+        row.certificate,
+        f"cert {row.certificate}",
+    )
+    front = [Cell(name, line.network), Cell(line.size, line.pixels), Cell(line.engine, line.engine), mark]
+    if not line.seconds:
+        return [*front, Cell(row.status, None, "fault", 5 + seeds)]
+    accuracy = line.accuracy
+    loss = row.test_loss
+    quality = Cell("–" if loss is None else f"loss {loss:.3g}", loss)
+    if accuracy:
+        limits = f"{100 * accuracy.value:.2f} % [{100 * accuracy.low:.2f}–{100 * accuracy.high:.2f}]"
+        quality = Cell(limits, accuracy.value)
+    return [
+        *front,
+        Cell(text.interval(line.seconds), line.seconds.value),
+        Cell(text.rate(row.images_per_second), row.images_per_second),
+        quality,
+        *([_over_seeds(line)] if seeds else []),
+        Cell(text.memory(row.peak_memory_bytes), row.peak_memory_bytes),
+        Cell(text.seconds(row.compile_seconds), row.compile_seconds),
+    ]
+
+
+def _over_seeds(line: Line) -> Cell:
+    """The mean over seeds with the interval that their spread gives."""
+    found = line.row.test_accuracy_over_seeds
+    if found is None:
+        return Cell(text.NOTHING)
+    return Cell(f"{100 * found.value:.2f} % [{100 * found.low:.2f}–{100 * found.high:.2f}]", found.value)

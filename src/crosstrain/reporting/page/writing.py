@@ -1,0 +1,178 @@
+"""The page put together, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from crosstrain.inference.result import InferenceResult
+from crosstrain.reporting.page import certificates, criteria, evidence, particulars, scripts, served
+from crosstrain.reporting.page import summary as top
+from crosstrain.reporting.page.charts import latency as charts_latency
+from crosstrain.reporting.page.charts import rest as charts_rest
+from crosstrain.reporting.page.charts import time as charts_time
+from crosstrain.reporting.page.figures import Figure
+from crosstrain.reporting.page.machines import Machine, comparison_of_machines
+from crosstrain.reporting.page.markup import Html, Section, section, tag
+from crosstrain.reporting.page.view import View
+from crosstrain.results.loading import load
+from crosstrain.results.schema import ComparisonResult
+from crosstrain.system.files import write_bytes
+
+NAME = "report.html"
+
+CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
+    charts_time.time_by_size,
+    charts_time.time_by_network,
+    charts_time.time_by_depth,
+    charts_rest.accuracy_by_time,
+    charts_rest.learning,
+    charts_latency.figures,
+    charts_rest.memory,
+    charts_time.tuning,
+    charts_rest.where_time_went,
+)
+Part = Callable[[View], Section | None]
+BEFORE: tuple[Part, ...] = (top.summary, top.results, certificates.certificates)
+AFTER: tuple[Part, ...] = (
+    evidence.stability, criteria.criteria, evidence.mistakes, particulars.settings, particulars.machine,
+    particulars.data, particulars.repeat, particulars.notes,
+)  # fmt: skip
+
+
+def render(result: ComparisonResult, folder: Path, *, live: bool = False) -> str:
+    """The page of a comparison as HTML. ``folder`` is where its cells lie; a ``live`` page asks the server
+    that it came from for news."""
+    view = View(result, folder, live and result.running)
+    figures = _figures(view)
+    parts = [*(part(view) for part in BEFORE), _charts(figures), *(part(view) for part in AFTER)]
+    networks = ", ".join(result.settings.get("networks") or view.networks)
+    title = f"{networks} on {_short(result.settings.get('data'))}" if networks else "A comparison"
+    return page(title, _about(result), [part for part in parts if part], figures, live=live)
+
+
+def _short(data: str | None) -> str:
+    """The data set's spelling without the folders that lead to it: ``gtsrb:GTSRB.zip``."""
+    name, colon, place = (data or "their data").partition(":")
+    return f"{name}{colon}{Path(place).name}"
+
+
+def render_machines(machines: Sequence[Machine]) -> str:
+    """The page of the same comparison on several machines."""
+    parts, figures = comparison_of_machines(machines)
+    return page("One comparison, several machines", ", ".join(m.name for m in machines), parts, figures)
+
+
+def render_inference(result: InferenceResult, *, live: bool = False) -> str:
+    """The page of a comparison at inference; a ``live`` one asks the server that it came from for news."""
+    parts, figures = served.sections(result)
+    place = next((i for i, part in enumerate(parts) if part.identity == "results"), 0) + 1
+    charts = _charts(figures)
+    title = ", ".join(dict.fromkeys(row.first.network for row in result.rows())) or "A comparison"
+    return page(
+        f"{title} at inference",
+        _about(result),
+        parts[:place] + ([charts] if charts else []) + parts[place:],
+        figures,
+        live=live,
+    )
+
+
+def write_page(folder: Path) -> Path:
+    """``report.html`` in a comparison's folder, from its ``result.json``; written by renaming.
+
+    Raises ``CrosstrainError`` where there is no result, or a damaged one.
+    """
+    result = load(folder)
+    html = render_inference(result) if isinstance(result, InferenceResult) else render(result, folder)
+    path = folder / NAME
+    write_bytes(path, html.encode())
+    return path
+
+
+def page(
+    title: str, about: str, parts: Sequence[Section], figures: Sequence[Figure], *, live: bool = False
+) -> str:
+    """A whole document around its sections."""
+    script, allowed = scripts.scripts(live=live)
+    body = tag(
+        "body",
+        tag("a", "Skip to the results", href="#main", class_="skip"),
+        tag(
+            "header",
+            tag("h1", title),
+            tag("button", "Dark colours", type="button", id="theme"),
+            tag("p", about),
+        ),
+        _contents(parts),
+        tag(
+            "noscript",
+            tag("p", "Without JavaScript the charts are not drawn; their tables have the same figures."),
+        ),
+        tag("main", [part.html() for part in parts], id="main", tabindex="-1"),
+        tag("footer", tag("p", "Written by crosstrain. This file needs no network.")),
+        scripts.json_script("chart-specs", _specs(figures)),
+        scripts.json_script("palettes", scripts.PALETTES),
+        script,
+        data_live=live,
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        scripts.policy(allowed, live=live),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{title} – crosstrain"),
+        tag("link", rel="icon", href="data:,"),
+        scripts.style(),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _contents(parts: Sequence[Section]) -> Html:
+    links = [tag("li", tag("a", part.title, href=f"#{part.identity}")) for part in parts]
+    return tag("nav", tag("ul", links), aria_label="Contents")
+
+
+def _specs(figures: Sequence[Figure]) -> dict[str, dict[str, Any]]:
+    """The charts' specifications by name. Of a data set that an earlier chart has too, only that
+    one's name."""
+    first: dict[int, str] = {}
+    specs = {}
+    for figure in figures:
+        datasets = {}
+        for name, rows in figure.spec["datasets"].items():
+            owner = first.setdefault(id(rows), figure.name)
+            datasets[name] = rows if owner == figure.name else owner
+        specs[figure.name] = {**figure.spec, "datasets": datasets}
+    return specs
+
+
+def _figures(view: View) -> list[Figure]:
+    found: list[Figure] = []
+    for draw in CHARTS:
+        made = draw(view)
+        found += made if isinstance(made, list) else [made] if made else []
+    return found
+
+
+def _charts(figures: Sequence[Figure]) -> Section | None:
+    if not figures:
+        return None
+    return section("charts", "Charts", tag("div", [figure.html() for figure in figures], class_="charts"))
+
+
+def _about(result: ComparisonResult | InferenceResult) -> str:
+    machine = result.machine
+    finished = max((str((c.model_extra or {}).get("finished") or "") for c in result.cells), default="")
+    told = [
+        f"crosstrain {result.crosstrain}",
+        f"{machine['processor']}, {machine.get('cores', '?')} cores" if machine.get("processor") else "",
+        str(result.settings.get("device") or ""),
+        finished.partition("T")[0],
+    ]
+    return " · ".join(part for part in told if part)
+
+
+__all__ = ["NAME", "page", "render", "render_inference", "render_machines", "write_page"]

@@ -1,0 +1,1 @@
+"""What the terminal shows: tables at most 100 columns wide, live bars."""

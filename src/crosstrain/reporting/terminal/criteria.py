@@ -1,0 +1,129 @@
+"""The terminal's table of what else decides, at most 100 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.tables import grid
+from crosstrain.results.rows import size_text
+
+MOST_REASONS = 8
+"""So many of the reasons for empty places are printed; all of them are in the JSON."""
+
+_WORDS = {
+    "repeatable": "repeatability", "deterministic": "the switch for it", "peak_share": "share of the peak",
+    "latency_p50": "latency", "export_bytes": "exported size", "install_bytes": "installed size",
+    "lines_of_source": "lines of source", "energy_joules_per_epoch": "energy",
+}  # fmt: skip
+"""The fields that the table shows, as a reader calls them."""
+
+
+def print_criteria(found: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """The table and what it leaves open; nothing where no criteria were measured."""
+    if not found:
+        return
+    out.print()
+    out.print(criteria_table(found))
+    out.print(
+        "bits: does the same seed end in the same weights; switch: what makes it so, and its time over the "
+        "row's own; peak: share of the machine's matrix-product peak",
+        style="dim",
+    )
+    for line in remarks(found):
+        out.print(line, style="dim")
+
+
+def criteria_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each network, input size and engine."""
+    columns = ["network", "size", "engine", "bits", "switch", "peak", "p50 ms", "p99 ms", "ONNX", "install"]
+    columns.append("lines")
+    powered = any(each.get("energy_joules_per_epoch") is not None for each in found)
+    if powered:
+        columns.append("J/epoch")
+    table = grid(columns, right=(1, *range(5, len(columns))))
+    for each in found:
+        table.add_row(*_cells(each), *([_joules(each.get("energy_joules_per_epoch"))] if powered else []))
+    return table
+
+
+def remarks(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was repeated only in part, and why places of the table are empty: each reason once."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        if each.get("repeat_remark"):
+            reasons.setdefault(("repeatability", each["repeat_remark"]), []).append(_who(each))
+        for name, reason in (each.get("why_not") or {}).items():
+            if name in _WORDS:
+                reasons.setdefault((_WORDS[name], reason), []).append(_who(each))
+    told = [
+        f"{what}: {reason}{'' if len(who) == len(found) else f' ({_listed(who)})'}"
+        for (what, reason), who in reasons.items()
+    ]
+    left = len(told) - MOST_REASONS
+    return told if left <= 0 else [*told[:MOST_REASONS], f"and {left} more reasons in the JSON (why_not)"]
+
+
+def _cells(each: Mapping[str, Any]) -> list[Text | str]:
+    return [
+        each["network"],
+        size_text(each.get("input_size")),
+        each["engine"],
+        _repeats(each),
+        _switch(each.get("deterministic")),
+        text.NOTHING if (share := each.get("peak_share")) is None else f"{100 * share:.1f} %",
+        _milliseconds(each.get("latency_p50")),
+        _milliseconds(each.get("latency_p99")),
+        size(each.get("export_bytes")),
+        size(each.get("install_bytes")),
+        text.count(each.get("lines_of_source")),
+    ]
+
+
+def _repeats(each: Mapping[str, Any]) -> Text | str:
+    known = each.get("repeatable")
+    if known is None:
+        return text.NOTHING
+    # The largest difference says whether it is rounding or something else.
+    return (
+        Text("same", "green") if known else Text(f"±{text.error(each.get('largest_difference'))}", "yellow")
+    )
+
+
+def _switch(found: Mapping[str, Any] | None) -> Text | str:
+    if not found:
+        return text.NOTHING
+    if found.get("repeatable") is None:
+        return Text("fails", "red")
+    cost = found.get("cost")
+    time = f"×{cost['value']:.2f}" if cost else "same"
+    return time if found["repeatable"] else Text(f"{time}, differs", "yellow")
+
+
+def size(value: float | None) -> str:
+    """Bytes in KiB, MiB or GiB."""
+    if value is None:
+        return text.NOTHING
+    return f"{value / 2**10:.0f} KiB" if value < 2**20 else text.memory(int(value))
+
+
+def _milliseconds(value: float | None) -> str:
+    return text.NOTHING if value is None else f"{value * 1000:.3g}"
+
+
+def _joules(value: float | None) -> str:
+    return text.NOTHING if value is None else f"{value:.3g}"
+
+
+def _who(each: Mapping[str, Any]) -> str:
+    of = "" if each.get("input_size") is None else f" {size_text(each['input_size'])}"
+    return f"{each['network']}{of} on {each['engine']}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,111 @@
+"""Tables of engines: what they can do here, and which networks they train."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.tables import grid
+
+_STYLES = {"ready": "green", "missing": "yellow"}
+
+
+def engines_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each engine: what it can do here."""
+    table = grid(
+        ["engine", "version", "does", "runs in", "devices", "precisions", "status", "size"],
+        right=(7,), flexible=4,
+    )  # fmt: skip
+    for row in found:
+        table.add_row(
+            row["name"],
+            row["version"] or text.NOTHING,
+            "trains, infers" if row["trains"] else "infers",
+            row["environment"] or text.NOTHING,
+            " ".join(row["devices"]) or text.NOTHING,
+            " ".join(row["precisions"]) or text.NOTHING,
+            Text(row["status"], style=_STYLES.get(row["status"], "red")),
+            text.memory(row["bytes"]),
+        )
+    return table
+
+
+def options_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """The options of each engine, with their choices, the default first."""
+    table = grid(["engine", "option", "choices", "what it does"], flexible=3)
+    for row in found:
+        for name, option in row["options"].items():
+            default = option["default"]
+            choices = [default, *(choice for choice in option["choices"] if choice != default)]
+            told = f"{option['help']}{' (open)' if option['division'] == 'open' else ''}"
+            table.add_row(row["name"], name, "|".join(map(_choice, choices)), told)
+    return table
+
+
+def _choice(value: Any) -> str:
+    """As it is written on the command line: JSON, text without its quotes."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def print_engines(found: Sequence[Mapping[str, Any]], out: Console, *, options: bool = False) -> None:
+    """The table, what is wrong with broken engines, and how to get those that are missing."""
+    out.print(engines_table(found))
+    if options:
+        out.print()
+        out.print(options_table(found))
+    for row in found:
+        if row["status"] == "broken":
+            front = f"{row['name']}: {row['error']}"
+            out.print(f"{front}; see: crosstrain engines doctor {row['name']}", style="red", soft_wrap=True)
+    missing = [row["name"] for row in found if row["status"] == "missing"]
+    if missing:
+        out.print()
+        out.print(f"Not installed: {', '.join(missing)}.", style="yellow")
+        out.print("Install with: crosstrain engines install NAME… (or --all)", style="yellow")
+
+
+def print_findings(found: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """An examination: a line for what is well, and each fault with its remedy."""
+    for each in found:
+        front = " ".join(filter(None, [each["engine"], each["version"]]))
+        if each["well"]:
+            proved = f"; {' and '.join(each['proofs'])} proved" if each["proofs"] else ""
+            devices = ", ".join(each["devices"])
+            out.print(f"✓ {front}: well, on {devices}{proved}", style="green", soft_wrap=True)
+            continue
+        out.print(f"✗ {front}", style="red", soft_wrap=True)
+        for fault in each["faults"]:
+            out.print(f"    {fault}", style="red", soft_wrap=True)
+        if each["mend"]:
+            out.print(f"  what to do: {each['mend']}", style="bold", soft_wrap=True)
+
+
+def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each engine, a column for each network: ✓ where it can be trained, ! where not."""
+    networks = list(dict.fromkeys(pair["network"] for pair in pairs))
+    runs = {(pair["engine"], pair["network"]): pair["runs"] for pair in pairs}
+    table = grid(["engine", *networks], flexible=len(networks))
+    for engine in dict.fromkeys(pair["engine"] for pair in pairs):
+        marks = [runs[engine, network] for network in networks]
+        table.add_row(engine, *(Text("✓", "green") if mark else Text("!", "yellow") for mark in marks))
+    return table
+
+
+def obstacles(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each reason why pairs do not run, with the networks that it stops."""
+    stopped: dict[tuple[str, str], list[str]] = {}
+    for pair in pairs:
+        if not pair["runs"]:
+            stopped.setdefault((pair["engine"], pair["reason"]), []).append(pair["network"])
+    every = len({pair["network"] for pair in pairs})
+    told = []
+    for (engine, reason), networks in stopped.items():
+        front = engine if len(networks) == every else f"{engine}, {', '.join(networks)}"
+        told.append(f"{front}: {reason}")
+    return told

@@ -1,0 +1,77 @@
+"""What installing and examining engines shows: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.tables import console
+
+_DONE = {"made": "installed", "there": "was there already"}
+
+
+class Installing:
+    """Counts engines. Context manager: within it the terminal shows the bar; ``shown`` off is silent."""
+
+    def __init__(self, engines: int, *, shown: bool = True, out: Console | None = None) -> None:
+        self.engines = engines
+        self._done = 0
+        self._name = ""
+        self._out = (out or console(stderr=True)) if shown else None
+        self._bar = None
+        if self._out and self._out.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(bar_width=16),
+                TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn(),
+                console=self._out, transient=True, refresh_per_second=4,
+            )  # fmt: skip
+            self._task = self._bar.add_task("", total=engines)
+
+    def __enter__(self) -> Installing:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def begin(self, name: str) -> None:
+        """The next engine's turn."""
+        self._name = name
+        if self._out and not self._bar:
+            self._out.print(f"[{self._done + 1}/{self.engines}] {name}", soft_wrap=True)
+
+    def tell(self, words: str) -> None:
+        """What is being done. Where there is no live bar, only what takes long and is not pip's."""
+        if self._bar:
+            front = f"{self._name}: {words}" if self._name else words
+            self._bar.update(self._task, description=front if len(front) <= 60 else f"{front[:59]}…")
+        elif self._out and words.startswith(("waiting", "making", "removing", "examining", "proving")):
+            self._out.print(f"  {words}" if self._name else words, soft_wrap=True)
+
+    def end(self, told: Mapping[str, Any]) -> None:
+        """How an installation ended, as ``install_engines`` tells it."""
+        self.advance()
+        if not self._out:
+            return
+        if told["status"] == "failed":
+            self._out.print(told["error"], style="red", soft_wrap=True)
+            return
+        words = [f"  {told['engine']} {told['version']} {_DONE[told['status']]}", text.memory(told["bytes"])]
+        if told["status"] == "made":
+            words.append(text.seconds(told["seconds"]))
+        self._out.print(", ".join(words), soft_wrap=True)
+
+    def advance(self) -> None:
+        """One more engine is done."""
+        self._done += 1
+        if self._bar:
+            self._bar.update(self._task, completed=self._done)

@@ -1,0 +1,223 @@
+"""Terminal tables, none wider than 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crosstrain.comparison.budget import counted
+from crosstrain.comparison.certify import departed
+from crosstrain.reporting.terminal import text
+from crosstrain.results.rows import Row, rows, size_text
+from crosstrain.results.schema import CellResult, ComparisonResult, Wall
+from crosstrain.statistics.ratios import median
+
+WIDTH = 100
+_STYLES = {"proved": "green", "departs": "red", "cannot": "yellow", "none": "yellow"}
+
+
+def console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
+    """A console of at most 100 columns; what is not a terminal gets all of them and no colours."""
+    made = Console(file=file, stderr=stderr, highlight=False, emoji=False, markup=False)
+    made.width = min(made.width, WIDTH) if made.is_terminal else WIDTH
+    return made
+
+
+def grid(columns: Sequence[str], *, right: Iterable[int] = (), flexible: int = 0) -> Table:
+    """An empty table; ``right`` are the columns of numbers, ``flexible`` the one that wraps."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    numbers = set(right)
+    for index, name in enumerate(columns):
+        table.add_column(
+            name,
+            justify="right" if index in numbers else "left",
+            no_wrap=index != flexible,
+            overflow="fold" if index == flexible else "ellipsis",
+            min_width=6 if index == flexible else None,
+        )
+    return table
+
+
+def comparison_table(result: ComparisonResult) -> Table:
+    """A row for each network, input size and engine."""
+    table = grid(
+        ["network", "size", "engine", "cert", "s/epoch [95 %]", "images/s", "test acc", "memory", "compile"],
+        right=(1, 4, 5, 6, 7, 8),
+    )
+    for row in rows(result.cells):
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Row) -> list[Text | str]:
+    mark = Text(text.MARKS[row.certificate], style=_STYLES[row.certificate], justify="center")
+    name = row.network if row.division == "closed" else f"{row.network} (open)"
+    front: list[Text | str] = [name, size_text(row.input_size), row.engine, mark]
+    if not row.done:
+        return [*front, Text(row.status, style="yellow" if row.status == "left out" else "red")]
+    quality = text.share(row.test_accuracy) if row.test_accuracy is not None else _loss(row.test_loss)
+    return [
+        *front,
+        text.interval(row.seconds),
+        text.rate(row.images_per_second),
+        quality,
+        text.memory(row.peak_memory_bytes),
+        text.seconds(row.compile_seconds),
+    ]
+
+
+def _loss(value: float | None) -> str:
+    return text.NOTHING if value is None else f"loss {value:.3g}"
+
+
+def legend(result: ComparisonResult) -> str:
+    """What the marks that occur mean, and how many samples stand behind the times."""
+    told = {
+        "proved": "✓ proved to do the same work",
+        "departs": "✗ departs from the definition",
+        "cannot": "! cannot be proved",
+        "none": "? not proved",
+    }
+    found = rows(result.cells)
+    parts = [words for status, words in told.items() if any(r.certificate == status for r in found)]
+    if any(r.seconds and r.seconds.method == "range" for r in found):
+        parts.append("fewer than 3 epochs give no interval, but (–), their range")
+    return "; ".join(parts)
+
+
+def faults(result: ComparisonResult) -> list[str]:
+    """A line for each row of which a cell did not end well."""
+    told = []
+    for row in rows(result.cells):
+        if row.error or row.status not in ("done", "left out"):
+            size = "" if row.input_size is None else f" at {size_text(row.input_size)}"
+            told.append(
+                f"{row.network}{size} on {row.engine}: {row.status}{f', {row.error}' if row.error else ''}"
+            )
+    return told
+
+
+def wall_line(wall: Wall) -> str:
+    """Where the time went, and crosstrain's own share of it."""
+    parts = ("training", "compiling", "importing", "evaluating", "proving", "preparing", "criteria", "rest")
+    told = ", ".join(
+        f"{name} {text.clock(getattr(wall, name))}" for name in parts if getattr(wall, name) >= 0.05
+    )
+    return (
+        f"Time {text.clock(wall.total)}: {told}; crosstrain's own share {wall.own_share:.1%} (proofs apart)."
+    )
+
+
+def print_comparison(result: ComparisonResult, out: Console) -> None:
+    """The table, what went wrong, what else decides, the recommendation, the account of time, and where all
+    lies."""
+    from crosstrain.reporting.terminal.criteria import (
+        print_criteria,  # which makes its table with this module
+    )
+    from crosstrain.reporting.terminal.tuning import compared_table  # likewise
+
+    out.print(comparison_table(result))
+    if told := legend(result):
+        out.print(told, style="dim")
+    if result.tuning:
+        out.print()
+        out.print(compared_table(result.tuning))
+    for line in faults(result):
+        out.print(line, style="red")
+    for note in (*result.notes, *(found["text"] for found in result.stability)):
+        out.print(note, style="yellow")
+    for found in result.growth:
+        out.print(found["text"])
+    print_criteria(result.criteria, out)
+    out.print()
+    out.print(result.recommendation.reason, style="bold")
+    out.print(
+        wall_line(Wall(**{k: v for k, v in result.wall.items() if k in Wall.model_fields})), style="dim"
+    )
+    out.print(f"All lies in {result.folder}", style="dim", soft_wrap=True)
+
+
+def proof_table(engines: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each certificate: relative errors."""
+    table = grid(
+        ["engine", "precision", "cert", "outputs", "loss", "gradients", "after steps", "first departure"],
+        right=(3, 4, 5, 6),
+        flexible=7,
+    )
+    for each in engines:
+        status = each["status"]
+        mark = Text(f"{text.MARKS[status]} {status}", style=_STYLES[status])
+        departure = each.get("first_departure") or {}
+        where = " ".join(
+            filter(None, [departure.get("stage"), departure.get("node") or departure.get("tensor")])
+        )
+        errors = [text.error(each.get(k)) for k in ("outputs", "loss", "gradients", "weights_after_steps")]
+        table.add_row(each["engine"], each["precision"], mark, *errors, where or each.get("reason") or "")
+    return table
+
+
+def departures(engines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each certificate that is not a proof: where it departs and why, or why there is none."""
+    told = []
+    for each in engines:
+        where = each.get("first_departure")
+        if each["status"] == "proved":
+            continue
+        front = f"{each['engine']}, {each['precision']}: {each['status']}"
+        told.append(f"{front}, {departed(where) if where else each.get('reason') or 'no reason given'}")
+        if where and where.get("expected") and where.get("got"):
+            told += [f"  expected {_entries(where['expected'])}", f"  got      {_entries(where['got'])}"]
+    return told
+
+
+def _entries(numbers: Mapping[str, Any]) -> str:
+    entries = ", ".join(f"{e:.6g}" if isinstance(e, float | int) else str(e) for e in numbers["entries"])
+    return f"[{entries}, …], norm {numbers['norm']}"
+
+
+def print_training(result: CellResult, folder: Path, out: Console) -> None:
+    """A training in a few lines."""
+    if result.status != "done":
+        out.print(
+            f"{result.network} on {result.engine}: {result.status}, {result.error}",
+            style="red",
+            soft_wrap=True,
+        )
+    else:
+        seconds = median([result.epoch_seconds])
+        trained = counted(len(result.epochs), "epoch")
+        words = [f"{result.network} on {result.engine} {result.engine_version or ''}: {trained}"]
+        words.append(f"{text.interval(seconds)} s each")
+        if result.test_accuracy is not None:
+            words.append(f"test accuracy {text.share(result.test_accuracy)}")
+        words.append(text.memory(result.peak_memory_bytes))
+        out.print(", ".join(words), style="bold", soft_wrap=True)
+    if result.diverged:
+        out.print(result.diverged, style="red", soft_wrap=True)
+    out.print(f"All lies in {folder}", style="dim", soft_wrap=True)
+
+
+def networks_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """The zoo."""
+    table = grid(["network", "input", "parameters", "MACs", "what it is"], right=(2, 3), flexible=4)
+    for row in found:
+        shape = "×".join(map(str, row["input_shape"]))
+        what = f"{row['summary']} ({row['paper']})"
+        table.add_row(row["name"], shape, text.count(row["parameters"]), text.count(row["macs"]), what)
+    return table
+
+
+def datasets_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """Kinds of data sets, with the files that each expects."""
+    table = grid(["--data", "what it is, and its files"], flexible=1)
+    for row in found:
+        table.add_row(row["form"], f"{row['what']}; {row['where']}")
+        for file in row["files"]:
+            table.add_row("", Text(f"  {file}", style="dim"))
+    return table

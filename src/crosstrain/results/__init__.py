@@ -1,0 +1,1 @@
+"""What a comparison left: the schema of its JSON, its rows, and how a folder is read."""

@@ -1,0 +1,85 @@
+"""What each engine says it can do on this machine, asked in a process of its own and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from crosstrain import engines
+from crosstrain.engines.registry import EngineRow
+from crosstrain.environments.environments import Environment, find
+from crosstrain.runs.process import run_job
+from crosstrain.system.files import write_json
+from crosstrain.system.places import cache_root
+
+AT_ONCE = 2
+"""How many engines are asked at the same time; importing a framework fills about one core."""
+PATIENCE = 180.0
+"""Seconds that an engine may take to describe itself."""
+
+_VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "JAX_PLATFORMS")
+
+
+def describe(row: EngineRow, where: Environment, *, anew: bool = False) -> dict[str, Any]:
+    """An engine's ``Description`` as JSON with ``status`` ``ready``, or ``broken`` with the ``error``.
+
+    It is remembered for as long as its Python, the framework's version, crosstrain's engines and the
+    devices that the shell shows stay the same; ``anew`` asks in any case. What is broken is asked each time.
+    """
+    note = _note(row, where)
+    if not anew and (known := _known(note)):
+        return known
+    with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
+        # No device: a GPU is to be seen where there is one.
+        outcome = run_job({"task": "describe", "engine": row.name}, folder=Path(logs), timeout=PATIENCE)
+    if outcome.result is None:
+        return {"status": "broken", "error": outcome.error}
+    told = {"status": "ready", "error": None, **outcome.result}
+    forget(row)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_json(note, told)
+    return told
+
+
+def described(rows: Mapping[str, EngineRow], *, anew: bool = False) -> dict[str, dict[str, Any]]:
+    """The descriptions of those engines that can run here, by name, a few asked at a time."""
+    there = {name: here for name, row in rows.items() if (here := find(row))}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = {n: pool.submit(describe, rows[n], here, anew=anew) for n, here in there.items()}
+        return {name: answer.result() for name, answer in asked.items()}
+
+
+def forget(row: EngineRow) -> None:
+    """Delete what is remembered of an engine."""
+    for note in _folder().glob(f"{row.name}.*.json"):
+        note.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return cache_root() / "descriptions"
+
+
+def _note(row: EngineRow, where: Environment) -> Path:
+    """The file of a description, called after all that decides its content."""
+    files = sorted(Path(engines.__file__).parent.rglob("*.py"))
+    facts = [
+        [where.python, where.version, sorted(row.variables.items())],
+        [os.environ.get(name) for name in _VISIBLE],
+        [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files],
+    ]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return _folder() / f"{row.name}.{digest[:16]}.json"
+
+
+def _known(note: Path) -> dict[str, Any] | None:
+    try:
+        told = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) and told.get("status") == "ready" else None

@@ -1,0 +1,1 @@
+"""The mathematics of measurements: intervals, ratios, ties, growth. Knows nothing of networks."""

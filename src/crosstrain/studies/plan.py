@@ -1,0 +1,206 @@
+"""The plan of a study: a TOML file, checked key by key."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from crosstrain.advice import preferences as prefer
+from crosstrain.errors import CrosstrainError
+from crosstrain.training import spelling
+
+STUDIES = Path(__file__).parent
+"""The plans that come with crosstrain."""
+
+GPU = "gpu"
+"""As a device: the first GPU that an engine finds."""
+
+
+def _checked(check: Any) -> AfterValidator:
+    """A validator that lets a text pass which ``check`` can read."""
+
+    def validate(text: Any) -> Any:
+        try:
+            check(text)
+        except CrosstrainError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+Duration = Annotated[str, _checked(spelling.seconds)]
+Share = Annotated[str, _checked(spelling.share)]
+Networks = Annotated[list[str], Field(min_length=1), _checked(spelling.networks)]
+Preference = Annotated[str, _checked(prefer.weights)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Strict):
+    """What is trained on. ``form`` tells readers what ``--data`` has to be, ``default`` stands in for it."""
+
+    default: str = ""
+    form: str = ""
+    prepare: str = ""
+    split: str = ""
+
+
+class Recipe(_Strict):
+    """How is trained, as the options of the command line of the same names."""
+
+    loss: str | None = None
+    optimizer: str = "sgd"
+    learning_rate: float | None = Field(default=None, gt=0)
+    momentum: float | None = None
+    weight_decay: float | None = None
+    batch_size: Count = 64
+    schedule: str = "constant"
+    precision: Literal["float32", "float64"] = "float32"
+
+
+class Part(_Strict):
+    """One comparison on one device. ``networks`` are the scale's where none are given."""
+
+    name: Name
+    engines: Annotated[list[str], Field(min_length=1)]
+    device: str = "cpu"
+    networks: Networks | None = None
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class Scale(_Strict):
+    """How much of it: which parts and networks, how many epochs and repeats, in how much time. ``prepare``
+    and ``split`` are the data's where they are not given; ``budget`` is for each part."""
+
+    about: str = ""
+    networks: Networks
+    parts: list[str] | None = None
+    epochs: Count | None = None
+    seeds: Count = 1
+    repeats: Count | None = None
+    budget: Duration | None = None
+    repeats_until: Share | None = None
+    prepare: str | None = None
+    split: str | None = None
+    criteria: bool = False
+    tuned: bool = False
+
+
+class Change(_Strict):
+    """What one change did to an engine, published as seconds an epoch before and after."""
+
+    what: Literal["tuning", "repeatability"]
+    engine: str
+    by: str
+    before: float = Field(gt=0)
+    after: float = Field(gt=0)
+
+    @property
+    def factor(self) -> float:
+        """How many times faster tuning made it; how many times longer repeatability takes."""
+        return self.before / self.after if self.what == "tuning" else self.after / self.before
+
+
+class Time(_Strict):
+    """A published measurement: seconds an epoch and accuracy (0 to 1), either may be unknown."""
+
+    network: str
+    engine: str
+    size: Count | None = None
+    device: str = "cpu"
+    seconds: float | None = Field(default=None, gt=0)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+
+
+class Published(_Strict):
+    changes: list[Change] = Field(default_factory=list)
+    times: list[Time] = Field(default_factory=list)
+
+
+class Plan(_Strict):
+    """A whole study. ``prefer`` are the weights of its recommendation."""
+
+    title: str
+    question: str = ""
+    original: str = ""
+    prefer: Preference = ""
+    data: Data = Data()
+    recipe: Recipe = Recipe()
+    parts: Annotated[list[Part], Field(min_length=1)]
+    scales: Annotated[dict[Name, Scale], Field(min_length=1)]
+    published: Published = Published()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Plan:
+        names = [part.name for part in self.parts]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two parts are called {name}")
+        for scale, given in self.scales.items():
+            for wanted in given.parts or ():
+                if wanted not in names:
+                    raise ValueError(f"scales.{scale}.parts names {wanted!r}; there are {', '.join(names)}")
+        return self
+
+    def scale(self, name: str | None) -> tuple[str, Scale]:
+        """The scale of that name, or the first; ``CrosstrainError`` names those there are."""
+        wanted = name or next(iter(self.scales))
+        if wanted not in self.scales:
+            raise CrosstrainError(f"the study has no scale {wanted!r}; it has {', '.join(self.scales)}")
+        return wanted, self.scales[wanted]
+
+    def parts_of(self, scale: Scale) -> list[Part]:
+        return [part for part in self.parts if scale.parts is None or part.name in scale.parts]
+
+
+def studies() -> dict[str, Path]:
+    """The plans that come with crosstrain, by name."""
+    return {path.stem: path for path in sorted(STUDIES.glob("*.toml"))}
+
+
+def find(name: str) -> Path:
+    """The file of a plan: a study that comes with crosstrain, or the user's own file."""
+    if name in studies():
+        return studies()[name]
+    path = Path(name)
+    if path.suffix != ".toml":
+        raise CrosstrainError(
+            f"there is no study {name!r}; there are {', '.join(studies())}, or give your own plan.toml"
+        )
+    if not path.is_file():
+        raise CrosstrainError(f"there is no file {name}")
+    return path
+
+
+def read(path: Path) -> Plan:
+    """The plan in a file. ``CrosstrainError`` names the file and the first key that is wrong."""
+    try:
+        with path.open("rb") as file:
+            return Plan.model_validate(tomllib.load(file))
+    except OSError as error:
+        raise CrosstrainError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CrosstrainError(f"{path} is no TOML: {error}") from error
+    except ValidationError as error:
+        raise CrosstrainError(f"{path}: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first fault as key and sentence."""
+    fault = error.errors()[0]
+    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in fault["loc"])
+    told = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(fault["type"])
+    if told is None:
+        told = fault["msg"].removeprefix("Value error, ")
+        given = fault.get("input")
+        if fault["type"] != "value_error" and isinstance(given, str | int | float):
+            told = f"{told[0].lower()}{told[1:]}, not {given!r}"
+    return f"{key}: {told}" if key else told

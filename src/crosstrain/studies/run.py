@@ -1,0 +1,246 @@
+"""Runs a study: each part of its plan as a comparison in a folder, and the result of all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from crosstrain.comparison import run as comparing
+from crosstrain.comparison.progress.watch import Silent, Watch
+from crosstrain.comparison.settings import ALL, RUNS, Settings, settings, slug
+from crosstrain.engines.registry import engine_of, engines
+from crosstrain.environments.environments import find
+from crosstrain.environments.environments import ready as installed
+from crosstrain.errors import CrosstrainError
+from crosstrain.reporting.comparison import Comparison
+from crosstrain.runs.descriptions import describe
+from crosstrain.studies import original
+from crosstrain.studies.plan import GPU, Part, Plan, Scale
+from crosstrain.system.files import write_json
+from crosstrain.training import spelling
+
+FORMAT = 1
+PLAN, RESULT = "study.toml", "study.json"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A plan with what is asked of it here. ``engines`` and ``budget`` take the place of the plan's."""
+
+    plan: Plan
+    file: Path
+    data: str = ""
+    scale: str | None = None
+    engines: tuple[str, ...] = ()
+    budget: str | None = None
+    prefer: str | None = None
+    threads: int | None = None
+
+    @property
+    def name(self) -> str:
+        return slug(self.file.stem)
+
+    @property
+    def folder(self) -> Path:
+        """``crosstrain-runs/study-<name>-<scale>-<hash>``: the same command finds its folder again."""
+        scale, _ = self.plan.scale(self.scale)
+        facts = [self.plan.model_dump(exclude={"prefer"}), self.data, scale, self.engines, self.budget]
+        digest = hashlib.sha256(json.dumps([*facts, self.threads], sort_keys=True).encode()).hexdigest()
+        return RUNS / f"study-{self.name}-{slug(scale)}-{digest[:8]}"
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """A part and its comparison, or why there is none. ``absent`` says of each engine that did not take
+    part why."""
+
+    part: Part
+    comparison: Comparison | None = None
+    skipped: str = ""
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "name": self.part.name, "device": self.part.device, "skipped": self.skipped or None,
+            "absent": dict(self.absent), "result": None,
+        }  # fmt: skip
+        return told if self.comparison is None else {**told, "result": self.comparison.to_json()}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What ``crosstrain.study`` returns: the parts with their comparisons, and the study's files."""
+
+    plan: Plan
+    scale: str
+    folder: Path
+    parts: tuple[PartResult, ...]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        return [part.comparison for part in self.parts if part.comparison is not None]
+
+    @property
+    def ok(self) -> bool:
+        """Whether something ran, and every cell of it ended well and no certificate departs."""
+        return bool(self.comparisons) and all(each.ok for each in self.comparisons)
+
+    @property
+    def original(self) -> list[original.Beside]:
+        """What was published, each with what was found here."""
+        return original.beside(self.plan.published, [each.result for each in self.comparisons])
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``study.json`` and ``--json`` hold (docs/study.md)."""
+        return {
+            "format": FORMAT, "title": self.plan.title, "question": self.plan.question, "scale": self.scale,
+            "folder": str(self.folder), "parts": [part.to_json() for part in self.parts],
+            "original": [each.to_json() for each in self.original],
+        }  # fmt: skip
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C. ``study`` holds what was finished; running the same again does the rest."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__("interrupted; run the same command again to go on")
+        self.study = study
+
+
+def run(
+    wish: Wish,
+    out: Path | None = None,
+    watch: Watch | None = None,
+    finish: Callable[[Path], object] = lambda folder: None,
+) -> Study:
+    """Run a study, or what is missing of it. ``finish`` is called with each comparison's folder once it
+    has a result (it writes the page). Raises ``CrosstrainError`` for wrong use, before anything is trained,
+    and ``Interrupted`` on Ctrl-C."""
+    name, scale = wish.plan.scale(wish.scale)
+    folder, told = out or wish.folder, watch or Silent()
+    wished = wish.plan.parts_of(scale)
+    ready = [_ready(part, wish) for part in wished]
+    # All settings are made first: what is wrong with the last part is said before the first is trained.
+    several = [_settings(wish, name, scale, each) for each in ready]
+    done: list[PartResult] = []
+    for each, given in zip(ready, several, strict=True):
+        for reason in (each.skipped, *each.absent.values()):
+            if reason:
+                told.note(f"{each.part.name}: {reason}")
+        if given is None:
+            done.append(each)
+            continue
+        place = folder if each.part.name == wish.plan.parts[0].name else folder / each.part.name
+        try:
+            found = Comparison(comparing.run(given, place, told))
+        except comparing.Interrupted as stop:
+            done.append(replace(each, comparison=Comparison(stop.result)))
+            finish(place)
+            raise Interrupted(_kept(wish, name, folder, done)) from stop
+        done.append(replace(each, comparison=found))
+        finish(place)
+        _kept(wish, name, folder, done)
+    if all(each.comparison is None for each in done):
+        raise CrosstrainError("; ".join(f"{each.part.name}: {each.skipped}" for each in done))
+    return _kept(wish, name, folder, done)
+
+
+def _kept(wish: Wish, scale: str, folder: Path, done: Sequence[PartResult]) -> Study:
+    """The study so far, also on disk, with a copy of its plan."""
+    study = Study(wish.plan, scale, folder, tuple(done))
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / PLAN
+    if not (copy.exists() and copy.samefile(wish.file)):
+        shutil.copyfile(wish.file, copy)
+    write_json(folder / RESULT, study.to_json())
+    return study
+
+
+# -- what takes part ------------------------------------------------------------------------------
+def _ready(part: Part, wish: Wish) -> PartResult:
+    """The part with the engines that are installed and have its device; ``skipped`` where none has."""
+    wanted = list(wish.engines or part.engines)
+    if ALL in wanted:
+        wanted = list(installed(training=True))
+    absent: dict[str, str] = {}
+    devices: dict[str, str] = {}
+    rows = engines()
+    for name in wanted:
+        row = rows.get(engine_of(name))
+        if row is None:
+            where = "" if wish.engines else f"{wish.file}, part {part.name}: "
+            raise CrosstrainError(f"{where}there is no engine {name!r}; there are {', '.join(rows)}")
+        here = find(row)
+        if here is None:
+            absent[name] = f"{name} is not installed; install it with: {row.how_to_install}"
+            continue
+        found = ["cpu"] if part.device == "cpu" else list(describe(row, here).get("devices") or ())
+        if part.device not in found and not (part.device == GPU and any(d != "cpu" for d in found)):
+            absent[name] = f"{name} finds no {part.device} on this machine"
+            continue
+        devices[name] = next(d for d in found if d != "cpu") if part.device == GPU else part.device
+    if not devices and part.device == "cpu":
+        return PartResult(part, skipped="left out, since no engine of it is installed", absent=absent)
+    if not devices:
+        return PartResult(part, skipped=f"left out, since no engine finds a {part.device} here")
+    # Engines call one GPU alike; where they do not, the first one's name counts for all.
+    device = next(iter(devices.values()))
+    for name in [name for name, each in devices.items() if each != device]:
+        absent[name] = f"{name} calls its device {devices.pop(name)} and not {device}"
+    taking_part = part.model_copy(update={"engines": list(devices), "device": device})
+    return PartResult(taking_part, absent=absent)
+
+
+def _settings(wish: Wish, name: str, scale: Scale, ready: PartResult) -> Settings | None:
+    if ready.skipped:
+        return None
+    plan, part = wish.plan, ready.part
+    data = wish.data or plan.data.default
+    if not data:
+        form = plan.data.form or "digits, mnist:DIR, … (crosstrain datasets)"
+        raise CrosstrainError(f"say with --data on what to run the study: {form}")
+    recipe = plan.recipe.model_dump()
+    with _of_the_file(wish.file, f"scale {name}, part {part.name}"):
+        return settings(
+            [_beside(network, wish.file.parent) for network in part.networks or scale.networks],
+            data,
+            engines=part.engines,
+            epochs=scale.epochs,
+            seeds=scale.seeds,
+            repeats=scale.repeats,
+            device=part.device,
+            threads=wish.threads,
+            options={engine: given for engine, given in part.options.items() if engine in part.engines},
+            prepare=plan.data.prepare if scale.prepare is None else scale.prepare,
+            split=plan.data.split if scale.split is None else scale.split,
+            tuned=scale.tuned,
+            criteria=scale.criteria,
+            prefer=plan.prefer if wish.prefer is None else wish.prefer,
+            repeats_until=scale.repeats_until,
+            budget=wish.budget or scale.budget,
+            **recipe,
+        )
+
+
+def _beside(network: str, folder: Path) -> str:
+    """A network's file where it lies beside the plan and not in the present folder."""
+    names, _ = spelling.networks([network])
+    path = names[0].rpartition(":")[0] if ".py:" in names[0] else names[0]
+    if Path(path).suffix and not Path(path).exists() and (folder / path).is_file():
+        return str(folder / network)
+    return network
+
+
+@contextlib.contextmanager
+def _of_the_file(file: Path, where: str) -> Iterator[None]:
+    """Says of a wrong setting in which file it stands."""
+    try:
+        yield
+    except CrosstrainError as error:
+        raise CrosstrainError(f"{file} ({where}): {error}") from error

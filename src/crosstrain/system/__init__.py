@@ -1,0 +1,1 @@
+"""The ground floor: files written whole, locks, processes, clocks, the machine. Knows nothing of networks."""

@@ -1,0 +1,123 @@
+"""What users say, and the sentence they get where it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crosstrain.comparison.settings import settings, source
+from crosstrain.errors import CrosstrainError
+from crosstrain.training import spelling
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "found"),
+    [
+        ("adam", "adam", {}),
+        ("huber:delta=2", "huber", {"delta": 2}),
+        (
+            "step:boundaries=[100,200],factors=[0.1,0.01]",
+            "step",
+            {"boundaries": [100, 200], "factors": [0.1, 0.01]},
+        ),
+        ("my/losses.py:focal", "my/losses.py:focal", {}),
+        ("my/losses.py:focal:gamma=2,name=x", "my/losses.py:focal", {"gamma": 2, "name": "x"}),
+    ],
+)
+def test_names_with_settings(text: str, name: str, found: dict[str, Any]) -> None:
+    assert spelling.named(text) == (name, found)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), (None, None), (2.5, 2.5)]
+)
+def test_times(text: Any, seconds: float | None) -> None:
+    assert spelling.seconds(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512M", 2**29), ("4G", 2**32), ("1.5GiB", 3 * 2**29), ("100", 100)]
+)
+def test_amounts_of_memory(text: str, size: int) -> None:
+    assert spelling.size_in_bytes(text) == size
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
+    readers: list[Callable[[str], Any]] = [
+        spelling.seconds, spelling.size_in_bytes, spelling.sizes, spelling.dimensions, spelling.optimizer,
+        spelling.schedule, spelling.loss, lambda t: spelling.engine_options([t]),
+    ]  # fmt: skip
+    for read in readers:
+        try:
+            read(text)
+        except CrosstrainError as error:
+            assert str(error)  # noqa: PT017  (any other exception fails the test)
+
+
+def test_engine_options_are_json_or_text() -> None:
+    found = spelling.engine_options(["torch.compile=true", "torch.layout=channels_last", "jax.unroll=4"])
+    assert found == {"torch": {"compile": True, "layout": "channels_last"}, "jax": {"unroll": 4}}
+
+
+def test_sgd_has_momentum_where_nothing_is_said() -> None:
+    assert settings("lenet5", "digits").recipe.optimizer.momentum == 0.9
+    assert settings("lenet5", "digits", momentum=0.0).recipe.optimizer.momentum == 0.0
+    assert settings("lenet5", "digits", optimizer="adam").recipe.optimizer.momentum == 0.0
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"networks": "resnet99"}, "no network 'resnet99'.*lenet5"),
+    ({"networks": ""}, "at least one network"),
+    ({"networks": "gone.py:build"}, "no file gone.py"),
+    ({"networks": "gone.keras"}, "no file gone.keras"),
+    ({"engines": "torch,mxnext"}, "no engine 'mxnext'.*torch"),
+    ({"engines": ""}, "at least one engine"),
+    ({"epochs": 0}, "epochs must be at least 1"),
+    ({"seeds": -1}, "seeds must be at least 1"),
+    ({"batch_size": 0}, "batch size must be at least 1"),
+    ({"seed": -1}, "seed must be at least 0"),
+    ({"sizes": [0]}, "less than one pixel"),
+    ({"precision": "float8"}, "no precision 'float8'"),
+    ({"optimizer": "adamm"}, "no optimizer 'adamm'.*adam"),
+    ({"optimizer": "adam:beta=1"}, "no setting 'beta'"),
+    ({"optimizer": "adam", "momentum": 0.9}, "adam has no momentum"),
+    ({"learning_rate": -1.0}, "learning rate must be more than 0"),
+    ({"schedule": "cosine"}, "needs decay_steps: write cosine:decay_steps"),
+    ({"schedule": "cosinus"}, "no schedule 'cosinus'"),
+    ({"schedule": "warmup:steps=5"}, "no setting 'steps'"),
+    ({"budget": "soon"}, "'soon' is no time"),
+    ({"timeout": "0"}, "not more than nothing"),
+    ({"memory_limit": "much"}, "no amount of memory"),
+    ({"engines": "torch", "options": {"jax": {"x": 1}}}, "option for 'jax'"),
+]
+
+
+@pytest.mark.parametrize(("given_", "sentence"), WRONG, ids=[str(w[0]) for w in WRONG])
+def test_wrong_use_is_told(given_: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(CrosstrainError, match=sentence):
+        settings(**{"networks": "lenet5", "data": "digits", **given_})
+
+
+def test_a_file_without_a_function_is_told(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("")
+    with pytest.raises(CrosstrainError, match="no function in it"):
+        source(str(tmp_path / "net.py"))
+
+
+def test_sources_are_absolute_for_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert source("net.py:build") == f"{tmp_path}/net.py:build"
+    assert source("lenet5") == "lenet5"
+
+
+def test_limits_do_not_make_another_comparison() -> None:
+    one = settings("lenet5", "digits", timeout=5)
+    assert one.default_folder == settings("lenet5", "digits", memory_limit="1G").default_folder
+    assert one.default_folder != settings("lenet5", "digits", epochs=9).default_folder

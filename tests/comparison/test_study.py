@@ -1,0 +1,281 @@
+"""Studies: plans that are checked key by key, run part by part, and set beside what was published."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import crosstrain
+from crosstrain.cli import app
+from crosstrain.comparison.settings import Settings, settings
+from crosstrain.errors import CrosstrainError
+from crosstrain.reporting.command import command
+from crosstrain.reporting.comparison import Comparison
+from crosstrain.results.schema import ComparisonResult, Recommendation
+from crosstrain.studies import plan as plans
+from crosstrain.studies import run as studying
+from crosstrain.studies.original import beside
+from tests.comparison.fakes import Workers
+
+PLAN = """
+title = "Mine"
+question = "Which?"
+[data]
+default = "digits"
+[recipe]
+learning_rate = 0.05
+[[parts]]
+name = "cpu"
+engines = ["torch", "jax", "theano"]
+[[parts]]
+name = "gpu"
+device = "gpu"
+engines = ["torch"]
+[scales.small]
+networks = ["mlp@8+16", "lenet5@8"]
+epochs = 2
+parts = ["cpu"]
+[scales.full]
+networks = ["mlp@8"]
+epochs = 3
+"""
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["study", *map(str, arguments)])
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plan of the user's, in a folder of its own, where theano alone is not installed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(studying, "find", lambda row: None if row.name == "theano" else object())
+    monkeypatch.setattr(studying, "describe", lambda row, here: {"devices": ["cpu"]})
+    path = tmp_path / "mine.toml"
+    path.write_text(PLAN)
+    return path
+
+
+# -- networks with sizes of their own -----------------------------------------------------------------
+def test_networks_may_have_sizes_of_their_own() -> None:
+    wish = settings("idsia@48,resnet20@32+48,lenet5", "digits", engines=["torch"], sizes=[28])
+    assert wish.networks == ("idsia", "resnet20", "lenet5")
+    assert wish.subjects() == [("idsia", 48), ("resnet20", 32), ("resnet20", 48), ("lenet5", 28)]
+    assert " idsia@48,resnet20@32+48,lenet5@28 " in command(wish.identity())
+    plain = settings("idsia,lenet5", "digits", engines=["torch"], sizes=[28, 32])
+    assert plain.subjects() == [("idsia", 28), ("idsia", 32), ("lenet5", 28), ("lenet5", 32)]
+    assert "pairs" not in plain.identity()
+    with pytest.raises(CrosstrainError, match="less than one pixel"):
+        settings("idsia@0", "digits", engines=["torch"])
+
+
+def test_what_is_preferred_is_no_part_of_what_a_comparison_is() -> None:
+    one, other = (settings("mlp", "digits", engines=["torch"], prefer=p) for p in ("time", "memory=2,time"))
+    assert one.identity() == other.identity()
+    assert one.default_folder == other.default_folder
+    with pytest.raises(CrosstrainError, match="one cannot prefer 'speed'"):
+        settings("mlp", "digits", engines=["torch"], prefer="speed")
+    with pytest.raises(CrosstrainError, match="latency is measured only with --criteria"):
+        settings("mlp", "digits", engines=["torch"], prefer="latency")
+
+
+# -- plans ----------------------------------------------------------------------------------------------
+def test_the_plans_that_come_with_crosstrain_can_be_read_and_run() -> None:
+    names = [row["name"] for row in json.loads(invoke("--list", "--json", "-").stdout)]
+    assert {"traffic-signs", "digits"} <= set(names)
+    for name in names:
+        shown = invoke(name, "--show").stdout
+        assert tomllib.loads(shown) == tomllib.loads(plans.find(name).read_text())
+        read = plans.read(plans.find(name))
+        for scale in read.scales.values():
+            for part in read.parts_of(scale):
+                settings(part.networks or scale.networks, "digits", engines=["torch"], budget=scale.budget)
+
+
+def test_the_plan_of_the_traffic_signs_is_the_published_one() -> None:
+    read = plans.read(plans.find("traffic-signs"))
+    assert (read.recipe.optimizer, read.recipe.learning_rate, read.recipe.momentum) == ("sgd", 0.01, 0.9)
+    assert read.recipe.batch_size == 64
+    assert read.scales["full"].epochs == 25
+    assert read.scales["full"].split == "random"
+    assert "clahe" in read.data.prepare
+    factors = [round(change.factor, 1) for change in read.published.changes if change.what == "tuning"]
+    assert (min(factors), max(factors)) == (1.4, 1.9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("epochs = 2", "epoch = 2", "scales.small.epoch: there is no such key"),
+        ("epochs = 2", "epochs = 0", "small.epochs: input should be greater than or equal to 1, not 0"),
+        ("epochs = 2", 'budget = "soon"', "scales.small.budget: 'soon' is no time; write 90s, 10m or 1.5h"),
+        ('title = "Mine"', "", "title: is missing"),
+        ('parts = ["cpu"]', 'parts = ["tpu"]', "scales.small.parts names 'tpu'; there are cpu, gpu"),
+        ('name = "gpu"', 'name = "cpu"', "two parts are called cpu"),
+        ('name = "gpu"', 'name = "../gpu"', "parts.2.name: string should match pattern"),
+        ('"mlp@8+16"', '"mlp@0"', "scales.small.networks: mlp@0 asks for an input size of 0"),
+        ("[recipe]", 'prefer = "speed"\n[recipe]', "data.prefer: there is no such key"),
+        ("[data]", 'prefer = "speed"\n[data]', "prefer: one cannot prefer 'speed'"),
+        ("[recipe]", "[recipe", "is no TOML"),
+        ("0.05", "-1", "recipe.learning_rate: input should be greater than 0, not -1"),
+        ('"mlp@8+16"', '"alexnet"', "(scale small, part cpu): there is no network 'alexnet' in the zoo"),
+        ('"theano"', '"caffe"', "part cpu: there is no engine 'caffe'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_plan_is_refused_with_its_file_and_key(plan: Path, old: str, new: str, sentence: str) -> None:
+    assert old in PLAN
+    plan.write_text(PLAN.replace(old, new, 1))
+    result = invoke("mine.toml")
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("crosstrain: mine.toml")
+    assert sentence in line
+    assert sorted(p.name for p in plan.parent.iterdir()) == ["mine.toml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nonsense"], "there is no study 'nonsense'; there are digits, traffic-signs, or give your own"),
+        (["missing.toml"], "there is no file missing.toml"),
+        (["mine.toml", "--scale", "huge"], "the study has no scale 'huge'; it has small, full"),
+        (["traffic-signs"], "say with --data on what to run the study: gtsrb:DIR-or-zip"),
+        (["mine.toml", "--engines", "caffe"], "there is no engine 'caffe'"),
+        ([], "name a study"),
+    ],
+)
+def test_wrong_use_is_one_sentence(plan: Path, arguments: list[str], sentence: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
+# -- running --------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("quick_definitions", "prover")
+def test_a_study_of_ones_own(plan: Path, workers: Workers, tmp_path: Path) -> None:
+    result = invoke("mine.toml", "--out", "out", "--json", "out.json")
+    assert result.exit_code == 0, result.output
+    assert workers.cells == [
+        f"{network}-{engine}-s0-r0"
+        for network in ("mlp-8", "mlp-16", "lenet5-8")
+        for engine in ("torch", "jax")
+    ]
+    assert {job["recipe"]["optimizer"]["learning_rate"] for job in workers.jobs} == {0.05}
+    assert "Theano is not installed" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "8 px, s/epoch [95 %]" in result.stdout
+    told = json.loads((tmp_path / "out.json").read_text())
+    assert told == json.loads((tmp_path / "out" / "study.json").read_text())
+    assert [(part["name"], part["skipped"]) for part in told["parts"]] == [("cpu", None)]
+    assert told["parts"][0]["result"]["front"]
+    assert (tmp_path / "out" / "study.toml").read_text() == PLAN
+    assert "</html>" in (tmp_path / "out" / "report.html").read_text()
+    assert Comparison.load(tmp_path / "out").ok
+    before = list(workers.cells)
+    assert invoke("mine.toml", "--out", "out", "--prefer", "memory").exit_code == 0
+    assert workers.cells == before
+    assert Comparison.load(tmp_path / "out").recommendation.weights == {"memory": 1.0}
+
+
+@pytest.mark.usefixtures("quick_definitions", "prover")
+def test_a_part_without_its_device_is_left_out_with_a_sentence(plan: Path, workers: Workers) -> None:
+    result = invoke("mine.toml", "--scale", "full")
+    assert result.exit_code == 0
+    assert "Left out, since no engine finds a gpu here." in result.stdout
+    assert {job["device"] for job in workers.jobs if job["task"] == "train"} == {"cpu"}
+
+
+@pytest.mark.usefixtures("quick_definitions", "prover")
+def test_a_gpu_is_taken_by_the_engines_that_find_one(
+    plan: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(studying, "describe", lambda row, here: {"devices": ["cpu", "cuda:0"]})
+    found = []
+
+    def noted(wish: Settings, folder: Path, watch: Any) -> ComparisonResult:
+        found.append((wish.device, folder))
+        return _none()
+
+    monkeypatch.setattr(studying.comparing, "run", noted)
+    studying.run(studying.Wish(plans.read(plan), plan, scale="full"), tmp_path / "out")
+    assert found == [("cpu", tmp_path / "out"), ("cuda:0", tmp_path / "out" / "gpu")]
+
+
+def _none() -> ComparisonResult:
+    return ComparisonResult(
+        crosstrain="0", folder="nowhere", cells=[], recommendation=Recommendation(reason="Nothing.")
+    )
+
+
+@pytest.mark.usefixtures("quick_definitions", "prover")
+def test_ctrl_c_keeps_what_is_finished(plan: Path, workers: Workers, tmp_path: Path) -> None:
+    workers.fail = lambda job: KeyboardInterrupt() if job.get("id") == "mlp-16-jax-s0-r0" else None
+    result = invoke("mine.toml", "--out", "out")
+    assert result.exit_code == 130
+    assert "run the same command again" in result.stderr
+    told = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert len([c for c in told["parts"][0]["result"]["cells"] if c["status"] == "done"]) == 3
+    workers.fail = lambda job: None
+    assert invoke("mine.toml", "--out", "out").exit_code == 0
+    assert workers.cells.count("mlp-8-torch-s0-r0") == 1
+
+
+def test_a_real_study_of_the_digits(tmp_path: Path) -> None:
+    """The small plan that comes with crosstrain, with real training and proof."""
+    study = crosstrain.study("digits", engines="torch", threads=1, out=tmp_path / "out", progress=False)
+    assert study.ok
+    (comparison,) = study.comparisons
+    assert {(c.network, c.input_size, c.certificate) for c in comparison.cells} == {
+        ("mlp", 28, "proved"), ("lenet5", 32, "proved"),
+    }  # fmt: skip
+    assert comparison.recommendation.weights == {"accuracy": 2.0, "time": 1.0}
+    assert comparison.recommendation.changes
+
+
+# -- beside what was published --------------------------------------------------------------------------
+def result_with(**given: Any) -> ComparisonResult:
+    return _none().model_copy(update=given)
+
+
+def test_published_changes_stand_beside_those_found_here() -> None:
+    published = plans.read(plans.find("traffic-signs")).published
+    factor = {"value": 1.3, "low": 1.2, "high": 1.4, "samples": 9, "method": "bootstrap"}
+    row = {"network": "idsia", "input_size": 48}
+    result = result_with(
+        tuning=[{**row, "engine": "mxnet", "factor": factor}, {**row, "engine": "jax", "factor": factor}],
+        criteria=[{**row, "engine": "torch", "deterministic": {"cost": factor}}],
+    )
+    found = {(each.what, each.engine): each for each in beside(published, [result])}
+    assert round(found["tuning", "mxnet"].there, 2) == 1.92
+    assert found["tuning", "mxnet"].here == (("idsia at 48", factor),)
+    assert found["tuning", "tensorflow"].here == ()
+    assert round(found["repeatability", "cntk"].there, 2) == 1.77
+    assert found["repeatability", "cntk"].here == ()
+
+
+def test_published_times_are_compared_as_factors() -> None:
+    times = [
+        {"network": "net", "size": 32, "engine": "torch", "seconds": 10.0},
+        {"network": "net", "size": 32, "engine": "jax", "seconds": 15.0},
+        {"network": "net", "size": 32, "engine": "cntk", "seconds": 5.0},
+    ]
+    rows = [
+        {
+            "network": "net",
+            "input_size": 32,
+            "engine": e,
+            "seconds_per_epoch": {"value": v, "low": v, "high": v},
+        }
+        for e, v in (("torch", 2.0), ("jax", 2.4))
+    ]
+    published = plans.Published.model_validate({"times": times})
+    torch, jax, cntk = beside(published, [result_with(rows=rows, settings={"device": "cpu"})])
+    assert (torch.there, jax.there, cntk.there) == (1.0, 1.5, 0.5)
+    assert jax.here[0][1]["value"] == pytest.approx(1.2)
+    assert torch.here[0][1]["value"] == 1.0
+    assert cntk.here == ()
