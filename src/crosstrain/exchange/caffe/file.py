@@ -23,7 +23,7 @@ HEAD = """# {name}, made by crosstrain for inference: net.caffemodel holds the w
 
 def to_caffe(source: Source) -> Any:
     """The inference phase as a ``NetParameter``. Raises ``UnsupportedOp`` for what Caffe has no layer for."""
-    from crosstrain.exchange.caffe import layers as caffe_layers  # noqa: F401  (importing it and what it imports adds the forms)
+    from crosstrain.exchange.caffe import layers  # noqa: F401  (importing it adds the forms)
     from crosstrain.exchange.caffe.emit import Blob, Emitter
     from crosstrain.graph.evaluate import UnsupportedOp
     from crosstrain.graph.graph import reference

@@ -18,7 +18,8 @@ import onnx.inliner
 from onnx import external_data_helper, numpy_helper
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange.onnx.reading import layers as onnx_read_layers  # noqa: F401  (add handlers)
+from crosstrain.exchange.onnx.reading import layers, recurrent  # noqa: F401  (importing adds handlers)
+from crosstrain.exchange.onnx.reading import ops as _ops  # noqa: F401
 from crosstrain.exchange.onnx.reading.fold import RANDOM, evaluated
 from crosstrain.exchange.onnx.reading.shapes import filled
 from crosstrain.exchange.onnx.reading.values import BATCH, HANDLERS, LARGEST, NodeView, Reader, Value

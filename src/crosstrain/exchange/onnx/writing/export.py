@@ -9,7 +9,7 @@ import onnx
 from onnx import helper
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange.onnx.writing import layers as onnx_layers  # noqa: F401  (importing adds the forms)
+from crosstrain.exchange.onnx.writing import layers, ops, shaping  # noqa: F401  (importing adds the forms)
 from crosstrain.exchange.onnx.writing.emit import ELEMENTS, Emitter, Tensor
 from crosstrain.graph.graph import Graph, GraphError, TensorSpec, Weights, reference
 
