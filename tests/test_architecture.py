@@ -34,12 +34,19 @@ SUPERVISING = {
 }
 
 WORKER_SIDE = {
-    "runs/worker.py", "runs/cell.py", "runs/describe.py", "runs/checkpoint.py", "data/prepared.py",
-    "system/clocks.py", "system/files.py", "runs/inference.py", "runs/evaluation.py", "runs/material.py",
-    "runs/predictions.py", "runs/training.py", "runs/trial.py", "proof/evidence.py", "errors.py",
+    "runs/worker.py", "runs/tasks/cell.py", "runs/tasks/describe.py", "runs/tasks/checkpoint.py", "data/prepared.py",
+    "system/clocks.py", "system/files.py", "runs/tasks/inference.py", "runs/tasks/evaluation.py", "runs/tasks/material.py",
+    "runs/tasks/predictions.py", "runs/tasks/training.py", "runs/tasks/trial.py", "proof/evidence.py", "errors.py",
     "__init__.py",
 }  # fmt: skip
-KERAS_SIDE = ("zoo/", "layers/", "graph/keras_", "graph/define.py", "proof/truths/by_keras.py", "api/load.py")
+KERAS_SIDE = (
+    "zoo/",
+    "layers/",
+    "graph/keras_",
+    "graph/define.py",
+    "proof/truths/by_keras.py",
+    "runs/restored.py",
+)
 
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
         train,
         tune,
     )
-    from crosstrain.api.load import load
     from crosstrain.comparison.training import Trained
     from crosstrain.data import Prepared, prepare
     from crosstrain.errors import CrosstrainError, StorageError
     from crosstrain.graph.graph import Graph
-    from crosstrain.inference.result import InferenceResult
     from crosstrain.proof.certificate import Certificate
     from crosstrain.reporting.comparison import Comparison
+    from crosstrain.results.inference import InferenceResult
     from crosstrain.runs.definition import Definition, define
+    from crosstrain.runs.restored import load
     from crosstrain.studies.run import Study
     from crosstrain.training.optimizers import Optimizer
     from crosstrain.training.recipe import Loss, Recipe
@@ -59,7 +59,7 @@ _HOME = {
     "StorageError": "crosstrain.errors",
     "Study": "crosstrain.studies.run",
     "Trained": "crosstrain.comparison.training",
-    "InferenceResult": "crosstrain.inference.result",
+    "InferenceResult": "crosstrain.results.inference",
     "compare_inference": "crosstrain.api",
     "code": "crosstrain.api",
     "list_datasets": "crosstrain.api",
@@ -70,7 +70,7 @@ _HOME = {
     "prepare": "crosstrain.data.preparation",
     "prove": "crosstrain.api",
     "compare": "crosstrain.api",
-    "load": "crosstrain.api.load",
+    "load": "crosstrain.runs.restored",
     "report": "crosstrain.api",
     "list_engines": "crosstrain.api",
     "study": "crosstrain.api",

@@ -16,7 +16,6 @@ import pytest
 
 import crosstrain
 from crosstrain.comparison.progress.watch import Silent
-from crosstrain.comparison.run import Interrupted, run
 from crosstrain.comparison.settings import settings
 from crosstrain.criteria import case, peak, serving
 from crosstrain.criteria.bits import Difference, compared
@@ -27,6 +26,7 @@ from crosstrain.reporting.terminal.criteria import print_criteria
 from crosstrain.reporting.terminal.tables import console
 from crosstrain.runs.definition import Definition
 from crosstrain.runs.process import Outcome
+from crosstrain.studies.comparison import Interrupted, run
 from tests.comparison.fakes import Workers
 
 

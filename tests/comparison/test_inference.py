@@ -11,8 +11,8 @@ import pytest
 import crosstrain
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
-from crosstrain.inference.result import InferenceCell, InferenceRow, recommend
-from crosstrain.runs.inference import compared, timed
+from crosstrain.results.inference import InferenceCell, InferenceRow, recommend
+from crosstrain.runs.tasks.inference import compared, timed
 from crosstrain.system.files import read_arrays, write_arrays
 
 TRAINS = default()[:1]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from crosstrain.comparison.run import Interrupted, run
 from crosstrain.comparison.settings import settings
 from crosstrain.engines.registry import EngineRow
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.runs.process import Outcome
 from crosstrain.runs.store import Store
+from crosstrain.studies.comparison import Interrupted, run
 from tests.comparison.fakes import Prover, Workers
 
 pytestmark = pytest.mark.usefixtures("quick_definitions")

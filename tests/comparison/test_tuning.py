@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 import crosstrain
 from crosstrain.comparison import certify
 from crosstrain.comparison.entrants import Setup
-from crosstrain.comparison.run import run
 from crosstrain.comparison.settings import Settings, settings
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.terminal.tables import WIDTH, console
 from crosstrain.reporting.terminal.tuning import print_tuning
 from crosstrain.runs.process import Outcome, environment
+from crosstrain.studies.comparison import run
 from crosstrain.tuning import profiles, search
 from crosstrain.tuning.knobs import KEEP, KNOBS, joined
 from crosstrain.tuning.run import Interrupted, tune

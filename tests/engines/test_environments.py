@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
+from crosstrain.api.doctor import examine
 from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
 from crosstrain.environments import environments
-from crosstrain.environments.doctor import examine
 from crosstrain.environments.environments import MADE, alone, find, folder_of, made, ready
 from crosstrain.environments.installing import install, interpreter, log_of, remove, sweep
 from crosstrain.environments.pip import explained

@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 import crosstrain
 from crosstrain.cli import app
 from crosstrain.errors import CrosstrainError
-from crosstrain.inference.result import InferenceCell, InferenceResult
-from crosstrain.inference.result import recommend as recommend_served
 from crosstrain.reporting.command import arguments, command
 from crosstrain.reporting.page import render, render_inference, write_page
 from crosstrain.reporting.page.scripts import PALETTES
+from crosstrain.results.inference import InferenceCell, InferenceResult
+from crosstrain.results.inference import recommend as recommend_served
 from crosstrain.results.schema import ComparisonResult
 from crosstrain.training import spelling
 from tests.comparison.conftest import defined, quick_definitions

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosstrain.results.growth import growth
+from crosstrain.results.pairwise import holm, pairwise
 from crosstrain.results.schema import CellResult, Epoch
-from crosstrain.statistics.growth import growth
-from crosstrain.statistics.pairwise import holm, pairwise
 from tests.comparison.fakes import cell
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import theilslopes
 
 from crosstrain.results.schema import CellResult, Epoch
-from crosstrain.statistics.stability import stability, theil_sen
+from crosstrain.results.stability import stability, theil_sen
 from tests.comparison.fakes import cell
 
 

@@ -17,7 +17,6 @@ from crosstrain.api.managing import (
     remove_engines,
 )
 from crosstrain.comparison import entrants, training
-from crosstrain.comparison import run as comparing
 from crosstrain.comparison.certify import words
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import RUNS, settings, slug, source
@@ -30,6 +29,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.inference.settings import BATCH_SIZES
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.making import Report, leave_page, make
+from crosstrain.studies import comparison as comparing
 from crosstrain.training import spelling
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss

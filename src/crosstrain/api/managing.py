@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from crosstrain.api.doctor import Finding, examine
 from crosstrain.comparison.pairs import pairs
 from crosstrain.engines.registry import EngineRow
 from crosstrain.engines.registry import engines as registry
-from crosstrain.environments.doctor import Finding, examine
 from crosstrain.environments.environments import find
 from crosstrain.environments.installing import install, remove, sweep
 from crosstrain.errors import CrosstrainError, StorageError

@@ -8,11 +8,11 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.comparison.run import Interrupted
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.terminal.inference import print_inference
 from crosstrain.reporting.terminal.tables import print_comparison
+from crosstrain.studies.comparison import Interrupted
 from crosstrain.training.spelling import sizes as sizes_of
 
 NAME = "compare"

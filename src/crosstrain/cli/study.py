@@ -11,10 +11,10 @@ from rich.console import Console
 from crosstrain import api
 from crosstrain.cli import options
 from crosstrain.errors import CrosstrainError
-from crosstrain.reporting.terminal.study import print_study
 from crosstrain.reporting.terminal.tables import grid
 from crosstrain.studies import plan as plans
 from crosstrain.studies.run import Interrupted
+from crosstrain.studies.terminal import print_study
 
 NAME = "study"
 

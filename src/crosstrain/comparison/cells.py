@@ -19,9 +19,9 @@ from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import CellResult, CertificateResult, finite
-from crosstrain.runs.predictions import predictions_file
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.store import Store
+from crosstrain.runs.tasks.predictions import predictions_file
 from crosstrain.system.energy import Meter
 from crosstrain.system.files import write_json
 from crosstrain.system.machine import versions_of

@@ -77,8 +77,8 @@ def peak(
     found, faults = [], []
     for library, engine in libraries:
         job = {
-            "task": "crosstrain.runs.products:run", "engine": engine, "device": device, "threads": threads,
-            "precision": precision, "sizes": sizes,
+            "task": "crosstrain.runs.tasks.products:run", "engine": engine, "device": device,
+            "threads": threads, "precision": precision, "sizes": sizes,
         }  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
             outcome = run_job(job, folder=Path(logs), timeout=PATIENCE)

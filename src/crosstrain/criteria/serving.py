@@ -13,8 +13,8 @@ from crosstrain.criteria.record import FailedError, UnknownError
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
 from crosstrain.exchange.formats import FORMATS, Format
-from crosstrain.inference.result import InferenceCell, InferenceRow
 from crosstrain.inference.settings import BATCH_SIZES
+from crosstrain.results.inference import InferenceCell, InferenceRow
 from crosstrain.results.schema import finite
 
 REPEATS = 2

@@ -11,7 +11,7 @@ from crosstrain.exchange.formats import Arrays, Opened, Source
 
 def write(source: Source, path: Path) -> None:
     """The model that defined the network (or, of a network from elsewhere, one made of its graph)."""
-    from crosstrain.api.load import restored
+    from crosstrain.runs.restored import restored
 
     restored(source.folder, source.weights, str(source.folder)).save(path)
 

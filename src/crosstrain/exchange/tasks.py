@@ -14,8 +14,8 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.formats import Arrays, Opened, Source, format_row
 from crosstrain.graph.graph import SEED, Graph
 from crosstrain.graph.reference import run_numpy
-from crosstrain.runs.evaluation import main_metric
-from crosstrain.runs.inference import compared, material_of, of_the_graph
+from crosstrain.runs.tasks.evaluation import main_metric
+from crosstrain.runs.tasks.inference import compared, material_of, of_the_graph
 from crosstrain.system.files import read_arrays, storage_errors, write_arrays
 
 Emit = Callable[[dict[str, Any]], None]

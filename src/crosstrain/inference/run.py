@@ -19,8 +19,8 @@ from crosstrain.data.prepared import Prepared
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import find
 from crosstrain.errors import CrosstrainError
-from crosstrain.inference.result import InferenceCell, InferenceResult, recommend, rows
 from crosstrain.inference.settings import InferenceSettings, run_of
+from crosstrain.results.inference import InferenceCell, InferenceResult, recommend, rows
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import finite
 from crosstrain.runs.definition import Definition

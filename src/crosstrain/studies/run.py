@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crosstrain.comparison import run as comparing
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import ALL, RUNS, Settings, settings, slug
 from crosstrain.engines.registry import engine_of, engines
@@ -20,6 +19,7 @@ from crosstrain.environments.environments import ready as installed
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.runs.descriptions import describe
+from crosstrain.studies import comparison as comparing
 from crosstrain.studies import original
 from crosstrain.studies.plan import GPU, Part, Plan, Scale
 from crosstrain.system.files import write_json

@@ -1,4 +1,4 @@
-"""The task ``trial``: a few steady steps of a training, on the clock of an epoch (``runs/training.py``).
+"""The task ``trial``: a few steady steps of a training, on the clock of an epoch (``training.py``).
 
 Importing, preparing, compiling and warming up are as in a cell and timed apart. Then the epoch's own batches
 are trained in windows, each of which ends as an epoch does: with the wait for all work and for the losses.
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from crosstrain.engines.contract import Network
-from crosstrain.runs.cell import set_up
-from crosstrain.runs.material import Arrays, Material
+from crosstrain.runs.tasks.cell import set_up
+from crosstrain.runs.tasks.material import Arrays, Material
 from crosstrain.runs.worker import peak_memory
 from crosstrain.system.clocks import Clocks
 from crosstrain.training.recipe import Recipe

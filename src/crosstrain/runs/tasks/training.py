@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from crosstrain.engines.contract import Network
-from crosstrain.runs import checkpoint
-from crosstrain.runs.checkpoint import Progress
-from crosstrain.runs.evaluation import score
-from crosstrain.runs.material import Material
+from crosstrain.runs.tasks import checkpoint
+from crosstrain.runs.tasks.checkpoint import Progress
+from crosstrain.runs.tasks.evaluation import score
+from crosstrain.runs.tasks.material import Material
 from crosstrain.system.clocks import Clocks
 from crosstrain.system.files import write_arrays
 from crosstrain.training.schedules import Plateau

@@ -20,10 +20,10 @@ from crosstrain.engines.registry import EngineRow
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Weights
 from crosstrain.graph.ops import NUMPY
-from crosstrain.runs.cell import built, setting_of
-from crosstrain.runs.describe import importable
-from crosstrain.runs.evaluation import main_metric
-from crosstrain.runs.material import Material
+from crosstrain.runs.tasks.cell import built, setting_of
+from crosstrain.runs.tasks.describe import importable
+from crosstrain.runs.tasks.evaluation import main_metric
+from crosstrain.runs.tasks.material import Material
 from crosstrain.runs.worker import peak_memory
 from crosstrain.system.clocks import Clocks
 from crosstrain.system.files import read_arrays, write_arrays

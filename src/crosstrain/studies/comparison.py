@@ -26,12 +26,12 @@ from crosstrain.criteria import Criteria
 from crosstrain.data.registry import parse
 from crosstrain.engines.registry import engine_of
 from crosstrain.errors import CrosstrainError
+from crosstrain.results.growth import growth
+from crosstrain.results.pairwise import pairwise
 from crosstrain.results.rows import rows, size_text
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Size
+from crosstrain.results.stability import stability
 from crosstrain.runs.store import Store
-from crosstrain.statistics.growth import growth
-from crosstrain.statistics.pairwise import pairwise
-from crosstrain.statistics.stability import stability
 from crosstrain.system.files import write_json
 from crosstrain.system.machine import machine, own_version, versions_of
 from crosstrain.tuning.tuned import Tuned, compared, tuned

@@ -13,7 +13,7 @@ from crosstrain.engines.contract import Network
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
-from crosstrain.runs.predictions import Predictions
+from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.training.metrics import Reading, metrics
 
 SMALLEST_BATCH = 64

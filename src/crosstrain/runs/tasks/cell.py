@@ -13,11 +13,11 @@ from typing import Any
 
 from crosstrain.engines.contract import Description, Engine, Network, Setting, State
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.describe import load_engine
-from crosstrain.runs.evaluation import main_metric
-from crosstrain.runs.material import Material
-from crosstrain.runs.predictions import Predictions
-from crosstrain.runs.training import Training
+from crosstrain.runs.tasks.describe import load_engine
+from crosstrain.runs.tasks.evaluation import main_metric
+from crosstrain.runs.tasks.material import Material
+from crosstrain.runs.tasks.predictions import Predictions
+from crosstrain.runs.tasks.training import Training
 from crosstrain.runs.worker import peak_memory
 from crosstrain.system.clocks import Clocks
 from crosstrain.system.files import write_arrays
@@ -35,7 +35,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``network_folder`` (of the define task), ``data_folder``, ``recipe`` and, where it differs from the
     recipe's, ``seed``; ``evaluate`` (default true); ``weights_out`` and ``best_out``, paths for the last
     and the best epoch's weights (``.npz``), or None; ``predictions_out``, one for the answers on the test
-    set (``runs/predictions.py``), or None; ``checkpoint``, a path, or None, and ``resume``: take
+    set (``runs/tasks/predictions.py``), or None; ``checkpoint``, a path, or None, and ``resume``: take
     it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
 
     Times in the record are seconds, memory bytes. ``diverged`` is a sentence where the loss became no

@@ -13,7 +13,7 @@ from crosstrain.data.prepared import TARGET, Prepared, feed
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
-from crosstrain.runs.evaluation import Evaluation, readings
+from crosstrain.runs.tasks.evaluation import Evaluation, readings
 from crosstrain.training.augmentation import augmented
 from crosstrain.training.recipe import Recipe, batches
 
