@@ -13,7 +13,8 @@ from crosstrain.comparison.settings import settings
 from crosstrain.engines.registry import BUILT_IN, EngineRow
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
-from crosstrain.reporting.terminal.tables import comparison_table, console, faults
+from crosstrain.reporting.terminal.grid import console
+from crosstrain.reporting.terminal.tables import comparison_table, faults
 from tests.cli.test_commands import crosstrain, refused
 from tests.comparison.fakes import cell
 

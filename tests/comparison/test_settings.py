@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosstrain.comparison.settings import settings, source
+from crosstrain.comparison.settings import settings
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.definition import source
 from crosstrain.training import spelling
 
 

@@ -23,7 +23,7 @@ from crosstrain.criteria.installation import closure, size_on_disk
 from crosstrain.criteria.run import FIELDS
 from crosstrain.graph.cost import cost
 from crosstrain.reporting.terminal.criteria import print_criteria
-from crosstrain.reporting.terminal.tables import console
+from crosstrain.reporting.terminal.grid import console
 from crosstrain.runs.definition import Definition
 from crosstrain.runs.process import Outcome
 from crosstrain.studies.comparison import Interrupted, run

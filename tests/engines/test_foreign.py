@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 
 import crosstrain
-from crosstrain.comparison.settings import source
 from crosstrain.engines.registry import BUILT_IN, EngineRow
 from crosstrain.environments.environments import Environment, alone, find
 from crosstrain.environments.installing import install
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.proof.prove import prove
+from crosstrain.runs.definition import source
 from crosstrain.runs.descriptions import describe
 from crosstrain.system.places import VARIABLE
 from tests.engines.conftest import HERE, ONLY

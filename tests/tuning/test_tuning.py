@@ -20,7 +20,7 @@ from crosstrain.comparison.entrants import Setup
 from crosstrain.comparison.settings import Settings, settings
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
-from crosstrain.reporting.terminal.tables import WIDTH, console
+from crosstrain.reporting.terminal.grid import WIDTH, console
 from crosstrain.reporting.terminal.tuning import print_tuning
 from crosstrain.runs.process import Outcome, environment
 from crosstrain.studies.comparison import run

@@ -9,7 +9,7 @@ from crosstrain.advice import front as fronts
 from crosstrain.advice.front import Candidate
 from crosstrain.advice.works import Work
 from crosstrain.advice.worth import limits
-from crosstrain.comparison.budget import counted
+from crosstrain.results.rows import counted
 from crosstrain.statistics import ratios as statistics
 
 MOST_REPEATS = 50

@@ -19,7 +19,7 @@ from crosstrain.api.managing import (
 from crosstrain.comparison import entrants, training
 from crosstrain.comparison.certify import words
 from crosstrain.comparison.progress.watch import Silent, Watch
-from crosstrain.comparison.settings import RUNS, settings, slug, source
+from crosstrain.comparison.settings import RUNS, settings
 from crosstrain.comparison.training import Trained
 from crosstrain.data.registry import DataSet
 from crosstrain.data.registry import datasets as _datasets
@@ -29,7 +29,9 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.inference.settings import BATCH_SIZES
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.making import Report, leave_page, make
+from crosstrain.runs.definition import source
 from crosstrain.studies import comparison as comparing
+from crosstrain.system.files import slug
 from crosstrain.training import spelling
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
@@ -466,8 +468,8 @@ def list_datasets() -> dict[str, DataSet]:
 def _watching(progress: bool | Watch) -> Iterator[Watch]:
     """What shows progress: True stands for the terminal (or plain lines where there is none)."""
     if progress is True:
+        from crosstrain.reporting.terminal.grid import console
         from crosstrain.reporting.terminal.progress import Show
-        from crosstrain.reporting.terminal.tables import console
 
         with Show(console(stderr=True)) as show:
             yield show

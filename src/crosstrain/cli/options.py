@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.reporting.terminal.tables import console
+from crosstrain.reporting.terminal.grid import console
 from crosstrain.system.files import write_bytes
 from crosstrain.training import spelling
 from crosstrain.training.recipe import Loss

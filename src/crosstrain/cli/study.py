@@ -11,7 +11,7 @@ from rich.console import Console
 from crosstrain import api
 from crosstrain.cli import options
 from crosstrain.errors import CrosstrainError
-from crosstrain.reporting.terminal.tables import grid
+from crosstrain.reporting.terminal.grid import grid
 from crosstrain.studies import plan as plans
 from crosstrain.studies.run import Interrupted
 from crosstrain.studies.terminal import print_study

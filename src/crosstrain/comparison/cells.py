@@ -17,6 +17,7 @@ from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.progress.watch import Watch
 from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject
+from crosstrain.environments.versions import versions_of
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import CellResult, CertificateResult, finite
 from crosstrain.runs.process import Outcome, run_job
@@ -24,7 +25,6 @@ from crosstrain.runs.store import Store
 from crosstrain.runs.tasks.predictions import predictions_file
 from crosstrain.system.energy import Meter
 from crosstrain.system.files import write_json
-from crosstrain.system.machine import versions_of
 
 OVERTIME = 0.25
 """By how much of the budget a cell that is running may exceed it before it is stopped."""

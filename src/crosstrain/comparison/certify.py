@@ -11,12 +11,13 @@ from crosstrain.comparison.entrants import Setup, file_name
 from crosstrain.comparison.plan import labels
 from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject, Tell, fingerprint
+from crosstrain.environments.versions import versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import CertificateResult, CertificateStatus
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.system.files import write_json
-from crosstrain.system.machine import own_version, versions_of
+from crosstrain.system.machine import own_version
 
 PRECISIONS = ("float64", "float32")
 

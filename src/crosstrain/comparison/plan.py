@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crosstrain.comparison.entrants import file_name
-from crosstrain.comparison.settings import slug
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
+from crosstrain.system.files import slug
 
 Group = tuple[str, str, str]
 """Network, input size (as text) and engine: what a row of the table is about."""

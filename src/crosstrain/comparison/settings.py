@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +15,14 @@ from crosstrain.engines.registry import engine_of
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.definition import source
 from crosstrain.statistics.location import FEWEST_RANKED
+from crosstrain.system.files import slug
+from crosstrain.system.machine import usable_cores
 from crosstrain.training import spelling
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss, Recipe
 from crosstrain.training.schedules import Schedule
-from crosstrain.zoo import networks as zoo
 
 RUNS = Path("crosstrain-runs")
 """Where folders lie that nobody has named."""
@@ -202,41 +203,6 @@ def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
     if narrow:
         return -(-FEWEST_RANKED // seeds)
     return MOST_REPEATS if budget else 1
-
-
-def source(network: str) -> str:
-    """What a worker is told to build: a name of the zoo, or a path made absolute."""
-    if network in zoo():
-        return network
-    path, colon, function = network.rpartition(":")
-    if not colon or not path.endswith(".py"):
-        path, colon, function = network, "", ""
-    if not path.endswith((".py", ".keras", ".h5", ".onnx")):
-        raise CrosstrainError(
-            f"there is no network {network!r} in the zoo; there are {', '.join(zoo())}, "
-            "or give file.py:function, model.keras or model.onnx"
-        )
-    if path.endswith(".py") and not function:
-        raise CrosstrainError(f"{network} names a file but no function in it; write {network}:FUNCTION")
-    if not Path(path).is_file():
-        raise CrosstrainError(f"there is no file {path} (given as network {network!r})")
-    return f"{Path(path).resolve()}{colon}{function}"
-
-
-def usable_cores() -> int:
-    """The cores this process may run on; every engine is given as many threads."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def slug(text: str) -> str:
-    """A short name for files: the last part of a path, letters, digits, ``-`` and ``_`` only."""
-    base = Path(text).name
-    return (
-        "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in base).strip("-_")[:40]
-        or "network"
-    )
 
 
 def _networks(names: Sequence[str]) -> tuple[str, ...]:

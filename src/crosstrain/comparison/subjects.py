@@ -16,7 +16,7 @@ from typing import Any
 from crosstrain import data
 from crosstrain.comparison.plan import labels
 from crosstrain.comparison.progress.account import Account
-from crosstrain.comparison.settings import Settings, source
+from crosstrain.comparison.settings import Settings
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.registry import parse
 from crosstrain.errors import CrosstrainError
@@ -24,7 +24,7 @@ from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
-from crosstrain.runs.definition import Definition, define
+from crosstrain.runs.definition import Definition, define, source
 from crosstrain.zoo import networks as zoo
 
 Tell = Callable[[str], None]

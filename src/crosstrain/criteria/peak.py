@@ -11,15 +11,15 @@ from typing import Any
 
 import psutil
 
-from crosstrain.comparison.settings import usable_cores
 from crosstrain.criteria.case import Case
 from crosstrain.criteria.record import FailedError, UnknownError
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import find
+from crosstrain.environments.versions import versions_of
 from crosstrain.graph.cost import cost
 from crosstrain.runs.process import run_job
 from crosstrain.system.files import write_json
-from crosstrain.system.machine import processor, versions_of
+from crosstrain.system.machine import processor, usable_cores
 from crosstrain.system.places import cache_root
 
 FORWARD_AND_BACKWARD = 3

@@ -10,10 +10,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from crosstrain.comparison.budget import counted
 from crosstrain.criteria.bits import Difference, compared
 from crosstrain.criteria.case import Case
 from crosstrain.criteria.record import UnknownError
+from crosstrain.results.rows import counted
 from crosstrain.results.schema import CellResult
 from crosstrain.statistics import ratios as statistics
 from crosstrain.system.files import read_arrays, write_json

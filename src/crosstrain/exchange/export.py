@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from crosstrain import data
-from crosstrain.comparison.settings import slug, source
 from crosstrain.data.prepared import Prepared
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import default, find
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.exchange.formats import Format, format_row
-from crosstrain.runs.definition import Definition, define
+from crosstrain.runs.definition import Definition, define, source
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.trained import find_run
-from crosstrain.system.files import storage_errors, write_json
+from crosstrain.system.files import slug, storage_errors, write_json
 
 EXAMPLES = 32
 """So many examples are run in NumPy's float64 and in the foreign engine."""

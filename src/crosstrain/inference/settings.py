@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crosstrain.comparison.settings import RUNS, slug, source, usable_cores
+from crosstrain.comparison.settings import RUNS
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.definition import source
 from crosstrain.runs.trained import Run, find_run
+from crosstrain.system.files import slug
+from crosstrain.system.machine import usable_cores
 from crosstrain.training import spelling
 
 BATCH_SIZES = (1, 8, 64)

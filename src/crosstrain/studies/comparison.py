@@ -12,7 +12,7 @@ from typing import Any
 from crosstrain.advice.recommendation import pareto, recommend
 from crosstrain.comparison import folder as folders
 from crosstrain.comparison import narrowing
-from crosstrain.comparison.budget import Choice, Estimate, choose, counted
+from crosstrain.comparison.budget import Choice, Estimate, choose
 from crosstrain.comparison.cells import Bench, Key
 from crosstrain.comparison.certify import Certifier, shortcomings
 from crosstrain.comparison.engines import Field, muster
@@ -20,20 +20,21 @@ from crosstrain.comparison.plan import Cell, Group, Round, cells, rounds
 from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.progress.publish import Published, Sparing
 from crosstrain.comparison.progress.watch import Silent, Watch
-from crosstrain.comparison.settings import Settings, usable_cores
+from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Refused, Subject, Workshop, source_hashes
 from crosstrain.criteria import Criteria
 from crosstrain.data.registry import parse
 from crosstrain.engines.registry import engine_of
+from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.growth import growth
 from crosstrain.results.pairwise import pairwise
-from crosstrain.results.rows import rows, size_text
+from crosstrain.results.rows import counted, rows, size_text
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Size
 from crosstrain.results.stability import stability
 from crosstrain.runs.store import Store
 from crosstrain.system.files import write_json
-from crosstrain.system.machine import machine, own_version, versions_of
+from crosstrain.system.machine import own_version, usable_cores
 from crosstrain.tuning.tuned import Tuned, compared, tuned
 
 

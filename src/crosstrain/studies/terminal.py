@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from crosstrain.reporting.terminal import text
-from crosstrain.reporting.terminal.tables import faults, grid, legend
+from crosstrain.reporting.terminal.grid import grid
+from crosstrain.reporting.terminal.tables import faults, legend
 from crosstrain.results.rows import Row, rows, size_text
 from crosstrain.results.schema import ComparisonResult, Size
 from crosstrain.statistics.ratios import wilson

@@ -15,18 +15,19 @@ from crosstrain.comparison import folder as folders
 from crosstrain.comparison.engines import muster
 from crosstrain.comparison.entrants import Division
 from crosstrain.comparison.progress.watch import Silent, Watch
-from crosstrain.comparison.settings import RUNS, Settings, slug
+from crosstrain.comparison.settings import RUNS, Settings
 from crosstrain.comparison.subjects import Refused, Subject, Workshop, fingerprint, source_hashes
 from crosstrain.data.registry import parse
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
+from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.schema import Size
 from crosstrain.runs.descriptions import describe
 from crosstrain.runs.store import Store
 from crosstrain.statistics import ratios as statistics
-from crosstrain.system.files import write_json
-from crosstrain.system.machine import machine, own_version, versions_of
+from crosstrain.system.files import slug, write_json
+from crosstrain.system.machine import own_version
 from crosstrain.tuning import profiles, search
 from crosstrain.tuning.profiles import Profile
 from crosstrain.tuning.space import Choice, Space, in_words, space_of

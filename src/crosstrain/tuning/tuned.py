@@ -8,7 +8,7 @@ from typing import Any
 
 from crosstrain.comparison.engines import division_of
 from crosstrain.comparison.entrants import TUNED, Setup
-from crosstrain.comparison.settings import Settings, usable_cores
+from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
@@ -17,6 +17,7 @@ from crosstrain.results.rows import Row, size_text
 from crosstrain.runs.descriptions import describe
 from crosstrain.statistics import ratios as statistics
 from crosstrain.statistics.ratios import Interval
+from crosstrain.system.machine import usable_cores
 from crosstrain.tuning import profiles
 from crosstrain.tuning.profiles import Profile
 

@@ -12,6 +12,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.onnx.writing import layers, ops, shaping  # noqa: F401  (importing adds the forms)
 from crosstrain.exchange.onnx.writing.emit import ELEMENTS, Emitter, Tensor
 from crosstrain.graph.graph import Graph, GraphError, TensorSpec, Weights, reference
+from crosstrain.system.machine import own_version
 
 OPSET = 17
 """The newest that ONNX Runtime, OpenVINO and OpenCV's DNN module all read in full."""
@@ -91,8 +92,6 @@ def _read(graph: Graph, weight: str) -> bool:
 
 
 def _model(graph: Graph, emitter: Emitter, name: str) -> onnx.ModelProto:
-    from crosstrain import __version__
-
     nodes = _needed(
         _without_identities(emitter.nodes, set(graph.inputs), set(emitter.initialisers)), set(graph.outputs)
     )
@@ -108,7 +107,7 @@ def _model(graph: Graph, emitter: Emitter, name: str) -> onnx.ModelProto:
         whole,
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="crosstrain",
-        producer_version=__version__,
+        producer_version=own_version(),
         ir_version=IR_VERSION,
     )
     helper.set_model_props(model, {"crosstrain.graph_hash": graph.hash})
