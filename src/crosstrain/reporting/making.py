@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.reporting.formats import FORMATS
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
-from crosstrain.studies.tables import FORMATS
 from crosstrain.system.files import write_bytes
 
 HTML = "html"

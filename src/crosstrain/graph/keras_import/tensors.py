@@ -13,7 +13,7 @@ from crosstrain.graph.graph import TensorSpec
 
 
 class Importing(Protocol):
-    """What symbolic tensors, and Keras while it is patched, ask of the import that is at work (``Tracer``)."""
+    """What symbolic tensors, and Keras while it is patched, ask of the import that is at work."""
 
     @property
     def where(self) -> str: ...
