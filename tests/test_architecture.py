@@ -236,8 +236,8 @@ def test_every_floor_is_there() -> None:
 
 # -- frameworks -------------------------------------------------------------------------------------
 def own(file: str) -> set[str]:
-    """The packages of the framework or format that a module is about: ``torch`` for ``engines/torch/ops.py``,
-    ``engines/inference/torch.py`` and ``exchange/torch_file.py``."""
+    """The packages of the framework or format that a module is about: ``torch`` for ``engines/torch/ops.py``
+    and ``exchange/torch_file.py``."""
     room, _, rest = file.removesuffix(".py").partition("/")
     if room not in ("engines", "exchange"):
         return set()
