@@ -366,7 +366,8 @@ def scan(step: Callable[..., Any], state: Any, xs: Value, *, reverse: bool = Fal
 
     def body(x: Variable, *old_states: Variable) -> list[Variable]:
         new, y = step(
-            tuple(Value(v, shape) for v, shape in zip(old_states, shapes, strict=True)), Value(x, xs.shape[1:])
+            tuple(Value(v, shape) for v, shape in zip(old_states, shapes, strict=True)),
+            Value(x, xs.shape[1:]),
         )
         of_ys[:] = [y.shape]
         # A state that grew to the batch's length, or out of it, would be another type in the next turn.
