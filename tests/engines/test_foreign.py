@@ -232,7 +232,7 @@ def test_nothing_is_in_an_environment_that_is_not_pinned() -> None:
     """What pip had to find by itself would be another version tomorrow."""
     from importlib.metadata import distributions
 
-    from crosstrain.environments.environments import made, pins_of
+    from crosstrain.environments.environments import own_environment, pins_of
     from crosstrain.environments.installing import packages_in
 
     def plain(name: str) -> str:
@@ -242,7 +242,7 @@ def test_nothing_is_in_an_environment_that_is_not_pinned() -> None:
     environments = {
         row.name: (row, here.folder)
         for row in BUILT_IN
-        if (here := made(row)) and here.folder and "requirements" in here.told
+        if (here := own_environment(row)) and here.folder and "requirements" in here.manifest
     }
     if not environments:
         pytest.skip("no environment has been made")

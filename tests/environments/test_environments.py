@@ -21,7 +21,7 @@ from crosstrain.api.doctor import examine
 from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
 from crosstrain.environments import environments
-from crosstrain.environments.environments import MADE, alone, find, folder_of, made, ready
+from crosstrain.environments.environments import MANIFEST, alone, find, folder_of, own_environment, ready
 from crosstrain.environments.installing import install, interpreter, log_of, remove, sweep
 from crosstrain.environments.pip import explained
 from crosstrain.errors import CrosstrainError, StorageError
@@ -110,10 +110,10 @@ def test_an_environment_is_made_once_and_says_what_it_is(installed: dict[str, En
     assert here is not None
     assert here.folder == folder_of(row)
     assert (here.version, here.own) == ("1.0", False)
-    assert here.told["requirements"] == ["borrowed==1.0", "fakeframe==1.0"]
-    assert here.told["python_version"].startswith(f"3.{sys.version_info.minor}.")
-    assert here.told["seconds"] > 0
-    assert here.told["bytes"] > 10**6
+    assert here.manifest["requirements"] == ["borrowed==1.0", "fakeframe==1.0"]
+    assert here.manifest["python_version"].startswith(f"3.{sys.version_info.minor}.")
+    assert here.manifest["seconds"] > 0
+    assert here.manifest["bytes"] > 10**6
     assert not log_of(here.folder).exists()
     told: list[str] = []
     again = install(row, told.append)
@@ -225,7 +225,7 @@ def test_killed_half_way_and_again(stage: str, empty_cache: Path, tmp_path: Path
     slow_build.unlink()
     assert install(row).fresh
     assert left(empty_cache) == [folder_of(row).name]
-    assert (folder_of(row) / MADE).exists()
+    assert (folder_of(row) / MANIFEST).exists()
 
 
 def test_interrupted_leaves_nothing(empty_cache: Path, tmp_path: Path, slow_build: Path) -> None:
@@ -426,11 +426,11 @@ def test_remove_takes_former_pins_and_leaves_links_targets_and_others(
     target = tmp_path / "elsewhere"
     for folder in (old, other, target):
         folder.mkdir(parents=True)
-        (folder / MADE).write_text("{}")
+        (folder / MANIFEST).write_text("{}")
     (empty_cache / "fakeframe-ba9876543210").symlink_to(target)
     remove(row)
     assert left(empty_cache) == [other.name]
-    assert (target / MADE).exists()
+    assert (target / MANIFEST).exists()
 
 
 def test_the_own_python_is_never_touched(empty_cache: Path) -> None:
@@ -438,7 +438,7 @@ def test_the_own_python_is_never_touched(empty_cache: Path) -> None:
     here = find(row)
     assert here is not None
     assert (here.own, here.python) == (True, sys.executable)
-    assert made(row) is None
+    assert own_environment(row) is None
     assert remove(row) == 0
 
 

@@ -63,36 +63,40 @@ def examine(rows: Sequence[EngineRow], tell: Tell = lambda words: None) -> Itera
 
 
 def _examined(row: EngineRow, work: Path, tell: Tell) -> Finding:
-    here = find(row)
-    if here is None:
+    environment = find(row)
+    if environment is None:
         return Finding(row.name, None, (f"{row.name} is not installed",), row.how_to_install)
-    spoilt = list(_listed(damage(row, here)))
+    damages = list(_listed(damage(row, environment)))
     again = f"crosstrain engines remove {row.name} && crosstrain engines install {row.name}"
-    if here.own:
-        again = f"python -m pip install --force-reinstall --no-deps {row.distribution}=={here.version}"
-    told = describe(row, here, anew=True)
-    if told["status"] != "ready":
-        return Finding(row.name, here, (*spoilt, f"{row.name} cannot be imported: {told['error']}"), again)
+    if environment.own:
+        again = f"python -m pip install --force-reinstall --no-deps {row.distribution}=={environment.version}"
+    description = describe(row, environment, anew=True)
+    if description["status"] != "ready":
+        return Finding(
+            row.name, environment, (*damages, f"{row.name} cannot be imported: {description['error']}"), again
+        )
     if not row.trains:
-        return Finding(row.name, here, tuple(spoilt), again if spoilt else "", told)
+        return Finding(row.name, environment, tuple(damages), again if damages else "", description)
     tell(f"proving {NETWORK} on {row.name}")
-    proofs, doubts = _proved(row, told["precisions"], work)
-    faults = (*spoilt, *doubts)
+    proofs, doubts = _proved(row, description["precisions"], work)
+    faults = (*damages, *doubts)
     # Where all files are those that were installed, to install them again changes nothing.
-    mend = again if spoilt else "report it: the framework's files are sound" if faults else ""
-    return Finding(row.name, here, faults, mend, told, proofs)
+    mend = again if damages else "report it: the framework's files are sound" if faults else ""
+    return Finding(row.name, environment, faults, mend, description, proofs)
 
 
 def _proved(row: EngineRow, precisions: Sequence[str], work: Path) -> tuple[dict[str, str], list[str]]:
     from crosstrain.proof.certificate import BOUNDS
     from crosstrain.proof.prove import prove
 
-    wanted = [precision for precision in ("float64", "float32") if precision in {*precisions} & {*BOUNDS}]
+    precisions_to_prove = [
+        precision for precision in ("float64", "float32") if precision in {*precisions} & {*BOUNDS}
+    ]
     run: Callable[..., Proof] = prove
     try:
         # The folder is shared: the network is defined, and the truth found, once for all engines.
         proof = run(
-            NETWORK, [row.name], wanted,
+            NETWORK, [row.name], precisions_to_prove,
             input_shape=SHAPE, classes=CLASSES, steps=STEPS, batch_size=4, work=work, timeout=600.0,
         )  # fmt: skip
     except CrosstrainError as error:
@@ -107,22 +111,22 @@ def _proved(row: EngineRow, precisions: Sequence[str], work: Path) -> tuple[dict
 
 
 # -- files ----------------------------------------------------------------------------------------
-def damage(row: EngineRow, here: Environment) -> Iterator[str]:
+def damage(row: EngineRow, environment: Environment) -> Iterator[str]:
     """What is not as it was installed: packages that are missing or of another version than pinned, files
     that are missing or changed. In the user's own Python, only the framework's own package is looked at."""
-    if here.folder is None:
+    if environment.folder is None:
         yield from _changed(distribution(row.distribution)) if row.version else ()
         return
-    path = [str(each) for each in packages_in(here.folder)]
+    path = [str(each) for each in packages_in(environment.folder)]
     for pin in pins_of(row):
         name, _, version = pin.partition(";")[0].strip().partition("==")
-        found = next(iter(Distribution.discover(name=name, path=path)), None)
-        if found is None:
+        package = next(iter(Distribution.discover(name=name, path=path)), None)
+        if package is None:
             yield f"the package {name} is missing"
-        elif version and found.version.split("+")[0] != version.split("+")[0]:
-            yield f"the package {name} is {found.version}, not {version}"
+        elif version and package.version.split("+")[0] != version.split("+")[0]:
+            yield f"the package {name} is {package.version}, not {version}"
         else:
-            yield from _changed(found)
+            yield from _changed(package)
 
 
 def _changed(package: Distribution) -> Iterator[str]:

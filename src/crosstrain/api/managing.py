@@ -39,7 +39,7 @@ def _engine(row: EngineRow) -> dict[str, Any]:
         "name": row.name, "version": here.version if here else None,
         "status": "ready" if here else "missing", "trains": row.trains,
         "environment": None if here is None else "own" if here.own else "made",
-        "python": here.python if here else None, "bytes": here.told.get("bytes") if here else None,
+        "python": here.python if here else None, "bytes": here.manifest.get("bytes") if here else None,
         "devices": [], "precisions": [], "options": {}, "unsupported": {}, "install": row.how_to_install,
         "error": None,
     }  # fmt: skip
@@ -66,7 +66,11 @@ def install_engines(names: str | Sequence[str] = "all", *, progress: bool = True
             try:
                 done = install(row, show.tell)
                 here = done.environment
-                told |= {"version": here.version, "seconds": done.seconds, "bytes": here.told.get("bytes")}
+                told |= {
+                    "version": here.version,
+                    "seconds": done.seconds,
+                    "bytes": here.manifest.get("bytes"),
+                }
                 found.append(told | {"status": "made" if done.fresh else "there", "error": None})
             except (CrosstrainError, StorageError) as error:
                 found.append(told | {"status": "failed", "error": str(error)})

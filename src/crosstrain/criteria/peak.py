@@ -69,12 +69,12 @@ def peak(
     of them can tell.
     """
     note, busy = _note(device, precision, threads, sizes), psutil.cpu_percent(interval=0.3) / 100
-    if known := _known(note, busy):
-        return known
+    if cached := _cached(note, busy):
+        return cached
     libraries = ([("numpy", None)] if device == "cpu" else []) + (
         [("torch", "torch")] if find(engines()["torch"]) else []
     )
-    found, faults = [], []
+    rates, faults = [], []
     for library, engine in libraries:
         job = {
             "task": "crosstrain.runs.tasks.products:run", "engine": engine, "device": device,
@@ -83,18 +83,18 @@ def peak(
         with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
             outcome = run_job(job, folder=Path(logs), timeout=PATIENCE)
         if outcome.status == "done" and outcome.result is not None:
-            found.append({**outcome.result, "library": library})
+            rates.append({**outcome.result, "library": library})
         else:
             faults.append(f"{library}: {outcome.error}")
-    if not found:
-        told = "; ".join(faults) or f"only PyTorch multiplies on {device} here, and it is not installed"
-        raise FailedError(f"the matrix-product peak could not be measured ({told})")
-    best = max(found, key=lambda each: float(each["flops_per_second"]))
-    others = {each["library"]: each["flops_per_second"] for each in found}
-    told_all = {**best, "by_library": others, "measured": time.time(), "busy": busy}
+    if not rates:
+        reason = "; ".join(faults) or f"only PyTorch multiplies on {device} here, and it is not installed"
+        raise FailedError(f"the matrix-product peak could not be measured ({reason})")
+    best = max(rates, key=lambda each: float(each["flops_per_second"]))
+    others = {each["library"]: each["flops_per_second"] for each in rates}
+    record = {**best, "by_library": others, "measured": time.time(), "busy": busy}
     note.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, told_all)
-    return told_all
+    write_json(note, record)
+    return record
 
 
 def _note(device: str, precision: str, threads: int | None, sizes: list[int] | None) -> Path:
@@ -102,10 +102,12 @@ def _note(device: str, precision: str, threads: int | None, sizes: list[int] | N
     return cache_root() / "peaks" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
 
 
-def _known(note: Path, busy: float) -> dict[str, Any] | None:
+def _cached(note: Path, busy: float) -> dict[str, Any] | None:
     try:
-        told: dict[str, Any] = json.loads(note.read_text())
-        fresh = 0 <= time.time() - told["measured"] < SHELF_LIFE
-        return told if fresh and busy > told["busy"] - QUIETER and told["flops_per_second"] > 0 else None
+        record: dict[str, Any] = json.loads(note.read_text())
+        fresh = 0 <= time.time() - record["measured"] < SHELF_LIFE
+        return (
+            record if fresh and busy > record["busy"] - QUIETER and record["flops_per_second"] > 0 else None
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -45,24 +45,24 @@ class Point:
 def growth(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
     """The findings for ``ComparisonResult.growth``: by input size for each network and engine that has two
     sizes, by depth for each family of networks (``resnet20``, ``resnet32``), engine and size."""
-    found = [row for row in rows(cells) if row.seconds and statistics.positive(row.runs)]
-    return [*_by_size(found), *_by_depth(found)]
+    measured = [row for row in rows(cells) if row.seconds and statistics.positive(row.runs)]
+    return [*_by_size(measured), *_by_depth(measured)]
 
 
-def _by_size(found: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def _by_size(measured: Sequence[Row]) -> Iterator[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Point]] = {}
-    for row in found:
+    for row in measured:
         if row.input_size is not None:
             point = Point(float(pixels(row.input_size)), size_text(row.input_size), row)
             groups.setdefault((row.network, row.engine), []).append(point)
     for (network, engine), points in groups.items():
         what = {"by": "input size", "network": network, "input_size": None, "engine": engine}
-        yield from _told(points, what, f"{network} on {engine}", "pixels")
+        yield from _described(points, what, f"{network} on {engine}", "pixels")
 
 
-def _by_depth(found: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def _by_depth(measured: Sequence[Row]) -> Iterator[dict[str, Any]]:
     groups: dict[tuple[str, str, str], list[Point]] = {}
-    for row in found:
+    for row in measured:
         macs, family = row.cells[0].macs, _FAMILY.match(row.network)
         if macs and family:
             key = family["name"], size_text(row.input_size), row.engine
@@ -72,10 +72,10 @@ def _by_depth(found: Sequence[Row]) -> Iterator[dict[str, Any]]:
             "by": "depth", "network": family_name, "input_size": points[0].row.input_size, "engine": engine,
         }  # fmt: skip
         at = "" if points[0].row.input_size is None else f" at {size}"
-        yield from _told(points, what, f"{family_name}{at} on {engine}", "MACs")
+        yield from _described(points, what, f"{family_name}{at} on {engine}", "MACs")
 
 
-def _told(points: list[Point], what: dict[str, Any], name: str, unit: str) -> Iterator[dict[str, Any]]:
+def _described(points: list[Point], what: dict[str, Any], name: str, unit: str) -> Iterator[dict[str, Any]]:
     points = sorted(points, key=lambda point: point.x)
     if len({point.x for point in points}) < 2:
         return
@@ -136,8 +136,8 @@ def exponent_of(points: Sequence[Point]) -> tuple[Interval, float]:
 def _variance(row: Row) -> tuple[float, float]:
     """Of the level of a row, from the width of its interval, and its degrees of freedom."""
     levels = statistics.levels(row.runs)
-    found, freedom = location.centre(levels, statistics.noise(row.runs)), len(levels) - 1
-    half = (found.high - found.low) / 2
+    interval, freedom = location.centre(levels, statistics.noise(row.runs)), len(levels) - 1
+    half = (interval.high - interval.low) / 2
     return (half / location.student_quantile((1 + CONFIDENCE) / 2, freedom)) ** 2, freedom
 
 

@@ -36,11 +36,11 @@ def pairwise(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
 def _of_group(group: Sequence[Row]) -> list[dict[str, Any]]:
     pairs = list(combinations(group, 2))
     probabilities = [statistics.probability(one.runs, other.runs) for one, other in pairs]
-    found = []
+    comparisons = []
     for (one, other), p, adjusted in zip(pairs, probabilities, holm(probabilities), strict=True):
         ratio = statistics.ratio(one.runs, other.runs)
         tie = ratio is None or ratio.includes(1.0)
-        found.append(
+        comparisons.append(
             {
                 "network": one.network, "input_size": one.input_size, "engine": one.engine,
                 "other": other.engine, "ratio": ratio and ratio.to_json(), "tie": tie, "pairs": len(pairs),
@@ -50,7 +50,7 @@ def _of_group(group: Sequence[Row]) -> list[dict[str, Any]]:
                 "repeats_for_5_percent": needed_for_difference(one.runs, other.runs, DIFFERENCE),
             }
         )  # fmt: skip
-    return found
+    return comparisons
 
 
 def holm(probabilities: Sequence[float | None]) -> list[float | None]:

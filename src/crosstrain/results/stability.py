@@ -37,8 +37,8 @@ GROUP = 3
 
 def stability(cells: Sequence[CellResult], cores: int) -> list[dict[str, Any]]:
     """The findings for ``ComparisonResult.stability``; ``cores`` are those that may be used."""
-    found = [row for row in rows(cells) if row.done and statistics.positive(row.runs)]
-    return [*_run_drift(found), *_epoch_drift(found), *_load(found, cores), *_spread(found)]
+    measured = [row for row in rows(cells) if row.done and statistics.positive(row.runs)]
+    return [*_run_drift(measured), *_epoch_drift(measured), *_load(measured, cores), *_spread(measured)]
 
 
 def theil_sen(values: Numbers) -> tuple[float, float, float]:
@@ -56,10 +56,10 @@ def theil_sen(values: Numbers) -> tuple[float, float, float]:
     return middle, float(slopes[low - 1]), float(slopes[len(slopes) - low])
 
 
-def _run_drift(found: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def _run_drift(measured: Sequence[Row]) -> Iterator[dict[str, Any]]:
     """Rounds one after the other: how much slower each was than its rows are in the middle."""
     by_round: dict[tuple[int, int], list[float]] = {}
-    for row in found:
+    for row in measured:
         levels = statistics.levels(row.runs)
         for cell, level in zip(row.done, levels, strict=True):
             by_round.setdefault((cell.repeat, cell.seed), []).append(float(level - np.median(levels)))
@@ -81,9 +81,9 @@ def _run_drift(found: Sequence[Row]) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
 
 
-def _epoch_drift(found: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def _epoch_drift(measured: Sequence[Row]) -> Iterator[dict[str, Any]]:
     """From epoch to epoch within the processes of a row."""
-    for row in found:
+    for row in measured:
         runs = [run for run in row.runs if len(run) >= FEWEST_EPOCHS and min(run) > 0]
         if len(runs) < statistics.FEWEST:
             continue
@@ -111,13 +111,13 @@ _SOURCES = {
 }
 
 
-def _load(found: Sequence[Row], cores: int) -> Iterator[dict[str, Any]]:
+def _load(measured: Sequence[Row], cores: int) -> Iterator[dict[str, Any]]:
     """Cells while which something else kept the cores: one finding for each cause."""
-    done = [cell for row in found for cell in row.done]
+    done = [cell for row in measured for cell in row.done]
     for source, (words, unit) in _SOURCES.items():
         least = LOAD_SHARE * cores if unit == "cores" else 1
-        told = [(cell, value) for cell in done if (value := getattr(cell, source)) is not None]
-        hit = [(cell, value) for cell, value in told if value >= least]
+        loads = [(cell, value) for cell in done if (value := getattr(cell, source)) is not None]
+        hit = [(cell, value) for cell, value in loads if value >= least]
         if not hit:
             continue
         worst, most = max(hit, key=lambda each: each[1])
@@ -128,14 +128,14 @@ def _load(found: Sequence[Row], cores: int) -> Iterator[dict[str, Any]]:
         yield _finding(
             "load",
             None,
-            f"While {len(hit)} of {len(told)} cells ran, {words} {often} (median; most, {worst_of}, in "
+            f"While {len(hit)} of {len(loads)} cells ran, {words} {often} (median; most, {worst_of}, in "
             f"{worst.network}{size} on {worst.engine}, repeat {worst.repeat}): times may be too long.",
             source=source, cells=[cell.id for cell, _ in hit], median=typical, most=most,
         )  # fmt: skip
 
 
-def _spread(found: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    for row in found:
+def _spread(measured: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    for row in measured:
         levels = np.sort(statistics.levels(row.runs))
         if len(levels) < statistics.FEWEST:
             continue

@@ -33,26 +33,29 @@ def describe(row: EngineRow, where: Environment, *, anew: bool = False) -> dict[
     devices that the shell shows stay the same; ``anew`` asks in any case. What is broken is asked each time.
     """
     note = _note(row, where)
-    if not anew and (known := _known(note)):
-        return known
+    if not anew and (cached := _cached(note)):
+        return cached
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
         # No device: a GPU is to be seen where there is one.
         outcome = run_job({"task": "describe", "engine": row.name}, folder=Path(logs), timeout=PATIENCE)
     if outcome.result is None:
         return {"status": "broken", "error": outcome.error}
-    told = {"status": "ready", "error": None, **outcome.result}
+    description = {"status": "ready", "error": None, **outcome.result}
     forget(row)
     note.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, told)
-    return told
+    write_json(note, description)
+    return description
 
 
 def described(rows: Mapping[str, EngineRow], *, anew: bool = False) -> dict[str, dict[str, Any]]:
     """The descriptions of those engines that can run here, by name, a few asked at a time."""
-    there = {name: here for name, row in rows.items() if (here := find(row))}
+    environments = {name: environment for name, row in rows.items() if (environment := find(row))}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = {n: pool.submit(describe, rows[n], here, anew=anew) for n, here in there.items()}
-        return {name: answer.result() for name, answer in asked.items()}
+        pending = {
+            n: pool.submit(describe, rows[n], environment, anew=anew)
+            for n, environment in environments.items()
+        }
+        return {name: answer.result() for name, answer in pending.items()}
 
 
 def forget(row: EngineRow) -> None:
@@ -77,9 +80,9 @@ def _note(row: EngineRow, where: Environment) -> Path:
     return _folder() / f"{row.name}.{digest[:16]}.json"
 
 
-def _known(note: Path) -> dict[str, Any] | None:
+def _cached(note: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads(note.read_text())
+        description = json.loads(note.read_text())
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) and told.get("status") == "ready" else None
+    return description if isinstance(description, dict) and description.get("status") == "ready" else None

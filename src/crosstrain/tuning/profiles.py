@@ -83,8 +83,8 @@ class Profile(BaseModel):
 
     def interval(self, name: Literal["default", "tuned", "factor"]) -> Interval | None:
         """One of the intervals."""
-        told: Mapping[str, Any] | None = getattr(self, name)
-        return None if told is None else Interval(**told)
+        interval: Mapping[str, Any] | None = getattr(self, name)
+        return None if interval is None else Interval(**interval)
 
 
 @dataclass(frozen=True)

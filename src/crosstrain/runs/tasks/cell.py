@@ -164,5 +164,5 @@ def identity(job: Mapping[str, Any], material: Material) -> dict[str, Any]:
     }
 
 
-def _path(given: str | None) -> Path | None:
-    return Path(given) if given else None
+def _path(path: str | None) -> Path | None:
+    return Path(path) if path else None

@@ -55,12 +55,12 @@ def load(path: Path, identity: Mapping[str, Any]) -> tuple[State, Progress]:
         meta = json.loads(bytes(arrays.pop("meta")))
         weights = {k.removeprefix("weight/"): v for k, v in arrays.items() if k.startswith("weight/")}
         slots = {w: {s: arrays[f"slot/{s}/{w}"] for s in names} for w, names in meta["slots"].items()}
-        found, progress = meta["identity"], Progress(**meta["progress"])
+        saved, progress = meta["identity"], Progress(**meta["progress"])
     except Exception as error:  # zipfile, NumPy and json each have their own for a damaged file
         raise CrosstrainError(
             f"the checkpoint {path} is damaged ({error}); delete it to start afresh"
         ) from error
-    differing = [key for key, value in json.loads(json.dumps(identity)).items() if found.get(key) != value]
+    differing = [key for key, value in json.loads(json.dumps(identity)).items() if saved.get(key) != value]
     if meta["format"] != FORMAT or differing:
         what = f"another {' and '.join(differing)}" if differing else "another version of crosstrain"
         raise CrosstrainError(f"the checkpoint {path} is of {what}; delete it, or name another folder")

@@ -54,25 +54,25 @@ class Evaluation:
     ) -> dict[str, Any]:
         """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
         ``answers`` gathers what was answered on each example."""
-        kept = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
+        by_output = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
         total, examples = 0.0, 0
         for batch_inputs, batch_targets in self._batches(inputs, targets):
             outputs = network.predict(batch_inputs)
             count = len(next(iter(batch_inputs.values())))
             total += self._loss_of(outputs, batch_targets) * count
             examples += count
-            for output, made in kept.items():
-                for metric in made.values():
+            for output, by_name in by_output.items():
+                for metric in by_name.values():
                     metric.update(outputs[output], batch_targets[output])
                 if answers is not None:
                     answers.update(output, self.readings[output], outputs[output], batch_targets[output])
-        several = len(kept) > 1
-        found = {
+        several = len(by_output) > 1
+        results = {
             f"{output}/{name}" if several else name: metric.result()
-            for output, made in kept.items()
-            for name, metric in made.items()
+            for output, by_name in by_output.items()
+            for name, metric in by_name.items()
         }
-        return {"loss": total / examples if examples else None, **found}
+        return {"loss": total / examples if examples else None, **results}
 
     def _batches(self, inputs: Arrays, targets: Arrays) -> Iterator[tuple[Arrays, Arrays]]:
         examples = len(next(iter(inputs.values())))
@@ -81,24 +81,24 @@ class Evaluation:
             yield {k: v[part] for k, v in inputs.items()}, {k: v[part] for k, v in targets.items()}
 
     def _loss_of(self, outputs: Arrays, targets: Arrays) -> float:
-        given = {f"output/{k}": _double(v) for k, v in outputs.items()}
-        given.update({f"target/{k}": _double(v) for k, v in targets.items()})
+        values = {f"output/{k}": _double(v) for k, v in outputs.items()}
+        values.update({f"target/{k}": _double(v) for k, v in targets.items()})
         with np.errstate(all="ignore"):  # what diverges is reported, not warned of
-            made, _ = self._loss(self._constants, {name: given[name] for name in self._loss_inputs})
-        return float(made["loss"])
+            results, _ = self._loss(self._constants, {name: values[name] for name in self._loss_inputs})
+        return float(results["loss"])
 
 
-def main_metric(found: Mapping[str, Any], name: str) -> float | None:
+def main_metric(results: Mapping[str, Any], name: str) -> float | None:
     """The metric ``name``, of the first output that has it."""
-    return next((v for k, v in found.items() if k == name or k.endswith(f"/{name}")), None)
+    return next((v for k, v in results.items() if k == name or k.endswith(f"/{name}")), None)
 
 
-def score(found: Mapping[str, Any]) -> float | None:
+def score(results: Mapping[str, Any]) -> float | None:
     """One number to choose the best epoch by, larger being better: accuracy, or else minus the loss."""
-    accuracy = main_metric(found, "accuracy")
+    accuracy = main_metric(results, "accuracy")
     if accuracy is not None:
         return accuracy
-    return None if found.get("loss") is None else -float(found["loss"])
+    return None if results.get("loss") is None else -float(results["loss"])
 
 
 def readings(folder: Path, network: Graph, targets: Mapping[str, Mapping[str, Any]]) -> dict[str, Reading]:
@@ -107,13 +107,13 @@ def readings(folder: Path, network: Graph, targets: Mapping[str, Mapping[str, An
     ``targets`` are the data's specs under the outputs' names.
     """
     chosen = json.loads((folder / "definition.json").read_text()).get("losses") or {}
-    found = {}
+    readings = {}
     for output, spec in targets.items():
         loss = chosen.get(output) or chosen.get("") or {"name": ""}
         shape = network.spec(network.outputs[output]).shape
         last = shape[-1] if len(shape) > 1 else None
-        found[output] = Reading.of(loss["name"], loss.get("settings") or {}, spec.get("classes"), last)
-    return found
+        readings[output] = Reading.of(loss["name"], loss.get("settings") or {}, spec.get("classes"), last)
+    return readings
 
 
 def _double(value: np.ndarray) -> np.ndarray:

@@ -150,15 +150,15 @@ class Recorder:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._said: list[dict[str, np.ndarray]] = []
+        self._outputs: list[dict[str, np.ndarray]] = []
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self._said.append(self._predictor.predict(inputs))
-        return self._said[-1]
+        self._outputs.append(self._predictor.predict(inputs))
+        return self._outputs[-1]
 
     def outputs(self) -> Arrays:
         """All of it, one array for each output."""
-        return {name: np.concatenate([said[name] for said in self._said]) for name in self._said[0]}
+        return {name: np.concatenate([batch[name] for batch in self._outputs]) for name in self._outputs[0]}
 
 
 def compared(outputs: Arrays, reference: Arrays) -> dict[str, Any]:
@@ -184,12 +184,12 @@ def reference(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     run = compiled(graph, Ops(NUMPY, "NumPy"), "float64")
     weights = {k: _double(v) for k, v in weights_of(job, material).items()}
     inputs, examples = material.splits["test"].inputs, material.splits["test"].examples
-    made: list[Arrays] = []
+    parts: list[Arrays] = []
     for start in range(0, examples, BATCH):
         emit({"event": "progress", "step": start, "steps": examples})
         batch = {name: _double(np.asarray(array[start : start + BATCH])) for name, array in inputs.items()}
-        made.append(run(weights, batch)[0])
-    outputs = {name: np.concatenate([part[name] for part in made]) for name in made[0]}
+        parts.append(run(weights, batch)[0])
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     write_arrays(Path(job["out"]), outputs)
     return {"examples": examples, "outputs": list(outputs)}
 

@@ -103,11 +103,11 @@ class Material:
         return batch
 
 
-def _check_shape(name: str, wanted: tuple[int | None, ...], given: tuple[int, ...]) -> None:
-    fits = len(wanted) == len(given) and all(w in (None, g) for w, g in zip(wanted, given, strict=True))
+def _check_shape(name: str, expected: tuple[int | None, ...], actual: tuple[int, ...]) -> None:
+    fits = len(expected) == len(actual) and all(w in (None, g) for w, g in zip(expected, actual, strict=True))
     if not fits:
         raise CrosstrainError(
-            f"the network's input {name!r} has shape {_shape(wanted)}, the data's {_shape(given)}; "
+            f"the network's input {name!r} has shape {_shape(expected)}, the data's {_shape(actual)}; "
             "prepare the data at the network's size, or define the network for the data's"
         )
 

@@ -54,5 +54,5 @@ class Predictions:
 def _at(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Each row's probability of its class; NaN for a label that the network has no output for."""
     known = (classes >= 0) & (classes < probabilities.shape[-1])
-    found = probabilities[np.arange(len(classes)), np.where(known, classes, 0)]
-    return np.where(known, found, np.nan).astype(np.float32)
+    picked = probabilities[np.arange(len(classes)), np.where(known, classes, 0)]
+    return np.where(known, picked, np.nan).astype(np.float32)

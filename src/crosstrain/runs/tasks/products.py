@@ -36,7 +36,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     samples: dict[int, list[float]] = {}
     random = np.random.default_rng(0)
     for size in job.get("sizes") or SIZES:
-        if any(min(taken) * (size / other) ** 3 > TOO_LONG for other, taken in samples.items()):
+        if any(min(times) * (size / other) ** 3 > TOO_LONG for other, times in samples.items()):
             continue
         a, b = (random.random((size, size)).astype(job["precision"]) for _ in range(2))
         samples[size] = _timed(prepare(a, b, job.get("device", "cpu")))

@@ -117,8 +117,8 @@ class Training:
 
     def _validation(self) -> dict[str, Any]:
         split = self.material.splits["validation"]
-        found = self.material.evaluation.run(self.network, split.inputs, split.targets)
-        return {f"validation_{k}": v for k, v in found.items() if not k.endswith("confusion")}
+        metrics = self.material.evaluation.run(self.network, split.inputs, split.targets)
+        return {f"validation_{k}": v for k, v in metrics.items() if not k.endswith("confusion")}
 
     # -- between epochs -------------------------------------------------------------------------
     def _settle(self, epoch: int, record: dict[str, Any]) -> None:
