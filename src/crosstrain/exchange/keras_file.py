@@ -29,10 +29,10 @@ def opened(path: Path, source: Source) -> Opened:
         given = (
             {n.split(":")[0]: inputs[n] for n in inputs} if len(inputs) > 1 else next(iter(inputs.values()))
         )
-        made = model.predict(given, verbose=0)
-        if isinstance(made, dict):
-            return {name: np.asarray(made[name]) for name in names}
-        several = made if isinstance(made, list | tuple) else [made]
+        outputs = model.predict(given, verbose=0)
+        if isinstance(outputs, dict):
+            return {name: np.asarray(outputs[name]) for name in names}
+        several = outputs if isinstance(outputs, list | tuple) else [outputs]
         return {name: np.asarray(value) for name, value in zip(names, several, strict=True)}
 
     return predict
