@@ -1,4 +1,4 @@
-"""The op vocabulary on Paddle. Ops on channels-last images turn them; ``paddle_layout`` avoids most of that.
+"""The op vocabulary on Paddle. Ops on channels-last images turn them; ``layout`` avoids most of that.
 
 Paddle's kernels take most attributes as float32, also where the values are float64 (``leaky_relu(0.3)`` has
 the slope 0.30000001). Ops with such attributes are therefore left to their meaning in the vocabulary, or to
@@ -304,5 +304,5 @@ _PLAIN = Ops({**TABLE, "constant": constants()}, "paddle")
 
 
 def operations() -> Ops:
-    """The whole vocabulary on Paddle, and the ops that ``paddle_layout`` adds."""
+    """The whole vocabulary on Paddle, and the ops that ``layout`` adds."""
     return Ops({**TABLE, "constant": constants()}, "paddle")
