@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.comparison.parameters import BATCH_SIZES
 from crosstrain.criteria.case import Case
 from crosstrain.criteria.record import FailedError, UnknownError
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
 from crosstrain.exchange.formats import FORMATS, Format
-from crosstrain.inference.settings import BATCH_SIZES
 from crosstrain.results.inference import InferenceCell, InferenceRow
 from crosstrain.results.schema import finite
 
