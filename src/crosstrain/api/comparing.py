@@ -49,7 +49,7 @@ def compare(
     return Comparison(result)
 
 
-@declared("a comparison at inference", single={"size": "input size"})
+@declared("a comparison at inference", single={"size": "input size"}, helps={"size": parameters.ONE_SIZE})
 def compare_inference(
     network: SeveralNetworks,
     data: OptionalData = None,
@@ -73,7 +73,13 @@ def compare_inference(
     return result
 
 
-@declared("a study")
+@declared(
+    "a study",
+    helps={
+        "data": "What to run it on (default: the plan's, if any).",
+        "engines": "Or all; default: those of the plan that are here.",
+    },
+)
 def study(
     plan: Plan,
     data: OptionalData = None,

@@ -12,6 +12,7 @@ from crosstrain.comparison.declaring import declared
 from crosstrain.comparison.parameters import ExportOut, Form, Run
 from crosstrain.data.registry import DataSet, datasets
 from crosstrain.engines.registry import EngineRow, engines
+from crosstrain.exchange.formats import FORMATS
 from crosstrain.reporting.making import Report, make
 from crosstrain.training import spelling
 from crosstrain.zoo import NetworkRow, networks
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from crosstrain.exchange.export import Exported
 
 
-@declared("an export")
+@declared("an export", helps={"form": f"One of {', '.join(FORMATS)}."})
 def export(
     run: Run,
     form: Form,

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult
 
 
-@declared("training", single={"engine": "engine", "size": "input size"}, required=["engine"])
+@declared(
+    "training",
+    single={"engine": "engine", "size": "input size"},
+    required=["engine"],
+    helps={
+        "engine": "The engine to train on.",
+        "size": parameters.ONE_SIZE,
+        "seeds": "1 (several: compare).",
+    },
+)
 def train(
     network: Network,
     data: Data,
@@ -44,7 +53,17 @@ def train(
         return training.train(request, Path(out) if out else None, watch)
 
 
-@declared("tuning", single={"size": "input size"}, required=["engines"])
+@declared(
+    "tuning",
+    single={"size": "input size"},
+    required=["engines"],
+    helps={
+        "size": parameters.ONE_SIZE,
+        "engines": "Engines to tune; all: those that can run here.",
+        "threads": "The most to try (default: all usable cores).",
+        "timeout": "Stop a trial after this long: 90s, 10m.",
+    },
+)
 def tune(
     network: Network,
     data: Data,

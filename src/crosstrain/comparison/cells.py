@@ -144,9 +144,9 @@ class Bench:
             "precision": self.settings.precision, "input_size": cell.size, "seed": cell.seed,
             "repeat": cell.repeat, "division": setup.division,
             "certificate": self._certificate(cell), "batch_size": self.settings.recipe.batch_size,
-            "test_examples": subject.data.examples("test"), "graph_hash": subject.definitions[0].graph.hash,
+            "test_examples": subject.data.examples("test"), "graph_hash": subject.definition.graph.hash,
             "data_hash": subject.data.hash,
-            "parameters": subject.definitions[0].graph.parameters, "macs": subject.macs,
+            "parameters": subject.definition.graph.parameters, "macs": subject.macs,
             "definition": self._definition(cell),
         }  # fmt: skip
 

@@ -58,12 +58,12 @@ class Certifier:
 
         settings = self.settings
         proof = prove(
-            subject.definitions[0],
+            subject.definition,
             [setup.engine],
             PRECISIONS,
             recipe=settings.recipe,
             # The truth lies here and is shared by the engines.
-            work=self.folder / "work" / subject.definitions[0].graph.hash[:16],
+            work=self.folder / "work" / subject.definition.graph.hash[:16],
             device=settings.device,
             threads=setup.threads,
             options={setup.engine: setup.options},
@@ -80,7 +80,7 @@ class Certifier:
 
     def _key(self, subject: Subject, setup: Setup) -> str:
         """Changes with whatever a certificate depends on."""
-        definition = subject.definitions[0]
+        definition = subject.definition
         # Threads that all share are left out: their number changes no more than the order of sums.
         own = setup.threads != self.settings.threads or setup.environment or setup.pinned
         return fingerprint(

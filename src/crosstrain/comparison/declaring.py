@@ -98,18 +98,23 @@ class Declaration:
 
 
 def declared(
-    subject: str, *, single: Mapping[str, str] | None = None, required: Sequence[str] = ()
+    subject: str,
+    *,
+    single: Mapping[str, str] | None = None,
+    required: Sequence[str] = (),
+    helps: Mapping[str, str] | None = None,
 ) -> Callable[[Function], Function]:
     """A decorator: the function takes what its annotations declare, by any spelling, with defaults filled in.
 
     ``single`` are parameters of which it takes only one, shown under that name (``engine``, not
-    ``engines``); ``required`` are those that have a default elsewhere and none here.
+    ``engines``); ``required`` are those that have a default elsewhere and none here; ``helps`` are sentences
+    that say more here than the declaration does.
     """
 
     def decorate(function: Function) -> Function:
         single_ = dict(single or {})
         own = {p.name: p for p in inspect.signature(function).parameters.values()}
-        parameters = _read(function, own, single_, required)
+        parameters = _read(function, own, single_, required, helps or {})
         declaration = Declaration(subject, parameters, single_)
         positional = [name for name, p in own.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
         last = {name for name, p in own.items() if p.kind is p.KEYWORD_ONLY}
@@ -153,6 +158,7 @@ def _read(
     own: Mapping[str, inspect.Parameter],
     single: Mapping[str, str],
     required: Sequence[str],
+    helps: Mapping[str, str],
 ) -> dict[str, Declared]:
     """The parameters by the name they are shown under. Only the annotations of parameters are evaluated: a
     return type may be imported for type checkers alone."""
@@ -184,6 +190,7 @@ def _read(
         shown = next((other for other in others if other in single), name)
         if shown in required:
             mark = replace(mark, default=REQUIRED)
+        mark = replace(mark, help=helps.get(shown, mark.help))
         rest = tuple(each for each in (name, *others) if each != shown)
         parameters[shown] = Declared(shown, hints[shown][0], mark, rest)
     return parameters

@@ -16,6 +16,7 @@ from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
 
+ONE_SIZE = "Input size in pixels (default: the network's own)."
 BATCH_SIZES = (1, 8, 64)
 """Of the throughput at inference."""
 
@@ -35,7 +36,7 @@ class Engines(TypedDict, total=False):
 class Sizes(TypedDict, total=False):
     sizes: Annotated[
         int | str | Sequence[int] | None,
-        Parameter("Input size in pixels (default: the network's own).", metavar="32,48"),
+        Parameter("Input sizes in pixels (default: each network's own).", metavar="32,48"),
     ]
     size: Annotated[int | str | Sequence[int] | None, Also("sizes")]
 
@@ -112,9 +113,7 @@ class Precision(TypedDict, total=False):
 class Threads(TypedDict, total=False):
     threads: Annotated[
         int | None,
-        Parameter(
-            "For every engine alike, in tuning the most to try (default: all usable cores).", metavar="N"
-        ),
+        Parameter("For every engine alike (default: all usable cores).", metavar="N"),
     ]
 
 
@@ -122,8 +121,7 @@ class EngineOptions(TypedDict, total=False):
     options: Annotated[
         Options | Sequence[str] | None,
         Parameter(
-            "Switches of engines, as torch.compile=default, given again for the next; in Python also "
-            "{engine: {option: value}}.",
+            "Switches of engines, as torch.compile=default, given again for the next.",
             metavar="ENGINE.OPTION=VALUE", flags=("--option", "--options"), repeated=True,
         ),
     ]  # fmt: skip
@@ -132,7 +130,7 @@ class EngineOptions(TypedDict, total=False):
 class Timeout(TypedDict, total=False):
     timeout: Annotated[
         str | float | None,
-        Parameter("Stop a cell (in tuning, a trial) after this long: 90s, 10m, 1.5h.", metavar="TIME"),
+        Parameter("Stop a cell after this long: 90s, 10m, 1.5h.", metavar="TIME"),
     ]
 
 
@@ -261,14 +259,14 @@ class Export(Timeout, Trust, total=False):
 # -- in the functions' own signatures ---------------------------------------------------------------
 Network = Annotated[
     Any,
-    Parameter("Zoo name, file.py:function, model.keras or model.onnx; in Python also a Keras model.",
+    Parameter("Zoo name, file.py:function, model.keras or model.onnx.",
               metavar="NETWORK", argument=True),
 ]  # fmt: skip
 SeveralNetworks = Annotated[
     Any,
     Parameter(
-        "Zoo name, file.py:function, model.keras or model.onnx, or several; in Python also Keras models; for "
-        "inference also the folder of a trained run (FOLDER, or FOLDER:CELL of a comparison). NETWORK@32+48 "
+        "Zoo name, file.py:function, model.keras or model.onnx; for inference also "
+        "the folder of a trained run (FOLDER, or FOLDER:CELL of a comparison). NETWORK@32+48 "
         "has input sizes of its own.",
         metavar="NETWORK[,NETWORK…]", argument=True,
     ),

@@ -48,9 +48,10 @@ class Cell:
         return f"{self.network}{size} on {self.engine}"
 
 
-def rounds(seeds: int, repeats: int) -> list[Round]:
-    """All seeds once, then all again: what is left out at the end is a repeat, not a seed."""
-    return [Round(seed, repeat) for repeat in range(repeats) for seed in range(seeds)]
+def rounds(seeds: int, repeats: int, *, first: int = 0) -> list[Round]:
+    """All seeds once, then all again: what is left out at the end is a repeat, not a seed. ``first`` is the
+    first seed."""
+    return [Round(seed, repeat) for repeat in range(repeats) for seed in range(first, first + seeds)]
 
 
 def cells(

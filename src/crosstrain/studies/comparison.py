@@ -153,7 +153,7 @@ class _Comparison:
         found: dict[str, Any] = {}
         for subject in self.subjects.values():
             found[f"the data {self.settings.data} ({subject})"] = subject.data.hash
-            found[f"the network {subject}"] = subject.definitions[0].graph.hash
+            found[f"the network {subject}"] = subject.definition.graph.hash
         for (network, size), setups in self.tuned.setups.items():
             for name, setup in setups.items():
                 found[f"the profile of {name} for {network} at {size}"] = setup.to_json()
@@ -178,7 +178,7 @@ class _Comparison:
 
     # -- how much -------------------------------------------------------------------------------
     def _passes(self) -> list[Round]:
-        return rounds(self.settings.seeds, self.settings.repeats)
+        return rounds(self.settings.seeds, self.settings.repeats, first=self.settings.recipe.seed)
 
     def _choice(self, plan: Mapping[str, Any]) -> Choice:
         """Epochs and rounds: as wished, as chosen when the comparison was begun, or as the budget allows."""
@@ -254,7 +254,7 @@ class _Comparison:
         if share is None:
             return
         most = narrowing.MOST if budget is None else narrowing.MOST_IN_BUDGET
-        passes = rounds(self.settings.seeds, -(-most // self.settings.seeds))
+        passes = rounds(self.settings.seeds, -(-most // self.settings.seeds), first=self.settings.recipe.seed)
         ended_by = f"The limit of {most} rounds"
         for index in range(choice.rounds, most):
             wide = narrowing.still_wide(self._so_far(), share)
