@@ -32,6 +32,9 @@ DEFAULT_EPOCHS = 5
 MOST_EPOCHS, MOST_REPEATS = 100, 5
 """What a budget may fill where the numbers are not given."""
 
+LARGEST = 2**31 - 1
+"""The largest count or seed: every framework has integers that hold it."""
+
 ALL = "all"
 """Stands for all engines that can run here."""
 
@@ -119,12 +122,16 @@ def settings(network: SeveralNetworks, data: Data, **asked: Unpack[Compare]) -> 
     for name, number in counts.items():
         if number is not None and number < 1:
             raise CrosstrainError(f"{name} must be at least 1, not {number}")
+        if number is not None and number > LARGEST:
+            raise CrosstrainError(f"{name} must be at most {LARGEST}, not {spelling.shortened(number)}")
     if asked["precision"] not in PRECISIONS:
         raise CrosstrainError(
             f"there is no precision {asked['precision']!r}; there are {', '.join(PRECISIONS)}"
         )
     if asked["seed"] < 0:
         raise CrosstrainError(f"a seed must be at least 0, not {asked['seed']}")
+    if asked["seed"] > LARGEST:
+        raise CrosstrainError(f"a seed must be at most {LARGEST}, not {spelling.shortened(asked['seed'])}")
     rate = asked["learning_rate"]
     if rate is not None and rate <= 0:
         raise CrosstrainError(f"the learning rate must be more than 0, not {rate}")

@@ -185,9 +185,12 @@ def schedule(given: str | Schedule) -> Schedule:
     if name == "step" and len(found["boundaries"]) != len(found["factors"]):
         raise CrosstrainError("the schedule step needs as many factors as boundaries, one for each")
     try:
-        return Schedule(name, found)
+        made = Schedule(name, found)
     except ValueError as error:
         raise CrosstrainError(str(error)) from None
+    if not is_number(made.rate(1.0, 1)):
+        raise CrosstrainError(f"the schedule {name} gives no rate with {shortened(given)}")
+    return made
 
 
 def _whole(each: Any) -> bool:
