@@ -68,7 +68,7 @@ def test_type_checkers_see_the_names_that_are_there() -> None:
         if isinstance(each, ast.ImportFrom) and each.module != "typing"
         for alias in each.names
     }
-    assert {**crosstrain._HOME, "zoo": "crosstrain"} == imported
+    assert imported == {**crosstrain._HOME, "zoo": "crosstrain"}
     assert sorted(imported) == crosstrain.__all__
 
 

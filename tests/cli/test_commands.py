@@ -147,6 +147,13 @@ class TestCompare:
         assert job["recipe"]["schedule"] == {"name": "cosine", "settings": {"decay_steps": 10}}
         assert job["options"] == {"compile": True}
 
+    def test_seeds_are_counted_from_the_first(self, workers: Workers, prover: Prover) -> None:
+        result = crosstrain("compare", "mlp", "-d", "digits", *QUICK, "--seeds", "2", "--seed", "3")
+        assert result.exit_code == 0, result.output
+        jobs = [job for job in workers.jobs if job["task"] == "train"]
+        assert sorted({(job["seed"], job["recipe"]["seed"]) for job in jobs}) == [(3, 3), (4, 4)]
+        assert len(jobs) == 4
+
 
 # -- wrong use ----------------------------------------------------------------------------------
 WRONG: list[tuple[list[str], str]] = [

@@ -5,8 +5,6 @@ A key here is a keyword in Python and an option on the command line; a function 
 that). Types beside ``Parameter`` at the end are for positional arguments.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
