@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from crosstrain.errors import CrosstrainError as CrosstrainError
     from crosstrain.errors import StorageError as StorageError
     from crosstrain.graph.graph import Graph as Graph
-    from crosstrain.inference.result import InferenceResult as InferenceResult
     from crosstrain.proof.certificate import Certificate as Certificate
     from crosstrain.reporting.comparison import Comparison as Comparison
+    from crosstrain.results.inference import InferenceResult as InferenceResult
     from crosstrain.runs.definition import Definition as Definition
     from crosstrain.runs.definition import define as define
     from crosstrain.runs.restored import load as load
@@ -53,7 +53,7 @@ _NAMES = {
     "crosstrain.data": "Prepared prepare",
     "crosstrain.errors": "CrosstrainError StorageError",
     "crosstrain.graph.graph": "Graph",
-    "crosstrain.inference.result": "InferenceResult",
+    "crosstrain.results.inference": "InferenceResult",
     "crosstrain.proof.certificate": "Certificate",
     "crosstrain.reporting.comparison": "Comparison",
     "crosstrain.runs.definition": "Definition define",
