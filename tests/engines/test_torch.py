@@ -160,7 +160,6 @@ def test_channels_first_is_the_same_network() -> None:
 
 
 # -- options --------------------------------------------------------------------------------------------
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Inductor's own
 @pytest.mark.parametrize("name", ["convolutional", "recurrent"])
 def test_compiled(name: str) -> None:

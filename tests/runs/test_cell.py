@@ -390,7 +390,6 @@ def test_a_damaged_checkpoint_is_told(recorder: Recorder, tmp_path: Path) -> Non
         run(job(tmp_path, recipe(epochs=2), **kept))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "tensorflow", "jax"])
 def test_every_engine_takes_up_its_training_in_a_new_process(engine: str, tmp_path: Path) -> None:
     made = {"optimizer": Optimizer("nadam", 0.01, weight_decay=1e-3), "metrics": ("accuracy", "top_k:2")}
