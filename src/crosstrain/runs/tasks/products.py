@@ -23,7 +23,7 @@ Prepare = Callable[[np.ndarray, np.ndarray, str], Product]
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Multiply square matrices of ``job["precision"]`` on ``job["device"]``, with NumPy or, where
-    ``job["engine"]`` names an engine, with its framework (``crosstrain.engines.NAME_peak``).
+    ``job["engine"]`` names an engine, with its framework (``crosstrain.engines.NAME.peak``).
 
     The result has the ``size`` that was fastest, its median ``flops_per_second`` (2 n³ for a product), and
     the ``samples`` (seconds) by size. ``job["sizes"]`` may name others than ``SIZES``.
