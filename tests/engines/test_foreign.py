@@ -1,5 +1,5 @@
 """The contract, and certificates, on every engine that the Python of the tests does not have: each in the
-environment that crosstrain makes for it (``tests/environments.py``). Keras's engines are tried here too: each
+environment that crosstrain makes for it (``tests/foreign.py``). Keras's engines are tried here too: each
 wants a process of its own. ``make test`` takes them and one framework whose environment is soon made.
 """
 
@@ -25,7 +25,7 @@ from crosstrain.proof.prove import prove
 from crosstrain.runs.definition import source
 from crosstrain.runs.descriptions import describe
 from tests.engines.conftest import HERE, ONLY
-from tests.environments import environment, needed, users_cache
+from tests.foreign import environment, needed, users_cache
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = [row for row in BUILT_IN if row.trains and row.name not in HERE and not ONLY]

@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from crosstrain.exchange.onnx.writing.export import save
-from tests.environments import needed
+from tests.foreign import needed
 
 Arrays = dict[str, np.ndarray]
 Foreign = Callable[[Mapping[str, tuple[onnx.ModelProto, Arrays]]], dict[str, "Arrays | str"]]

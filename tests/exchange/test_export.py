@@ -22,8 +22,8 @@ from crosstrain.exchange import tasks
 from crosstrain.exchange.export import export
 from crosstrain.exchange.formats import FORMATS
 from crosstrain.exchange.onnx.reading.importer import from_onnx
-from tests.environments import needed, users_cache
 from tests.exchange.networks import network
+from tests.foreign import needed, users_cache
 
 
 @pytest.fixture
