@@ -112,7 +112,16 @@ class FaultyNetwork:
         return replace(state, weights=weights)
 
     def load(self, state: State) -> None:
-        self.real.load(state)
+        """What is hidden stays as it is; the weight that shows it gives way."""
+        kept, weights = self.real.read().weights, dict(state.weights)
+        for name, into in self.fault.hidden.items():
+            weights[name] = kept[name]
+            if into:
+                weights[into] = weights[into] - kept[name]
+        for name in set(kept) - set(weights):  # the engine's own, which nobody gives it
+            weights[name] = kept[name]
+        self.real.load(replace(state, weights=weights))
+        self.step, self.last_rate = state.step, None
 
     def wait(self) -> None:
         self.real.wait()

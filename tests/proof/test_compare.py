@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crosstrain.proof.compare import FLOOR, Errors, errors, group, relative, rms
-from crosstrain.proof.prover import COARSER, within
+from crosstrain.proof.verdict import COARSER, within
 
 
 def test_relative_error_is_norm_wise() -> None:

@@ -87,7 +87,9 @@ class Certificate:
     """What one engine did in one precision, next to the truth. Errors are norm-wise and relative;
     None where there was nothing to compare.
 
-    ``outputs`` is the larger of inference and training mode. ``worst`` names the tensor behind each number,
+    ``outputs`` is the larger of inference and training mode. ``weights_after_steps`` is the largest error
+    after one step, each taken from the truth's own state; ``free_run`` is what the same steps come to
+    without the truth's help (information, which decides nothing). ``worst`` names the tensor behind each number,
     ``tensors`` has the error of every single one. ``notes`` says what a reader has to know (dropout is
     off …), ``basis`` what the certificate rests on: versions, seeds, hashes, truths.
     """
@@ -99,6 +101,7 @@ class Certificate:
     loss: float | None = None
     gradients: float | None = None
     weights_after_steps: float | None = None
+    free_run: float | None = None
     first_departure: Departure | None = None
     reason: str = ""
     worst: Mapping[str, str | None] = field(default_factory=dict)
@@ -121,6 +124,7 @@ class Certificate:
             "loss": number(self.loss),
             "gradients": number(self.gradients),
             "weights_after_steps": number(self.weights_after_steps),
+            "free_run": number(self.free_run),
             "first_departure": self.first_departure and self.first_departure.to_json(),
             "reason": self.reason,
             "bounds": {"values": bounds.values, "weights_after_steps": bounds.weights},

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.engines.contract import Engine, Network, Setting
+from crosstrain.engines.contract import Engine, Network, Setting, State
 from crosstrain.engines.registry import engine_row
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, fed
+from crosstrain.proof.states import at_precision, in_precision, read_state, slot_errors, weight_errors
 from crosstrain.runs.worker import explained
 
 Emit = Callable[[dict[str, Any]], None]
@@ -35,7 +36,8 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     """Task ``evidence``: build the case of ``job["case"]`` on ``job["engine"]``, once for each of
     ``job["precisions"]``, and write what it says to ``job["out"]``/PRECISION.npz.
 
-    ``job["measure"]`` is a name of ``MEASURES``. A precision that fails costs only itself: the result's
+    ``job["measure"]`` is a name of ``MEASURES``; ``job["states"]`` is the file of the truth's states, if
+    there is one. A precision that fails costs only itself: the result's
     ``errors`` gives the sentence (None where all went well) by precision.
     """
     row, case = engine_row(job["engine"]), Case.load(Path(job["case"]))
@@ -61,12 +63,10 @@ def of_one_precision(engine: Engine, case: Case, precision: str, job: Mapping[st
         raise CrosstrainError(f"the engine {engine.name} has no {precision}, only {', '.join(has)}")
     setting = Setting(job.get("device", "cpu"), precision, job.get("threads"), job.get("options") or {})
     network = engine.build(case.program, at_precision(case.weights, precision), setting)
-    return MEASURES[job["measure"]](network, case)
-
-
-def at_precision(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:
-    """Float weights in a precision, the others as they are."""
-    return {k: v.astype(precision) if v.dtype.kind == "f" else v for k, v in weights.items()}
+    made = MEASURES[job["measure"]](network, case)
+    if job["measure"] == "all" and case.steps and job.get("states"):
+        made |= stepping(network, case, precision, Path(job["states"]))
+    return made
 
 
 def values(network: Network, case: Case) -> Arrays:
@@ -86,19 +86,52 @@ def values(network: Network, case: Case) -> Arrays:
     return made
 
 
-def everything(network: Network, case: Case) -> Arrays:
-    """All that a certificate compares: the ``values``, then the steps: ``step_loss`` (one for each) and
-    ``weight/WEIGHT`` after the last."""
-    made, training = values(network, case), case.program.training.inputs
-    if case.steps:
-        handles = [
-            network.train(fed(training, step), rate)
-            for step, rate in zip(case.batches(), case.rates(), strict=True)
-        ]
-        network.wait()
-        made["step_loss"] = np.asarray([float(handle) for handle in handles])
-        made.update({f"weight/{name}": value for name, value in network.read().weights.items()})
+def stepping(network: Network, case: Case, precision: str, states: Path) -> Arrays:
+    """How far the engine's steps are from the truth's, as errors, since whole states would fill the disk.
+
+    ``weight/T/WEIGHT`` and ``slot/T/WEIGHT/SLOT``: after one step out of the truth's own state T, for every
+    T. ``free/WEIGHT``: after all steps without the truth's help. ``carried/WEIGHT``: the second of these
+    steps against the same step out of the state that the engine gave after the first, so that what it keeps
+    elsewhere shows.
+    """
+    run = _Run(network, case)
+    made: Arrays = {}
+    after = [run.step(0)]
+    after += [run.step(1)] if case.steps > 1 else []
+    for step in range(2, case.steps):
+        run.train(step)
+    last = network.read() if case.steps > 2 else after[-1]
+    free = weight_errors(case, last, read_state(states, case, case.steps))
+    made.update({f"free/{name}": np.asarray(error) for name, error in free.by_name.items()})
+    if case.steps > 1:
+        network.load(after[0])
+        carried = weight_errors(case, run.step(1), after[1])
+        made.update({f"carried/{name}": np.asarray(error) for name, error in carried.by_name.items()})
+    true = read_state(states, case, 0)
+    for step in range(case.steps):
+        network.load(in_precision(true, precision))
+        got, true = run.step(step), read_state(states, case, step + 1)
+        for kind, found in (("weight", weight_errors(case, got, true)), ("slot", slot_errors(got, true))):
+            made.update({f"{kind}/{step}/{name}": np.asarray(e) for name, e in found.by_name.items()})
     return made
+
+
+class _Run:
+    """Takes the case's steps."""
+
+    def __init__(self, network: Network, case: Case) -> None:
+        self._network, self._rates = network, case.rates()
+        inputs = case.program.training.inputs
+        self._batches = [fed(inputs, batch) for batch in case.batches()]
+
+    def train(self, step: int) -> None:
+        self._network.train(self._batches[step], self._rates[step])
+
+    def step(self, step: int) -> State:
+        """The state after one step more."""
+        self.train(step)
+        self._network.wait()
+        return self._network.read()
 
 
 def trajectory(network: Network, case: Case) -> Arrays:
@@ -133,7 +166,7 @@ def _keep(
 
 
 MEASURES: dict[str, Callable[[Network, Case], Arrays]] = {
-    "all": everything,
+    "all": values,
     "values": values,
     "trajectory": trajectory,
 }

@@ -13,6 +13,7 @@ from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof.certificate import BOUNDS, Proof
 from crosstrain.proof.prover import Prover
+from crosstrain.proof.states import usual_steps
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.training.recipe import Recipe
@@ -20,7 +21,6 @@ from crosstrain.training.recipe import Recipe
 OnEvent = Callable[[dict[str, Any]], None]
 Launch = Callable[..., Outcome]
 
-STEPS = 10
 BATCH = 8
 
 
@@ -35,7 +35,7 @@ def prove(
     work: Path | None = None,
     on_event: OnEvent | None = None,
     timeout: float | None = None,
-    steps: int = STEPS,
+    steps: int | None = None,
     batch_size: int = BATCH,
     seed: int = 0,
     device: str = "cpu",
@@ -50,7 +50,7 @@ def prove(
     ``engines`` are names (all installed ones, if left out). ``input_shape`` is without the batch, or one
     for each input by name. ``work`` keeps the definition, the case and the truths, which are used again;
     without it a temporary folder does. ``timeout`` (seconds) is for each process. ``options`` are engine
-    options by engine. ``steps`` 0 leaves the optimizer out.
+    options by engine. ``steps`` 0 leaves the optimizer out; left out, it is 10, or fewer for a large network.
 
     An engine that is missing, crashes or lacks an op gets a certificate with the status ``cannot`` and
     the reason; the others go on. Raises ``CrosstrainError`` for wrong use and for a network that cannot be
@@ -65,8 +65,9 @@ def prove(
         definition = source if isinstance(source, Definition) else _defined(
             source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout
         )  # fmt: skip
+        taken = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
-            definition, recipe, folder, steps, batch_size, seed, device, threads, timeout, launch, on_event
+            definition, recipe, folder, taken, batch_size, seed, device, threads, timeout, launch, on_event
         )
         certificates = [
             c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))
@@ -74,7 +75,9 @@ def prove(
         return Proof(definition.graph.name, tuple(certificates))
 
 
-def _checked(engines: Sequence[str] | None, precisions: Sequence[str], steps: int, batch_size: int) -> None:
+def _checked(
+    engines: Sequence[str] | None, precisions: Sequence[str], steps: int | None, batch_size: int
+) -> None:
     try:
         for name in engines or ():
             engine_row(name)
@@ -85,7 +88,7 @@ def _checked(engines: Sequence[str] | None, precisions: Sequence[str], steps: in
     for precision in precisions:
         if precision not in BOUNDS:
             raise CrosstrainError(f"there is no proof in {precision!r}; there are {', '.join(BOUNDS)}")
-    if steps < 0 or batch_size < 2:
+    if (steps or 0) < 0 or batch_size < 2:
         raise CrosstrainError("a proof needs steps of 0 or more and a batch of at least 2 examples")
 
 

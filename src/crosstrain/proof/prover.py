@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,17 +13,20 @@ import numpy as np
 
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
-from crosstrain.proof.arrays import Arrays, read_arrays
+from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure
-from crosstrain.proof.compare import FLOOR, Errors, errors, group
+from crosstrain.proof.compare import Errors
 from crosstrain.proof.holding.held import held
 from crosstrain.proof.locating import forward as locate
 from crosstrain.proof.locating import training as locate_training
 from crosstrain.proof.locating.departing import belongs_to, departure
 from crosstrain.proof.locating.forward import EngineSilentError
-from crosstrain.proof.truths.gather import Truth, saved, truth_of
+from crosstrain.proof.states import read_state
+from crosstrain.proof.truths.gather import Truth, truth_of
+from crosstrain.proof.verdict import COARSER, bound_of, compare, free_run, within, worst_step
+from crosstrain.proof.witness import Cannot, Witness
 from crosstrain.runs.definition import Definition
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.training.recipe import Recipe
@@ -35,31 +37,8 @@ Launch = Callable[..., Outcome]
 NEARLY = 0.1
 """A gradient further off than this is not one that a few units at their kinks have moved."""
 
-
-COARSER = 2.0**29
-"""float32's rounding over float64's."""
-LIKELY = 4.0
-"""What rounding may come to, over what float64 lets one expect of it."""
-
-
-def within(
-    compared: Mapping[str, Errors], precision: str, rounding: Mapping[str, float] | None = None
-) -> bool:
-    """Whether every group is within its bound.
-
-    ``rounding`` has errors that rounding alone lets one expect of single gradients: one that sums up much
-    that cancels may be off by as much, up to the bound on weights.
-    """
-    bounds = BOUNDS[precision]
-    expected = rounding or {}
-    return all(
-        error <= max(bounds.values, min(LIKELY * expected.get(tensor, 0.0), bounds.weights))
-        for tensor, error in compared["gradients"].by_name.items()
-    ) and all(
-        part.worst <= (bounds.weights if name == "weights_after_steps" else bounds.values)
-        for name, part in compared.items()
-        if name != "gradients"
-    )
+WHOLE = "the departure shows only when the network runs as a whole"
+STATE = "the engine's own steps are right, but not those out of a state that it is told to take over"
 
 
 @dataclass
@@ -112,7 +91,7 @@ class Prover:
             )  # fmt: skip
             if truth.reason:
                 raise Cannot(truth.reason)
-            said = witness.hear(self.case, "all", precisions)
+            said = witness.hear(self.case, "all", precisions, truth.states)
         except Cannot as error:
             said = dict.fromkeys(precisions, error)
         made = []
@@ -149,14 +128,20 @@ class Prover:
         self, witness: Witness, precision: str, said: Arrays, truth: Truth, rounding: Mapping[str, float]
     ) -> Certificate:
         """``rounding`` is what float64 lets one expect of each gradient in float32, where it is known."""
-        compared = self._compared(said, truth)
+        compared = compare(self.case, said, truth)
         notes = list(self._notes(witness.options))
-        fine = within(compared, precision)
-        if precision == "float32" and not fine:
-            held_to = self._at_kinks(compared, said, truth, witness, rounding, notes)
+        free = free_run(said)
+        fine = within(compared, precision, truth_error=truth.error)
+        if not fine:
+            held_to = self._at_kinks(compared, said, truth, witness, precision, rounding, notes)
             fine = held_to is not None
             compared, said = held_to or (compared, said)
         found = None if fine else self._located(compared, said, truth, precision, witness)
+        if fine and free is not None and free > BOUNDS[precision].weights:
+            notes.append(
+                f"every step is right by itself; left alone for {self.steps} steps the engine is {free:.2g} "
+                "off the truth, since such a network amplifies rounding"
+            )
         worst = {name: part.worst if part.by_name else None for name, part in compared.items()}
         return Certificate(
             engine=witness.engine,
@@ -166,6 +151,7 @@ class Prover:
             loss=worst["loss"],
             gradients=worst["gradients"],
             weights_after_steps=worst["weights_after_steps"],
+            free_run=free,
             first_departure=found,
             worst={name: part.where for name, part in compared.items()},
             tensors={name: dict(part.by_name) for name, part in compared.items()},
@@ -179,6 +165,7 @@ class Prover:
         said: Arrays,
         truth: Truth,
         witness: Witness,
+        precision: str,
         rounding: Mapping[str, float],
         notes: list[str],
     ) -> tuple[dict[str, Errors], Arrays] | None:
@@ -187,24 +174,26 @@ class Prover:
         Taken only where outputs and loss are right as they are, gradients nearly, some unit really is near
         its kink, and what comes is within its bounds; else None, and what was said stands.
         """
-        bounds = BOUNDS["float32"]
+        bounds = BOUNDS[precision]
         forward = max(free[name].worst for name in ("initial_weights", "outputs", "loss"))
         if forward > bounds.values or free["gradients"].worst > NEARLY:
             return None
-        known = [group(truth.values, f"before/{step}") for step in range(self.steps)]
-        weights = [{**self.case.weights, **before} for before in known if before] or [self.case.weights]
-        case, near = held(self.case, weights)
+        weights: list[Mapping[str, np.ndarray]] = [self.case.weights]
+        if self.steps and truth.states:
+            weights = [read_state(truth.states, self.case, step).weights for step in range(self.steps)]
+        case, near = held(self.case, weights, precision)
         if not near:
             return None
-        answer = witness.hear(case, "all" if len(weights) >= self.steps else "values", ["float32"])["float32"]
+        answer = witness.hear(case, "all", [precision], truth.states)[precision]
         if isinstance(answer, Cannot):
             return None
-        again = {k: v for k, v in answer.items() if k.startswith(("gradient/", "weight/"))}
-        bound = self._compared({**said, **again}, truth)
-        if not within(bound, "float32", rounding):
+        taken = ("gradient/", "weight/", "slot/", "carried/")
+        again = {**said, **{k: v for k, v in answer.items() if k.startswith(taken)}}
+        bound = compare(self.case, again, truth)
+        if not within(bound, precision, rounding, truth.error):
             return None
         notes.append(
-            f"{near} units lie within float32's rounding of the kink of their ReLU or maximum; gradients "
+            f"{near} units lie within {precision}'s rounding of the kink of their ReLU or maximum; gradients "
             "and steps are those with every branch held to the truth's (free: gradients "
             f"{free['gradients'].worst:.2g}, weights after steps {free['weights_after_steps'].worst:.2g})"
         )
@@ -212,28 +201,9 @@ class Prover:
             f"the gradient of {name} is {error:.2g} off: a sum that cancels, of which float64 (off by "
             f"{rounding[name] / COARSER:.2g}) lets one expect {rounding[name]:.2g} in float32"
             for name, error in bound["gradients"].by_name.items()
-            if error > bounds.values
+            if error > bounds.values + truth.error
         ]
-        return bound, {**said, **again}
-
-    def _compared(self, said: Arrays, truth: Truth) -> dict[str, Errors]:
-        """Every group of numbers next to its truth."""
-        network, true = self.case.network, truth.values
-        only = lambda arrays: {k: v for k, v in arrays.items() if k in network.weights}
-        # A weight of the engine's own must not go unseen, so only the loss's constants are left out.
-        own = lambda arrays: {
-            k: v for k, v in arrays.items() if k not in self.case.weights or k in network.weights
-        }
-        outputs = {f"{m}/{k}": v for m in ("inference", "training") for k, v in group(true, m).items()}
-        return {
-            "initial_weights": errors(own(group(said, "initial")), only(self.case.weights)),
-            "outputs": errors(
-                {k: v for k, v in said.items() if k.startswith(("inference/", "training/"))}, outputs
-            ),
-            "loss": errors({"loss": said["loss"]}, {"loss": true["loss"]}),
-            "gradients": errors(group(said, "gradient"), group(true, "gradient"), FLOOR),
-            "weights_after_steps": errors(own(group(said, "weight")), group(true, "weight"), FLOOR),
-        }
+        return bound, again
 
     def _located(
         self, compared: Mapping[str, Errors], said: Arrays, truth: Truth, precision: str, witness: Witness
@@ -250,7 +220,7 @@ class Prover:
                 found = locate_training.gradients(self.case, precision, testify)
             elif not found:
                 found = locate_training.steps(self.case, precision, testify)
-            why = "the departure shows only when the network runs as a whole"
+            why = WHOLE if compared["gradients"].worst > bounds.values else STATE
         except EngineSilentError as error:
             found, why = None, f"it could not be followed further: {error}"
         return found or self._worst(compared, said, truth, precision, why)
@@ -258,20 +228,34 @@ class Prover:
     def _worst(
         self, compared: Mapping[str, Errors], said: Arrays, truth: Truth, precision: str, why: str
     ) -> Departure:
-        bounds = BOUNDS[precision]
-        keys = {"outputs": "", "loss": "", "gradients": "gradient/", "weights_after_steps": "weight/"}
+        """The worst tensor of the first group that is out of its bound."""
+        keys = {"outputs": "", "loss": "", "gradients": "gradient/"}
         for name, prefix in keys.items():
-            part = compared[name]
-            if part.worst <= (bounds.weights if name == "weights_after_steps" else bounds.values):
+            if compared[name].worst <= bound_of(name, precision):
                 continue
-            tensor = str(part.where)
+            tensor = str(compared[name].where)
             key = prefix + tensor
             pair = (truth.values[key], said[key]) if key in said and key in truth.values else None
             if key not in said:
                 why = f"the engine has no value for {tensor}"
             elif key not in truth.values:
-                why = f"the engine has a weight of its own, {tensor}"
+                why = f"the engine has a value of its own, {tensor}"
             return departure(name, belongs_to(self.case.network, tensor), tensor, pair, (why, False))
+        for name, kind in (("weights_after_steps", "weight"), ("slots", "slot"), ("carried_over", "carried")):
+            if compared[name].worst <= bound_of(name, precision):
+                continue
+            tensor, error = str(compared[name].where), compared[name].worst
+            weight = tensor.rpartition("/")[0] if kind == "slot" else tensor
+            step = 1 if kind == "carried" else worst_step(said, kind, tensor, self.steps)
+            if kind == "carried":
+                why = "between steps the engine keeps something that its state does not show"
+            return replace(
+                departure(
+                    "update", belongs_to(self.case.network, weight), f"{tensor} after step {step}", None,
+                    (why, False), f"optimizer {self.recipe.optimizer.name}",
+                ),
+                error=error,
+            )  # fmt: skip
         return departure("initial weights", None, str(compared["initial_weights"].where), None, (why, False))
 
     def _notes(self, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -282,6 +266,8 @@ class Prover:
             notes.append(
                 f"the learning rate is divided by 10 after step {self.steps // 2}, to prove momentum's form"
             )
+        if self.steps:
+            notes.append("every step starts from the truth's own state, so that rounding does not build up")
         if not self.steps:
             notes.append("no optimizer steps were taken: weights after steps are not proved")
         notes.append(
@@ -310,56 +296,3 @@ class Prover:
     def _tell(self, event: dict[str, Any]) -> None:
         if self.on_event:
             self.on_event(event)
-
-
-class Cannot(Exception):  # noqa: N818  (a status, not an error of ours)
-    """There is no certificate; the message says why."""
-
-
-@dataclass(frozen=True)
-class Witness:
-    """One engine, asked again and again, each time in a process of its own."""
-
-    prover: Prover
-    engine: str
-    options: Mapping[str, Any]
-
-    def hear(self, case: Case, measure: str, precisions: Sequence[str]) -> dict[str, Arrays | Cannot]:
-        """What the engine says of a case in each precision, or why it says nothing."""
-        prover, folder = self.prover, saved(case, self.prover.folder)
-        with tempfile.TemporaryDirectory(prefix=f"{self.engine}-", dir=folder) as out:
-            job = {
-                "task": "evidence",
-                "id": f"evidence-{self.engine}-{measure}",
-                "engine": self.engine,
-                "precisions": list(precisions),
-                "device": prover.device,
-                "threads": prover.threads,
-                "options": dict(self.options),
-                "case": str(folder),
-                "measure": measure,
-                "out": out,
-            }
-            outcome = prover.launch(
-                job, folder=prover.folder / "logs", timeout=prover.timeout, on_event=prover.on_event
-            )
-            if outcome.status != "done" or outcome.result is None:
-                why = (
-                    str(outcome.error) if outcome.status == "cannot" else f"{outcome.status}: {outcome.error}"
-                )
-                return dict.fromkeys(precisions, Cannot(why))
-            errors = outcome.result["errors"]
-            return {
-                p: Cannot(errors[p]) if errors[p] else read_arrays(Path(out) / f"{p}.npz") for p in precisions
-            }
-
-    def testify(self, precision: str) -> locate.Testify:
-        """``hear`` for one precision, raising ``EngineSilentError`` where the engine says nothing."""
-
-        def ask(case: Case, measure: str) -> Arrays:
-            said = self.hear(case, measure, [precision])[precision]
-            if isinstance(said, Cannot):
-                raise EngineSilentError(str(said))
-            return said
-
-        return ask

@@ -18,7 +18,8 @@ from crosstrain.engines.contract import Setting
 from crosstrain.engines.registry import engine_row
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, fed
-from crosstrain.proof.evidence import at_precision, values
+from crosstrain.proof.evidence import values
+from crosstrain.proof.states import at_precision
 from crosstrain.runs.worker import explained
 
 Emit = Callable[[dict[str, Any]], None]

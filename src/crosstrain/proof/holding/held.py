@@ -3,7 +3,8 @@
 In a network of a million ReLUs some unit is always so close to 0 that rounding in float32 decides its
 side, and that one unit moves a gradient by a thousandth: on every framework, and on two runs of one with
 another order of summation. It is no difference of work. So where a float32 gradient misses its bound, it
-is asked for once more with the branches of the float64 truth given as data; the truth stays what it was.
+is asked for once more with the branches of the float64 truth given as data; the truth stays what it was. In
+float64 the same happens where a unit lies within its rounding, which is rare.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from crosstrain.proof.truths.by_numpy import evaluate
 
 BRANCH = "branch/"
 NEAR = 1e-5
-"""A unit is near its kink when it is closer to it than this part of its layer's root mean square."""
+"""In float32 a unit is near its kink when it is closer than this part of its layer's root mean square."""
+FINER = 1e-7
+"""In float64 it has to be this much closer: its rounding, as it has built up in a deep network."""
 
 
 @dataclass(frozen=True)
@@ -129,23 +132,28 @@ HELD = {
 
 
 def branches(
-    graph: Graph, weights: Mapping[str, np.ndarray], batch: Mapping[str, np.ndarray]
+    graph: Graph,
+    weights: Mapping[str, np.ndarray],
+    batch: Mapping[str, np.ndarray],
+    precision: str = "float32",
 ) -> tuple[Arrays, int]:
     """The branches of a training graph at a point, by input name; and how many units are near a kink."""
     kinks = [node for node in graph.nodes if node.op in HELD]
     wanted = {str(node.inputs[0]): str(node.inputs[0]) for node in kinks}
     values, _ = evaluate(replace(graph, outputs=wanted, updates={}, penalties=()), weights, batch)
     made: Arrays = {}
-    near = 0
+    near, close = 0, NEAR * (FINER if precision == "float64" else 1.0)
     for node in kinks:
         x = values[str(node.inputs[0])]
         taken, distance = HELD[node.op].look(node, x)
         made.update({f"{BRANCH}{node.name}/{i}": branch for i, branch in enumerate(taken)})
-        near += int(np.sum(distance < NEAR * float(np.sqrt(np.mean(np.square(x))))))
+        near += int(np.sum(distance < close * float(np.sqrt(np.mean(np.square(x))))))
     return made, near
 
 
-def held(case: Case, weights: Sequence[Mapping[str, np.ndarray]]) -> tuple[Case, int]:
+def held(
+    case: Case, weights: Sequence[Mapping[str, np.ndarray]], precision: str = "float32"
+) -> tuple[Case, int]:
     """The case with every branch given as data, and how many units of it are near a kink.
 
     ``weights`` are those before each step, from the truth; where there are fewer than steps, the steps
@@ -158,7 +166,7 @@ def held(case: Case, weights: Sequence[Mapping[str, np.ndarray]]) -> tuple[Case,
     near = 0
     all_branches = []
     for index, before in zip(case.indices(), weights, strict=False):
-        made, close = branches(training, before, {k: v[index] for k, v in case.data.items()})
+        made, close = branches(training, before, {k: v[index] for k, v in case.data.items()}, precision)
         all_branches.append((index, made))
         near += close
     examples = len(next(iter(case.data.values())))

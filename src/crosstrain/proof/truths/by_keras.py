@@ -17,25 +17,25 @@ import keras
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.define import build_model, load_object
 from crosstrain.graph.keras_export import export, keras_optimizer
+from crosstrain.graph.keras_export.optimizer import SLOTS
 from crosstrain.graph.keras_import import weight_names
 from crosstrain.graph.keras_import.losses import loss_object
 from crosstrain.graph.keras_import.network import output_names
 from crosstrain.graph.keras_precision import set_precision
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, single
+from crosstrain.proof.states import StateWriter, writing
 from crosstrain.runs.defined import Definition
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
-
-KEPT = 30_000_000
-"""So many numbers of the weights before each step are kept at most."""
 
 NOISE = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
 """Attributes by which Keras's layers say how much noise they make."""
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Task ``truth``: write to ``job["out"]`` (.npz) what Keras makes of ``job["case"]``.
+    """Task ``truth``: write to ``job["out"]`` (.npz) what Keras makes of ``job["case"]``, and to
+    ``job["states"]`` the state after each training step.
 
     The keys are those of an engine's evidence. Raises ``CrosstrainError`` where the network cannot be
     computed in float64 on this backend.
@@ -48,6 +48,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     witness = Witness(model, variables, case, losses)
     emit({"event": "phase", "name": "truth"})
     write_arrays(Path(job["out"]), witness.evidence())
+    with writing(Path(job["states"])) as states:
+        witness.walk(states)
     backend = keras.backend.backend()
     return {"keras": keras.__version__, "backend": backend, "version": _version(backend)}
 
@@ -142,7 +144,7 @@ class Witness:
         return sum([*parts[1:], *self.model.losses], start=parts[0])
 
     def evidence(self) -> Arrays:
-        """The keys of an engine's evidence, but for ``initial``."""
+        """The keys of an engine's evidence, but for ``initial`` and the steps."""
         batch, made = self.case.first(), {}
         for mode, training in (("inference", False), ("training", True)):
             with self.fresh():
@@ -158,26 +160,35 @@ class Witness:
         for variable, gradient in zip(self.model.trainable_variables, gradients, strict=True):
             zero = np.zeros(variable.shape)
             made[f"gradient/{names[id(variable)]}"] = zero if gradient is None else np.asarray(gradient)
-        if self.case.steps:
-            with self.fresh():
-                made |= self.steps()
         return made
 
-    def steps(self) -> Arrays:
-        """Real training steps: ``step_loss``, ``weight/WEIGHT`` after the last and, unless the network is
-        large, ``before/STEP/WEIGHT``."""
-        case, losses = self.case, []
+    def walk(self, states: StateWriter) -> None:
+        """Real training steps with Keras's own optimizer and schedule; the state after each is written."""
+        case = self.case
         initial = float(case.recipe.optimizer.learning_rate or 0.0)
-        made: Arrays = {}
-        for step, batch in enumerate(case.batches()):
-            if case.network.parameters * case.steps <= KEPT:
-                made |= {f"before/{step}/{n}": self._array(v) for n, v in self.variables.items()}
-            exact = rate(case.recipe.schedule, initial, step) * case.change(step)
-            self.model.optimizer.learning_rate = single(exact)
-            logs = self.model.train_on_batch(self.inputs(batch), self.targets(batch), return_dict=True)
-            losses.append(float(logs["loss"]))
-        made |= {f"weight/{n}": self._array(v) for n, v in self.variables.items()}
-        return made | {"step_loss": np.asarray(losses)}
+        with self.fresh():
+            for step, batch in enumerate(case.batches()):
+                exact = rate(case.recipe.schedule, initial, step) * case.change(step)
+                self.model.optimizer.learning_rate = single(exact)
+                self.model.train_on_batch(self.inputs(batch), self.targets(batch))
+                weights = {name: self._array(v) for name, v in self.variables.items()}
+                states.add(step + 1, weights, self.slots())
+
+    def slots(self) -> dict[str, dict[str, np.ndarray]]:
+        """What the optimizer remembers of each trainable weight, by crosstrain's names."""
+        optimizer, settings = self.model.optimizer, self.case.recipe.optimizer
+        trained = {id(v) for v in self.model.trainable_variables}
+        made: dict[str, dict[str, np.ndarray]] = {}
+        for name, variable in self.variables.items():
+            if id(variable) not in trained:
+                continue
+            made[name] = {}
+            for slot, kind in settings.slots().items():
+                held = getattr(optimizer, SLOTS[settings.name][slot])
+                # NAdam has one product for all weights.
+                own = held if kind.scalar else held[optimizer._get_variable_index(variable)]
+                made[name][slot] = self._array(own)
+        return made
 
     def _array(self, variable: Any) -> np.ndarray:
         return np.array(keras.ops.convert_to_numpy(variable))

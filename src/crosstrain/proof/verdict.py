@@ -1,0 +1,93 @@
+"""The verdict: what an engine said next to the truth, group by group, and whether it is within bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from crosstrain.proof.arrays import Arrays
+from crosstrain.proof.case import Case
+from crosstrain.proof.certificate import BOUNDS
+from crosstrain.proof.compare import FLOOR, Errors, errors, group
+from crosstrain.proof.states import own_weights
+from crosstrain.proof.truths.gather import Truth
+
+COARSER = 2.0**29
+"""float32's rounding over float64's."""
+LIKELY = 4.0
+"""What rounding may come to, over what float64 lets one expect of it."""
+
+AFTER_STEPS = ("weights_after_steps", "slots", "carried_over")
+"""Groups of what stands after steps, to which the bound for weights applies."""
+
+
+def bound_of(name: str, precision: str) -> float:
+    """The largest error that a group may have."""
+    bounds = BOUNDS[precision]
+    return bounds.weights if name in AFTER_STEPS else bounds.values
+
+
+def within(
+    compared: Mapping[str, Errors],
+    precision: str,
+    rounding: Mapping[str, float] | None = None,
+    truth_error: float = 0.0,
+) -> bool:
+    """Whether every group is within its bound.
+
+    ``rounding`` has errors that rounding alone lets one expect of single gradients: one that sums up much
+    that cancels may be off by as much, up to the bound on weights. ``truth_error`` is how far the truth of
+    gradients and steps is off itself.
+    """
+    bounds = BOUNDS[precision]
+    expected = rounding or {}
+    return all(
+        error <= max(bounds.values + truth_error, min(LIKELY * expected.get(tensor, 0.0), bounds.weights))
+        for tensor, error in compared["gradients"].by_name.items()
+    ) and all(
+        part.worst <= bound_of(name, precision) + (truth_error if name in AFTER_STEPS else 0.0)
+        for name, part in compared.items()
+        if name != "gradients"
+    )
+
+
+def compare(case: Case, said: Arrays, truth: Truth) -> dict[str, Errors]:
+    """Every group of numbers next to its truth."""
+    true = truth.values
+    outputs = {f"{m}/{k}": v for m in ("inference", "training") for k, v in group(true, m).items()}
+    only = {k: v for k, v in case.weights.items() if k in case.network.weights}
+    return {
+        "initial_weights": errors(own_weights(case, group(said, "initial")), only),
+        "outputs": errors(
+            {k: v for k, v in said.items() if k.startswith(("inference/", "training/"))}, outputs
+        ),
+        "loss": errors({"loss": said["loss"]}, {"loss": true["loss"]}),
+        "gradients": errors(group(said, "gradient"), group(true, "gradient"), FLOOR),
+        "weights_after_steps": over_steps(said, "weight", case.steps),
+        "slots": over_steps(said, "slot", case.steps),
+        "carried_over": Errors({k: float(v) for k, v in group(said, "carried").items()}),
+    }
+
+
+def over_steps(said: Mapping[str, np.ndarray], kind: str, steps: int) -> Errors:
+    """The largest error of each tensor over all steps; a step without any is infinitely wrong."""
+    found: dict[str, float] = {}
+    for step in range(steps):
+        of_step = group(said, f"{kind}/{step}")
+        for name, error in of_step.items():
+            found[name] = max(found.get(name, 0.0), float(error))
+        if not of_step:
+            found[f"step {step}"] = math.inf
+    return Errors(found)
+
+
+def worst_step(said: Mapping[str, np.ndarray], kind: str, tensor: str, steps: int) -> int:
+    """The step after which a tensor is furthest off."""
+    return max(range(steps), key=lambda step: float(said.get(f"{kind}/{step}/{tensor}", 0.0)), default=0)
+
+
+def free_run(said: Mapping[str, np.ndarray]) -> float | None:
+    """How far the weights are off after all steps without the truth's help: information, no verdict."""
+    return max((float(v) for v in group(said, "free").values()), default=None)

@@ -1,0 +1,87 @@
+"""One engine as a witness: asked again and again about cases, each time in a process of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from crosstrain.proof.arrays import Arrays, read_arrays
+from crosstrain.proof.case import Case
+from crosstrain.proof.locating.forward import EngineSilentError, Testify
+from crosstrain.proof.truths.gather import saved
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+class Setting(Protocol):
+    """Where and how engines are asked."""
+
+    folder: Path
+    device: str
+    threads: int | None
+    timeout: float | None
+    on_event: OnEvent | None
+
+    @property
+    def launch(self) -> Callable[..., Any]: ...
+
+
+class Cannot(Exception):  # noqa: N818  (a status, not an error of ours)
+    """There is no certificate; the message says why."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One engine, asked again and again, each time in a process of its own."""
+
+    setting: Setting
+    engine: str
+    options: Mapping[str, Any]
+
+    def hear(
+        self, case: Case, measure: str, precisions: Sequence[str], states: Path | None = None
+    ) -> dict[str, Arrays | Cannot]:
+        """What the engine says of a case in each precision, or why it says nothing. ``states`` are the
+        truth's, for the steps."""
+        setting = self.setting
+        folder = saved(case, setting.folder)
+        with tempfile.TemporaryDirectory(prefix=f"{self.engine}-", dir=folder) as out:
+            job = {
+                "task": "evidence",
+                "id": f"evidence-{self.engine}-{measure}",
+                "engine": self.engine,
+                "precisions": list(precisions),
+                "device": setting.device,
+                "threads": setting.threads,
+                "options": dict(self.options),
+                "case": str(folder),
+                "measure": measure,
+                "states": states and str(states),
+                "out": out,
+            }
+            outcome = setting.launch(
+                job, folder=setting.folder / "logs", timeout=setting.timeout, on_event=setting.on_event
+            )
+            if outcome.status != "done" or outcome.result is None:
+                why = (
+                    str(outcome.error) if outcome.status == "cannot" else f"{outcome.status}: {outcome.error}"
+                )
+                return dict.fromkeys(precisions, Cannot(why))
+            errors = outcome.result["errors"]
+            return {
+                p: Cannot(errors[p]) if errors[p] else read_arrays(Path(out) / f"{p}.npz") for p in precisions
+            }
+
+    def testify(self, precision: str) -> Testify:
+        """``hear`` for one precision, raising ``EngineSilentError`` where the engine says nothing."""
+
+        def ask(case: Case, measure: str) -> Arrays:
+            said = self.hear(case, measure, [precision])[precision]
+            if isinstance(said, Cannot):
+                raise EngineSilentError(str(said))
+            return said
+
+        return ask
