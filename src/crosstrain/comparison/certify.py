@@ -68,6 +68,7 @@ class Certifier:
             threads=setup.threads,
             options={setup.engine: setup.options},
             trust=settings.trust,
+            data=subject.data,
             on_event=self._told,
             launch=launched_as(setup),
         )

@@ -15,7 +15,7 @@ import numpy as np
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
 from crosstrain.proof.arrays import read_arrays, write_arrays
-from crosstrain.proof.batch import features, generic_weights, targets
+from crosstrain.proof.batch import features, generic_weights, taken, targets
 from crosstrain.proof.holding.noise import without_noise
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe, batches
@@ -40,6 +40,8 @@ class Case:
     batch_size: int
     seed: int
     quiet: tuple[str, ...] = ()
+    remark: str = ""
+    """What was changed so that signals flow."""
 
     @classmethod
     def make(
@@ -53,8 +55,10 @@ class Case:
         steps: int,
         batch_size: int,
         seed: int,
+        examples_of: Mapping[str, np.ndarray] | None = None,
     ) -> Case:
-        """A case from a definition. ``losses`` gives the Keras name of each output's loss."""
+        """A case from a definition. ``losses`` gives the Keras name of each output's loss; ``examples_of`` a
+        data set has inputs and targets under the training graph's names, in place of random ones."""
         calm, quiet = without_noise(network)
         examples = batch_size * max(steps, 1)
         used = replace(recipe, optimizer=rounded(recipe.optimizer), batch_size=batch_size, seed=seed)
@@ -62,7 +66,11 @@ class Case:
             network=calm,
             loss=loss,
             weights=generic_weights(calm, weights, seed),
-            data={**features(calm, examples, seed), **targets(calm, loss, losses, examples, seed)},
+            data={
+                **features(calm, examples, seed),
+                **targets(calm, loss, losses, examples, seed),
+                **taken(examples_of or {}, examples),
+            },
             recipe=used,
             steps=steps,
             batch_size=batch_size,
@@ -117,6 +125,7 @@ class Case:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "quiet": list(self.quiet),
+            "remark": self.remark,
         }
 
     def save(self, folder: Path) -> None:
@@ -142,6 +151,7 @@ class Case:
             batch_size=settings["batch_size"],
             seed=settings["seed"],
             quiet=tuple(settings["quiet"]),
+            remark=settings["remark"],
         )
 
 

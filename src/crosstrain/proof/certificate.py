@@ -89,7 +89,7 @@ class Certificate:
 
     ``outputs`` is the larger of inference and training mode. ``weights_after_steps`` is the largest error
     after one step, each taken from the truth's own state; ``free_run`` is what the same steps come to
-    without the truth's help (information, which decides nothing). ``worst`` names the tensor behind each number,
+    without the truth's help (information, which decides nothing). ``worst`` names the tensor of each number,
     ``tensors`` has the error of every single one. ``notes`` says what a reader has to know (dropout is
     off …), ``basis`` what the certificate rests on: versions, seeds, hashes, truths.
     """

@@ -8,9 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from crosstrain.data.prepared import TARGET, Prepared, feed
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.graph import SEED
 from crosstrain.proof.certificate import BOUNDS, Proof
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.states import usual_steps
@@ -42,6 +46,7 @@ def prove(
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     trust: bool = False,
+    data: Prepared | None = None,
     launch: Launch = run_job,
 ) -> Proof:
     """Certificates of a network, one for each engine and precision.
@@ -51,6 +56,7 @@ def prove(
     for each input by name. ``work`` keeps the definition, the case and the truths, which are used again;
     without it a temporary folder does. ``timeout`` (seconds) is for each process. ``options`` are engine
     options by engine. ``steps`` 0 leaves the optimizer out; left out, it is 10, or fewer for a large network.
+    ``data`` gives inputs and targets in place of random ones.
 
     An engine that is missing, crashes or lacks an op gets a certificate with the status ``cannot`` and
     the reason; the others go on. Raises ``CrosstrainError`` for wrong use and for a network that cannot be
@@ -67,12 +73,31 @@ def prove(
         )  # fmt: skip
         taken = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
-            definition, recipe, folder, taken, batch_size, seed, device, threads, timeout, launch, on_event
+            definition,
+            recipe,
+            folder,
+            taken,
+            batch_size,
+            seed,
+            device,
+            threads,
+            timeout,
+            launch,
+            on_event,
+            None if data is None else examples(definition, data),
         )
         certificates = [
             c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))
         ]
         return Proof(definition.graph.name, tuple(certificates))
+
+
+def examples(definition: Definition, data: Prepared) -> dict[str, np.ndarray]:
+    """The training examples of a data set under the names that the network's training graph has for them."""
+    inputs = [name for name in definition.graph.inputs if name != SEED]
+    wanted = [name for name in definition.loss.inputs if name.startswith(TARGET)]
+    features, targets = feed(inputs, wanted, *data.arrays("train"))
+    return {**features, **targets}
 
 
 def _checked(
