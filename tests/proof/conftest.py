@@ -25,15 +25,19 @@ RECIPE = Recipe(optimizer=Optimizer(learning_rate=0.05, momentum=0.9))
 
 
 @pytest.fixture(scope="session")
-def defined(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Definition]:
+def defined(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Definition]:
     """A network of ``networks.py`` by name, defined once in a session."""
     folder = tmp_path_factory.mktemp("networks")
     known: dict[str, Definition] = {}
+    keys: dict[tuple[str, str], str] = {}
 
-    def get(name: str) -> Definition:
-        if name not in known:
-            known[name] = define(f"{NETWORKS}:{name}", folder=folder / name)
-        return known[name]
+    def get(name: str, recipe: Recipe | None = None) -> Definition:
+        losses = recipe and recipe.to_json()["losses"]
+        key = f"{name}{len(known) if losses and (name, str(losses)) not in keys else ''}"
+        key = keys.setdefault((name, str(losses)), key)
+        if key not in known:
+            known[key] = define(f"{NETWORKS}:{name}", folder=folder / key, losses=losses)
+        return known[key]
 
     return get
 
@@ -70,12 +74,12 @@ def in_process(fault: Fault) -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def prover(defined: Callable[[str], Definition], work: Path) -> Callable[..., Prover]:
+def prover(defined: Callable[..., Definition], work: Path) -> Callable[..., Prover]:
     """A prover of a network whose engines have a fault."""
 
     def make(network: str, fault: Fault, recipe: Recipe = RECIPE) -> Prover:
         return Prover(
-            defined(network), recipe, work, steps=10, batch_size=8, seed=0, launch=in_process(fault)
+            defined(network, recipe), recipe, work, steps=10, batch_size=8, seed=0, launch=in_process(fault)
         )
 
     return make

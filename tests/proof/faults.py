@@ -30,6 +30,8 @@ class Fault:
     """What a faulty engine does otherwise than it was told; each part is right unless given."""
 
     graph: Callable[[Graph], Graph] = same
+    loss: Callable[[Graph], Graph] = same
+    """In a graph that has its loss inside, ``graph`` has to change the same by its name there."""
     weights: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = same
     optimizer: Callable[[Optimizer], Optimizer] = same
     inputs: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = same
@@ -37,6 +39,8 @@ class Fault:
     rate: Callable[[float, int], float] = lambda rate, step: rate
     hidden: Mapping[str, str | None] = field(default_factory=dict)
     """Weights that the engine keeps to itself; what is hidden is added to another weight on reading."""
+    before: Callable[[dict[str, np.ndarray], float], dict[str, np.ndarray]] | None = None
+    """What becomes of the weights ahead of a step at this learning rate."""
     rate_outside: bool = False
     stale: bool = False
     """Every training step but the first uses the batch of the step before."""
@@ -68,7 +72,7 @@ class FaultyEngine:
     def build(self, program: Program, weights: Arrays, setting: Setting) -> Network:
         fault = self.fault
         network = fault.graph(program.network)
-        changed = Program(network, program.loss, fault.optimizer(program.optimizer))
+        changed = Program(network, fault.loss(program.loss), fault.optimizer(program.optimizer))
         given = fault.weights(dict(weights))
         for name, spec in network.weights.items():
             given.setdefault(name, np.zeros(spec.shape, setting.precision))
@@ -91,6 +95,9 @@ class FaultyNetwork:
                 for w, slots in state.slots.items()
             }
             self.real.load(replace(state, slots=scaled))
+        if fault.before:
+            state = self.real.read()
+            self.real.load(replace(state, weights=fault.before(dict(state.weights), rate)))
         used = self.last_inputs if fault.stale and self.last_inputs is not None else inputs
         self.step, self.last_rate, self.last_inputs = self.step + 1, rate, inputs
         return self.real.train(fault.inputs(dict(used)), rate)
@@ -121,7 +128,7 @@ class FaultyNetwork:
         for name in set(kept) - set(weights):  # the engine's own, which nobody gives it
             weights[name] = kept[name]
         self.real.load(replace(state, weights=weights))
-        self.step, self.last_rate = state.step, None
+        self.step = state.step
 
     def wait(self) -> None:
         self.real.wait()
@@ -245,3 +252,87 @@ def channels_first_flatten(name: str) -> Callable[[Graph], Graph]:
         return [moved, replace(node, inputs=("%fault/moved",))]
 
     return changed(name, change)
+
+
+def regated(name: str, order: tuple[int, ...]) -> Callable[[Graph], Graph]:
+    """An LSTM that takes the gates of its weights to be in another order."""
+
+    def change(node: Node) -> list[Node]:
+        units = (node.outputs[0].shape[-1] or 0) * len(order)
+        index = np.concatenate([np.split(np.arange(units), len(order))[i] for i in order])
+        chosen = Node(
+            "fault/gates", "constant", (), {"value": tuple(index.tolist()), "dtype": "int32"},
+            (TensorSpec((units,), "int32"),),
+        )  # fmt: skip
+        nodes, inputs = [chosen], list(node.inputs)
+        for number in (1, 2, 3):
+            rank = 1 if number == 3 else 2
+            spec = TensorSpec((units,) if rank == 1 else (units, units))
+            if number == 1:
+                spec = TensorSpec((4, units))
+            elif number == 2:
+                spec = TensorSpec((units // len(order), units))
+            moved = Node(
+                f"fault/{number}", "take", (inputs[number], "%fault/gates"), {"axis": rank - 1}, (spec,)
+            )
+            nodes.append(moved)
+            inputs[number] = moved.references[0]
+        return [*nodes, replace(node, inputs=tuple(inputs))]
+
+    return changed(name, change)
+
+
+def transposed_kernel(name: str, shape: tuple[int, ...]) -> Callable[[Graph], Graph]:
+    """A kernel with height and width swapped."""
+
+    def change(node: Node) -> list[Node]:
+        turned = Node(
+            "fault/kernel", "transpose", (node.inputs[1],), {"axes": (1, 0, 2, 3)}, (TensorSpec(shape),)
+        )
+        inputs = tuple("%fault/kernel" if i == 1 else ref for i, ref in enumerate(node.inputs))
+        return [turned, replace(node, inputs=inputs)]
+
+    return changed(name, change)
+
+
+def aligned_corners(name: str, sizes: tuple[int, int]) -> Callable[[Graph], Graph]:
+    """Bilinear interpolation in which the first and last cells of both sides lie on each other."""
+    large, small = sizes
+    at = np.arange(large) * (small - 1) / (large - 1)
+    matrix = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(small)))
+
+    def change(node: Node) -> list[Node]:
+        value = tuple(map(tuple, matrix.tolist()))
+        fixed = Node(
+            "fault/corners", "constant", (), {"value": value, "dtype": "float32"}, (TensorSpec(sizes),)
+        )
+        return [fixed, replace(node, inputs=(node.inputs[0], "%fault/corners"))]
+
+    return changed(name, change)
+
+
+def passed_on(name: str, index: int = 0) -> Callable[[Graph], Graph]:
+    """A node that hands one of its inputs on as it is."""
+    return changed(
+        name, lambda node: [replace(node, op="linear", inputs=(node.inputs[index],), attributes={})]
+    )
+
+
+def both(*changes: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
+    """Several changes, one after the other."""
+
+    def apply(graph: Graph) -> Graph:
+        for change in changes:
+            graph = change(graph)
+        return graph
+
+    return apply
+
+
+def decayed(
+    words: tuple[str, ...], strength: float
+) -> Callable[[dict[str, np.ndarray], float], dict[str, np.ndarray]]:
+    """Weight decay of the weights whose name ends so."""
+    return lambda weights, rate: {
+        k: v * (1 - strength * rate) if k.endswith(words) else v for k, v in weights.items()
+    }

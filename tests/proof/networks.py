@@ -70,3 +70,75 @@ def several() -> keras.Model:
         {"topic": layers.Dense(4, name="topic")(x), "size": layers.Dense(2, name="size")(x)},
         name="several",
     )
+
+
+class CausalAttention(layers.Layer):
+    """Attention by hand that looks back only: softmax over time, later words masked."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        scores = keras.ops.matmul(x, keras.ops.transpose(x, (0, 2, 1)))
+        length = x.shape[1]
+        past = keras.ops.tril(keras.ops.ones((length, length), dtype="bool"))
+        weights = keras.ops.softmax(keras.ops.where(past, scores, -1e9), axis=-1)
+        return keras.ops.matmul(weights, x)
+
+
+def attention() -> keras.Model:
+    """Sequences of 5 by 4 to 3 classes; a mask, a softmax along the last axis, a mean over time."""
+    words = keras.Input((5, 4), name="words")
+    x = CausalAttention(name="look")(layers.Dense(6, name="dense1")(words))
+    x = layers.GlobalAveragePooling1D(name="average")(x)
+    return keras.Model(words, layers.Dense(3, name="logits")(x), name="attention")
+
+
+def enlarged() -> keras.Model:
+    """Pictures of 4×4×3, enlarged four times by bilinear interpolation, to 5 classes."""
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            layers.Conv2D(4, 3, padding="same", name="conv1"),
+            layers.UpSampling2D(4, interpolation="bilinear", name="larger"),
+            layers.Conv2D(4, 3, name="conv2"),
+            layers.UpSampling2D(2, interpolation="bilinear", name="larger_still"),
+            layers.GlobalMaxPooling2D(name="largest"),
+            layers.Dense(5, name="logits"),
+        ],
+        name="enlarged",
+    )
+
+
+def saturated() -> keras.Model:
+    """A classifier whose softmax is saturated, as after long training: its loss is clipped everywhere."""
+    strong = keras.initializers.RandomNormal(stddev=2000.0, seed=1)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="relu", name="conv2d"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(6, activation="softmax", kernel_initializer=strong, name="logits"),
+        ],
+        name="saturated",
+    )
+
+
+def dead() -> keras.Model:
+    """A ReLU that no unit of ever opens, and a head that starts at 0."""
+    return keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(
+                6, activation="relu", bias_initializer=keras.initializers.Constant(-100.0), name="dense1"
+            ),
+            layers.Dense(4, activation="tanh", name="dense2"),
+            layers.Dense(3, kernel_initializer="zeros", name="logits"),
+        ],
+        name="dead",
+    )
+
+
+def shut() -> keras.Model:
+    """A network whose form lets nothing through, whatever its weights: a ReLU of what is never positive."""
+    x = inputs = keras.Input((8,))
+    x = layers.Dense(6, name="dense1")(x)
+    x = layers.ReLU(name="closed")(-1.0 - keras.ops.square(x))
+    return keras.Model(inputs, keras.ops.sum(x, axis=-1, keepdims=True), name="shut")

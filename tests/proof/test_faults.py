@@ -11,7 +11,7 @@ import pytest
 
 from crosstrain.proof.prover import Prover
 from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.recipe import Recipe
+from crosstrain.training.recipe import Loss, Recipe
 from tests.proof import faults
 from tests.proof.conftest import INSTALLED, RECIPE
 from tests.proof.faults import Fault
@@ -61,6 +61,17 @@ def doubled_kernel(gradients: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
+def uncorrected(rate: float, step: int) -> float:
+    """Adam's rate by which the correction of its moments' bias is undone."""
+    first, second = 1 - float(np.float32(0.9)) ** (step + 1), 1 - float(np.float32(0.999)) ** (step + 1)
+    return float(rate * first / np.sqrt(second))
+
+
+CLIPPED = replace(RECIPE, optimizer=replace(RECIPE.optimizer, clipnorm=0.03125))
+SMOOTHED = replace(
+    RECIPE,
+    losses={"output": Loss("categorical_crossentropy", {"from_logits": True, "label_smoothing": 0.125})},
+)
 ADAM = replace(RECIPE, optimizer=Optimizer("adam", learning_rate=0.01))
 BATCH_NORM = "norm1/batch_norm"
 
@@ -139,6 +150,49 @@ FAULTS: dict[str, Planted] = {
     ),
     "gradient counted twice": Planted(
         "pictures", Fault(gradients=doubled_kernel), "gradients", "conv2/conv", "2 times the true one"
+    ),
+    "wrong gate order": Planted(
+        "lstm", Fault(graph=faults.regated("lstm1/lstm", (0, 1, 3, 2))),
+        "inference", "lstm1/lstm", "the gates are in the order i, f, o, c",
+    ),
+    "transposed kernel": Planted(
+        "pictures", Fault(graph=faults.transposed_kernel("conv1/conv", (3, 3, 3, 6))),
+        "inference", "conv1/conv", "the kernel has height and width swapped",
+    ),
+    "missing bias correction": Planted(
+        "pictures", Fault(rate=uncorrected), "update", "", "bias of the moments is not corrected", recipe=ADAM
+    ),
+    "decay on BatchNorm": Planted(
+        "pictures", Fault(before=faults.decayed(("norm1/gamma", "norm1/beta"), 2**-10)),
+        "update", BATCH_NORM, "weight decay of 0.000977 (decoupled)",
+    ),
+    "aligned corners": Planted(
+        "enlarged", Fault(graph=faults.aligned_corners("larger/einsum", (16, 4))),
+        "inference", "larger/einsum", "corners are aligned",
+    ),
+    "sum in place of a mean": Planted(
+        "attention", Fault(graph=faults.another_op("average/mean", "sum")),
+        "inference", "average/mean", "a sum in place of a mean",
+    ),
+    "ignored mask": Planted(
+        "attention", Fault(graph=faults.passed_on("look/where", 1)),
+        "inference", "look/where", "the mask is ignored",
+    ),
+    "softmax along another axis": Planted(
+        "attention", Fault(graph=faults.attributes("look/softmax", axis=1)),
+        "inference", "look/softmax", "it runs along axis 1",
+    ),
+    "label smoothing left out": Planted(
+        "pictures",
+        Fault(
+            loss=faults.both(faults.passed_on("multiply"), faults.passed_on("add")),
+            graph=faults.both(faults.passed_on("loss/multiply"), faults.passed_on("loss/add")),
+        ),
+        "loss", "loss/multiply", "labels are not smoothed", recipe=SMOOTHED,
+    ),
+    "clipping by value": Planted(
+        "pictures", Fault(optimizer=lambda o: replace(o, clipnorm=None, clipvalue=o.clipnorm)),
+        "update", "", "gradients are clipped by value", recipe=CLIPPED,
     ),
 }  # fmt: skip
 

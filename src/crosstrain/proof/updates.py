@@ -153,6 +153,15 @@ def variants(track: Track, o: Optimizer, biases: bool) -> Iterator[tuple[str, Va
     if o.clipvalue is not None or o.clipnorm is not None or o.global_clipnorm is not None:
         free = replace(o, clipvalue=None, clipnorm=None, global_clipnorm=None)
         yield "gradients are not clipped", Variant(free)
+        limit = o.clipnorm or o.global_clipnorm
+        if limit is not None:
+            sentence = "gradients are clipped by value, where the recipe clips their norm"
+            yield sentence, Variant(replace(free, clipvalue=limit))
+        if o.clipvalue is not None:
+            words = "where the recipe clips their values"
+            each, total = replace(free, clipnorm=o.clipvalue), replace(free, global_clipnorm=o.clipvalue)
+            yield f"gradients are clipped each by its norm, {words}", Variant(each)
+            yield f"gradients are clipped by the norm of all, {words}", Variant(total)
         if o.clipnorm is not None:
             yield "gradients are clipped all together", Variant(replace(free, global_clipnorm=o.clipnorm))
         if o.global_clipnorm is not None:

@@ -225,6 +225,30 @@ def order_of_parts(s: Situation) -> Iterator[Explanation]:
     yield "the parts are in reverse order", s.again(*s.arguments[::-1])
 
 
+@known("einsum")
+def corners(s: Situation) -> Iterator[Explanation]:
+    """Interpolation by a matrix whose rows are weights of the small side's cells."""
+    matrix = s.arguments[1] if len(s.arguments) == 2 else None
+    if matrix is None or matrix.ndim != 2 or not np.allclose(matrix.sum(axis=1), 1):
+        return
+    large, small = matrix.shape
+    if large < 2 or small < 2:
+        return
+    at = np.arange(large) * (small - 1) / (large - 1)
+    aligned = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(small)))
+    yield "corners are aligned, where the definition interpolates between centres", s.replaced(1, aligned)
+    nearest = np.eye(small)[np.arange(large) * small // large]
+    yield "it takes the nearest cell, where the definition interpolates", s.replaced(1, nearest)
+
+
+@known("where")
+def ignored_mask(s: Situation) -> Iterator[Explanation]:
+    """One side for all entries."""
+    for argument in s.arguments[1:]:
+        if argument is not None and argument.ndim:
+            yield "the mask is ignored", np.broadcast_to(argument, s.true.shape)
+
+
 # -- recurrent layers ---------------------------------------------------------------------------------
 GATES = {"lstm": "ifco", "gru": "zrh"}
 
@@ -284,6 +308,13 @@ def logits(s: Situation) -> Iterator[Explanation]:
         f"it takes the outputs for {words[0]}, where the definition has {words[1]}",
         s.again(from_logits=not given),
     )
+
+
+@known("multiply")
+def smoothing(s: Situation) -> Iterator[Explanation]:
+    """Label smoothing: the targets times 1 - s, plus s / classes."""
+    if s.node.inputs[0] and s.node.inputs[0].startswith("%target/") and s.arguments[0] is not None:
+        yield "labels are not smoothed", s.arguments[0]
 
 
 @known("mean")
