@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 
 import keras
+import numpy as np
 from keras import layers
 
 
@@ -142,3 +144,32 @@ def shut() -> keras.Model:
     x = layers.Dense(6, name="dense1")(x)
     x = layers.ReLU(name="closed")(-1.0 - keras.ops.square(x))
     return keras.Model(inputs, keras.ops.sum(x, axis=-1, keepdims=True), name="shut")
+
+
+def embedded_constant() -> keras.Model:
+    """An embedding called on an array: Keras computes it while defining, anew each time."""
+    inputs = keras.Input((6, 4))
+    positions = layers.Embedding(6, 4, name="position")(keras.ops.arange(6))
+    return keras.Model(
+        inputs, layers.Dense(3)(layers.Flatten()(inputs + positions)), name="embedded_constant"
+    )
+
+
+def random_constant() -> keras.Model:
+    """A table of NumPy's random numbers."""
+    inputs = keras.Input((40,))
+    table = np.random.default_rng().normal(size=(40,)).astype("float32")
+    return keras.Model(inputs, layers.Dense(3)(inputs * table), name="random_constant")
+
+
+class Clock(layers.Layer):
+    """Reads the time when it is called."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return x * (1.0 + time.perf_counter() % 1.0)
+
+
+def clock() -> keras.Model:
+    """No two calls give the same."""
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, layers.Dense(3)(Clock(name="late")(inputs)), name="clock")

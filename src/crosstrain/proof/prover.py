@@ -131,7 +131,7 @@ class Prover:
                     precision,
                     "cannot",
                     reason=str(told),
-                    notes=self._notes(witness.options),
+                    notes=self._notes(witness.options, truth),
                     basis=basis,
                 )
             else:
@@ -155,7 +155,7 @@ class Prover:
     ) -> Certificate:
         """``rounding`` is what float64 lets one expect of each gradient in float32, where it is known."""
         compared = compare(self.case, said, truth)
-        notes = list(self._notes(witness.options))
+        notes = list(self._notes(witness.options, truth))
         free = free_run(said)
         fine = within(compared, precision, truth_error=truth.error)
         if not fine:
@@ -286,8 +286,10 @@ class Prover:
             )  # fmt: skip
         return departure("initial weights", None, str(compared["initial_weights"].where), None, (why, False))
 
-    def _notes(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        notes = [self.case.remark] if self.case.remark else []
+    def _notes(self, options: Mapping[str, Any], truth: Truth | None) -> tuple[str, ...]:
+        notes = [*truth.told.get("remarks", [])] if truth else []
+        if self.case.remark:
+            notes.append(self.case.remark)
         if self.examples:
             notes.append("inputs and targets are examples of the data set")
         notes += self.tested.notes()

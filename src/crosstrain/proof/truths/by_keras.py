@@ -25,6 +25,7 @@ from crosstrain.graph.keras_precision import set_precision
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, single
 from crosstrain.proof.states import StateWriter, writing
+from crosstrain.proof.truths.constants import settle, watching_calls
 from crosstrain.runs.defined import Definition
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
@@ -42,7 +43,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """
     set_precision("float64")
     definition, case = Definition.load(Path(job["definition"])), Case.load(Path(job["case"]))
-    model, variables = network(definition)
+    model, variables, remarks = network(definition)
     quiet(model)
     losses = {name: Loss(**loss) for name, loss in definition.data["losses"].items()}
     witness = Witness(model, variables, case, losses)
@@ -51,17 +52,21 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     with writing(Path(job["states"])) as states:
         witness.walk(states)
     backend = keras.backend.backend()
-    return {"keras": keras.__version__, "backend": backend, "version": _version(backend)}
+    return {"keras": keras.__version__, "backend": backend, "version": _version(backend), "remarks": remarks}
 
 
-def network(definition: Definition) -> tuple[keras.Model, dict[str, Any]]:
-    """The Keras model of a definition in float64, and its variables by the graph's names. Where no Keras
-    model was the source, it is made from the graph."""
+def network(definition: Definition) -> tuple[keras.Model, dict[str, Any], list[str]]:
+    """The Keras model of a definition in float64, its variables by the graph's names, and what is to be said
+    of its constants. Where no Keras model was the source, it is made from the graph."""
     if str(definition.data["source"]).endswith(".onnx"):
         made = export(definition.graph, definition.weights())
-        return made.model, made.variables
-    model = build_model(definition.data, floatx="float64")
-    return model, dict(zip(weight_names(model), model.weights, strict=True))
+        return made.model, made.variables, []
+    with watching_calls() as calls:
+        model = build_model(definition.data, floatx="float64")
+    differing = settle(model, definition)
+    # One sentence for what the author may not know: the layer's, where there is one.
+    remarks = [str(call) for call in calls if call.weights] or differing
+    return model, dict(zip(weight_names(model), model.weights, strict=True)), remarks
 
 
 def _version(backend: str) -> str:

@@ -27,7 +27,7 @@ share its faults."""
 CLOSE = 3e-12
 """Where Keras agrees with NumPy as well as this (a deep network's rounding), no other backend is asked."""
 
-FORMAT = 4
+FORMAT = 5
 """Of the truths on disk."""
 
 
@@ -74,7 +74,7 @@ def truth_of(
         f"{FORMAT} {case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
     ).hexdigest()[:16]
     numpy = _kept(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
-    set_aside: list[str] = []
+    set_aside: dict[str, str] = {}
     agreeing: list[Truth] = []
     # An engine keras-torch is Keras on PyTorch: its own framework is torch.
     homes, own = _homes(), engine.removeprefix("keras-")
@@ -99,17 +99,18 @@ def truth_of(
             report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
         told = json.loads(report.read_text())
         if told["error"]:
-            set_aside.append(f"Keras on {backend}: {told['error']}")
+            set_aside[backend] = told["error"]
             continue
         keras = read_arrays(out)
         apart, agreement = compare(case, numpy, keras, place / f"{key}-{backend}-slopes.json")
         if apart:
-            set_aside.append(f"Keras on {backend}: {apart}")
+            set_aside[backend] = apart
             continue
         basis = {
             "outputs": "NumPy meaning of the graph, float64",
             "gradients and steps": f"Keras {told['keras']} on {backend} {told['version']}, float64",
             "agreement": agreement,
+            "remarks": told.get("remarks", []),
         }
         agreeing.append(Truth({**keras, **numpy}, states, basis))
         if agreeing[-1].error <= CLOSE:
@@ -117,12 +118,12 @@ def truth_of(
     if not agreeing:
         return Truth(
             numpy,
-            told={"set_aside": set_aside},
-            reason="there is no truth to hold the engine against: " + "; ".join(set_aside),
+            told={"set_aside": once(set_aside)},
+            reason="there is no truth to hold the engine against: " + "; ".join(once(set_aside)),
         )
     best = min(agreeing, key=lambda truth: truth.error)
     others = {t.told["gradients and steps"]: t.error for t in agreeing if t is not best}
-    return replace(best, told={**best.told, "set_aside": set_aside, "less exact": others})
+    return replace(best, told={**best.told, "set_aside": once(set_aside), "less exact": others})
 
 
 def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, dict[str, Any]]:
@@ -163,6 +164,14 @@ def _kept(path: Path, make: Callable[[], Arrays]) -> Arrays:
         write_arrays(unfinished, make())
         unfinished.replace(path)
     return read_arrays(path)
+
+
+def once(errors: Mapping[str, str]) -> list[str]:
+    """What each backend was set aside for; one sentence where several say the same."""
+    by_error: dict[str, list[str]] = {}
+    for backend, error in errors.items():
+        by_error.setdefault(error, []).append(backend)
+    return [f"Keras on {' and '.join(backends)}: {error}" for error, backends in by_error.items()]
 
 
 def _sentence(outcome: Any) -> str | None:
