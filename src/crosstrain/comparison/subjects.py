@@ -193,6 +193,14 @@ class Workshop:
             raise
 
 
+def subject_of(settings: Settings, folder: Path, tell: Tell) -> Subject:
+    """The first network of the settings with its data; ``CrosstrainError`` where they do not fit."""
+    subject = next(Workshop(settings, folder, tell).subjects())
+    if isinstance(subject, Refused):
+        raise CrosstrainError(subject.reason)
+    return subject
+
+
 def _classes(manifest: Mapping[str, Any]) -> int | None:
     found = [spec.get("classes") for spec in manifest["targets"].values()]
     return found[0] if len(found) == 1 else None

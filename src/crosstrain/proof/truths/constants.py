@@ -6,6 +6,7 @@ random table. The truth computes with those of the definition that the engines w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,8 +103,8 @@ def settle(model: keras.Model, definition: Definition) -> list[str]:
         if not replaced:
             raise CrosstrainError(
                 f"{entry(again, name)} computes with numbers that differ each time it is called (a clock's, "
-                "or random ones of NumPy's); engines have them as constants, so that there is no one truth; make "
-                "them an input or a weight"
+                "or random ones of NumPy's); engines have them as constants, so that there is no one truth; "
+                "make them an input or a weight"
             )
         differing.append(
             f"{entry(again, name)} reads a constant that differs each time the network is defined; the "
@@ -137,7 +138,7 @@ def held_by(model: keras.Model) -> Iterator[Any]:
     """The arguments of every call in the model, and in those inside of it, that have an array among them."""
     for each in model._flatten_layers():
         if isinstance(each, Functional):
-            for node in each._nodes:
+            for node in itertools.chain.from_iterable(each._nodes_by_depth.values()):
                 flat = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
                 if any(is_array(x) for x in flat):
                     yield node.arguments
