@@ -10,7 +10,7 @@ import pytest
 
 from crosstrain.graph.graph import Graph, Node, TensorSpec, WeightSpec
 from crosstrain.proof.batch import taken
-from crosstrain.proof.flow import Tested, activity, connected, drawn_weights, listed, tested
+from crosstrain.proof.flow import Coverage, activity, connected, drawn_weights, listed, tested
 from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition
 from tests.proof.conftest import INSTALLED
@@ -79,8 +79,8 @@ def test_a_weight_that_the_loss_does_not_depend_on_is_not_connected() -> None:
 
 
 def test_nothing_tested_and_nothing_to_test_differ() -> None:
-    assert Tested(2, untested=("a", "b")).nothing
-    assert not Tested(0).nothing
+    assert Coverage(2, untested=("a", "b")).nothing
+    assert not Coverage(0).nothing
 
 
 def test_long_lists_are_cut() -> None:

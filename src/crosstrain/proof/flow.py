@@ -34,7 +34,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
-class Tested:
+class Coverage:
     """What a case tests. ``gradients`` counts the weights whose gradient is other than 0, of ``weights``.
 
     ``untested`` have a gradient of exactly 0 although the loss depends on them, ``unconnected`` are not on
@@ -96,7 +96,7 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def tested(case: Case, gradients: Mapping[str, np.ndarray]) -> Tested:
+def tested(case: Case, gradients: Mapping[str, np.ndarray]) -> Coverage:
     """What the case tests, by the truth's gradients of its first batch."""
     sizes = {name: float(np.sqrt(np.mean(np.square(g)))) if g.size else 0.0 for name, g in gradients.items()}
     largest = max(sizes.values(), default=0.0)
@@ -110,7 +110,7 @@ def tested(case: Case, gradients: Mapping[str, np.ndarray]) -> Tested:
         elif size < ROUNDING * largest:
             kinds["rounding"].append(name)
     active, clipped = activity(case)
-    return Tested(len(sizes), **{k: tuple(v) for k, v in kinds.items()}, active=active, clipped=clipped)
+    return Coverage(len(sizes), **{k: tuple(v) for k, v in kinds.items()}, active=active, clipped=clipped)
 
 
 def connected(graph: Graph, output: str) -> set[str]:

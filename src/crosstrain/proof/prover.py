@@ -18,7 +18,7 @@ from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
 from crosstrain.proof.compare import Errors, group
-from crosstrain.proof.flow import Tested, alternatives, tested
+from crosstrain.proof.flow import Coverage, alternatives, tested
 from crosstrain.proof.holding.held import held
 from crosstrain.proof.locating import forward as locate
 from crosstrain.proof.locating import training as locate_training
@@ -73,7 +73,7 @@ class Prover:
             seed=self.seed,
             examples_of=self.examples,
         )
-        self._settled, self.tested = False, Tested(0)
+        self._settled, self.tested = False, Coverage(0)
 
     def _truth(self, engine: str) -> Truth:
         """The truth for an engine. The first time another case is taken where gradients are exactly 0 in this
