@@ -23,3 +23,11 @@ def efficientnet_b0(input_shape: tuple[int, ...] = (32, 32, 3)) -> keras.Model:
 
 def nasnet_mobile(input_shape: tuple[int, ...] = (32, 32, 3)) -> keras.Model:
     return keras.applications.NASNetMobile(input_shape=input_shape, **SMALL)
+
+
+def resnet50_v2(input_shape: tuple[int, ...] = (32, 32, 3)) -> keras.Model:
+    return keras.applications.ResNet50V2(input_shape=input_shape, **SMALL)
+
+
+def inception_v3(input_shape: tuple[int, ...] = (75, 75, 3)) -> keras.Model:
+    return keras.applications.InceptionV3(input_shape=input_shape, **SMALL)

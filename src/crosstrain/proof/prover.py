@@ -23,7 +23,7 @@ from crosstrain.proof.holding.held import held
 from crosstrain.proof.locating import forward as locate
 from crosstrain.proof.locating import training as locate_training
 from crosstrain.proof.locating.departing import belongs_to, departure
-from crosstrain.proof.locating.forward import EngineSilentError
+from crosstrain.proof.locating.forward import EngineSilentError, SearchStoppedError
 from crosstrain.proof.states import read_state
 from crosstrain.proof.truths.gather import Truth, truth_of
 from crosstrain.proof.verdict import COARSER, bound_of, compare, free_run, within, worst_step
@@ -251,6 +251,8 @@ class Prover:
             why = WHOLE if compared["gradients"].worst > bounds.values else STATE
         except EngineSilentError as error:
             found, why = None, f"it could not be followed further: {error}"
+        except SearchStoppedError as error:
+            found, why = None, str(error)
         return found or self._worst(compared, said, truth, precision, why)
 
     def _worst(

@@ -29,6 +29,10 @@ class EngineSilentError(RuntimeError):
     """The engine did not run a case that was made to look into it."""
 
 
+class SearchStoppedError(RuntimeError):
+    """A search took longer than its budget; the message says how far it came."""
+
+
 def initial(case: Case, said: Mapping[str, np.ndarray], precision: str) -> Departure | None:
     """Whether the engine starts from other weights: missing ones, its own, or other values."""
     network = case.network

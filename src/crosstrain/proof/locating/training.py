@@ -14,7 +14,7 @@ from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Departure
 from crosstrain.proof.compare import group, relative
 from crosstrain.proof.locating.departing import departure, in_graph_order, readers
-from crosstrain.proof.locating.forward import Testify, first_node
+from crosstrain.proof.locating.forward import SearchStoppedError, Testify, first_node
 from crosstrain.proof.locating.surgery import PROBE, probed, watched
 from crosstrain.proof.truths.by_differences import EDGE_STEP, Landscape
 from crosstrain.proof.truths.by_numpy import evaluate, loss
@@ -23,7 +23,7 @@ SLOPE_BOUND = {"float64": 1e-5, "float32": 3e-3}
 """What differences in float64 and an engine's gradient may be apart."""
 
 PATIENCE = 120.0
-"""Seconds after which the search for a gradient gives up."""
+"""Seconds that the search for a gradient may take: its budget."""
 
 RECURRENT = ("lstm", "gru", "simple_rnn")
 MACHINE_EPSILON = {"float64": 2.3e-16, "float32": 1.2e-7}
@@ -43,7 +43,10 @@ def gradients(case: Case, precision: str, testify: Testify) -> Departure | None:
             if gradient is None:
                 continue
             if time.monotonic() > until:
-                return None
+                raise SearchStoppedError(
+                    f"the search stopped after {PATIENCE:.0f} s, its budget; what lies behind the node "
+                    f"{node.name!r}, seen from the loss, has the right gradient"
+                )
             found = _one_gradient(landscape, node, index, gradient.astype("float64"), largest, precision)
             if found:
                 return found
