@@ -39,8 +39,8 @@ class Fault:
     rate: Callable[[float, int], float] = lambda rate, step: rate
     hidden: Mapping[str, str | None] = field(default_factory=dict)
     """Weights that the engine keeps to itself; what is hidden is added to another weight on reading."""
-    before: Callable[[dict[str, np.ndarray], float], dict[str, np.ndarray]] | None = None
-    """What becomes of the weights ahead of a step at this learning rate."""
+    decay: tuple[tuple[str, ...], float] | None = None
+    """Endings of names of weights that decay (decoupled), and how strongly."""
     rate_outside: bool = False
     stale: bool = False
     """Every training step but the first uses the batch of the step before."""
@@ -95,12 +95,19 @@ class FaultyNetwork:
                 for w, slots in state.slots.items()
             }
             self.real.load(replace(state, slots=scaled))
-        if fault.before:
-            state = self.real.read()
-            self.real.load(replace(state, weights=fault.before(dict(state.weights), rate)))
         used = self.last_inputs if fault.stale and self.last_inputs is not None else inputs
         self.step, self.last_rate, self.last_inputs = self.step + 1, rate, inputs
-        return self.real.train(fault.inputs(dict(used)), rate)
+        if fault.decay is None:
+            return self.real.train(fault.inputs(dict(used)), rate)
+        endings, strength = fault.decay
+        before = self.real.read().weights
+        loss = float(self.real.train(fault.inputs(dict(used)), rate))
+        after = self.real.read()
+        decayed = {
+            k: v - strength * rate * before[k] if k.endswith(endings) else v for k, v in after.weights.items()
+        }
+        self.real.load(replace(after, weights=decayed))
+        return loss
 
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
         return self.real.predict(self.fault.inputs(dict(inputs)), training)
@@ -327,12 +334,3 @@ def both(*changes: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
         return graph
 
     return apply
-
-
-def decayed(
-    words: tuple[str, ...], strength: float
-) -> Callable[[dict[str, np.ndarray], float], dict[str, np.ndarray]]:
-    """Weight decay of the weights whose name ends so."""
-    return lambda weights, rate: {
-        k: v * (1 - strength * rate) if k.endswith(words) else v for k, v in weights.items()
-    }

@@ -163,7 +163,7 @@ FAULTS: dict[str, Planted] = {
         "pictures", Fault(rate=uncorrected), "update", "", "bias of the moments is not corrected", recipe=ADAM
     ),
     "decay on BatchNorm": Planted(
-        "pictures", Fault(before=faults.decayed(("norm1/gamma", "norm1/beta"), 2**-10)),
+        "pictures", Fault(decay=(("norm1/gamma", "norm1/beta"), 2**-10)),
         "update", BATCH_NORM, "weight decay of 0.000977 (decoupled)",
     ),
     "aligned corners": Planted(

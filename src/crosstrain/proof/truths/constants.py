@@ -156,7 +156,7 @@ def put(arguments: Any, old: np.ndarray, new: np.ndarray) -> bool:
         if array.size != old.size or not close(array.reshape(old.shape), old):
             return x
         done = True
-        return keras.ops.convert_to_tensor(new.reshape(array.shape).astype(array.dtype))
+        return keras.ops.convert_to_tensor(new.reshape(array.shape), dtype="float64")
 
     arguments.args = keras.tree.map_structure(exchange, arguments.args)
     arguments.kwargs = keras.tree.map_structure(exchange, arguments.kwargs)
