@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from crosstrain.source.network import Source
 
 NO_DATA = "digits"
-"""Settings name data, which neither proof nor source looks at."""
+"""Settings name data, which source does not look at, and a proof only where it is given some."""
 
 
 @declared("a proof")
@@ -35,10 +37,12 @@ def prove(
 ) -> Proof:
     """Certificates that engines do the same work as a network's definition, or where they depart.
 
-    ``input_shape`` (without the batch) and ``classes`` are the network's own where not given; ``out``
-    keeps what the proof rests on. Raises ``CrosstrainError`` for wrong use; an engine that is missing or
-    cannot do it gets a certificate that says so.
+    ``data`` is the data set whose examples the proof uses, in place of random ones. ``input_shape``
+    (without the batch) and ``classes`` are the network's own where not given; ``out`` keeps what the proof
+    rests on. Raises ``CrosstrainError`` for wrong use; an engine that is missing or cannot do it gets a
+    certificate that says so.
     """
+    from crosstrain.comparison.subjects import subject_of
     from crosstrain.proof.prove import prove as proved
 
     names, trusted = names_of(network)
@@ -46,21 +50,27 @@ def prove(
         raise CrosstrainError("a proof is of one network; give them one after the other")
     precisions, steps = spelling.several(asked.pop("precisions")), asked.pop("steps")
     input_shape, classes = spelling.dimensions(asked.pop("input_shape")), asked.pop("classes")
+    data = asked.pop("data")
+    if data is not None and (input_shape is not None or classes is not None):
+        raise CrosstrainError("the data set decides the input's shape and the classes; leave them out")
     asked["trust"] = asked["trust"] or trusted
-    request = settings(names, NO_DATA, **cast(Any, asked))
+    request = settings(names, data or NO_DATA, **cast(Any, asked))
     entrants.plain(request.engines, "a proof")
-    with watching(progress) as watch:
+    with watching(progress) as watch, ExitStack() as stack:
 
         def tell(event: dict[str, Any]) -> None:
             if message := words(event):
                 watch.stage(message)
 
         watch.stage(f"Proving {names[0]} on {', '.join(request.engines)}")
+        folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="crosstrain-proof-")))
+        subject = None if data is None else subject_of(request, folder, watch.stage)
+        definition = subject.definitions[request.recipe.seed] if subject else source(names[0])
         proof = proved(
-            source(names[0]), request.engines, precisions, recipe=request.recipe, input_shape=input_shape,
-            classes=classes, work=Path(out) if out else None, on_event=tell, timeout=request.timeout,
+            definition, request.engines, precisions, recipe=request.recipe, input_shape=input_shape,
+            classes=classes, work=folder, on_event=tell, timeout=request.timeout,
             steps=steps, device=request.device, threads=request.threads, options=request.options,
-            trust=request.trust,
+            trust=request.trust, data=subject.data if subject else None,
         )  # fmt: skip
     return replace(proof, network=names[0])
 

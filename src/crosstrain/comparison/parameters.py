@@ -213,7 +213,13 @@ class Prove(Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, T
         Parameter("Precisions to prove in.", ("float64", "float32"), "P,P", ("--precision", "--precisions")),
     ]
     precision: Annotated[Names, Also("precisions")]
-    steps: Annotated[int, Parameter("Optimizer steps to prove.", 10, "K")]
+    steps: Annotated[
+        int | None, Parameter("Optimizer steps to prove (default: 10, fewer if it is large).", metavar="K")
+    ]
+    data: Annotated[
+        str | None,
+        Parameter("Prove on its examples, in place of random ones.", metavar="DATA", flags=("--data", "-d")),
+    ]
     input_shape: Annotated[
         str | Sequence[int] | None, Parameter("Default: the network's own.", metavar="32,32,3")
     ]
