@@ -64,7 +64,14 @@ LIGHT = {"numpy", "crosstrain", *sys.stdlib_module_names}
 
 KNOWS_ALL = {"proof/truths/by_keras.py"}
 """Asks Keras on each of its backends, and has to know them."""
-KERAS_SIDE = ("zoo/", "graph/keras_", "graph/define.py", "runs/restored.py", *KNOWS_ALL)
+KERAS_SIDE = (
+    "zoo/",
+    "graph/keras_",
+    "graph/define.py",
+    "runs/restored.py",
+    "proof/truths/constants.py",
+    *KNOWS_ALL,
+)
 """Works where Keras is, and imports it."""
 WORKER_SIDE = (
     "__init__.py", "errors.py", "system/clocks.py", "system/files.py", "training/", "graph/", "engines/",
