@@ -10,7 +10,7 @@ import pytest
 
 from crosstrain.graph.graph import Graph, Node, TensorSpec, WeightSpec
 from crosstrain.proof.batch import taken
-from crosstrain.proof.flow import Coverage, activity, connected, drawn_weights, listed, tested
+from crosstrain.proof.flow import Coverage, activity, connected, coverage_of, drawn_weights, listed
 from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition
 from tests.proof.conftest import INSTALLED
@@ -46,13 +46,13 @@ def test_a_network_that_lets_nothing_through_is_not_proved(prover: Callable[...,
 def test_what_is_tested_is_told_by_name(defined: Callable[..., Definition]) -> None:
     case = made(defined("pictures"))
     gradients = {name: np.ones(case.weights[name].shape) for name in case.network.trainable}
-    whole = tested(case, gradients)
+    whole = coverage_of(case, gradients)
     assert whole.whole
     assert whole.gradients == len(gradients)
     assert 0 < whole.active["relu1/relu"] < 1
     gradients["pictures/conv2/kernel"] *= 0
     gradients["pictures/conv1/bias"] *= 1e-17
-    part = tested(case, gradients)
+    part = coverage_of(case, gradients)
     assert part.untested == ("pictures/conv2/kernel",)
     assert part.rounding == ("pictures/conv1/bias",)
     assert not part.nothing

@@ -96,7 +96,7 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def tested(case: Case, gradients: Mapping[str, np.ndarray]) -> Coverage:
+def coverage_of(case: Case, gradients: Mapping[str, np.ndarray]) -> Coverage:
     """What the case tests, by the truth's gradients of its first batch."""
     sizes = {name: float(np.sqrt(np.mean(np.square(g)))) if g.size else 0.0 for name, g in gradients.items()}
     largest = max(sizes.values(), default=0.0)

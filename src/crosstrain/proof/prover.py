@@ -18,7 +18,7 @@ from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
 from crosstrain.proof.compare import Errors, group
-from crosstrain.proof.flow import Coverage, alternatives, tested
+from crosstrain.proof.flow import Coverage, alternatives, coverage_of
 from crosstrain.proof.holding.held import held
 from crosstrain.proof.locating import forward as locate
 from crosstrain.proof.locating import training as locate_training
@@ -81,10 +81,10 @@ class Prover:
         truth = self._truth_of(self.case, engine)
         if self._settled or truth.reason:
             return truth
-        best = tested(self.case, group(truth.values, "gradient"))
+        best = coverage_of(self.case, group(truth.values, "gradient"))
         for other in () if best.whole else alternatives(self.case):
             answer = self._truth_of(other, engine)
-            found = tested(other, group(answer.values, "gradient"))
+            found = coverage_of(other, group(answer.values, "gradient"))
             if not answer.reason and found.gradients > best.gradients:
                 self.case, truth, best = other, answer, found
             if best.whole:
