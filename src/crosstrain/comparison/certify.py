@@ -88,6 +88,7 @@ class Certifier:
             {
                 "graph": definition.graph.hash,
                 "loss": definition.loss.hash,
+                "data": subject.data.hash,
                 "recipe": json.loads(json.dumps(self.settings.recipe.to_json())),
                 "device": self.settings.device,
                 "options": dict(setup.options),
