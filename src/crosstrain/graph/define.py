@@ -13,23 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import import_loss, import_model, weight_names
+from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.keras_file import load_keras_file
+from crosstrain.graph.keras_initial import numpy_initial, set_seed
 from crosstrain.training.recipe import Loss
 
 Definition = Mapping[str, Any]
 
-quiet = np.errstate(all="ignore")
-"""To learn shapes, Keras's NumPy backend runs layers on arrays that nothing has filled; NumPy would warn
-of what they happen to hold."""
 
-
-@quiet
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Build the model of ``job``, write ``network.json``, ``loss.json`` (each with its ``.npz``) and
     ``definition.json`` to its folder; returns the last one's content."""
@@ -87,7 +83,6 @@ def record(
 
 
 # -- building -----------------------------------------------------------------------------------
-@quiet
 def build_model(definition: Definition, floatx: str | None = None) -> keras.Model:
     """The Keras model of a definition (a define job, or the content of ``definition.json``).
 
@@ -98,14 +93,22 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.backend.clear_session()
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
-    keras.utils.set_random_seed(int(definition.get("seed") or 0))
+    set_seed(int(definition.get("seed") or 0))
+    with numpy_initial():
+        return made(definition, floatx)
+
+
+def made(definition: Definition, floatx: str) -> keras.Model:
+    """The model of a definition, its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
     if source.endswith((".keras", ".h5", ".hdf5")):
         model = load_keras_file(located(definition), trust=bool(definition.get("trust")), floatx=floatx)
     elif is_file(source):
         place = f"{located(definition)}:{source.rpartition(':')[2]}"
-        model = called(place, load_object(place), shapes, classes)
+        function = load_object(place)
+        set_seed(int(definition.get("seed") or 0))  # again: loading may have drawn, or brought in TensorFlow
+        model = called(place, function, shapes, classes)
     else:
         from crosstrain import zoo
 
@@ -194,8 +197,7 @@ def guarded(place: str, build: Callable[[], Any]) -> Any:
         raise
     except Exception as error:
         traceback.print_exc()
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise CrosstrainError(f"{place} failed: {type(error).__name__}: {reason}") from error
+        raise CrosstrainError(f"{place} failed: {cause(error)}") from error
 
 
 def single(shapes: Any, source: str) -> tuple[int, ...] | None:

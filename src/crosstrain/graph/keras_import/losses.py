@@ -13,6 +13,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
 from crosstrain.graph.graph import Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
+from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 from crosstrain.training.recipe import Loss
@@ -231,11 +232,10 @@ def one_loss(
     except CrosstrainError:
         raise
     except Exception as error:
-        reason = str(error).strip().split("\n")[0]
         raise CrosstrainError(
             f"the loss {loss.name!r} cannot be computed from the output {name!r} of shape "
             f"{output.shape[1:]} and its target "
-            f"of shape {target.shape[1:]}: {type(error).__name__}: {reason}"
+            f"of shape {target.shape[1:]}: {cause(error)}"
         ) from error
     if not isinstance(values, Traced):
         raise CrosstrainError(

@@ -81,7 +81,7 @@ def precise(convert: Callable[..., Any]) -> Callable[..., Any]:
             return np.asarray(x, "float64")
         return convert(x, *args, **kwargs)
 
-    return call if backend.backend() == "numpy" else convert
+    return call if backend.backend() in ("numpy", "jax") else convert
 
 
 def backends() -> list[Replacement]:

@@ -18,6 +18,7 @@ from keras.src.ops.operation import Operation
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
+from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.patches import patched
 from crosstrain.graph.keras_import.recorder import Recorder
 from crosstrain.graph.keras_import.registry import LAYERS, LOWERINGS, UNSPECIFIED
@@ -162,9 +163,8 @@ class Tracer(Recorder):
         except ShapeError as error:
             raise CrosstrainError(f"{self.where}: {error}") from error
         except Exception as error:
-            reason = str(error).strip().split("\n")[0]
             raise CrosstrainError(
-                f"{self.where} cannot be traced: {type(error).__name__}: {reason}; "
+                f"{self.where} cannot be traced: {cause(error)}; "
                 "write its call in keras.ops, on tensors and variables only"
             ) from error
         finally:
