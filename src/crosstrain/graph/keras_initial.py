@@ -19,7 +19,6 @@ from keras.src.random import seed_generator
 from keras.src.random.seed_generator import draw_seed
 from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
-
 Draw = Callable[..., np.ndarray]
 
 
