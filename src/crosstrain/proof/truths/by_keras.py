@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import numpy as np
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # before Keras imports JAX; the others need no asking
 
 import keras
+from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
+    BaseImagePreprocessingLayer,
+)
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.define import build_model, load_object
@@ -20,6 +24,7 @@ from crosstrain.graph.keras_export import export, keras_optimizer
 from crosstrain.graph.keras_import import weight_names
 from crosstrain.graph.keras_import.losses import loss_object
 from crosstrain.graph.keras_import.network import output_names
+from crosstrain.graph.keras_import.randomness import nothing_drawn
 from crosstrain.graph.keras_precision import set_precision
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, single
@@ -47,7 +52,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     losses = {name: Loss(**loss) for name, loss in definition.data["losses"].items()}
     witness = Witness(model, variables, case, losses)
     emit({"event": "phase", "name": "truth"})
-    write_arrays(Path(job["out"]), witness.evidence())
+    with nothing_drawn():
+        write_arrays(Path(job["out"]), witness.evidence())
     backend = keras.backend.backend()
     return {"keras": keras.__version__, "backend": backend, "version": _version(backend)}
 
@@ -69,8 +75,11 @@ def _version(backend: str) -> str:
 
 
 def quiet(model: keras.Model) -> None:
-    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too."""
+    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too, and pictures
+    as they are."""
     for layer in model._flatten_layers():
+        if isinstance(layer, BaseImagePreprocessingLayer):
+            layer.call = partial(layer.call, training=False)
         for name in NOISE:
             # A property (of a recurrent layer) only shows what the layer's cell has.
             shown = isinstance(getattr(type(layer), name, None), property)
