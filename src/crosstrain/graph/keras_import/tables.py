@@ -4,6 +4,7 @@ from crosstrain.graph.keras_import.layers import native, noise, own, pictures, r
 from crosstrain.graph.keras_import.ops import (  # noqa: F401
     control,
     elementwise,
+    fourier,
     image,
     indexing,
     nn,
