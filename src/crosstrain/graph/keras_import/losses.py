@@ -73,12 +73,13 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
     if len(targets) == 1 and (len(outputs) == 1 or set(targets) <= {""}):
         (spec,) = targets.values()
         names = [n for n in (losses or {}) if n in outputs] or outputs
-        if len(names) != 1:
+        shapes = {graph.spec(graph.outputs[name]).shape for name in names}
+        if len(shapes) != 1:
             raise CrosstrainError(
-                f"the network has the outputs {', '.join(outputs)} and the data one target: "
+                f"the network has the outputs {', '.join(outputs)}, of different shapes, and the data one target: "
                 "give the losses by output name, one of them, or data with a target for each output"
             )
-        return {name: dict(spec) if name == names[0] else None for name in outputs}
+        return {name: dict(spec) if name in names else None for name in outputs}
     unknown = [name for name in targets if name not in outputs]
     if unknown:
         raise CrosstrainError(
@@ -97,11 +98,11 @@ def specs_losses(
         return dict.fromkeys(known or outputs)
     if set(losses) == {""}:
         named = [name for name in outputs if specs[name] is not None] or outputs
-        if len(named) != 1:
+        if len(named) != 1 and (specs[named[0]] is None or any(specs[n] != specs[named[0]] for n in named)):
             raise CrosstrainError(
                 f"the network has the outputs {', '.join(outputs)}: give a loss for each by its name"
             )
-        return {named[0]: losses[""]}
+        return dict.fromkeys(named, losses[""])
     unknown = [name for name in losses if name not in outputs]
     if unknown:
         raise CrosstrainError(
@@ -122,6 +123,13 @@ def last_op(graph: Graph, name: str) -> str:
 def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> Loss:
     """The loss that fits an output's last op and its target."""
     shape, last = graph.spec(graph.outputs[name]).shape, last_op(graph, name)
+    if not shape or shape[0] is not None:
+        whole = "one number" if not shape else f"shape {shape}"
+        raise CrosstrainError(
+            f"the output {name!r} ({last or 'an input'}) is {whole} for the whole batch, not one row for each "
+            "example, so nothing can be trained by it; give a model that ends one step earlier (in ONNX: "
+            "onnx.utils.extract_model, with the node's output that has a row for each example)"
+        )
     binary = Loss("binary_crossentropy", {"from_logits": last != "sigmoid"})
     sparse = Loss(SPARSE, {"from_logits": last != "softmax"})
     if target is None:
@@ -138,10 +146,12 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
             return binary if classes == 2 or last == "sigmoid" else Loss("mean_squared_error")
         if given == shape[1:-1] or given == (*shape[1:-1], 1):
             return sparse
+        if given == shape[1:] and (classes == 2 or target.get("binary") or last == "sigmoid"):
+            return binary
     elif given == shape[1:]:
         if last == "softmax":
             return Loss("categorical_crossentropy", {"from_logits": False})
-        return Loss("mean_squared_error")
+        return binary if last == "sigmoid" and target.get("binary") else Loss("mean_squared_error")
     elif (*given, 1) == shape[1:]:
         return Loss("mean_squared_error")
     raise CrosstrainError(

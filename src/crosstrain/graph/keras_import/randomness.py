@@ -56,9 +56,7 @@ def drawing(t: Tracer) -> dict[str, Callable[..., Any]]:
             return kind(keras.ops.add(mean, keras.ops.multiply(normal(shape), stddev)), dtype)
         return kind(noise(t, "gaussian_noise", around(t, shape, mean), stddev=float(stddev)), dtype)
 
-    def between(
-        shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None
-    ) -> Any:
+    def between(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
         return kind(uniform(t, shape, minval, maxval), dtype)
 
     def randint(shape: Any, minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None) -> Any:
@@ -66,7 +64,9 @@ def drawing(t: Tracer) -> dict[str, Callable[..., Any]]:
 
     def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
         if noise_shape is not None:
-            noise_shape = tuple(None if isinstance(s, BatchSize) or s is None else int(s) for s in noise_shape)
+            noise_shape = tuple(
+                None if isinstance(s, BatchSize) or s is None else int(s) for s in noise_shape
+            )
         return noise(t, "dropout", t.cast(inputs, "float32"), rate=float(rate), noise_shape=noise_shape)
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -98,9 +98,7 @@ def nothing_drawn() -> Iterator[None]:
     def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
         return keras.ops.zeros(shape, dtype or keras.config.floatx()) + mean
 
-    def uniform(
-        shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None
-    ) -> Any:
+    def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
         return keras.ops.zeros(shape, dtype or keras.config.floatx()) + (minval + maxval) / 2
 
     def randint(shape: Any, minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None) -> Any:

@@ -57,6 +57,11 @@ class Traced(KerasTensor):
             raise TypeError(f"NumPy's {ufunc.__name__} does not take symbolic tensors; use keras.ops")
         return operation(*inputs)
 
+    @property
+    def __jax_array__(self) -> Any:
+        """Absent, so that ``jax array * tensor`` asks this class rather than refusing a KerasTensor."""
+        raise AttributeError("__jax_array__")
+
     def __eq__(self, other: object) -> Any:
         return keras.ops.equal(self, other)
 

@@ -73,9 +73,7 @@ def fitted(t: Tracer, x: Any, length: int) -> Any:
         return x
     if have < length:
         return t.op.pad(x, padding=[(0, 0)] * (rank - 1) + [(0, length - have)])
-    return t.op.slice(
-        x, starts=[None] * rank, stops=[None] * (rank - 1) + [length], strides=[1] * rank
-    )
+    return t.op.slice(x, starts=[None] * rank, stops=[None] * (rank - 1) + [length], strides=[1] * rank)
 
 
 @lowers(km.RFFT)
