@@ -1,9 +1,8 @@
-"""Networks as people write them come in: layers that hold an embedding, random layers, sizes that the data fixes,
-losses that fit; and what cannot come in says what to do."""
+"""Networks as people write them come in: layers that hold an embedding, random layers, sizes that the data
+fixes, losses that fit; and what cannot come in says what to do."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +44,6 @@ def build():
     return keras.Model(x, kl.Dense(3)(kl.GlobalMaxPooling1D()(Words()(x))))
 
 
-def rows(x):
-    return x
-
-
 class Broken(kl.Layer):
     def call(self, x):
         wanted = {}
@@ -76,7 +71,8 @@ def subclassed():
 class Blocks(kl.Layer):
     def call(self, x):
         n, h, w, c = ops.shape(x)
-        return ops.reshape(ops.transpose(ops.reshape(x, (n, h, w, 2, c // 2)), (0, 1, 3, 2, 4)), (n, 2 * h, w, c // 2))
+        y = ops.transpose(ops.reshape(x, (n, h, w, 2, c // 2)), (0, 1, 3, 2, 4))
+        return ops.reshape(y, (n, 2 * h, w, c // 2))
 
 
 def any_size():
@@ -115,9 +111,8 @@ def test_shapes_from_the_data(own: str, tmp_path: Path) -> None:
 
 
 def test_cause_of_a_wrapped_error() -> None:
-    inner = ValueError(
-        "Exception encountered when calling Mine.call().\n\n\x1b[1mwrong\n  length\x1b[0m\n\nArguments received by"
-    )
+    around = "Exception encountered when calling Mine.call().\n\n{}\n\nArguments received by Mine"
+    inner = ValueError(around.format("\x1b[1mwrong\n  length\x1b[0m"))
     assert cause(inner) == "ValueError: wrong length"
     assert cause(RuntimeError()) == "RuntimeError"
 
@@ -128,6 +123,18 @@ def test_initial_weights_are_numpys() -> None:
         drawn = np.asarray(keras.initializers.RandomUniform(-1.0, 2.0, seed=7)((3, 4)))
     wanted = np.random.default_rng(np.array([7, 0], "uint32")).uniform(-1.0, 2.0, (3, 4))
     assert np.array_equal(drawn, wanted.astype("float32"))
+
+
+def test_a_mask_that_reaches_the_loss(own: str, tmp_path: Path) -> None:
+    path = Path(own)
+    path.write_text(
+        path.read_text().replace(
+            "kl.Dense(3)(kl.GlobalMaxPooling1D()(Words()(x)))",
+            "kl.Dense(3, name='tags')(kl.Embedding(5, 4, mask_zero=True)(x))",
+        )
+    )
+    with pytest.raises(CrosstrainError, match="'tags'.*carries a mask.*ignore_class"):
+        define(f"{own}:build", folder=tmp_path / "network")
 
 
 # -- randomness -----------------------------------------------------------------------------------
@@ -238,13 +245,15 @@ def test_an_output_for_the_whole_batch() -> None:
 
 
 # -- the networks of shared/doors -------------------------------------------------------------------
-NAMES = ["text_transformer", "causal_language_model", "masked_embedding", "masking", "point_transform", "dilated_segmentation", "resizing", "augmented", "variational_autoencoder", "recurrent_dropout", "embedding_of_a_constant", "fnet", "multi_label"]
+NAMES = (
+    "text_transformer causal_language_model masked_embedding masking point_transform dilated_segmentation "
+    "resizing augmented variational_autoencoder recurrent_dropout embedding_of_a_constant fnet multi_label"
+)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not NETWORKS.is_file(), reason="the networks of shared/doors are not here")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES.split(" "))
 def test_tutorial_networks_come_in(name: str, tmp_path: Path) -> None:
     made = define(f"{NETWORKS}:{name}", folder=tmp_path)
     assert made.data["nodes"] > 0
-    assert made.data["keras_backend"] in ("jax", "tensorflow", "torch"), sys.executable

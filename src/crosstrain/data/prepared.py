@@ -116,8 +116,9 @@ def pair(
 ) -> dict[str, str]:
     """Which of ``given`` each of ``wanted`` is: ``{wanted name: given name}``.
 
-    One to one whatever their names, several by name; the only target of the data stands for all outputs. ``what`` (``"input"``, ``"target"``) is for the
-    ``CrosstrainError`` that says which name is missing or too many.
+    One to one whatever their names, several by name; the only target of the data stands for
+    all outputs. ``what`` (``"input"``, ``"target"``) is for the ``CrosstrainError`` that says which name is
+    missing or too many.
     """
     names = list(wanted)
     if len(names) == 1 and len(given) == 1:

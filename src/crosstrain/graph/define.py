@@ -31,6 +31,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``definition.json`` to its folder; returns the last one's content."""
     emit({"event": "phase", "name": "define"})
     model = build_model(job)
+    check_masks(model)
     graph, weights = import_model(model, input_specs(job))
     return record(job, model.name, graph, weights, weight_names(model))
 
@@ -221,6 +222,24 @@ def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: st
     tensors = {name: keras.Input(spec.shape[1:], name=name or "input") for name, spec in specs.items()}
     guarded(source, lambda: model(next(iter(tensors.values())) if len(tensors) == 1 else tensors))
     return model
+
+
+def check_masks(model: keras.Model) -> None:
+    """Keras leaves masked steps out of the loss and the metrics of an output that carries its mask on."""
+    outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
+    names = list(getattr(model, "output_names", None) or map(str, range(len(outputs))))
+    masked = [
+        name
+        for name, y in zip(names, outputs, strict=False)
+        if keras.src.backend.get_keras_mask(y) is not None
+    ]
+    if masked:
+        raise CrosstrainError(
+            f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps out of "
+            "its loss, which crosstrain has no form of; end the mask before it (a keras.layers.Lambda(lambda x: x) "
+            "does) to count all steps, or give a loss that leaves them out (ignore_class of "
+            "sparse_categorical_crossentropy)"
+        )
 
 
 # -- fitting ------------------------------------------------------------------------------------

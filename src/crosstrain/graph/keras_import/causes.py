@@ -15,9 +15,9 @@ _LIBRARIES = tuple(
 _OWN = str(Path(__file__).resolve().parents[2])
 
 _HINTS = {
-    "ConcretizationTypeError": "the layer asks for a value while only shapes are known; use keras.ops on tensors",
+    "ConcretizationTypeError": "the layer asks for a value where only shapes are known; use keras.ops",
     "TracerArrayConversionError": "the layer hands a tensor to NumPy; use keras.ops instead of numpy",
-    "TracerBoolConversionError": "the layer branches on a tensor's value; use keras.ops.where or keras.ops.cond",
+    "TracerBoolConversionError": "the layer branches on a tensor's value; use keras.ops.where",
     "TracerIntegerConversionError": "the layer needs a tensor's value as a number; use keras.ops",
 }
 """What to do about the errors by which JAX says that a value is not known while shapes are inferred."""

@@ -76,8 +76,8 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
         shapes = {graph.spec(graph.outputs[name]).shape for name in names}
         if len(shapes) != 1:
             raise CrosstrainError(
-                f"the network has the outputs {', '.join(outputs)}, of different shapes, and the data one target: "
-                "give the losses by output name, one of them, or data with a target for each output"
+                f"the network has the outputs {', '.join(outputs)}, of different shapes, and the data one "
+                "target: give the losses by output name, one of them, or data with a target for each output"
             )
         return {name: dict(spec) if name in names else None for name in outputs}
     unknown = [name for name in targets if name not in outputs]
@@ -98,7 +98,8 @@ def specs_losses(
         return dict.fromkeys(known or outputs)
     if set(losses) == {""}:
         named = [name for name in outputs if specs[name] is not None] or outputs
-        if len(named) != 1 and (specs[named[0]] is None or any(specs[n] != specs[named[0]] for n in named)):
+        first = specs[named[0]]
+        if len(named) != 1 and (first is None or any(specs[name] != first for name in named)):
             raise CrosstrainError(
                 f"the network has the outputs {', '.join(outputs)}: give a loss for each by its name"
             )

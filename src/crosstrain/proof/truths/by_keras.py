@@ -75,8 +75,8 @@ def _version(backend: str) -> str:
 
 
 def quiet(model: keras.Model) -> None:
-    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too, and pictures
-    as they are."""
+    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too, and
+    pictures as they are."""
     for layer in model._flatten_layers():
         if isinstance(layer, BaseImagePreprocessingLayer):
             layer.call = partial(layer.call, training=False)

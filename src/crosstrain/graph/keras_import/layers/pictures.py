@@ -112,6 +112,6 @@ def random_crop(t: Tracer, layer: Any, x: Any, training: Any = None, **_: Any) -
     if tuple(whole.shape) != tuple(cut.shape):
         raise CrosstrainError(
             f"{t.where} gives pictures of {cut.shape[1:]} in training, but Keras leaves those of "
-            f"{x.shape[1:]} whole in inference; crop when the data is prepared or augmented, or use CenterCrop"
+            f"{x.shape[1:]} whole in inference; crop when data is prepared or augmented, or use CenterCrop"
         )
     return t.op.augment_select(cut, whole, amount=1.0)

@@ -42,8 +42,8 @@ def begun(t: Tracer, layer: Any, initial_state: Any) -> list[Any]:
     """The states to start from ([] for zeros), after refusing what crosstrain lacks."""
     if layer.stateful:
         raise CrosstrainError(
-            f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain has no form of; "
-            "use stateful=False and longer sequences, or hand states on by return_state and initial_state"
+            f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain has no form "
+            "of; use stateful=False and longer sequences, or hand states on by return_state and initial_state"
         )
     if initial_state is None:
         return []
@@ -180,8 +180,8 @@ def sees_the_batch(layer: Any) -> bool:
 
 @native(kl.TimeDistributed)
 def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
-    """The inner layer at every step: time joins the batch where examples do not mix. An inner layer that takes
-    a mask gets that of its step."""
+    """The inner layer at every step: time joins the batch where examples do not mix. An inner layer that
+    takes a mask gets that of its step."""
     if type(layer.layer) is kl.Dense:
         return layer.layer(x)
     steps = x.shape[1]

@@ -50,8 +50,8 @@ def transformed(t: Tracer, pair: Pair, axis: int, inverse: bool) -> Pair:
 def check(t: Tracer, length: int | None) -> None:
     if length is None or length > LONGEST:
         raise CrosstrainError(
-            f"{t.where} takes a Fourier transform of an axis of length {length or 'unknown'}; crosstrain writes "
-            f"it as a product with a matrix, for a known length of at most {LONGEST}"
+            f"{t.where} takes a Fourier transform of an axis of length {length or 'unknown'}; crosstrain "
+            f"writes it as a product with a matrix, for a known length of at most {LONGEST}"
         )
 
 

@@ -42,8 +42,8 @@ def reshape(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
             )
     if shape.count(-1) > 1 or (spec is not None and spec.shape.count(None) != 1):
         raise CrosstrainError(
-            f"{t.where} reshapes {x.shape} to {shape}, which leaves more than one length open; name the data "
-            "(its shapes fill what the model leaves open), or give keras.Input the size"
+            f"{t.where} reshapes {x.shape} to {shape}, which leaves more than one length open; name the "
+            "data (its shapes fill what the model leaves open), or give keras.Input the size"
         )
     place = shape.index(-1)
     if spec is not None and spec.shape[place] is not None:
