@@ -133,7 +133,7 @@ def test_a_mask_that_reaches_the_loss(own: str, tmp_path: Path) -> None:
             "kl.Dense(3, name='tags')(kl.Embedding(5, 4, mask_zero=True)(x))",
         )
     )
-    with pytest.raises(CrosstrainError, match="'tags'.*carries a mask.*ignore_class"):
+    with pytest.raises(CrosstrainError, match=r"'tags'.*carries a mask.*ignore_class"):
         define(f"{own}:build", folder=tmp_path / "network")
 
 

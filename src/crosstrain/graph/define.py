@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras.src.backend.common.masking import get_keras_mask
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
@@ -228,17 +229,13 @@ def check_masks(model: keras.Model) -> None:
     """Keras leaves masked steps out of the loss and the metrics of an output that carries its mask on."""
     outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
     names = list(getattr(model, "output_names", None) or map(str, range(len(outputs))))
-    masked = [
-        name
-        for name, y in zip(names, outputs, strict=False)
-        if keras.src.backend.get_keras_mask(y) is not None
-    ]
+    masked = [name for name, y in zip(names, outputs, strict=False) if get_keras_mask(y) is not None]
     if masked:
         raise CrosstrainError(
-            f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps out of "
-            "its loss, which crosstrain has no form of; end the mask before it (a keras.layers.Lambda(lambda x: x) "
-            "does) to count all steps, or give a loss that leaves them out (ignore_class of "
-            "sparse_categorical_crossentropy)"
+            f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps out "
+            "of its loss, which crosstrain has no form of; end the mask before it (with a "
+            "keras.layers.Lambda(lambda x: x)) to count all steps, or give a loss that leaves them out "
+            "(ignore_class of sparse_categorical_crossentropy)"
         )
 
 

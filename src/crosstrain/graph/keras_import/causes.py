@@ -8,7 +8,9 @@ import traceback
 from pathlib import Path
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_WRAPPING = re.compile(r"^(Exception encountered when calling|Arguments received by)")
+_WRAPPING = re.compile(
+    r"^(Exception encountered when calling|Arguments received by|Could not automatically infer)"
+)
 _LIBRARIES = tuple(
     {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
 )
@@ -25,7 +27,9 @@ _HINTS = {
 
 def cause(error: BaseException) -> str:
     """``Kind: message (file, line)``: the paragraph that says why, and the last line of the user's own."""
-    text = _COLOURS.sub("", str(error)).strip()
+    # A KeyError's own text is its argument as Python would write it, line breaks and all.
+    said_of = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], str) else str(error)
+    text = _COLOURS.sub("", said_of).strip()
     paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", text)]
     telling = [p for p in paragraphs if p and not _WRAPPING.match(p)]
     message = telling[0] if telling else (paragraphs[0] if paragraphs else "")

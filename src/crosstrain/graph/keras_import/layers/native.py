@@ -106,8 +106,8 @@ def batch_norm(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = 
 def spectral_normalization(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     raise CrosstrainError(
         f"{t.where} overwrites the kernel that it trains on TensorFlow and PyTorch, and does not on JAX, so "
-        "that in Keras its meaning depends on the backend; write a layer whose call divides the kernel by its "
-        "largest singular value, with the vector u as a non-trainable weight (Miyato et al. 2018)"
+        "that in Keras its meaning depends on the backend; write a layer whose call divides the kernel by "
+        "its largest singular value, with the vector u as a non-trainable weight (Miyato et al. 2018)"
     )
 
 

@@ -51,8 +51,8 @@ def reshape(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
         place = shape.index(-1)
     if place != 0:
         raise CrosstrainError(
-            f"{t.where} reshapes {x.shape} to {shape}; the batch has to stay the first axis (keep it in front "
-            "with ops.shape(x)[0], and have another axis take what is left)"
+            f"{t.where} reshapes {x.shape} to {shape}; the batch has to stay the first axis (keep it in "
+            "front with ops.shape(x)[0], and have another axis take what is left)"
         )
     return t.op.reshape(x, shape=shape)
 
