@@ -58,7 +58,7 @@ REFUSED: list[tuple[str, Callable[[], Any], str]] = [
     ("unknown size", lambda: model_of(kl.Conv1D(3, 3, 2, padding="same"), shape=(None, 4)),
      "'same' with stride 2.*unknown length"),
     ("half precision", lambda: model_of(kl.Dense(3, dtype="mixed_float16")), "float16"),
-    ("random", lambda: model_of(Calling(lambda x: x + keras.random.gamma((6, 4), 2.0))), "draws random numbers"),
+    ("random", lambda: model_of(Calling(lambda x: x + keras.random.gamma((6, 4), 2.0))), "draws random"),
     ("random crop", lambda: model_of(kl.RandomCrop(3, 2), shape=(6, 4, 3)), "whole in inference; crop when"),
     ("spectral", lambda: model_of(kl.SpectralNormalization(kl.Dense(3))), "largest singular value"),
     ("unknown op", lambda: model_of(Calling(lambda x: ops.cholesky(x), name="mine")),

@@ -232,8 +232,8 @@ def check_masks(model: keras.Model) -> None:
     masked = [name for name, y in zip(names, outputs, strict=False) if get_keras_mask(y) is not None]
     if masked:
         raise CrosstrainError(
-            f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps out "
-            "of its loss, which crosstrain has no form of; end the mask before it (with a "
+            f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps "
+            "out of its loss, which crosstrain has no form of; end the mask before it (with a "
             "keras.layers.Lambda(lambda x: x)) to count all steps, or give a loss that leaves them out "
             "(ignore_class of sparse_categorical_crossentropy)"
         )

@@ -36,7 +36,7 @@ def weight_names(model: keras.Model) -> list[str]:
 def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None) -> Any:
     """The structure of named specs (``(name, spec)`` leaves) that the model is called with. Lengths that a
     functional model leaves open are those of ``inputs``."""
-    functional = model if isinstance(model, Functional) else getattr(model, "_functional", None)
+    functional: Any = model if isinstance(model, Functional) else getattr(model, "_functional", None)
 
     def named(tensor: Any) -> Any:
         name = tensor._keras_history.operation.name

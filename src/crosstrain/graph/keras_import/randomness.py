@@ -76,7 +76,12 @@ def drawing(t: Tracer) -> dict[str, Callable[..., Any]]:
             "GaussianDropout"
         )
 
-    made = {"normal": normal, "uniform": between, "randint": randint, "dropout": dropout}
+    made: dict[str, Callable[..., Any]] = {
+        "normal": normal,
+        "uniform": between,
+        "randint": randint,
+        "dropout": dropout,
+    }
     return made | {name: refuse for name in (*REFUSED, "draw_seed") if hasattr(backend.random, name)}
 
 

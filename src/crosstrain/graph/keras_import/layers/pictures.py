@@ -61,15 +61,19 @@ def affine_transform(t: Tracer, operation: Any, spec: Any, images: Any, transfor
         return t.op.add(t.op.add(t.op.multiply(columns, of_x), t.op.multiply(rows, of_y)), shift)
 
     row, column = mapped(b0, b1, b2), mapped(a0, a1, a2)
-    where = (t, flat), ((height, width), operation.fill_mode, t.cast(float(operation.fill_value), "float32"))
+    fill = t.cast(float(operation.fill_value), "float32")
+
+    def cells(y: Any, z: Any) -> Any:
+        return at(t, flat, y, z, (height, width), operation.fill_mode, fill)
+
     if operation.interpolation == "nearest":
-        result = at(*where[0], t.op.round(row), t.op.round(column), *where[1])
+        result = cells(t.op.round(row), t.op.round(column))
     else:
         top, left = t.op.floor(row), t.op.floor(column)
         down, right = (t.op.expand_dims(t.op.subtract(*p), axis=-1) for p in ((row, top), (column, left)))
         edges = []
         for y in (top, t.op.add(top, 1.0)):
-            near, far = (at(*where[0], y, c, *where[1]) for c in (left, t.op.add(left, 1.0)))
+            near, far = (cells(y, c) for c in (left, t.op.add(left, 1.0)))
             edges.append(t.op.add(near, t.op.multiply(right, t.op.subtract(far, near))))
         result = t.op.add(edges[0], t.op.multiply(down, t.op.subtract(edges[1], edges[0])))
     y = t.op.reshape(result, shape=(-1, height, width, channels))
