@@ -128,8 +128,8 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
         whole = "one number" if not shape else f"shape {shape}"
         raise CrosstrainError(
             f"the output {name!r} ({last or 'an input'}) is {whole} for the whole batch, not one row "
-            "for each example, so nothing can be trained by it; give a model that ends one step earlier (in ONNX: "
-            "onnx.utils.extract_model, with the node's output that has a row for each example)"
+            "for each example, so nothing can be trained by it; give a model that ends one step earlier (in "
+            "ONNX: onnx.utils.extract_model, with the node's output that has a row for each example)"
         )
     binary = Loss("binary_crossentropy", {"from_logits": last != "sigmoid"})
     sparse = Loss(SPARSE, {"from_logits": last != "softmax"})

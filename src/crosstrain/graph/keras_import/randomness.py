@@ -8,27 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras.src import backend
 from keras.src.random import seed_generator
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import.tensors import BatchSize, Traced
-
-if TYPE_CHECKING:
-    from crosstrain.graph.keras_import.trace import Tracer
+from crosstrain.graph.keras_import.tensors import BatchSize, Importing, Traced
 
 REFUSED = ("truncated_normal", "categorical", "shuffle", "gamma", "beta", "binomial")
 
 
-def noise(t: Tracer, op: str, base: Any, **settings: Any) -> Any:
-    """``base`` with noise around it, in training."""
-    return t.emit(op, base, t.builder.seed(), salt=t.builder.next_salt(), **settings)
-
-
-def around(t: Tracer, shape: Any, value: float) -> Any:
+def around(t: Importing, shape: Any, value: float) -> Any:
     """A tensor of a shape, which may hold the batch size, full of one value."""
     sizes = list(shape) if isinstance(shape, list | tuple) else [shape]
     if any(s is None for s in sizes):
@@ -38,14 +30,14 @@ def around(t: Tracer, shape: Any, value: float) -> Any:
     return t.created(sizes, float(value), keras.config.floatx())
 
 
-def uniform(t: Tracer, shape: Any, low: Any, high: Any) -> Any:
+def uniform(t: Importing, shape: Any, low: Any, high: Any) -> Any:
     """Numbers in [low, high); their middle where nothing is drawn. Bounds may be tensors."""
     if isinstance(low, Traced) or isinstance(high, Traced):
         return keras.ops.add(low, keras.ops.multiply(uniform(t, shape, 0.0, 1.0), high - low))
-    return noise(t, "uniform_noise", around(t, shape, (low + high) / 2), width=(float(high) - float(low)) / 2)
+    return t.noise("uniform_noise", around(t, shape, (low + high) / 2), width=(float(high) - float(low)) / 2)
 
 
-def drawing(t: Tracer) -> dict[str, Callable[..., Any]]:
+def drawing(t: Importing) -> dict[str, Callable[..., Any]]:
     """What stands in place of the functions of ``keras.random``."""
 
     def kind(y: Any, dtype: Any) -> Any:
@@ -54,7 +46,7 @@ def drawing(t: Tracer) -> dict[str, Callable[..., Any]]:
     def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
         if isinstance(mean, Traced) or isinstance(stddev, Traced):
             return kind(keras.ops.add(mean, keras.ops.multiply(normal(shape), stddev)), dtype)
-        return kind(noise(t, "gaussian_noise", around(t, shape, mean), stddev=float(stddev)), dtype)
+        return kind(t.noise("gaussian_noise", around(t, shape, mean), stddev=float(stddev)), dtype)
 
     def between(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
         return kind(uniform(t, shape, minval, maxval), dtype)
@@ -67,7 +59,7 @@ def drawing(t: Tracer) -> dict[str, Callable[..., Any]]:
             noise_shape = tuple(
                 None if isinstance(s, BatchSize) or s is None else int(s) for s in noise_shape
             )
-        return noise(t, "dropout", t.cast(inputs, "float32"), rate=float(rate), noise_shape=noise_shape)
+        return t.noise("dropout", t.cast(inputs, "float32"), rate=float(rate), noise_shape=noise_shape)
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise CrosstrainError(
@@ -85,7 +77,7 @@ def drawing(t: Tracer) -> dict[str, Callable[..., Any]]:
     return made | {name: refuse for name in (*REFUSED, "draw_seed") if hasattr(backend.random, name)}
 
 
-def replacements(t: Tracer) -> list[tuple[Any, str, Any]]:
+def replacements(t: Importing) -> list[tuple[Any, str, Any]]:
     """The functions that draw, each replaced for the time of an import."""
     made = drawing(t)
     refuse = made["truncated_normal"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +73,17 @@ def _version(backend: str) -> str:
     return str(importlib.import_module(backend).__version__)
 
 
+def inferring(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A layer's ``call`` that takes every phase for inference."""
+    return lambda inputs, **given: call(inputs, **{**given, "training": False})
+
+
 def quiet(model: keras.Model) -> None:
     """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too, and
     pictures as they are."""
     for layer in model._flatten_layers():
         if isinstance(layer, BaseImagePreprocessingLayer):
-            layer.call = partial(layer.call, training=False)
+            layer.call = inferring(layer.call)
         for name in NOISE:
             # A property (of a recurrent layer) only shows what the layer's cell has.
             shown = isinstance(getattr(type(layer), name, None), property)
