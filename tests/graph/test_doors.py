@@ -146,6 +146,9 @@ class Jitter(kl.Layer):
         noise = keras.random.normal(ops.shape(x), mean=0.5, stddev=0.1)
         return x + shift + noise + ops.cast(keras.random.randint((ops.shape(x)[0], 1), 0, 8), "float32")
 
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
 
 PICTURES = [
     kl.RandomFlip("vertical", name="vertical"),
@@ -251,7 +254,7 @@ NAMES = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow("each network is defined in a process of its own")
 @pytest.mark.skipif(not NETWORKS.is_file(), reason="the networks of shared/doors are not here")
 @pytest.mark.parametrize("name", NAMES.split(" "))
 def test_tutorial_networks_come_in(name: str, tmp_path: Path) -> None:

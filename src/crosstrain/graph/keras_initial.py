@@ -81,9 +81,7 @@ def _tensor(array: np.ndarray) -> Any:
     """The array as a tensor of Keras's backend; JAX's own conversion compiles a program for each shape."""
     if backend.backend() != "jax":
         return backend.convert_to_tensor(array)
-    import jax
-
-    return jax.device_put(array)
+    return backend.core.jax.device_put(array)  # through Keras, which has imported it
 
 
 def _tracing() -> bool:
