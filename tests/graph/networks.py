@@ -11,8 +11,9 @@ from keras import layers as kl
 from keras import ops
 
 from tests.graph.agreement import Case
+from tests.graph.masked_networks import CASES as MASKED
 
-CASES: dict[str, Case] = {}
+CASES: dict[str, Case] = {**MASKED}
 
 
 def of(

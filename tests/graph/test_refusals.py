@@ -52,17 +52,15 @@ def model_of(*layers: Any, shape: tuple[int | None, ...] = (6, 4)) -> keras.Mode
 
 
 REFUSED: list[tuple[str, Callable[[], Any], str]] = [
-    ("masking", lambda: model_of(kl.Masking()), r"\(Masking\) makes a mask"),
-    ("mask_zero", lambda: model_of(kl.Embedding(5, 3, mask_zero=True), shape=(6,)), "mask_zero"),
     ("stateful", lambda: keras.Sequential([keras.Input(batch_shape=(2, 6, 4)), kl.LSTM(3, stateful=True)]),
-     "stateful"),
-    ("recurrent dropout", lambda: model_of(kl.LSTM(3, recurrent_dropout=0.2)), "recurrent_dropout"),
+     "stateful=False and longer sequences"),
     ("recurrent activation", lambda: model_of(kl.LSTM(3, activation="mish")), "activation 'mish'"),
     ("unknown size", lambda: model_of(kl.Conv1D(3, 3, 2, padding="same"), shape=(None, 4)),
      "'same' with stride 2.*unknown length"),
     ("half precision", lambda: model_of(kl.Dense(3, dtype="mixed_float16")), "float16"),
-    ("random", lambda: model_of(Calling(lambda x: x + keras.random.normal((6, 4)))), "draws random numbers"),
-    ("random layer", lambda: model_of(kl.RandomFlip(), shape=(6, 4, 3)), "draws random numbers"),
+    ("random", lambda: model_of(Calling(lambda x: x + keras.random.gamma((6, 4), 2.0))), "draws random"),
+    ("random crop", lambda: model_of(kl.RandomCrop(3, 2), shape=(6, 4, 3)), "whole in inference; crop when"),
+    ("spectral", lambda: model_of(kl.SpectralNormalization(kl.Dense(3))), "largest singular value"),
     ("unknown op", lambda: model_of(Calling(lambda x: ops.cholesky(x), name="mine")),
      r"'mine' \(Calling\) uses keras.ops Cholesky"),
     ("numpy", lambda: model_of(Calling(lambda x: np.sum(x))), "cannot be traced"),
@@ -71,7 +69,7 @@ REFUSED: list[tuple[str, Callable[[], Any], str]] = [
     ("constraint", lambda: model_of(kl.Dense(3, kernel_constraint="non_neg")), "has a constraint"),
     ("batch moved", lambda: model_of(kl.Lambda(lambda x: ops.reshape(x, (6, -1, 4)))),
      "batch has to stay the first axis"),
-    ("renorm", lambda: model_of(kl.BatchNormalization(renorm=True)), "renorm"),
+    ("renorm", lambda: model_of(kl.BatchNormalization(renorm=True)), "use renorm=False"),
 ]  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("installed", "backend"),
     [
-        ({"keras", "jax", "torch"}, "numpy"),
+        ({"keras", "jax", "torch"}, "jax"),
         ({"keras", "tensorflow", "torch"}, "tensorflow"),
         ({"keras", "torch"}, "torch"),
     ],

@@ -156,7 +156,7 @@ class Workshop:
                 folder,
                 input_shapes={name: spec["shape"] for name, spec in manifest["inputs"].items()},
                 classes=_classes(manifest),
-                targets=manifest["targets"],
+                targets=subject.data.target_specs(),
                 seed=seed,
             )
 

@@ -86,6 +86,13 @@ class Prepared:
         targets = {name: self._array(split, "target", name) for name in self.manifest["targets"]}
         return inputs, targets
 
+    def target_specs(self) -> dict[str, dict[str, Any]]:
+        """Shape, dtype and number of classes of each target, and whether its rows hold 0 and 1 only
+        (``binary``), which decides the loss that fits."""
+        _, targets = self.arrays("train")
+        specs = self.manifest["targets"]
+        return {name: {**spec, "binary": _binary(targets[name])} for name, spec in specs.items()}
+
     def _array(self, split: str, kind: Literal["input", "target"], name: str) -> np.ndarray:
         path = self.folder / array_file(split, kind, name)
         spec = self.manifest[f"{kind}s"][name]
@@ -98,17 +105,26 @@ class Prepared:
         return array
 
 
+def _binary(array: np.ndarray, rows: int = 4096) -> bool:
+    """Whether an array of examples holds 0 and 1 only, looked through in parts."""
+    parts = (array[start : start + rows] for start in range(0, len(array), rows))
+    return all(bool(np.isin(part, (0, 1)).all()) for part in parts)
+
+
 def pair(
     wanted: Mapping[str, Any] | list[str] | tuple[str, ...], given: Mapping[str, Value], what: str
 ) -> dict[str, str]:
     """Which of ``given`` each of ``wanted`` is: ``{wanted name: given name}``.
 
-    One to one whatever their names, several by name. ``what`` (``"input"``, ``"target"``) is for the
-    ``CrosstrainError`` that says which name is missing or too many.
+    One to one whatever their names, several by name; the only target of the data stands for
+    all outputs. ``what`` (``"input"``, ``"target"``) is for the ``CrosstrainError`` that says which name is
+    missing or too many.
     """
     names = list(wanted)
     if len(names) == 1 and len(given) == 1:
         return {names[0]: next(iter(given))}
+    if what == "target" and set(given) == {""}:  # several heads learn the one target
+        return dict.fromkeys(names, "")
     missing = [name for name in names if name not in given]
     unused = [name for name in given if name not in names]
     if missing or unused:

@@ -13,28 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
+from keras.src.backend.common.masking import get_keras_mask
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import import_loss, import_model, weight_names
+from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.keras_file import load_keras_file
+from crosstrain.graph.keras_initial import numpy_initial, set_seed
 from crosstrain.training.recipe import Loss
 
 Definition = Mapping[str, Any]
 
-quiet = np.errstate(all="ignore")
-"""To learn shapes, Keras's NumPy backend runs layers on arrays that nothing has filled; NumPy would warn
-of what they happen to hold."""
 
-
-@quiet
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Build the model of ``job``, write ``network.json``, ``loss.json`` (each with its ``.npz``) and
     ``definition.json`` to its folder; returns the last one's content."""
     emit({"event": "phase", "name": "define"})
     model = build_model(job)
+    check_masks(model)
     graph, weights = import_model(model, input_specs(job))
     return record(job, model.name, graph, weights, weight_names(model))
 
@@ -87,7 +85,6 @@ def record(
 
 
 # -- building -----------------------------------------------------------------------------------
-@quiet
 def build_model(definition: Definition, floatx: str | None = None) -> keras.Model:
     """The Keras model of a definition (a define job, or the content of ``definition.json``).
 
@@ -98,14 +95,22 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.backend.clear_session()
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
-    keras.utils.set_random_seed(int(definition.get("seed") or 0))
+    set_seed(int(definition.get("seed") or 0))
+    with numpy_initial():
+        return made(definition, floatx)
+
+
+def made(definition: Definition, floatx: str) -> keras.Model:
+    """The model of a definition, its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
     if source.endswith((".keras", ".h5", ".hdf5")):
         model = load_keras_file(located(definition), trust=bool(definition.get("trust")), floatx=floatx)
     elif is_file(source):
         place = f"{located(definition)}:{source.rpartition(':')[2]}"
-        model = called(place, load_object(place), shapes, classes)
+        function = load_object(place)
+        set_seed(int(definition.get("seed") or 0))  # again: loading may have drawn, or brought in TensorFlow
+        model = called(place, function, shapes, classes)
     else:
         from crosstrain import zoo
 
@@ -194,8 +199,7 @@ def guarded(place: str, build: Callable[[], Any]) -> Any:
         raise
     except Exception as error:
         traceback.print_exc()
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise CrosstrainError(f"{place} failed: {type(error).__name__}: {reason}") from error
+        raise CrosstrainError(f"{place} failed: {cause(error)}") from error
 
 
 def single(shapes: Any, source: str) -> tuple[int, ...] | None:
@@ -219,6 +223,20 @@ def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: st
     tensors = {name: keras.Input(spec.shape[1:], name=name or "input") for name, spec in specs.items()}
     guarded(source, lambda: model(next(iter(tensors.values())) if len(tensors) == 1 else tensors))
     return model
+
+
+def check_masks(model: keras.Model) -> None:
+    """Keras leaves masked steps out of the loss and the metrics of an output that carries its mask on."""
+    outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
+    names = list(getattr(model, "output_names", None) or map(str, range(len(outputs))))
+    masked = [name for name, y in zip(names, outputs, strict=False) if get_keras_mask(y) is not None]
+    if masked:
+        raise CrosstrainError(
+            f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps "
+            "out of its loss, which crosstrain has no form of; end the mask before it (with a "
+            "keras.layers.Lambda(lambda x: x)) to count all steps, or give a loss that leaves them out "
+            "(ignore_class of sparse_categorical_crossentropy)"
+        )
 
 
 # -- fitting ------------------------------------------------------------------------------------

@@ -14,16 +14,16 @@ from crosstrain.zoo import networks as zoo
 
 __all__ = ["Definition", "define", "keras_home", "source"]
 
-_BACKENDS = (("numpy", "jax"), ("tensorflow", "tensorflow"), ("torch", "torch"))
-"""Keras backends in the order of preference, each with what it needs. Importing Keras costs least on
-its NumPy backend (which needs jax, for shapes)."""
+_BACKENDS = ("jax", "tensorflow", "torch")
+"""Keras backends in the order of preference. Each infers shapes without running a layer (Keras's NumPy
+backend runs it on arrays that nothing has filled, of which an embedding dies); JAX starts fastest."""
 
 
 def keras_home() -> tuple[str, str]:
     """The Keras backend to define networks with, and the Python that has it: the user's own, else that of
     an environment of an engine ``keras-…``. ``CrosstrainError`` where there is none."""
-    for backend, needs in _BACKENDS:
-        if python := keras_python(needs):
+    for backend in _BACKENDS:
+        if python := keras_python(backend):
             return backend, python
     raise CrosstrainError(
         "no framework is installed, and Keras needs one to define a network; install one with: "
@@ -67,6 +67,8 @@ def define(
         "folder": str(folder),
         "device": "cpu",
         "keras_backend": backend,
+        # JAX would take what is declared as 64 bits for 32.
+        "environment": {"JAX_ENABLE_X64": "1"},
     }
     outcome = run_job(job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=python)
     if outcome.status == "done" and outcome.result is not None:

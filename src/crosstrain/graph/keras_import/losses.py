@@ -13,6 +13,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
 from crosstrain.graph.graph import Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
+from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 from crosstrain.training.recipe import Loss
@@ -72,12 +73,13 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
     if len(targets) == 1 and (len(outputs) == 1 or set(targets) <= {""}):
         (spec,) = targets.values()
         names = [n for n in (losses or {}) if n in outputs] or outputs
-        if len(names) != 1:
+        shapes = {graph.spec(graph.outputs[name]).shape for name in names}
+        if len(shapes) != 1:
             raise CrosstrainError(
-                f"the network has the outputs {', '.join(outputs)} and the data one target: "
-                "give the losses by output name, one of them, or data with a target for each output"
+                f"the network has the outputs {', '.join(outputs)}, of different shapes, and the data one "
+                "target: give the losses by output name, one of them, or data with a target for each output"
             )
-        return {name: dict(spec) if name == names[0] else None for name in outputs}
+        return {name: dict(spec) if name in names else None for name in outputs}
     unknown = [name for name in targets if name not in outputs]
     if unknown:
         raise CrosstrainError(
@@ -96,11 +98,12 @@ def specs_losses(
         return dict.fromkeys(known or outputs)
     if set(losses) == {""}:
         named = [name for name in outputs if specs[name] is not None] or outputs
-        if len(named) != 1:
+        first = specs[named[0]]
+        if len(named) != 1 and (first is None or any(specs[name] != first for name in named)):
             raise CrosstrainError(
                 f"the network has the outputs {', '.join(outputs)}: give a loss for each by its name"
             )
-        return {named[0]: losses[""]}
+        return dict.fromkeys(named, losses[""])
     unknown = [name for name in losses if name not in outputs]
     if unknown:
         raise CrosstrainError(
@@ -121,6 +124,13 @@ def last_op(graph: Graph, name: str) -> str:
 def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> Loss:
     """The loss that fits an output's last op and its target."""
     shape, last = graph.spec(graph.outputs[name]).shape, last_op(graph, name)
+    if not shape or shape[0] is not None:
+        whole = "one number" if not shape else f"shape {shape}"
+        raise CrosstrainError(
+            f"the output {name!r} ({last or 'an input'}) is {whole} for the whole batch, not one row "
+            "for each example, so nothing can be trained by it; give a model that ends one step earlier (in "
+            "ONNX: onnx.utils.extract_model, with the node's output that has a row for each example)"
+        )
     binary = Loss("binary_crossentropy", {"from_logits": last != "sigmoid"})
     sparse = Loss(SPARSE, {"from_logits": last != "softmax"})
     if target is None:
@@ -137,10 +147,12 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
             return binary if classes == 2 or last == "sigmoid" else Loss("mean_squared_error")
         if given == shape[1:-1] or given == (*shape[1:-1], 1):
             return sparse
+        if given == shape[1:] and (classes == 2 or target.get("binary") or last == "sigmoid"):
+            return binary
     elif given == shape[1:]:
         if last == "softmax":
             return Loss("categorical_crossentropy", {"from_logits": False})
-        return Loss("mean_squared_error")
+        return binary if last == "sigmoid" and target.get("binary") else Loss("mean_squared_error")
     elif (*given, 1) == shape[1:]:
         return Loss("mean_squared_error")
     raise CrosstrainError(
@@ -231,11 +243,10 @@ def one_loss(
     except CrosstrainError:
         raise
     except Exception as error:
-        reason = str(error).strip().split("\n")[0]
         raise CrosstrainError(
             f"the loss {loss.name!r} cannot be computed from the output {name!r} of shape "
             f"{output.shape[1:]} and its target "
-            f"of shape {target.shape[1:]}: {type(error).__name__}: {reason}"
+            f"of shape {target.shape[1:]}: {cause(error)}"
         ) from error
     if not isinstance(values, Traced):
         raise CrosstrainError(

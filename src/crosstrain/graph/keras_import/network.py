@@ -34,14 +34,22 @@ def weight_names(model: keras.Model) -> list[str]:
 
 
 def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None) -> Any:
-    """The structure of named specs (``(name, spec)`` leaves) that the model is called with."""
+    """The structure of named specs (``(name, spec)`` leaves) that the model is called with. Lengths that a
+    functional model leaves open are those of ``inputs``."""
+    functional: Any = model if isinstance(model, Functional) else getattr(model, "_functional", None)
 
     def named(tensor: Any) -> Any:
-        return Leaf(
-            tensor._keras_history.operation.name, TensorSpec(tuple(tensor.shape), run_dtype(tensor.dtype))
-        )
+        name = tensor._keras_history.operation.name
+        single = len(keras.tree.flatten(functional._inputs_struct)) == len(inputs or ()) == 1
+        given = next(iter((inputs or {}).values())) if single else (inputs or {}).get(name)
+        shape = tuple(tensor.shape)
+        if given is not None and len(given.shape) == len(shape):
+            shape = (
+                shape[0],
+                *(g if s is None else s for s, g in zip(shape[1:], given.shape[1:], strict=True)),
+            )
+        return Leaf(name, TensorSpec(shape, run_dtype(tensor.dtype)))
 
-    functional = model if isinstance(model, Functional) else getattr(model, "_functional", None)
     if functional is not None:
         return keras.tree.map_structure(named, functional._inputs_struct)
     if inputs:

@@ -16,10 +16,10 @@ from keras.src.layers.layer import Layer
 from keras.src.ops import core as core_ops
 from keras.src.ops import numpy as numpy_ops
 from keras.src.ops.operation import Operation
-from keras.src.random import seed_generator
 from keras.src.utils.backend_utils import DynamicBackend
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.keras_import import randomness
 from crosstrain.graph.keras_import.tensors import BatchSize, Importing, Traced, active
 
 Replacement = tuple[Any, str, Any]
@@ -81,7 +81,7 @@ def precise(convert: Callable[..., Any]) -> Callable[..., Any]:
             return np.asarray(x, "float64")
         return convert(x, *args, **kwargs)
 
-    return call if backend.backend() == "numpy" else convert
+    return call if backend.backend() in ("numpy", "jax") else convert
 
 
 def backends() -> list[Replacement]:
@@ -89,12 +89,14 @@ def backends() -> list[Replacement]:
     modules = dict.fromkeys(("numpy", "nn", "math", "linalg"), keras.ops) | {"image": keras.ops.image}
     functions = ("cast", "convert_to_tensor", "shape", "stop_gradient", "unstack")
     core = Dispatch(backend.core, keras.ops, functions)
-    for name in ("cast", "convert_to_tensor"):
-        setattr(core, name, dispatching(precise(getattr(backend.core, name)), late(name)))
+    precisely = {name: precise(getattr(backend.core, name)) for name in ("cast", "convert_to_tensor")}
+    for name in functions:
+        if concrete := precisely.get(name) or getattr(backend.core, name, None):
+            setattr(core, name, dispatching(concrete, late(name)))
     return [
         *[(backend, name, Dispatch(getattr(backend, name), ops)) for name, ops in modules.items()],
         (backend, "core", core),
-        *[(backend, name, getattr(core, name)) for name in functions if hasattr(backend, name)],
+        *[(backend, name, getattr(core, name)) for name in functions if name in vars(backend)],
         (DynamicBackend, "__getattr__", lambda self, name: getattr(backend, name)),
     ]
 
@@ -144,22 +146,6 @@ def shapes(tracer: Importing) -> list[Replacement]:
     return [(place, name, new) for name, new in made.items() for place in places if name in vars(place)]
 
 
-def randomness(tracer: Importing) -> list[Replacement]:
-    """Random numbers, refused: drawn now, they would be constants."""
-
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise CrosstrainError(
-            f"{tracer.where} draws random numbers in its call; use the layers Dropout, GaussianNoise "
-            "or GaussianDropout"
-        )
-
-    return [
-        (seed_generator.SeedGenerator, "next", refuse),
-        (seed_generator, "draw_seed", refuse),
-        *([(backend.random, "draw_seed", refuse)] if hasattr(backend.random, "draw_seed") else []),
-    ]
-
-
 @contextlib.contextmanager
 def patched(tracer: Importing) -> Iterator[None]:
     """Calls on symbolic tensors go to ``tracer``, for the time of the context."""
@@ -169,7 +155,7 @@ def patched(tracer: Importing) -> Iterator[None]:
         (Layer, "add_loss", lambda self, loss: tracer.add_penalty(loss)),
         (layer_module, "Node", lambda *a, **k: None),
         *shapes(tracer),
-        *randomness(tracer),
+        *randomness.replacements(tracer),
         *backends(),
     ]
     filtering = keras.config.is_traceback_filtering_enabled()

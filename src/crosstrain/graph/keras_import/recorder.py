@@ -99,6 +99,10 @@ class Recorder:
         tensors = tuple(self.tensor(ref) for ref in made)
         return tensors[0] if len(tensors) == 1 else tensors
 
+    def noise(self, op: str, base: Any, **settings: Any) -> Any:
+        """``base`` with noise around it in training."""
+        return self.emit(op, base, self.builder.seed(), salt=self.builder.next_salt(), **settings)
+
     def _node_name(self, op: str) -> str:
         path = self.layer_path
         return f"{path}/{op}" if path else op

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 from keras.src.models.sequential import Sequential
 from keras.src.ops.operation import Operation
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
+from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.patches import patched
 from crosstrain.graph.keras_import.recorder import Recorder
 from crosstrain.graph.keras_import.registry import LAYERS, LOWERINGS, UNSPECIFIED
@@ -147,7 +149,7 @@ class Tracer(Recorder):
         try:
             self._check_layer(layer)
             rule = LAYERS.get(type(layer))
-            outputs = rule(self, layer, *args, **kwargs) if rule else self._trace(layer, args, kwargs)
+            outputs = rule(self, layer, *args, **kwargs) if rule else self.trace(layer, args, kwargs)
             if layer.activity_regularizer is not None:
                 for output in keras.tree.flatten(outputs):
                     loss = layer.activity_regularizer(output)
@@ -162,9 +164,8 @@ class Tracer(Recorder):
         except ShapeError as error:
             raise CrosstrainError(f"{self.where}: {error}") from error
         except Exception as error:
-            reason = str(error).strip().split("\n")[0]
             raise CrosstrainError(
-                f"{self.where} cannot be traced: {type(error).__name__}: {reason}; "
+                f"{self.where} cannot be traced: {cause(error)}; "
                 "write its call in keras.ops, on tensors and variables only"
             ) from error
         finally:
@@ -179,13 +180,17 @@ class Tracer(Recorder):
         if getattr(layer, "quantization_mode", None):
             raise CrosstrainError(f"{self.where} is quantized; crosstrain trains networks in floating point")
 
-    def _trace(self, layer: Any, args: Any, kwargs: Any) -> Any:
+    def trace(self, layer: Any, args: Any, kwargs: Any) -> Any:
+        """Write a layer down by running its ``call``: twice where it asks for the phase."""
         if not isinstance(kwargs.get("training"), Phase) or any(type(layer).call is c for c in HANDS_ON):
             return layer.call(*args, **kwargs)
         before, salt, replay = len(self.builder.nodes), self.builder.salt, self.builder.replay
         self.variant = True
+        masks = [(x, get_keras_mask(x)) for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Traced)]
         try:
             training = self._told(layer, True, args, kwargs)
+            for x, mask in masks:  # a call may take its inputs' masks away, as attention does
+                set_keras_mask(x, mask)
             self.builder.replay, self.builder.salt, self.variant = self.builder.since(before), salt, False
             inference = self._told(layer, False, args, kwargs)
         finally:
@@ -213,7 +218,11 @@ class Tracer(Recorder):
                 f"{self.where} gives shape {training.shape} in training and {inference.shape} in "
                 "inference; they have to agree"
             )
-        return self.op.phase_select(training, inference)
+        selected = self.op.phase_select(training, inference)
+        masks = [get_keras_mask(x) for x in (training, inference)]
+        if None not in masks:
+            set_keras_mask(selected, self._select(*masks))
+        return selected
 
     def call_operation(self, operation: Operation, *args: Any, **kwargs: Any) -> Any:
         """Stands in place of ``Operation.symbolic_call``."""

@@ -62,6 +62,12 @@ def gaussian_noise(xp: Any, x: Any, seed: Any, *, stddev: float, salt: int) -> A
 
 
 @composite(same, phase=_training_only)
+def uniform_noise(xp: Any, x: Any, seed: Any, *, width: float, salt: int) -> Any:
+    """x + U[-width, width)."""
+    return x if width == 0 else x + width * (2 * xp.random_uniform(x, seed, salt=salt) - 1)
+
+
+@composite(same, phase=_training_only)
 def alpha_dropout(xp: Any, x: Any, seed: Any, *, rate: float, salt: int, noise_shape: Any = None) -> Any:
     """Dropout that keeps selu's mean and variance (Klambauer et al. 2017)."""
     if rate == 0:
@@ -76,6 +82,14 @@ def alpha_dropout(xp: Any, x: Any, seed: Any, *, rate: float, salt: int, noise_s
 def phase_select(xp: Any, training: Any, inference: Any) -> Any:
     """The first input in training, the second in inference (a layer whose ``call`` asks which)."""
     raise AssertionError("Graph.phase resolves phase_select before anything runs")
+
+
+@composite(
+    same, phase=lambda node, training: str(node.inputs[0 if training and node.attributes["amount"] else 1])
+)
+def augment_select(xp: Any, augmented: Any, plain: Any, *, amount: float) -> Any:
+    """The first input in training, unless ``amount`` is 0 (a proof), else the second."""
+    raise AssertionError("Graph.phase resolves augment_select before anything runs")
 
 
 def dtype_of(x: Any) -> str:

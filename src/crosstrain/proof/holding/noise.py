@@ -12,6 +12,8 @@ QUIET = {
     "gaussian_dropout": {"rate": 0.0},
     "alpha_dropout": {"rate": 0.0},
     "gaussian_noise": {"stddev": 0.0},
+    "uniform_noise": {"width": 0.0},
+    "augment_select": {"amount": 0.0},
 }
 """For each op that draws noise in training: the attributes with which it passes its input on."""
 

@@ -39,7 +39,8 @@ def watched(case: Case) -> Case:
     refs = [reference(name) for name in whole.network.inputs if name != SEED]
     for node in whole.network.nodes:
         # Of an op that changes with the phase only the first output is there in both.
-        refs += node.references[:1] if VOCABULARY[node.op].phase else node.references
+        steps = node.op.startswith("stepwise_")  # recurrent, with all its states in both
+        refs += node.references[:1] if VOCABULARY[node.op].phase and not steps else node.references
     network = replace(whole.network, outputs={"loss": whole.network.outputs["loss"], **{r: r for r in refs}})
     return replace(whole, network=network)
 

@@ -13,6 +13,9 @@ import numpy as np
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # before Keras imports JAX; the others need no asking
 
 import keras
+from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
+    BaseImagePreprocessingLayer,
+)
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.define import build_model, load_object
@@ -21,6 +24,7 @@ from crosstrain.graph.keras_export.optimizer import SLOTS
 from crosstrain.graph.keras_import import weight_names
 from crosstrain.graph.keras_import.losses import loss_object
 from crosstrain.graph.keras_import.network import output_names
+from crosstrain.graph.keras_import.randomness import nothing_drawn
 from crosstrain.graph.keras_precision import set_precision
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, single
@@ -48,9 +52,10 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     losses = {name: Loss(**loss) for name, loss in definition.data["losses"].items()}
     witness = Witness(model, variables, case, losses)
     emit({"event": "phase", "name": "truth"})
-    write_arrays(Path(job["out"]), witness.evidence())
-    with writing(Path(job["states"])) as states:
-        witness.walk(states)
+    with nothing_drawn():
+        write_arrays(Path(job["out"]), witness.evidence())
+        with writing(Path(job["states"])) as states:
+            witness.walk(states)
     backend = keras.backend.backend()
     return {"keras": keras.__version__, "backend": backend, "version": _version(backend), "remarks": remarks}
 
@@ -75,9 +80,17 @@ def _version(backend: str) -> str:
     return str(importlib.import_module(backend).__version__)
 
 
+def inferring(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A layer's ``call`` that takes every phase for inference."""
+    return lambda inputs, **given: call(inputs, **{**given, "training": False})
+
+
 def quiet(model: keras.Model) -> None:
-    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too."""
+    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too, and
+    pictures as they are."""
     for layer in model._flatten_layers():
+        if isinstance(layer, BaseImagePreprocessingLayer):
+            layer.call = inferring(layer.call)
         for name in NOISE:
             # A property (of a recurrent layer) only shows what the layer's cell has.
             shown = isinstance(getattr(type(layer), name, None), property)

@@ -19,13 +19,6 @@ def activated(layer: Any, y: Any) -> Any:
     return y if layer.activation is None else layer.activation(y)
 
 
-def unmasked(t: Tracer, mask: Any) -> None:
-    if mask is not None:
-        raise CrosstrainError(
-            f"{t.where} is given a mask, which crosstrain has no form of; leave masking out"
-        )
-
-
 @native(kl.Dense)
 def dense(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     x = t.cast(x, "float32")
@@ -82,9 +75,13 @@ def conv_transpose(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
 
 @native(kl.BatchNormalization)
 def batch_norm(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
-    unmasked(t, mask)
     if layer.renorm:
-        raise CrosstrainError(f"{t.where} renormalises (renorm=True), which crosstrain has no form of")
+        raise CrosstrainError(
+            f"{t.where} renormalises (renorm=True), which crosstrain has no form of; use renorm=False, "
+            "or GroupNormalization where batches are small"
+        )
+    if mask is not None and layer.trainable:
+        return t.trace(layer, (x,), {"training": training, "mask": mask})
     x = t.cast(x, "float32")
     axis = layer.axis % len(x.shape)
     affine = (layer.gamma if layer.scale else None, layer.beta if layer.center else None)
@@ -105,6 +102,15 @@ def batch_norm(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = 
     return t.op.normalize(x, *affine, *batch, axis=axis, epsilon=layer.epsilon)
 
 
+@native(kl.SpectralNormalization)
+def spectral_normalization(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
+    raise CrosstrainError(
+        f"{t.where} overwrites the kernel that it trains on TensorFlow and PyTorch, and does not on JAX, so "
+        "that in Keras its meaning depends on the backend; write a layer whose call divides the kernel by "
+        "its largest singular value, with the vector u as a non-trainable weight (Miyato et al. 2018)"
+    )
+
+
 @native(kl.LayerNormalization)
 def layer_norm(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     x = t.cast(x, "float32")
@@ -117,19 +123,8 @@ def layer_norm(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
 
 @native(kl.Embedding)
 def embedding(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
-    if layer.mask_zero:
-        raise CrosstrainError(
-            f"{t.where} masks zeros (mask_zero=True), which crosstrain has no form of; use mask_zero=False"
-        )
     x = x if x.dtype in ("int32", "int64") else t.cast(x, "int32")
     return t.op.take(layer.embeddings, x, axis=0)
-
-
-@native(kl.Masking)
-def masking(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
-    raise CrosstrainError(
-        f"{t.where} makes a mask, which crosstrain has no form of; cut or pad sequences to one length"
-    )
 
 
 def spread(layer: Any, value: Any) -> np.ndarray:

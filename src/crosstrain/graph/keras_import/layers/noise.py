@@ -20,7 +20,7 @@ def noisy(t: Tracer, op: str, amount: float, training: Any, x: Any, **settings: 
         raise CrosstrainError(
             f"{t.where} is called with training=True always; crosstrain has noise in training only"
         )
-    return t.emit(op, t.cast(x, "float32"), t.builder.seed(), salt=t.builder.next_salt(), **settings)
+    return t.noise(op, t.cast(x, "float32"), **settings)
 
 
 @native(kl.Dropout, kl.AlphaDropout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -9,9 +10,9 @@ from keras import activations as ka
 from keras import layers as kl
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import.layers.native import unmasked
 from crosstrain.graph.keras_import.layers.noise import noisy
 from crosstrain.graph.keras_import.registry import native
+from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 
 LONGEST = 256
@@ -37,38 +38,63 @@ def named(t: Tracer, function: Any) -> str:
     return name
 
 
-def begun(t: Tracer, layer: Any, mask: Any, initial_state: Any) -> list[Any]:
+def begun(t: Tracer, layer: Any, initial_state: Any) -> list[Any]:
     """The states to start from ([] for zeros), after refusing what crosstrain lacks."""
-    unmasked(t, None if mask is None or all(m is None for m in keras.tree.flatten(mask)) else mask)
     if layer.stateful:
         raise CrosstrainError(
-            f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain has no form of"
+            f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain has no form "
+            "of; use stateful=False and longer sequences, or hand states on by return_state and initial_state"
         )
     if initial_state is None:
         return []
     return list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
 
 
-def with_dropout(t: Tracer, layer: Any, x: Any, training: Any) -> Any:
-    """Dropout on the inputs: one mask for all steps, as Keras has it."""
+def single_mask(mask: Any) -> Any:
+    """The mask of the sequence, or None (Keras gives a list where there are states)."""
+    flat = [mask] if isinstance(mask, Traced) else keras.tree.flatten(mask)
+    return flat[0] if flat else None
+
+
+def gates(layer: Any) -> int:
+    return {kl.SimpleRNN: 1, kl.GRU: 3, kl.LSTM: 4}[type(layer)]
+
+
+def with_dropout(t: Tracer, layer: Any, x: Any, weights: Any, training: Any) -> tuple[Any, Any]:
+    """(x, weights) with dropout on the inputs: one draw for all steps, as Keras has it. Where each gate has a
+    draw of its own (implementation=1) the input is multiplied by its kernel here, and the kernel gone."""
     cell = layer.cell
-    if cell.recurrent_dropout:
-        raise CrosstrainError(
-            f"{t.where} has recurrent_dropout, which crosstrain has no form of; use dropout"
-        )
+    settings = {"rate": float(cell.dropout), "noise_shape": (None, 1, None)}
     if not cell.dropout:
-        return x
-    if getattr(cell, "implementation", 2) == 1:
-        raise CrosstrainError(
-            f"{t.where} has dropout with implementation=1 (a mask for each gate); use implementation=2"
-        )
-    return noisy(
-        t, "dropout", cell.dropout, training, x, rate=float(cell.dropout), noise_shape=(None, 1, None)
-    )
+        return x, weights
+    if getattr(cell, "implementation", 2) != 1 or gates(layer) == 1:
+        return noisy(t, "dropout", cell.dropout, training, x, **settings), weights
+    kernel, recurrent_kernel, bias = weights
+    given = bias if bias is None or len(bias.shape) == 1 else bias[0]
+    parts = []
+    for gate in range(gates(layer)):
+        cut = slice(gate * cell.units, (gate + 1) * cell.units)
+        dropped = noisy(t, "dropout", cell.dropout, training, x, **settings)
+        inputs = [dropped, kernel[:, cut], *([] if given is None else [given[cut]])]
+        parts.append(t.op.dense(*inputs))
+    recurrent_bias = bias if bias is not None and len(bias.shape) > 1 else None
+    return t.op.concatenate(*parts, axis=-1), (None, recurrent_kernel, recurrent_bias)
+
+
+def recurrent_noise(t: Tracer, layer: Any, x: Any, training: Any) -> Any:
+    """What the state is multiplied by before each gate in training (recurrent dropout); None for nothing."""
+    rate, count = layer.cell.recurrent_dropout, gates(layer)
+    if not rate:
+        return None
+    one = t.op.full_like(t.cast(x[:, 0, :1], "float32"), value=1.0)
+    ones = t.op.tile(one, repeats=(1, count * layer.cell.units))
+    drawn = noisy(t, "dropout", rate, training, ones, rate=float(rate))
+    return None if drawn is ones else drawn
 
 
 def ended(t: Tracer, layer: Any, outputs: Any, states: list[Any]) -> Any:
-    result = outputs if layer.return_sequences else states[0]
+    zeroed = getattr(layer, "zero_output_for_mask", False)
+    result = outputs if layer.return_sequences else outputs[:, -1] if zeroed else states[0]
     return (result, *states) if layer.return_state else result
 
 
@@ -76,19 +102,25 @@ def ended(t: Tracer, layer: Any, outputs: Any, states: list[Any]) -> Any:
 def recurrent(
     t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
 ) -> Any:
-    states = begun(t, layer, mask, initial_state)
-    cell = layer.cell
-    x = with_dropout(t, layer, t.cast(x, "float32"), training)
+    states = begun(t, layer, initial_state)
+    cell, mask = layer.cell, single_mask(mask)
+    x = t.cast(x, "float32")
     weights = (cell.kernel, cell.recurrent_kernel, cell.bias if cell.use_bias else None)
+    noise = recurrent_noise(t, layer, x, training)
+    x, weights = with_dropout(t, layer, x, weights, training)
     settings = {"activation": named(t, cell.activation), "backwards": bool(layer.go_backwards)}
-    if isinstance(layer, kl.SimpleRNN):
-        made = t.op.simple_rnn(x, *weights, *(states or [None]), **settings)
-    else:
+    if not isinstance(layer, kl.SimpleRNN):
         settings["recurrent_activation"] = named(t, cell.recurrent_activation)
-        if isinstance(layer, kl.LSTM):
-            made = t.op.lstm(x, *weights, *(states or [None, None]), **settings)
-        else:
-            made = t.op.gru(x, *weights, *(states or [None]), reset_after=bool(cell.reset_after), **settings)
+    if isinstance(layer, kl.GRU):
+        settings["reset_after"] = bool(cell.reset_after)
+    op = {kl.SimpleRNN: "simple_rnn", kl.LSTM: "lstm", kl.GRU: "gru"}[type(layer)]
+    start = states or [None] * (2 if op == "lstm" else 1)
+    if mask is None and noise is None and weights[0] is not None:
+        made = t.emit(op, x, *weights, *start, **settings)
+    else:
+        settings["zero_output"] = bool(layer.zero_output_for_mask)
+        mask = mask if mask is None else t.cast(mask, "bool")
+        made = t.emit(f"stepwise_{op}", x, mask, noise, *weights, *start, **settings)
     outputs, *last = made
     return ended(t, layer, outputs, last)
 
@@ -98,7 +130,7 @@ def written_out(
     t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
 ) -> Any:
     """A recurrent layer whose cell is not native: the cell is traced once for each step."""
-    given = begun(t, layer, mask, initial_state)
+    given, mask = begun(t, layer, initial_state), single_mask(mask)
     steps = x.shape[1]
     if steps is None or steps > LONGEST:
         raise CrosstrainError(
@@ -113,13 +145,29 @@ def written_out(
         state = layer.get_initial_state(batch_size=t.batch_size(x))
     nested = keras.tree.is_nested(state)
     state = list(state) if nested else [state]
-    outputs = []
+    outputs: list[Any] = []
     for step in range(steps)[:: -1 if layer.go_backwards else 1]:
-        output, state = layer.cell(x[:, step], state)
-        state = list(state) if keras.tree.is_nested(state) else [state]
+        output, after = layer.cell(x[:, step], state)
+        if mask is not None:
+            there = mask[:, step]
+            zero = not outputs or getattr(layer, "zero_output_for_mask", False)
+            output = kept(t, there, output, t.op.full_like(output, value=0) if zero else outputs[-1])
+            after = keras.tree.map_structure(partial(kept, t, there), after, state_like(after, state))
+        state = list(after) if keras.tree.is_nested(after) else [after]
         outputs.append(output)
     result = t.op.stack(*outputs, axis=1) if layer.return_sequences else outputs[-1]
     return (result, *state) if layer.return_state else result
+
+
+def state_like(after: Any, before: list[Any]) -> Any:
+    """The states before a step in the structure of those after it."""
+    return keras.tree.pack_sequence_as(after, keras.tree.flatten(before))
+
+
+def kept(t: Tracer, there: Any, new: Any, old: Any) -> Any:
+    """``new`` for the examples (N,) whose step is there, ``old`` for the others."""
+    shape = (-1,) + (1,) * (len(new.shape) - 1)
+    return t.op.where(t.op.reshape(t.cast(there, "bool"), shape=shape), new, old)
 
 
 def sees_the_batch(layer: Any) -> bool:
@@ -132,8 +180,8 @@ def sees_the_batch(layer: Any) -> bool:
 
 @native(kl.TimeDistributed)
 def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
-    """The inner layer at every step: time joins the batch where examples do not mix."""
-    unmasked(t, mask)
+    """The inner layer at every step: time joins the batch where examples do not mix. An inner layer that
+    takes a mask gets that of its step."""
     if type(layer.layer) is kl.Dense:
         return layer.layer(x)
     steps = x.shape[1]
@@ -142,8 +190,10 @@ def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: 
             f"{t.where} goes over an unknown number of steps; give the input a fixed length"
         )
     given = {} if training is None or not layer.layer._call_has_training_arg else {"training": training}
-    if sees_the_batch(layer.layer):
-        return t.op.stack(*[layer.layer(x[:, i], **given) for i in range(steps)], axis=1)
+    masked = mask is not None and layer.layer._call_has_mask_arg
+    if masked or sees_the_batch(layer.layer):
+        per_step = [{**given, **({"mask": mask[:, i]} if masked else {})} for i in range(steps)]
+        return t.op.stack(*[layer.layer(x[:, i], **per_step[i]) for i in range(steps)], axis=1)
     inner = layer.layer(t.op.reshape(x, shape=(-1, *x.shape[2:])), **given)
     return t.op.reshape(inner, shape=(-1, steps, *inner.shape[1:]))
 
@@ -153,10 +203,11 @@ def bidirectional(
     t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
 ) -> Any:
     """Keras's own call, without its way around to fused kernels."""
-    unmasked(t, mask)
     half = len(initial_state) // 2 if initial_state is not None else 0
     states = (initial_state[:half], initial_state[half:]) if half else (None, None)
     given = {} if training is None else {"training": training}
+    if mask is not None and layer.forward_layer._call_has_mask_arg:
+        given["mask"] = mask
     both = [
         inner(x, initial_state=state, **given)
         for inner, state in zip((layer.forward_layer, layer.backward_layer), states, strict=True)

@@ -182,9 +182,9 @@ def contracted(t: Tracer, dtype: str, a: Any, b: Any, left: list[int], right: li
     return t.op.einsum(t.cast(a, dtype), t.cast(b, dtype), equation=equation)
 
 
-@lowers(knp.Tensordot)
+@lowers(knp.Tensordot, spec=False)  # Keras's inference takes no integers among the axes
 def tensordot(t: Tracer, operation: Any, spec: Any, a: Any, b: Any) -> Any:
-    dtype = run_dtype(spec.dtype)
+    dtype = common(a, b)
     a, b = t.cast(a, dtype), t.cast(b, dtype)
     axes = operation.axes
     if isinstance(axes, int):

@@ -42,7 +42,8 @@ def reshape(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
             )
     if shape.count(-1) > 1 or (spec is not None and spec.shape.count(None) != 1):
         raise CrosstrainError(
-            f"{t.where} reshapes {x.shape} to {shape}, which leaves more than one length open"
+            f"{t.where} reshapes {x.shape} to {shape}, which leaves more than one length open; name the "
+            "data (its shapes fill what the model leaves open), or give keras.Input the size"
         )
     place = shape.index(-1)
     if spec is not None and spec.shape[place] is not None:
@@ -50,7 +51,8 @@ def reshape(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
         place = shape.index(-1)
     if place != 0:
         raise CrosstrainError(
-            f"{t.where} reshapes {x.shape} to {shape}; the batch has to stay the first axis"
+            f"{t.where} reshapes {x.shape} to {shape}; the batch has to stay the first axis (keep it in "
+            "front with ops.shape(x)[0], and have another axis take what is left)"
         )
     return t.op.reshape(x, shape=shape)
 

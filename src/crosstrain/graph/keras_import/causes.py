@@ -1,0 +1,52 @@
+"""What went wrong in a user's code, in a line: Keras wraps errors in paragraphs of its own."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+import traceback
+from pathlib import Path
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_WRAPPING = re.compile(
+    r"^(Exception encountered when calling|Arguments received by|Could not automatically infer)"
+)
+_LIBRARIES = tuple(
+    {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+)
+_OWN = str(Path(__file__).resolve().parents[2])
+
+_HINTS = {
+    "ConcretizationTypeError": "the layer asks for a value where only shapes are known; use keras.ops",
+    "TracerArrayConversionError": "the layer hands a tensor to NumPy; use keras.ops instead of numpy",
+    "TracerBoolConversionError": "the layer branches on a tensor's value; use keras.ops.where",
+    "TracerIntegerConversionError": "the layer needs a tensor's value as a number; use keras.ops",
+}
+"""What to do about the errors by which JAX says that a value is not known while shapes are inferred."""
+
+
+def cause(error: BaseException) -> str:
+    """``Kind: message (file, line)``: the paragraph that says why, and the last line of the user's own."""
+    # A KeyError's own text is its argument as Python would write it, line breaks and all.
+    said_of = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], str) else str(error)
+    text = _COLOURS.sub("", said_of).strip()
+    paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", text)]
+    telling = [p for p in paragraphs if p and not _WRAPPING.match(p)]
+    message = telling[0] if telling else (paragraphs[0] if paragraphs else "")
+    kind = type(error).__name__
+    said = _HINTS.get(kind) or _shortened(message)
+    return f"{kind}: {said}{_place(error)}" if said else f"{kind}{_place(error)}"
+
+
+def _shortened(message: str, most: int = 300) -> str:
+    return message if len(message) <= most else message[: most - 1].rstrip() + "…"
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's files it happened; nothing where it did not."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((*_LIBRARIES, _OWN, "<"))
+    ]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
