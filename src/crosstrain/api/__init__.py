@@ -19,6 +19,7 @@ from crosstrain.api.managing import (
 from crosstrain.comparison import entrants, training
 from crosstrain.comparison import run as comparing
 from crosstrain.comparison.certify import words
+from crosstrain.comparison.devices import settled
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import RUNS, settings, slug, source
 from crosstrain.comparison.training import Trained
@@ -90,7 +91,7 @@ def compare(
     momentum: float | None = None,
     weight_decay: float | None = None,
     schedule: str | Schedule = "constant",
-    device: str = "cpu",
+    device: str = "auto",
     precision: str = "float32",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -112,7 +113,8 @@ def compare(
 
     ``network`` is a name of the zoo, ``"file.py:function"``, ``"model.keras"``, a Keras model, or several
     of them; ``data`` is ``"digits"``, ``"mnist:DIR"``, … (``crosstrain datasets``). ``sizes`` are of the
-    pictures in pixels, ``budget`` and ``timeout`` (of a cell) seconds or ``"10m"``, ``memory_limit``
+    pictures in pixels, ``device`` the first GPU that all engines share, else the processor (``"auto"``), or
+    one by name (``"cpu"``, ``"cuda:0"``), ``budget`` and ``timeout`` (of a cell) seconds or ``"10m"``, ``memory_limit``
     bytes or ``"4G"``; ``prepare`` are further steps of preparation (``"clahe,standardize"``), ``split``
     another way to hold examples out (``"random"``); ``criteria`` measures what else decides
     (``docs/criteria.md``); ``options`` are ``{engine: {option: value}}``. All that
@@ -149,7 +151,7 @@ def compare_inference(
     size: int | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     repeats: int | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     trust: bool = False,
@@ -227,7 +229,7 @@ def train(
     momentum: float | None = None,
     weight_decay: float | None = None,
     schedule: str | Schedule = "constant",
-    device: str = "cpu",
+    device: str = "auto",
     precision: str = "float32",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -270,7 +272,7 @@ def tune(
     optimizer: str | Optimizer = "sgd",
     prepare: str | None = None,
     split: str | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     precision: str = "float32",
     threads: int | None = None,
     trust: bool = False,
@@ -315,7 +317,7 @@ def prove(
     momentum: float | None = None,
     weight_decay: float | None = None,
     schedule: str | Schedule = "constant",
-    device: str = "cpu",
+    device: str = "auto",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     trust: bool = False,
@@ -341,6 +343,7 @@ def prove(
     )  # fmt: skip
     entrants.plain(wish.engines, "a proof")
     with _watching(progress) as watch:
+        wish = settled(wish, watch.note)
 
         def tell(event: dict[str, Any]) -> None:
             if told := words(event):
@@ -350,7 +353,7 @@ def prove(
         found = proved(
             source(names[0]), wish.engines, spelling.several(precisions),
             recipe=wish.recipe, input_shape=input_shape, classes=classes, work=Path(out) if out else None,
-            on_event=tell, timeout=wish.timeout, steps=steps, device=device, threads=wish.threads,
+            on_event=tell, timeout=wish.timeout, steps=steps, device=wish.device, threads=wish.threads,
             options=wish.options, trust=wish.trust,
         )  # fmt: skip
     return replace(found, network=names[0])

@@ -84,7 +84,12 @@ Schedule = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda:0, … (crosstrain engines).")
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda:0, … (crosstrain engines); auto: the first GPU that all engines share, else cpu.",
+    ),
 ]
 Precision = Annotated[str, typer.Option("--precision", metavar="P", help="float32 or float64.")]
 Threads = Annotated[

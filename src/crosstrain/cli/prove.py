@@ -37,7 +37,7 @@ def command(
     momentum: options.Momentum = None,
     weight_decay: options.WeightDecay = None,
     schedule: options.Schedule = "constant",
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     threads: options.Threads = None,
     option: options.EngineOption = None,
     timeout: options.Timeout = None,

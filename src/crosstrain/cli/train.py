@@ -33,7 +33,7 @@ def command(
     schedule: options.Schedule = "constant",
     prepare: options.Prepare = None,
     split: options.Split = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     precision: options.Precision = "float32",
     threads: options.Threads = None,
     option: options.EngineOption = None,

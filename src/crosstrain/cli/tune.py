@@ -36,7 +36,7 @@ def command(
     optimizer: options.Optimizer = "sgd",
     prepare: options.Prepare = None,
     split: options.Split = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     precision: options.Precision = "float32",
     threads: Annotated[
         int | None,

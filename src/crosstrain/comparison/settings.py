@@ -115,7 +115,7 @@ def settings(
     momentum: float | None = None,
     weight_decay: float | None = None,
     schedule: str | Schedule = "constant",
-    device: str = "cpu",
+    device: str = "auto",
     precision: str = "float32",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,

@@ -114,7 +114,7 @@ def damage(row: EngineRow, here: Environment) -> Iterator[str]:
         yield from _changed(distribution(row.distribution)) if row.version else ()
         return
     path = [str(each) for each in packages_in(here.folder)]
-    for pin in pins_of(row):
+    for pin in here.told.get("requirements") or pins_of(row):
         name, _, version = pin.partition(";")[0].strip().partition("==")
         found = next(iter(Distribution.discover(name=name, path=path)), None)
         if found is None:

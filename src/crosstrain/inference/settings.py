@@ -62,7 +62,7 @@ def inference_settings(
     size: int | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     repeats: int | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     threads: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     trust: bool = False,

@@ -79,6 +79,8 @@ class Prover:
     on_event: OnEvent | None = None
 
     def __post_init__(self) -> None:
+        self.arithmetic: dict[tuple[str, str], str] = {}
+        """What ran, as the worker says, by engine and precision."""
         self.case = Case.make(
             self.definition.graph,
             self.definition.loss,
@@ -120,7 +122,7 @@ class Prover:
         for precision in sorted(precisions, key=["float64", "float32"].index):
             told = said[precision]
             if isinstance(told, Cannot) or truth is None:
-                basis = self._basis(engine, truth)
+                basis = self._basis(engine, truth, precision)
                 certificate = Certificate(
                     engine,
                     precision,
@@ -170,7 +172,7 @@ class Prover:
             worst={name: part.where for name, part in compared.items()},
             tensors={name: dict(part.by_name) for name, part in compared.items()},
             notes=tuple(notes),
-            basis=self._basis(witness.engine, truth),
+            basis=self._basis(witness.engine, truth, precision),
         )
 
     def _at_kinks(
@@ -291,7 +293,7 @@ class Prover:
             notes.append("engine options: " + ", ".join(f"{k}={v}" for k, v in options.items()))
         return tuple(notes)
 
-    def _basis(self, engine: str, truth: Truth | None) -> dict[str, Any]:
+    def _basis(self, engine: str, truth: Truth | None, precision: str) -> dict[str, Any]:
         return {
             "engine_version": here.version if (here := find(engine_row(engine))) else None,
             "graph_hash": self.definition.graph.hash,
@@ -302,6 +304,7 @@ class Prover:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "device": self.device,
+            "arithmetic": self.arithmetic.get((engine, precision)),
             "numpy": np.__version__,
             "python": platform.python_version(),
             "truth": truth and truth.told,
@@ -349,6 +352,8 @@ class Witness:
                 )
                 return dict.fromkeys(precisions, Cannot(why))
             errors = outcome.result["errors"]
+            ran = outcome.result.get("arithmetic") or {}
+            prover.arithmetic.update({(self.engine, p): words for p, words in ran.items()})
             return {
                 p: Cannot(errors[p]) if errors[p] else read_arrays(Path(out) / f"{p}.npz") for p in precisions
             }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crosstrain.comparison import run as comparing
+from crosstrain.comparison.devices import AUTO
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import ALL, RUNS, Settings, settings, slug
 from crosstrain.engines.registry import engine_of, engines
@@ -180,12 +181,15 @@ def _ready(part: Part, wish: Wish) -> PartResult:
         if here is None:
             absent[name] = f"{name} is not installed; install it with: {row.how_to_install}"
             continue
-        found = ["cpu"] if part.device == "cpu" else list(describe(row, here).get("devices") or ())
+        if part.device in ("cpu", AUTO):  # the comparison settles what auto is, and says so
+            devices[name] = part.device
+            continue
+        found = list(describe(row, here).get("devices") or ())
         if part.device not in found and not (part.device == GPU and any(d != "cpu" for d in found)):
             absent[name] = f"{name} finds no {part.device} on this machine"
             continue
         devices[name] = next(d for d in found if d != "cpu") if part.device == GPU else part.device
-    if not devices and part.device == "cpu":
+    if not devices and part.device in ("cpu", AUTO):
         return PartResult(part, skipped="left out, since no engine of it is installed", absent=absent)
     if not devices:
         return PartResult(part, skipped=f"left out, since no engine finds a {part.device} here")

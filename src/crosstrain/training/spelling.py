@@ -225,3 +225,8 @@ def dimensions(given: str | None) -> tuple[int, ...] | None:
     if not all(part.strip().isdecimal() and int(part) for part in parts):
         raise CrosstrainError(f"{given!r} is no input shape; write numbers, as 32,32,3")
     return tuple(int(part) for part in parts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
