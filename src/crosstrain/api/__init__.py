@@ -113,13 +113,12 @@ def compare(
 
     ``network`` is a name of the zoo, ``"file.py:function"``, ``"model.keras"``, a Keras model, or several
     of them; ``data`` is ``"digits"``, ``"mnist:DIR"``, … (``crosstrain datasets``). ``sizes`` are of the
-    pictures in pixels, ``device`` the first GPU that all engines share, else the processor (``"auto"``), or
-    one by name (``"cpu"``, ``"cuda:0"``), ``budget`` and ``timeout`` (of a cell) seconds or ``"10m"``, ``memory_limit``
-    bytes or ``"4G"``; ``prepare`` are further steps of preparation (``"clahe,standardize"``), ``split``
-    another way to hold examples out (``"random"``); ``criteria`` measures what else decides
-    (``docs/criteria.md``); ``options`` are ``{engine: {option: value}}``. All that
-    is not given is as on the command line. Calling it again with the same arguments does only what is
-    missing.
+    pictures in pixels, ``device`` is the first GPU that all engines share, else the processor (``"auto"``),
+    or one by name, ``budget`` and ``timeout`` (of a cell) seconds or ``"10m"``, ``memory_limit`` bytes or
+    ``"4G"``; ``prepare`` are further steps of preparation (``"clahe,standardize"``), ``split`` another
+    way to hold examples out (``"random"``); ``criteria`` measures what else decides
+    (``docs/criteria.md``); ``options`` are ``{engine: {option: value}}``. All that is not given is as on
+    the command line. Calling it again with the same arguments does only what is missing.
 
     Raises ``CrosstrainError`` for wrong use, before anything is trained; a cell that fails does not raise
     but stands in the result.

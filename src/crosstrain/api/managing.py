@@ -23,7 +23,8 @@ def describe_engines(*, look: bool | None = None) -> list[dict[str, Any]]:
     """Every engine with ``name``, ``version``, ``status`` (``ready``, ``missing`` or ``broken``), ``trains``,
     ``environment`` (``own``, ``made`` or None), ``python``, ``bytes`` (of a made environment), ``devices``,
     ``hardware`` (device to ``name`` and ``memory_bytes``), ``cuda`` (the version that the framework was built
-    with, "" without), ``precisions``, ``options``, ``unsupported`` (op to reason), ``install`` (a command) and ``error``.
+    with, "" without), ``precisions``, ``options``, ``unsupported`` (op to reason), ``install`` (a command)
+    and ``error``.
 
     What an engine can do it is asked in a process of its own, which imports its framework; the answer is
     remembered. ``look`` True asks anew; False asks none, and ``status`` says only whether it is installed.
@@ -42,8 +43,8 @@ def _engine(row: EngineRow) -> dict[str, Any]:
         "status": "ready" if here else "missing", "trains": row.trains,
         "environment": None if here is None else "own" if here.own else "made",
         "python": here.python if here else None, "bytes": here.told.get("bytes") if here else None,
-        "devices": [], "hardware": {}, "cuda": None, "precisions": [], "options": {}, "unsupported": {}, "install": row.how_to_install,
-        "error": None,
+        "devices": [], "hardware": {}, "cuda": None, "precisions": [], "options": {}, "unsupported": {},
+        "install": row.how_to_install, "error": None,
     }  # fmt: skip
 
 

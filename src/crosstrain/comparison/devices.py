@@ -79,10 +79,11 @@ def choose(engines: Sequence[str]) -> Choice:
         return Choice(shared[0], f"Device: {named(shared[0], found)}{who}.")
     first = having[able[0]][0]
     without = [lacking(name, first, told, found) for name, told in here.items() if first not in having[name]]
+    others = listed([name for name in able if first in having[name]])
     return Choice(
         "cpu",
-        f"Device: cpu, which all engines share: {'; '.join(dict.fromkeys(without))} (--device {first} compares "
-        f"{listed([name for name in able if first in having[name]])} on {named(first, found)}).",
+        f"Device: cpu, which all engines share: {'; '.join(dict.fromkeys(without))} "
+        f"(--device {first} compares {others} on {named(first, found)}).",
     )
 
 

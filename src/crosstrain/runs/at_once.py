@@ -53,6 +53,7 @@ def at_once(tasks: Sequence[Task[T]], most: int) -> Iterator[tuple[int, T]]:
             try:
                 ended.put((number, task(stop), None))
             except BaseException as error:
+                stop.set()  # here, lest another task is begun before the consumer hears of it
                 ended.put((number, None, error))
 
     # Daemons: what computes in this process, without a worker, cannot be stopped and must not keep it alive.

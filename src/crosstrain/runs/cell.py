@@ -40,9 +40,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     set (``runs/predictions.py``), or None; ``checkpoint``, a path, or None, and ``resume``: take
     it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
 
-    Times in the record are seconds, memory bytes; ``device_allocated_bytes`` is the peak of the framework's own
-    allocator on a GPU. ``diverged`` is a sentence where the loss became no
-    number, else None.
+    Times in the record are seconds, memory bytes; ``device_allocated_bytes`` is the peak of the framework's
+    own allocator on a GPU. ``diverged`` is a sentence where the loss became no number, else None.
     """
     clocks = Clocks(emit)
     device = job.get("device", "cpu")

@@ -28,6 +28,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.system import gpus
 from crosstrain.system.exit_codes import death, last_line
 from crosstrain.system.files import storage_errors
+from crosstrain.system.gpu_load import GpuLoad
 from crosstrain.system.process_tree import Tree
 from crosstrain.system.surroundings import Surroundings
 
@@ -56,7 +57,7 @@ class Outcome:
     something), ``refused`` (the input is at fault), ``storage``, ``memory``, ``failed``.
     ``peak_memory_bytes`` is the larger of the worker's own high-water mark and the sampled sum over its
     process tree. ``garbage`` counts the lines of the protocol that were no events. ``surroundings`` is what
-    else the machine did (``Surroundings.to_json``).
+    else the machine did (``Surroundings.to_json``), and the GPU (``GpuLoad.to_json``).
     """
 
     status: Status
@@ -95,8 +96,8 @@ def run_job(
     result is in the outcome. ``python`` is left out for the one in which ``job["engine"]`` runs (without
     an engine: the running one). ``stop``, once it is set, ends the job as Ctrl-C does: for jobs in threads,
     which no signal reaches. Whatever happens, no process of the job is left when this returns or
-    raises. Raises ``Interrupted`` on Ctrl-C and on ``stop``, ``StorageError`` where the folder cannot be written,
-    ``CrosstrainError`` where ``python`` cannot be started.
+    raises. Raises ``Interrupted`` on Ctrl-C and on ``stop``, ``StorageError`` where the folder cannot be
+    written, ``CrosstrainError`` where ``python`` cannot be started.
     """
     started = time.monotonic()
     with storage_errors(folder):
@@ -213,6 +214,7 @@ class _Worker:
             raise CrosstrainError(f"the Python {python} cannot be started: {error.strerror}") from error
         self.tree = Tree(self.process.pid)
         self.surroundings = Surroundings(self.tree.processor_seconds)
+        self.gpu = GpuLoad(str(job.get("device", "cpu")), self.tree.pids)
         # Bounded: a worker that floods its pipe is held up by it, rather than filling our memory.
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=1000)
         self._reader = threading.Thread(target=self._read, daemon=True, name="events")
@@ -252,6 +254,7 @@ class _Worker:
             if now - sampled >= POLL_SECONDS:
                 sampled, held = now, self.tree.memory()
                 self.surroundings.sample()
+                self.gpu.sample()
                 if memory_limit is not None and held > memory_limit and not self.final:
                     limit = f"its limit is {memory_limit / 2**20:.0f} MiB"
                     return "memory", f"stopped at {held / 2**20:.0f} MiB of memory; {limit}"
@@ -303,7 +306,7 @@ class _Worker:
         peak = max(final.get("peak_memory_bytes") or 0, self.tree.peak) or None
         outcome = Outcome(
             "done", final.get("result"), None, log, 0.0, peak, garbage=self.garbage,
-            surroundings=self.surroundings.to_json(),
+            surroundings={**self.surroundings.to_json(), **self.gpu.to_json()},
         )  # fmt: skip
         if final.get("event") == "result":
             return outcome
