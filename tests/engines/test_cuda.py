@@ -1,4 +1,4 @@
-"""CUDA builds: which pins the driver can run, what is installed, what it takes the place of, how it rounds."""
+"""CUDA builds: which pins the driver runs, what is installed, what it takes the place of, how it rounds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-import crosstrain
+from crosstrain.api.managing import install_engines
 from crosstrain.engines.contract import Option
 from crosstrain.engines.devices import arithmetic
 from crosstrain.engines.registry import BUILT_IN, EngineRow, engine_row
 from crosstrain.environments import cuda
 from crosstrain.environments.cuda import builds, cuda_row
-from crosstrain.environments.environments import MADE, find, folder_of, pins_of
+from crosstrain.environments.environments import MADE, find, folder_of, made, pins_of
 from crosstrain.environments.installing import Installed, to_download
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.process import environment
@@ -102,7 +102,7 @@ def test_install_cuda_makes_that_environment_though_python_has_the_engine(
     monkeypatch.setattr(EngineRow, "importable", property(lambda row: True))
     monkeypatch.setattr("crosstrain.api.managing.install", install)
     monkeypatch.setattr(cuda.gpus, "gpus", lambda: OLD)
-    found = crosstrain.install_engines(["jax", "torch"], cuda=True, progress=False)
+    found = install_engines(["jax", "torch"], cuda=True, progress=False)
     assert [each["status"] for each in found] == ["made", "failed"]
     assert "needs a driver that runs CUDA 13" in found[1]["error"]
     assert asked == ["jax-cuda12.txt"]
@@ -113,7 +113,7 @@ def made_up(row: EngineRow) -> Any:
     folder = folder_of(row)
     folder.mkdir(parents=True)
     write_json(folder / MADE, {"python": "bin/python", "version": "9", "requirements": pins_of(row)})
-    return find(row)
+    return made(row)
 
 
 def test_it_takes_the_place_of_the_users_own_python(monkeypatch: pytest.MonkeyPatch) -> None:

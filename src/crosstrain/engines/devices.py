@@ -37,10 +37,10 @@ class DeviceModule(Protocol):
 
 def device_module(row: EngineRow) -> DeviceModule | None:
     """An engine's own, or the one of the framework that it runs on; None where there is neither."""
-    for name in (f"{row.module}.device", f"crosstrain.engines.{row.imports[-1]}.device"):
-        with contextlib.suppress(ModuleNotFoundError):  # an engine may be one file, not a folder
-            if importlib.util.find_spec(name):
-                return cast(DeviceModule, importlib.import_module(name))
+    name = f"{row.module if row.native else f'crosstrain.engines.{row.imports[-1]}'}.device"
+    with contextlib.suppress(ModuleNotFoundError):  # an engine may be one file, not a folder
+        if importlib.util.find_spec(name):
+            return cast(DeviceModule, importlib.import_module(name))
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 import psutil
@@ -32,7 +32,7 @@ def slots(tasks: int, *, free: int | None = None, on_device: int | None = None) 
     return max(1, min(tasks, usable_cores(), *(memory // MEMORY_EACH for memory in held)))
 
 
-def at_once(tasks: Sequence[Task[T]], most: int) -> Iterator[tuple[int, T]]:
+def at_once(tasks: Sequence[Task[T]], most: int) -> Generator[tuple[int, T], None, None]:
     """The tasks' numbers and results as they come, up to ``most`` running at a time, begun in their order.
 
     Where one raises, or the consumer goes away (Ctrl-C is one way), the others are told to stop and their
