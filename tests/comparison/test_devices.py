@@ -14,9 +14,12 @@ from typer.testing import CliRunner
 import crosstrain
 from crosstrain.cli import app
 from crosstrain.comparison import devices
+from crosstrain.comparison.fitting import batch_that_fits
 from crosstrain.comparison.run import run
 from crosstrain.comparison.settings import Settings, settings
+from crosstrain.comparison.subjects import Subject, Workshop
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.process import Outcome, run_job
 from crosstrain.system import gpus
 from tests.comparison.fakes import Prover, Workers
 from tests.fake_nvml import GIB, Card, FakeNvml, Memory
@@ -195,3 +198,56 @@ def test_a_proof_runs_where_a_comparison_would(
     with pytest.raises(CrosstrainError, match="far enough"):
         crosstrain.prove("mlp", engines="torch", progress=False)
     assert seen["device"] == "cuda:0"
+
+
+@pytest.mark.parametrize(
+    ("holds", "sentence", "size"), [(16, "; a batch of 16 fits", 16), (0, "; not even a batch of 1 fits", 0)]
+)
+def test_out_of_memory_on_a_gpu_says_which_batch_fits(
+    holds: int,
+    sentence: str,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
+    describe: Describe,
+    workers: Workers,
+    prover: Prover,
+    tmp_path: Path,
+) -> None:
+    """It costs its cells, of which one tries smaller batches for all."""
+    cards(monkeypatch, H200)
+    describe("torch", BOTH)
+    describe("jax", BOTH)
+
+    def memory(job: Any) -> Outcome | None:
+        batch = job.get("recipe", {}).get("batch_size", 0)
+        if job.get("engine") != "torch" or job["task"] == "describe":
+            return None
+        if batch > holds:
+            return Outcome("memory", None, "not enough memory", tmp_path / "log", 1.0, None, kind="memory")
+        return Outcome("done", {"batch_size": batch}, None, tmp_path / "log", 1.0, None)
+
+    workers.fail = memory
+    result = run(wish("torch,jax", repeats=2), tmp_path / "out")
+    failed = [cell for cell in result.cells if cell.engine == "torch"]
+    assert [cell.status for cell in failed] == ["memory", "memory"]
+    assert {cell.error for cell in failed} == {f"not enough memory{sentence}"}
+    assert {cell.model_dump()["fitting_batch_size"] for cell in failed} == {size}
+    assert all(cell.status == "done" for cell in result.cells if cell.engine == "jax")
+    tried = [j["recipe"]["batch_size"] for j in workers.jobs if j["task"] == "crosstrain.runs.fitting:run"]
+    assert tried == ([32, 16] if size else [32, 16, 8, 4, 2, 1])
+
+
+def test_a_batch_is_tried_without_training(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, defined: Path
+) -> None:
+    """The real task: it builds, warms up and leaves the result."""
+    pytest.importorskip("torch")
+    wanted = settings("mlp", "digits", engines=["torch"], epochs=1, sizes=8, threads=1, device="cpu")
+    subject = next(iter(Workshop(wanted, tmp_path, lambda words: None).subjects()))
+    assert isinstance(subject, Subject)
+    job = {
+        "id": "cell", "engine": "torch", "device": "cpu", "threads": 1, "options": {},
+        "network_folder": str(subject.definitions[0].folder.resolve()),
+        "data_folder": str(subject.data.folder), "recipe": wanted.recipe.to_json(),
+    }  # fmt: skip
+    assert batch_that_fits(job, run_job, tmp_path / "logs") == 32

@@ -1,4 +1,4 @@
-"""A device's measured peaks, of matrix products and of copying memory, and what of them a training reaches."""
+"""A device's measured peaks, of matrix products and of copies, and what of them a training reaches."""
 
 from __future__ import annotations
 
