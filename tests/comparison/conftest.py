@@ -16,7 +16,7 @@ __all__ = ["Prover", "Workers", "prover", "workers"]
 
 @pytest.fixture(autouse=True)
 def without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What these tests pretend happens on the processor, also where the machine has a GPU; those about devices
+    """What these tests pretend is done by the processor, also on a machine with a GPU; those about devices
     say what there is."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
 
