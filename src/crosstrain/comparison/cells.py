@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -47,7 +48,7 @@ class Bench:
     subjects: Mapping[Key, Subject]
     certificates: Mapping[Key, list[CertificateResult]]
     results: dict[str, CellResult]
-    fitting: dict[Group, int | None] = field(default_factory=dict)
+    fitting: dict[Group, int | None] = dataclasses.field(default_factory=dict)
     """By what would have run, the batch that fits (``batch_that_fits``), where memory was not enough."""
 
     def kept(self, cell: Cell, epochs: int) -> CellResult | None:

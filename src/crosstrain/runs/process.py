@@ -187,7 +187,7 @@ def _on_a_gpu(job: Mapping[str, Any]) -> dict[str, str]:
     # A job that does not say its division is of the closed one, unless it has options of its own.
     if job.get("division", "open" if job.get("options") else "closed") == "closed":
         made[OVERRIDE] = "0"
-    if job["task"] == "evidence":  # several share the card: none may take all of its memory at its start
+    if job.get("task") == "evidence":  # several share the card: none may take all of its memory at its start
         made.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", TF_FORCE_GPU_ALLOW_GROWTH="true")
     return made
 
