@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser check format setup benchmark clean
+.PHONY: demo test test-all browser check format setup benchmark clean
 
 setup: $(STAMP)
 
@@ -21,7 +21,10 @@ demo: $(STAMP)  ## lenet5 and resnet20 on real handwritten digits, on three fram
 	$(BIN)/crosstrain compare lenet5,resnet20 --data digits --sizes 32 --engines torch,tensorflow,jax \
 		--epochs 10 --out crosstrain-runs/demo
 
-test: $(STAMP) browser  ## the whole suite
+test: $(STAMP) browser  ## every behaviour, on the three frameworks, Keras's engines and one foreign environment
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+test-all: $(STAMP) browser  ## what is rare and slow too: an environment for every framework, several GB
 	$(BIN)/python -m pytest -n 2
 
 browser:  ## Chromium, in which the tests open the report; without it they skip

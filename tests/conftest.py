@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # Before anything imports Keras. NumPy's backend needs no framework's start-up; tests that want Keras to
 # train do so in worker processes of their own.
@@ -41,3 +44,48 @@ def real_data() -> Path:
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Prepared data goes to a temporary folder, not to the user's cache."""
     os.environ["CROSSTRAIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+# -- what is left out, and why ---------------------------------------------------------------------
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = Counter()
+    config.pluginmanager.register(_FromWorkers(), "left-out-from-workers")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """``slow`` takes a test out of ``make test``, and so must say why."""
+    for mark in item.iter_markers("slow"):
+        if not mark.args or not str(mark.args[0]).strip():
+            raise pytest.UsageError(f"{item.nodeid}: the marker slow needs a reason, slow('…')")
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        if mark := item.get_closest_marker("slow"):
+            item.config.stash[LEFT_OUT][str(mark.args[0])] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where pytest-xdist runs several processes, they collect; the first of them reports."""
+    worker: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if worker is not None:
+        worker["left_out"] = dict(session.config.stash[LEFT_OUT])
+
+
+class _FromWorkers:
+    """Hooks of pytest-xdist, which may not be there."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        # Each of them has collected everything: no sum.
+        node.config.stash[LEFT_OUT] |= Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if left_out := config.stash[LEFT_OUT]:
+        terminalreporter.section("left out as slow (make test-all runs them)")
+        for reason, number in sorted(left_out.items()):
+            terminalreporter.write_line(f"{number} × {reason}")

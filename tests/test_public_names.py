@@ -53,3 +53,40 @@ def test_the_version_is_the_distributions() -> None:
     from importlib.metadata import version
 
     assert crosstrain.__version__ == version("crosstrain")
+
+
+def test_type_checkers_see_the_names_that_are_there() -> None:
+    """The imports for type checkers and the table say the same."""
+    import ast
+    from pathlib import Path
+
+    tree = ast.parse(Path(crosstrain.__file__).read_text())
+    (block,) = [each for each in tree.body if isinstance(each, ast.If)]
+    imported = {
+        alias.asname: each.module
+        for each in block.body
+        if isinstance(each, ast.ImportFrom) and each.module != "typing"
+        for alias in each.names
+    }
+    assert imported == {**crosstrain._HOME, "zoo": "crosstrain"}
+    assert sorted(imported) == crosstrain.__all__
+
+
+def test_the_package_can_be_executed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "crosstrain", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()[0]) == (0, "crosstrain"), done.stderr
+    wrong = subprocess.run(
+        [sys.executable, "-m", "crosstrain", "prove", "nonsense"], capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("crosstrain: there is no network 'nonsense'")
+
+
+def test_help_of_a_function_lists_its_parameters() -> None:
+    shown = run("import crosstrain; help(crosstrain.compare)")
+    assert "compare(network: Any, data: str, *, engines: " in shown
+    assert "batch_size: int = 64" in shown
+    assert "batch_size: Examples in a batch." in shown
+    assert "Train networks natively on engines" in shown

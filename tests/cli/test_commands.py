@@ -147,6 +147,13 @@ class TestCompare:
         assert job["recipe"]["schedule"] == {"name": "cosine", "settings": {"decay_steps": 10}}
         assert job["options"] == {"compile": True}
 
+    def test_seeds_are_counted_from_the_first(self, workers: Workers, prover: Prover) -> None:
+        result = crosstrain("compare", "mlp", "-d", "digits", *QUICK, "--seeds", "2", "--seed", "3")
+        assert result.exit_code == 0, result.output
+        jobs = [job for job in workers.jobs if job["task"] == "train"]
+        assert sorted({(job["seed"], job["recipe"]["seed"]) for job in jobs}) == [(3, 3), (4, 4)]
+        assert len(jobs) == 4
+
 
 # -- wrong use ----------------------------------------------------------------------------------
 WRONG: list[tuple[list[str], str]] = [
@@ -158,6 +165,15 @@ WRONG: list[tuple[list[str], str]] = [
     (["compare", "mlp", "--data", "digits", "--sizes", "32,big"], "'big' is no input size"),
     (["compare", "mlp", "--data", "digits", "--option", "compile"], "'compile' is no option"),
     (["compare", "mlp", "--data", "digits", "--json", "gone/r.json"], "cannot write gone/r.json"),
+    (["compare", "mlp", "--data", "digits", "--option", "torch.a=" + "[" * 9000], "nested"),
+    (["compare", "mlp", "--data", "digits", "--optimizer", "adam:beta_1=" + "[" * 9000], "nested"),
+    (["compare", "mlp", "--data", "digits", "--sizes", "1e400"], "'1e400' is no input size"),
+    (["compare", "mlp", "--data", "digits", "--sizes", "9" * 5000], "more than 32768 pixels"),
+    (["compare", "mlp", "--data", "digits", "--memory-limit", "9" * 400], "more memory than"),
+    (["train", "mlp", "--data", "digits", "--engine", "torch", "--learning-rate", "1e400"], "no number"),
+    (["prove", "mlp", "--schedule", 'step:boundaries=[1,"b"],factors=[1,2]'], "no list of numbers"),
+    (["prove", "mlp", "--loss", "huber:weight=1e400"], "is '1e400', which is no number"),
+    (["prove", "mlp", "--input-shape", "9" * 5000], "no input shape"),
     (["compare", "gone.py:net", "--data", "digits"], "no file gone.py"),
     (["prove", "resnet99"], "no network 'resnet99'"),
     (["prove", "mlp", "--precision", "float8"], "no proof in 'float8'"),
@@ -168,7 +184,7 @@ WRONG: list[tuple[list[str], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), WRONG, ids=[" ".join(w[0]) for w in WRONG])
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG, ids=[" ".join(w[0])[:80] for w in WRONG])
 def test_wrong_use_is_2_and_one_sentence_with_nothing_written(
     arguments: list[str], sentence: str, tmp_path: Path
 ) -> None:

@@ -13,7 +13,8 @@ from crosstrain.comparison.settings import settings
 from crosstrain.engines.registry import BUILT_IN, EngineRow
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
-from crosstrain.reporting.terminal.tables import comparison_table, console, faults
+from crosstrain.reporting.terminal.grid import console
+from crosstrain.reporting.terminal.tables import comparison_table, faults
 from tests.cli.test_commands import crosstrain, refused
 from tests.comparison.fakes import cell
 
@@ -88,7 +89,7 @@ def test_an_installation_that_fails_is_1_and_the_others_go_on(
     def fail(row: EngineRow, tell: Any) -> None:
         raise CrosstrainError(f"cannot install {row.name}: no network")
 
-    monkeypatch.setattr("crosstrain.api.managing.install", fail)
+    monkeypatch.setattr("crosstrain.api.engines.install", fail)
     done = crosstrain("engines", "install", "absent", *OWN[:1])
     assert done.exit_code == 1
     assert "cannot install absent: no network" in done.stderr

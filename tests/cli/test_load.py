@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crosstrain.api.load import load
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.definition import Definition
+from crosstrain.runs.restored import load
 from tests.comparison.conftest import defined
 
 __all__ = ["defined"]

@@ -15,8 +15,6 @@ import numpy as np
 import psutil
 import pytest
 
-pytestmark = pytest.mark.slow
-
 NET = ["mlp", "--data", "digits", "--threads", "1"]
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from crosstrain.comparison import certify
 from crosstrain.comparison.certify import shortcomings
-from crosstrain.comparison.run import Interrupted, run
 from crosstrain.comparison.settings import settings
 from crosstrain.proof.certificate import Proof
 from crosstrain.results.schema import CertificateResult
+from crosstrain.studies.comparison import Interrupted, run
 from tests.comparison.fakes import Prover, Workers
 
 ENGINES = ["torch", "tensorflow", "jax"]

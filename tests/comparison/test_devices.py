@@ -15,11 +15,11 @@ import crosstrain
 from crosstrain.cli import app
 from crosstrain.comparison import devices
 from crosstrain.comparison.fitting import batch_that_fits
-from crosstrain.comparison.run import run
 from crosstrain.comparison.settings import Settings, settings
 from crosstrain.comparison.subjects import Subject, Workshop
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.process import Outcome, run_job
+from crosstrain.studies.comparison import run
 from crosstrain.system import gpus
 from tests.comparison.fakes import Prover, Workers
 from tests.fake_nvml import GIB, Card, FakeNvml, Memory
@@ -233,7 +233,9 @@ def test_out_of_memory_on_a_gpu_says_which_batch_fits(
     assert {cell.error for cell in failed} == {f"not enough memory{sentence}"}
     assert {cell.model_dump()["fitting_batch_size"] for cell in failed} == {size}
     assert all(cell.status == "done" for cell in result.cells if cell.engine == "jax")
-    tried = [j["recipe"]["batch_size"] for j in workers.jobs if j["task"] == "crosstrain.runs.fitting:run"]
+    tried = [
+        j["recipe"]["batch_size"] for j in workers.jobs if j["task"] == "crosstrain.runs.tasks.fitting:run"
+    ]
     assert tried == ([32, 16] if size else [32, 16, 8, 4, 2, 1])
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 import crosstrain
-from crosstrain.comparison.run import run
 from crosstrain.comparison.settings import Settings, settings
 from crosstrain.comparison.training import train
 from crosstrain.engines.registry import engine_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
-from crosstrain.reporting.terminal.tables import WIDTH
+from crosstrain.reporting.terminal.grid import WIDTH
+from crosstrain.studies.comparison import run
 from tests.comparison.fakes import Prover, Workers
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from crosstrain.comparison import narrowing
-from crosstrain.comparison.run import Interrupted, run
 from crosstrain.comparison.settings import settings
 from crosstrain.results.rows import rows
 from crosstrain.runs.process import Outcome
+from crosstrain.studies.comparison import Interrupted, run
 from tests.comparison.fakes import Prover, Workers
 
 pytestmark = pytest.mark.usefixtures("quick_definitions")

@@ -18,8 +18,9 @@ from crosstrain.comparison.progress.remaining import Remaining
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.grid import console
 from crosstrain.reporting.terminal.progress import Show
-from crosstrain.reporting.terminal.tables import console, print_comparison, wall_line
+from crosstrain.reporting.terminal.tables import print_comparison, wall_line
 from crosstrain.results.rows import rows
 from crosstrain.results.schema import CellResult, ComparisonResult, Wall
 from tests.comparison.fakes import cell

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosstrain.comparison.settings import settings, source
+from crosstrain.comparison.settings import settings
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.definition import source
 from crosstrain.training import spelling
+from crosstrain.training.schedules import Schedule
 
 
 @pytest.mark.parametrize(
@@ -60,6 +65,85 @@ def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
             assert str(error)  # noqa: PT017  (any other exception fails the test)
 
 
+DIGITS = st.integers(1, 6000).map(lambda n: "9" * n)
+"""Numbers far beyond what floats hold, and beyond the digits that Python reads."""
+LEAVES = st.one_of(
+    DIGITS,
+    st.sampled_from(["NaN", "-Infinity", "1e400", "-1e400", "true", "null", '"a"', "abc", "0", "-1", "0.5"]),
+)
+
+
+def in_brackets(text: str, depth: int) -> str:
+    return "[" * depth + text + "]" * depth
+
+
+VALUES = st.one_of(
+    LEAVES,
+    st.lists(LEAVES, max_size=4).map(lambda each: f"[{','.join(each)}]"),
+    st.builds(in_brackets, LEAVES, st.sampled_from([1, 5, 16, 17, 900, 5000, 200_000])),
+    st.integers(1, 100_000).map(lambda n: "[" * n),
+    st.integers(1, 3000).map(lambda n: '{"a":' * n + "1" + "}" * n),
+)
+"""What may stand behind ``key=``: numbers, lists of mixed types, JSON as deep as a command line holds."""
+SPELLED: dict[str, Callable[[str], Any]] = {
+    "adam:beta_1={}": spelling.optimizer,
+    "sgd:momentum={},nesterov={}": spelling.optimizer,
+    "step:boundaries={},factors={}": spelling.schedule,
+    "step:boundaries=[1,2],factors={}": spelling.schedule,
+    "cosine:decay_steps={}": spelling.schedule,
+    "cosine:decay_steps=5,warmup_target={},warmup_steps={}": spelling.schedule,
+    "exponential:decay_steps={},decay_rate={},staircase={}": spelling.schedule,
+    "warmup:warmup_steps={}": spelling.schedule,
+    "plateau:patience={},factor={}": spelling.schedule,
+    "huber:delta={},weight={}": spelling.loss,
+    "torch.compile={}": lambda text: spelling.engine_options([text]),
+}
+
+
+@pytest.mark.parametrize("form", SPELLED)
+@given(data=st.data())
+def test_any_value_is_read_or_refused_in_a_short_sentence(form: str, data: st.DataObject) -> None:
+    text = form.replace("{}", "%s") % tuple(data.draw(VALUES) for _ in range(form.count("{}")))
+    try:
+        result = SPELLED[form](text)
+    except CrosstrainError as error:
+        assert 0 < len(str(error)) < 300  # noqa: PT017  (any other exception fails the test)
+        return
+    # What was read can be kept and read again, and a schedule gives rates.
+    settings = json.loads(json.dumps(asdict(result) if hasattr(result, "name") else result, allow_nan=False))
+    assert settings
+    if isinstance(result, Schedule):
+        assert all(math.isfinite(result.rate(0.1, step)) for step in (0, 1))
+
+
+@given(
+    text=st.one_of(DIGITS, st.sampled_from(["1e400", "inf", "nan", "-1", "0", "٣", "1e3", "³"])),
+    unit=st.sampled_from(["", "s", "h", "M", "T", "%"]),
+)
+def test_numbers_beyond_all_bounds_are_refused_in_a_sentence(text: str, unit: str) -> None:
+    for read in (
+        spelling.seconds, spelling.size_in_bytes, spelling.sizes, spelling.dimensions, spelling.share,
+        spelling.batch_sizes, lambda t: spelling.networks(f"lenet5@{t}"),
+    ):  # fmt: skip
+        try:
+            read(text + unit)
+        except CrosstrainError as error:
+            assert len(str(error)) < 7000  # noqa: PT017
+
+
+@pytest.mark.parametrize("number", [1e400, float("nan"), -1e400, 10**400, "1e400", True, 3.5])
+def test_what_is_no_input_size(number: Any) -> None:
+    with pytest.raises(CrosstrainError, match="input size"):
+        settings("lenet5", "digits", sizes=number)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "momentum", "weight_decay"])
+@pytest.mark.parametrize("number", [1e400, float("nan"), 10**400])
+def test_what_is_no_rate(name: str, number: Any) -> None:
+    with pytest.raises(CrosstrainError, match=f"{name} is .*which is no number"):
+        settings("lenet5", "digits", **{name: number})
+
+
 def test_engine_options_are_json_or_text() -> None:
     found = spelling.engine_options(["torch.compile=true", "torch.layout=channels_last", "jax.unroll=4"])
     assert found == {"torch": {"compile": True, "layout": "channels_last"}, "jax": {"unroll": 4}}
@@ -91,6 +175,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"schedule": "cosine"}, "needs decay_steps: write cosine:decay_steps"),
     ({"schedule": "cosinus"}, "no schedule 'cosinus'"),
     ({"schedule": "warmup:steps=5"}, "no setting 'steps'"),
+    ({"schedule": 'step:boundaries=[1,"b"],factors=[1,2]'}, "boundaries is .*which is no list of numbers"),
+    ({"schedule": "step:boundaries=[5,9],factors=[0.1]"}, "as many factors as boundaries"),
+    ({"schedule": "exponential:decay_steps=9,decay_rate=-1"}, "gives no rate"),
+    ({"schedule": "cosine:decay_steps=0"}, "cannot have these settings"),
+    ({"schedule": "warmup:warmup_steps=soon"}, "warmup_steps is 'soon', which is no whole number"),
+    ({"options": ["torch.x=" + "[" * 100_000]}, r"'\[\[.*…' is nested more than 16 deep"),
+    ({"loss": ["huber", "mse"]}, "two losses for the only output"),
+    ({"epochs": 10**30}, "epochs must be at most"),
+    ({"seed": 10**30}, "seed must be at most"),
+    ({"sizes": [40_000]}, "more than 32768 pixels"),
+    ({"timeout": "9" * 400}, "more than a hundred years"),
+    ({"memory_limit": "9" * 400}, "more memory than"),
+    ({"learning_rate": float("nan")}, "learning_rate is nan, which is no number"),
     ({"budget": "soon"}, "'soon' is no time"),
     ({"timeout": "0"}, "not more than nothing"),
     ({"memory_limit": "much"}, "no amount of memory"),

@@ -105,7 +105,7 @@ def test_signs_are_as_opencv_makes_them(signs: Path, prepared: Callable) -> None
     assert compared > 350
 
 
-@pytest.mark.slow
+@pytest.mark.slow("51,839 pictures are prepared; a part of them is, in every run")
 def test_all_of_gtsrb_from_one_archive(real_data: Path, prepared: Callable) -> None:
     data = prepared(f"gtsrb:{found(real_data / 'gtsrb', 'gtsrb32_full.npz')}", size=32)
     splits = data.manifest["splits"]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from crosstrain.api.managing import install_engines
+from crosstrain.api.engines import install_engines
 from crosstrain.engines.contract import Option
 from crosstrain.engines.devices import arithmetic
 from crosstrain.engines.registry import BUILT_IN, EngineRow, engine_row
 from crosstrain.environments import cuda
 from crosstrain.environments.cuda import builds, cuda_row
-from crosstrain.environments.environments import MADE, find, folder_of, made, pins_of
+from crosstrain.environments.environments import MANIFEST, find, folder_of, own_environment, pins_of
 from crosstrain.environments.installing import Installed, to_download
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.process import environment
@@ -100,7 +100,7 @@ def test_install_cuda_makes_that_environment_though_python_has_the_engine(
         return Installed(made_up(row), True, 1.0)
 
     monkeypatch.setattr(EngineRow, "importable", property(lambda row: True))
-    monkeypatch.setattr("crosstrain.api.managing.install", install)
+    monkeypatch.setattr("crosstrain.api.engines.install", install)
     monkeypatch.setattr(cuda.gpus, "gpus", lambda: OLD)
     found = install_engines(["jax", "torch"], cuda=True, progress=False)
     assert [each["status"] for each in found] == ["made", "failed"]
@@ -112,8 +112,8 @@ def made_up(row: EngineRow) -> Any:
     """As much of an environment as says that it is whole; where it is then found."""
     folder = folder_of(row)
     folder.mkdir(parents=True)
-    write_json(folder / MADE, {"python": "bin/python", "version": "9", "requirements": pins_of(row)})
-    return made(row)
+    write_json(folder / MANIFEST, {"python": "bin/python", "version": "9", "requirements": pins_of(row)})
+    return own_environment(row)
 
 
 def test_it_takes_the_place_of_the_users_own_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The contract, and certificates, on every engine that the Python of the tests does not have: each in the
-environment that crosstrain makes for it, in the user's real cache (``CROSSTRAIN_TEST_ENVIRONMENTS`` names
-another), so that it is made once. Keras's engines are tried here too: each wants a process of its own.
+environment that crosstrain makes for it (``tests/foreign.py``). Keras's engines are tried here too: each
+wants a process of its own. ``make test`` takes them and one framework whose environment is soon made.
 """
 
 from __future__ import annotations
@@ -13,26 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import crosstrain
-from crosstrain.comparison.settings import source
 from crosstrain.engines.registry import BUILT_IN, EngineRow
-from crosstrain.environments.environments import Environment, alone, find
-from crosstrain.environments.installing import install
-from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.environments.environments import alone
 from crosstrain.proof.prove import prove
+from crosstrain.runs.definition import source
 from crosstrain.runs.descriptions import describe
-from crosstrain.system.places import VARIABLE
 from tests.engines.conftest import HERE, ONLY
+from tests.foreign import environment, needed, users_cache
 
 ROOT = Path(__file__).parents[2]
-CACHE = os.environ.get("CROSSTRAIN_TEST_ENVIRONMENTS") or os.environ.get(VARIABLE)
-"""Read before the tests get a temporary one."""
-
 FOREIGN = [row for row in BUILT_IN if row.trains and row.name not in HERE and not ONLY]
 CONTRACT = ["tests/engines/test_contract.py", "tests/engines/test_ops.py"]
 NETWORKS = {
@@ -46,11 +41,31 @@ VARIABLES = {
     "theano": {"THEANO_FLAGS": "optimizer=fast_compile"},
 }
 """By engine, what its common tests run with besides the row's own variables."""
-EVERYTHING = bool(os.environ.get("CROSSTRAIN_TEST_SLOW"))
-SLOW = {"tinygrad": "compiling the sheet of all ops takes it too long; CROSSTRAIN_TEST_SLOW=1 runs it"}
-"""Engines whose common tests are left out, and why."""
+PROMPT = {"mxnet"}
+"""Engines whose own environment is soon made: some 100 MB, all of it wheels."""
 COMPILES = {"theano", "tinygrad"}
-"""Engines that compile for minutes before they train: of their certificates only the perceptron's."""
+"""Engines that compile for minutes before they train."""
+
+
+def _rare(row: EngineRow) -> str:
+    """Why an engine is not tried by ``make test``; empty if it is."""
+    if row.native and row.name not in PROMPT:
+        return f"the environment of {row.name} is hundreds of megabytes, or takes minutes to make"
+    return ""
+
+
+def _case(row: EngineRow, *more: str, slow: str = "") -> Any:
+    """A case of ``row``, slow for the reason given."""
+    reason = slow or _rare(row)
+    marks = [pytest.mark.slow(reason)] if reason else []
+    return pytest.param(row, *more, id="-".join([row.name, *more]), marks=marks)
+
+
+def _certificate(row: EngineRow, network: str) -> Any:
+    long = row.name in COMPILES and network != "mlp"
+    return _case(row, network, slow=f"{row.name} compiles {network} for minutes" if long else "")
+
+
 PARTS_OF_PYTEST = ("pytest", "_pytest", "iniconfig", "pluggy", "packaging", "pygments", "py")
 
 
@@ -68,30 +83,8 @@ class Report:
 @pytest.fixture(scope="module", autouse=True)
 def real_cache() -> Iterator[None]:
     """Environments are kept from one run of the tests to the next."""
-    with pytest.MonkeyPatch.context() as patch:
-        if CACHE:
-            patch.setenv(VARIABLE, CACHE)
-        else:
-            patch.delenv(VARIABLE, raising=False)
+    with users_cache():
         yield
-
-
-@cache
-def environment(name: str) -> Environment | str:
-    """Where an engine runs, made if need be; why not, where that fails."""
-    row = next(row for row in FOREIGN if row.name == name)
-    try:
-        return find(row) or install(row).environment
-    except (CrosstrainError, StorageError) as error:
-        return str(error)
-
-
-def there(row: EngineRow) -> Environment:
-    """The same, or the test is skipped."""
-    found = environment(row.name)
-    if isinstance(found, str):
-        pytest.skip(found)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +111,6 @@ def contract(
         row
         for row in FOREIGN
         if any(f"test_the_contract[{row.name}]" in i.name for i in request.session.items)
-        and (row.name not in SLOW or EVERYTHING)
     ]
     started: dict[str, Future[Report]] = {}
     with ThreadPoolExecutor(2) as pool:
@@ -186,14 +178,12 @@ def _report(results: Path, printed: str) -> Report:
     return Report(counts, failed, skipped, printed, seconds)
 
 
-@pytest.mark.parametrize("row", FOREIGN, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [_case(row) for row in FOREIGN])
 def test_the_contract(
     row: EngineRow, contract: Callable[[EngineRow], Report], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if row.name in SLOW and not EVERYTHING:
-        pytest.skip(f"{row.name}: {SLOW[row.name]}")
     report = contract(row)
-    there(row)
+    needed(row.name)
     with capsys.disabled():
         told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(report.counts.items()))
         print(f"\n  {row.name}: {told or 'nothing ran'} in {report.seconds:.0f} s")
@@ -210,12 +200,11 @@ def proofs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("proofs")
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("row", FOREIGN, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    ("row", "network"), [_certificate(row, network) for network in NETWORKS for row in FOREIGN]
+)
 def test_a_certificate(row: EngineRow, network: str, proofs: Path) -> None:
-    if row.name in COMPILES and network != "mlp" and not EVERYTHING:
-        pytest.skip(f"{row.name} compiles {network} for minutes; CROSSTRAIN_TEST_SLOW=1 tries it")
-    said = describe(row, there(row))
+    said = describe(row, needed(row.name))
     assert said["status"] == "ready", said["error"]
     name, shape = NETWORKS[network]
     precisions = [precision for precision in ("float64", "float32") if precision in said["precisions"]]
@@ -232,7 +221,7 @@ def test_nothing_is_in_an_environment_that_is_not_pinned() -> None:
     """What pip had to find by itself would be another version tomorrow."""
     from importlib.metadata import distributions
 
-    from crosstrain.environments.environments import made, pins_of
+    from crosstrain.environments.environments import own_environment, pins_of
     from crosstrain.environments.installing import packages_in
 
     def plain(name: str) -> str:
@@ -242,7 +231,7 @@ def test_nothing_is_in_an_environment_that_is_not_pinned() -> None:
     environments = {
         row.name: (row, here.folder)
         for row in BUILT_IN
-        if (here := made(row)) and here.folder and "requirements" in here.told
+        if (here := own_environment(row)) and here.folder and "requirements" in here.manifest
     }
     if not environments:
         pytest.skip("no environment has been made")

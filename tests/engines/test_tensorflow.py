@@ -295,7 +295,6 @@ print("keras" in sys.modules)
 """
 
 
-@pytest.mark.slow
 def test_threads_are_set_before_the_start_or_refused() -> None:
     """In a process of its own; and neither Keras is imported, nor is anything printed."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}

@@ -160,7 +160,6 @@ def test_channels_first_is_the_same_network() -> None:
 
 
 # -- options --------------------------------------------------------------------------------------------
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Inductor's own
 @pytest.mark.parametrize("name", ["convolutional", "recurrent"])
 def test_compiled(name: str) -> None:
@@ -214,8 +213,8 @@ def test_tiny_numbers_stay_by_default() -> None:
 def test_features_are_not_copied_on_a_cpu() -> None:
     network = built(perceptron(), "float32")
     x = np.zeros((6, 4), "float32")
-    placed = network._placed(x, "float32")  # type: ignore[attr-defined]
-    assert placed.data_ptr() == x.ctypes.data
+    tensor = network._to_device(x, "float32")  # type: ignore[attr-defined]
+    assert tensor.data_ptr() == x.ctypes.data
 
 
 def test_loss_is_a_number_on_the_device_without_a_graph_behind_it() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,13 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from crosstrain.engines.registry import engine_row
-from crosstrain.environments.environments import find
 from crosstrain.exchange.onnx.writing.export import save
-from crosstrain.system.places import VARIABLE
-
-CACHE = os.environ.get("CROSSTRAIN_TEST_ENVIRONMENTS") or os.environ.get(VARIABLE)
-"""The user's real cache, where environments are kept; read before the tests get a temporary one."""
+from tests.foreign import needed
 
 Arrays = dict[str, np.ndarray]
 Foreign = Callable[[Mapping[str, tuple[onnx.ModelProto, Arrays]]], dict[str, "Arrays | str"]]
@@ -26,14 +20,7 @@ Foreign = Callable[[Mapping[str, tuple[onnx.ModelProto, Arrays]]], dict[str, "Ar
 @pytest.fixture(scope="session")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
     """Runs models in ONNX Runtime: outputs by name, or the error's text."""
-    with pytest.MonkeyPatch.context() as patch:
-        if CACHE:
-            patch.setenv(VARIABLE, CACHE)
-        else:
-            patch.delenv(VARIABLE, raising=False)
-        found = find(engine_row("onnxruntime"))
-    if found is None:
-        pytest.skip("no environment has ONNX Runtime (crosstrain engines install onnxruntime)")
+    found = needed("onnxruntime")
 
     def run(models: Mapping[str, tuple[onnx.ModelProto, Arrays]]) -> dict[str, Arrays | str]:
         folder = tmp_path_factory.mktemp("foreign")

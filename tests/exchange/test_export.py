@@ -15,29 +15,23 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from crosstrain.cli import app
-from crosstrain.engines.registry import engine_row, engines
-from crosstrain.environments.environments import find
+from crosstrain.engines.registry import engines
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange import export as exporting
 from crosstrain.exchange import tasks
 from crosstrain.exchange.export import export
 from crosstrain.exchange.formats import FORMATS
 from crosstrain.exchange.onnx.reading.importer import from_onnx
-from crosstrain.system.places import VARIABLE
-from tests.exchange.conftest import CACHE
 from tests.exchange.networks import network
+from tests.foreign import needed, users_cache
 
 
 @pytest.fixture
-def real_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def real_cache() -> Iterator[None]:
     """Where environments are kept; skips where there is none with ONNX Runtime."""
-    if CACHE:
-        monkeypatch.setenv(VARIABLE, CACHE)
-    else:
-        monkeypatch.delenv(VARIABLE, raising=False)
-    if find(engine_row("onnxruntime")) is None:
-        pytest.skip("no environment has ONNX Runtime (crosstrain engines install onnxruntime)")
-    return
+    with users_cache():
+        needed("onnxruntime")
+        yield
 
 
 @pytest.fixture

@@ -14,8 +14,6 @@ import pytest
 from tests.graph.loss_cases import CASES as LOSSES
 from tests.graph.networks import CASES
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:

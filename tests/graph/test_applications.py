@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
-NETWORKS = {"MobileNetV2": 32, "DenseNet121": 32, "EfficientNetB0": 32, "NASNetMobile": 32}
+SIZE = 32
+LONG = pytest.mark.slow("further large networks of keras.applications; MobileNetV2 is in every run")
+NETWORKS = [
+    "MobileNetV2",
+    *(pytest.param(name, marks=LONG) for name in ("DenseNet121", "EfficientNetB0", "NASNetMobile")),
+]
 
 SCRIPT = """
 import json, sys
@@ -43,7 +46,7 @@ def test_agrees_with_keras(name: str) -> None:
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    command = [sys.executable, "-c", SCRIPT, name, str(NETWORKS[name])]
+    command = [sys.executable, "-c", SCRIPT, name, str(SIZE)]
     done = subprocess.run(
         command,
         cwd=Path(__file__).parents[2],

@@ -91,7 +91,6 @@ def test_networks_built_by_hand_come_back(name: str) -> None:
     check(case.program.network, case.weights, features)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_family_comes_back(name: str) -> None:
     case = NETWORKS[name]
@@ -113,7 +112,6 @@ def of_one_op(name: str) -> tuple[Graph, Weights, dict[str, np.ndarray]]:
     return made.graph({**named, "x": str(refs[0])}), made.arrays, {"x": np.ones((2, 1))}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", OP_CASES)
 def test_every_op_comes_back(name: str) -> None:
     graph, weights, batch = of_one_op(name)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from crosstrain.graph.graph import Node, TensorSpec
-from crosstrain.proof.locating.causes import Situation, explain, meaning
+from crosstrain.proof.locating.causes import Situation, meaning
+from crosstrain.proof.locating.explaining import explain
 from crosstrain.proof.locating.training import statistic_cause
 
 RANDOM = np.random.default_rng(5)

@@ -13,7 +13,7 @@ from crosstrain.advice.recommendation import recommend
 from crosstrain.data.prepared import Prepared
 from crosstrain.results.rows import rows
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Epoch
-from crosstrain.runs.predictions import predictions_file
+from crosstrain.runs.tasks.predictions import predictions_file
 from crosstrain.system.files import write_arrays, write_json
 
 SCRIPT = "<script>alert(1)</script>"

@@ -58,7 +58,7 @@ def test_markdown_has_a_table_for_each_size_and_quantity(folder: Path) -> None:
 
 
 def test_what_departs_is_never_the_best() -> None:
-    from crosstrain.reporting.terminal.study_tables import markdown
+    from crosstrain.reporting.formats import markdown
 
     cells = [
         cell("net", 32, "torch", 2.0), cell("net", 32, "jax", 1.0, certificate="departs"),

@@ -13,7 +13,7 @@ from crosstrain.reporting import mistakes as module
 from crosstrain.reporting.mistakes import read_mistakes
 from crosstrain.reporting.pictures import as_pictures
 from crosstrain.results.schema import ComparisonResult
-from crosstrain.runs.predictions import Predictions, predictions_file
+from crosstrain.runs.tasks.predictions import Predictions, predictions_file
 from crosstrain.system.files import write_arrays
 from crosstrain.training.metrics import Reading
 from tests.reporting.making import CLASSES, EXAMPLES, IMAGE, comparison, prepared

@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 import crosstrain
 from crosstrain.cli import app
 from crosstrain.errors import CrosstrainError
-from crosstrain.inference.result import InferenceCell, InferenceResult
-from crosstrain.inference.result import recommend as recommend_served
 from crosstrain.reporting.command import arguments, command
 from crosstrain.reporting.page import render, render_inference, write_page
 from crosstrain.reporting.page.scripts import PALETTES
+from crosstrain.results.inference import InferenceCell, InferenceResult
+from crosstrain.results.inference import recommend as recommend_served
 from crosstrain.results.schema import ComparisonResult
 from crosstrain.training import spelling
 from tests.comparison.conftest import defined, quick_definitions
@@ -215,6 +215,7 @@ HARD: tuple[dict[str, Any], ...] = (
     {"optimizer": "sgd:nesterov=true", "momentum": 0.9, "weight_decay": 5e-4},
     {"optimizer": "adam:beta_1=0.8", "schedule": "step:boundaries=[500,900],factors=[0.1,0.01]", "epochs": 7},
     {"loss": {"": "huber:delta=2:weight=1".replace(":weight=1", ",weight=0.5")}, "precision": "float64"},
+    {"seed": 3, "seeds": 2},
     {"options": {"torch": {"compile": "default", "channels_last": True}}, "seeds": 3, "repeats": 4},
     {
         "budget": "20m",

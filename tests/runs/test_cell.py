@@ -16,8 +16,8 @@ import pytest
 from crosstrain.data.prepared import Prepared
 from crosstrain.engines.contract import Description, Option, State
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs import cell
 from crosstrain.runs.process import run_job
+from crosstrain.runs.tasks import cell
 from crosstrain.system.files import read_arrays
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe, batches
@@ -128,7 +128,7 @@ def test_the_answers_on_the_test_set_are_kept(tmp_path: Path, recorder: Recorder
 
 def test_a_worker_needs_numpy_alone() -> None:
     code = (
-        "import sys, crosstrain.runs.cell, crosstrain.runs.worker\n"
+        "import sys, crosstrain.runs.tasks.cell, crosstrain.runs.worker\n"
         "tops = {m.partition('.')[0] for m in sys.modules}\n"
         "print(*tops - set(sys.stdlib_module_names) - {'crosstrain', '__main__'})"
     )
@@ -390,7 +390,6 @@ def test_a_damaged_checkpoint_is_told(recorder: Recorder, tmp_path: Path) -> Non
         run(job(tmp_path, recipe(epochs=2), **kept))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "tensorflow", "jax"])
 def test_every_engine_takes_up_its_training_in_a_new_process(engine: str, tmp_path: Path) -> None:
     made = {"optimizer": Optimizer("nadam", 0.01, weight_decay=1e-3), "metrics": ("accuracy", "top_k:2")}

@@ -160,7 +160,7 @@ def test_an_engine_describes_itself(tmp_path: Path) -> None:
 def test_a_missing_engine_is_a_line_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from crosstrain.engines.registry import EngineRow
     from crosstrain.errors import EngineMissingError
-    from crosstrain.runs import describe
+    from crosstrain.runs.tasks import describe
 
     row = EngineRow("abacus", "abacus.engine", "abacus_that_is_not_there", "abacus")
     monkeypatch.setattr(describe, "engine_row", lambda name: row)

@@ -9,7 +9,7 @@ from crosstrain.advice import front as fronts
 from crosstrain.advice.front import Candidate
 from crosstrain.advice.works import Work
 from crosstrain.advice.worth import limits
-from crosstrain.comparison.budget import counted
+from crosstrain.results.rows import counted
 from crosstrain.statistics import ratios as statistics
 
 MOST_REPEATS = 50
@@ -19,15 +19,19 @@ SLIGHT = 0.01
 """A difference in time below this share is not worth finding."""
 
 
-def other_wishes(chosen: Candidate, eligible: Sequence[Candidate], found: Sequence[Candidate]) -> list[str]:
+def other_preferences(
+    chosen: Candidate, eligible: Sequence[Candidate], candidates: Sequence[Candidate]
+) -> list[str]:
     """For each criterion, what would be taken if it alone counted, where that is better beyond the noise: of
     what predicts as well, or else of all."""
     names = ("time", "latency", "memory")
-    wishes = (_wish(name, chosen, eligible) or _wish(name, chosen, found) for name in names)
-    return [wish for wish in wishes if wish]
+    preferences = (
+        _preference(name, chosen, eligible) or _preference(name, chosen, candidates) for name in names
+    )
+    return [preference for preference in preferences if preference]
 
 
-def _wish(name: str, chosen: Candidate, among: Sequence[Candidate]) -> str:
+def _preference(name: str, chosen: Candidate, among: Sequence[Candidate]) -> str:
     criterion = fronts.CRITERIA[name]
     measured = [c for c in among if criterion.value(c) is not None]
     if criterion.value(chosen) is None:

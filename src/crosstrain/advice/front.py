@@ -54,12 +54,12 @@ class Candidate:
         """The engine, with what else tells the row apart from the others."""
         several_networks = len({c.row.network for c in among}) > 1
         several_sizes = len({str(c.row.input_size) for c in among}) > 1
-        told = self.row.engine
+        name = self.row.engine
         if several_networks or full:
-            told += f" with {self.row.network}"
+            name += f" with {self.row.network}"
         if self.row.input_size is not None and (several_sizes or full):
-            told += f" at {size_text(self.row.input_size)}"
-        return told
+            name += f" at {size_text(self.row.input_size)}"
+        return name
 
     def to_json(self) -> dict[str, Any]:
         """As in ``ComparisonResult.front``: seconds, bytes, shares."""
@@ -95,10 +95,10 @@ def _quality_ratio(a: Candidate, b: Candidate) -> LogRatio | None:
 
 
 def _time_ratio(a: Candidate, b: Candidate) -> LogRatio | None:
-    found = statistics.ratio(a.row.runs, b.row.runs)
-    if found is None or found.low <= 0:
+    interval = statistics.ratio(a.row.runs, b.row.runs)
+    if interval is None or interval.low <= 0:
         return None
-    return LogRatio(math.log(found.value), math.log(found.low), math.log(found.high))
+    return LogRatio(math.log(interval.value), math.log(interval.low), math.log(interval.high))
 
 
 def _within(quotient: float, noise: float) -> LogRatio:
@@ -147,24 +147,26 @@ def candidates(rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = ()) 
     """The rows that may be taken: closed division, proved, complete. ``criteria`` as in the results."""
     able = [row for row in rows if row.recommendable and row.seconds]
     latencies = {_key(each): _number(each.get("latency_p50")) for each in criteria}
-    found = []
+    result = []
     for work in works(able):
         for row in work.rows:
             key = (row.network, str(row.input_size), row.engine)
-            found.append(Candidate(row, work, latencies.get(key)))
-    return found
+            result.append(Candidate(row, work, latencies.get(key)))
+    return result
 
 
-def works_of(found: Sequence[Candidate]) -> list[Work]:
+def works_of(candidates: Sequence[Candidate]) -> list[Work]:
     """The works that these rows do, in their order."""
-    return list({id(c.work): c.work for c in found}.values())
+    return list({id(c.work): c.work for c in candidates}.values())
 
 
-def front(found: Sequence[Candidate]) -> list[Candidate]:
+def front(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that no other dominates beyond the noise (Pareto), in their order."""
-    kept = [c for c in found if not any(_dominates(other, c) for other in found if other is not c)]
+    undominated = [
+        c for c in candidates if not any(_dominates(other, c) for other in candidates if other is not c)
+    ]
     # Ties are not transitive, so in theory all may be dominated in a circle: then nothing is told apart.
-    return kept or list(found)
+    return undominated or list(candidates)
 
 
 def _dominates(a: Candidate, b: Candidate) -> bool:

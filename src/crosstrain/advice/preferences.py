@@ -26,37 +26,37 @@ change the choice is not told of."""
 
 def weights(text: str) -> dict[str, float]:
     """``latency`` or ``time=2,memory=1`` as weights by criterion; "" as none."""
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for part in spelling.items(text):
-        name, equals, given = (piece.strip() for piece in part.partition("="))
+        name, equals, weight = (piece.strip() for piece in part.partition("="))
         if name not in CRITERIA:
             raise CrosstrainError(
                 f"one cannot prefer {name!r}; there are {', '.join(CRITERIA)}, also with weights as "
                 "time=2,memory=1"
             )
-        if name in found:
+        if name in by_name:
             raise CrosstrainError(f"{name} has two weights in {text!r}")
-        found[name] = _weight(name, given) if equals else 1.0
-    if found and not any(found.values()):
+        by_name[name] = _weight(name, weight) if equals else 1.0
+    if by_name and not any(by_name.values()):
         raise CrosstrainError(f"in {text!r} no weight is more than 0, so nothing is preferred")
-    return {name: weight for name, weight in found.items() if weight}
+    return {name: weight for name, weight in by_name.items() if weight}
 
 
-def _weight(name: str, given: str) -> float:
+def _weight(name: str, text: str) -> float:
     try:
-        weight = float(given)
+        weight = float(text)
     except ValueError:
-        raise CrosstrainError(f"the weight of {name} is {given!r}, which is no number") from None
+        raise CrosstrainError(f"the weight of {name} is {text!r}, which is no number") from None
     if not 0 <= weight < math.inf:
-        raise CrosstrainError(f"the weight of {name} is {given}; weights are 0 or more")
+        raise CrosstrainError(f"the weight of {name} is {text}; weights are 0 or more")
     return weight
 
 
-def told(given: Mapping[str, float]) -> str:
+def described(weights: Mapping[str, float]) -> str:
     """Weights in words: ``latency``, or ``time 2, memory 1``."""
-    if len(given) == 1:
-        return next(iter(given))
-    return ", ".join(f"{name} {weight:g}" for name, weight in given.items())
+    if len(weights) == 1:
+        return next(iter(weights))
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Ranking:
     def turning_points(self) -> list[tuple[str, float, Candidate]]:
         """For each criterion the weight from which on another row wins, where there is one near enough,
         and which row: (criterion, weight, row)."""
-        found = []
+        points = []
         scores = {id(candidate): score for candidate, score in self.scored}
         for name, criterion in CRITERIA.items():
             cost = criterion.value(self.best)
@@ -106,26 +106,26 @@ class Ranking:
                 more, other = min(crossings, key=lambda pair: pair[0])
                 weight = self.weights.get(name, 0.0)
                 if weight + more <= MOST * (weight or sum(self.weights.values())):
-                    found.append((name, weight + more, other))
-        return found
+                    points.append((name, weight + more, other))
+        return points
 
 
-def rank(found: Sequence[Candidate], given: Mapping[str, float]) -> Ranking | None:
+def rank(candidates: Sequence[Candidate], weights: Mapping[str, float]) -> Ranking | None:
     """Rank the rows that were measured in all that has a weight; None where there is none."""
-    taking_part = [c for c in found if all(CRITERIA[name].value(c) is not None for name in given)]
-    if "accuracy" not in given:
+    taking_part = [c for c in candidates if all(CRITERIA[name].value(c) is not None for name in weights)]
+    if "accuracy" not in weights:
         good = as_good_as_the_best(works_of(taking_part))
         taking_part = [c for c in taking_part if any(c.work is work for work in good)]
     if not taking_part:
         return None
-    least = {name: min(_cost(name, c) for c in taking_part) for name in given}
+    least = {name: min(_cost(name, c) for c in taking_part) for name in weights}
     scored = [
-        (c, sum(weight * math.log(_cost(name, c) / least[name]) for name, weight in given.items()))
+        (c, sum(weight * math.log(_cost(name, c) / least[name]) for name, weight in weights.items()))
         for c in taking_part
     ]
     # What scores the same (engines at the same work, where only accuracy counts) goes by time.
     scored.sort(key=lambda pair: (pair[1], pair[0].seconds))
-    return Ranking(given, tuple(scored))
+    return Ranking(weights, tuple(scored))
 
 
 def _cost(name: str, candidate: Candidate) -> float:

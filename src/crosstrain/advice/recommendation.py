@@ -15,7 +15,7 @@ from typing import Any
 from crosstrain.advice import front as fronts
 from crosstrain.advice import preferences as prefer
 from crosstrain.advice import worth
-from crosstrain.advice.changes import examples, other_wishes, repeats, value
+from crosstrain.advice.changes import examples, other_preferences, repeats, value
 from crosstrain.advice.front import Candidate
 from crosstrain.advice.works import Work, as_good_as_the_best
 from crosstrain.advice.worth import Worth, limits
@@ -33,23 +33,23 @@ def recommend(
 ) -> Recommendation:
     """The recommendation; its engine is None where no row allows one. ``criteria`` are those of the result,
     for the latency; ``preference`` is what ``--prefer`` says."""
-    found = fronts.candidates(rows, criteria)
-    if not found:
+    candidates = fronts.candidates(rows, criteria)
+    if not candidates:
         return Recommendation(reason=_why_none(rows))
     weights = prefer.weights(preference)
-    ranking = prefer.rank(found, weights) if weights else None
+    ranking = prefer.rank(candidates, weights) if weights else None
     if ranking is None:
-        chosen, evidence, changes = _by_rule(found)
+        chosen, evidence, changes = _by_rule(candidates)
         if weights:
-            unknown = [n for n in weights if all(fronts.CRITERIA[n].value(c) is None for c in found)]
+            unknown = [n for n in weights if all(fronts.CRITERIA[n].value(c) is None for c in candidates)]
             evidence.append(
                 f"{' and '.join(unknown) or 'what was preferred'} was not measured and not weighed"
             )
     else:
         chosen, evidence, changes = _by_weights(ranking)
-    steps = worth.steps(fronts.works_of(found), chosen.row.engine)
+    steps = worth.steps(fronts.works_of(candidates), chosen.row.engine)
     mine = [step.text for step in steps if _concerns(step, chosen.work)]
-    take = f"Take {chosen.name(found, full=True)}: {'; '.join(p for p in [*evidence, *mine] if p)}."
+    take = f"Take {chosen.name(candidates, full=True)}: {'; '.join(p for p in [*evidence, *mine] if p)}."
     would = f" What would change it: {'; '.join(changes)}." if changes else ""
     return Recommendation(
         engine=chosen.row.engine,
@@ -69,19 +69,19 @@ def pareto(rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = ()) -> l
 
 
 # -- the rule without weights ---------------------------------------------------------------------
-def _by_rule(found: Sequence[Candidate]) -> tuple[Candidate, list[str], list[str]]:
+def _by_rule(candidates: Sequence[Candidate]) -> tuple[Candidate, list[str], list[str]]:
     """What is taken, the evidence, and what would change it."""
-    everything = fronts.works_of(found)
+    everything = fronts.works_of(candidates)
     good = as_good_as_the_best(everything)
-    eligible = [c for c in found if any(c.work is work for work in good)]
+    eligible = [c for c in candidates if any(c.work is work for work in good)]
     fastest = min(eligible, key=_seconds)
     level = [c for c in eligible if c is fastest or statistics.tied(c.row.runs, fastest.row.runs)]
     chosen = min(level, key=lambda c: (c.memory or 0, c.seconds))
     evidence = [_quality(chosen.work, everything), _speed(chosen, eligible, level), _caution(chosen.work)]
-    changes = other_wishes(chosen, eligible, found)
-    changes += [told for c in level if c is not chosen and (told := repeats(c, chosen, eligible))]
-    if told := examples(chosen.work, everything):
-        changes.append(told)
+    changes = other_preferences(chosen, eligible, candidates)
+    changes += [change for c in level if c is not chosen and (change := repeats(c, chosen, eligible))]
+    if change := examples(chosen.work, everything):
+        changes.append(change)
     return chosen, evidence, changes
 
 
@@ -97,19 +97,19 @@ def _quality(mine: Work, everything: Sequence[Work]) -> str:
         return f"its test loss is {mine.loss:.4g}" + (
             ", the least or close to it" if len(everything) > 1 else ""
         )
-    told = f"its test accuracy is {mine.accuracy:.2%}"
+    text = f"its test accuracy is {mine.accuracy:.2%}"
     if (engines := len({engine_of(row.engine) for row in mine.rows})) > 1:
-        told += f", the mean of {engines} engines that are proved to do the same work"
+        text += f", the mean of {engines} engines that are proved to do the same work"
     if len(everything) == 1:
-        return told
+        return text
     good = as_good_as_the_best(everything)
     best = max(work.accuracy or 0.0 for work in everything)
     if mine.accuracy == best:
         others = [work.name for work in good if work.rows != mine.rows]
-        return told + ", the best" + (f" (within noise of it: {', '.join(others)})" if others else "")
+        return text + ", the best" + (f" (within noise of it: {', '.join(others)})" if others else "")
     if any(work.rows == mine.rows for work in good):
-        return told + f", within noise of the best ({best:.2%}, {mine.examples} test examples)"
-    return told + f", where the best is {best:.2%} ({mine.examples} test examples)"
+        return text + f", within noise of the best ({best:.2%}, {mine.examples} test examples)"
+    return text + f", where the best is {best:.2%} ({mine.examples} test examples)"
 
 
 def _speed(chosen: Candidate, eligible: Sequence[Candidate], level: Sequence[Candidate]) -> str:
@@ -126,16 +126,16 @@ def _speed(chosen: Candidate, eligible: Sequence[Candidate], level: Sequence[Can
     ratio = slower and statistics.ratio(slower.row.runs, chosen.row.runs)
     if slower and ratio:
         parts.append(f"{ratio.value:.2g} times as fast as {slower.name(eligible)} {limits(ratio)}")
-    if told := _few(chosen, others):
-        parts.append(told)
+    if note := _few(chosen, others):
+        parts.append(note)
     return ", ".join(parts)
 
 
 def _epoch(chosen: Candidate) -> str:
-    found = chosen.row.seconds
-    assert found is not None
-    between = f" [{found.low:.3g}–{found.high:.3g}]" if found.samples >= statistics.FEWEST else ""
-    return f"it trains at {found.value:.3g} s an epoch{between}"
+    seconds = chosen.row.seconds
+    assert seconds is not None
+    between = f" [{seconds.low:.3g}–{seconds.high:.3g}]" if seconds.samples >= statistics.FEWEST else ""
+    return f"it trains at {seconds.value:.3g} s an epoch{between}"
 
 
 def _few(chosen: Candidate, others: Sequence[Candidate]) -> str:
@@ -169,9 +169,9 @@ def _caution(mine: Work) -> str:
 # -- by weights -----------------------------------------------------------------------------------
 def _by_weights(ranking: prefer.Ranking) -> tuple[Candidate, list[str], list[str]]:
     chosen, among = ranking.best, ranking.among
-    evidence = [f"by the weights {prefer.told(ranking.weights)} it costs least"]
+    evidence = [f"by the weights {prefer.described(ranking.weights)} it costs least"]
     if len(ranking.weights) == 1:
-        evidence = [f"it is the best in {prefer.told(ranking.weights)}"]
+        evidence = [f"it is the best in {prefer.described(ranking.weights)}"]
     if "accuracy" not in ranking.weights:
         evidence[0] += " of what is within noise of the best accuracy"
     evidence += [_quality(chosen.work, fronts.works_of(among)), _epoch(chosen)]
@@ -190,7 +190,7 @@ def _by_weights(ranking: prefer.Ranking) -> tuple[Candidate, list[str], list[str
             + (f" and {len(ties) - MOST_TIES} more" if len(ties) > MOST_TIES else "")
         )
         if "time" in ranking.weights:
-            changes += [told for c, _ in ties[:MOST_TIES] if (told := repeats(c, chosen, among))]
+            changes += [change for c, _ in ties[:MOST_TIES] if (change := repeats(c, chosen, among))]
         unlike = list(dict.fromkeys(c.work.name for c, _ in ties if c.work is not chosen.work))
         if unlike and "accuracy" in ranking.weights:
             changes.append(

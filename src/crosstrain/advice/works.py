@@ -82,21 +82,21 @@ class Work:
 
     @property
     def loss(self) -> float | None:
-        found = [row.test_loss for row in self.rows if row.test_loss is not None]
-        return fmean(found) if found else None
+        losses = [row.test_loss for row in self.rows if row.test_loss is not None]
+        return fmean(losses) if losses else None
 
     @cached_property
     def falling(self) -> float | None:
         """By which share the training loss still fell from the last epoch but one to the last, at the median
         over cells; None with a single epoch."""
-        found = [
+        falls = [
             1 - (last.train_loss or 0.0) / before.train_loss
             for row in self.rows
             for cell in row.done
             for before, last in [tuple(cell.epochs[-2:])] * (len(cell.epochs) > 1)
             if before.train_loss and before.train_loss > 0
         ]
-        return median(found) if found else None
+        return median(falls) if falls else None
 
     @property
     def unfinished(self) -> bool:
@@ -136,9 +136,9 @@ class Work:
 
     def ties(self, other: Work) -> bool:
         """Whether the accuracies (lacking those: the test losses) are within noise of each other."""
-        found = self.less(other)
-        if found is not None:
-            return found.low <= 0 <= found.high
+        difference = self.less(other)
+        if difference is not None:
+            return difference.low <= 0 <= difference.high
         if self.accuracy is not other.accuracy or self.loss is None or other.loss is None:
             return self.accuracy is other.accuracy and self.loss is other.loss
         return abs(self.loss - other.loss) <= LOSS_TIE * min(abs(self.loss), abs(other.loss))
@@ -152,20 +152,20 @@ class Work:
 
 def works(rows: Sequence[Row]) -> list[Work]:
     """The works that these rows do, in their order."""
-    found: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.network, str(row.input_size)), []).append(row)
-    return [Work(tuple(group)) for group in found.values()]
+        groups.setdefault((row.network, str(row.input_size)), []).append(row)
+    return [Work(tuple(group)) for group in groups.values()]
 
 
-def as_good_as_the_best(found: Sequence[Work]) -> list[Work]:
+def as_good_as_the_best(works: Sequence[Work]) -> list[Work]:
     """The works whose accuracy (or, lacking that, test loss) cannot be told from the best."""
-    measured = [work for work in found if work.accuracy is not None]
+    measured = [work for work in works if work.accuracy is not None]
     if measured:
         best = max(measured, key=lambda work: work.accuracy or 0.0)
         return [work for work in measured if work is best or work.ties(best)]
-    told = [work for work in found if work.loss is not None]
-    if told:
-        best = min(told, key=lambda work: work.loss or 0.0)
-        return [work for work in told if work is best or work.ties(best)]
-    return list(found)
+    with_loss = [work for work in works if work.loss is not None]
+    if with_loss:
+        best = min(with_loss, key=lambda work: work.loss or 0.0)
+        return [work for work in with_loss if work is best or work.ties(best)]
+    return list(works)

@@ -50,12 +50,14 @@ class Worth:
             verb = "bring" if pixels else "brings"
             return f"{large}{where} {verb} {self.gain.points} over {small}, for {price} the time"
         verb = "cost" if pixels else "costs"
-        told = f"{large} {verb} {price} for {self.gain.points}"
+        finding = f"{large} {verb} {price} for {self.gain.points}"
         if self.smaller.unfinished or self.larger.unfinished:
-            return f"too early to tell {large} from {small}{where} in accuracy, training was not over: {told}"
+            return (
+                f"too early to tell {large} from {small}{where} in accuracy, training was not over: {finding}"
+            )
         if self.gain.high <= NEGLIGIBLE:
-            return f"{small} {'are' if pixels else 'is'} enough{where}: {told}"
-        return f"no gain of {large} over {small}{where} that this data can show: {told}"
+            return f"{small} {'are' if pixels else 'is'} enough{where}: {finding}"
+        return f"no gain of {large} over {small}{where} that this data can show: {finding}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -71,21 +73,21 @@ def limits(interval: Interval) -> str:
     return f"[{interval.low:.2f}–{interval.high:.2f}]"
 
 
-def steps(found: Sequence[Work], engine: str) -> list[Worth]:
+def steps(works: Sequence[Work], engine: str) -> list[Worth]:
     """Every step up among these works, sizes first. Of several larger ones each is set against the last
     that gained beyond the noise: what 64 pixels bring is asked of 48 only where 48 are better than 32.
     Times are compared on ``engine`` where it did both, else on the fastest that did."""
-    ladders = [("input size", works) for works in _by_network(found)]
-    ladders += [("depth", works) for works in _by_family(found)]
-    told = []
+    ladders = [("input size", ladder) for ladder in _by_network(works)]
+    ladders += [("depth", ladder) for ladder in _by_family(works)]
+    worthwhile = []
     for by, ladder in ladders:
         base = ladder[0]
         for larger in ladder[1:]:
             step = _step(by, base, larger, engine)
             if step is not None:
-                told.append(step)
+                worthwhile.append(step)
                 base = larger if step.gains else base
-    return told
+    return worthwhile
 
 
 def _step(by: str, smaller: Work, larger: Work, engine: str) -> Worth | None:
@@ -108,19 +110,19 @@ def _pixels(size: Size) -> float:
     return float(np.prod(size)) if isinstance(size, list) else float(size or 0) ** 2
 
 
-def _by_network(found: Sequence[Work]) -> list[list[Work]]:
+def _by_network(works: Sequence[Work]) -> list[list[Work]]:
     """The works of each network that came at several sizes, smallest first."""
     groups: dict[str, list[Work]] = {}
-    for work in found:
+    for work in works:
         if work.size is not None:
             groups.setdefault(work.network, []).append(work)
     return [sorted(group, key=lambda w: _pixels(w.size)) for group in groups.values() if len(group) > 1]
 
 
-def _by_family(found: Sequence[Work]) -> list[list[Work]]:
+def _by_family(works: Sequence[Work]) -> list[list[Work]]:
     """Networks whose names differ in their last number alone (resnet20, resnet32), size by size."""
     groups: dict[tuple[str, str, str], list[tuple[int, Work]]] = {}
-    for work in found:
+    for work in works:
         if named := _NUMBERED.match(work.network):
             key = (named[1], named[3], str(work.size))
             groups.setdefault(key, []).append((int(named[2]), work))

@@ -4,52 +4,30 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.syntax import Syntax
 
 from crosstrain import api
-from crosstrain.cli import options
+from crosstrain.cli import declared, options
 from crosstrain.errors import StorageError
 from crosstrain.source.network import Source
 from crosstrain.system.files import write_bytes
-from crosstrain.training.spelling import dimensions
 
 NAME = "code"
 
 
+@declared.takes(api.code)
 def command(
-    network: Annotated[
-        str, typer.Argument(metavar="NETWORK", help="Zoo name, file.py:function or model.keras.")
-    ],
-    engine: Annotated[
-        str,
-        typer.Option("--engine", metavar="NAME", help="torch, tensorflow, jax, keras, paddle or mxnet."),
-    ],
-    input_shape: Annotated[
-        str | None, typer.Option("--input-shape", metavar="32,32,3", help="Default: the network's own.")
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option("--classes", metavar="N", help="Default: the network's own.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Run the source and prove it equal to the network.")
-    ] = True,
-    batch_size: options.BatchSize = 64,
-    loss: options.LossOption = None,
-    optimizer: options.Optimizer = "sgd",
-    learning_rate: options.LearningRate = None,
-    momentum: options.Momentum = None,
-    weight_decay: options.WeightDecay = None,
-    schedule: options.Schedule = "constant",
-    timeout: options.Timeout = None,
-    trust: options.Trust = False,
+    network: str,
+    engine: str,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there, not to the screen.")
     ] = None,
     json_file: options.Json = None,
+    **asked: Any,
 ) -> None:
     """Write a network and its training as source of one framework, and prove it equal to the network.
 
@@ -64,11 +42,7 @@ def command(
     """
     options.check_json(json_file)
     options.check_json(out)
-    found = api.code(
-        network, engine, input_shape=dimensions(input_shape), classes=classes, loss=options.losses(loss),
-        optimizer=optimizer, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay,
-        schedule=schedule, batch_size=batch_size, check=check, trust=trust, timeout=timeout,
-    )  # fmt: skip
+    found = api.code(network, engine, **asked)
     if out:
         _keep(out, found.text)
     elif options.screen(json_file):

@@ -2,107 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from crosstrain import api
-from crosstrain.cli import options
-from crosstrain.comparison.run import Interrupted
+from crosstrain.cli import declared, options
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.terminal.inference import print_inference
 from crosstrain.reporting.terminal.tables import print_comparison
-from crosstrain.training.spelling import sizes as sizes_of
+from crosstrain.studies.comparison import Interrupted
 
 NAME = "compare"
+TRAINING, SERVING = api.compare, api.compare_inference
 
 
+@declared.takes(TRAINING, SERVING)
 def command(
-    networks: Annotated[
-        str,
-        typer.Argument(
-            metavar="NETWORK[,NETWORK…]",
-            help="Zoo name, file.py:function, model.keras or model.onnx; for inference also the folder of a "
-            "trained run (FOLDER, or FOLDER:CELL of a comparison). NETWORK@32+48 has input sizes of its own.",
-        ),
-    ],
-    data: options.OptionalData = None,
+    network: str,
+    data: str | None = None,
     task: Annotated[
         str, typer.Option("--task", metavar="TASK", help="training, or inference: serve what is trained.")
     ] = "training",
-    engines: Annotated[
-        str | None, typer.Option("--engines", metavar="A,B", help="Or all; default: your own Python's.")
-    ] = None,
-    sizes: Annotated[
-        str | None,
-        typer.Option("--sizes", metavar="32,48", help="Input sizes (default: each network's own)."),
-    ] = None,
-    epochs: options.Epochs = None,
-    seeds: Annotated[
-        int, typer.Option("--seeds", metavar="K", help="Initial weights and batch orders to train with.")
-    ] = 1,
-    repeats: Annotated[
-        int | None,
-        typer.Option("--repeats", metavar="R", help="Times that each seed is measured (default 1)."),
-    ] = None,
-    batch_size: options.BatchSize = 64,
-    batch_sizes: Annotated[
-        str, typer.Option("--batch-sizes", metavar="1,8,64", help="Of the throughput (inference).")
-    ] = "1,8,64",
-    loss: options.LossOption = None,
-    optimizer: options.Optimizer = "sgd",
-    learning_rate: options.LearningRate = None,
-    momentum: options.Momentum = None,
-    weight_decay: options.WeightDecay = None,
-    schedule: options.Schedule = "constant",
-    prepare: options.Prepare = None,
-    split: options.Split = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "float32",
-    threads: options.Threads = None,
-    option: options.EngineOption = None,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", metavar="TIME", help="Fit epochs and repeats into this: 10m, 2h."),
-    ] = None,
-    tuned: Annotated[
-        bool,
-        typer.Option(
-            "--tuned", help="Each engine also as `crosstrain tune` found it best, beside its default."
-        ),
-    ] = False,
-    repeats_until: Annotated[
-        str | None,
-        typer.Option(
-            "--repeats-until",
-            metavar="2%",
-            help="Repeat until intervals are so narrow, or the budget ends.",
-        ),
-    ] = None,
-    criteria: Annotated[
-        bool,
-        typer.Option(
-            "--criteria", help="Measure also repeatability, latency, sizes, energy and the share of the peak."
-        ),
-    ] = False,
-    prefer: Annotated[
-        str | None,
-        typer.Option(
-            "--prefer", metavar="WHAT", help="accuracy, time, latency, memory, or weights: time=2,memory=1."
-        ),
-    ] = None,
-    timeout: options.Timeout = None,
-    memory_limit: options.MemoryLimit = None,
-    proof: Annotated[
-        bool,
-        typer.Option(
-            "--proof/--no-proof", help="Certify all rows; what is not certified is not recommended."
-        ),
-    ] = True,
-    trust: options.Trust = False,
-    out: options.Out = None,
     json_file: options.Json = None,
+    **asked: Any,
 ) -> None:
     """Train networks natively on every engine, prove that all do the same work, compare.
 
@@ -123,12 +47,7 @@ def command(
     """
     options.check_json(json_file)
     if task == "inference":
-        served = api.compare_inference(
-            options.listed(networks) or [], data, engines=options.listed(engines), size=_one_size(sizes),
-            batch_sizes=_numbers(batch_sizes), repeats=repeats, device=device, threads=threads,
-            options=options.by_engine(option), trust=trust, timeout=timeout, memory_limit=memory_limit,
-            out=out,
-        )  # fmt: skip
+        served = api.compare_inference(network, data, **declared.of(SERVING, asked))
         screen = options.screen(json_file)
         if screen:
             print_inference(served, screen)
@@ -140,16 +59,7 @@ def command(
         raise CrosstrainError("say with --data on what to train, as --data digits (crosstrain datasets)")
     interrupted = False
     try:
-        comparison = api.compare(
-            options.listed(networks) or [], data, engines=options.listed(engines), sizes=sizes_of(sizes),
-            epochs=epochs, seeds=seeds, repeats=repeats, batch_size=batch_size, loss=options.losses(loss),
-            optimizer=optimizer, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay,
-            schedule=schedule, device=device, precision=precision, threads=threads,
-            options=options.by_engine(option),
-            proof=proof, trust=trust, budget=budget, timeout=timeout, memory_limit=memory_limit,
-            prepare=prepare, split=split, tuned=tuned, criteria=criteria, prefer=prefer,
-            repeats_until=repeats_until, out=out,
-        )  # fmt: skip
+        comparison = api.compare(network, data, **declared.of(TRAINING, asked))
     except Interrupted as stop:
         comparison, interrupted = Comparison(stop.result), True
     screen = options.screen(json_file)
@@ -159,17 +69,3 @@ def command(
     if interrupted:
         raise KeyboardInterrupt
     raise typer.Exit(0 if comparison.ok else 1)
-
-
-def _one_size(sizes: str | None) -> int | None:
-    found = sizes_of(sizes) or []
-    if len(found) > 1:
-        raise CrosstrainError("a comparison at inference takes one input size")
-    return found[0] if found else None
-
-
-def _numbers(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() for part in parts):
-        raise CrosstrainError(f"batch sizes are numbers, as 1,8,64, not {text!r}")
-    return [int(part) for part in parts]

@@ -23,7 +23,9 @@ def command(
     ] = None,
     engines: Annotated[
         str | None,
-        typer.Option("--engines", metavar="A,B", help="Show which of these (or all) can train which."),
+        typer.Option(
+            "--engines", "--engine", metavar="A,B", help="Show which of them (or all) can train which."
+        ),
     ] = None,
     trust: options.Trust = False,
     json_file: options.Json = None,

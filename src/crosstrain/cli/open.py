@@ -17,7 +17,7 @@ NAME = "open"
 
 def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a comparison.")],
-    port: Annotated[int, typer.Option("--port", metavar="N", help="0: any that is free.")] = 0,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any free one.")] = 0,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address; open nothing.")
     ] = False,

@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from crosstrain import api
-from crosstrain.cli import options
+from crosstrain.cli import declared, options
 from crosstrain.errors import CrosstrainError
-from crosstrain.reporting.terminal.study import print_study
-from crosstrain.reporting.terminal.tables import grid
+from crosstrain.reporting.terminal.grid import grid
 from crosstrain.studies import plan as plans
 from crosstrain.studies.run import Interrupted
+from crosstrain.studies.terminal import print_study
 
 NAME = "study"
 
 
+@declared.takes(api.study)
 def command(
-    plan: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME|PLAN.toml", help="One of crosstrain's (--list), or your own."),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", "-d", metavar="DATA", help="What to run it on (default: the plan's, if any)."),
-    ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option("--scale", metavar="NAME", help="How much, as small or full (default: the first)."),
-    ] = None,
-    engines: Annotated[
-        str | None,
-        typer.Option("--engines", metavar="A,B", help="Or all; default: those of the plan that are here."),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", metavar="TIME", help="For each part, in place of the plan's: 10m, 2h."),
-    ] = None,
-    prefer: Annotated[
-        str | None,
-        typer.Option(
-            "--prefer", metavar="WHAT", help="accuracy, time, latency, memory, or weights: time=2,memory=1."
-        ),
-    ] = None,
-    threads: options.Threads = None,
+    plan: str | None = None,
+    data: str | None = None,
     listed: Annotated[bool, typer.Option("--list", help="The studies that come with crosstrain.")] = False,
     show: Annotated[
         bool, typer.Option("--show", help="Print the plan as TOML, to copy for one of your own.")
     ] = False,
-    out: options.Out = None,
     json_file: options.Json = None,
+    **asked: Any,
 ) -> None:
     """Run a study: a plan of comparisons, set beside what others have published.
 
@@ -79,10 +55,7 @@ def command(
     options.check_json(json_file)
     interrupted = False
     try:
-        study = api.study(
-            plan, data, scale=scale, engines=options.listed(engines), budget=budget, prefer=prefer,
-            threads=threads, out=out,
-        )  # fmt: skip
+        study = api.study(plan, data, **asked)
     except Interrupted as stop:
         study, interrupted = stop.study, True
     screen = options.screen(json_file)

@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
 import typer
 
 from crosstrain import api
-from crosstrain.cli import options
+from crosstrain.cli import declared, options
 from crosstrain.reporting.terminal.tuning import print_tuning
 from crosstrain.tuning.run import Interrupted
 
 NAME = "tune"
 
 
-def command(
-    network: Annotated[
-        str, typer.Argument(metavar="NETWORK", help="Zoo name, file.py:function, model.keras or model.onnx.")
-    ],
-    data: options.Data,
-    engine: Annotated[
-        str, typer.Option("--engine", metavar="E[,E…]", help="Engines to tune; all: those that can run here.")
-    ],
-    size: Annotated[
-        int | None, typer.Option("--size", metavar="32", help="Input size (default: the network's own).")
-    ] = None,
-    budget: Annotated[str, typer.Option("--budget", metavar="TIME", help="For each engine: 90s, 5m.")] = "5m",
-    batch_size: options.BatchSize = 64,
-    division: Annotated[
-        str,
-        typer.Option("--division", metavar="D", help="closed; open also tries what changes the arithmetic."),
-    ] = "closed",
-    again: Annotated[bool, typer.Option("--again", help="Also engines that were tuned before.")] = False,
-    loss: options.LossOption = None,
-    optimizer: options.Optimizer = "sgd",
-    prepare: options.Prepare = None,
-    split: options.Split = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "float32",
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", metavar="N", help="The most to try (default: all usable cores)."),
-    ] = None,
-    memory_limit: options.MemoryLimit = None,
-    trust: options.Trust = False,
-    out: options.Out = None,
-    json_file: options.Json = None,
-) -> None:
+@declared.takes(api.tune)
+def command(network: str, data: str, json_file: options.Json = None, **asked: Any) -> None:
     """Find the settings with which each engine trains a network fastest on this machine.
 
     Options, threads, pinning, allocator and compiler settings are tried in short trials, each in a process of
@@ -62,12 +31,7 @@ def command(
     options.check_json(json_file)
     interrupted = False
     try:
-        result = api.tune(
-            network, data, engine=options.listed(engine) or [], size=size, budget=budget,
-            batch_size=batch_size, division=division, again=again, loss=options.losses(loss),
-            optimizer=optimizer, prepare=prepare, split=split, device=device, precision=precision,
-            threads=threads, memory_limit=memory_limit, trust=trust, out=out,
-        )  # fmt: skip
+        result = api.tune(network, data, **asked)
     except Interrupted as stop:
         result, interrupted = stop.result, True
     screen = options.screen(json_file)

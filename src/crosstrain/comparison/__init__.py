@@ -1,1 +1,3 @@
-"""What a comparison is asked, and how it is run: settings, plan, budget, proofs, cells, folder."""
+"""What a comparison is asked, and the parts that run it: settings, plan, budget, proofs, cells, folder.
+
+``crosstrain.studies.comparison`` drives them."""

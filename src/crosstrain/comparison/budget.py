@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crosstrain.comparison.plan import Group, Round
+from crosstrain.results.rows import counted
 from crosstrain.results.schema import CellResult
 from crosstrain.statistics.ratios import FEWEST
 
@@ -92,8 +93,3 @@ def _largest(limit: int, holds: Callable[[int], bool]) -> int:
         else:
             high = middle - 1
     return low
-
-
-def counted(number: int, word: str) -> str:
-    """``1 epoch``, ``3 epochs``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"

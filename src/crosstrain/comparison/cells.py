@@ -19,15 +19,15 @@ from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.progress.watch import Watch
 from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject
+from crosstrain.environments.versions import versions_of
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import CellResult, CertificateResult, finite
-from crosstrain.runs.predictions import predictions_file
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.store import Store
+from crosstrain.runs.tasks.predictions import predictions_file
 from crosstrain.system.energy import Meter
 from crosstrain.system.files import write_json
 from crosstrain.system.gpus import index_of
-from crosstrain.system.machine import versions_of
 
 OVERTIME = 0.25
 """By how much of the budget a cell that is running may exceed it before it is stopped."""
@@ -167,9 +167,9 @@ class Bench:
             "precision": self.settings.precision, "input_size": cell.size, "seed": cell.seed,
             "repeat": cell.repeat, "division": setup.division,
             "certificate": self._certificate(cell), "batch_size": self.settings.recipe.batch_size,
-            "test_examples": subject.data.examples("test"), "graph_hash": subject.definitions[0].graph.hash,
+            "test_examples": subject.data.examples("test"), "graph_hash": subject.definition.graph.hash,
             "data_hash": subject.data.hash,
-            "parameters": subject.definitions[0].graph.parameters, "macs": subject.macs,
+            "parameters": subject.definition.graph.parameters, "macs": subject.macs,
             "definition": self._definition(cell),
         }  # fmt: skip
 

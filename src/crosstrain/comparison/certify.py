@@ -13,6 +13,7 @@ from crosstrain.comparison.entrants import Setup, file_name
 from crosstrain.comparison.plan import labels
 from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject, Tell, fingerprint
+from crosstrain.environments.versions import versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import CertificateResult, CertificateStatus
@@ -20,7 +21,7 @@ from crosstrain.runs.at_once import Task, at_once, slots
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.system.files import write_json
 from crosstrain.system.gpus import free_memory
-from crosstrain.system.machine import own_version, versions_of
+from crosstrain.system.machine import own_version
 from crosstrain.training.spelling import listed
 
 PRECISIONS = ("float64", "float32")
@@ -96,12 +97,12 @@ class Certifier:
 
         settings = self.settings
         proof = prove(
-            subject.definitions[0],
+            subject.definition,
             [setup.engine],
             PRECISIONS,
             recipe=settings.recipe,
             # The truth lies here and is shared by the engines.
-            work=self.folder / "work" / subject.definitions[0].graph.hash[:16],
+            work=self.folder / "work" / subject.definition.graph.hash[:16],
             device=settings.device,
             threads=setup.threads,
             options={setup.engine: setup.options},
@@ -123,7 +124,7 @@ class Certifier:
 
     def _key(self, subject: Subject, setup: Setup) -> str:
         """Changes with whatever a certificate depends on."""
-        definition = subject.definitions[0]
+        definition = subject.definition
         # Threads that all share are left out: their number changes no more than the order of sums.
         own = setup.threads != self.settings.threads or setup.environment or setup.pinned
         return fingerprint(

@@ -20,7 +20,7 @@ def batch_that_fits(
     size = int(job["recipe"]["batch_size"]) // 2
     while size:
         trial = {
-            **job, "task": "crosstrain.runs.fitting:run", "id": f"{job['id']}-batch-{size}",
+            **job, "task": "crosstrain.runs.tasks.fitting:run", "id": f"{job['id']}-batch-{size}",
             "recipe": {**job["recipe"], "batch_size": size},
         }  # fmt: skip
         outcome = launch(trial, folder=folder, timeout=min(PATIENCE, timeout or PATIENCE))

@@ -10,10 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import crosstrain
-from crosstrain.comparison.settings import source
 from crosstrain.engines.registry import EngineRow
-from crosstrain.runs.definition import define
+from crosstrain.runs.definition import define, source
 from crosstrain.runs.descriptions import AT_ONCE, described
 from crosstrain.system.files import write_json
 from crosstrain.system.places import cache_root
@@ -76,7 +74,7 @@ def ops_of(source: str, *, trust: bool = False) -> list[str]:
 
 def _code() -> str:
     """A mark of the code that decides what graphs look like."""
-    root = Path(crosstrain.__file__).parent
+    root = Path(__file__).parents[1]
     files = sorted([*root.glob("zoo/*.py"), *root.glob("graph/**/*.py")])
     facts = [[str(file.relative_to(root)), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]

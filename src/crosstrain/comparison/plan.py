@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crosstrain.comparison.entrants import file_name
-from crosstrain.comparison.settings import slug
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
+from crosstrain.system.files import slug
 
 Group = tuple[str, str, str]
 """Network, input size (as text) and engine: what a row of the table is about."""
@@ -48,9 +48,10 @@ class Cell:
         return f"{self.network}{size} on {self.engine}"
 
 
-def rounds(seeds: int, repeats: int) -> list[Round]:
-    """All seeds once, then all again: what is left out at the end is a repeat, not a seed."""
-    return [Round(seed, repeat) for repeat in range(repeats) for seed in range(seeds)]
+def rounds(seeds: int, repeats: int, *, first: int = 0) -> list[Round]:
+    """All seeds once, then all again: what is left out at the end is a repeat, not a seed. ``first`` is the
+    first seed."""
+    return [Round(seed, repeat) for repeat in range(repeats) for seed in range(first, first + seeds)]
 
 
 def cells(

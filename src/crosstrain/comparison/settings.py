@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from crosstrain.advice.preferences import weights
 from crosstrain.comparison import entrants
+from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.parameters import Compare, Data, SeveralNetworks
 from crosstrain.engines.registry import engine_of
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.definition import source
 from crosstrain.statistics.location import FEWEST_RANKED
+from crosstrain.system.files import slug
+from crosstrain.system.machine import usable_cores
 from crosstrain.training import spelling
-from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.recipe import Loss, Recipe
-from crosstrain.training.schedules import Schedule
-from crosstrain.zoo import networks as zoo
+from crosstrain.training.recipe import Recipe
 
 RUNS = Path("crosstrain-runs")
 """Where folders lie that nobody has named."""
@@ -31,11 +32,19 @@ DEFAULT_EPOCHS = 5
 MOST_EPOCHS, MOST_REPEATS = 100, 5
 """What a budget may fill where the numbers are not given."""
 
+LARGEST = 2**31 - 1
+"""The largest count or seed: every framework has integers that hold it."""
+
 ALL = "all"
 """Stands for all engines that can run here."""
 
 MOMENTUM = 0.9
 """What ``sgd`` uses where nothing is said: the momentum of most of the literature on images."""
+
+
+def as_said(default: Any) -> Any:
+    """A field that holds what was asked, unread: the parameter of the same name."""
+    return field(default=default, metadata={"as_said": True})
 
 
 @dataclass(frozen=True)
@@ -54,18 +63,18 @@ class Settings:
     recipe: Recipe
     sizes: tuple[int, ...] = ()
     pairs: tuple[tuple[str, int | None], ...] = ()
-    seeds: int = 1
+    seeds: int = as_said(1)
     repeats: int = 1
-    device: str = "cpu"
-    precision: str = "float32"
+    device: str = as_said("cpu")
+    precision: str = as_said("float32")
     threads: int = 1
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    proof: bool = True
-    trust: bool = False
+    proof: bool = as_said(True)
+    trust: bool = as_said(False)
     prepare: str = ""
     split: str = ""
-    tuned: bool = False
-    criteria: bool = False
+    tuned: bool = as_said(False)
+    criteria: bool = as_said(False)
     prefer: str = ""
     repeats_until: float | None = None
     budget: float | None = None
@@ -98,39 +107,8 @@ class Settings:
         return RUNS / f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def settings(
-    networks: str | Sequence[str],
-    data: str,
-    *,
-    engines: str | Sequence[str] | None = None,
-    sizes: int | Sequence[int] | None = None,
-    epochs: int | None = None,
-    seeds: int = 1,
-    seed: int = 0,
-    repeats: int | None = None,
-    batch_size: int = 64,
-    loss: str | Loss | Mapping[str, str | Loss] | None = None,
-    optimizer: str | Optimizer = "sgd",
-    learning_rate: float | None = None,
-    momentum: float | None = None,
-    weight_decay: float | None = None,
-    schedule: str | Schedule = "constant",
-    device: str = "auto",
-    precision: str = "float32",
-    threads: int | None = None,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    proof: bool = True,
-    trust: bool = False,
-    prepare: str | None = None,
-    split: str | None = None,
-    tuned: bool = False,
-    criteria: bool = False,
-    prefer: str | None = None,
-    repeats_until: str | float | None = None,
-    budget: str | float | None = None,
-    timeout: str | float | None = None,
-    memory_limit: str | int | None = None,
-) -> Settings:
+@declared("a comparison")
+def settings(network: SeveralNetworks, data: Data, **asked: Unpack[Compare]) -> Settings:
     """Settings from what a user says; ``CrosstrainError`` names the first thing that is wrong.
 
     Without ``engines``, the native ones in the user's own Python; ``all`` adds those in environments of
@@ -138,63 +116,72 @@ def settings(
     as fit, up to 100; ``repeats`` likewise one, or as many as fit up to five. ``seed`` is the first.
     """
     counts = {
-        "epochs": epochs,
-        "seeds": seeds,
-        "repeats": repeats,
-        "batch size": batch_size,
-        "threads": threads,
-    }
+        "epochs": asked["epochs"], "seeds": asked["seeds"], "repeats": asked["repeats"],
+        "batch size": asked["batch_size"], "threads": asked["threads"],
+    }  # fmt: skip
     for name, number in counts.items():
         if number is not None and number < 1:
             raise CrosstrainError(f"{name} must be at least 1, not {number}")
-    if precision not in PRECISIONS:
-        raise CrosstrainError(f"there is no precision {precision!r}; there are {', '.join(PRECISIONS)}")
-    if seed < 0:
-        raise CrosstrainError(f"a seed must be at least 0, not {seed}")
-    if learning_rate is not None and learning_rate <= 0:
-        raise CrosstrainError(f"the learning rate must be more than 0, not {learning_rate}")
-    seconds, chosen = spelling.seconds(budget), _engines(engines)
-    narrow = spelling.share(repeats_until)
-    if momentum is None and optimizer == "sgd":
+        if number is not None and number > LARGEST:
+            raise CrosstrainError(f"{name} must be at most {LARGEST}, not {spelling.shortened(number)}")
+    if asked["precision"] not in PRECISIONS:
+        raise CrosstrainError(
+            f"there is no precision {asked['precision']!r}; there are {', '.join(PRECISIONS)}"
+        )
+    if asked["seed"] < 0:
+        raise CrosstrainError(f"a seed must be at least 0, not {asked['seed']}")
+    if asked["seed"] > LARGEST:
+        raise CrosstrainError(f"a seed must be at most {LARGEST}, not {spelling.shortened(asked['seed'])}")
+    rate = asked["learning_rate"]
+    if rate is not None and rate <= 0:
+        raise CrosstrainError(f"the learning rate must be more than 0, not {rate}")
+    seconds, engines = spelling.seconds(asked["budget"]), _engines(asked["engines"])
+    narrow = spelling.share(asked["repeats_until"])
+    momentum = asked["momentum"]
+    if momentum is None and asked["optimizer"] == "sgd":
         momentum = MOMENTUM
-    names, at = spelling.networks(networks)
-    wanted = _sizes(sizes)
+    names, with_sizes = spelling.networks(network)
+    sizes = tuple(dict.fromkeys(spelling.sizes(asked["sizes"])))
     return Settings(
         networks=_networks(names),
         data=data,
-        engines=chosen,
-        sizes=wanted,
-        pairs=tuple(dict.fromkeys((n, s) for n, own in at for s in own or wanted or (None,)))
-        if any(own for _, own in at)
+        engines=engines,
+        sizes=sizes,
+        pairs=tuple(dict.fromkeys((n, s) for n, own in with_sizes for s in own or sizes or (None,)))
+        if any(own for _, own in with_sizes)
         else (),
         recipe=Recipe(
-            losses=spelling.losses(loss),
+            losses=spelling.losses(asked["loss"]),
             optimizer=spelling.optimizer(
-                optimizer, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay
+                asked["optimizer"],
+                learning_rate=rate,
+                momentum=momentum,
+                weight_decay=asked["weight_decay"],
             ),
-            schedule=spelling.schedule(schedule),
-            batch_size=batch_size,
-            epochs=epochs or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
-            seed=seed,
+            schedule=spelling.schedule(asked["schedule"]),
+            batch_size=asked["batch_size"],
+            epochs=asked["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
+            seed=asked["seed"],
         ),
-        seeds=seeds,
-        repeats=repeats or _repeats(seeds, budget=seconds is not None, narrow=narrow is not None),
-        device=device,
-        precision=precision,
-        threads=threads or usable_cores(),
-        options=_options(options, chosen),
-        proof=proof,
-        trust=trust,
-        prepare=prepare or "",
-        split=split or "",
-        tuned=tuned,
-        criteria=criteria,
-        prefer=_preference(prefer, criteria),
+        repeats=asked["repeats"]
+        or _repeats(asked["seeds"], budget=seconds is not None, narrow=narrow is not None),
+        threads=asked["threads"] or usable_cores(),
+        options=_options(spelling.by_engine(asked["options"]), engines),
+        prepare=asked["prepare"] or "",
+        split=asked["split"] or "",
+        prefer=_preference(asked["prefer"], asked["criteria"]),
         repeats_until=narrow,
         budget=seconds,
-        timeout=spelling.seconds(timeout),
-        memory_limit=spelling.size_in_bytes(memory_limit),
+        timeout=spelling.seconds(asked["timeout"]),
+        memory_limit=spelling.size_in_bytes(asked["memory_limit"]),
+        **_as_said(asked),
     )
+
+
+def _as_said(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept as it was said: settings that nothing has to be read from."""
+    kept = {each.name for each in fields(Settings) if each.metadata.get("as_said")}
+    return {name: value for name, value in asked.items() if name in kept}
 
 
 def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
@@ -202,41 +189,6 @@ def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
     if narrow:
         return -(-FEWEST_RANKED // seeds)
     return MOST_REPEATS if budget else 1
-
-
-def source(network: str) -> str:
-    """What a worker is told to build: a name of the zoo, or a path made absolute."""
-    if network in zoo():
-        return network
-    path, colon, function = network.rpartition(":")
-    if not colon or not path.endswith(".py"):
-        path, colon, function = network, "", ""
-    if not path.endswith((".py", ".keras", ".h5", ".onnx")):
-        raise CrosstrainError(
-            f"there is no network {network!r} in the zoo; there are {', '.join(zoo())}, "
-            "or give file.py:function, model.keras or model.onnx"
-        )
-    if path.endswith(".py") and not function:
-        raise CrosstrainError(f"{network} names a file but no function in it; write {network}:FUNCTION")
-    if not Path(path).is_file():
-        raise CrosstrainError(f"there is no file {path} (given as network {network!r})")
-    return f"{Path(path).resolve()}{colon}{function}"
-
-
-def usable_cores() -> int:
-    """The cores this process may run on; every engine is given as many threads."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def slug(text: str) -> str:
-    """A short name for files: the last part of a path, letters, digits, ``-`` and ``_`` only."""
-    base = Path(text).name
-    return (
-        "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in base).strip("-_")[:40]
-        or "network"
-    )
 
 
 def _networks(names: Sequence[str]) -> tuple[str, ...]:
@@ -284,20 +236,10 @@ def _preference(given: str | None, criteria: bool) -> str:
     return given or ""
 
 
-def _sizes(given: int | Sequence[int] | None) -> tuple[int, ...]:
-    sizes = (given,) if isinstance(given, int) else tuple(given or ())
-    for size in sizes:
-        if size < 1:
-            raise CrosstrainError(f"an input size of {size} is less than one pixel")
-    return tuple(dict.fromkeys(sizes))
-
-
-def _options(
-    given: Mapping[str, Mapping[str, Any]] | None, chosen: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    for engine in given or ():
+def _options(given: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]) -> dict[str, dict[str, Any]]:
+    for engine in given:
         if engine not in chosen:
             raise CrosstrainError(
                 f"there is an option for {engine!r}, which is not among the engines {', '.join(chosen)}"
             )
-    return {engine: dict(options) for engine, options in (given or {}).items()}
+    return {engine: dict(options) for engine, options in given.items()}

@@ -16,7 +16,7 @@ from typing import Any
 from crosstrain import data
 from crosstrain.comparison.plan import labels
 from crosstrain.comparison.progress.account import Account
-from crosstrain.comparison.settings import Settings, source
+from crosstrain.comparison.settings import Settings
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.registry import parse
 from crosstrain.errors import CrosstrainError
@@ -24,7 +24,7 @@ from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
-from crosstrain.runs.definition import Definition, define
+from crosstrain.runs.definition import Definition, define, source
 from crosstrain.zoo import networks as zoo
 
 Tell = Callable[[str], None]
@@ -42,10 +42,15 @@ class Subject:
     def __str__(self) -> str:
         return self.network if self.size is None else f"{self.network} at {size_text(self.size)}"
 
+    @property
+    def definition(self) -> Definition:
+        """That of the first seed, which counts where seeds make no difference."""
+        return next(iter(self.definitions.values()))
+
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates for one example."""
-        return cost(self.definitions[0].graph).macs
+        return cost(self.definition.graph).macs
 
 
 @dataclass(frozen=True)

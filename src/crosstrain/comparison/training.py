@@ -17,15 +17,16 @@ from crosstrain.comparison.devices import settled
 from crosstrain.comparison.engines import muster
 from crosstrain.comparison.plan import Cell
 from crosstrain.comparison.progress.watch import Silent, Watch
-from crosstrain.comparison.settings import RUNS, Settings, slug
+from crosstrain.comparison.settings import RUNS, Settings
 from crosstrain.comparison.subjects import Refused, Subject, Workshop, fingerprint, source_hashes
 from crosstrain.data.registry import parse
+from crosstrain.environments.versions import versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.schema import CellResult, finite
 from crosstrain.runs.process import run_job
 from crosstrain.runs.store import Store
-from crosstrain.system.files import write_json
-from crosstrain.system.machine import own_version, versions_of
+from crosstrain.system.files import slug, write_json
+from crosstrain.system.machine import own_version
 
 KIND = "training"
 

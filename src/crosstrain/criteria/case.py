@@ -55,10 +55,10 @@ class Case:
 
     @property
     def where(self) -> Environment:
-        found = find(self.engine)
-        if found is None:
+        environment = find(self.engine)
+        if environment is None:
             raise UnknownError(f"{self.framework} is not installed any more")
-        return found
+        return environment
 
     @property
     def subject(self) -> Subject:
@@ -79,10 +79,10 @@ class Case:
     @cached_property
     def description(self) -> Mapping[str, Any]:
         """What the engine says it can do on this machine."""
-        told = describe(self.engine, self.where)
-        if told["status"] != "ready":
-            raise FailedError(f"{self.framework} cannot say what it can do: {told['error']}")
-        return told
+        description = describe(self.engine, self.where)
+        if description["status"] != "ready":
+            raise FailedError(f"{self.framework} cannot say what it can do: {description['error']}")
+        return description
 
     def run(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """Run a job within the comparison's limits and give its result; ``FailedError`` where it does not

@@ -10,7 +10,7 @@ from typing import Any
 
 from crosstrain.criteria.case import Case
 from crosstrain.engines.registry import EngineRow
-from crosstrain.environments.environments import made
+from crosstrain.environments.environments import own_environment
 from crosstrain.environments.installing import size_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -31,38 +31,38 @@ def installation(case: Case) -> dict[str, Any]:
 
 def _measured(case: Case) -> dict[str, Any]:
     where = case.where
-    noted = (made(case.engine) if where.own else where) or where
-    seconds = noted.told.get("seconds")
-    told: dict[str, Any] = {"install_seconds": seconds, "why_not": {}}
+    noted = (own_environment(case.engine) if where.own else where) or where
+    seconds = noted.manifest.get("seconds")
+    result: dict[str, Any] = {"install_seconds": seconds, "why_not": {}}
     if where.folder is not None:
-        told |= {"install_bytes": where.told.get("bytes") or size_of(where.folder.resolve())}
-        told["install_covers"] = "its own environment"
+        result |= {"install_bytes": where.manifest.get("bytes") or size_of(where.folder.resolve())}
+        result["install_covers"] = "its own environment"
     else:
         names = closure(_roots(case.engine))
-        told |= {"install_bytes": sum(map(size_on_disk, names)), "install_covers": ", ".join(names)}
+        result |= {"install_bytes": sum(map(size_on_disk, names)), "install_covers": ", ".join(names)}
     if seconds is None:
-        told["why_not"]["install_seconds"] = (
+        result["why_not"]["install_seconds"] = (
             f"{case.framework} was not installed by crosstrain, which times what it installs"
             if where.own
             else f"the environment of {case.framework} does not say how long it took to make"
         )
-    return told
+    return result
 
 
 def closure(names: Iterable[str]) -> list[str]:
     """The installed distributions among ``names`` and all that they require, extras apart."""
-    found: dict[str, None] = {}
+    seen: dict[str, None] = {}
     pending = deque(names)
     while pending:
         name = _normal(pending.popleft())
-        if name in found or (distribution := _distribution(name)) is None:
+        if name in seen or (distribution := _distribution(name)) is None:
             continue
-        found[name] = None
+        seen[name] = None
         for requirement in distribution.requires or ():
-            wanted, _, marker = requirement.partition(";")
-            if "extra" not in marker and (match := _NAME.match(wanted)):
+            requirement_name, _, marker = requirement.partition(";")
+            if "extra" not in marker and (match := _NAME.match(requirement_name)):
                 pending.append(match[0])
-    return list(found)
+    return list(seen)
 
 
 def size_on_disk(name: str) -> int:
@@ -71,10 +71,10 @@ def size_on_disk(name: str) -> int:
     total = 0
     for file in (distribution.files if distribution else None) or ():
         try:
-            found = distribution.locate_file(file).stat()  # type: ignore[union-attr]
+            status = distribution.locate_file(file).stat()  # type: ignore[union-attr]
         except OSError:
             continue  # listed, but taken away by someone
-        total += getattr(found, "st_blocks", found.st_size // 512 + 1) * 512
+        total += getattr(status, "st_blocks", status.st_size // 512 + 1) * 512
     return total
 
 

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import psutil
 
-from crosstrain.comparison.settings import usable_cores
 from crosstrain.criteria.case import Case
 from crosstrain.criteria.record import FailedError, UnknownError
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import find
+from crosstrain.environments.versions import versions_of
 from crosstrain.graph.cost import cost
 from crosstrain.runs.process import run_job
 from crosstrain.system.files import write_json
 from crosstrain.system.gpus import gpus
-from crosstrain.system.machine import processor, versions_of
+from crosstrain.system.machine import processor, usable_cores
 from crosstrain.system.places import cache_root
 
 FORWARD_AND_BACKWARD = 3
@@ -92,34 +92,34 @@ def peak(
     of them can tell.
     """
     note, busy = _note(device, precision, threads, sizes), psutil.cpu_percent(interval=0.3) / 100
-    if known := _known(note, busy):
-        return known
+    if cached := _cached(note, busy):
+        return cached
     libraries = ([("numpy", None)] if device == "cpu" else []) + (
         [("torch", "torch")] if find(engines()["torch"]) else []
     )
-    found, faults = [], []
+    rates, faults = [], []
     for library, engine in libraries:
         job = {
-            "task": "crosstrain.runs.products:run", "engine": engine, "device": device, "threads": threads,
-            "precision": precision, "sizes": sizes,
+            "task": "crosstrain.runs.tasks.products:run", "engine": engine, "device": device,
+            "threads": threads, "precision": precision, "sizes": sizes,
         }  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
             outcome = run_job(job, folder=Path(logs), timeout=PATIENCE)
         if outcome.status == "done" and outcome.result is not None:
-            found.append({**outcome.result, "library": library})
+            rates.append({**outcome.result, "library": library})
         else:
             faults.append(f"{library}: {outcome.error}")
-    if not found:
-        told = "; ".join(faults) or f"only PyTorch multiplies on {device} here, and it is not installed"
-        raise FailedError(f"the matrix-product peak could not be measured ({told})")
-    best = max(found, key=lambda each: float(each["flops_per_second"]))
-    copies = [each["bytes_per_second"] for each in found if each.get("bytes_per_second")]
-    others = {each["library"]: each["flops_per_second"] for each in found}
+    if not rates:
+        reason = "; ".join(faults) or f"only PyTorch multiplies on {device} here, and it is not installed"
+        raise FailedError(f"the matrix-product peak could not be measured ({reason})")
+    best = max(rates, key=lambda each: float(each["flops_per_second"]))
+    copies = [each["bytes_per_second"] for each in rates if each.get("bytes_per_second")]
+    others = {each["library"]: each["flops_per_second"] for each in rates}
     fastest = {"bytes_per_second": max(copies)} if copies else {}
-    told_all = {**best, **fastest, "by_library": others, "measured": time.time(), "busy": busy}
+    record = {**best, **fastest, "by_library": others, "measured": time.time(), "busy": busy}
     note.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, told_all)
-    return told_all
+    write_json(note, record)
+    return record
 
 
 def _note(device: str, precision: str, threads: int | None, sizes: list[int] | None) -> Path:
@@ -129,10 +129,12 @@ def _note(device: str, precision: str, threads: int | None, sizes: list[int] | N
     return cache_root() / "peaks" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
 
 
-def _known(note: Path, busy: float) -> dict[str, Any] | None:
+def _cached(note: Path, busy: float) -> dict[str, Any] | None:
     try:
-        told: dict[str, Any] = json.loads(note.read_text())
-        fresh = 0 <= time.time() - told["measured"] < SHELF_LIFE
-        return told if fresh and busy > told["busy"] - QUIETER and told["flops_per_second"] > 0 else None
+        record: dict[str, Any] = json.loads(note.read_text())
+        fresh = 0 <= time.time() - record["measured"] < SHELF_LIFE
+        return (
+            record if fresh and busy > record["busy"] - QUIETER and record["flops_per_second"] > 0 else None
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -42,10 +42,10 @@ class Record:
         who = {"network": row.network, "input_size": row.input_size, "engine": row.engine}
         record = cls(path, who, basis_of(row))
         try:
-            told = json.loads(path.read_text())
-            if told["basis"] == record.basis:
-                record.found, record.why_not = dict(told["found"]), dict(told["why_not"])
-                record.failed = list(told["failed"])
+            saved = json.loads(path.read_text())
+            if saved["basis"] == record.basis:
+                record.found, record.why_not = dict(saved["found"]), dict(saved["why_not"])
+                record.failed = list(saved["failed"])
         except (OSError, ValueError, KeyError, TypeError):
             return record  # none yet, or a damaged one: all is measured
         return record
@@ -71,8 +71,8 @@ class Record:
         self.why_not = {k: v for k, v in self.why_not.items() if k not in fields} | dict(reasons)
         self.failed = [name for name in self.failed if name != measure] + ([measure] if failed else [])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        told = {"basis": self.basis, "found": self.found, "why_not": self.why_not, "failed": self.failed}
-        write_json(self.path, {**self.row, **told})
+        state = {"basis": self.basis, "found": self.found, "why_not": self.why_not, "failed": self.failed}
+        write_json(self.path, {**self.row, **state})
 
     def to_json(self, fields: Sequence[str]) -> dict[str, Any]:
         """As in the result: all ``fields``, None where unknown, and what measures told beyond them."""

@@ -10,10 +10,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from crosstrain.comparison.budget import counted
 from crosstrain.criteria.bits import Difference, compared
 from crosstrain.criteria.case import Case
 from crosstrain.criteria.record import UnknownError
+from crosstrain.results.rows import counted
 from crosstrain.results.schema import CellResult
 from crosstrain.statistics import ratios as statistics
 from crosstrain.system.files import read_arrays, write_json
@@ -45,23 +45,23 @@ def repeatable(case: Case) -> dict[str, Any]:
     where they do not end well.
     """
     epochs = trial_epochs(case)
-    told = {"repeat_epochs": len(case.first.epochs), "repeat_seed": case.first.seed}
+    result = {"repeat_epochs": len(case.first.epochs), "repeat_seed": case.first.seed}
     if pair := _pair(case):
         first, second = (read_arrays(case.bench.store.weights_path(cell.id)) for cell in pair)
-        told["repeat_seed"] = pair[0].seed
-        found = compared(first, second)
+        result["repeat_seed"] = pair[0].seed
+        difference = compared(first, second)
         # With a budget, a cell may have been taken up again from its first epoch, and another not: only
         # trainings in one piece tell whether it is the engine that differs.
-        if found.none or case.bench.settings.budget is None:
-            return told | _told(found)
-        told["repeat_seed"] = case.first.seed
+        if difference.none or case.bench.settings.budget is None:
+            return result | _as_fields(difference)
+        result["repeat_seed"] = case.first.seed
     trials = [trial(case, "again-0", epochs)]
     if epochs == len(case.first.epochs) and case.bench.settings.budget is None:
-        found = compared(read_arrays(case.weights), trials[0].arrays)
+        difference = compared(read_arrays(case.weights), trials[0].arrays)
     else:
         trials.append(trial(case, "again-1", epochs))
-        found = compared(trials[0].arrays, trials[1].arrays)
-    return told | _told(found) | {"repeat_epochs": epochs}
+        difference = compared(trials[0].arrays, trials[1].arrays)
+    return result | _as_fields(difference) | {"repeat_epochs": epochs}
 
 
 def deterministic(case: Case, repeats: bool | None) -> dict[str, Any]:
@@ -81,14 +81,14 @@ def deterministic(case: Case, repeats: bool | None) -> dict[str, Any]:
             trials.append(trial(case, f"{SWITCH}-1", epochs, changes))
     except UnknownError as reason:
         return {SWITCH: {"option": words, "repeatable": None, "error": str(reason)}}
-    found = compared(trials[0].arrays, trials[1].arrays) if len(trials) > 1 else beside
-    assert found is not None
+    difference = compared(trials[0].arrays, trials[1].arrays) if len(trials) > 1 else beside
+    assert difference is not None
     runs = [each.seconds for each in trials]
     seconds, cost = statistics.median(runs), statistics.ratio(runs, _own_runs(case, epochs))
     return {
         SWITCH: {
             "option": words,
-            **_told(found),
+            **_as_fields(difference),
             "same_as_without": beside and beside.none,
             "epochs": epochs,
             "seconds_per_epoch": seconds and seconds.to_json(),
@@ -112,8 +112,8 @@ def trial(case: Case, name: str, epochs: int, changes: Mapping[str, Any] | None 
     """Train the first cell once more, in a process of its own, with ``changes`` to its job. What was
     finished before is taken from the disk. ``FailedError`` where it does not end well."""
     note, weights = case.folder / f"{name}.json", case.folder / f"{name}.npz"
-    if (kept := _kept(note, epochs)) and weights.exists():
-        return Trial(kept, weights)
+    if (cached := _cached(note, epochs)) and weights.exists():
+        return Trial(cached, weights)
     case.folder.mkdir(parents=True, exist_ok=True)
     job = case.bench.job(case.cell, epochs)
     job |= {
@@ -134,10 +134,10 @@ def tidy(case: Case) -> None:
         path.unlink(missing_ok=True)
 
 
-def _kept(note: Path, epochs: int) -> list[float] | None:
+def _cached(note: Path, epochs: int) -> list[float] | None:
     try:
-        told = json.loads(note.read_text())
-        return [float(s) for s in told["seconds"]] if told["epochs"] == epochs else None
+        saved = json.loads(note.read_text())
+        return [float(s) for s in saved["seconds"]] if saved["epochs"] == epochs else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -155,7 +155,7 @@ def _pair(case: Case) -> tuple[CellResult, CellResult] | None:
 def _without(case: Case, epochs: int) -> Mapping[str, Any] | None:
     """The weights of a training of so many epochs without the switch; None where there are none."""
     trial_of_it = case.folder / "again-0.npz"
-    if _kept(trial_of_it.with_suffix(".json"), epochs) and trial_of_it.exists():
+    if _cached(trial_of_it.with_suffix(".json"), epochs) and trial_of_it.exists():
         return read_arrays(trial_of_it)
     return read_arrays(case.weights) if epochs == len(case.first.epochs) else None
 
@@ -164,7 +164,7 @@ def _own_runs(case: Case, epochs: int) -> Sequence[Sequence[float]]:
     """The row's times without the switch: those of trials as near in time where there are, else the
     cells'."""
     notes = sorted(case.folder.glob("again-*.json"))
-    return [kept for note in notes if (kept := _kept(note, epochs))] or case.row.runs
+    return [cached for note in notes if (cached := _cached(note, epochs))] or case.row.runs
 
 
 def _switch(case: Case, repeats: bool | None) -> tuple[str, dict[str, Any]]:
@@ -181,10 +181,12 @@ def _switch(case: Case, repeats: bool | None) -> tuple[str, dict[str, Any]]:
     return "threads=1", {"threads": 1}
 
 
-def _told(found: Difference) -> dict[str, Any]:
+def _as_fields(difference: Difference) -> dict[str, Any]:
     return {
-        "repeatable": found.none,
-        "arrays": found.arrays,
-        "differing_arrays": found.differing,
-        "largest_difference": found.largest if math.isfinite(found.largest) else str(found.largest),
+        "repeatable": difference.none,
+        "arrays": difference.arrays,
+        "differing_arrays": difference.differing,
+        "largest_difference": difference.largest
+        if math.isfinite(difference.largest)
+        else str(difference.largest),
     }

@@ -34,9 +34,9 @@ class Measure:
 
 
 def _repeatable(case: Case, record: Record) -> dict[str, Any]:
-    found = repeatability.repeatable(case)
-    remark = repeatability.what_it_covers(found["repeat_epochs"], len(case.first.epochs))
-    return {**found, "repeat_remark": remark}
+    result = repeatability.repeatable(case)
+    remark = repeatability.what_it_covers(result["repeat_epochs"], len(case.first.epochs))
+    return {**result, "repeat_remark": remark}
 
 
 def _deterministic(case: Case, record: Record) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def _deterministic(case: Case, record: Record) -> dict[str, Any]:
     return repeatability.deterministic(case, known)
 
 
-def _plain(find: Callable[[Case], dict[str, Any]]) -> Callable[[Case, Record], dict[str, Any]]:
-    return lambda case, record: find(case)
+def _plain(measure: Callable[[Case], dict[str, Any]]) -> Callable[[Case, Record], dict[str, Any]]:
+    return lambda case, record: measure(case)
 
 
 MEASURES = (
@@ -83,9 +83,9 @@ class Criteria:
     def read(self, results: Sequence[CellResult], planned: Sequence[Cell]) -> None:
         """Take over what earlier runs have found of the rows of these results, as far as it still holds."""
         names = {cell.id: _name(cell) for cell in planned}
-        told = [row for row in rows(results) if row.cells[0].id in names]
+        measured = [row for row in rows(results) if row.cells[0].id in names]
         self._records = [
-            (Record.of(self.folder / f"{names[row.cells[0].id]}.json", row), row) for row in told
+            (Record.of(self.folder / f"{names[row.cells[0].id]}.json", row), row) for row in measured
         ]
 
     def measure(self, results: Sequence[CellResult], planned: Sequence[Cell]) -> None:
@@ -97,7 +97,7 @@ class Criteria:
                 if case is None:
                     record.lack(measure.name, measure.fields, NO_CELL, failed=False)
                 elif not (measure.title and record.known(measure.name, measure.fields)):
-                    self._take(case, record, measure, _left_to_do(cases))
+                    self._measure(case, record, measure, _left_to_do(cases))
             if case is not None and "repeatable" not in record.why_not:
                 repeatability.tidy(case)
 
@@ -119,7 +119,7 @@ class Criteria:
         cell = next(cell for cell in planned if cell.id == row.done[0].id)
         return Case(_name(cell), row, cell, self.bench, self.folder / _name(cell), self._shared)
 
-    def _take(self, case: Case, record: Record, measure: Measure, missing: Sequence[Measure]) -> None:
+    def _measure(self, case: Case, record: Record, measure: Measure, missing: Sequence[Measure]) -> None:
         """Measure, and keep what comes of it; a failure is the reason why there is nothing."""
         if measure.title:
             size = "" if case.row.input_size is None else f" at {size_text(case.row.input_size)}"
@@ -133,20 +133,20 @@ class Criteria:
         except (UnknownError, CrosstrainError) as reason:
             record.lack(measure.name, measure.fields, str(reason), failed=isinstance(reason, FailedError))
         except Exception as error:  # whatever it is, it must not cost the cells that are finished
-            told = f"{type(error).__name__}: {error}"
-            self.bench.watch.note(f"{case.row.network} on {case.row.engine}, {measure.name}: {told}")
-            record.lack(measure.name, measure.fields, told, failed=True)
+            message = f"{type(error).__name__}: {error}"
+            self.bench.watch.note(f"{case.row.network} on {case.row.engine}, {measure.name}: {message}")
+            record.lack(measure.name, measure.fields, message, failed=True)
         self._seconds.setdefault(measure.name, []).append(time.monotonic() - started)
 
     def _time_left(self, missing: Sequence[Measure]) -> str:
         """From what measures of the same kind took so far, in words; "" before anything is known."""
         # The last: the peak is measured with the first row alone.
-        taken = {name: seconds[-1] for name, seconds in self._seconds.items()}
-        known = [taken[measure.name] for measure in missing if measure.name in taken]
-        usual = sum(known) / len(known) if known else None
+        last_seconds = {name: seconds[-1] for name, seconds in self._seconds.items()}
+        durations = [last_seconds[measure.name] for measure in missing if measure.name in last_seconds]
+        usual = sum(durations) / len(durations) if durations else None
         if usual is None:
             return ""
-        left = sum(taken.get(measure.name, usual) for measure in missing)
+        left = sum(last_seconds.get(measure.name, usual) for measure in missing)
         return f", about {left:.0f} s left"
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.comparison.parameters import BATCH_SIZES
 from crosstrain.criteria.case import Case
 from crosstrain.criteria.record import FailedError, UnknownError
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
 from crosstrain.exchange.formats import FORMATS, Format
-from crosstrain.inference.result import InferenceCell, InferenceRow
-from crosstrain.inference.settings import BATCH_SIZES
+from crosstrain.results.inference import InferenceCell, InferenceRow
 from crosstrain.results.schema import finite
 
 REPEATS = 2
@@ -42,8 +42,8 @@ def latency(case: Case) -> dict[str, Any]:
     for number in range(REPEATS):
         name = f"{case.name}-latency-{number}"
         result = finite(case.run({**job, "id": name}))
-        told = {"id": name, "network": case.row.network, "engine": case.row.engine, "status": "done"}
-        cells.append(InferenceCell(**{**result, **told}))
+        identity = {"id": name, "network": case.row.network, "engine": case.row.engine, "status": "done"}
+        cells.append(InferenceCell(**{**result, **identity}))
     row = InferenceRow(cells)
     rates = {str(size): row.throughput(size) for size in BATCH_SIZES}
     pooled = np.array([seconds for run in row.runs for seconds in run])
@@ -73,10 +73,10 @@ def export(case: Case) -> dict[str, Any]:
             case.shared[key] = FailedError(f"the network cannot be written as ONNX: {reason}")
         finally:
             out.unlink(missing_ok=True)
-    found = case.shared[key]
-    if isinstance(found, FailedError):
-        raise found
-    return {"export_bytes": found, "export_format": "onnx"}
+    size = case.shared[key]
+    if isinstance(size, FailedError):
+        raise size
+    return {"export_bytes": size, "export_format": "onnx"}
 
 
 def native_export(case: Case) -> dict[str, Any]:

@@ -53,9 +53,9 @@ class Cache:
         ordered = sorted(files)
         facts, newest = _facts(ordered)
         note = self.root / f"source-{_digest(json.dumps(facts))[:32]}.json"
-        known = _read_note(note)
-        if known is not None:
-            return known
+        cached = _read_note(note)
+        if cached is not None:
+            return cached
         content = _hash_files(ordered, progress)
         if time.time_ns() - newest > _SETTLED_NANOSECONDS:
             write_json(note, {"content": content})
@@ -105,8 +105,8 @@ class Cache:
             if name == mine:
                 shutil.rmtree(part, ignore_errors=True)
                 continue
-            with locked(self._lock(name), wait=False) as held:
-                if held:
+            with locked(self._lock(name), wait=False) as acquired:
+                if acquired:
                     shutil.rmtree(part, ignore_errors=True)
 
 
@@ -141,13 +141,13 @@ def _facts(files: Files) -> tuple[list[tuple[str | int, ...]], float]:
     newest: float = 0
     for name, path in files:  # plain strings and calls: there may be 50,000
         try:
-            found = os.stat(path)
+            status = os.stat(path)
         except OSError as error:
             facts.append((name, str(path), f"error {error.errno}"))
             newest = math.inf  # not remembered; whoever reads the file will say what is wrong with it
             continue
-        facts.append((name, str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-        newest = max(newest, found.st_mtime_ns, found.st_ctime_ns)
+        facts.append((name, str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
     return facts, newest
 
 

@@ -16,7 +16,7 @@ from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
 from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
 from crosstrain.data.registry import DataSet, Reader, parse
-from crosstrain.data.source import Source, Values, Wish, summed_up
+from crosstrain.data.source import Request, Source, Values, summed_up
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import write_json
@@ -47,33 +47,33 @@ def prepare(
     ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
     """
     row, location = parse(spec)
-    wish = Wish(_checked_size(size), _checked_channels(channels), int(seed), _checked_split(row, split))
+    request = Request(_checked_size(size), _checked_channels(channels), int(seed), _checked_split(row, split))
     further = parse_steps(steps)
     reader = row.reader()
     store = Cache(cache)
     content = store.content_hash(reader.files(location), progress)
-    key = _key(row.name, content, wish, further)
+    key = _key(row.name, content, request, further)
 
     def fill(folder: Path) -> None:
-        _fill(folder, spec, key, reader, location, wish, further, progress)
+        _fill(folder, spec, key, reader, location, request, further, progress)
 
     prepared = store.obtain(f"{row.name}-{key[:32]}", fill)
     return Prepared(prepared.folder, {**prepared.manifest, "spec": spec}, prepared.cached)
 
 
-def _key(name: str, content: str, wish: Wish, steps: tuple[Step, ...]) -> str:
+def _key(name: str, content: str, request: Request, steps: tuple[Step, ...]) -> str:
     settings: dict[str, Any] = {
         "format": FORMAT,
         "data": name,
         "content": content,
-        "size": wish.size,
-        "channels": wish.channels,
+        "size": request.size,
+        "channels": request.channels,
     }
     if steps:
         settings["steps"] = list(map(str, steps))
-    if wish.split:
-        settings["split"] = wish.split
-    return hashlib.sha256(json.dumps({**settings, "seed": wish.seed}, sort_keys=True).encode()).hexdigest()
+    if request.split:
+        settings["split"] = request.split
+    return hashlib.sha256(json.dumps({**settings, "seed": request.seed}, sort_keys=True).encode()).hexdigest()
 
 
 def _checked_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -99,11 +99,11 @@ def _checked_split(row: DataSet, split: str | None) -> str:
 
 
 def _fill(
-    folder: Path, spec: str, key: str, reader: Reader, location: Path, wish: Wish, steps: tuple[Step, ...],
-    progress: Progress | None,
+    folder: Path, spec: str, key: str, reader: Reader, location: Path, request: Request,
+    steps: tuple[Step, ...], progress: Progress | None,
 ) -> None:  # fmt: skip
     start = time.perf_counter()
-    with closing(reader.read(location, wish)) as source:
+    with closing(reader.read(location, request)) as source:
         for split in SPLITS:
             if len(source.splits[split]) == 0:
                 raise CrosstrainError(f"{spec} has no examples for {split}: it has too few of them")
@@ -129,7 +129,7 @@ def _fill(
             "splits": {split: result.examples for split, result in written.items()},
             "class_counts": counts.get(single or "", {}),
             "steps": list(map(str, steps)),
-            "split": wish.split,
+            "split": request.split,
             "standardized": scaled,
             "prepare_seconds": round(time.perf_counter() - start, 3),
             "warnings": warnings,
@@ -147,13 +147,13 @@ def _damage_warnings(spec: str, written: Mapping[str, Written]) -> list[str]:
     if not damaged:
         return []
     total = len(damaged) + sum(result.examples for result in written.values())
-    told = f"{len(damaged)} of {total} images are damaged: {summed_up(damaged)}"
+    warning = f"{len(damaged)} of {total} images are damaged: {summed_up(damaged)}"
     if len(damaged) > DAMAGE_LIMIT * total:
-        raise CrosstrainError(f"{spec}: {told}; more than {DAMAGE_LIMIT:.0%} is too many to train on")
+        raise CrosstrainError(f"{spec}: {warning}; more than {DAMAGE_LIMIT:.0%} is too many to train on")
     for split, result in written.items():
         if result.examples == 0:
             raise CrosstrainError(f"{spec}: all images for {split} are damaged")
-    return [f"{told}; left out"]
+    return [f"{warning}; left out"]
 
 
 def _class_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str, list[int]]]:
@@ -170,8 +170,8 @@ def _class_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str
                     f"{spec}: {outside} labels for {split} are outside 0..{len(classes) - 1}"
                 )
             if labels.ndim == 1:
-                found = np.bincount(labels, minlength=len(classes))
-                counts.setdefault(name, {})[split] = found.tolist()
+                counts_of_split = np.bincount(labels, minlength=len(classes))
+                counts.setdefault(name, {})[split] = counts_of_split.tolist()
         if name in counts and np.count_nonzero(counts[name]["train"]) < 2:
             raise CrosstrainError(
                 f"{spec}: all examples for training are of one class; there is nothing to learn"
@@ -181,10 +181,12 @@ def _class_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str
 
 def _class_warnings(counts: Mapping[str, Mapping[str, list[int]]], classes: Mapping[str, Any]) -> list[str]:
     warnings = []
-    for name, found in counts.items():
+    for name, by_split in counts.items():
         for split in SPLITS:
-            empty = [label for label, count in zip(classes[name], found[split], strict=True) if count == 0]
+            empty = [label for label, count in zip(classes[name], by_split[split], strict=True) if count == 0]
             if empty:
-                classes_told = f"{len(empty)} of {len(found[split])} classes{f' of {name!r}' if name else ''}"
-                warnings.append(f"{classes_told} have no example for {split}: {summed_up(empty)}")
+                empty_share = (
+                    f"{len(empty)} of {len(by_split[split])} classes{f' of {name!r}' if name else ''}"
+                )
+                warnings.append(f"{empty_share} have no example for {split}: {summed_up(empty)}")
     return warnings

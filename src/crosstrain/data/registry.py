@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from crosstrain.data.prepared import SPLITS, Prepared
-from crosstrain.data.source import Files, Source, Wish
+from crosstrain.data.source import Files, Request, Source
 from crosstrain.errors import CrosstrainError
 
 
@@ -21,7 +21,7 @@ class Reader(Protocol):
         """The files that make up the data set at ``location``: what its content hash is taken over.
         None for one that is built in."""
 
-    def read(self, location: Path, wish: Wish) -> Source:
+    def read(self, location: Path, request: Request) -> Source:
         """The data set as columns. Both raise ``CrosstrainError`` for one that cannot be used."""
 
 

@@ -23,10 +23,10 @@ class DamagedImage(Exception):  # noqa: N818 - a state of a picture, not an erro
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What was asked for: pictures of ``size`` (height, width) with ``channels`` (1 grey, 3 RGB), None
-    for the data's own; ``seed`` decides what is held out, ``split`` how, where a data set knows several
-    ways."""
+class Request:
+    """What a reader is asked for: pictures of ``size`` (height, width) with ``channels`` (1 grey, 3 RGB),
+    None for the data's own; ``seed`` decides which examples are held out, ``split`` by which rule, where a
+    data set has several."""
 
     size: Size | None = None
     channels: int | None = None
@@ -94,8 +94,8 @@ class Table:
     def __post_init__(self) -> None:
         lengths = {f"{kind} {name!r}": len(column) for kind, name, column in self.columns}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name}: {count}" for name, count in lengths.items())
-            raise CrosstrainError(f"inputs and targets have different numbers of examples ({told})")
+            described = ", ".join(f"{name}: {count}" for name, count in lengths.items())
+            raise CrosstrainError(f"inputs and targets have different numbers of examples ({described})")
 
     @property
     def columns(self) -> list[tuple[str, str, Column]]:

@@ -22,13 +22,13 @@ def held_out(
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if groups is None:
         shares = _shares(np.array([len(m) for m in members]), fraction)
-        taken = [random.permutation(m)[:share] for m, share in zip(members, shares, strict=True)]
+        chosen = [random.permutation(m)[:share] for m, share in zip(members, shares, strict=True)]
     else:
-        taken = [_whole_groups(m, groups[m], fraction, random) for m in members]
-    held = np.zeros(len(labels), bool)
-    for positions in taken:
-        held[positions] = True
-    return np.flatnonzero(~held), np.flatnonzero(held)
+        chosen = [_whole_groups(m, groups[m], fraction, random) for m in members]
+    is_held_out = np.zeros(len(labels), bool)
+    for positions in chosen:
+        is_held_out[positions] = True
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
 def three_ways(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, Positions]:
@@ -50,8 +50,8 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
         if room[index]:
             shares[index] += 1
             spare -= 1
-    kept: np.ndarray = np.minimum(shares, counts - 1)
-    return kept
+    capped: np.ndarray = np.minimum(shares, counts - 1)
+    return capped
 
 
 def _whole_groups(
@@ -59,12 +59,12 @@ def _whole_groups(
 ) -> Positions:
     """Groups in random order, each taken as long as that brings the class nearer to its share."""
     names, sizes = np.unique(groups, return_counts=True)
-    wanted, have = fraction * len(members), 0
-    taken: list[int] = []
+    target, have = fraction * len(members), 0
+    chosen: list[int] = []
     for index in random.permutation(len(names))[: len(names) - 1]:
-        if taken and abs(have + sizes[index] - wanted) >= abs(have - wanted):
+        if chosen and abs(have + sizes[index] - target) >= abs(have - target):
             continue
-        taken.append(int(index))
+        chosen.append(int(index))
         have += int(sizes[index])
-    held: Positions = members[np.isin(groups, names[taken])]
-    return held
+    held_positions: Positions = members[np.isin(groups, names[chosen])]
+    return held_positions

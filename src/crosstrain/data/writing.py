@@ -95,17 +95,17 @@ def _write_images(column: Images, out: np.ndarray, meter: Meter) -> Damage:
             else:
                 sound.append(position)
         if pictures:
-            made = column.after(np.stack(pictures))
-            rows = slice(start, start + len(made)) if not damage else sound
-            out[rows] = made / np.float32(255) if made.dtype == np.uint8 else made
+            batch = column.after(np.stack(pictures))
+            rows = slice(start, start + len(batch)) if not damage else sound
+            out[rows] = batch / np.float32(255) if batch.dtype == np.uint8 else batch
         return damage
 
     starts = range(0, len(column), CHUNK)
     damage: Damage = []
     with one_by_one(), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
         try:
-            for start, found in zip(starts, pool.map(make, starts), strict=True):
-                damage += found
+            for start, damages in zip(starts, pool.map(make, starts), strict=True):
+                damage += damages
                 meter.advance(min(CHUNK, len(column) - start))
         except BaseException:
             pool.shutdown(cancel_futures=True)

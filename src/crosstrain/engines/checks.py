@@ -12,23 +12,23 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import WeightSpec
 
 
-def checked_options(engine: str, here: Description, setting: Setting) -> dict[str, Any]:
+def checked_options(engine: str, description: Description, setting: Setting) -> dict[str, Any]:
     """The options of a setting, with the engine's defaults. ``CrosstrainError`` for a device, precision or
     option that it does not have on this machine."""
     name = f"the engine {engine}"
     for what, value, known in (
-        ("device", setting.device, here.devices),
-        ("precision", setting.precision, here.precisions),
+        ("device", setting.device, description.devices),
+        ("precision", setting.precision, description.precisions),
     ):
         if value not in known:
             raise CrosstrainError(f"{name} has no {what} {value!r} here; it has {', '.join(known)}")
     for key, value in setting.options.items():
-        if key not in here.options:
-            raise CrosstrainError(f"{name} has no option {key!r}; it has {', '.join(here.options)}")
-        if value not in here.options[key].choices:
-            choices = ", ".join(map(repr, here.options[key].choices))
+        if key not in description.options:
+            raise CrosstrainError(f"{name} has no option {key!r}; it has {', '.join(description.options)}")
+        if value not in description.options[key].choices:
+            choices = ", ".join(map(repr, description.options[key].choices))
             raise CrosstrainError(f"{name} takes {choices} for the option {key!r}, not {value!r}")
-    return {key: option.default for key, option in here.options.items()} | dict(setting.options)
+    return {key: option.default for key, option in description.options.items()} | dict(setting.options)
 
 
 def check_weights(network: str, specs: Mapping[str, WeightSpec], weights: Arrays) -> None:
@@ -52,5 +52,5 @@ def as_float32(value: np.ndarray) -> np.ndarray:
     """What files of networks take: contiguous, and float32 where it is a number of another kind of float or
     a byte of a picture."""
     kind = value.dtype
-    wanted = np.float32 if kind.kind == "f" or kind == np.uint8 else kind
-    return np.ascontiguousarray(value, wanted)
+    dtype = np.float32 if kind.kind == "f" or kind == np.uint8 else kind
+    return np.ascontiguousarray(value, dtype)

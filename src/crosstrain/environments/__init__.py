@@ -1,1 +1,1 @@
-"""Python environments of engines: made from pinned requirements, found, examined, removed."""
+"""Python environments of engines: made from pinned requirements, found, removed; the versions in them."""

@@ -24,7 +24,7 @@ from crosstrain.environments.cuda import REQUIREMENTS, builds
 from crosstrain.system.files import storage_errors
 from crosstrain.system.places import cache_root
 
-MADE = "environment.json"
+MANIFEST = "environment.json"
 """Written last: its presence says that the environment is whole."""
 
 
@@ -36,7 +36,7 @@ class Environment:
     python: str
     version: str | None
     folder: Path | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def own(self) -> bool:
@@ -82,21 +82,21 @@ def folders_of(row: EngineRow) -> list[Path]:
 
 def _entries() -> Iterator[Path]:
     try:
-        found = list(root().iterdir())
+        entries = list(root().iterdir())
     except OSError:
         return
-    yield from (entry for entry in found if entry.is_dir())
+    yield from (entry for entry in entries if entry.is_dir())
 
 
-def made(row: EngineRow) -> Environment | None:
+def own_environment(row: EngineRow) -> Environment | None:
     """The environment that crosstrain made for an engine; None where there is none, or only a part."""
     if not row.requirements:
         return None
     for minor in minors(row):
         folder = folder_of(row, minor)
         try:
-            told = json.loads((folder / MADE).read_text())
-            return Environment(str(folder / told["python"]), told["version"], folder, told)
+            manifest = json.loads((folder / MANIFEST).read_text())
+            return Environment(str(folder / manifest["python"]), manifest["version"], folder, manifest)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # absent, or damaged: then it is made anew
     return None
@@ -108,12 +108,12 @@ def find(row: EngineRow) -> Environment | None:
     Nothing is imported or started."""
     if with_cuda := made_with_cuda(row):
         return with_cuda
-    return Environment(sys.executable, row.version) if row.importable else made(row)
+    return Environment(sys.executable, row.version) if row.importable else own_environment(row)
 
 
 def made_with_cuda(row: EngineRow) -> Environment | None:
     """The environment with a CUDA build that was made for an engine (``engines install --cuda``)."""
-    there = (made(replace(row, requirements=name)) for name in builds(row).values())
+    there = (own_environment(replace(row, requirements=name)) for name in builds(row).values())
     return next(filter(None, there), None)
 
 
@@ -131,8 +131,8 @@ def default() -> tuple[str, ...]:
 def python_of(engine: str) -> str:
     """The Python in which an engine runs; the running one where it has no environment (its worker will
     then say what is missing)."""
-    found = find(engine_row(engine))
-    return found.python if found else sys.executable
+    environment = find(engine_row(engine))
+    return environment.python if environment else sys.executable
 
 
 def keras_python(backend: str) -> str | None:
@@ -144,8 +144,8 @@ def keras_python(backend: str) -> str | None:
     if all(importlib.util.find_spec(name) is not None for name in ("keras", backend)):
         return sys.executable
     row = engines().get(f"keras-{backend}")
-    there = row and made(row)
-    return there.python if there else None
+    environment = row and own_environment(row)
+    return environment.python if environment else None
 
 
 def alone(package: Path) -> Path:

@@ -23,12 +23,12 @@ from typing import IO
 from crosstrain.engines.registry import EngineRow
 from crosstrain.environments import pip
 from crosstrain.environments.environments import (
-    MADE,
+    MANIFEST,
     Environment,
     folder_of,
     folders_of,
-    made,
     minors,
+    own_environment,
     pins_of,
     requirements_of,
     root,
@@ -62,8 +62,8 @@ def install(row: EngineRow, tell: Tell = lambda words: None) -> Installed:
     """
     started = time.monotonic()
     sweep()
-    if there := made(row):
-        return Installed(there, False, 0.0)
+    if environment := own_environment(row):
+        return Installed(environment, False, 0.0)
     if not row.requirements:
         raise CrosstrainError(
             f"the engine {row.name} brings no list of what it needs; install {row.distribution} yourself"
@@ -74,18 +74,18 @@ def install(row: EngineRow, tell: Tell = lambda words: None) -> Installed:
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone(row, folder, tell) as lock:
-            if there := made(row):  # by the process that was waited for
-                return Installed(there, False, time.monotonic() - started)
+            if environment := own_environment(row):  # by the process that was waited for
+                return Installed(environment, False, time.monotonic() - started)
             tell(to_download(row))
             try:
                 _make(row, folder, python, minor, lock, tell, started)
             except BaseException:
                 _erase(folder)
                 raise
-    there = made(row)
-    if there is None:
+    environment = own_environment(row)
+    if environment is None:
         raise CrosstrainError(f"the environment {folder} vanished while it was made; try again")
-    return Installed(there, True, time.monotonic() - started)
+    return Installed(environment, True, time.monotonic() - started)
 
 
 def to_download(row: EngineRow) -> str:
@@ -134,12 +134,12 @@ def _make(
     version = version_in(folder, row.distribution)
     if version is None:
         raise CrosstrainError(f"cannot install {row.name}: its list of requirements lacks {row.distribution}")
-    told = {
+    manifest = {
         "engine": row.name, "python": place.relative_to(folder).as_posix(), "version": version,
         "python_version": _python_version(folder) or f"3.{minor}", "requirements": pins_of(row),
         "seconds": round(time.monotonic() - started, 1), "bytes": size_of(folder),
     }  # fmt: skip
-    write_json(folder / MADE, told)
+    write_json(folder / MANIFEST, manifest)
     path.unlink(missing_ok=True)
 
 
@@ -167,10 +167,10 @@ def sweep() -> None:
     if not LOCKS or not root().is_dir():
         return
     for folder in root().iterdir():
-        if not _NAME.fullmatch(folder.name) or not folder.is_dir() or (folder / MADE).exists():
+        if not _NAME.fullmatch(folder.name) or not folder.is_dir() or (folder / MANIFEST).exists():
             continue
         with storage_errors(folder), locked(_lock(folder), wait=False) as lock:
-            if lock is not None and not (folder / MADE).exists():
+            if lock is not None and not (folder / MANIFEST).exists():
                 _erase(folder)
 
 
@@ -179,7 +179,7 @@ def _erase(folder: Path) -> None:
     if folder.is_symlink():
         folder.unlink()
         return
-    (folder / MADE).unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         shutil.rmtree(folder)  # once more, to raise what is in the way
@@ -210,27 +210,27 @@ def interpreter(row: EngineRow) -> tuple[str, int]:
     for minor in minors(row):
         if minor == sys.version_info.minor:
             return sys.executable, minor
-        found = shutil.which(f"python3.{minor}")
-        if found and (real := _asked(found, minor)):
+        path = shutil.which(f"python3.{minor}")
+        if path and (real := _real_path(path, minor)):
             return real, minor
     (_, first), (_, last) = row.python
-    wanted = f"Python 3.{first}" if first == last else f"a Python from 3.{first} to 3.{last}"
+    python_range = f"Python 3.{first}" if first == last else f"a Python from 3.{first} to 3.{last}"
     raise CrosstrainError(
-        f"{row.name} needs {wanted}, and there is none on the PATH (this one is "
+        f"{row.name} needs {python_range}, and there is none on the PATH (this one is "
         f"{sys.version_info.major}.{sys.version_info.minor}); install python3.{last}, then try again"
     )
 
 
-def _asked(python: str, minor: int) -> str | None:
+def _real_path(python: str, minor: int) -> str | None:
     """The executable behind a name on the PATH; None where it does not start or is another version (the
     name may be that of a launcher)."""
     code = "import sys; print(sys.version_info.minor, sys.executable)"
     try:
-        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=60)
+        process = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    version, _, executable = done.stdout.strip().partition(" ")
-    return executable if done.returncode == 0 and version == str(minor) else None
+    version, _, executable = process.stdout.strip().partition(" ")
+    return executable if process.returncode == 0 and version == str(minor) else None
 
 
 # -- what is there ------------------------------------------------------------------------------

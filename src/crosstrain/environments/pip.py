@@ -107,9 +107,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 def _step(line: str) -> str:
     """What a line of pip's says to a user; empty for most."""
     for pattern, words in _STEPS:
-        if found := pattern.search(line):
-            told = words.format(*found.groups())
-            return told if len(told) <= 60 else f"{told[:59]}…"
+        if match := pattern.search(line):
+            message = words.format(*match.groups())
+            return message if len(message) <= 60 else f"{message[:59]}…"
     return ""
 
 

@@ -1,1 +1,1 @@
-"""Networks out of crosstrain and into it, in others' formats: ONNX, and what ``crosstrain export`` writes."""
+"""Networks out of crosstrain and into it, in the formats of others; each export is verified."""

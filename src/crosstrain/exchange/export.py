@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from crosstrain import data
-from crosstrain.comparison.settings import slug, source
 from crosstrain.data.prepared import Prepared
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import default, find
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.exchange.formats import Format, format_row
-from crosstrain.runs.definition import Definition, define
+from crosstrain.runs.definition import Definition, define, source
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.trained import find_run
-from crosstrain.system.files import storage_errors, write_json
+from crosstrain.system.files import slug, storage_errors, write_json
 
 EXAMPLES = 32
 """So many examples are run in NumPy's float64 and in the foreign engine."""
@@ -122,7 +121,7 @@ def export(
         try:
             worker = _Worker(subject, row, Path(work), timeout, tell)
             worker.write(unverified / place.name)
-            found = worker.verified(unverified / place.name, verifier)
+            result = worker.verified(unverified / place.name, verifier)
             if (unverified / place.name).is_dir():
                 write_json(unverified / place.name / MARK, {"network": subject.name, "format": form})
             files = {p.relative_to(unverified).as_posix(): p.stat().st_size for p in _files(unverified)}
@@ -133,7 +132,7 @@ def export(
     return Exported(
         network=subject.name, format=form, path=str(place), files=files, bytes=sum(files.values()),
         weights=subject.chosen, verified_by=verifier, real_data=subject.data is not None,
-        seconds=time.monotonic() - started, **found,
+        seconds=time.monotonic() - started, **result,
     )  # fmt: skip
 
 
@@ -143,14 +142,14 @@ def _subject(
 ) -> _Subject:
     folder = Path(run)
     if folder.is_dir():
-        found = find_run(folder, cell, weights)
-        if not found.weights.exists():
-            raise CrosstrainError(f"{run} has no trained weights yet ({found.weights.name} is missing)")
-        definition = Definition.load(found.definition)
+        trained = find_run(folder, cell, weights)
+        if not trained.weights.exists():
+            raise CrosstrainError(f"{run} has no trained weights yet ({trained.weights.name} is missing)")
+        definition = Definition.load(trained.definition)
         chosen = "last" if cell else weights
-        spec, steps, split = data_spec or found.data, found.prepare, found.split
+        spec, steps, split = data_spec or trained.data, trained.prepare, trained.split
         return _Subject(
-            str(definition.data["name"]), definition, found.weights,
+            str(definition.data["name"]), definition, trained.weights,
             _prepared(definition, spec, steps, split, tell), chosen,
         )  # fmt: skip
     if cell is not None:
@@ -171,7 +170,7 @@ def _prepared(
 ) -> Prepared | None:
     if not spec:
         return None
-    shapes = [tuple(given["shape"]) for given in definition.data["inputs"].values()]
+    shapes = [tuple(declared["shape"]) for declared in definition.data["inputs"].values()]
     size, channels = None, None
     if len(shapes) == 1 and len(shapes[0]) == 3 and not spec.startswith("arrays:"):
         size, channels = shapes[0][:2], shapes[0][2]
@@ -200,11 +199,11 @@ def _files(folder: Path) -> list[Path]:
 
 def _put_in_place(unverified: Path, place: Path) -> None:
     """What was verified, under its own name; an earlier export makes way at the last moment."""
-    for made in sorted(unverified.iterdir()):
-        target = place.parent / made.name
+    for written in sorted(unverified.iterdir()):
+        target = place.parent / written.name
         if target.is_dir():
             shutil.rmtree(target)
-        made.replace(target)
+        written.replace(target)
 
 
 def _first(names: tuple[str, ...], row: Format, purpose: str) -> str:
@@ -234,32 +233,33 @@ class _Worker:
         """Run it in the foreign engine; ``CrosstrainError`` where it departs."""
         sample = str((self.work / "sample.npz").resolve())
         self.tell(f"What {self.subject.name} means: NumPy in float64")
-        told = self._done("sample", self._job("sample", out=sample, examples=EXAMPLES))
+        sample_result = self._done("sample", self._job("sample", out=sample, examples=EXAMPLES))
         self.tell(f"Running it in {verifier}")
         job = {"engine": verifier, "path": str(path.resolve()), "sample": sample}
-        found = self._done("verify", self._job("verify", **job))
+        verified = self._done("verify", self._job("verify", **job))
         accuracy, own = None, None
         if self.subject.data:
             own = next(iter(default()), None)
             if own:
                 self.tell(f"Accuracy on the test set in {own}")
                 accuracy = self._done("here", self._job("here", engine=own))["test_accuracy"]
-        self._judge(verifier, found, accuracy)
+        self._judge(verifier, verified, accuracy)
         return {
-            "verified_by_version": found["engine_version"], "examples": told["examples"],
-            **{key: found[key] for key in ("output_error", "largest_difference", "classes_differ")},
-            "test_accuracy": found["test_accuracy"], "test_accuracy_here": accuracy, "here": own,
-            "test_examples": found["test_examples"],
+            "verified_by_version": verified["engine_version"], "examples": sample_result["examples"],
+            **{key: verified[key] for key in ("output_error", "largest_difference", "classes_differ")},
+            "test_accuracy": verified["test_accuracy"], "test_accuracy_here": accuracy, "here": own,
+            "test_examples": verified["test_examples"],
         }  # fmt: skip
 
-    def _judge(self, verifier: str, found: dict[str, Any], accuracy: float | None) -> None:
-        if not found["output_error"] <= LARGEST_ERROR:  # also where it is no number
+    def _judge(self, verifier: str, verified: dict[str, Any], accuracy: float | None) -> None:
+        error = verified["output_error"]
+        if not error <= LARGEST_ERROR:  # also where it is no number
             raise CrosstrainError(
                 f"what was written departs from the network: in {verifier} its outputs are off by "
-                f"{found['output_error']:.1e} (relative), more than {LARGEST_ERROR:.0e}; it was thrown away"
+                f"{error:.1e} (relative), more than {LARGEST_ERROR:.0e}; it was thrown away"
             )
-        there = found["test_accuracy"]
-        allowed = max(FLIPPED, 1.5 / max(found["test_examples"], 1))
+        there = verified["test_accuracy"]
+        allowed = max(FLIPPED, 1.5 / max(verified["test_examples"], 1))
         if accuracy is not None and there is not None and abs(accuracy - there) > allowed:
             raise CrosstrainError(
                 f"what was written departs from the network: in {verifier} its test accuracy is "

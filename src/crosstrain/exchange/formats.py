@@ -56,8 +56,8 @@ class Format:
         importlib.import_module(self.module).write(source, path)
 
     def opened(self, path: Path, source: Source) -> Opened:
-        found: Opened = importlib.import_module(self.module).opened(path, source)
-        return found
+        opened: Opened = importlib.import_module(self.module).opened(path, source)
+        return opened
 
 
 FORMATS = {

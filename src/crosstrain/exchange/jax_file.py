@@ -80,15 +80,15 @@ def write(source: Source, path: Path) -> None:
         for name, spec in graph.inputs.items()
     }
     kinds = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in parameters.items()}
-    made = export.export(jax.jit(answer), platforms=PLATFORMS)(kinds, shapes)
+    exported = export.export(jax.jit(answer), platforms=PLATFORMS)(kinds, shapes)
     path.mkdir()
-    (path / NETWORK).write_bytes(made.serialize())
+    (path / NETWORK).write_bytes(exported.serialize())
     stored: dict[str, Any] = dict(parameters)
     np.savez(path / PARAMETERS, **stored)
     text = TEXT.format(
         title=f"{source.definition['name']} as StableHLO, with its trained weights.", network=NETWORK,
-        parameters=PARAMETERS, inputs=_told(graph, graph.inputs),
-        outputs=_told(graph, {name: graph.spec(ref) for name, ref in graph.outputs.items()}),
+        parameters=PARAMETERS, inputs=_described(graph, graph.inputs),
+        outputs=_described(graph, {name: graph.spec(ref) for name, ref in graph.outputs.items()}),
     )  # fmt: skip
     (path / LOAD).write_text(text)
 
@@ -105,7 +105,7 @@ def _dimensions(name: str, spec: TensorSpec) -> str:
     return ", ".join(sizes)
 
 
-def _told(graph: Graph, specs: Any) -> str:
+def _described(graph: Graph, specs: Any) -> str:
     return "\n".join(
         f"        {name!r}: {spec.dtype} ({', '.join('N' if n is None else str(n) for n in spec.shape)})"
         for name, spec in specs.items()
@@ -124,8 +124,8 @@ def opened(path: Path, source: Source) -> Opened:
     phase = source.graph.phase(training=False)
     dtypes = dict(zip(phase.inputs, (spec.dtype for spec in phase.inputs.values()), strict=True))
 
-    def predict(given: Arrays) -> Arrays:
-        made = call(parameters, {n: np.asarray(given[n], dtypes[n]) for n in phase.inputs})
-        return {name: np.asarray(value) for name, value in made.items()}
+    def predict(inputs: Arrays) -> Arrays:
+        outputs = call(parameters, {n: np.asarray(inputs[n], dtypes[n]) for n in phase.inputs})
+        return {name: np.asarray(value) for name, value in outputs.items()}
 
     return predict

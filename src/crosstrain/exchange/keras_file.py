@@ -11,7 +11,7 @@ from crosstrain.exchange.formats import Arrays, Opened, Source
 
 def write(source: Source, path: Path) -> None:
     """The model that defined the network (or, of a network from elsewhere, one made of its graph)."""
-    from crosstrain.api.load import restored
+    from crosstrain.runs.restored import restored
 
     restored(source.folder, source.weights, str(source.folder)).save(path)
 
@@ -29,10 +29,10 @@ def opened(path: Path, source: Source) -> Opened:
         given = (
             {n.split(":")[0]: inputs[n] for n in inputs} if len(inputs) > 1 else next(iter(inputs.values()))
         )
-        made = model.predict(given, verbose=0)
-        if isinstance(made, dict):
-            return {name: np.asarray(made[name]) for name in names}
-        several = made if isinstance(made, list | tuple) else [made]
+        outputs = model.predict(given, verbose=0)
+        if isinstance(outputs, dict):
+            return {name: np.asarray(outputs[name]) for name in names}
+        several = outputs if isinstance(outputs, list | tuple) else [outputs]
         return {name: np.asarray(value) for name, value in zip(names, several, strict=True)}
 
     return predict

@@ -14,8 +14,8 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.formats import Arrays, Opened, Source, format_row
 from crosstrain.graph.graph import SEED, Graph
 from crosstrain.graph.reference import run_numpy
-from crosstrain.runs.evaluation import main_metric
-from crosstrain.runs.inference import compared, material_of, of_the_graph
+from crosstrain.runs.tasks.evaluation import main_metric
+from crosstrain.runs.tasks.inference import compared, material_of, of_the_graph
 from crosstrain.system.files import read_arrays, storage_errors, write_arrays
 
 Emit = Callable[[dict[str, Any]], None]
@@ -42,8 +42,8 @@ def sample(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     else:
         inputs = random_inputs(source.graph, job["examples"])
     outputs, _ = run_numpy(source.graph, source.weights, inputs)
-    kept = {f"{INPUT}{k}": v for k, v in inputs.items()} | {f"{OUTPUT}{k}": v for k, v in outputs.items()}
-    write_arrays(Path(job["out"]), kept)
+    arrays = {f"{INPUT}{k}": v for k, v in inputs.items()} | {f"{OUTPUT}{k}": v for k, v in outputs.items()}
+    write_arrays(Path(job["out"]), arrays)
     return {"examples": len(next(iter(inputs.values())))}
 
 
@@ -57,13 +57,13 @@ def verify(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     expected = {k.removeprefix(OUTPUT): v for k, v in stored.items() if k.startswith(OUTPUT)}
     together = predict(inputs)
     alone = predict({name: array[:1] for name, array in inputs.items()})
-    for made, rows in ((together, slice(None)), (alone, slice(0, 1))):
-        _check_shapes(made, {name: array[rows] for name, array in expected.items()})
-    found = compared(together, expected)
+    for outputs, rows in ((together, slice(None)), (alone, slice(0, 1))):
+        _check_shapes(outputs, {name: array[rows] for name, array in expected.items()})
+    comparison = compared(together, expected)
     single = compared(alone, {name: array[:1] for name, array in expected.items()})
-    found["output_error"] = max(found["output_error"], single["output_error"])
+    comparison["output_error"] = max(comparison["output_error"], single["output_error"])
     version = engine_row(job["engine"]).version if job.get("engine") else None
-    return {**found, "engine_version": version, **_tested(job, predict)}
+    return {**comparison, "engine_version": version, **_tested(job, predict)}
 
 
 def here(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
@@ -88,25 +88,26 @@ def random_inputs(graph: Graph, examples: int) -> Arrays:
     """Inputs of the graph's shapes (16 where it leaves a length open): floats in [0, 1), as pictures are,
     small whole numbers for words."""
     random = np.random.default_rng(0)
-    found: Arrays = {}
+    arrays: Arrays = {}
     for name, spec in graph.inputs.items():
         if name == SEED:
             continue
         shape = (examples, *(16 if n is None else n for n in spec.shape[1:]))
         whole = spec.dtype != "float32"
-        found[name] = (
+        arrays[name] = (
             random.integers(0, 2, shape).astype(spec.dtype) if whole else random.random(shape, "float32")
         )
-    return found
+    return arrays
 
 
-def _check_shapes(made: Arrays, expected: Arrays) -> None:
+def _check_shapes(outputs: Arrays, expected: Arrays) -> None:
     for name, array in expected.items():
-        if name not in made:
-            raise CrosstrainError(f"what was written has no output {name!r}, only {', '.join(made)}")
-        if made[name].shape != array.shape:
+        if name not in outputs:
+            raise CrosstrainError(f"what was written has no output {name!r}, only {', '.join(outputs)}")
+        if outputs[name].shape != array.shape:
+            shape = outputs[name].shape
             raise CrosstrainError(
-                f"the output {name!r} of what was written has the shape {made[name].shape}, not {array.shape}"
+                f"the output {name!r} of what was written has the shape {shape}, not {array.shape}"
             )
 
 
@@ -122,5 +123,5 @@ def _tested(job: Mapping[str, Any], predict: Any) -> dict[str, Any]:
         return {"test_accuracy": None, "test_examples": 0}
     material = material_of(job)
     test = material.splits["test"]
-    found = material.evaluation.run(_Predictor(predict), test.inputs, test.targets)  # type: ignore[arg-type]
-    return {"test_accuracy": main_metric(found, "accuracy"), "test_examples": test.examples}
+    metrics = material.evaluation.run(_Predictor(predict), test.inputs, test.targets)  # type: ignore[arg-type]
+    return {"test_accuracy": main_metric(metrics, "accuracy"), "test_examples": test.examples}

@@ -23,12 +23,12 @@ def argument(name: str) -> str:
 
 def arguments(names: list[str], what: str) -> dict[str, str]:
     """The graph's names to the signature's. Raises ``CrosstrainError`` where two become one."""
-    found = {name: argument(name) for name in names}
-    if len(set(found.values())) < len(found):
+    arguments = {name: argument(name) for name in names}
+    if len(set(arguments.values())) < len(arguments):
         raise CrosstrainError(
             f"the names of the {what} ({', '.join(names)}) are one in a SavedModel; rename them"
         )
-    return found
+    return arguments
 
 
 def write(source: Source, path: Path) -> None:
@@ -56,8 +56,8 @@ def write(source: Source, path: Path) -> None:
     @tf.function(input_signature=signature, autograph=False)
     def answer(*values: Any) -> Any:
         weights = {name: variable.read_value() for name, variable in variables.items()}
-        made, _ = run(weights, dict(zip(graph.inputs, values, strict=True)))
-        return {outputs[name]: made[name] for name in graph.outputs}
+        results, _ = run(weights, dict(zip(graph.inputs, values, strict=True)))
+        return {outputs[name]: results[name] for name in graph.outputs}
 
     module = tf.Module()
     # Names of weights have slashes, which attributes cannot have.
@@ -81,12 +81,12 @@ def opened(path: Path, source: Source) -> Opened:
     phase = source.graph.phase(training=False)
     inputs, outputs = arguments(list(phase.inputs), "inputs"), arguments(list(phase.outputs), "outputs")
 
-    def predict(given: Arrays) -> Arrays:
+    def predict(arrays: Arrays) -> Arrays:
         fed = {
-            inputs[name]: tf.constant(np.asarray(given[name], spec.dtype))
+            inputs[name]: tf.constant(np.asarray(arrays[name], spec.dtype))
             for name, spec in phase.inputs.items()
         }
-        made = loaded.signatures[SIGNATURE](**fed)
-        return {name: made[outputs[name]].numpy() for name in outputs}
+        results = loaded.signatures[SIGNATURE](**fed)
+        return {name: results[outputs[name]].numpy() for name in outputs}
 
     return predict

@@ -17,7 +17,7 @@ def to_tflite(graph: Graph, weights: Weights) -> bytes:
     converter's own errors for one that LiteRT lacks."""
     inference = graph.phase(training=False)
     run = compiled(inference, operations("float32", inference=True), "float32")
-    held = {name: tf.constant(weights[name]) for name in inference.weights}
+    constants = {name: tf.constant(weights[name]) for name in inference.weights}
 
     @tf.function(
         input_signature=[
@@ -26,9 +26,9 @@ def to_tflite(graph: Graph, weights: Weights) -> bytes:
         ]
     )
     def answer(*inputs: Any) -> Any:
-        outputs, _ = run(held, dict(zip(inference.inputs, inputs, strict=True)))
+        outputs, _ = run(constants, dict(zip(inference.inputs, inputs, strict=True)))
         return {f"output_{index:03d}": outputs[name] for index, name in enumerate(inference.outputs)}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([answer.get_concrete_function()])
-    made: bytes = converter.convert()
-    return made
+    flatbuffer: bytes = converter.convert()
+    return flatbuffer

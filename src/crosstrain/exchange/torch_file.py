@@ -72,11 +72,11 @@ def opened(path: Path, source: Source) -> Opened:
     model = module.load()
     inputs, outputs = list(source.graph.phase(training=False).inputs), list(source.graph.outputs)
 
-    def predict(given: Arrays) -> Arrays:
-        tensors = [torch.from_numpy(_single(given[name])) for name in inputs]
+    def predict(arrays: Arrays) -> Arrays:
+        tensors = [torch.from_numpy(_single(arrays[name])) for name in inputs]
         with torch.inference_mode():
-            made = model(*tensors)
-        several = made if isinstance(made, tuple | list) else (made,)
+            results = model(*tensors)
+        several = results if isinstance(results, tuple | list) else (results,)
         return {name: tensor.numpy() for name, tensor in zip(outputs, several, strict=True)}
 
     return predict
@@ -90,16 +90,18 @@ def inference_source(text: str, model: str, title: str) -> str:
     """Of a source by ``crosstrain code`` what the class ``model`` needs, and a ``load`` in place of the
     training."""
     tree, lines = ast.parse(text), text.splitlines()
-    wanted, kept = {model}, list[ast.stmt]()
+    needed, statements = {model}, list[ast.stmt]()
     for node in reversed(tree.body[1:]):
-        if wanted.intersection(_made(node)):
-            wanted |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-            kept.insert(0, node)
-    made = [_lines(node, lines) for node in kept if not isinstance(node, ast.Import | ast.ImportFrom)]
-    framework = [_lines(n, lines) for n in kept if isinstance(n, ast.Import | ast.ImportFrom)]
+        if needed.intersection(_bound_names(node)):
+            needed |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            statements.insert(0, node)
+    definitions = [
+        _lines(node, lines) for node in statements if not isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    framework = [_lines(n, lines) for n in statements if isinstance(n, ast.Import | ast.ImportFrom)]
     standard = [line for line in framework if line == "import math"]
     others = [line for line in framework if line != "import math"]
-    if not any(line.startswith(f"class {model}") for line in made):
+    if not any(line.startswith(f"class {model}") for line in definitions):
         raise CrosstrainError(f"the source of this network has no class {model}")
     head = [
         f'"""{title}\n\nMade by crosstrain; ``load()`` gives the network. Pictures are (N, height, width, '
@@ -107,7 +109,7 @@ def inference_source(text: str, model: str, title: str) -> str:
         "\n".join([*standard, "from pathlib import Path"]),
         "\n".join(sorted([*others, "from safetensors.torch import load_file"], key=_place)),
     ]  # fmt: skip
-    body = [*made, LOAD.format(weights=WEIGHTS, model=model)]
+    body = [*definitions, LOAD.format(weights=WEIGHTS, model=model)]
     return "\n\n".join(head) + "\n\n\n" + "\n\n\n".join(body) + "\n"
 
 
@@ -116,7 +118,7 @@ def _place(line: str) -> tuple[bool, str]:
     return line.startswith("from"), line
 
 
-def _made(node: ast.stmt) -> Iterator[str]:
+def _bound_names(node: ast.stmt) -> Iterator[str]:
     """The names that a statement defines."""
     if isinstance(node, ast.ClassDef | ast.FunctionDef):
         yield node.name

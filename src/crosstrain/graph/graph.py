@@ -20,53 +20,24 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.graph.node import (
+    SEED,
+    GraphError,
+    Node,
+    TensorSpec,
+    Weights,
+    WeightSpec,
+    frozen,
+    reference,
+)
+from crosstrain.graph.ops import VOCABULARY
+
+__all__ = [
+    "FORMAT", "SEED", "Graph", "GraphError", "Node", "TensorSpec", "WeightSpec", "Weights", "frozen",
+    "merged", "reference",
+]  # fmt: skip
+
 FORMAT = 1
-SEED = "seed"
-"""The graph input (a scalar int32, new for each step) that random ops read."""
-
-Weights = dict[str, np.ndarray]
-
-
-class GraphError(ValueError):
-    """A graph that does not hold together, or asks for what cannot be done; one sentence says what."""
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Shape (``None`` where it is the batch's) and dtype of a tensor."""
-
-    shape: tuple[int | None, ...]
-    dtype: str = "float32"
-
-
-@dataclass(frozen=True)
-class WeightSpec:
-    """Shape and dtype of a weight; ``trainable`` ones have gradients, the others are state."""
-
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    trainable: bool = True
-
-
-@dataclass(frozen=True)
-class Node:
-    """One application of an op. ``inputs`` are references; ``None`` stands for an absent optional one."""
-
-    name: str
-    op: str
-    inputs: tuple[str | None, ...]
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    outputs: tuple[TensorSpec, ...] = ()
-    layer: str = ""
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """What the node makes: ``%name``, ``%name:1``, …"""
-        return tuple(reference(self.name, i) for i in range(len(self.outputs)))
-
-
-def reference(name: str, index: int = 0) -> str:
-    return f"%{name}" if index == 0 else f"%{name}:{index}"
 
 
 @dataclass(frozen=True)
@@ -124,8 +95,6 @@ class Graph:
 
         Each op says in the vocabulary what it becomes; nodes that nothing reads any more fall away.
         """
-        from crosstrain.graph.ops import VOCABULARY
-
         alias: dict[str, str] = {}
         nodes = []
         for node in self.nodes:
@@ -181,8 +150,6 @@ class Graph:
     # -- checking -------------------------------------------------------------------------------
     def check(self) -> Graph:
         """Raise ``GraphError`` unless every reference is defined before use and every op is known."""
-        from crosstrain.graph.ops import VOCABULARY
-
         known = {reference(name) for name in self.inputs} | {f"@{name}" for name in self.weights}
         for node in self.nodes:
             if node.op not in VOCABULARY:
@@ -264,15 +231,6 @@ class Graph:
             return graph, {}
         with np.load(stored, allow_pickle=False) as archive:
             return graph, {name: archive[name] for name in archive.files}
-
-
-def frozen(value: Any) -> Any:
-    """JSON lists as tuples, so that attributes look the same before and after a round trip."""
-    if isinstance(value, list | tuple):
-        return tuple(frozen(v) for v in value)
-    if isinstance(value, Mapping):
-        return {k: frozen(v) for k, v in value.items()}
-    return value
 
 
 def merged(name: str, network: Graph, loss: Graph) -> Graph:

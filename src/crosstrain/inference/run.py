@@ -19,16 +19,17 @@ from crosstrain.comparison.subjects import Refused, Subject, Workshop
 from crosstrain.data.prepared import Prepared
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import find
+from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
-from crosstrain.inference.result import InferenceCell, InferenceResult, recommend, rows
 from crosstrain.inference.settings import InferenceSettings, run_of
+from crosstrain.results.inference import InferenceCell, InferenceResult, recommend, rows
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import finite
 from crosstrain.runs.definition import Definition
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.store import Store
 from crosstrain.system.files import write_json
-from crosstrain.system.machine import machine, own_version, versions_of
+from crosstrain.system.machine import own_version
 
 KIND = "inference"
 

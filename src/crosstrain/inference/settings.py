@@ -7,16 +7,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from crosstrain.comparison.settings import RUNS, slug, source, usable_cores
+from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.parameters import BATCH_SIZES, CompareInference, OptionalData, SeveralNetworks
+from crosstrain.comparison.settings import RUNS
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.definition import source
 from crosstrain.runs.trained import Run, find_run
+from crosstrain.system.files import slug
+from crosstrain.system.machine import usable_cores
 from crosstrain.training import spelling
 
-BATCH_SIZES = (1, 8, 64)
 REPEATS = 3
 
 
@@ -54,27 +58,16 @@ class InferenceSettings:
         return RUNS / f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+@declared("a comparison at inference", single={"size": "input size"})
 def inference_settings(
-    subjects: str | Sequence[str],
-    data: str | None = None,
-    *,
-    engines: str | Sequence[str] | None = None,
-    size: int | None = None,
-    batch_sizes: Sequence[int] = BATCH_SIZES,
-    repeats: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    trust: bool = False,
-    timeout: str | float | None = None,
-    memory_limit: str | int | None = None,
+    network: SeveralNetworks, data: OptionalData = None, **asked: Unpack[CompareInference]
 ) -> InferenceSettings:
     """Settings from what a user says; ``CrosstrainError`` names the first thing that is wrong.
 
     Without ``engines``: the native ones of the user's own Python, and every engine for inference that is
     there. ``all`` takes whatever can run.
     """
-    names = spelling.items(subjects) if isinstance(subjects, str) else list(subjects)
+    names = spelling.several(network)
     if not names:
         raise CrosstrainError("name at least one network, or the folder of a trained run")
     for name in names:
@@ -82,20 +75,34 @@ def inference_settings(
             source(name)
             if data is None:
                 raise CrosstrainError(f"{name} is no trained run: say with --data on which data to run it")
-    for what, number in {"threads": threads, "repeats": repeats, "a batch size": min(batch_sizes)}.items():
+    batch_sizes = tuple(dict.fromkeys(spelling.batch_sizes(asked["batch_sizes"])))
+    counts = {
+        "threads": asked["threads"], "repeats": asked["repeats"], "a batch size": min(batch_sizes, default=0)
+    }  # fmt: skip
+    for what, number in counts.items():
         if number is not None and number < 1:
             raise CrosstrainError(f"{what} must be at least 1, not {number}")
-    chosen = _engines(engines)
-    strays = sorted(set(options or {}) - set(chosen))
+    engines = _engines(asked["engines"])
+    options = spelling.by_engine(asked["options"])
+    strays = sorted(set(options) - set(engines))
     if strays:
         raise CrosstrainError(
-            f"there are options for {strays[0]}, which does not take part; there are {', '.join(chosen)}"
+            f"there are options for {strays[0]}, which does not take part; there are {', '.join(engines)}"
         )
     return InferenceSettings(
-        tuple(dict.fromkeys(names)), data, chosen, size, tuple(dict.fromkeys(batch_sizes)),
-        repeats or REPEATS, device, threads or usable_cores(), dict(options or {}), trust,
-        spelling.seconds(timeout), spelling.size_in_bytes(memory_limit),
-    )  # fmt: skip
+        subjects=tuple(dict.fromkeys(names)),
+        data=data,
+        engines=engines,
+        size=next(iter(spelling.sizes(asked["size"])), None),
+        batch_sizes=batch_sizes,
+        repeats=asked["repeats"] or REPEATS,
+        device=asked["device"],
+        threads=asked["threads"] or usable_cores(),
+        options=options,
+        trust=asked["trust"],
+        timeout=spelling.seconds(asked["timeout"]),
+        memory_limit=spelling.size_in_bytes(asked["memory_limit"]),
+    )
 
 
 def run_of(subject: str) -> Run | None:

@@ -30,6 +30,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--sizes": ",".join(map(str, settings.get("sizes") or ())),
         "--epochs": recipe.get("epochs"),
         "--seeds": _unless(settings.get("seeds"), 1),
+        "--seed": _unless(recipe.get("seed"), 0),
         "--repeats": settings.get("repeats"),
         "--batch-size": _unless(recipe.get("batch_size"), 64),
         "--schedule": _unless(_named(recipe.get("schedule") or {"name": "constant"}, "settings"), "constant"),

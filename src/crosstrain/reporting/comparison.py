@@ -81,7 +81,8 @@ class Comparison:
         return data
 
     def __str__(self) -> str:
-        from crosstrain.reporting.terminal.tables import console, print_comparison
+        from crosstrain.reporting.terminal.grid import console
+        from crosstrain.reporting.terminal.tables import print_comparison
 
         out = io.StringIO()
         print_comparison(self.result, console(out))

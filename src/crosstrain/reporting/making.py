@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.inference.result import InferenceResult
-from crosstrain.reporting.terminal.study_tables import FORMATS
+from crosstrain.reporting.formats import FORMATS
+from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
 from crosstrain.system.files import write_bytes
 

@@ -17,7 +17,7 @@ from crosstrain.data.prepared import Prepared
 from crosstrain.reporting.pictures import as_pictures, data_uri
 from crosstrain.results.rows import rows, size_text
 from crosstrain.results.schema import CellResult, ComparisonResult, Size
-from crosstrain.runs.predictions import predictions_file
+from crosstrain.runs.tasks.predictions import predictions_file
 from crosstrain.statistics.ratios import Interval, wilson
 from crosstrain.system.files import read_arrays
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from crosstrain.comparison.progress.publish import running
 from crosstrain.errors import CrosstrainError
-from crosstrain.inference.result import InferenceResult
+from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
 from crosstrain.results.schema import ComparisonResult
 

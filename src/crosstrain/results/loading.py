@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.inference.result import InferenceResult
+from crosstrain.results.inference import InferenceResult
 from crosstrain.results.schema import ComparisonResult
 
 

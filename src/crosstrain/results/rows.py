@@ -166,3 +166,8 @@ def size_text(size: Size) -> str:
     if size is None:
         return "–"
     return str(size) if isinstance(size, int) else "×".join(map(str, size))
+
+
+def counted(number: int, word: str) -> str:
+    """``1 epoch``, ``3 epochs``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

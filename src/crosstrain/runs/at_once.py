@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psutil
 
-from crosstrain.comparison.settings import usable_cores
+from crosstrain.system.machine import usable_cores
 
 T = TypeVar("T")
 Task = Callable[[threading.Event], T]

@@ -1,4 +1,4 @@
-"""Asks the define task for a network."""
+"""Asks the define task for a network, in the spelling of the command line and the API."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
+from crosstrain.zoo import networks as zoo
 
-__all__ = ["Definition", "define", "keras_home"]
+__all__ = ["Definition", "define", "keras_home", "source"]
 
 _BACKENDS = (("numpy", "jax"), ("tensorflow", "tensorflow"), ("torch", "torch"))
 """Keras backends in the order of preference, each with what it needs. Importing Keras costs least on
@@ -75,3 +76,22 @@ def define(
     if outcome.status == "cannot":
         raise CrosstrainError(outcome.error)
     raise CrosstrainError(f"the network {source} could not be defined: {outcome.error} (log: {outcome.log})")
+
+
+def source(network: str) -> str:
+    """What a worker is told to build: a name of the zoo, or a path made absolute."""
+    if network in zoo():
+        return network
+    path, colon, function = network.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        path, colon, function = network, "", ""
+    if not path.endswith((".py", ".keras", ".h5", ".onnx")):
+        raise CrosstrainError(
+            f"there is no network {network!r} in the zoo; there are {', '.join(zoo())}, "
+            "or give file.py:function, model.keras or model.onnx"
+        )
+    if path.endswith(".py") and not function:
+        raise CrosstrainError(f"{network} names a file but no function in it; write {network}:FUNCTION")
+    if not Path(path).is_file():
+        raise CrosstrainError(f"there is no file {path} (given as network {network!r})")
+    return f"{Path(path).resolve()}{colon}{function}"

@@ -37,40 +37,42 @@ def describe(row: EngineRow, where: Environment, *, anew: bool = False) -> dict[
     devices that the shell shows stay the same; ``anew`` asks in any case. What is broken is asked each time.
     """
     note = _note(row, where)
-    if not anew and (known := _known(note)):
-        return known | {"hardware": hardware(known)}
+    if not anew and (cached := _cached(note)):
+        return cached | {"hardware": hardware(cached)}
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
         # No device: a GPU is to be seen where there is one.
         outcome = run_job({"task": "describe", "engine": row.name}, folder=Path(logs), timeout=PATIENCE)
     if outcome.result is None:
         return {"status": "broken", "error": outcome.error}
-    told = {"status": "ready", "error": None, **outcome.result}
+    description = {"status": "ready", "error": None, **outcome.result}
     forget(row)
     note.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, told)
-    return told | {"hardware": hardware(told)}
+    write_json(note, description)
+    return description | {"hardware": hardware(description)}
 
 
-def hardware(told: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def hardware(description: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Each device of a description with ``name`` and ``memory_bytes`` (None: it is not known): as the engine
     says, else as the system and NVIDIA's driver do."""
-    found = gpus()
     known = {"cpu": {"name": processor(), "memory_bytes": psutil.virtual_memory().total}}
-    for number, card in enumerate(found.cards):
+    for number, card in enumerate(gpus().cards):
         known[f"cuda:{number}"] = {"name": card.name, "memory_bytes": card.memory_bytes}
-    own = told.get("hardware") or {}
+    own = description.get("hardware") or {}
     return {
         device: own.get(device) or known.get(device) or {"name": None, "memory_bytes": None}
-        for device in told["devices"]
+        for device in description["devices"]
     }
 
 
 def described(rows: Mapping[str, EngineRow], *, anew: bool = False) -> dict[str, dict[str, Any]]:
     """The descriptions of those engines that can run here, by name, a few asked at a time."""
-    there = {name: here for name, row in rows.items() if (here := find(row))}
+    environments = {name: environment for name, row in rows.items() if (environment := find(row))}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = {n: pool.submit(describe, rows[n], here, anew=anew) for n, here in there.items()}
-        return {name: answer.result() for name, answer in asked.items()}
+        pending = {
+            n: pool.submit(describe, rows[n], environment, anew=anew)
+            for n, environment in environments.items()
+        }
+        return {name: answer.result() for name, answer in pending.items()}
 
 
 def forget(row: EngineRow) -> None:
@@ -97,9 +99,9 @@ def _note(row: EngineRow, where: Environment) -> Path:
     return _folder() / f"{row.name}.{digest[:16]}.json"
 
 
-def _known(note: Path) -> dict[str, Any] | None:
+def _cached(note: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads(note.read_text())
+        description = json.loads(note.read_text())
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) and told.get("status") == "ready" else None
+    return description if isinstance(description, dict) and description.get("status") == "ready" else None

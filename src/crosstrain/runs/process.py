@@ -153,32 +153,32 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
     IEEE's, not TF32's; ``job["keras_backend"]`` chooses Keras's backend;
     ``job["environment"]`` are variables that come last.
     """
-    made = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONSAFEPATH": "1"}
+    variables = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONSAFEPATH": "1"}
     # A worker must run the very crosstrain that started it, also from a source tree that is not installed.
     package = Path(__file__).resolve().parents[1]
     if python != sys.executable:
         # What the user's own Python finds is not for another one: a NumPy there would hide that one's.
-        made |= {"PYTHONPATH": str(alone(package)), "PYTHONNOUSERSITE": "1"}
-        made.pop("PYTHONHOME", None)
+        variables |= {"PYTHONPATH": str(alone(package)), "PYTHONNOUSERSITE": "1"}
+        variables.pop("PYTHONHOME", None)
     elif package.parent.name not in ("site-packages", "dist-packages"):
-        made["PYTHONPATH"] = os.pathsep.join(
+        variables["PYTHONPATH"] = os.pathsep.join(
             filter(None, [str(package.parent), os.environ.get("PYTHONPATH")])
         )
     # GNU OpenMP threads wait spinning, for so long that on a machine with anything else to do they keep each
     # other from the cores: PyTorch was seen ten times slower. Some 50 µs bridge the gaps between its kernels.
-    made.setdefault("GOMP_SPINCOUNT", "3000")
+    variables.setdefault("GOMP_SPINCOUNT", "3000")
     if job.get("threads"):
-        made.update(dict.fromkeys(_THREADS, str(job["threads"])))
+        variables.update(dict.fromkeys(_THREADS, str(job["threads"])))
     if job.get("device") == "cpu":
-        made.update(CUDA_VISIBLE_DEVICES="-1", HIP_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+        variables.update(CUDA_VISIBLE_DEVICES="-1", HIP_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     elif job.get("device"):
-        made.update(_on_a_gpu(job))
+        variables.update(_on_a_gpu(job))
     if job.get("keras_backend"):
-        made["KERAS_BACKEND"] = str(job["keras_backend"])
+        variables["KERAS_BACKEND"] = str(job["keras_backend"])
     if row := engines().get(job.get("engine") or ""):
-        made.update(row.variables)
-    made.update({name: str(value) for name, value in (job.get("environment") or {}).items()})
-    return made
+        variables.update(row.variables)
+    variables.update({name: str(value) for name, value in (job.get("environment") or {}).items()})
+    return variables
 
 
 def _on_a_gpu(job: Mapping[str, Any]) -> dict[str, str]:
@@ -252,12 +252,12 @@ class _Worker:
             elif timeout is not None and now - started > timeout:
                 return "timeout", f"stopped after {timeout:g} s, the time it was given"
             if now - sampled >= POLL_SECONDS:
-                sampled, held = now, self.tree.memory()
+                sampled, memory = now, self.tree.memory()
                 self.surroundings.sample()
                 self.gpu.sample()
-                if memory_limit is not None and held > memory_limit and not self.final:
+                if memory_limit is not None and memory > memory_limit and not self.final:
                     limit = f"its limit is {memory_limit / 2**20:.0f} MiB"
-                    return "memory", f"stopped at {held / 2**20:.0f} MiB of memory; {limit}"
+                    return "memory", f"stopped at {memory / 2**20:.0f} MiB of memory; {limit}"
         return None
 
     def events(self, wait: float | None) -> Iterator[dict[str, Any]]:
@@ -314,8 +314,8 @@ class _Worker:
             status = _STATUS_OF_KIND.get(final["kind"], "failed")
             return replace(outcome, status=status, error=final["message"], kind=final["kind"])
         sentence = death(self.process.returncode)
-        if said := last_line(log):
-            sentence += f"; its last words: {said}"
+        if line := last_line(log):
+            sentence += f"; its last words: {line}"
         return replace(outcome, status="crashed", error=sentence)
 
 

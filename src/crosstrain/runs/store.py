@@ -107,8 +107,8 @@ class Store:
 
     def finished(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The records of those of ``names`` that are there, by name."""
-        found = ((name, self.cell(name)) for name in names)
-        return {name: record for name, record in found if record is not None}
+        records = ((name, self.cell(name)) for name in names)
+        return {name: record for name, record in records if record is not None}
 
     def write_cell(
         self, name: str, record: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None = None

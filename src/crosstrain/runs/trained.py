@@ -48,8 +48,8 @@ def _files(folder: Path, kind: str, plan: Any, cell: str | None, weights: str) -
 def _record(folder: Path, cell: str | None, cells: list[str]) -> Any:
     if cell not in cells:
         known = ", ".join(cells) or "none yet"
-        asked = f"has no cell {cell!r}" if cell else "is a comparison: name one of its cells"
-        raise CrosstrainError(f"{folder} {asked}; there are {known}")
+        problem = f"has no cell {cell!r}" if cell else "is a comparison: name one of its cells"
+        raise CrosstrainError(f"{folder} {problem}; there are {known}")
     try:
         return json.loads((folder / "cells" / f"{cell}.json").read_text())
     except (OSError, ValueError) as error:

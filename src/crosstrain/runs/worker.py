@@ -24,13 +24,13 @@ from typing import Any
 TASKS = {
     "define": "crosstrain.graph.define:run",
     "define-onnx": "crosstrain.exchange.onnx.reading.define:run",
-    "describe": "crosstrain.runs.describe:run",
-    "train": "crosstrain.runs.cell:run",
-    "trial": "crosstrain.runs.trial:run",
+    "describe": "crosstrain.runs.tasks.describe:run",
+    "train": "crosstrain.runs.tasks.cell:run",
+    "trial": "crosstrain.runs.tasks.trial:run",
     "evidence": "crosstrain.proof.evidence:run",
     "truth": "crosstrain.proof.truths.by_keras:run",
-    "infer": "crosstrain.runs.inference:run",
-    "reference": "crosstrain.runs.inference:reference",
+    "infer": "crosstrain.runs.tasks.inference:run",
+    "reference": "crosstrain.runs.tasks.inference:reference",
 }
 """What a worker can do; a job may also name a function of its own as ``module:function``."""
 

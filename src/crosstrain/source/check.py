@@ -32,11 +32,11 @@ def truth(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
         case = Case.load(Path(item["case"]))
         setting = Setting("cpu", "float64", job.get("threads"), {})
         network = engine.build(case.program, at_precision(case.weights, "float64"), setting)
-        made, inputs = values(network, case), case.program.training.inputs
+        results, inputs = values(network, case), case.program.training.inputs
         pairs = zip(case.batches(), item["rates"], strict=True)
-        made["step_loss"] = np.asarray([float(network.train(fed(inputs, b), r)) for b, r in pairs])
-        made.update({f"weight/{name}": value for name, value in network.read().weights.items()})
-        write_arrays(Path(item["out"]), made)
+        results["step_loss"] = np.asarray([float(network.train(fed(inputs, b), r)) for b, r in pairs])
+        results.update({f"weight/{name}": value for name, value in network.read().weights.items()})
+        write_arrays(Path(item["out"]), results)
     return {}
 
 
@@ -79,18 +79,18 @@ def _testimony(model: Any, item: Mapping[str, Any], case: Case, precision: str) 
         arrays = [values[name] for name in (*features, *(f"target/{o}" for o in item["losses"]))]
         return [a.astype(precision) if a.dtype.kind == "f" else a for a in arrays]
 
-    made: Arrays = {}
+    results: Arrays = {}
     first = batch(case.first())
     for phase, training in (("inference", False), ("training", True)):
         outputs = model.predict(first[: len(features)], training)
-        made.update({f"{phase}/{name}": o for name, o in zip(item["outputs"], outputs, strict=True)})
+        results.update({f"{phase}/{name}": o for name, o in zip(item["outputs"], outputs, strict=True)})
     loss, gradients = model.gradients(first)
-    made["loss"] = np.asarray(loss)
-    made.update({f"gradient/{name}": value for name, value in gradients.items()})
+    results["loss"] = np.asarray(loss)
+    results.update({f"gradient/{name}": value for name, value in gradients.items()})
     model.restart()
-    made["step_loss"] = np.asarray([float(model.step(batch(b))) for b in case.batches()])
-    made.update({f"weight/{name}": value for name, value in model.weights().items()})
-    return {name: np.asarray(value) for name, value in made.items()}
+    results["step_loss"] = np.asarray([float(model.step(batch(b))) for b in case.batches()])
+    results.update({f"weight/{name}": value for name, value in model.weights().items()})
+    return {name: np.asarray(value) for name, value in results.items()}
 
 
 def _several(outputs: Any) -> list[Any]:
@@ -143,12 +143,12 @@ class Torch(Model):
         outputs = _several(self.model(*tensors[: self.count]))
         loss = self.module.loss_of(*outputs, *tensors[self.count :])
         loss.backward()
-        made = {
+        gradients = {
             name: tensor.grad.numpy().transpose(np.argsort(axes))
             for name, tensor, axes in self.module.named_weights(self.model)
             if tensor.grad is not None
         }
-        return float(loss), made
+        return float(loss), gradients
 
     def step(self, arrays: Sequence[np.ndarray]) -> float:
         return float(self.module.train_step(self.model, self.optimizer, *self.tensors(arrays)))
@@ -186,8 +186,8 @@ class Jax(Model):
     def step(self, arrays: Sequence[np.ndarray]) -> float:
         rate = self.module.learning_rate(self.steps)
         self.steps += 1
-        made = self.module.train_step(*self.state, self.slots, *arrays, rate, self.steps)
-        loss, *self.state, self.slots = made
+        result = self.module.train_step(*self.state, self.slots, *arrays, rate, self.steps)
+        loss, *self.state, self.slots = result
         return float(loss)
 
     def weights(self) -> Arrays:
@@ -221,8 +221,8 @@ class TensorFlow(Model):
             outputs = self.forward(arrays[: self.count], True)
             loss = self.module.loss_of(*outputs, *arrays[self.count :])
         named = {n: w for n, w in self.module.named_weights(self.model) if w.trainable}
-        made = tape.gradient(loss, named)
-        return float(loss), {n: self.module.tf.convert_to_tensor(g).numpy() for n, g in made.items()}
+        gradients = tape.gradient(loss, named)
+        return float(loss), {n: self.module.tf.convert_to_tensor(g).numpy() for n, g in gradients.items()}
 
     def step(self, arrays: Sequence[np.ndarray]) -> float:
         constant, kind = self.module.tf.constant, self.module.DTYPE
@@ -263,8 +263,8 @@ class Keras(Model):
         weights = self.model.trainable_weights
         with sys.modules["tensorflow"].GradientTape() as tape:
             loss = self.loss(arrays)
-        made = tape.gradient(loss, [weight.value for weight in weights])
-        named = {self.name(w): np.array(to_numpy(g)) for w, g in zip(weights, made, strict=True)}
+        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        named = {self.name(w): np.array(to_numpy(g)) for w, g in zip(weights, gradients, strict=True)}
         return float(to_numpy(loss)), named
 
     def step(self, arrays: Sequence[np.ndarray]) -> float:
@@ -304,14 +304,14 @@ class Paddle(Torch):
         loss = self.module.loss_of(*outputs, *tensors[self.count :])
         loss.backward()
         named = list(self.module.named_weights(self.model))
-        made = {
+        gradients = {
             name: tensor.grad.numpy().transpose(np.argsort(axes))
             for name, tensor, axes in named
             if tensor.grad is not None
         }
         for parameter in self.model.parameters():
             parameter.clear_gradient()
-        return float(loss), made
+        return float(loss), gradients
 
 
 class Mxnet(Model):
@@ -336,12 +336,12 @@ class Mxnet(Model):
             outputs = _several(self.model(*tensors[: self.count]))
             loss = self.module.loss_of(*outputs, *tensors[self.count :])
         loss.backward()
-        made = {
+        gradients = {
             name: parameter.grad().asnumpy().transpose(np.argsort(axes))
             for name, parameter, axes in self.module.named_weights(self.model)
             if parameter.grad_req != "null"
         }
-        return float(loss.asscalar()), made
+        return float(loss.asscalar()), gradients
 
     def step(self, arrays: Sequence[np.ndarray]) -> float:
         loss = self.module.train_step(self.model, self.optimizer, *self.tensors(arrays))

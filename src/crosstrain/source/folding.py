@@ -120,11 +120,11 @@ class _Template:
     """What the blocks seen so far have in common."""
 
     def __init__(self, steps: Sequence[Step], entry: str) -> None:
-        made: dict[str, _Part | None] = {entry: None}
+        parts: dict[str, _Part | None] = {entry: None}
         for step in steps:
-            part = _Part(step.kind, step.roles, _structure(step), [made[i] for i in step.inputs], [step])
-            made[step.output] = part
-        root = made[steps[-1].output]
+            part = _Part(step.kind, step.roles, _structure(step), [parts[i] for i in step.inputs], [step])
+            parts[step.output] = part
+        root = parts[steps[-1].output]
         assert root is not None
         self.root, self.count = root, 1
 
@@ -136,15 +136,15 @@ class _Template:
 
         def chain(value: str) -> _Part | None:
             """The unary steps from the entry to a value, as parts."""
-            found = []
+            matched = []
             while value != entry:
                 step = by_output.get(value)
                 if step is None or len(step.inputs) != 1:
                     return None
-                found.append(step)
+                matched.append(step)
                 value = step.inputs[0]
             part: _Part | None = None
-            for step in reversed(found):
+            for step in reversed(matched):
                 part = _Part(step.kind, step.roles, _structure(step), [part], [None] * self.count)
                 bound[id(part)] = step
             return part
@@ -156,10 +156,10 @@ class _Template:
                     return True
                 if part is not None:
                     return fits(part, 0, value)
-                made = chain(value)
-                if made is not None:
-                    changes.append((parent, index, _Optional([made])))
-                return made is not None
+                optional_chain = chain(value)
+                if optional_chain is not None:
+                    changes.append((parent, index, _Optional([optional_chain])))
+                return optional_chain is not None
             if value == entry:
                 if isinstance(parent, _Optional) or not _unary(part):
                     return False
@@ -213,15 +213,15 @@ def _segments(network: Network) -> list[Segment]:
     last.update(dict.fromkeys(network.outputs.values(), len(network.steps)))
     live = set(network.inputs.values())
     entry = next(iter(live)) if len(live) == 1 else None
-    found: list[Segment] = []
+    segments: list[Segment] = []
     begun = 0
     for index, step in enumerate(network.steps):
         live = {value for value in live if last.get(value, -1) > index}
         live.add(step.output)
         if live == {step.output} or index == len(network.steps) - 1:
-            found.append((entry, network.steps[begun : index + 1]))
+            segments.append((entry, network.steps[begun : index + 1]))
             begun, entry = index + 1, step.output
-    return found
+    return segments
 
 
 def _folded(segments: list[Segment], own: set[str]) -> list[Piece]:
@@ -278,23 +278,23 @@ def _block(template: _Template) -> Block:
 
     values: dict[int, str] = {id(template.root): OUTPUT}
     items: list[Step | Option] = []
-    made: dict[int, Step] = {}
+    example_steps: dict[int, Step] = {}
     # The arguments are named by the main path; options come to speak after it.
     for part in sorted(parts, key=lambda p: id(p) in optional):
         if isinstance(part, _Part):
             key = keys[owners.index(part)] if part.roles else ""
             example = next(step for step in part.steps if step is not None)
             settings = arguments.settings(part.steps)
-            made[id(part)] = replace(example, inputs=(), output="", settings=settings, name=key)
+            example_steps[id(part)] = replace(example, inputs=(), output="", settings=settings, name=key)
     for number, part in enumerate(parts):
         values.setdefault(id(part), f"%{number}")
         inputs = tuple(INPUT if i is None else values[id(i)] for i in part.inputs)
         if isinstance(part, _Part):
-            made[id(part)] = replace(made[id(part)], inputs=inputs, output=values[id(part)])
+            example_steps[id(part)] = replace(example_steps[id(part)], inputs=inputs, output=values[id(part)])
             if id(part) not in optional:
-                items.append(made[id(part)])
+                items.append(example_steps[id(part)])
         else:
-            chain = tuple(made[id(inner)] for inner in _walk(_first(part)))
+            chain = tuple(example_steps[id(inner)] for inner in _walk(_first(part)))
             condition = arguments.condition([step is not None for step in _first(part).steps])
             items.append(Option(condition, chain, INPUT, values[id(part)]))
     varying = dict(arguments.values)
@@ -331,8 +331,8 @@ def _names(
         {step.name.removeprefix(p) for step, p in zip(part.steps, prefixes, strict=True) if step}
         for part in owners
     ]
-    if all(len(found) == 1 for found in suffixes) and len(set(prefixes)) == count:
-        return tuple(prefixes), [found.pop() for found in suffixes], None
+    if all(len(values) == 1 for values in suffixes) and len(set(prefixes)) == count:
+        return tuple(prefixes), [values.pop() for values in suffixes], None
     names = tuple(tuple(step.name if step else "" for step in steps) for steps in blocks)
     return tuple(prefixes), [str(index) for index in range(len(owners))], names
 
@@ -355,14 +355,16 @@ class _Arguments:
         self.values: dict[str, tuple[Any, ...]] = {}
 
     def settings(self, steps: Sequence[Step | None]) -> dict[str, Any]:
-        given = [step.settings if step else None for step in steps]
-        keys = next(settings for settings in given if settings is not None)
-        made = {key: self.of(key, [g[key] if g else None for g in given]) for key in keys if key != "even"}
+        by_step = [step.settings if step else None for step in steps]
+        keys = next(settings for settings in by_step if settings is not None)
+        result = {
+            key: self.of(key, [g[key] if g else None for g in by_step]) for key in keys if key != "even"
+        }
         if "even" in keys:
             # No argument: it only says whether a layer's padding is one number in every block.
-            paddings = {g["even"] for g in given if g}
-            made["even"] = paddings.pop() if len(paddings) == 1 else None
-        return made
+            paddings = {g["even"] for g in by_step if g}
+            result["even"] = paddings.pop() if len(paddings) == 1 else None
+        return result
 
     def of(self, key: str, values: Sequence[Any]) -> Any:
         """A literal or ``Code`` that gives these values (None: any)."""

@@ -94,20 +94,20 @@ def _common_folder(names: set[str]) -> str:
 
 def _ordered(steps: Mapping[str, Step], outputs: tuple[str, ...]) -> list[Step]:
     """Depth first from the outputs: what a step needs stands before it, chains in one piece."""
-    made: list[Step] = []
-    done: set[str] = set()
+    ordered: list[Step] = []
+    visited: set[str] = set()
     pending = [(value, False) for value in reversed(outputs)]
     while pending:
         value, ready = pending.pop()
-        if value in done or value not in steps:
+        if value in visited or value not in steps:
             continue
         if ready:
-            done.add(value)
-            made.append(steps[value])
+            visited.add(value)
+            ordered.append(steps[value])
             continue
         pending.append((value, True))
         pending.extend((i, False) for i in reversed(steps[value].inputs))
-    return made
+    return ordered
 
 
 class _View:
@@ -124,18 +124,18 @@ class _View:
         if rule is None:
             known = ", ".join(sorted(RULES))
             raise refuse(node, f"crosstrain code has no form of the op {node.op!r}; it has {known}")
-        made = rule(self, node)
-        if isinstance(made, str):
-            self.alias[node.references[0]] = made
+        result = rule(self, node)
+        if isinstance(result, str):
+            self.alias[node.references[0]] = result
             return None
-        return made
+        return result
 
     def values(self, node: Node, count: int | None = None) -> tuple[str, ...]:
-        found = node.inputs if count is None else node.inputs[:count]
-        for ref in found:
+        inputs = node.inputs if count is None else node.inputs[:count]
+        for ref in inputs:
             if ref is None or ref.startswith("@"):
                 raise refuse(node, f"it reads {ref} where a value of the network is expected")
-        return tuple(self.alias.get(str(ref), str(ref)) for ref in found)
+        return tuple(self.alias.get(str(ref), str(ref)) for ref in inputs)
 
     def make(self, node: Node, kind: str, settings: Mapping[str, Any] | None = None, **more: Any) -> Step:
         values = more.pop("values", None) or self.values(node)
@@ -145,16 +145,16 @@ class _View:
 
     def owned(self, node: Node, roles: Mapping[str, str | None]) -> dict[str, Any]:
         """``name`` and ``roles`` of a step from its weights by role."""
-        given = {role: ref for role, ref in roles.items() if ref is not None}
+        present = {role: ref for role, ref in roles.items() if ref is not None}
         parents = set()
-        for role, ref in given.items():
+        for role, ref in present.items():
             path = PurePosixPath(ref[1:])
             if not ref.startswith("@") or path.name != role:
                 raise refuse(node, f"its {role} is {ref.lstrip('@%')!r}, not a weight of that name")
             parents.add(str(path.parent))
         if len(parents) != 1:
             raise refuse(node, "its weights belong to several layers")
-        return {"name": parents.pop(), "roles": tuple(given)}
+        return {"name": parents.pop(), "roles": tuple(present)}
 
     def shape(self, ref: str | None) -> tuple[int | None, ...]:
         return self.graph.spec(str(ref)).shape
@@ -307,12 +307,12 @@ def _reduced(view: _View, node: Node) -> Step:
 
 
 def _reshape(view: _View, node: Node) -> Step:
-    given, rank = node.attributes["shape"], len(view.shape(node.inputs[0]))
-    if len(given) == 2 and rank > 2:
+    lengths, rank = node.attributes["shape"], len(view.shape(node.inputs[0]))
+    if len(lengths) == 2 and rank > 2:
         return view.make(node, "flatten", {"rank": rank})
-    if given[0] != -1 or rank > 3 or len(given) > 4:
+    if lengths[0] != -1 or rank > 3 or len(lengths) > 4:
         raise refuse(node, "a reshape is written from vectors or sequences, or as Flatten")
-    return view.make(node, "reshape", {"to": tuple(given[1:]), "rank": rank})
+    return view.make(node, "reshape", {"to": tuple(lengths[1:]), "rank": rank})
 
 
 def _slice(view: _View, node: Node) -> Step:
@@ -402,42 +402,44 @@ def channels_first(network: Network) -> Network:
 
     Data comes in as (N, H, W, C), and a flatten keeps that order.
     """
-    turned: dict[str, str] = {}
+    reordered: dict[str, str] = {}
     first: set[str] = set()
-    made: list[Step] = []
+    steps: list[Step] = []
     shapes = {**network.shapes, **{s.output: s.shape for s in network.steps}}
 
     def turn(value: str, to_first: bool) -> str:
         if len(shapes[value]) != 3 or (value in first) == to_first:
             return value
-        if value not in turned:
-            turned[value] = f"{value}/turned"
-            made.append(Step("to_first" if to_first else "to_last", (value,), turned[value], shapes[value]))
-            shapes[turned[value]] = shapes[value]
+        if value not in reordered:
+            reordered[value] = f"{value}/turned"
+            steps.append(
+                Step("to_first" if to_first else "to_last", (value,), reordered[value], shapes[value])
+            )
+            shapes[reordered[value]] = shapes[value]
             if to_first:
-                first.add(turned[value])
-        return turned[value]
+                first.add(reordered[value])
+        return reordered[value]
 
     pictures = lambda step: any(len(shapes[i]) == 3 for i in step.inputs)
     for step in network.steps:
         if not pictures(step):
-            made.append(step)
+            steps.append(step)
             continue
-        wanted = step.kind not in ("flatten", "reshape")
+        channels_first = step.kind not in ("flatten", "reshape")
         if step.kind in _EITHER:
-            wanted = any(i in first for i in step.inputs)
-        inputs = tuple(turn(i, wanted) for i in step.inputs)
-        made.append(replace(step, inputs=inputs))
-        if len(step.shape) == 3 and wanted:
+            channels_first = any(i in first for i in step.inputs)
+        inputs = tuple(turn(i, channels_first) for i in step.inputs)
+        steps.append(replace(step, inputs=inputs))
+        if len(step.shape) == 3 and channels_first:
             first.add(step.output)
     outputs = {name: turn(value, False) for name, value in network.outputs.items()}
-    return replace(network, steps=tuple(made), outputs=outputs)
+    return replace(network, steps=tuple(steps), outputs=outputs)
 
 
 def identifier(name: str) -> str:
     """A name that Python takes."""
-    made = re.sub(r"\W+", "_", name).strip("_")
-    return f"_{made}" if not made or made[0].isdigit() else made
+    cleaned = re.sub(r"\W+", "_", name).strip("_")
+    return f"_{cleaned}" if not cleaned or cleaned[0].isdigit() else cleaned
 
 
 def size_of(shape: tuple[int | None, ...]) -> int:

@@ -48,9 +48,9 @@ def generator(block: Block, name: str, wanted: Collection[str]) -> list[str]:
     lines = [f"{key} = {literal(arguments[key][0])}" for key in tracked]
     lines += _loops(block, stages, template, last)
     what = "names of the layers" if block.names else "name"
-    told = [key.replace("_", " ") for key in arguments]
-    listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else "".join(told)
-    of = f"The {what}" + (f", {listed}" if len(told) > 1 else f" and {listed}" if told else "")
+    names = [key.replace("_", " ") for key in arguments]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+    of = f"The {what}" + (f", {listed}" if len(names) > 1 else f" and {listed}" if names else "")
     return [f"def {name}():", f'{INDENT}"""{of} of every block."""', *[INDENT + line for line in lines]]
 
 
@@ -75,8 +75,8 @@ def _loops(block: Block, stages: Stages, template: tuple[str, int, int] | None, 
     start = f"{block_start}, " if block_start else ""
     inner = [f"for block in range({start}{end}):", *body(last, 1)]
     if len(stages.depths) == 1:
-        given = [f"{key} = {literal(v)}" for key, v in zip(stages.fixed, stages.rows[0], strict=True)]
-        return [*given, *inner]
+        fixed = [f"{key} = {literal(v)}" for key, v in zip(stages.fixed, stages.rows[0], strict=True)]
+        return [*fixed, *inner]
     names = (*(() if same else ("depth",)), *stages.fixed)
     rows = [(*(() if same else (n,)), *row) for n, row in zip(stages.depths, stages.rows, strict=True)]
     counted = "stage" in template[0]
@@ -115,13 +115,13 @@ def _shown(row: Any) -> str:
 
 def _tracked(arguments: dict[str, Row]) -> dict[str, str]:
     """Arguments that are another argument of the block before."""
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for key, values in arguments.items():
         for source, others in arguments.items():
-            if key != source and source not in found and values[1:] == others[:-1] and len(set(values)) > 1:
-                found[key] = source
+            if key != source and source not in sources and values[1:] == others[:-1] and len(set(values)) > 1:
+                sources[key] = source
                 break
-    return found
+    return sources
 
 
 def _stages(free: dict[str, Row], count: int) -> Stages:
@@ -129,9 +129,9 @@ def _stages(free: dict[str, Row], count: int) -> Stages:
     best: Stages | None = None
     for number in range(len(free) + 1):
         for chosen in itertools.combinations(free, number):
-            found = _staged(free, chosen, count)
-            if best is None or len(found.depths) < len(best.depths):
-                best = found
+            candidate = _staged(free, chosen, count)
+            if best is None or len(candidate.depths) < len(best.depths):
+                best = candidate
     assert best is not None
     return best
 

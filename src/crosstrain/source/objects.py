@@ -32,12 +32,12 @@ class Style:
 
 def classes(draft: Draft, style: Style) -> None:
     """The generators of blocks, a class for each kind of block, and that of the network."""
-    made = {id(run): _block(draft, run, style) for run in draft.runs}
-    draft.loops(lambda run: made[id(run)][1])
-    draft.yields = {draft.numbered("blocks", run): made[id(run)][1] for run in draft.runs}
+    blocks = {id(run): _block(draft, run, style) for run in draft.runs}
+    draft.loops(lambda run: blocks[id(run)][1])
+    draft.yields = {draft.numbered("blocks", run): blocks[id(run)][1] for run in draft.runs}
     for run in draft.runs:
-        draft.add(*made[id(run)][0])
-    draft.add(*_network(draft, style, {key: arguments for key, (_, arguments) in made.items()}))
+        draft.add(*blocks[id(run)][0])
+    draft.add(*_network(draft, style, {key: arguments for key, (_, arguments) in blocks.items()}))
 
 
 def _phase(draft: Draft, style: Style) -> str:
@@ -87,29 +87,29 @@ def _declared(draft: Draft, items, making: Scope, attribute, style: Style) -> li
 
 
 def _steps(items) -> list[Step]:  # type: ignore[no-untyped-def]
-    found: list[Step] = []
+    steps: list[Step] = []
     for item in items:
         if isinstance(item, Step):
-            found += [item] if item.roles else []
+            steps += [item] if item.roles else []
         elif not isinstance(item, Run):
-            found += [step for step in item.steps if step.roles]
-    return found
+            steps += [step for step in item.steps if step.roles]
+    return steps
 
 
 def _kept(draft: Draft, run: Run, style: Style) -> list[str]:
     """The lines that make the blocks of a run."""
-    taken = draft.yields[draft.numbered("blocks", run)]
+    settings_used = draft.yields[draft.numbered("blocks", run)]
     label = "names" if run.block.names else "name"
     fields = {
         "blocks": draft.numbered("blocks", run),
         "made": draft.numbered("Block", run),
         "generator": draft.numbered("blocks", run),
         "names": "names" if run.block.names else "name",
-        "loop": "_" if not taken else "_, *settings",
-        "settings": "*settings" if taken else "",
-        "unpacked": f"{label}, *settings" if taken else label,
-        "row": "settings" if taken else label,
-        "whole": "*settings" if taken else label,
+        "loop": "_" if not settings_used else "_, *settings",
+        "settings": "*settings" if settings_used else "",
+        "unpacked": f"{label}, *settings" if settings_used else label,
+        "row": "settings" if settings_used else label,
+        "whole": "*settings" if settings_used else label,
         "key": '"-".join(names)' if run.block.names else "name",
     }
     return [line.format(**fields) for line in style.keep]

@@ -110,9 +110,9 @@ def check(
     with tempfile.TemporaryDirectory(prefix="crosstrain-code-") as work:
         folder = Path(work)
         items = [_item(subject, target, folder / str(i), seed) for i, subject in enumerate(subjects)]
-        told = [{**item, "case": item["true_case"], "out": item["truth"]} for item in items]
+        truth_items = [{**item, "case": item["true_case"], "out": item["truth"]} for item in items]
         job = {
-            "task": "crosstrain.source.check:truth", "engine": others[0], "items": told,
+            "task": "crosstrain.source.check:truth", "engine": others[0], "items": truth_items,
             "threads": 1, "device": "cpu",
         }  # fmt: skip
         outcome = run_job(job, folder=folder / "logs", timeout=timeout)
@@ -124,13 +124,13 @@ def check(
         }  # fmt: skip
         outcome = run_job(job, folder=folder / "logs", timeout=timeout)
         failed = (outcome.result or {}).get("errors") or [outcome.error] * len(items)
-        made = []
+        checks = []
         for subject, item, error in zip(subjects, items, failed, strict=True):
             arrays = None if error else (read_arrays(Path(item["out"])), read_arrays(Path(item["truth"])))
-            found = _compared(*arrays) if arrays else {}
+            differences = _compared(*arrays) if arrays else {}
             bounds = _bounds(subject.graph, target_of(target))
-            made.append(Check(target, engine, PRECISION, others[0], STEPS, found, error, bounds))
-        return made
+            checks.append(Check(target, engine, PRECISION, others[0], STEPS, differences, error, bounds))
+        return checks
 
 
 def _item(subject: Subject, target: str, folder: Path, seed: int) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _item(subject: Subject, target: str, folder: Path, seed: int) -> dict[str, A
     )  # fmt: skip
     row = target_of(target)
     case.save(folder / "case")
-    replace(case, network=_as_taken(case.network, row)).save(folder / "true")
+    replace(case, network=_as_supported(case.network, row)).save(folder / "true")
     written: Written = source_of(case.network, subject.losses, case.recipe, target, subject.name)
     (folder / "source.py").write_text(written.text)
     return {
@@ -161,31 +161,32 @@ def _bounds(graph: Graph, target: Target) -> dict[str, float]:
 def _rates(case: Case, in_single: bool) -> list[float]:
     """The recipe's learning rate of every step."""
     initial = float(case.recipe.optimizer.learning_rate or 0.0)
-    made = [case.recipe.schedule.rate(initial, step) for step in range(case.steps)]
-    return [single(rate) for rate in made] if in_single else made
+    rates = [case.recipe.schedule.rate(initial, step) for step in range(case.steps)]
+    return [single(rate) for rate in rates] if in_single else rates
 
 
-def _as_taken(graph: Graph, target: Target) -> Graph:
+def _as_supported(graph: Graph, target: Target) -> Graph:
     """The graph with settings as the target's kernels take them: of an epsilon of 0.001 float32 makes
     0.0010000000475."""
     if not target.single_settings:
         return graph
 
-    def taken(op: str, key: str, value: Any) -> Any:
+    def supported(op: str, key: str, value: Any) -> Any:
         return (
             single(value) if isinstance(value, float) and (op, key) not in target.double_settings else value
         )
 
     nodes = [
-        replace(n, attributes={k: taken(n.op, k, v) for k, v in n.attributes.items()}) for n in graph.nodes
+        replace(n, attributes={k: supported(n.op, k, v) for k, v in n.attributes.items()})
+        for n in graph.nodes
     ]
     return replace(graph, nodes=tuple(nodes))
 
 
-def _compared(found: Arrays, true: Arrays) -> dict[str, float]:
+def _compared(arrays: Arrays, true: Arrays) -> dict[str, float]:
     """The largest relative error of each group; infinite where an array is missing or of another shape."""
     return {
-        name: errors(_part(found, name), _part(true, name), FLOORS.get(name, 0.0)).worst for name in BOUNDS
+        name: errors(_part(arrays, name), _part(true, name), FLOORS.get(name, 0.0)).worst for name in BOUNDS
     }
 
 

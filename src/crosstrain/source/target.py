@@ -99,12 +99,12 @@ class Draft:
     def class_name(self) -> str:
         """``ResNet20`` for resnet20: a name for a class."""
         words = re.split(r"\W|_", self.network.name)
-        made = "".join(w[:1].upper() + w[1:] for w in words if w).replace("Resnet", "ResNet")
-        made = made.replace("Lenet", "LeNet")
-        made = (
-            made.upper() if made.lower() in ("mlp", "lstm", "gru", "idsia") else identifier(made or "Model")
+        name = "".join(w[:1].upper() + w[1:] for w in words if w).replace("Resnet", "ResNet")
+        name = name.replace("Lenet", "LeNet")
+        name = (
+            name.upper() if name.lower() in ("mlp", "lstm", "gru", "idsia") else identifier(name or "Model")
         )
-        return f"{made}Network" if made in self.target.helpers or made == "Block" else made
+        return f"{name}Network" if name in self.target.helpers or name == "Block" else name
 
     def numbered(self, word: str, run: Run) -> str:
         """``blocks``, ``blocks2`` for the second run."""
@@ -223,18 +223,18 @@ def _names_read(source: str) -> set[str]:
 
 def _single_spaced(lines: Sequence[str]) -> list[str]:
     """Without blank lines at the start or in pairs."""
-    made: list[str] = []
+    spaced: list[str] = []
     for line in lines:
-        if line or (made and made[-1]):
-            made.append(line)
-    return made
+        if line or (spaced and spaced[-1]):
+            spaced.append(line)
+    return spaced
 
 
 def _needed(line: str, words: set[str]) -> str:
     """An import of the names that the code reads; empty where it reads none."""
     head, found, names = line.rpartition("import ")
-    kept = [n for n in names.split(", ") if n and n.split()[-1].split(".")[0] in words]
-    return f"{head}{found}{', '.join(kept)}" if kept else ""
+    imported = [n for n in names.split(", ") if n and n.split()[-1].split(".")[0] in words]
+    return f"{head}{found}{', '.join(imported)}" if imported else ""
 
 
 def key_names(block: Block, scope: str = "name") -> Callable[[Step], str]:

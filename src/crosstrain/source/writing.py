@@ -68,9 +68,9 @@ class Writer:
         if len(self.kept) == 1 and self.lines:
             # What is assigned last is returned at once.
             name = self.variables[self.kept[0]]
-            found = re.fullmatch(rf"{name} = (.+)", self.lines[-1])
-            if found:
-                return [*self.lines[:-1], f"return {found[1]}"]
+            match = re.fullmatch(rf"{name} = (.+)", self.lines[-1])
+            if match:
+                return [*self.lines[:-1], f"return {match[1]}"]
         return [*self.lines, f"return {', '.join(self.variables[value] for value in self.kept)}"]
 
     def chain(self) -> list[str]:
@@ -115,8 +115,8 @@ class Writer:
         if self._waits(step, following, depth + 1, text):
             self.waiting[step.output] = Deferred(text, tuple(roots), depth + 1)
             return
-        taken = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
-        dead = [self.variables[r] for r in roots if not self.left[r] and self.variables[r] not in taken]
+        in_use = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
+        dead = [self.variables[r] for r in roots if not self.left[r] and self.variables[r] not in in_use]
         variable = dead[0] if dead else self._free("")
         self.variables[step.output] = variable
         self.lines.append(f"{variable} = {text}")
@@ -132,10 +132,10 @@ class Writer:
             return False
         return len(f"x = {self.call(following, [text])}") <= self.width
 
-    def _free(self, wish: str) -> str:
-        taken = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
-        for name in (wish, *FRESH):
-            if name and name not in taken:
+    def _free(self, preferred: str) -> str:
+        in_use = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
+        for name in (preferred, *FRESH):
+            if name and name not in in_use:
                 return name
         return f"v{len(self.variables)}"
 

@@ -1,1 +1,1 @@
-"""The mathematics of measurements: intervals, ratios, ties, growth. Knows nothing of networks."""
+"""The mathematics of measurements: location, intervals, ratios, ties, how many repeats. On plain numbers."""

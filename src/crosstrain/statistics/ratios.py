@@ -74,9 +74,9 @@ def median(runs: Runs, *, seed: int = 0) -> Interval | None:
         return None
     middle = float(np.median(values))
     if enough(runs):
-        found = location.centre(levels(runs), noise(runs))
-        low, high = math.exp(found.low), math.exp(found.high)
-        return Interval(middle, min(low, middle), max(high, middle), values.size, found.method)
+        centre = location.centre(levels(runs), noise(runs))
+        low, high = math.exp(centre.low), math.exp(centre.high)
+        return Interval(middle, min(low, middle), max(high, middle), values.size, centre.method)
     if values.size < FEWEST:
         return Interval(middle, float(values.min()), float(values.max()), values.size, "range")
     low, high = np.quantile(_medians(table, lengths, seed), _limits())
@@ -97,9 +97,9 @@ def ratio(numerator: Runs, denominator: Runs, *, seed: int = 0) -> Interval | No
         return None
     value, samples = top.value / bottom.value, min(top.samples, bottom.samples)
     if enough(numerator, denominator):
-        found = _difference(numerator, denominator)
-        low, high = math.exp(found.low), math.exp(found.high)
-        return Interval(value, min(low, value), max(high, value), samples, found.method)
+        centre = _difference(numerator, denominator)
+        low, high = math.exp(centre.low), math.exp(centre.high)
+        return Interval(value, min(low, value), max(high, value), samples, centre.method)
     if samples < FEWEST:
         low, high = top.low / bottom.high, top.high / bottom.low
     else:
@@ -140,12 +140,12 @@ def levels(runs: Runs) -> Numbers:
 def noise(runs: Runs) -> float:
     """The variance that the median of a process has by its epochs alone, relative; 0 where no process has
     two. Processes cannot differ less, but a few of them may seem to."""
-    kept = [np.log(run) for run in runs if len(run)]
-    freedom = sum(len(run) - 1 for run in kept)
+    logs = [np.log(run) for run in runs if len(run)]
+    freedom = sum(len(run) - 1 for run in logs)
     if not freedom:
         return 0.0
-    within = sum(float(np.sum((run - run.mean()) ** 2)) for run in kept) / freedom
-    return within * float(np.mean([(math.pi / 2 if len(run) > 2 else 1.0) / len(run) for run in kept]))
+    within = sum(float(np.sum((run - run.mean()) ** 2)) for run in logs) / freedom
+    return within * float(np.mean([(math.pi / 2 if len(run) > 2 else 1.0) / len(run) for run in logs]))
 
 
 def over_seeds(shares: Sequence[float]) -> Interval | None:
@@ -155,8 +155,8 @@ def over_seeds(shares: Sequence[float]) -> Interval | None:
     """
     if len(shares) < 2:
         return None
-    found, mean = location.student(np.asarray(shares, np.float64)), float(np.mean(shares))
-    return Interval(mean, max(found.low, 0.0), min(found.high, 1.0), len(shares), "student")
+    interval, mean = location.student(np.asarray(shares, np.float64)), float(np.mean(shares))
+    return Interval(mean, max(interval.low, 0.0), min(interval.high, 1.0), len(shares), "student")
 
 
 def wilson(share: float, examples: int) -> Interval:
@@ -200,10 +200,10 @@ def _processes(runs: Runs) -> int:
 
 def _table(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
     """Samples as (processes, longest) with NaN behind the last of each, and the lengths."""
-    kept = [list(run) for run in runs if len(run)]
-    lengths = np.array([len(run) for run in kept], dtype=np.int64)
-    table = np.full((len(kept), int(lengths.max(initial=0))), np.nan)
-    for row, run in zip(table, kept, strict=True):
+    nonempty = [list(run) for run in runs if len(run)]
+    lengths = np.array([len(run) for run in nonempty], dtype=np.int64)
+    table = np.full((len(nonempty), int(lengths.max(initial=0))), np.nan)
+    for row, run in zip(table, nonempty, strict=True):
         row[: len(run)] = run
     return table, lengths
 
@@ -215,8 +215,8 @@ def _medians(table: np.ndarray, lengths: np.ndarray, seed: int) -> np.ndarray:
     chosen = rng.integers(processes, size=(RESAMPLES, processes))
     size = lengths[chosen][..., None]
     epoch = np.floor(rng.random((RESAMPLES, processes, longest)) * size).astype(np.int64)
-    drawn = np.where(np.arange(longest) < size, table[chosen[..., None], epoch], np.nan)
-    medians: np.ndarray = np.nanmedian(drawn.reshape(RESAMPLES, -1), axis=1)
+    resampled = np.where(np.arange(longest) < size, table[chosen[..., None], epoch], np.nan)
+    medians: np.ndarray = np.nanmedian(resampled.reshape(RESAMPLES, -1), axis=1)
     return medians
 
 

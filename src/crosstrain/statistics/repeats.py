@@ -45,11 +45,11 @@ class Components:
 def components(runs: Runs) -> Components | None:
     """Both parts of the spread, by analysis of variance of logarithms; None where there are fewer than
     ``FEWEST`` processes, or none with two epochs."""
-    kept = [np.log(run) for run in runs if len(run)]
-    freedom = sum(len(run) - 1 for run in kept)
-    if len(kept) < FEWEST or freedom < 1:
+    logs = [np.log(run) for run in runs if len(run)]
+    freedom = sum(len(run) - 1 for run in logs)
+    if len(logs) < FEWEST or freedom < 1:
         return None
-    within = sum(float(np.sum((run - run.mean()) ** 2)) for run in kept) / freedom
+    within = sum(float(np.sum((run - run.mean()) ** 2)) for run in logs) / freedom
     between = max(float(np.var(levels(runs), ddof=1)) - statistics.noise(runs), 0.0)
     return Components(math.sqrt(between), math.sqrt(within))
 
@@ -80,8 +80,8 @@ def needed_for_difference(
         return None
     deviation, freedom = _of_difference(first, second)
     deviation *= math.sqrt(freedom / location.chi_square_quantile(1 - assurance, freedom))
-    wanted = _first(lambda count: _seen(count, power) * deviation <= math.log1p(difference))
-    return max(wanted, STEADY)
+    count = _first(lambda count: _detectable_effect(count, power) * deviation <= math.log1p(difference))
+    return max(count, STEADY)
 
 
 def detectable(
@@ -93,10 +93,10 @@ def detectable(
         return None
     count = processes or min(len(levels(first)), len(levels(second)))
     deviation, _ = _of_difference(first, second)
-    return math.exp(_seen(max(count, FEWEST), power) * deviation)
+    return math.exp(_detectable_effect(max(count, FEWEST), power) * deviation)
 
 
-def _seen(count: int, power: float) -> float:
+def _detectable_effect(count: int, power: float) -> float:
     """How many standard deviations apart two centres must be, with so many pairs, to be told apart."""
     if count < FEWEST_RANKED:
         freedom = 2 * (count - 1)
@@ -132,8 +132,8 @@ def _spread(values: Numbers) -> float:
     went wild counts as little in a plan as it does there."""
     if len(values) < FEWEST_RANKED:
         return float(np.std(values, ddof=1))
-    found = location.centre(values)
-    return (found.high - found.low) / 2 / location.factor(len(values))
+    interval = location.centre(values)
+    return (interval.high - interval.low) / 2 / location.factor(len(values))
 
 
 def _first(holds: Callable[[int], bool]) -> int:

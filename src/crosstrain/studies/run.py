@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crosstrain.comparison import run as comparing
 from crosstrain.comparison.devices import AUTO, choose
 from crosstrain.comparison.progress.watch import Silent, Watch
-from crosstrain.comparison.settings import ALL, RUNS, Settings, settings, slug
+from crosstrain.comparison.settings import ALL, RUNS, Settings, settings
 from crosstrain.engines.registry import engine_of, engines
 from crosstrain.environments.environments import find
 from crosstrain.environments.environments import ready as installed
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.runs.descriptions import describe
+from crosstrain.studies import comparison as comparing
 from crosstrain.studies import original
 from crosstrain.studies.plan import GPU, Part, Plan, Scale
-from crosstrain.system.files import write_json
+from crosstrain.system.files import slug, write_json
 from crosstrain.training import spelling
 
 FORMAT = 1

@@ -1,1 +1,1 @@
-"""The ground floor: files written whole, locks, processes, clocks, the machine. Knows nothing of networks."""
+"""The ground floor: whole files, locks, processes, clocks, energy, the machine. Knows nothing of networks."""

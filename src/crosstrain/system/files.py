@@ -130,3 +130,12 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def slug(text: str) -> str:
+    """A short name for files: the last part of a path, letters, digits, ``-`` and ``_`` only."""
+    base = Path(text).name
+    return (
+        "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in base).strip("-_")[:40]
+        or "network"
+    )

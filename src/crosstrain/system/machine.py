@@ -1,4 +1,4 @@
-"""What a result was measured on."""
+"""The machine and this installation of crosstrain: processor, cores, versions."""
 
 from __future__ import annotations
 
@@ -7,36 +7,6 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any
-
-import psutil
-
-from crosstrain.comparison.settings import usable_cores
-from crosstrain.engines.registry import engine_of, engines
-from crosstrain.environments.environments import find
-from crosstrain.system.gpus import gpus
-
-_PACKAGES = ("keras", "numpy")
-
-
-def machine() -> dict[str, Any]:
-    """Processor, GPUs, memory (bytes), system, and the versions of all that takes part."""
-    found = gpus()
-    return {
-        "processor": processor(),
-        "cores": usable_cores(),
-        "gpus": [{"name": card.name, "memory_bytes": card.memory_bytes} for card in found.cards],
-        "gpu_driver": found.driver,
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "versions": {
-            "crosstrain": own_version(),
-            **{name: importlib.metadata.version(name) for name in _PACKAGES},
-            **{name: version for name, version in versions_of(list(engines())).items() if version},
-        },
-    }
 
 
 def own_version() -> str:
@@ -57,8 +27,8 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def versions_of(names: list[str]) -> dict[str, str | None]:
-    """The installed version of each engine, also under further names; None for one that is missing."""
-    rows = engines()
-    found = {name: find(rows[engine_of(name)]) for name in names}
-    return {name: here.version if here else None for name, here in found.items()}
+def usable_cores() -> int:
+    """The cores this process may run on; every engine is given as many threads."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

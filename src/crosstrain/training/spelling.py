@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from numbers import Integral
 from typing import Any
 
 from crosstrain.errors import CrosstrainError
@@ -19,6 +21,12 @@ _AT = re.compile(r"^(?P<network>.+)@(?P<sizes>\d+(\+\d+)*)$")
 _DURATION = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h|)$")
 _SIZE = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>[kMGT]?)i?B?$")
 
+DEEPEST = 16
+"""Lists and objects in a value may lie so deep in each other; no setting needs more."""
+LARGEST_SIZE = 32_768
+"""Pixels at an edge: what OpenCV can resize to."""
+LONGEST = 100 * 365 * 86_400
+"""Seconds: what a clock can wait for, with room to spare."""
 
 PYTHONIC = {"True": True, "False": False, "None": None}
 
@@ -29,9 +37,48 @@ def value(text: str) -> Any:
     if text in PYTHONIC:
         return PYTHONIC[text]
     try:
-        return json.loads(text)
+        found = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except ValueError:
         return text
+    except RecursionError:
+        found = None
+        deep = True
+    else:
+        deep = _depth(found) > DEEPEST
+    if deep:
+        raise CrosstrainError(f"the value {shortened(text)} is nested more than {DEEPEST} deep")
+    return found
+
+
+def _finite(text: str) -> float:
+    """A JSON number; ``ValueError`` for what no float holds (``1e400``, ``NaN``)."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
+def _depth(found: Any) -> int:
+    """How deep lists and objects lie in each other, without recursion."""
+    depth, level = 0, [found]
+    while level := [each for each in level if isinstance(each, list | dict)]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that a float can hold."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def shortened(text: Any) -> str:
+    """A value as a message shows it."""
+    shown = repr(text)
+    return shown if len(shown) <= 40 else f"{shown[:37]}…{shown[-1]}"
 
 
 def settings(text: str) -> dict[str, Any]:
@@ -58,17 +105,36 @@ def loss(text: str) -> Loss:
     """A loss from its spelling, as ``huber:delta=2`` or ``file.py:function:weight=0.5``."""
     name, given = named(text)
     weight = given.pop("weight", 1.0)
-    if not isinstance(weight, int | float):
-        raise CrosstrainError(f"the weight of loss {name!r} is {weight!r}, which is no number")
+    if not is_number(weight):
+        raise CrosstrainError(f"the weight of loss {name!r} is {shortened(weight)}, which is no number")
     return Loss(name, given, float(weight))
 
 
-def losses(given: str | Loss | Mapping[str, str | Loss] | None) -> dict[str, Loss] | None:
-    """Losses by output name (``""`` for the only output); None lets crosstrain choose."""
+def losses(given: str | Loss | Mapping[str, str | Loss] | Sequence[str] | None) -> dict[str, Loss] | None:
+    """Losses by output name (``""`` for the only output), also as ``LOSS`` or ``OUTPUT=LOSS`` strings; None
+    lets crosstrain choose."""
     if given is None:
         return None
-    several = given if isinstance(given, Mapping) else {"": given}
-    return {name: loss(each) if isinstance(each, str) else each for name, each in several.items()}
+    if isinstance(given, str | Loss):
+        given = {"": given}
+    elif not isinstance(given, Mapping):
+        given = _by_output(given)
+    return {name: loss(each) if isinstance(each, str) else each for name, each in given.items()}
+
+
+def _by_output(texts: Sequence[str]) -> dict[str, str | Loss]:
+    found: dict[str, str | Loss] = {}
+    for text in texts:
+        output, equals, rest = text.partition("=")
+        # "huber:delta=2" has its = behind a colon: then all of it is the loss.
+        named = bool(equals) and ":" not in output
+        name = output.strip() if named else ""
+        if name in found:
+            raise CrosstrainError(
+                f"there are two losses for {f'output {name!r}' if name else 'the only output'}"
+            )
+        found[name] = rest if named else text
+    return found
 
 
 def optimizer(given: str | Optimizer, **overrides: Any) -> Optimizer:
@@ -84,8 +150,8 @@ def optimizer(given: str | Optimizer, **overrides: Any) -> Optimizer:
     for key, each in found.items():
         if key not in known:
             raise CrosstrainError(f"an optimizer has no setting {key!r}; there are {', '.join(known)}")
-        if not isinstance(each, int | float):
-            raise CrosstrainError(f"the optimizer's {key} is {each!r}, which is no number")
+        if not is_number(each):
+            raise CrosstrainError(f"the optimizer's {key} is {shortened(each)}, which is no number")
     if name != "sgd" and name != "rmsprop" and found.get("momentum"):
         raise CrosstrainError(f"the optimizer {name} has no momentum; sgd and rmsprop have one")
     try:
@@ -112,15 +178,50 @@ def schedule(given: str | Schedule) -> Schedule:
     for key in needed:
         if key not in found:
             raise CrosstrainError(f"the schedule {name} needs {key}: write {name}:{key}=…")
-    return Schedule(name, found)
+    for key, each in found.items():
+        what, fits = KINDS[known[key]]
+        if not fits(each):
+            raise CrosstrainError(f"the schedule {name}'s {key} is {shortened(each)}, which is no {what}")
+    if name == "step" and len(found["boundaries"]) != len(found["factors"]):
+        raise CrosstrainError("the schedule step needs as many factors as boundaries, one for each")
+    try:
+        made = Schedule(name, found)
+    except ValueError as error:
+        raise CrosstrainError(str(error)) from None
+    if not is_number(made.rate(1.0, 1)):
+        raise CrosstrainError(f"the schedule {name} gives no rate with {shortened(given)}")
+    return made
 
 
-def _settings_of(name: str) -> tuple[list[str], list[str]]:
-    """The settings a schedule takes, and those of them that it needs."""
+def _whole(each: Any) -> bool:
+    return is_number(each) and not isinstance(each, bool) and int(each) == each
+
+
+def _numbers(each: Any) -> bool:
+    return isinstance(each, list | tuple) and all(is_number(one) for one in each)
+
+
+KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "int": ("whole number", _whole),
+    "float": ("number", is_number),
+    "float | None": ("number", lambda each: each is None or is_number(each)),
+    "bool": ("true or false", lambda each: isinstance(each, bool)),
+    "list[int]": ("list of numbers, as [500,900]", _numbers),
+    "list[float]": ("list of numbers, as [0.1,0.01]", _numbers),
+}
+"""What a schedule's setting may be, by its annotation: in words, and as a test."""
+
+
+def _settings_of(name: str) -> tuple[dict[str, str], list[str]]:
+    """The settings a schedule takes with their annotations, and those of them that it needs."""
     if name == "plateau":
-        return [f.name for f in fields(Plateau) if f.name not in ("rate", "best", "waited")], []
+        own = [f for f in fields(Plateau) if f.name not in ("rate", "best", "waited")]
+        return {f.name: str(f.type) for f in own}, []
     parameters = list(inspect.signature(SCHEDULES[name]).parameters.values())[2:]
-    return [p.name for p in parameters], [p.name for p in parameters if p.default is p.empty]
+    return (
+        {p.name: str(p.annotation) for p in parameters},
+        [p.name for p in parameters if p.default is p.empty],
+    )
 
 
 def seconds(given: str | float | None) -> float | None:
@@ -132,8 +233,10 @@ def seconds(given: str | float | None) -> float | None:
         if match is None:
             raise CrosstrainError(f"{given!r} is no time; write 90s, 10m or 1.5h")
         number = float(match["number"]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match["unit"]]
-    if number is not None and number <= 0:
+    if number is not None and not number > 0:
         raise CrosstrainError(f"a time of {given} is not more than nothing")
+    if number is not None and number > LONGEST:
+        raise CrosstrainError(f"a time of {shortened(given)} is more than a hundred years")
     return None if number is None else float(number)
 
 
@@ -161,7 +264,10 @@ def size_in_bytes(given: str | int | None) -> int | None:
         if match is None:
             raise CrosstrainError(f"{given!r} is no amount of memory; write 512M or 2G")
         power = ("", "k", "M", "G", "T").index(match["unit"])
-        number = int(float(match["number"]) * 1024**power)
+        amount = float(match["number"]) * 1024**power
+        if not math.isfinite(amount):
+            raise CrosstrainError(f"{shortened(given)} is more memory than a number can say")
+        number = int(amount)
     if number is not None and number <= 0:
         raise CrosstrainError(f"an amount of memory of {given} is not more than nothing")
     return number
@@ -181,6 +287,13 @@ def engine_options(given: list[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def by_engine(given: Mapping[str, Mapping[str, Any]] | Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """Options by engine, from such or from ``engine.option=value`` strings."""
+    if isinstance(given, Mapping):
+        return {engine: dict(options) for engine, options in given.items()}
+    return engine_options([given] if isinstance(given, str) else list(given or ()))
+
+
 def items(given: str | None) -> list[str]:
     """``a,b,c`` as a list, without empty ones."""
     return [part.strip() for part in (given or "").split(",") if part.strip()]
@@ -195,9 +308,10 @@ def networks(given: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tup
         if match is None:
             found.append((each, ()))
             continue
-        pixels = tuple(int(part) for part in match["sizes"].split("+"))
-        if 0 in pixels:
+        parts = match["sizes"].split("+")
+        if any(not part.strip("0") for part in parts):
             raise CrosstrainError(f"{each} asks for an input size of 0, which is less than one pixel")
+        pixels = tuple(_pixels(part) for part in parts)
         found.append((match["network"], pixels))
     return [name for name, _ in found], found
 
@@ -207,26 +321,50 @@ def several(given: str | Sequence[str]) -> list[str]:
     return items(given) if isinstance(given, str) else list(given)
 
 
-def sizes(given: str | None) -> list[int]:
-    """``32,48`` as numbers."""
-    found = []
-    for part in items(given):
-        if not part.isdecimal() or int(part) == 0:
-            raise CrosstrainError(f"{part!r} is no input size; write numbers of pixels, as 32,48")
-        found.append(int(part))
-    return found
+def sizes(given: int | str | Sequence[int] | None) -> list[int]:
+    """Input sizes: ``32,48``, a number or several."""
+    several: Sequence[Any] = items(given) if isinstance(given, str | None) else _as_list(given)
+    return [_pixels(each) for each in several]
 
 
-def dimensions(given: str | None) -> tuple[int, ...] | None:
+def _pixels(given: Any) -> int:
+    text = isinstance(given, str)
+    if text and not (given.isdecimal() and given.strip("0")):
+        raise CrosstrainError(f"{shortened(given)} is no input size; write numbers of pixels, as 32,48")
+    if not text and (isinstance(given, bool) or not isinstance(given, Integral)):
+        raise CrosstrainError(f"{shortened(given)} is no input size, which is a whole number of pixels")
+    # Long digits are not even read: Python refuses thousands of them.
+    if (text and len(given) > len(str(LARGEST_SIZE)) * 2) or (number := int(given)) > LARGEST_SIZE:
+        raise CrosstrainError(f"an input size of {shortened(given)} is more than {LARGEST_SIZE} pixels")
+    if number < 1:
+        raise CrosstrainError(f"an input size of {number} is less than one pixel")
+    return number
+
+
+def batch_sizes(given: str | Sequence[int]) -> list[int]:
+    """``1,8,64`` or numbers."""
+    if not isinstance(given, str):
+        return list(given)
+    parts = [part.strip() for part in given.split(",")]
+    if not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise CrosstrainError(f"batch sizes are numbers, as 1,8,64, not {shortened(given)}")
+    return [int(part) for part in parts]
+
+
+def dimensions(given: str | Sequence[int] | None) -> tuple[int, ...] | None:
     """``32,32,3`` (or ``32x32x3``) as a shape; None stays None."""
-    if given is None:
-        return None
-    parts = re.split(r"[,x×]", given)
-    if not all(part.strip().isdecimal() and int(part) for part in parts):
-        raise CrosstrainError(f"{given!r} is no input shape; write numbers, as 32,32,3")
+    if not isinstance(given, str):
+        return None if given is None else tuple(given)
+    parts = [part.strip() for part in re.split(r"[,x×]", given)]
+    if not all(part.isdecimal() and len(part) < 10 and int(part) for part in parts):
+        raise CrosstrainError(f"{shortened(given)} is no input shape; write numbers, as 32,32,3")
     return tuple(int(part) for part in parts)
 
 
 def listed(names: Sequence[str]) -> str:
     """Names as a sentence has them: ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+def _as_list(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, Sequence) else [given]

@@ -30,8 +30,8 @@ class Knob:
 
     def concerns(self, engine: str, device: str) -> bool:
         fits = not self.engines or engine in self.engines
-        here = sys.platform == "linux" or not self.of_linux
-        return fits and here and device.startswith(self.device)
+        applies = sys.platform == "linux" or not self.of_linux
+        return fits and applies and device.startswith(self.device)
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ LIBRARIES = (Library("jemalloc", ("jemalloc",)), Library("tcmalloc", ("tcmalloc"
 
 @cache
 def _other_allocators() -> dict[str, dict[str, str]]:
-    found = {library.name: library.path() for library in LIBRARIES}
-    return {name: {"LD_PRELOAD": path} for name, path in found.items() if path}
+    paths = {library.name: library.path() for library in LIBRARIES}
+    return {name: {"LD_PRELOAD": path} for name, path in paths.items() if path}
 
 
 _XLA_CPU = (
@@ -274,10 +274,10 @@ JOINTS = {"XLA_FLAGS": " ", "THEANO_FLAGS": ",", "GLIBC_TUNABLES": ":"}
 
 def joined(chosen: list[Mapping[str, str]]) -> dict[str, str]:
     """The variables of several choices as one environment."""
-    made: dict[str, str] = {}
+    environment: dict[str, str] = {}
     for variables in chosen:
         for name, value in variables.items():
-            if name in made and name in JOINTS:
-                value = JOINTS[name].join([made[name], value])
-            made[name] = value
-    return made
+            if name in environment and name in JOINTS:
+                value = JOINTS[name].join([environment[name], value])
+            environment[name] = value
+    return environment

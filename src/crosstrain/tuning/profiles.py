@@ -12,12 +12,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crosstrain.comparison.entrants import Division, Setup
-from crosstrain.comparison.settings import Settings, slug, usable_cores
+from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject, fingerprint
+from crosstrain.environments.versions import versions_of
 from crosstrain.results.schema import Size
 from crosstrain.statistics.ratios import Interval
-from crosstrain.system.files import write_json
-from crosstrain.system.machine import processor, versions_of
+from crosstrain.system.files import slug, write_json
+from crosstrain.system.machine import processor, usable_cores
 from crosstrain.system.places import cache_root
 
 FORMAT = 1
@@ -82,8 +83,8 @@ class Profile(BaseModel):
 
     def interval(self, name: Literal["default", "tuned", "factor"]) -> Interval | None:
         """One of the intervals."""
-        told: Mapping[str, Any] | None = getattr(self, name)
-        return None if told is None else Interval(**told)
+        interval: Mapping[str, Any] | None = getattr(self, name)
+        return None if interval is None else Interval(**interval)
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,19 @@ from crosstrain.comparison.devices import settled
 from crosstrain.comparison.engines import muster
 from crosstrain.comparison.entrants import Division
 from crosstrain.comparison.progress.watch import Silent, Watch
-from crosstrain.comparison.settings import RUNS, Settings, slug
+from crosstrain.comparison.settings import RUNS, Settings
 from crosstrain.comparison.subjects import Refused, Subject, Workshop, fingerprint, source_hashes
 from crosstrain.data.registry import parse
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
+from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.schema import Size
 from crosstrain.runs.descriptions import describe
 from crosstrain.runs.store import Store
 from crosstrain.statistics import ratios as statistics
-from crosstrain.system.files import write_json
-from crosstrain.system.machine import machine, own_version, versions_of
+from crosstrain.system.files import slug, write_json
+from crosstrain.system.machine import own_version
 from crosstrain.tuning import profiles, search
 from crosstrain.tuning.profiles import Profile
 from crosstrain.tuning.space import Choice, Space, in_words, space_of
@@ -113,9 +114,9 @@ def _default_folder(settings: Settings) -> Path:
 
 def _identity(settings: Settings) -> dict[str, Any]:
     """What decides data and definition: the rest may differ from one tuning in a folder to the next."""
-    given = settings.identity()
-    kept = ("networks", "data", "sizes", "prepare", "split")
-    return {**{k: given[k] for k in kept}, "recipe": given["recipe"], "files": source_hashes(settings)}
+    identity = settings.identity()
+    names = ("networks", "data", "sizes", "prepare", "split")
+    return {**{k: identity[k] for k in names}, "recipe": identity["recipe"], "files": source_hashes(settings)}
 
 
 class _Tuning:
@@ -138,7 +139,7 @@ class _Tuning:
             self.watch.note(reason)
         try:
             for engine in field.ready:
-                profile = None if again else self._kept(engine, subject, result)
+                profile = None if again else self._reusable(engine, subject, result)
                 result.engines.append(profile or self._tuned(engine, subject))
                 write_json(self.store.folder / "result.json", result.to_json())
         except KeyboardInterrupt as interrupt:
@@ -158,17 +159,17 @@ class _Tuning:
             division=self.division, budget=self.budget, machine=machine(), absent=dict(absent),
         )  # fmt: skip
 
-    def _kept(self, engine: str, subject: Subject, result: TuningResult) -> Profile | None:
+    def _reusable(self, engine: str, subject: Subject, result: TuningResult) -> Profile | None:
         key = profiles.key_of(self.settings, subject, self.division)
-        found = profiles.find(engine, subject.network, key)
-        if found.why_not:
-            self.watch.note(f"{found.why_not}; {engine} is tuned anew.")
-        if found.profile:
+        stored = profiles.find(engine, subject.network, key)
+        if stored.why_not:
+            self.watch.note(f"{stored.why_not}; {engine} is tuned anew.")
+        if stored.profile:
             self.watch.note(
-                f"{engine} was tuned for {subject} before ({found.profile.made}); --again redoes it."
+                f"{engine} was tuned for {subject} before ({stored.profile.made}); --again redoes it."
             )
             result.kept.append(engine)
-        return found.profile
+        return stored.profile
 
     # -- one engine -----------------------------------------------------------------------------
     def _tuned(self, engine: str, subject: Subject) -> Profile:
@@ -190,10 +191,10 @@ class _Tuning:
         profile = self._settled(empty, bench, winner)
         profiles.keep(profile)
         tried = {in_words(trial.settings.items()) for trial in bench.trials}
-        asked = [in_words(choice) for choice in space.singles()]
-        if missed := sum(words not in tried for words in asked):
-            told = f"no time for {missed} of {len(asked)} settings"
-            self.watch.note(f"{engine}: {told}; give it more with --budget.")
+        planned = [in_words(choice) for choice in space.singles()]
+        if missed := sum(words not in tried for words in planned):
+            note = f"no time for {missed} of {len(planned)} settings"
+            self.watch.note(f"{engine}: {note}; give it more with --budget.")
         self.watch.note(_summary(profile))
         return profile
 
@@ -201,39 +202,39 @@ class _Tuning:
         row = engine_row(engine)
         where = find(row)
         broken = {"status": "broken", "error": "it is not installed"}
-        told: dict[str, Any] = describe(row, where) if where else broken
-        if told["status"] != "ready":
-            raise CrosstrainError(f"the engine {engine} cannot say what it can do: {told['error']}")
+        description: dict[str, Any] = describe(row, where) if where else broken
+        if description["status"] != "ready":
+            raise CrosstrainError(f"the engine {engine} cannot say what it can do: {description['error']}")
         definition = subject.definitions[self.settings.recipe.seed]
         return space_of(
-            engine, told["options"], device=self.settings.device, threads=self.settings.threads,
+            engine, description["options"], device=self.settings.device, threads=self.settings.threads,
             division=self.division, ops={node.op for node in definition.graph.nodes},
         )  # fmt: skip
 
     def _settled(self, empty: Profile, bench: Bench, winner: Choice) -> Profile:
         """The profile after the confirming run: the winner's if it is clearly faster, else the default's."""
-        told: dict[str, Any] = {}
+        changes: dict[str, Any] = {}
         if winner != search.DEFAULT:
             bench.confirming = True
-            found = search.confirm(winner, bench.measure, bench.processes(), CONFIRMING_ROUND)
+            confirmed = search.confirm(winner, bench.measure, bench.processes(), CONFIRMING_ROUND)
             intervals = {
-                "default": statistics.median(found.default),
-                "tuned": statistics.median(found.tuned),
-                "factor": found.factor,
+                "default": statistics.median(confirmed.default),
+                "tuned": statistics.median(confirmed.tuned),
+                "factor": confirmed.factor,
             }
-            told = {name: each.to_json() for name, each in intervals.items() if each}
-            if found.keeps:
+            changes = {name: each.to_json() for name, each in intervals.items() if each}
+            if confirmed.keeps:
                 setup = bench.space.setup(winner)
                 times = [t.compile_seconds for t in bench.trials[-2:] if t.settings and t.compile_seconds]
-                told |= {
+                changes |= {
                     "status": "tuned", "changes": dict(winner), "division": setup.division,
                     **setup.to_json(), "compile_seconds": times[0] if times else None,
                 }  # fmt: skip
         else:
             runs = [t.samples for t in bench.trials if not t.settings and t.samples]
             default = statistics.median(runs)
-            told = {"default": default.to_json()} if default else {}
-        return empty.model_copy(update={**told, "trials": bench.trials, "seconds": bench.spent})
+            changes = {"default": default.to_json()} if default else {}
+        return empty.model_copy(update={**changes, "trials": bench.trials, "seconds": bench.spent})
 
 
 def _summary(profile: Profile) -> str:

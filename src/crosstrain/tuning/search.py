@@ -64,8 +64,8 @@ class Search:
         """Measure the default and a pool; False where the default itself cannot be measured."""
         number = len(self.rounds)
         first = self._seconds(DEFAULT, number)
-        found: dict[Choice, float | None] = {DEFAULT: first}
-        self.rounds.append(found)
+        seconds: dict[Choice, float | None] = {DEFAULT: first}
+        self.rounds.append(seconds)
         failed: set[str] = set()
         if first is None:
             return False
@@ -73,19 +73,19 @@ class Search:
             if not self.left():
                 return True
             hopeless = any(name in COSTLY and name in failed for name, _ in choice)
-            found[choice] = None if hopeless else self._seconds(choice, number)
-            if found[choice] is None and len(choice) == 1:
+            seconds[choice] = None if hopeless else self._seconds(choice, number)
+            if seconds[choice] is None and len(choice) == 1:
                 # What one value cannot compile, or not in time, the others of its setting cannot either.
                 failed.add(choice[0][0])
         # Once more at the end: all are compared with it, and the machine may have changed in between.
         last = self._seconds(DEFAULT, number)
-        found[DEFAULT] = first if last is None else (first + last) / 2
+        seconds[DEFAULT] = first if last is None else (first + last) / 2
         return True
 
     def _seconds(self, choice: Choice, number: int) -> float | None:
         samples = self.measure(choice, number)
-        found = statistics.median([samples]) if samples else None
-        return found.value if found else None
+        interval = statistics.median([samples]) if samples else None
+        return interval.value if interval else None
 
     def _next(self, pool: list[Choice]) -> list[Choice]:
         """The better half of what helped, and what becomes of it together; empty where that is known."""
@@ -102,12 +102,12 @@ class Search:
             return [] if len(self.rounds) > 1 else survivors
         return list(dict.fromkeys([best, *fresh, *survivors]))[:MOST]
 
-    def _helped(self, found: dict[Choice, float | None]) -> list[Choice]:
+    def _helped(self, seconds: dict[Choice, float | None]) -> list[Choice]:
         """Those that are faster than the default of their round, the fastest first."""
-        default = found[DEFAULT]
+        default = seconds[DEFAULT]
         if default is None:
             return []
-        fast = {c: s for c, s in found.items() if s is not None and c != DEFAULT and s <= default * HELPS}
+        fast = {c: s for c, s in seconds.items() if s is not None and c != DEFAULT and s <= default * HELPS}
         return sorted(fast, key=lambda choice: fast[choice])
 
     def _union(self, choices: Iterable[Choice]) -> Choice:
@@ -122,11 +122,11 @@ class Search:
         """The fastest, against its round's default, of the last round in which anything helped; what did not
         help when it was measured again does not count."""
         disproved: set[Choice] = set()
-        for found in reversed(self.rounds):
-            helped = [choice for choice in self._helped(found) if choice not in disproved]
+        for round_ in reversed(self.rounds):
+            helped = [choice for choice in self._helped(round_) if choice not in disproved]
             if helped:
                 return helped[0]
-            disproved.update(found)
+            disproved.update(round_)
         return DEFAULT
 
 
@@ -162,12 +162,12 @@ def confirm(winner: Choice, measure: Measure, processes: int, number: int) -> Co
     The number is settled before: to go on until the difference shows would find differences that are none.
     A process that fails ends it, and nothing is confirmed.
     """
-    found = Confirmed([], [])
-    sides = [(DEFAULT, found.default), (winner, found.tuned)]
+    confirmed = Confirmed([], [])
+    sides = [(DEFAULT, confirmed.default), (winner, confirmed.tuned)]
     for turn in range(processes):
         for choice, runs in sides if turn % 2 == 0 else sides[::-1]:
             samples = measure(choice, number)
             if not samples:
-                return Confirmed(found.default, [])  # nothing to pair
+                return Confirmed(confirmed.default, [])  # nothing to pair
             runs.append(samples)
-    return found
+    return confirmed

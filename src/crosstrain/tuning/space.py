@@ -108,21 +108,21 @@ def space_of(
 ) -> Space:
     """The space of an engine. ``options`` are those of its description; ``threads`` the most that it may
     have; ``ops`` are in the graph; ``division`` ``open`` adds what changes the arithmetic."""
-    found = [
+    dimensions = [
         _option(name, each, device, _rule(engine, name))
         for name, each in options.items()
         if _tried(_rule(engine, name), device, set(ops))
     ]
-    found += [
+    dimensions += [
         Dimension(knob.name, knob.help, tuple(knob.choices), variables=knob.choices, division=knob.division)
         for knob in knobs(engine, device)
     ]
     if device == "cpu" and threads > 1:
         numbers = tuple(n for n in _numbers(threads) if n != threads)
-        found.append(Dimension(THREADS, "threads of the framework", numbers, threads))
-        found.append(Dimension(PINNED, "threads kept on cores of their own", (True,), False))
-    kept = [d for d in found if d.values and (division == "open" or d.division == "closed")]
-    return Space(engine, threads, tuple(kept))
+        dimensions.append(Dimension(THREADS, "threads of the framework", numbers, threads))
+        dimensions.append(Dimension(PINNED, "threads kept on cores of their own", (True,), False))
+    usable = [d for d in dimensions if d.values and (division == "open" or d.division == "closed")]
+    return Space(engine, threads, tuple(usable))
 
 
 def _rule(engine: str, option: str) -> Rule:
@@ -145,10 +145,10 @@ def _numbers(threads: int) -> list[int]:
     """The numbers of threads to try, the largest first: all up to 4, else halves."""
     if threads <= 4:
         return list(range(threads, 0, -1))
-    found = [threads]
-    while found[-1] > 1:
-        found.append(found[-1] // 2)
-    return found
+    counts = [threads]
+    while counts[-1] > 1:
+        counts.append(counts[-1] // 2)
+    return counts
 
 
 def in_words(choice: Iterable[Any]) -> str:

@@ -62,21 +62,21 @@ class Bench:
             timeout=self._timeout(choice),
             memory_limit=self.settings.memory_limit,
         )
-        told: Mapping[str, Any] = outcome.result or {}
-        samples = [float(s) for s in told.get("samples", ())]
+        result: Mapping[str, Any] = outcome.result or {}
+        samples = [float(s) for s in result.get("samples", ())]
         middle = statistics.median([samples]) if samples else None
         self.trials.append(
             Trial(
                 settings=dict(choice), round=None if self.confirming else number,
                 seconds=middle.value if middle else None, samples=samples,
-                compile_seconds=told.get("compile_seconds"), wall_seconds=outcome.seconds,
+                compile_seconds=result.get("compile_seconds"), wall_seconds=outcome.seconds,
                 error=outcome.error,
             )
         )  # fmt: skip
         if middle is None:
             return None
         # What a longer trial would have taken, without its measuring.
-        self._wall[choice] = outcome.seconds - told.get("train_seconds", 0.0)
+        self._wall[choice] = outcome.seconds - result.get("train_seconds", 0.0)
         if self._best is None or middle.value < self._best[0]:
             self._best = middle.value, choice
         return samples

@@ -8,7 +8,7 @@ from typing import Any
 
 from crosstrain.comparison.engines import division_of
 from crosstrain.comparison.entrants import TUNED, Setup
-from crosstrain.comparison.settings import Settings, usable_cores
+from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Subject
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
@@ -17,6 +17,7 @@ from crosstrain.results.rows import Row, size_text
 from crosstrain.runs.descriptions import describe
 from crosstrain.statistics import ratios as statistics
 from crosstrain.statistics.ratios import Interval
+from crosstrain.system.machine import usable_cores
 from crosstrain.tuning import profiles
 from crosstrain.tuning.profiles import Profile
 
@@ -37,39 +38,39 @@ class Tuned:
 def tuned(settings: Settings, subjects: Mapping[Key, Subject], engines: list[str]) -> Tuned:
     """What the profiles of these engines amount to. Where tuning has kept the default, none takes part: it
     would be the engine itself once more."""
-    found = Tuned()
-    known: dict[str, Mapping[str, Any]] = {}
+    tuned = Tuned()
+    options: dict[str, Mapping[str, Any]] = {}
     for key, subject in subjects.items():
         without = []
         for engine in engines:
-            here = profiles.find(engine, subject.network, profiles.key_of(settings, subject))
-            profile, why_not = here.profile, here.why_not
+            stored = profiles.find(engine, subject.network, profiles.key_of(settings, subject))
+            profile, why_not = stored.profile, stored.why_not
             if profile and not why_not:
-                why_not = _outdated(profile, known)
+                why_not = _outdated(profile, options)
             if why_not:
-                found.notes.append(why_not[0].upper() + why_not[1:] + ".")
+                tuned.notes.append(why_not[0].upper() + why_not[1:] + ".")
             if profile is None or why_not:
                 without.append(engine)
                 continue
-            found.profiles.setdefault(key, {})[engine] = profile
+            tuned.profiles.setdefault(key, {})[engine] = profile
             if profile.status == "tuned":
-                found.setups.setdefault(key, {})[f"{engine}@{TUNED}"] = profile.setup
+                tuned.setups.setdefault(key, {})[f"{engine}@{TUNED}"] = profile.setup
         if without:
-            found.notes.append(_without(settings, subject, without))
-    return found
+            tuned.notes.append(_without(settings, subject, without))
+    return tuned
 
 
-def _outdated(profile: Profile, known: dict[str, Mapping[str, Any]]) -> str:
+def _outdated(profile: Profile, options: dict[str, Mapping[str, Any]]) -> str:
     """Why a profile's options are not the engine's any more; empty where they are."""
     if not profile.options:
         return ""
     engine = profile.engine
-    if engine not in known:
+    if engine not in options:
         row = engine_row(engine)
-        where = find(row)
-        known[engine] = describe(row, where).get("options", {}) if where else {}
+        environment = find(row)
+        options[engine] = describe(row, environment).get("options", {}) if environment else {}
     try:
-        division = division_of(engine, profile.options, known[engine])
+        division = division_of(engine, profile.options, options[engine])
     except CrosstrainError as error:
         return f"the profile of {engine} for {profile.network} is not used: {error}"
     if division == "open":
@@ -78,14 +79,14 @@ def _outdated(profile: Profile, known: dict[str, Mapping[str, Any]]) -> str:
 
 
 def _without(settings: Settings, subject: Subject, engines: list[str]) -> str:
-    asked = {
+    arguments = {
         "size": subject.size if isinstance(subject.size, int) else None,
         "batch-size": None if (batch := settings.recipe.batch_size) == 64 else batch,
         "device": None if settings.device == "cpu" else settings.device,
         "precision": None if settings.precision == "float32" else settings.precision,
         "threads": None if settings.threads == usable_cores() else settings.threads,
     }
-    more = "".join(f" --{name} {value}" for name, value in asked.items() if value is not None)
+    more = "".join(f" --{name} {value}" for name, value in arguments.items() if value is not None)
     names = ",".join(engines)
     return (
         f"{names.replace(',', ', ')} {'has' if len(engines) == 1 else 'have'} no profile for {subject} with "
@@ -94,13 +95,13 @@ def _without(settings: Settings, subject: Subject, engines: list[str]) -> str:
     )
 
 
-def compared(found: Mapping[Key, Mapping[str, Profile]], rows: list[Row]) -> list[dict[str, Any]]:
+def compared(profiles_by_key: Mapping[Key, Mapping[str, Profile]], rows: list[Row]) -> list[dict[str, Any]]:
     """The comparison's ``tuning``: for each engine with a profile its default's seconds an epoch, the tuned
     ones', and the factor, from the comparison's own cells. Where tuning kept the default, ``tuned`` is the
     default, the factor 1, and ``kept_default`` true."""
     by_group = {(row.network, size_text(row.input_size), row.engine): row for row in rows}
-    told = []
-    for (network, size), each in found.items():
+    comparisons = []
+    for (network, size), each in profiles_by_key.items():
         for engine, profile in each.items():
             default = by_group.get((network, size, engine))
             if default is None or default.seconds is None:
@@ -111,10 +112,10 @@ def compared(found: Mapping[Key, Mapping[str, Profile]], rows: list[Row]) -> lis
             tuned_row = by_group.get((network, size, f"{engine}@{TUNED}"))
             if profile.status != TUNED:
                 one = Interval(1.0, 1.0, 1.0, 0, "range")
-                told.append({**row, "tuned": row["default"], "factor": one.to_json()})
+                comparisons.append({**row, "tuned": row["default"], "factor": one.to_json()})
             elif tuned_row and tuned_row.seconds:
                 factor = statistics.ratio(default.runs, tuned_row.runs)
-                told.append(
+                comparisons.append(
                     {**row, "tuned": tuned_row.seconds.to_json(), "factor": factor and factor.to_json()}
                 )
-    return told
+    return comparisons

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from crosstrain.data.images import decoding as images
-from crosstrain.data.source import Images, Wish
+from crosstrain.data.source import Images, Request
 
 
-def in_memory(array: np.ndarray, wish: Wish, label: Callable[[int], str]) -> Images:
+def in_memory(array: np.ndarray, request: Request, label: Callable[[int], str]) -> Images:
     """``array`` (N, H, W) or (N, H, W, C), uint8 or float, as pictures of the size and channels wished."""
-    channels = wish.channels or (array.shape[3] if array.ndim == 4 else 1)
-    size = wish.size or (array.shape[1], array.shape[2])
+    channels = request.channels or (array.shape[3] if array.ndim == 4 else 1)
+    size = request.size or (array.shape[1], array.shape[2])
     images.with_channels(np.zeros((1, 1, *array.shape[3:]), np.uint8), channels)  # refuses what cannot be
 
     def picture(row: int) -> np.ndarray:

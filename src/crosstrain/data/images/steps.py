@@ -122,36 +122,36 @@ PICTURE_STEPS = {
 def parse_steps(text: str | None) -> tuple[Step, ...]:
     """``clahe:clip=2,standardize`` as steps with all their settings. ``CrosstrainError`` names what is
     wrong."""
-    found = []
+    steps = []
     for item in filter(None, (part.strip() for part in (text or "").split(","))):
-        name, *given = item.split(":")
+        name, *settings = item.split(":")
         if name != STANDARDIZE and name not in PICTURE_STEPS:
             known = ", ".join([*PICTURE_STEPS, STANDARDIZE])
             raise CrosstrainError(f"there is no preparation {name!r}; there are {known}")
         known_settings = {} if name == STANDARDIZE else dict(PICTURE_STEPS[name].settings)
-        found.append(Step(name, known_settings | _settings(name, given, known_settings)))
-    names = [step.name for step in found]
+        steps.append(Step(name, known_settings | _settings(name, settings, known_settings)))
+    names = [step.name for step in steps]
     if STANDARDIZE in names[:-1]:
         raise CrosstrainError(f"{STANDARDIZE} comes last: nothing works on what is no picture any more")
     if "hog" in names and names.index("hog") < len([n for n in names if n != STANDARDIZE]) - 1:
         raise CrosstrainError("hog comes last of all but standardize: it makes features of pictures")
-    return tuple(found)
+    return tuple(steps)
 
 
-def _settings(name: str, given: list[str], known: Mapping[str, float]) -> dict[str, float]:
-    found = {}
-    for text in given:
+def _settings(name: str, texts: list[str], known: Mapping[str, float]) -> dict[str, float]:
+    settings = {}
+    for text in texts:
         key, _, value = text.partition("=")
         if key not in known:
-            told = ", ".join(known) or "none"
-            raise CrosstrainError(f"the preparation {name} has no setting {key!r}; it has {told}")
+            names = ", ".join(known) or "none"
+            raise CrosstrainError(f"the preparation {name} has no setting {key!r}; it has {names}")
         try:
-            found[key] = float(value)
+            settings[key] = float(value)
         except ValueError:
             raise CrosstrainError(f"{name}:{key} is to be a number, not {value!r}") from None
-        if not found[key] > 0:
+        if not settings[key] > 0:
             raise CrosstrainError(f"{name}:{key} is to be more than 0, not {value}")
-    return found
+    return settings
 
 
 # -- doing it ---------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def _stepped(column: Any, steps: list[Step]) -> Images:
 def standardize(folder: Path, inputs: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
     """Scale the float inputs that were written to ``folder`` to mean 0 and deviation 1, for each channel
     over the training part; returns the numbers. Constant channels are only shifted."""
-    found = {}
+    statistics = {}
     for name in inputs:
         train = np.load(folder / array_file("train", "input", name), mmap_mode="r", allow_pickle=False)
         if train.dtype.kind != "f":
@@ -203,8 +203,8 @@ def standardize(folder: Path, inputs: Mapping[str, Any]) -> dict[str, dict[str, 
             for start in range(0, len(array), _ROWS):
                 array[start : start + _ROWS] = (array[start : start + _ROWS] - shift) * scale
             array.flush()
-        found[name] = {"mean": mean.tolist(), "deviation": deviation.tolist()}
-    return found
+        statistics[name] = {"mean": mean.tolist(), "deviation": deviation.tolist()}
+    return statistics
 
 
 def _moments(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

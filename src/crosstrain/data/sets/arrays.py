@@ -17,7 +17,7 @@ import numpy as np
 from crosstrain.data.images.pictures import in_memory
 from crosstrain.data.prepared import SPLITS
 from crosstrain.data.sets.npz import read_archive, read_folder
-from crosstrain.data.source import Column, Files, Source, Table, Values, Wish, summed_up
+from crosstrain.data.source import Column, Files, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import held_out, three_ways
 from crosstrain.data.targets import Labels, labels_of
 from crosstrain.errors import CrosstrainError
@@ -43,30 +43,30 @@ def files(location: Path) -> Files:
     return [("", location)]
 
 
-def read(location: Path, wish: Wish) -> Source:
+def read(location: Path, request: Request) -> Source:
     """The arrays as columns. What has no validation or test gets one, held out from training."""
     parts, ignored = _parts(location)
     lead = parts.get("train") or parts[ALL]
     for part_name, part in parts.items():
         _check_alike(location, lead, part, part_name)
     targets = {name: labels_of(location, name, {s: p.y[name] for s, p in parts.items()}) for name in lead.y}
-    tables = {split: _table(part, split, targets, wish) for split, part in parts.items()}
+    tables = {split: _table(part, split, targets, request) for split, part in parts.items()}
     pictures = [
         column for column in tables[next(iter(tables))].inputs.values() if not isinstance(column, Values)
     ]
-    if wish.size and not pictures:
-        raise CrosstrainError(f"{location} has no pictures, so they cannot be given the size {wish.size}")
+    if request.size and not pictures:
+        raise CrosstrainError(f"{location} has no pictures, so they cannot be given the size {request.size}")
     warnings = [f"arrays that no split uses were ignored: {summed_up(ignored)}"] if ignored else []
-    splits, told = _three(tables, targets, wish.seed)
-    return Source(splits, {n: t.classes for n, t in targets.items() if t.classes}, warnings + told)
+    splits, notes = _three(tables, targets, request.seed)
+    return Source(splits, {n: t.classes for n, t in targets.items() if t.classes}, warnings + notes)
 
 
 def _parts(location: Path) -> tuple[dict[str, _Part], list[str]]:
     """The arrays by split (``all`` where there are only x and y), and the names of unknown ones."""
-    found = read_folder(location) if location.is_dir() else read_archive(location)
+    arrays = read_folder(location) if location.is_dir() else read_archive(location)
     parts: dict[str, _Part] = {}
     ignored = []
-    for key, array in found.items():
+    for key, array in arrays.items():
         match = _KEY.fullmatch(key)
         if match is None:
             ignored.append(key)
@@ -79,7 +79,7 @@ def _parts(location: Path) -> tuple[dict[str, _Part], list[str]]:
         part = parts.setdefault("validation" if split == "val" else split, _Part())
         (part.x if kind == "x" else part.y)[name] = array
     if set(parts) != {ALL} and ("train" not in parts or ALL in parts):
-        have = f"it has {summed_up(list(found))}" if found else "it has no arrays"
+        have = f"it has {summed_up(list(arrays))}" if arrays else "it has no arrays"
         raise CrosstrainError(f"{location} is to hold x_train and y_train (or x and y alone); {have}")
     return parts, ignored
 
@@ -108,8 +108,8 @@ def _check_alike(location: Path, lead: _Part, part: _Part, split: str) -> None:
                 )
             lengths[label] = len(array)
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{label}: {count}" for label, count in lengths.items())
-        raise CrosstrainError(f"{where}inputs and targets have different numbers of examples ({told})")
+        described = ", ".join(f"{label}: {count}" for label, count in lengths.items())
+        raise CrosstrainError(f"{where}inputs and targets have different numbers of examples ({described})")
 
 
 def _family(kind: str, array: np.ndarray) -> str:
@@ -123,19 +123,19 @@ def _names(arrays: Mapping[str, np.ndarray]) -> str:
     return ", ".join(name or "one array" for name in arrays)
 
 
-def _table(part: _Part, split: str, targets: Mapping[str, Labels], wish: Wish) -> Table:
-    inputs = {name: _input(name, array, split, wish) for name, array in part.x.items()}
+def _table(part: _Part, split: str, targets: Mapping[str, Labels], request: Request) -> Table:
+    inputs = {name: _input(name, array, split, request) for name, array in part.x.items()}
     return Table(inputs, {name: labels.values[split] for name, labels in targets.items()})
 
 
-def _input(name: str, array: np.ndarray, split: str, wish: Wish) -> Column:
+def _input(name: str, array: np.ndarray, split: str, request: Request) -> Column:
     label = f"x{'' if split == ALL else '_' + split}{'/' + name if name else ''}"
     colours = array.ndim == 4 and array.shape[3] in (1, 3, 4)
-    asked = wish.size is not None or wish.channels is not None
+    resizes = request.size is not None or request.channels is not None
     if (array.dtype == np.uint8 and (array.ndim == 3 or colours)) or (
-        array.dtype.kind == "f" and colours and asked
+        array.dtype.kind == "f" and colours and resizes
     ):
-        return in_memory(array, wish, lambda row: f"{label}[{row}]")
+        return in_memory(array, request, lambda row: f"{label}[{row}]")
     if array.dtype.kind in "US":
         raise CrosstrainError(f"{label} holds text; inputs are numbers")
     return Values.of(array, "float32" if array.dtype.kind in "fb" else "int64")
@@ -149,7 +149,7 @@ def _three(
     if ALL in tables:
         parts = three_ways(first.strata(ALL), TEST, TEST, seed)
         return {split: tables[ALL].take(parts[split]) for split in SPLITS}, []
-    splits, told = dict(tables), []
+    splits, notes = dict(tables), []
     strata = first.strata("train")
     for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if split not in splits:
@@ -157,7 +157,7 @@ def _three(
             splits[split], splits["train"] = splits["train"].take(held), splits["train"].take(kept)
             strata = strata[kept]
             if split == "test":
-                told.append(
+                notes.append(
                     f"there is no test set: {share:.0%} of the training examples were held out as one"
                 )
-    return splits, told
+    return splits, notes

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crosstrain.data.images.pictures import in_memory
-from crosstrain.data.source import Files, Source, Wish, labelled
+from crosstrain.data.source import Files, Request, Source, labelled
 from crosstrain.data.split import three_ways
 from crosstrain.errors import CrosstrainError
 
@@ -27,7 +27,7 @@ def files(location: Path) -> Files:
     return ()
 
 
-def read(location: Path, wish: Wish) -> Source:
+def read(location: Path, request: Request) -> Source:
     """Grey pictures whose 17 levels become 0 to 1."""
     from sklearn.datasets import load_digits
 
@@ -40,6 +40,6 @@ def read(location: Path, wish: Wish) -> Source:
             "the digits of the installed scikit-learn are not the known ones; install 1.5 or later"
         )
     pictures = (pixels / GREYS).astype(np.float32).reshape(-1, 8, 8)
-    table = labelled(in_memory(pictures, wish, "digit {}".format), labels)
-    parts = three_ways(labels, validation=0.15, test=0.15, seed=wish.seed)
+    table = labelled(in_memory(pictures, request, "digit {}".format), labels)
+    parts = three_ways(labels, validation=0.15, test=0.15, seed=request.seed)
     return Source({split: table.take(rows) for split, rows in parts.items()}, {"": CLASSES})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crosstrain.data.sets import idx
-from crosstrain.data.source import Source, Wish
+from crosstrain.data.source import Request, Source
 
 CLASSES = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
@@ -16,6 +16,6 @@ CLASSES = (
 files = idx.files
 
 
-def read(location: Path, wish: Wish) -> Source:
+def read(location: Path, request: Request) -> Source:
     """Grey pictures with a class each."""
-    return idx.read(location, wish, CLASSES)
+    return idx.read(location, request, CLASSES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from crosstrain.data.images import decoding as images
-from crosstrain.data.source import DamagedImage, Files, Images, Source, Table, Wish, labelled, summed_up
+from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, labelled, summed_up
 from crosstrain.data.split import held_out, three_ways
 from crosstrain.errors import CrosstrainError
 
@@ -36,9 +36,9 @@ def files(location: Path) -> Files:
     return [(p.relative_to(location).as_posix(), p) for part in listing.pictures.values() for p, _ in part]
 
 
-def read(location: Path, wish: Wish) -> Source:
+def read(location: Path, request: Request) -> Source:
     """RGB pictures (grey on request): the largest part around the centre with the wished shape, resized."""
-    if wish.size is None:
+    if request.size is None:
         raise CrosstrainError(
             f"the images in {location} have sizes of their own: say which size they shall get, as 64"
         )
@@ -48,16 +48,16 @@ def read(location: Path, wish: Wish) -> Source:
         warnings.append(
             f"{len(listing.ignored)} files are no images in a class's folder: {summed_up(listing.ignored)}"
         )
-    tables = {split: _table(location, pictures, wish) for split, pictures in listing.pictures.items()}
+    tables = {split: _table(location, pictures, request) for split, pictures in listing.pictures.items()}
     if set(tables) == {"train"}:
         labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
-        parts = three_ways(labels, TEST, TEST, wish.seed)
+        parts = three_ways(labels, TEST, TEST, request.seed)
         tables = {split: tables["train"].take(rows) for split, rows in parts.items()}
         return Source(tables, {"": listing.classes}, warnings)
     labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
     for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if split not in tables:
-            kept, held = held_out(labels, share, wish.seed + number)
+            kept, held = held_out(labels, share, request.seed + number)
             tables[split], tables["train"] = tables["train"].take(held), tables["train"].take(kept)
             labels = labels[kept]
             warnings += [f"there is no test folder: {share:.0%} of train was held out as one"] * (
@@ -94,7 +94,7 @@ def _list(location: Path) -> _Listing:
 
 
 def _pictures(root: Path, location: Path, classes: list[str], ignored: list[str]) -> list[tuple[Path, int]]:
-    found = []
+    pictures = []
     for entry in _entries(root):
         path = Path(entry.path)
         if not entry.is_dir():
@@ -104,21 +104,21 @@ def _pictures(root: Path, location: Path, classes: list[str], ignored: list[str]
         else:
             for one in _below(path):
                 if one.suffix.lower() in images.SUFFIXES:
-                    found.append((one, classes.index(entry.name)))
+                    pictures.append((one, classes.index(entry.name)))
                 else:
                     ignored.append(one.relative_to(location).as_posix())
-    return found
+    return pictures
 
 
 def _below(folder: Path) -> list[Path]:
     """All files below ``folder`` in order; hidden ones and linked folders apart."""
-    found = []
+    pictures = []
     for entry in _entries(folder):
         if entry.is_dir(follow_symlinks=False):
-            found += _below(Path(entry.path))
+            pictures += _below(Path(entry.path))
         elif not entry.is_dir():
-            found.append(Path(entry.path))
-    return found
+            pictures.append(Path(entry.path))
+    return pictures
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -129,9 +129,9 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise CrosstrainError(f"the folder {folder} cannot be read ({error.strerror})") from error
 
 
-def _table(location: Path, pictures: list[tuple[Path, int]], wish: Wish) -> Table:
-    assert wish.size is not None
-    size, channels = wish.size, wish.channels or 3
+def _table(location: Path, pictures: list[tuple[Path, int]], request: Request) -> Table:
+    assert request.size is not None
+    size, channels = request.size, request.channels or 3
 
     def picture(row: int) -> np.ndarray:
         path = pictures[row][0]

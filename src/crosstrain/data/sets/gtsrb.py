@@ -15,7 +15,7 @@ import numpy as np
 from crosstrain.data.images import decoding as images
 from crosstrain.data.sets import gtsrb_arrays
 from crosstrain.data.sets.gtsrb_tables import CLASSES, Record, Records, read_records
-from crosstrain.data.source import Files, Images, Source, Table, Wish, labelled
+from crosstrain.data.source import Files, Images, Request, Source, Table, labelled
 from crosstrain.data.split import held_out
 from crosstrain.data.tree import Tree, open_tree
 from crosstrain.errors import CrosstrainError
@@ -37,59 +37,59 @@ def files(location: Path) -> Files:
     return [(name, f"{root}/{name}") for name in open_tree(location).names if _suffix(name) in wanted]
 
 
-def read(location: Path, wish: Wish) -> Source:
+def read(location: Path, request: Request) -> Source:
     """RGB pictures (grey on request) of the 43 classes, cropped to their regions and resized."""
-    if wish.size is None:
+    if request.size is None:
         raise CrosstrainError(
             "the pictures of gtsrb have sizes of their own: say which size they shall get, as 48"
         )
     if location.suffix == ".npz":
-        return gtsrb_arrays.read(location, wish, validation)
+        return gtsrb_arrays.read(location, request, validation)
     tree = open_tree(location)
     try:
         records = read_records(
             tree, {name for name in tree.names if _suffix(name) in images.SUFFIXES}, location
         )
-        splits = _splits(tree, records, wish)
+        splits = _splits(tree, records, request)
     except BaseException:
         tree.close()
         raise
     return Source(splits, {"": CLASSES}, tuple(records.warnings), tree.close)
 
 
-def _splits(tree: Tree, records: Records, wish: Wish) -> dict[str, Table]:
-    train = _table(tree, records.train, wish)
+def _splits(tree: Tree, records: Records, request: Request) -> dict[str, Table]:
+    train = _table(tree, records.train, request)
     labels = np.array([record.label for record in records.train], np.int64)
     tracks = np.array([f"{record.label:05d}/{record.track}" for record in records.train])
     if records.test:
-        test = _table(tree, records.test, wish)
+        test = _table(tree, records.test, request)
         rest = np.arange(len(train))
     else:
-        rest, tested = held_out(labels, TEST, wish.seed, tracks)
+        rest, tested = held_out(labels, TEST, request.seed, tracks)
         test = train.take(tested)
         records.warnings.append(
             f"there is no test set: whole tracks were held out as one ({TEST:.0%} of each class)"
         )
-    kept, held = validation(labels[rest], tracks[rest], wish, records.warnings)
+    kept, held = validation(labels[rest], tracks[rest], request, records.warnings)
     return {"train": train.take(rest[kept]), "validation": train.take(rest[held]), "test": test}
 
 
 def validation(
-    labels: np.ndarray, tracks: np.ndarray, wish: Wish, warnings: list[str]
+    labels: np.ndarray, tracks: np.ndarray, request: Request, warnings: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What to train on and what to validate on, by whole tracks, or at random as some studies do."""
-    if wish.split != RANDOM:
-        return held_out(labels, VALIDATION, wish.seed + 1, tracks)
+    if request.split != RANDOM:
+        return held_out(labels, VALIDATION, request.seed + 1, tracks)
     warnings.append(
         f"{RANDOM_VALIDATION:.0%} were held out for validation at random: frames of one sign stand on both "
         "sides, so validation accuracy says little of signs that were not seen"
     )
-    return held_out(labels, RANDOM_VALIDATION, wish.seed + 1)
+    return held_out(labels, RANDOM_VALIDATION, request.seed + 1)
 
 
-def _table(tree: Tree, records: list[Record], wish: Wish) -> Table:
-    assert wish.size is not None
-    size, channels = wish.size, wish.channels or 3
+def _table(tree: Tree, records: list[Record], request: Request) -> Table:
+    assert request.size is not None
+    size, channels = request.size, request.channels or 3
 
     def picture(row: int) -> np.ndarray:
         record = records[row]

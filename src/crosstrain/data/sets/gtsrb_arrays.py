@@ -10,10 +10,10 @@ import numpy as np
 from crosstrain.data.images import decoding as images
 from crosstrain.data.sets.gtsrb_tables import CLASSES
 from crosstrain.data.sets.npz import read_archive
-from crosstrain.data.source import Images, Source, Table, Wish, labelled
+from crosstrain.data.source import Images, Request, Source, Table, labelled
 from crosstrain.errors import CrosstrainError
 
-HoldOut = Callable[[np.ndarray, np.ndarray, Wish, list[str]], tuple[np.ndarray, np.ndarray]]
+HoldOut = Callable[[np.ndarray, np.ndarray, Request, list[str]], tuple[np.ndarray, np.ndarray]]
 
 NEEDED = (
     "x_train",
@@ -28,18 +28,18 @@ NEEDED = (
 )
 
 
-def read(location: Path, wish: Wish, validation: HoldOut) -> Source:
+def read(location: Path, request: Request, validation: HoldOut) -> Source:
     """``x_*`` uint8 (N, H, W, 3); ``wh_*`` (N, 2) native width and height; ``roi_*`` (N, 4) x1, y1, x2, y2 in
     native pixels, scaled here to the frames; ``track_train`` (N) numbers the tracks within a class.
     ``validation(labels, tracks, wish, warnings)`` says what is trained on and what is held out."""
     arrays = read_archive(location, NEEDED)
     for part in ("train", "test"):
         _check(location, arrays, part)
-    train, test = (_table(arrays, part, wish) for part in ("train", "test"))
+    train, test = (_table(arrays, part, request) for part in ("train", "test"))
     labels = arrays["y_train"].astype(np.int64)
     tracks = labels * (int(arrays["track_train"].max()) + 1) + arrays["track_train"].astype(np.int64)
     warnings: list[str] = []
-    kept, held = validation(labels, tracks, wish, warnings)
+    kept, held = validation(labels, tracks, request, warnings)
     splits = {"train": train.take(kept), "validation": train.take(held), "test": test}
     return Source(splits, {"": CLASSES}, tuple(warnings))
 
@@ -64,9 +64,9 @@ def _check(location: Path, arrays: dict[str, np.ndarray], part: str) -> None:
         raise CrosstrainError(f"{location}: {outside} labels in y_{part} are outside 0..{len(CLASSES) - 1}")
 
 
-def _table(arrays: dict[str, np.ndarray], part: str, wish: Wish) -> Table:
-    assert wish.size is not None
-    frames, size, channels = arrays[f"x_{part}"], wish.size, wish.channels or 3
+def _table(arrays: dict[str, np.ndarray], part: str, request: Request) -> Table:
+    assert request.size is not None
+    frames, size, channels = arrays[f"x_{part}"], request.size, request.channels or 3
     scale = np.tile(np.array(frames.shape[2:0:-1]) / np.maximum(1, arrays[f"wh_{part}"]), 2)
     regions = np.rint(arrays[f"roi_{part}"] * scale).astype(int)
 

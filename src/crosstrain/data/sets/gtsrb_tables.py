@@ -126,14 +126,14 @@ class _Matching:
                 f"{location}: {len(self.bad)} of {len(self.seen)} rows of the tables cannot be used, "
                 f"more than {BAD_ROWS_LIMIT:.0%}: {summed_up(self.bad)}"
             )
-        told = {
+        problems = {
             f"of {self.rows} rows of the tables name pictures that are not here": sorted(self.absent),
             f"of {self.rows} rows of the tables cannot be used": self.bad,
             f"of {self.rows} rows of the tables name a picture again": self.repeated,
             f"of {len(self.stems)} pictures are in no table": sorted(self.stems.keys() - self.seen),
         }
         self.records.warnings += [
-            f"{len(names)} {what}: {summed_up(names)}; left out" for what, names in told.items() if names
+            f"{len(names)} {what}: {summed_up(names)}; left out" for what, names in problems.items() if names
         ]
 
 

@@ -17,7 +17,7 @@ from typing import IO, cast
 import numpy as np
 
 from crosstrain.data.images.pictures import in_memory
-from crosstrain.data.source import Files, Source, Table, Wish, labelled
+from crosstrain.data.source import Files, Request, Source, Table, labelled
 from crosstrain.data.split import held_out
 from crosstrain.errors import CrosstrainError
 
@@ -48,15 +48,15 @@ def find(folder: Path, name: str) -> Path:
     raise CrosstrainError(f"{folder} has no file {name}.gz (or {name})")
 
 
-def read(location: Path, wish: Wish, classes: Sequence[str] = DIGITS) -> Source:
+def read(location: Path, request: Request, classes: Sequence[str] = DIGITS) -> Source:
     """Grey pictures with a class each."""
-    train, labels = _part(location, "train", wish, classes)
-    test, _ = _part(location, "test", wish, classes)
-    kept, held = held_out(labels, HELD_OUT, wish.seed)
+    train, labels = _part(location, "train", request, classes)
+    test, _ = _part(location, "test", request, classes)
+    kept, held = held_out(labels, HELD_OUT, request.seed)
     return Source({"train": train.take(kept), "validation": train.take(held), "test": test}, {"": classes})
 
 
-def _part(folder: Path, part: str, wish: Wish, classes: Sequence[str]) -> tuple[Table, np.ndarray]:
+def _part(folder: Path, part: str, request: Request, classes: Sequence[str]) -> tuple[Table, np.ndarray]:
     pictures_path, labels_path = (find(folder, name) for name in PARTS[part])
     pictures, labels = read_idx(pictures_path, 3), read_idx(labels_path, 1)
     if len(pictures) != len(labels):
@@ -67,7 +67,7 @@ def _part(folder: Path, part: str, wish: Wish, classes: Sequence[str]) -> tuple[
     if outside:
         raise CrosstrainError(f"{labels_path}: {outside} labels are outside 0..{len(classes) - 1}")
     name = pictures_path.name
-    return labelled(in_memory(pictures, wish, lambda row: f"image {row} of {name}"), labels), labels
+    return labelled(in_memory(pictures, request, lambda row: f"image {row} of {name}"), labels), labels
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:

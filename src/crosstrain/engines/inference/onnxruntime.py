@@ -28,10 +28,10 @@ OPTIONS = {
 
 def devices() -> dict[str, tuple[str, dict[str, str]]]:
     """ONNX Runtime's execution providers by crosstrain's names of devices, each with its options."""
-    found: dict[str, tuple[str, dict[str, str]]] = {"cpu": ("CPUExecutionProvider", {})}
+    by_name: dict[str, tuple[str, dict[str, str]]] = {"cpu": ("CPUExecutionProvider", {})}
     if "CUDAExecutionProvider" in ort.get_available_providers():
-        found["cuda:0"] = ("CUDAExecutionProvider", {"device_id": "0", "use_tf32": "0"})
-    return found
+        by_name["cuda:0"] = ("CUDAExecutionProvider", {"device_id": "0", "use_tf32": "0"})
+    return by_name
 
 
 class OnnxRuntime:
@@ -44,14 +44,16 @@ class OnnxRuntime:
 
     def open(self, path: Path, outputs: tuple[str, ...], setting: Setting) -> OnnxRuntimeNetwork:
         options = checked_options(self.name, self.describe(), setting)
-        wanted = ort.SessionOptions()
-        wanted.graph_optimization_level = _LEVELS[options["optimization"]]
-        wanted.intra_op_num_threads = setting.threads or 0
-        wanted.inter_op_num_threads = 1
-        wanted.add_session_config_entry("session.intra_op.allow_spinning", str(int(options["spinning"])))
-        wanted.log_severity_level = 3
+        session_options = ort.SessionOptions()
+        session_options.graph_optimization_level = _LEVELS[options["optimization"]]
+        session_options.intra_op_num_threads = setting.threads or 0
+        session_options.inter_op_num_threads = 1
+        session_options.add_session_config_entry(
+            "session.intra_op.allow_spinning", str(int(options["spinning"]))
+        )
+        session_options.log_severity_level = 3
         try:
-            session = ort.InferenceSession(str(path), wanted, providers=[devices()[setting.device]])
+            session = ort.InferenceSession(str(path), session_options, providers=[devices()[setting.device]])
         except Exception as error:  # ONNX Runtime's own classes share no base but this
             raise CrosstrainError(f"ONNX Runtime cannot run {path.name}: {_first_line(error)}") from error
         return OnnxRuntimeNetwork(session, outputs)
@@ -62,7 +64,7 @@ class OnnxRuntimeNetwork:
 
     def __init__(self, session: ort.InferenceSession, outputs: tuple[str, ...]) -> None:
         self._session, self._outputs = session, outputs
-        self._inputs = [given.name for given in session.get_inputs()]
+        self._inputs = [argument.name for argument in session.get_inputs()]
 
     def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
         values = self._session.run(None, {name: as_float32(inputs[name]) for name in self._inputs})

@@ -22,8 +22,8 @@ OPTIONS = {
 
 def devices() -> dict[str, str]:
     """OpenVINO's devices by crosstrain's names."""
-    found = {"CPU": "cpu"}
-    return {found.get(name, name.lower()): name for name in ov.Core().available_devices}
+    by_name = {"CPU": "cpu"}
+    return {by_name.get(name, name.lower()): name for name in ov.Core().available_devices}
 
 
 class OpenVino:
@@ -37,14 +37,14 @@ class OpenVino:
     def open(self, path: Path, outputs: tuple[str, ...], setting: Setting) -> OpenVinoNetwork:
         options = checked_options(self.name, self.describe(), setting)
         core = ov.Core()
-        wanted: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "PERFORMANCE_HINT": options["hint"].upper(),
             "INFERENCE_PRECISION_HINT": options["arithmetic"],
         }
         if setting.threads and setting.device == "cpu":
-            wanted["INFERENCE_NUM_THREADS"] = setting.threads
+            settings["INFERENCE_NUM_THREADS"] = setting.threads
         try:
-            compiled = core.compile_model(core.read_model(str(path)), devices()[setting.device], wanted)
+            compiled = core.compile_model(core.read_model(str(path)), devices()[setting.device], settings)
         except RuntimeError as error:
             raise CrosstrainError(f"OpenVINO cannot run {path.name}: {_last_line(error)}") from error
         return OpenVinoNetwork(compiled, outputs)
@@ -55,12 +55,12 @@ class OpenVinoNetwork:
 
     def __init__(self, compiled: ov.CompiledModel, outputs: tuple[str, ...]) -> None:
         self._request, self._outputs = compiled.create_infer_request(), outputs
-        self._inputs = [given.get_any_name() for given in compiled.inputs]
+        self._inputs = [argument.get_any_name() for argument in compiled.inputs]
 
     def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        given = {name: as_float32(inputs[name]) for name in self._inputs}
-        made = self._request.infer(given, share_inputs=True)
-        return {name: np.array(made[index]) for index, name in enumerate(self._outputs)}
+        arrays = {name: as_float32(inputs[name]) for name in self._inputs}
+        results = self._request.infer(arrays, share_inputs=True)
+        return {name: np.array(results[index]) for index, name in enumerate(self._outputs)}
 
 
 def _last_line(error: RuntimeError) -> str:

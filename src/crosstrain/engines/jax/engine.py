@@ -48,12 +48,12 @@ _log = logging.getLogger(__name__)
 
 def devices() -> dict[str, Any]:
     """JAX's devices by crosstrain's names. The first call starts XLA."""
-    found = {"cpu": jax.devices("cpu")[0]}
+    by_name = {"cpu": jax.devices("cpu")[0]}
     try:
-        found.update({f"cuda:{i}": device for i, device in enumerate(jax.devices("gpu"))})
+        by_name.update({f"cuda:{i}": device for i, device in enumerate(jax.devices("gpu"))})
     except RuntimeError:
         _log.debug("this JAX has no GPU", exc_info=True)
-    return found
+    return by_name
 
 
 class JaxEngine:
@@ -68,9 +68,9 @@ class JaxEngine:
         return Description(jax.__version__, tuple(self._start(None)), PRECISIONS, OPTIONS)
 
     def build(self, program: Program, weights: Arrays, setting: Setting) -> JaxNetwork:
-        here = self._start(setting.threads)
+        available = self._start(setting.threads)
         options = checked_options(self.name, self.describe(), setting)
-        return JaxNetwork(program, weights, here[setting.device], setting.precision, options)
+        return JaxNetwork(program, weights, available[setting.device], setting.precision, options)
 
     def _start(self, threads: int | None) -> dict[str, Any]:
         """Start XLA, whose CPU client takes its number of threads from the environment once and for all."""
@@ -89,17 +89,17 @@ class JaxEngine:
 
 
 def compiler_settings(device: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What XLA is told when it compiles for the device; settings that this XLA does not know are left out."""
-    wanted: dict[str, Any] = {}
+    """The compiler options for the device, without those that this version of XLA does not know."""
+    settings: dict[str, Any] = {}
     if device.platform == "cpu" and options["compiler"] == "auto":
-        wanted.update(COMPILER)
+        settings.update(COMPILER)
     if device.platform == "gpu" and options["deterministic"]:
-        wanted["xla_gpu_deterministic_ops"] = True
-    return {key: value for key, value in wanted.items() if _takes(device, key, value)}
+        settings["xla_gpu_deterministic_ops"] = True
+    return {key: value for key, value in settings.items() if _is_supported(device, key, value)}
 
 
 @cache
-def _takes(device: Any, key: str, value: Any) -> bool:
+def _is_supported(device: Any, key: str, value: Any) -> bool:
     """Whether XLA knows the setting: these are not its stable interface, and another version may not."""
     try:
         with jax.default_device(device):
@@ -144,7 +144,8 @@ class JaxNetwork:
         with self._mode():
             self._step += 1
             self._weights, self._slots, self._moved, loss = self._train(
-                self._weights, self._slots, self._moved, self._frozen, self._taken(self._training, inputs),
+                self._weights, self._slots, self._moved, self._frozen,
+                self._prepare_inputs(self._training, inputs),
                 self._number(learning_rate), self._number(self._step),
             )  # fmt: skip
             return loss
@@ -153,31 +154,32 @@ class JaxNetwork:
         graph, run = self._predict[training]
         with self._mode():
             values = {**self._weights, **self._moved, **self._frozen}
-            return _given(run({name: values[name] for name in graph.weights}, self._taken(graph, inputs)))
+            weights = {name: values[name] for name in graph.weights}
+            return _to_host(run(weights, self._prepare_inputs(graph, inputs)))
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         with self._mode():
             state = {**self._moved, **self._frozen}
-            batch = self._taken(self._training, inputs)
+            batch = self._prepare_inputs(self._training, inputs)
             (loss, _), gradients = self._differentiate(self._weights, state, batch)
-            return float(loss), _given(gradients)
+            return float(loss), _to_host(gradients)
 
     def read(self) -> State:
-        weights = _given({**self._weights, **self._moved, **self._frozen})
-        slots = {name: _given(slots) for name, slots in self._slots.items()}
+        weights = _to_host({**self._weights, **self._moved, **self._frozen})
+        slots = {name: _to_host(slots) for name, slots in self._slots.items()}
         return State({name: weights[name] for name in self._specs}, slots, self._step)
 
     def load(self, state: State) -> None:
         with self._mode():
             check_weights(self._program.network.name, self._specs, state.weights)
             values = {
-                name: self._placed(state.weights[name], spec.dtype) for name, spec in self._specs.items()
+                name: self._to_device(state.weights[name], spec.dtype) for name, spec in self._specs.items()
             }
             self._weights = {name: values.pop(name) for name in self._training.trainable}
             self._moved = {name: values.pop(name) for name in self._moving}
             self._frozen = values
             self._step = 0 if state.slots is None else state.step
-            self._slots = self._placed_slots(state.slots)
+            self._slots = self._slots_to_device(state.slots)
 
     def wait(self) -> None:
         jax.block_until_ready((self._weights, self._slots, self._moved))
@@ -217,9 +219,9 @@ class JaxNetwork:
         return traced
 
     def _jit(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
-        made: Callable[..., Any]
-        made = jax.jit(function, donate_argnums=donate, compiler_options=self._compiler or None)
-        return made
+        jitted: Callable[..., Any]
+        jitted = jax.jit(function, donate_argnums=donate, compiler_options=self._compiler or None)
+        return jitted
 
     def _mode(self) -> AbstractContextManager[Any]:
         """JAX's 64-bit types exactly where the run has them, on the run's device."""
@@ -235,26 +237,26 @@ class JaxNetwork:
     def _number(self, value: float) -> Any:
         return np.dtype(self._precision).type(value)
 
-    def _taken(self, graph: Graph, inputs: Arrays) -> Tree:
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> Tree:
         """The inputs of a graph, copied: a step may still read them when the caller writes the next batch."""
         check_inputs(graph.name, graph.inputs, inputs)
         return {name: np.array(inputs[name]) for name in graph.inputs}
 
-    def _placed(self, value: Any, dtype: str) -> Array:
+    def _to_device(self, value: Any, dtype: str) -> Array:
         return jax.device_put(np.array(value, self._dtype(dtype)), self._device)
 
-    def _placed_slots(self, given: Mapping[str, Arrays] | None) -> dict[str, Tree]:
+    def _slots_to_device(self, slots: Mapping[str, Arrays] | None) -> dict[str, Tree]:
         optimizer = self._program.optimizer
         return {
             name: {
-                slot: self._placed(value, "float32")
-                for slot, value in optimizer.slot_values(weight.shape, (given or {}).get(name)).items()
+                slot: self._to_device(value, "float32")
+                for slot, value in optimizer.slot_values(weight.shape, (slots or {}).get(name)).items()
             }
             for name, weight in self._weights.items()
         }
 
 
-def _given(values: Mapping[str, Array]) -> dict[str, np.ndarray]:
+def _to_host(values: Mapping[str, Array]) -> dict[str, np.ndarray]:
     """Copies in host memory."""
     return {name: np.array(value) for name, value in values.items()}
 

@@ -105,8 +105,8 @@ class Assigning:
         return self._unchanged(lambda: self._forward(x), seeds)
 
     def gradients(self, x: Any, y: Any, seeds: Seeds) -> tuple[float, list[np.ndarray | None]]:
-        made: tuple[float, list[np.ndarray | None]] = self._unchanged(lambda: self._gradients(x, y), seeds)
-        return made
+        result: tuple[float, list[np.ndarray | None]] = self._unchanged(lambda: self._gradients(x, y), seeds)
+        return result
 
     def sync(self) -> None:
         """The variables are always up to date."""
@@ -165,9 +165,9 @@ class Torch:
             if loss.requires_grad:
                 loss.backward()
             slopes = [v.value.grad for v in model.trainable_variables]
-            made = [None if g is None else g.detach().cpu().numpy().copy() for g in slopes]
+            gradients = [None if g is None else g.detach().cpu().numpy().copy() for g in slopes]
             model.zero_grad()
-            return float(loss.detach()), made
+            return float(loss.detach()), gradients
 
         def wait() -> None:
             if torch.cuda.is_available():
@@ -221,12 +221,12 @@ class TensorFlow:
         def slopes(x: Any, y: Any) -> Any:
             with tf.GradientTape() as tape:
                 loss = _differentiated(model, x, y)
-            made = tape.gradient(loss, [v.value for v in model.trainable_variables])
-            return loss, [None if g is None else tf.convert_to_tensor(g) for g in made]
+            gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+            return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
         def gradients(x: Any, y: Any) -> Any:
-            loss, made = slopes(x, y)
-            return float(loss), [None if g is None else g.numpy() for g in made]
+            loss, gradients = slopes(x, y)
+            return float(loss), [None if g is None else g.numpy() for g in gradients]
 
         return Assigning(
             model, compiled(lambda x: model(x, training=True)), gradients, tf.test.experimental.sync_devices
@@ -323,8 +323,8 @@ class JaxTrainer:
 
     def gradients(self, x: Any, y: Any, seeds: Seeds) -> tuple[float, list[np.ndarray | None]]:
         trained, other, slots = self._values()
-        (loss, _), made = self._gradients(trained, self._seeded(other, seeds), slots, x, y)
-        return float(loss), [np.array(g) for g in made]
+        (loss, _), gradients = self._gradients(trained, self._seeded(other, seeds), slots, x, y)
+        return float(loss), [np.array(g) for g in gradients]
 
     def sync(self) -> None:
         if self._state is not None:

@@ -78,8 +78,8 @@ class KerasNetwork:
         self._specs = self._training.weights
         check_weights(program.network.name, self._specs, weights)
         with self._mode():
-            made = export(program.network, dict(weights))
-            self._model, self._variables, self._noise = made.model, made.variables, made.noise
+            exported = export(program.network, dict(weights))
+            self._model, self._variables, self._noise = exported.model, exported.variables, exported.noise
             self._idle = {
                 name: self._array(weights[name], spec.dtype)
                 for name, spec in self._specs.items()
@@ -101,8 +101,8 @@ class KerasNetwork:
         ) -> Tensor:
             """The program's loss, where Keras would combine the losses that it was compiled with."""
             outputs = {f"output/{name}": value for name, value in self._named(y_pred).items()}
-            held = {name: keras.ops.convert_to_tensor(value) for name, value in constants.items()}
-            total = run(held, {**outputs, **y})[0]["loss"]
+            tensors = {name: keras.ops.convert_to_tensor(value) for name, value in constants.items()}
+            total = run(tensors, {**outputs, **y})[0]["loss"]
             for penalty in model.losses:
                 total = total + penalty
             return total
@@ -121,17 +121,17 @@ class KerasNetwork:
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
         with self._mode():
             x = self._features(inputs)
-            made = self._trainer.forward(x, self._seeds(inputs)) if training else self._trainer.predict(x)
-            return {k: np.array(keras.ops.convert_to_numpy(v)) for k, v in self._named(made).items()}
+            outputs = self._trainer.forward(x, self._seeds(inputs)) if training else self._trainer.predict(x)
+            return {k: np.array(keras.ops.convert_to_numpy(v)) for k, v in self._named(outputs).items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         with self._mode():
             x, y = self._features(inputs), self._targets(inputs)
-            loss, made = self._trainer.gradients(x, y, self._seeds(inputs))
+            loss, gradients = self._trainer.gradients(x, y, self._seeds(inputs))
         slopes = {
             n: np.zeros(self._specs[n].shape, self._setting.precision) for n in self._training.trainable
         }
-        for variable, slope in zip(self._model.trainable_variables, made, strict=True):
+        for variable, slope in zip(self._model.trainable_variables, gradients, strict=True):
             if slope is not None:
                 slopes[self._shown[id(variable)]] = slope
         return loss, slopes
@@ -158,10 +158,10 @@ class KerasNetwork:
                     self._idle[name][...] = value
             kinds = self._program.optimizer.slots()
             for name in self._training.trainable:
-                given = (state.slots or {}).get(name) or {}
+                slots = (state.slots or {}).get(name) or {}
                 for key, slot in self._slots_of(name).items():
                     if isinstance(slot, keras.Variable):
-                        value = np.broadcast_to(given.get(key, kinds[key].initial), slot.shape)
+                        value = np.broadcast_to(slots.get(key, kinds[key].initial), slot.shape)
                         slot.assign(self._array(value, "float32"))
             self._optimizer.iterations.assign(0 if state.slots is None else state.step)
 
@@ -174,18 +174,18 @@ class KerasNetwork:
         """A weight's slots: Keras's variables (NAdam has one product for all weights); first values where
         nothing reads the weight, so that Keras does not train it."""
         optimizer = self._program.optimizer
-        made: dict[str, Any] = {}
+        slots: dict[str, Any] = {}
         for key, kind in optimizer.slots().items():
-            held = getattr(self._optimizer, SLOTS[optimizer.name][key])
+            variables = getattr(self._optimizer, SLOTS[optimizer.name][key])
             if name not in self._variables:
-                made[key] = np.full(
+                slots[key] = np.full(
                     () if kind.scalar else self._specs[name].shape, kind.initial, self._setting.precision
                 )
             elif kind.scalar:
-                made[key] = held
+                slots[key] = variables
             else:
-                made[key] = held[self._optimizer._get_variable_index(self._variables[name])]
-        return made
+                slots[key] = variables[self._optimizer._get_variable_index(self._variables[name])]
+        return slots
 
     def _named(self, outputs: Any) -> dict[str, Tensor]:
         if isinstance(outputs, dict):
@@ -194,13 +194,13 @@ class KerasNetwork:
         return {name: outputs}
 
     def _features(self, inputs: Arrays) -> Any:
-        made = [self._placed(self._program.network, name, inputs)
+        tensors = [self._to_tensor(self._program.network, name, inputs)
                 for name in self._program.network.inputs if name != SEED]  # fmt: skip
-        return made[0] if len(made) == 1 else made
+        return tensors[0] if len(tensors) == 1 else tensors
 
     def _targets(self, inputs: Arrays) -> dict[str, Tensor]:
         loss = self._program.loss
-        return {n: self._placed(loss, n, inputs) for n in loss.inputs if not n.startswith("output/")}
+        return {n: self._to_tensor(loss, n, inputs) for n in loss.inputs if not n.startswith("output/")}
 
     def _seeds(self, inputs: Arrays) -> Seeds:
         if not self._noise or SEED not in inputs:
@@ -209,7 +209,7 @@ class KerasNetwork:
                 for noise, salt in self._noise]  # fmt: skip
 
     # -- arrays -------------------------------------------------------------------------------------
-    def _placed(self, graph: Graph, name: str, inputs: Arrays) -> Tensor:
+    def _to_tensor(self, graph: Graph, name: str, inputs: Arrays) -> Tensor:
         """An input in the graph's dtype; bytes stay bytes, and become floats on the device."""
         check_inputs(graph.name, (name,), inputs)
         array, dtype = np.asarray(inputs[name]), graph.inputs[name].dtype

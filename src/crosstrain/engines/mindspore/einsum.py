@@ -44,8 +44,8 @@ def _spread(x: Value, shape: tuple[int, ...]) -> Value:
 
 def einsum(*inputs: Value, equation: str) -> Value:
     """Einstein summation; several inputs are joined pair by pair, each pair by one product of matrices."""
-    given, _, result = equation.replace(" ", "").partition("->")
-    terms = list(zip(given.split(","), inputs, strict=True))
+    terms_text, _, result = equation.replace(" ", "").partition("->")
+    terms = list(zip(terms_text.split(","), inputs, strict=True))
 
     left = terms[0]
     for done, right in enumerate(terms[1:], 2):
@@ -57,9 +57,9 @@ def einsum(*inputs: Value, equation: str) -> Value:
 
 def _summed(letters: str, x: Value, kept: set[str]) -> tuple[str, Value]:
     """Without the axes that nothing else needs."""
-    gone = tuple(i for i, letter in enumerate(letters) if letter not in kept)
+    summed = tuple(i for i, letter in enumerate(letters) if letter not in kept)
     left = "".join(letter for letter in letters if letter in kept)
-    return left, call(SUM, x.laid(None), gone) if gone else x
+    return left, call(SUM, x.laid(None), summed) if summed else x
 
 
 def _product(left: tuple[str, Value], right: tuple[str, Value], kept: set[str]) -> tuple[str, Value]:

@@ -58,15 +58,15 @@ class MindSporeEngine:
 
     def build(self, program: Program, weights: Arrays, setting: Setting) -> MindSporeNetwork:
         options = checked_options(self.name, self.describe(), setting)
-        self._take_threads(setting.threads)
+        self._set_threads(setting.threads)
         return MindSporeNetwork(program, weights, setting.precision, options["compile"])
 
-    def _take_threads(self, threads: int | None) -> None:
+    def _set_threads(self, threads: int | None) -> None:
         """MindSpore takes its number of threads once in a process: what the run says, else OpenMP's variable
         (it does not read that itself), else its own choice, which is many."""
-        told = os.environ.get("OMP_NUM_THREADS", "")
-        if threads is None and self._threads is None and told.isdecimal():
-            threads = int(told)
+        variable = os.environ.get("OMP_NUM_THREADS", "")
+        if threads is None and self._threads is None and variable.isdecimal():
+            threads = int(variable)
         if not threads or threads == self._threads:
             return
         if self._threads is not None:
@@ -113,29 +113,29 @@ class MindSporeNetwork:
         if self._compile:
             code, tensors = self._code("outputs", key, inputs)
             computed = [name for name in graph.outputs if name not in code.direct]
-            made = code.call(*tensors) if computed else ()
-            outputs = {name: _given(t, None) for name, t in zip(computed, made, strict=True)}
+            results = code.call(*tensors) if computed else ()
+            outputs = {name: _to_host(t, None) for name, t in zip(computed, results, strict=True)}
             direct = ((name, self._held[weight]) for name, weight in code.direct.items())
-            outputs |= {name: _given(held.parameter, held.axes) for name, held in direct}
+            outputs |= {name: _to_host(held.parameter, held.axes) for name, held in direct}
             return {name: outputs[name] for name in graph.outputs}
         with self._eagerly(inputs):
             weights = {name: self._held[name].value() for name in graph.weights}
-            values, _ = run(weights, self._values(graph, self._taken(graph, inputs)))
-            return {name: _given(value.laid(None).tensor, None) for name, value in values.items()}
+            values, _ = run(weights, self._values(graph, self._prepare_inputs(graph, inputs)))
+            return {name: _to_host(value.laid(None).tensor, None) for name, value in values.items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         if self._compile:
             code, tensors = self._code("gradients", "training", inputs)
             loss, *gradients = code.call(*tensors, self._number(0.0))
         else:
-            loss, _, gradients = self._differentiated_eagerly(inputs)
+            loss, _, gradients = self._loss_and_gradients_eagerly(inputs)
         pairs = zip(self._trainable, gradients, strict=True)
-        return float(loss), {name: _given(g, self._held[name].axes) for name, g in pairs}
+        return float(loss), {name: _to_host(g, self._held[name].axes) for name, g in pairs}
 
     def read(self) -> State:
-        weights = {name: _given(h.parameter, h.axes) for name, h in self._held.items()}
+        weights = {name: _to_host(h.parameter, h.axes) for name, h in self._held.items()}
         slots = {
-            name: {slot: _given(h.parameter, h.axes) for slot, h in each.items()}
+            name: {slot: _to_host(h.parameter, h.axes) for slot, h in each.items()}
             for name, each in self._slots.items()
         }
         return State(weights, slots, self._step)
@@ -148,11 +148,11 @@ class MindSporeNetwork:
         for name, each in self._slots.items():
             for slot, held in each.items():
                 shape = held.parameter.shape
-                given = ((state.slots or {}).get(name) or {}).get(slot)
-                if given is None:
+                value = ((state.slots or {}).get(name) or {}).get(slot)
+                if value is None:
                     ASSIGN(held.parameter, self._tensor(np.full(shape, kinds[slot].initial), "float32"))
                 else:
-                    self._write(held, given)
+                    self._write(held, value)
         self._step = 0 if state.slots is None else state.step
 
     def wait(self) -> None:
@@ -162,19 +162,19 @@ class MindSporeNetwork:
     def _code(self, what: str, key: str, inputs: Arrays) -> tuple[Compiled, list[ms.Tensor]]:
         """The code for a batch of this shape, and the batch (with noise, if it wants any)."""
         graph, run = self._graphs[key]
-        tensors = self._taken(graph, inputs)
-        known = (what, key, tuple(tuple(t.shape) for t in tensors.values()))
-        if known not in self._compiled:
-            self._compiled[known] = self._made(what, graph, run, tensors)
-        code = self._compiled[known]
+        tensors = self._prepare_inputs(graph, inputs)
+        signature = (what, key, tuple(tuple(t.shape) for t in tensors.values()))
+        if signature not in self._compiled:
+            self._compiled[signature] = self._generate(what, graph, run, tensors)
+        code = self._compiled[signature]
         seed = int(inputs[SEED]) if code.noise else 0
-        drawn = [
+        noises = [
             ms.Tensor.from_numpy(noise(kind, seed, salt, shape, self._precision))
             for _, kind, salt, shape in code.noise
         ]
-        return code, [*tensors.values(), *drawn]
+        return code, [*tensors.values(), *noises]
 
-    def _made(self, what: str, graph: Graph, run: Any, tensors: Mapping[str, ms.Tensor]) -> Compiled:
+    def _generate(self, what: str, graph: Graph, run: Any, tensors: Mapping[str, ms.Tensor]) -> Compiled:
         forward = Forward(graph, run, self._precision, self._held, tensors)
         if what == "outputs":
             return outputs_of(forward)
@@ -189,18 +189,18 @@ class MindSporeNetwork:
         self._eager.seed = int(inputs.get(SEED, 0))
         return self._eager.running()
 
-    def _differentiated_eagerly(self, inputs: Arrays) -> tuple[Any, list[Any], tuple[Any, ...]]:
+    def _loss_and_gradients_eagerly(self, inputs: Arrays) -> tuple[Any, list[Any], tuple[Any, ...]]:
         """Loss, the next moving statistics, and the gradients in the order of the trainable weights."""
         graph, run = self._graphs["training"]
-        tensors = self._taken(graph, inputs)
+        tensors = self._prepare_inputs(graph, inputs)
 
         def forward(*trainable: Any) -> Any:
             weights = {name: held.value() for name, held in self._held.items()}
             for name, tensor in zip(self._trainable, trainable, strict=True):
                 weights[name] = Value(tensor, axes=self._held[name].axes)
             outputs, updates = run(weights, self._values(graph, tensors))
-            laid = [value.laid(self._held[name].axes).tensor for name, value in updates.items()]
-            return outputs["loss"].laid(None).tensor, *(laid or [outputs["loss"].tensor])
+            stored_updates = [value.laid(self._held[name].axes).tensor for name, value in updates.items()]
+            return outputs["loss"].laid(None).tensor, *(stored_updates or [outputs["loss"].tensor])
 
         with self._eagerly(inputs):
             positions = tuple(range(len(self._trainable)))
@@ -212,16 +212,16 @@ class MindSporeNetwork:
             return loss, updates, gradients if isinstance(gradients, tuple) else (gradients,)
 
     def _train_eagerly(self, inputs: Arrays, rate: ms.Tensor, step: ms.Tensor) -> ms.Tensor:
-        loss, updates, gradients = self._differentiated_eagerly(inputs)
+        loss, updates, gradients = self._loss_and_gradients_eagerly(inputs)
         with self._eagerly(inputs):
             weights = {name: self._held[name].value() for name in self._trainable}
             slots = {
                 name: {slot: held.value() for slot, held in self._slots[name].items()} for name in weights
             }
             pairs = zip(self._trainable, gradients, strict=True)
-            given = {name: Value(g, axes=self._held[name].axes) for name, g in pairs}
+            by_weight = {name: Value(g, axes=self._held[name].axes) for name, g in pairs}
             new_weights, new_slots = apply(
-                self._ops, self._program.optimizer, weights, given, slots, Value(rate), Value(step)
+                self._ops, self._program.optimizer, weights, by_weight, slots, Value(rate), Value(step)
             )
             for name, value in new_weights.items():
                 ASSIGN(self._held[name].parameter, value.laid(self._held[name].axes).tensor)
@@ -233,25 +233,25 @@ class MindSporeNetwork:
 
     # -- arrays in and out -------------------------------------------------------------------------
     def _parameters(self, weights: Arrays) -> dict[str, Held]:
-        laid = self._kernels()
+        kernels = self._kernels()
         held = {}
         for i, (name, spec) in enumerate(self._specs.items()):
-            axes = laid.get(name)
+            axes = kernels.get(name)
             tensor = self._tensor(_stored(weights[name], axes), spec.dtype)
             trains = name in self._trainable
             held[name] = Held(f"w{i}", ms.Parameter(tensor, name=f"w{i}", requires_grad=trains), axes)
         return held
 
     def _slot_parameters(self) -> dict[str, dict[str, Held]]:
-        made: dict[str, dict[str, Held]] = {}
+        slots: dict[str, dict[str, Held]] = {}
         for name in self._trainable:
-            weight, made[name] = self._held[name], {}
+            weight, slots[name] = self._held[name], {}
             for slot, kind in self._program.optimizer.slots().items():
                 start = np.full(() if kind.scalar else weight.parameter.shape, kind.initial)
                 key = f"{weight.key}_{slot}"
                 parameter = ms.Parameter(self._tensor(start, "float32"), name=key, requires_grad=False)
-                made[name][slot] = Held(key, parameter, None if kind.scalar else weight.axes)
-        return made
+                slots[name][slot] = Held(key, parameter, None if kind.scalar else weight.axes)
+        return slots
 
     def _kernels(self) -> dict[str, Axes]:
         """The order of axes of every weight that only convolutions read, as MindSpore's kernel has it."""
@@ -265,7 +265,7 @@ class MindSporeNetwork:
         four = {name for name, spec in self._specs.items() if len(spec.shape) == 4}
         return {name: KERNEL for name in four if readers.get(name) == {True}}
 
-    def _taken(self, graph: Graph, inputs: Arrays) -> dict[str, ms.Tensor]:
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> dict[str, ms.Tensor]:
         """The inputs of a graph, copied; the seed stays with the host."""
         check_inputs(graph.name, graph.inputs, inputs)
         return {
@@ -279,8 +279,8 @@ class MindSporeNetwork:
         return values | ({SEED: Value(None)} if SEED in graph.inputs else {})
 
     def _tensor(self, array: Any, dtype: str) -> ms.Tensor:
-        wanted = self._precision if dtype == "float32" else dtype
-        return ms.Tensor.from_numpy(np.array(array, wanted, order="C"))
+        numpy_dtype = self._precision if dtype == "float32" else dtype
+        return ms.Tensor.from_numpy(np.array(array, numpy_dtype, order="C"))
 
     def _number(self, value: float) -> ms.Tensor:
         return ms.Tensor(value, DTYPES[self._precision])
@@ -295,7 +295,7 @@ def _stored(array: Any, axes: Axes) -> np.ndarray:
     return np.asarray(array) if axes is None else np.transpose(array, axes)
 
 
-def _given(tensor: Any, axes: Axes) -> np.ndarray:
+def _to_host(tensor: Any, axes: Axes) -> np.ndarray:
     """A copy in host memory, in the graph's order of axes."""
     array = tensor.asnumpy()
     return np.array(array if axes is None else np.transpose(array, np.argsort(axes)), order="C")

@@ -82,14 +82,14 @@ def _reducer(kind: Any, keepdims: bool) -> Any:
 
 def _reduction(kind: Any, truth: bool = False) -> Implementation:
     def reduce(x: Value, *, axis: Any = None, keepdims: bool = False) -> Value:
-        x, gone = cast(x, dtype="bool") if truth else x, axes_of(x.ndim, axis)
-        if not gone:
+        x, reduced = cast(x, dtype="bool") if truth else x, axes_of(x.ndim, axis)
+        if not reduced:
             return x
         order = tuple(range(x.ndim)) if x.axes is None else x.axes
-        left = [a for a in order if a not in gone]
+        left = [a for a in order if a not in reduced]
         if x.axes is not None and left != sorted(left) and not keepdims:
             x, order = x.laid(None), tuple(range(x.ndim))
-        stored = tuple(i for i, a in enumerate(order) if a in gone)
+        stored = tuple(i for i, a in enumerate(order) if a in reduced)
         return call(_reducer(kind, keepdims), x, stored, axes=x.axes if keepdims else None)  # type: ignore[no-any-return]
 
     return reduce
@@ -153,8 +153,8 @@ def expand_dims(x: Value, *, axis: int) -> Value:
 
 
 def squeeze(x: Value, *, axis: Any) -> Value:
-    gone = axes_of(x.ndim, axis)
-    return reshaped(x, [n for i, n in enumerate(x.shape) if i not in gone])
+    dropped = axes_of(x.ndim, axis)
+    return reshaped(x, [n for i, n in enumerate(x.shape) if i not in dropped])
 
 
 def concatenate(*inputs: Value, axis: int) -> Value:
@@ -236,11 +236,11 @@ def take_along_axis(x: Value, indices: Value, *, axis: int) -> Value:
     pairs = zip(x.shape, indices.shape, strict=True)
     common = [max(n, m) for n, m in pairs]
     x = broadcast_to(x, shape=tuple(x.shape[a] if a == axis else n for a, n in enumerate(common)))
-    wanted = _wrapped(indices, x.shape[axis])
-    wanted = broadcast_to(
-        wanted, shape=tuple(indices.shape[a] if a == axis else n for a, n in enumerate(common))
+    positions = _wrapped(indices, x.shape[axis])
+    positions = broadcast_to(
+        positions, shape=tuple(indices.shape[a] if a == axis else n for a, n in enumerate(common))
     )
-    return call(GATHER_ALONG, x.laid(None), axis, wanted.laid(None))  # type: ignore[no-any-return]
+    return call(GATHER_ALONG, x.laid(None), axis, positions.laid(None))  # type: ignore[no-any-return]
 
 
 def one_hot(x: Value, *, classes: int, axis: int = -1, dtype: str = "float32") -> Value:

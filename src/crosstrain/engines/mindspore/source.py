@@ -72,7 +72,7 @@ class Forward:
         lines = [*self.tape.lines, f"return {_tuple(results)}"]
         return f"def forward({', '.join(self._arguments(first))}):\n" + _indented(lines, 1)
 
-    def given(self, first: tuple[str, ...]) -> str:
+    def arguments(self, first: tuple[str, ...]) -> str:
         """The arguments of a call of ``forward`` in the cell's ``construct``."""
         held = {h.key for h in self.weights.values()}
         return ", ".join(f"self.{a}" if a in held else a for a in self._arguments(first))
@@ -98,15 +98,15 @@ def _compiled(
         f"{before}\n\nclass Compiled(nn.Cell):\n    @ms.jit\n    def construct({head}):\n{_indented(body, 2)}"
     )
     parameters = {h.key: h.parameter for h in held}
-    made = cell(source, {**forward.tape.objects, **objects}, parameters)
-    return Compiled(made, tuple(forward.tape.noise), forward.direct)
+    network = cell(source, {**forward.tape.objects, **objects}, parameters)
+    return Compiled(network, tuple(forward.tape.noise), forward.direct)
 
 
 def outputs_of(forward: Forward) -> Compiled:
     """The outputs, in the graph's order. One that is a weight as it stands is left out (``direct``)."""
     direct = forward.direct
     results = [value.name for name, value in forward.outputs.items() if name not in direct]
-    body = [f"return forward({forward.given(())})"]
+    body = [f"return forward({forward.arguments(())})"]
     return _compiled(forward, forward.source((), results), [], body, forward.weights.values(), {})
 
 
@@ -117,13 +117,14 @@ def _differentiated(forward: Forward, trainable: tuple[str, ...]) -> tuple[str, 
     # What is not differentiated comes second; there has to be something.
     source = forward.source(trainable, results if len(results) > 1 else results * 2)
     news = [f"n{i}" for i in range(max(1, len(forward.updates)))]
-    given, results_line = forward.given(trainable), _tuple(["loss", *news])
+    arguments, results_line = forward.arguments(trainable), _tuple(["loss", *news])
     if not trainable:
-        return source, [f"{results_line} = forward({given})"]
+        return source, [f"{results_line} = forward({arguments})"]
     single = len(trainable) == 1
     where = "0" if single else _tuple([str(i) for i in range(len(trainable))])
     gradients = "g0" if single else _tuple([f"g{i}" for i in range(len(trainable))])
-    return source, [f"{results_line}, {gradients} = ms.value_and_grad(forward, {where}, None, True)({given})"]
+    call = f"ms.value_and_grad(forward, {where}, None, True)({arguments})"
+    return source, [f"{results_line}, {gradients} = {call}"]
 
 
 def gradients_of(forward: Forward, trainable: tuple[str, ...]) -> Compiled:

@@ -174,9 +174,9 @@ class Value:
 
     def __getitem__(self, index: Any) -> Value:
         """Basic indexing by whole numbers and slices with positive strides."""
-        given = index if isinstance(index, tuple) else (index,)
+        cuts = index if isinstance(index, tuple) else (index,)
         begin, end, strides, shape = [], [], [], []
-        for size, cut in zip(self.shape, (*given, *[slice(None)] * (self.ndim - len(given))), strict=True):
+        for size, cut in zip(self.shape, (*cuts, *[slice(None)] * (self.ndim - len(cuts))), strict=True):
             start, stop, stride = (
                 cut if isinstance(cut, slice) else slice(cut % size, cut % size + 1)
             ).indices(size)
@@ -187,7 +187,7 @@ class Value:
                 shape.append(len(range(start, stop, stride)))
         if 0 in shape:
             return tape().constant(np.zeros(shape), self.dtype)
-        part = taken(self, begin, end, strides)
+        part = sliced(self, begin, end, strides)
         return part if len(shape) == self.ndim else call(RESHAPE, part, tuple(shape))  # type: ignore[no-any-return]
 
     def __neg__(self) -> Value:
@@ -202,7 +202,7 @@ TRANSPOSE, RESHAPE, STRIDED_SLICE = ops.Transpose(), ops.Reshape(), ops.StridedS
 GATHER, NEGATIVE = ops.Gather(), ops.Neg()
 
 
-def taken(x: Value, begin: Sequence[int], end: Sequence[int], strides: Sequence[int]) -> Value:
+def sliced(x: Value, begin: Sequence[int], end: Sequence[int], strides: Sequence[int]) -> Value:
     """The slices ``begin[i]:end[i]:strides[i]`` of all axes.
 
     Every so many cells are gathered: the gradient of MindSpore's StridedSlice (2.10, CPU) fails on them.
@@ -243,15 +243,15 @@ _give_operators()
 def call(function: Function, *arguments: Any, axes: Axes = None) -> Any:
     """Run a primitive and write its line. Values among the arguments (or in tuples there) stand for their
     tensors as these lie; ``axes`` is the order of the (first) result."""
-    here, made = tape(), function(*map(_tensors, arguments))
-    results = made if isinstance(made, tuple | list) else (made,)
-    names = [here.fresh() for _ in results] if here.writing else [""] * len(results)
-    if here.writing:
-        given = ", ".join(map(here.written, arguments))
-        left = ", ".join(names) + ("," if isinstance(made, tuple | list) else "")
-        here.lines.append(f"{left} = {here.named(function)}({given})")
+    current, result = tape(), function(*map(_tensors, arguments))
+    results = result if isinstance(result, tuple | list) else (result,)
+    names = [current.fresh() for _ in results] if current.writing else [""] * len(results)
+    if current.writing:
+        arguments_text = ", ".join(map(current.written, arguments))
+        left = ", ".join(names) + ("," if isinstance(result, tuple | list) else "")
+        current.lines.append(f"{left} = {current.named(function)}({arguments_text})")
     values = [Value(t, n, None if i else axes) for i, (t, n) in enumerate(zip(results, names, strict=True))]
-    return tuple(values) if isinstance(made, tuple | list) else values[0]
+    return tuple(values) if isinstance(result, tuple | list) else values[0]
 
 
 def _tensors(argument: Any) -> Any:
@@ -307,11 +307,11 @@ def cell(source: str, objects: dict[str, Any], parameters: dict[str, ms.Paramete
     sys.modules[name] = module
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     exec(compile(source, file, "exec"), vars(module))
-    made = module.Compiled()
+    network = module.Compiled()
     for key, parameter in parameters.items():
-        setattr(made, key, parameter)
-    weakref.finalize(made, _forget, name, file)
-    return made
+        setattr(network, key, parameter)
+    weakref.finalize(network, _forget, name, file)
+    return network
 
 
 def _forget(module: str, file: str) -> None:

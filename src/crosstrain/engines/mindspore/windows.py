@@ -14,7 +14,7 @@ import numpy as np
 from mindspore import ops
 from mindspore.ops.operations.nn_ops import MaxPool3DWithArgmax
 
-from crosstrain.engines.mindspore.trace import RESHAPE, TRANSPOSE, Value, call, elementwise, taken, tape
+from crosstrain.engines.mindspore.trace import RESHAPE, TRANSPOSE, Value, call, elementwise, sliced, tape
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -27,13 +27,13 @@ BIAS_ADD, MATMUL, BATCH_MATMUL = ops.BiasAdd(), ops.MatMul(), ops.BatchMatMul()
 
 
 def reshaped(x: Value, shape: Any) -> Value:
-    made: Value = call(RESHAPE, x.laid(None), tuple(int(n) for n in shape))
-    return made
+    result: Value = call(RESHAPE, x.laid(None), tuple(int(n) for n in shape))
+    return result
 
 
 def transposed(x: Value, axes: Any) -> Value:
-    made: Value = call(TRANSPOSE, x.laid(None), tuple(axes))
-    return made
+    result: Value = call(TRANSPOSE, x.laid(None), tuple(axes))
+    return result
 
 
 def padded(x: Value, padding: Any, value: float = 0.0) -> Value:
@@ -75,7 +75,7 @@ def views(x: Value, window: Any, strides: Any, dilation: Any = None) -> Iterator
     for position in itertools.product(*map(range, window)):
         begin = [p * d for p, d in zip(position, dilation, strict=True)]
         end = [b + (n - 1) * s + 1 for b, n, s in zip(begin, lengths, strides, strict=True)]
-        yield taken(x, (0, *begin, 0), (x.shape[0], *end, x.shape[-1]), (1, *strides, 1))
+        yield sliced(x, (0, *begin, 0), (x.shape[0], *end, x.shape[-1]), (1, *strides, 1))
 
 
 def _as_two_axes(function: Any) -> Any:

@@ -45,11 +45,11 @@ def _opened(library: Library) -> ctypes.CDLL | None:
 
 
 def _chosen() -> tuple[Library, ctypes.CDLL] | None:
-    wanted = os.environ.get(VARIABLE)
-    if not sys.platform.startswith("linux") or wanted == "wheel":
+    setting = os.environ.get(VARIABLE)
+    if not sys.platform.startswith("linux") or setting == "wheel":
         return None
     for library in LIBRARIES:
-        if wanted in (None, library.name):
+        if setting in (None, library.name):
             opened = _opened(library)
             if opened is not None:
                 return library, opened

@@ -37,12 +37,12 @@ PRECISIONS = ("float32", "float64")
 
 def devices() -> dict[str, Any]:
     """MLX's devices by crosstrain's names."""
-    found = {"cpu": mx.Device(mx.cpu, 0)}
+    by_name = {"cpu": mx.Device(mx.cpu, 0)}
     if mx.is_available(mx.gpu):
         kind = "metal" if mx.metal.is_available() else "cuda"
         for i in range(mx.device_count(mx.gpu)):
-            found["metal" if kind == "metal" else f"cuda:{i}"] = mx.Device(mx.gpu, i)
-    return found
+            by_name["metal" if kind == "metal" else f"cuda:{i}"] = mx.Device(mx.gpu, i)
+    return by_name
 
 
 class MlxEngine:
@@ -94,7 +94,8 @@ class MlxNetwork:
         with self._mode():
             self._step += 1
             self._weights, self._slots, self._moved, loss = self._train(
-                self._weights, self._slots, self._moved, self._frozen, self._taken(self._training, inputs),
+                self._weights, self._slots, self._moved, self._frozen,
+                self._prepare_inputs(self._training, inputs),
                 self._number(learning_rate), self._number(self._step),
             )  # fmt: skip
             mx.async_eval(loss, self._weights, self._slots, self._moved)
@@ -104,31 +105,32 @@ class MlxNetwork:
         graph, run = self._predict[training]
         with self._mode():
             values = {**self._weights, **self._moved, **self._frozen}
-            return _given(run({name: values[name] for name in graph.weights}, self._taken(graph, inputs)))
+            weights = {name: values[name] for name in graph.weights}
+            return _to_host(run(weights, self._prepare_inputs(graph, inputs)))
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         with self._mode():
             state = {**self._moved, **self._frozen}
-            batch = self._taken(self._training, inputs)
+            batch = self._prepare_inputs(self._training, inputs)
             (loss, _), gradients = self._differentiate(self._weights, state, batch)
-            return loss.item(), _given(gradients)
+            return loss.item(), _to_host(gradients)
 
     def read(self) -> State:
-        weights = _given({**self._weights, **self._moved, **self._frozen})
-        slots = {name: _given(slots) for name, slots in self._slots.items()}
+        weights = _to_host({**self._weights, **self._moved, **self._frozen})
+        slots = {name: _to_host(slots) for name, slots in self._slots.items()}
         return State({name: weights[name] for name in self._specs}, slots, self._step)
 
     def load(self, state: State) -> None:
         with self._mode():
             check_weights(self._program.network.name, self._specs, state.weights)
             values = {
-                name: self._placed(state.weights[name], spec.dtype) for name, spec in self._specs.items()
+                name: self._to_device(state.weights[name], spec.dtype) for name, spec in self._specs.items()
             }
             self._weights = {name: values.pop(name) for name in self._training.trainable}
             self._moved = {name: values.pop(name) for name in self._moving}
             self._frozen = values
             self._step = 0 if state.slots is None else state.step
-            self._slots = self._placed_slots(state.slots)
+            self._slots = self._slots_to_device(state.slots)
             mx.eval(self._weights, self._moved, self._frozen, self._slots)
 
     def wait(self) -> None:
@@ -171,12 +173,12 @@ class MlxNetwork:
 
     def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Traced and fused, anew for each batch length."""
-        made: Callable[..., Any] = mx.compile(function) if self._compiles else function
-        return made
+        compiled_function: Callable[..., Any] = mx.compile(function) if self._compiles else function
+        return compiled_function
 
     def _mode(self) -> AbstractContextManager[Any]:
-        made: AbstractContextManager[Any] = mx.stream(self._device)
-        return made
+        context: AbstractContextManager[Any] = mx.stream(self._device)
+        return context
 
     # -- arrays in and out -------------------------------------------------------------------------
     def _dtype(self, dtype: str) -> Any:
@@ -185,31 +187,31 @@ class MlxNetwork:
     def _number(self, value: float) -> Array:
         return mx.array(value, DTYPES[self._precision])
 
-    def _taken(self, graph: Graph, inputs: Arrays) -> Tree:
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> Tree:
         """The inputs of a graph, copied: a step may still read them when the caller writes the next batch."""
         check_inputs(graph.name, graph.inputs, inputs)
-        taken = {}
+        prepared = {}
         for name in graph.inputs:
             value = np.asarray(inputs[name])
             kind = self._precision if value.dtype.kind == "f" else value.dtype.name
-            taken[name] = mx.array(value, DTYPES[kind])
-        return taken
+            prepared[name] = mx.array(value, DTYPES[kind])
+        return prepared
 
-    def _placed(self, value: Any, dtype: str) -> Array:
+    def _to_device(self, value: Any, dtype: str) -> Array:
         return mx.array(np.asarray(value), self._dtype(dtype))
 
-    def _placed_slots(self, given: Mapping[str, Arrays] | None) -> dict[str, Tree]:
+    def _slots_to_device(self, slots: Mapping[str, Arrays] | None) -> dict[str, Tree]:
         optimizer = self._program.optimizer
         return {
             name: {
-                slot: self._placed(value, "float32")
-                for slot, value in optimizer.slot_values(weight.shape, (given or {}).get(name)).items()
+                slot: self._to_device(value, "float32")
+                for slot, value in optimizer.slot_values(weight.shape, (slots or {}).get(name)).items()
             }
             for name, weight in self._weights.items()
         }
 
 
-def _given(values: Mapping[str, Array]) -> dict[str, np.ndarray]:
+def _to_host(values: Mapping[str, Array]) -> dict[str, np.ndarray]:
     """Copies in host memory."""
     mx.eval(list(values.values()))
     return {name: np.array(value) for name, value in values.items()}

@@ -20,9 +20,9 @@ def with_slope(
     function: Callable[[Array], Array], slope: Callable[[Array, Array], Array]
 ) -> Callable[[Array], Array]:
     """An elementwise function with its derivative ``slope(x, y)``, y being the function's value at x."""
-    made = mx.custom_function(function)
-    made.vjp(lambda x, dy, y: dy * slope(x, y))
-    return made  # type: ignore[no-any-return]
+    differentiable = mx.custom_function(function)
+    differentiable.vjp(lambda x, dy, y: dy * slope(x, y))
+    return differentiable  # type: ignore[no-any-return]
 
 
 def _exp(x: Array) -> Array:

@@ -77,8 +77,8 @@ def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
 
 
 def flip(x: Array, *, axis: Any) -> Array:
-    turned = axes_of(x.ndim, axis)
-    return x[tuple(slice(None, None, -1 if a in turned else 1) for a in range(x.ndim))]
+    reversed_axes = axes_of(x.ndim, axis)
+    return x[tuple(slice(None, None, -1 if a in reversed_axes else 1) for a in range(x.ndim))]
 
 
 def pad(x: Array, *, padding: Any, mode: str = "constant", value: float = 0.0) -> Array:
@@ -147,8 +147,8 @@ def _key(seed: Array, salt: int) -> Array:
 
 
 def random_uniform(x: Array, seed: Array, *, salt: int, noise_shape: Any = None) -> Array:
-    drawn = [None] * x.ndim if noise_shape is None else noise_shape
-    shape = [x.shape[i] if n is None else n for i, n in enumerate(drawn)]
+    lengths = [None] * x.ndim if noise_shape is None else noise_shape
+    shape = [x.shape[i] if n is None else n for i, n in enumerate(lengths)]
     return mx.random.uniform(shape=shape, key=_key(seed, salt)).astype(x.dtype)
 
 

@@ -34,8 +34,8 @@ def padded(x: Array, padding: Pairs, value: float = 0.0) -> Array:
     """Spatial axes padded with ``value``; a negative count takes cells away."""
     if any(min(pair) < 0 for pair in padding):
         lengths = x.shape[1:-1]
-        kept = (slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(lengths, padding, strict=True))
-        x = x[(slice(None), *kept)]
+        cropping = (slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(lengths, padding, strict=True))
+        x = x[(slice(None), *cropping)]
         padding = tuple((max(b, 0), max(a, 0)) for b, a in padding)
     if not any(map(any, padding)):
         return x
@@ -79,7 +79,7 @@ def product_conv(
     return y if bias is None else y + bias
 
 
-def _turned(kernel: Array) -> Array:
+def _flipped(kernel: Array) -> Array:
     """(spatial…, C_out, C_in) as the kernel of the plain convolution that does the same."""
     spatial = tuple(slice(None, None, -1) for _ in kernel.shape[:-2])
     return mx.swapaxes(kernel[spatial], -1, -2)
@@ -97,7 +97,7 @@ def native_conv_transpose(
     """A convolution of the stretched input with the turned kernel, by MLX's own."""
     pairs = _reach(kernel, dilation, crop)
     y = mx.conv_general(
-        x, mx.moveaxis(_turned(kernel), -1, 0), stride=1,
+        x, mx.moveaxis(_flipped(kernel), -1, 0), stride=1,
         padding=([max(b, 0) for b, _ in pairs], [max(a, 0) for _, a in pairs]),
         kernel_dilation=list(dilation), input_dilation=list(strides),
     )  # fmt: skip
@@ -118,7 +118,7 @@ def product_conv_transpose(
             x = x[(slice(None),) * axis + (slice(0, (n - 1) * stride + 1),)]
     x = padded(x, _reach(kernel, dilation, crop))
     ones, none = (1,) * len(strides), ((0, 0),) * len(strides)
-    return product_conv(x, _turned(kernel), bias, strides=ones, padding=none, dilation=dilation)
+    return product_conv(x, _flipped(kernel), bias, strides=ones, padding=none, dilation=dilation)
 
 
 # -- poolings ---------------------------------------------------------------------------------------

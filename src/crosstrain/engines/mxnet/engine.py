@@ -120,7 +120,7 @@ class MxnetNetwork:
 
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Loss:
-        loss, updates = self._differentiated(inputs)
+        loss, updates = self._loss_and_gradients(inputs)
         self._step += 1
         self._joint.step(learning_rate, self._step)
         for name, value in updates.items():
@@ -130,11 +130,11 @@ class MxnetNetwork:
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
         graph = self._outputs_only if training else self._program.inference
         with mx.autograd.train_mode() if training else mx.autograd.predict_mode():
-            _, made = self._run(graph, inputs)
-        return {name: made[f"output/{name}"].asnumpy() for name in graph.outputs}
+            _, results = self._run(graph, inputs)
+        return {name: results[f"output/{name}"].asnumpy() for name in graph.outputs}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
-        loss, _ = self._differentiated(inputs)
+        loss, _ = self._loss_and_gradients(inputs)
         return float(loss), self._joint.gradients()
 
     def read(self) -> State:
@@ -148,8 +148,8 @@ class MxnetNetwork:
         self._joint.load({name: state.weights[name] for name in self._joint.views})
         for name, spec in self._specs.items():
             if name not in self._joint.views:
-                lying = np.asarray(state.weights[name]).transpose(self._orders[name])
-                self._put(name, self._placed(lying, spec.dtype))
+                array = np.asarray(state.weights[name]).transpose(self._orders[name])
+                self._put(name, self._to_device(array, spec.dtype))
         self._joint.restart()
         self._step = 0
         if state.slots is not None:
@@ -160,14 +160,14 @@ class MxnetNetwork:
         mx.nd.waitall()
 
     # -- a step ------------------------------------------------------------------------------------
-    def _differentiated(self, inputs: Arrays) -> tuple[Loss, dict[str, Array]]:
+    def _loss_and_gradients(self, inputs: Arrays) -> tuple[Loss, dict[str, Array]]:
         """The loss and the next moving statistics; the gradients are left in their vector."""
         with mx.autograd.record():
-            run, made = self._run(self._loss_only, inputs)
-        loss = made["output/loss"]
+            run, results = self._run(self._loss_only, inputs)
+        loss = results["output/loss"]
         if run.reads(self._joint.views):
             loss.backward()
-        return Loss(loss), {name: made[f"update/{name}"] for name in self._loss_only.updates}
+        return Loss(loss), {name: results[f"update/{name}"] for name in self._loss_only.updates}
 
     def _run(self, graph: Graph, inputs: Arrays) -> tuple[Compiled, dict[str, Array]]:
         """A graph on a batch, compiled for its shapes."""
@@ -178,7 +178,7 @@ class MxnetNetwork:
             self._compiled[key] = Compiled(self._traced(graph, shapes), self._context, self._flags)
         run = self._compiled[key]
         arguments = {
-            f"input/{name}": self._placed(inputs[name], spec.dtype)
+            f"input/{name}": self._to_device(inputs[name], spec.dtype)
             for name, spec in graph.inputs.items()
             if name != SEED
         }
@@ -207,7 +207,7 @@ class MxnetNetwork:
     def _dtype(self, dtype: str) -> str:
         return self._precision if dtype == "float32" else dtype
 
-    def _placed(self, value: Any, dtype: str) -> Array:
+    def _to_device(self, value: Any, dtype: str) -> Array:
         return device_array(np.asarray(value), self._dtype(dtype), self._context)
 
     def _put(self, name: str, value: Array) -> None:

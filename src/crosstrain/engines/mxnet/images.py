@@ -160,10 +160,10 @@ def _stretched_conv(x: Value, weight: Symbol, kernel: Value, strides: Any, dilat
         shape[axis] = (n - 1) * stride + 1  # no gap behind the last cell
         image = mx.sym.slice_axis(image, axis=1, begin=0, end=shape[axis])
     image = npi.reshape(image, newshape=tuple(shape))
-    turned = mx.sym.reverse(mx.sym.swapaxes(weight, dim1=0, dim2=1), axis=(2, 3, 4))
+    flipped = mx.sym.reverse(mx.sym.swapaxes(weight, dim1=0, dim2=1), axis=(2, 3, 4))
     reach = tuple((k - 1) * d for k, d in zip(size, dilation, strict=True))
     return mx.sym.Convolution(
-        image, turned, kernel=tuple(size), dilate=tuple(dilation), pad=reach, num_filter=out, no_bias=True
+        image, flipped, kernel=tuple(size), dilate=tuple(dilation), pad=reach, num_filter=out, no_bias=True
     )
 
 
@@ -184,14 +184,14 @@ def max_pool(x: Value, *, window: Any, strides: Any, padding: Pairs) -> Value:
 
 def counts(x: Value, window: Any, strides: Any, padding: Pairs) -> np.ndarray:
     """How many cells under each window are not padding, (1, 1, spatial…)."""
-    made = np.ones((1, 1, *[1] * len(window)))
+    counts = np.ones((1, 1, *[1] * len(window)))
     for axis, (n, k, s, (before, after)) in enumerate(
         zip(x.shape[1:-1], window, strides, padding, strict=True), 2
     ):
         starts = np.arange(0, n + before + after - k + 1, s)
         each = np.minimum(starts + k, n + before) - np.maximum(starts, before)
-        made = made * each.reshape([-1 if a == axis else 1 for a in range(made.ndim)])
-    return made
+        counts = counts * each.reshape([-1 if a == axis else 1 for a in range(counts.ndim)])
+    return counts
 
 
 def average_pool(ops: Ops, x: Value, *, window: Any, strides: Any, padding: Pairs) -> Value:
@@ -247,24 +247,24 @@ def batch_norm(
     axis %= x.ndim
     if axis == 0:
         composite: Any = VOCABULARY["batch_norm"].meaning
-        made: tuple[Value, Value, Value] = composite(
+        result: tuple[Value, Value, Value] = composite(
             ops, x, gamma, beta, mean, variance, axis=axis, momentum=momentum, epsilon=epsilon
         )
-        return made
+        return result
     order = _order_along(x.ndim, axis)
     # MXNet's own moving statistics change in the backward pass; nothing reads those it is given here.
     n = x.shape[axis]
     unread = ops.scratch(n, x.dtype)
-    made = _normalized(
+    result = _normalized(
         x, gamma, beta, unread, unread, order, epsilon, momentum=momentum, output_mean_var=True
     )
-    y = Value(made[0], x.shape, x.dtype, order)
-    batch_mean, batch_variance = _batch_statistics(ops, x, made, axis, epsilon)
+    y = Value(result[0], x.shape, x.dtype, order)
+    batch_mean, batch_variance = _batch_statistics(ops, x, result, axis, epsilon)
     blend = lambda old, new: old * momentum + new * (1 - momentum)
     return y, blend(mean, batch_mean), blend(variance, batch_variance)
 
 
-def _batch_statistics(ops: Ops, x: Value, made: Symbol, axis: int, epsilon: float) -> tuple[Value, Value]:
+def _batch_statistics(ops: Ops, x: Value, result: Symbol, axis: int, epsilon: float) -> tuple[Value, Value]:
     """Mean and biased variance of the batch."""
     if x.ndim < 4:
         still = ops.stop_gradient(x)
@@ -274,7 +274,7 @@ def _batch_statistics(ops: Ops, x: Value, made: Symbol, axis: int, epsilon: floa
     # fewer digits, but no fewer than inference reads, which adds epsilon again; another pass over the
     # images would cost some per cent of a step.
     shape = (x.shape[axis],)
-    mean, scale = (Value(mx.sym.BlockGrad(made[i]), shape, x.dtype) for i in (1, 2))
+    mean, scale = (Value(mx.sym.BlockGrad(result[i]), shape, x.dtype) for i in (1, 2))
     variance = 1 / (scale * scale) - epsilon
     return mean, variance.mapped(lambda s: legacy._maximum_scalar(s, scalar=0.0))
 
@@ -288,8 +288,8 @@ def normalize(
     stored = mean.symbol.get_children() is None and variance.symbol.get_children() is None
     if axis == 0 or not stored:  # MXNet's op takes statistics that are inputs of the graph
         composite: Any = VOCABULARY["normalize"].meaning
-        made: Value = composite(ops, x, gamma, beta, mean, variance, axis=axis, epsilon=epsilon)
-        return made
+        result: Value = composite(ops, x, gamma, beta, mean, variance, axis=axis, epsilon=epsilon)
+        return result
     order = _order_along(x.ndim, axis)
     y = _normalized(x, gamma, beta, mean.symbol, variance.symbol, order, epsilon, use_global_stats=True)
     return Value(y, x.shape, x.dtype, order)

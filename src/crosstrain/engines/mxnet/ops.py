@@ -74,8 +74,8 @@ class Extra:
 
 # -- helpers ---------------------------------------------------------------------------------------------
 def _specs(name: str, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> list[Any]:
-    given = [i.spec if isinstance(i, Value) else i for i in inputs]
-    return list(VOCABULARY[name].shape(*given, **attributes))
+    specs = [i.spec if isinstance(i, Value) else i for i in inputs]
+    return list(VOCABULARY[name].shape(*specs, **attributes))
 
 
 def _shaped(name: str, function: Callable[..., Symbol]) -> Implementation:
@@ -83,8 +83,8 @@ def _shaped(name: str, function: Callable[..., Symbol]) -> Implementation:
 
     def run(*inputs: Value, **attributes: Any) -> Value:
         (spec,) = _specs(name, inputs, attributes)
-        made = function(*(i.symbol for i in inputs), **attributes)
-        return Value(made, spec.shape, spec.dtype)
+        symbol = function(*(i.symbol for i in inputs), **attributes)
+        return Value(symbol, spec.shape, spec.dtype)
 
     return run
 
@@ -107,8 +107,8 @@ def where(condition: Value, a: Value, b: Value) -> Value:
     shape = np.broadcast_shapes(choice.shape, a.shape, b.shape)
     order = next((v.native for v in (a, b) if v.shape == shape), identity(len(shape)))
     if choice.shape == a.shape == b.shape:
-        made = mx.sym.where(choice.cast("int32").laid(order), a.laid(order), b.laid(order))
-        return Value(made, shape, dtype, order)
+        symbol = mx.sym.where(choice.cast("int32").laid(order), a.laid(order), b.laid(order))
+        return Value(symbol, shape, dtype, order)
     return Value(npi.where(*(v.symbol for v in (choice, a, b))), shape, dtype)
 
 
@@ -163,12 +163,12 @@ def _reduction(name: str, function: Callable[..., Symbol]) -> Implementation:
         if not keepdims and left != sorted(left):
             order = identity(x.ndim)
         places = tuple(sorted(order.index(a) for a in axes))
-        made = function(x.laid(order), axis=places, keepdims=keepdims)
+        symbol = function(x.laid(order), axis=places, keepdims=keepdims)
         if keepdims:
-            return Value(made, spec.shape, x.dtype, order)
+            return Value(symbol, spec.shape, x.dtype, order)
         if len(axes) == x.ndim:
-            made = npi.reshape(made, newshape=())
-        return Value(made, spec.shape, x.dtype)
+            symbol = npi.reshape(symbol, newshape=())
+        return Value(symbol, spec.shape, x.dtype)
 
     return run
 
@@ -178,23 +178,23 @@ def mean(ops: Ops, x: Value, *, axis: Any = None, keepdims: bool = False) -> Val
     if x.ndim in (4, 5) and x.native == channels_first(x.ndim) and axes_of(x.ndim, axis) == spatial:
         y = images.global_average(ops, x)
         return y.reshaped(x.shape[0], *[1] * len(spatial), x.shape[-1]) if keepdims else y
-    made: Value = _reduction("mean", mx.sym.mean)(x, axis=axis, keepdims=keepdims)
-    return made
+    symbol: Value = _reduction("mean", mx.sym.mean)(x, axis=axis, keepdims=keepdims)
+    return symbol
 
 
 def _truth(reduce: Callable[..., Symbol]) -> Implementation:
     def run(x: Value, *, axis: Any = None, keepdims: bool = False) -> Value:
         numbers = compared("not_equal", _as_numbers(x), 0).cast("int32")
-        made: Value = _reduction("max", reduce)(numbers, axis=axis, keepdims=keepdims)
-        return made.cast("bool")
+        symbol: Value = _reduction("max", reduce)(numbers, axis=axis, keepdims=keepdims)
+        return symbol.cast("bool")
 
     return run
 
 
 def argmax(x: Value, *, axis: int, keepdims: bool = False) -> Value:
     (spec,) = _specs("argmax", (x,), {"axis": axis, "keepdims": keepdims})
-    made = npi.argmax(x.symbol, axis=axis, keepdims=keepdims)
-    return Value(made, spec.shape, "int64").cast("int32")
+    symbol = npi.argmax(x.symbol, axis=axis, keepdims=keepdims)
+    return Value(symbol, spec.shape, "int64").cast("int32")
 
 
 def log_softmax(x: Value, *, axis: Any = -1) -> Value:
@@ -246,8 +246,8 @@ def expand_dims(x: Value, *, axis: int) -> Value:
 
 
 def squeeze(x: Value, *, axis: Any) -> Value:
-    gone = axes_of(x.ndim, axis)
-    return x.reshaped(*(n for a, n in enumerate(x.shape) if a not in gone))
+    dropped = axes_of(x.ndim, axis)
+    return x.reshaped(*(n for a, n in enumerate(x.shape) if a not in dropped))
 
 
 def concatenate(*inputs: Value, axis: int) -> Value:
@@ -257,8 +257,8 @@ def concatenate(*inputs: Value, axis: int) -> Value:
         return concatenate(*(i.cast("int32") for i in inputs), axis=axis).cast("bool")
     order = next((i.native for i in inputs if i.native != identity(i.ndim)), identity(inputs[0].ndim))
     place = order.index(axis % len(order))
-    made = mx.sym.concat(*(i.cast(dtype).laid(order) for i in inputs), dim=place)
-    return Value(made, spec.shape, dtype, order)
+    symbol = mx.sym.concat(*(i.cast(dtype).laid(order) for i in inputs), dim=place)
+    return Value(symbol, spec.shape, dtype, order)
 
 
 def split(x: Value, *, sizes: tuple[int, ...], axis: int) -> list[Value]:
@@ -266,8 +266,10 @@ def split(x: Value, *, sizes: tuple[int, ...], axis: int) -> list[Value]:
         return [x]
     specs = _specs("split", (x,), {"sizes": sizes, "axis": axis})
     starts = (0, *np.cumsum(sizes)[:-1].tolist())
-    made = legacy._split_v2(x.laid(x.native), indices=starts, axis=x.native.index(axis % x.ndim), sections=0)
-    return [Value(made[i], spec.shape, x.dtype, x.native) for i, spec in enumerate(specs)]
+    symbol = legacy._split_v2(
+        x.laid(x.native), indices=starts, axis=x.native.index(axis % x.ndim), sections=0
+    )
+    return [Value(symbol[i], spec.shape, x.dtype, x.native) for i, spec in enumerate(specs)]
 
 
 def slice_(x: Value, *, starts: Any, stops: Any, strides: Any) -> Value:
@@ -281,8 +283,8 @@ def flip(x: Value, *, axis: Any) -> Value:
 
 def repeat(x: Value, *, repeats: int, axis: int) -> Value:
     (spec,) = _specs("repeat", (x,), {"repeats": repeats, "axis": axis})
-    made = mx.sym.repeat(x.laid(x.native), repeats=repeats, axis=x.native.index(axis % x.ndim))
-    return Value(made, spec.shape, x.dtype, x.native)
+    symbol = mx.sym.repeat(x.laid(x.native), repeats=repeats, axis=x.native.index(axis % x.ndim))
+    return Value(symbol, spec.shape, x.dtype, x.native)
 
 
 def broadcast_to(x: Value, *, shape: tuple[int, ...]) -> Value:
@@ -295,8 +297,8 @@ def pad(extra: Extra, x: Value, *, padding: Any, mode: str = "constant", value: 
     if mode == "constant":
         (spec,) = _specs("pad", (x,), {"padding": padding})
         order, lengths = x.native, [x.shape[a] for a in x.native]
-        made = images.padded(x.laid(order), lengths, tuple(padding[a] for a in order), value, x.dtype)
-        return Value(made, spec.shape, x.dtype, order)
+        symbol = images.padded(x.laid(order), lengths, tuple(padding[a] for a in order), value, x.dtype)
+        return Value(symbol, spec.shape, x.dtype, order)
     for axis, pair in enumerate(padding):
         if any(pair):
             places: np.ndarray = np.pad(np.arange(x.shape[axis]), pair, mode=mode)  # type: ignore[call-overload]
@@ -307,15 +309,15 @@ def pad(extra: Extra, x: Value, *, padding: Any, mode: str = "constant", value: 
 def take(x: Value, indices: Value, *, axis: int) -> Value:
     (spec,) = _specs("take", (x, indices), {"axis": axis})
     # ``wrap`` counts negative indices from the end.
-    made = mx.sym.take(x.symbol, indices.symbol, axis=axis % x.ndim, mode="wrap")
-    return Value(made, spec.shape, x.dtype)
+    symbol = mx.sym.take(x.symbol, indices.symbol, axis=axis % x.ndim, mode="wrap")
+    return Value(symbol, spec.shape, x.dtype)
 
 
 def take_along_axis(extra: Extra, x: Value, indices: Value, *, axis: int) -> Value:
     axis %= x.ndim
     if indices.shape == (*x.shape[:axis], 1, *x.shape[axis + 1 :]):
-        made = mx.sym.pick(x.symbol, indices.symbol, axis=axis, keepdims=True, mode="wrap")
-        return Value(made, indices.shape, x.dtype)
+        symbol = mx.sym.pick(x.symbol, indices.symbol, axis=axis, keepdims=True, mode="wrap")
+        return Value(symbol, indices.shape, x.dtype)
     # As places in the flattened array: where each one's row begins, and how far into it.
     lengths = np.array(x.shape)
     steps = np.array([math.prod(x.shape[a + 1 :]) for a in range(x.ndim)])
@@ -343,8 +345,8 @@ def one_hot(extra: Extra, x: Value, *, classes: int, axis: int = -1, dtype: str 
 
 # -- noise and losses -------------------------------------------------------------------------------------
 def random_uniform(extra: Extra, x: Value, seed: Value, *, salt: int, noise_shape: Any = None) -> Value:
-    wanted = x.shape if noise_shape is None else noise_shape
-    shape = tuple(x.shape[i] if n is None else n for i, n in enumerate(wanted))
+    lengths = x.shape if noise_shape is None else noise_shape
+    shape = tuple(x.shape[i] if n is None else n for i, n in enumerate(lengths))
     return extra.drawn("random", salt, shape, x.dtype)
 
 

@@ -66,14 +66,14 @@ def einsum(ops: Ops, *inputs: Value, equation: str) -> Value:
 
 
 def _summed(ops: Ops, name: str, value: Value, kept: set[str]) -> tuple[str, Value]:
-    gone = tuple(axis for axis, letter in enumerate(name) if letter not in kept)
-    made: Value = ops.sum(value, axis=gone) if gone else value
-    return "".join(letter for letter in name if letter in kept), made
+    summed = tuple(axis for axis, letter in enumerate(name) if letter not in kept)
+    result: Value = ops.sum(value, axis=summed) if summed else value
+    return "".join(letter for letter in name if letter in kept), result
 
 
-def _ordered(ops: Ops, name: str, value: Value, wanted: str) -> Value:
-    made: Value = ops.transpose(value, axes=tuple(name.index(letter) for letter in wanted))
-    return made
+def _ordered(ops: Ops, name: str, value: Value, order: str) -> Value:
+    result: Value = ops.transpose(value, axes=tuple(name.index(letter) for letter in order))
+    return result
 
 
 def _product(ops: Ops, left: str, a: Value, right: str, b: Value, kept: set[str]) -> tuple[str, Value]:

@@ -52,10 +52,10 @@ def gru(
         )  # fmt: skip
     # MXNet's gates stand as r, z, h; Keras's as z, r, h.
     units = recurrent_kernel.shape[0]
-    turned = lambda v: _gates_swapped(v, units)
-    both = [None, None] if bias is None else [turned(bias[0]), turned(bias[1])]
+    swapped = lambda v: _gates_swapped(v, units)
+    both = [None, None] if bias is None else [swapped(bias[0]), swapped(bias[1])]
     biases = [_vector(b, 3 * units, x.dtype) for b in both]
-    return _fused("gru", x, (turned(kernel), turned(recurrent_kernel)), biases, (state,), backwards)
+    return _fused("gru", x, (swapped(kernel), swapped(recurrent_kernel)), biases, (state,), backwards)
 
 
 def simple_rnn(
@@ -101,12 +101,14 @@ def _fused(
     begins = [
         filled((1, batch, units), 0.0, x.dtype) if s is None else s.reshaped(1, batch, units) for s in states
     ]
-    made = mx.sym.RNN(
+    results = mx.sym.RNN(
         series, weights, *(b.symbol for b in begins), mode=mode, state_size=units, num_layers=1, p=0.0,
         state_outputs=True,
     )  # fmt: skip
-    outputs = Value(mx.sym.transpose(made[0], axes=(1, 0, 2)), (batch, steps, units), x.dtype)
-    last = [Value(made[i + 1], (1, batch, units), x.dtype).reshaped(batch, units) for i in range(len(states))]
+    outputs = Value(mx.sym.transpose(results[0], axes=(1, 0, 2)), (batch, steps, units), x.dtype)
+    last = [
+        Value(results[i + 1], (1, batch, units), x.dtype).reshaped(batch, units) for i in range(len(states))
+    ]
     return outputs, *last
 
 

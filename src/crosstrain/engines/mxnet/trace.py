@@ -49,13 +49,13 @@ class Compiled:
                 (name, device_array(_drawn(draw, seed), draw.dtype, self._context))
                 for name, draw in self._noise.items()
             )
-        made = self._run(*[values[name] for name in self._inputs])
-        return dict(zip(self._names, made if isinstance(made, list) else [made], strict=True))
+        results = self._run(*[values[name] for name in self._inputs])
+        return dict(zip(self._names, results if isinstance(results, list) else [results], strict=True))
 
 
 def _drawn(draw: Draw, seed: int) -> np.ndarray:
     """Numbers that the seed and the salt decide alone."""
     generator = np.random.Generator(np.random.Philox(key=[seed % 2**63, draw.salt]))
     dtype = draw.dtype if draw.dtype in ("float32", "float64") else "float32"
-    made: np.ndarray = getattr(generator, draw.kind)(draw.shape, dtype=dtype)
-    return made
+    results: np.ndarray = getattr(generator, draw.kind)(draw.shape, dtype=dtype)
+    return results

@@ -242,5 +242,7 @@ def cut(value: Value, cuts: Sequence[slice]) -> Value:
 
 def filled(shape: Sequence[int], number: float, dtype: str) -> Value:
     """The same number everywhere."""
-    made = legacy._full(shape=tuple(shape), value=float(number), dtype="int32" if dtype == "bool" else dtype)
-    return Value(made, shape, "int32" if dtype == "bool" else dtype).cast(dtype)
+    symbol = legacy._full(
+        shape=tuple(shape), value=float(number), dtype="int32" if dtype == "bool" else dtype
+    )
+    return Value(symbol, shape, "int32" if dtype == "bool" else dtype).cast(dtype)

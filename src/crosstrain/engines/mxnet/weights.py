@@ -30,7 +30,7 @@ Array = Any
 def orders(graph: Graph) -> dict[str, Order]:
     """How each weight of the graph lies in memory: as the op that reads it wants it. One that several kinds
     of ops read lies as Keras has it."""
-    wanted: dict[str, set[Order]] = {}
+    read_orders: dict[str, set[Order]] = {}
     for node in graph.nodes:
         for place, ref in enumerate(node.inputs):
             if ref and ref.startswith("@"):
@@ -40,9 +40,9 @@ def orders(graph: Graph) -> dict[str, Order]:
                     order = WEIGHT_ORDERS[node.op](rank)
                 elif place == 1 and node.op == "dense" and rank == 2:
                     order = dense_order(rank)
-                wanted.setdefault(ref[1:], set()).add(order)
-    made = {name: identity(len(spec.shape)) for name, spec in graph.weights.items()}
-    return made | {name: next(iter(each)) for name, each in wanted.items() if len(each) == 1}
+                read_orders.setdefault(ref[1:], set()).add(order)
+    orders_by_name = {name: identity(len(spec.shape)) for name, spec in graph.weights.items()}
+    return orders_by_name | {name: next(iter(each)) for name, each in read_orders.items() if len(each) == 1}
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Piece:
     def view(self, joint: Array) -> Array:
         return joint[self.start : self.start + self.size].reshape(self.lying)
 
-    def given(self, joint: np.ndarray) -> np.ndarray:
+    def extract(self, joint: np.ndarray) -> np.ndarray:
         """The weight in Keras's order of axes, as an array of its own."""
         lying = joint[self.start : self.start + self.size].reshape(self.lying)
         return np.array(lying.transpose(np.argsort(self.order)), order="C")
 
-    def put(self, joint: np.ndarray, value: np.ndarray) -> None:
+    def insert(self, joint: np.ndarray, value: np.ndarray) -> None:
         joint[self.start : self.start + self.size] = np.asarray(value).transpose(self.order).reshape(-1)
 
 
@@ -105,12 +105,12 @@ class JointWeights:
         return self._apart(self._gradient)
 
     def slots(self) -> dict[str, dict[str, np.ndarray]]:
-        made: dict[str, dict[str, np.ndarray]] = {name: {} for name in self._pieces}
+        slots: dict[str, dict[str, np.ndarray]] = {name: {} for name in self._pieces}
         for slot, kind in self._optimizer.slots().items():
             value = self._slots[slot].asnumpy()
             for name, piece in self._pieces.items():
-                made[name][slot] = np.array(value.reshape(())) if kind.scalar else piece.given(value)
-        return made
+                slots[name][slot] = np.array(value.reshape(())) if kind.scalar else piece.extract(value)
+        return slots
 
     def copies(self) -> dict[str, Array]:
         """The weights for inference, in arrays of their own. There MXNet gives kernels oneDNN's layout for
@@ -134,21 +134,21 @@ class JointWeights:
 
     def load_slots(self, slots: Mapping[str, Arrays]) -> None:
         for slot, kind in self._optimizer.slots().items():
-            given = {name: np.asarray(each[slot]) for name, each in slots.items() if slot in each}
-            if kind.scalar and given:
-                self._slots[slot][:] = float(next(iter(given.values())))
-            elif given:
-                self._fill(self._slots[slot], given)
+            values = {name: np.asarray(each[slot]) for name, each in slots.items() if slot in each}
+            if kind.scalar and values:
+                self._slots[slot][:] = float(next(iter(values.values())))
+            elif values:
+                self._fill(self._slots[slot], values)
 
     def _apart(self, joint: Array) -> dict[str, np.ndarray]:
         host = joint.asnumpy()
-        return {name: piece.given(host) for name, piece in self._pieces.items()}
+        return {name: piece.extract(host) for name, piece in self._pieces.items()}
 
     def _fill(self, joint: Array, values: Arrays) -> None:
         host = joint.asnumpy()
         for name, piece in self._pieces.items():
             if name in values:
-                piece.put(host, values[name])
+                piece.insert(host, values[name])
         joint[:] = mx.nd.array(host, dtype=self._dtype, ctx=self._context)
 
     # -- the optimizer's step ---------------------------------------------------------------------------
@@ -163,10 +163,10 @@ class JointWeights:
         numbers = {"rate": learning_rate, "number": float(number)}
         arguments = {k: device_array(np.array([v]), self._dtype, self._context) for k, v in numbers.items()}
         arguments |= {"joint": self._joint, "gradient": self._gradient}
-        made = self._update(arguments | {f"slot/{name}": value for name, value in self._slots.items()})
-        made["joint"].copyto(self._joint)
+        updated = self._update(arguments | {f"slot/{name}": value for name, value in self._slots.items()})
+        updated["joint"].copyto(self._joint)
         for name, value in self._slots.items():
-            made[f"slot/{name}"].copyto(value)
+            updated[f"slot/{name}"].copyto(value)
 
     def _trace_update(self) -> tuple[dict[str, Symbol], Extra]:
         """``training.optimizers.apply`` as symbols: on the whole vector, or on each weight where a norm of
@@ -201,8 +201,8 @@ class JointWeights:
 
 def _split(whole: Value, sizes: list[int]) -> list[Value]:
     starts = (0, *np.cumsum(sizes)[:-1].tolist())
-    made = legacy._split_v2(whole.symbol, indices=starts, axis=0, sections=0)
-    return [Value(made[i], (size,), whole.dtype) for i, size in enumerate(sizes)]
+    parts = legacy._split_v2(whole.symbol, indices=starts, axis=0, sections=0)
+    return [Value(parts[i], (size,), whole.dtype) for i, size in enumerate(sizes)]
 
 
 def _joined(values: list[Value]) -> Symbol:

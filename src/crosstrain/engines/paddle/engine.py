@@ -51,10 +51,10 @@ PRECISIONS = ("float32", "float64")
 
 def devices() -> dict[str, str]:
     """Paddle's devices by crosstrain's names."""
-    found = {"cpu": "cpu"}
+    by_name = {"cpu": "cpu"}
     if paddle.is_compiled_with_cuda():
-        found.update({f"cuda:{i}": f"gpu:{i}" for i in range(paddle.device.cuda.device_count())})
-    return found
+        by_name.update({f"cuda:{i}": f"gpu:{i}" for i in range(paddle.device.cuda.device_count())})
+    return by_name
 
 
 class PaddleEngine:
@@ -110,7 +110,7 @@ class PaddleNetwork:
 
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Tensor:
-        loss, gradients, updates = self._differentiated(inputs)
+        loss, gradients, updates = self._loss_and_gradients(inputs)
         self._step += 1
         with paddle.no_grad():
             updated(
@@ -124,29 +124,31 @@ class PaddleNetwork:
         graph, run = self._predict[training]
         paddle.set_device(self._device)
         with paddle.no_grad():
-            outputs, _ = run(self._values, self._taken(graph, inputs))
-        return {name: _given(value) for name, value in outputs.items()}
+            outputs, _ = run(self._values, self._prepare_inputs(graph, inputs))
+        return {name: _to_host(value) for name, value in outputs.items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
-        loss, gradients, _ = self._differentiated(inputs)
-        return float(loss), {name: self._unturned(name, g) for name, g in gradients.items()}
+        loss, gradients, _ = self._loss_and_gradients(inputs)
+        return float(loss), {name: self._to_keras_order(name, g) for name, g in gradients.items()}
 
     def read(self) -> State:
         values = self._values
         slots = {
-            name: {slot: self._unturned(name, value) for slot, value in slots.items()}
+            name: {slot: self._to_keras_order(name, value) for slot, value in slots.items()}
             for name, slots in self._slots.items()
         }
-        return State({name: self._unturned(name, values[name]) for name in self._specs}, slots, self._step)
+        return State(
+            {name: self._to_keras_order(name, values[name]) for name in self._specs}, slots, self._step
+        )
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
         paddle.set_device(self._device)
         for name, spec in self._specs.items():
-            value = self._placed(self._turned(name, state.weights[name]), spec.dtype)
+            value = self._to_device(self._to_device_order(name, state.weights[name]), spec.dtype)
             (self._weights if spec.trainable else self._state)[name] = value
         self._step = 0 if state.slots is None else state.step
-        self._slots = {name: self._placed_slots(name, state.slots or {}) for name in self._weights}
+        self._slots = {name: self._slots_to_device(name, state.slots or {}) for name in self._weights}
 
     def wait(self) -> None:
         if self._device != "cpu":
@@ -157,14 +159,14 @@ class PaddleNetwork:
     def _values(self) -> dict[str, Tensor]:
         return {**self._weights, **self._state}
 
-    def _differentiated(self, inputs: Arrays) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    def _loss_and_gradients(self, inputs: Arrays) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """Loss, gradients by weight and the next moving statistics."""
         graph, run = self._run_loss
         paddle.set_device(self._device)
         leaves = {name: weight.detach() for name, weight in self._weights.items()}
         for leaf in leaves.values():
             leaf.stop_gradient = False
-        outputs, updates = run({**leaves, **self._state}, self._taken(graph, inputs))
+        outputs, updates = run({**leaves, **self._state}, self._prepare_inputs(graph, inputs))
         loss = outputs["loss"]
         if not loss.stop_gradient:
             loss.backward()
@@ -176,15 +178,15 @@ class PaddleNetwork:
         return loss.detach(), gradients, {name: value.detach() for name, value in updates.items()}
 
     # -- arrays in and out -------------------------------------------------------------------------
-    def _taken(self, graph: Graph, inputs: Arrays) -> dict[str, Any]:
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> dict[str, Any]:
         """The inputs of a graph on the device, the seed as a number."""
         check_inputs(graph.name, graph.inputs, inputs)
         return {
-            name: int(inputs[name]) if name == SEED else self._placed(inputs[name], spec.dtype, "as given")
+            name: int(inputs[name]) if name == SEED else self._to_device(inputs[name], spec.dtype, "as given")
             for name, spec in graph.inputs.items()
         }
 
-    def _placed(self, array: Any, dtype: str, whole: str = "") -> Tensor:
+    def _to_device(self, array: Any, dtype: str, whole: str = "") -> Tensor:
         """On the device: numbers for a float tensor in the run's precision, whole numbers as they are
         given, or in the dtype of a weight."""
         tensor = paddle.to_tensor(np.asarray(array))
@@ -192,27 +194,27 @@ class PaddleNetwork:
             return tensor.astype(self._precision)
         return tensor if whole else tensor.astype(dtype)
 
-    def _turned(self, name: str, value: Any) -> np.ndarray:
+    def _to_device_order(self, name: str, value: Any) -> np.ndarray:
         """A weight as it lies on the device."""
         array = np.asarray(value)
         return array.transpose(kernel_order(array.ndim)) if name in self._kernels else array
 
-    def _unturned(self, name: str, value: Tensor) -> np.ndarray:
+    def _to_keras_order(self, name: str, value: Tensor) -> np.ndarray:
         """A weight, or what is shaped like it, in Keras's order of axes."""
-        array = _given(value)
+        array = _to_host(value)
         if name not in self._kernels or not array.ndim:
             return array
         return np.ascontiguousarray(array.transpose(keras_kernel_order(array.ndim)))
 
-    def _placed_slots(self, name: str, given: Mapping[str, Arrays]) -> dict[str, Tensor]:
+    def _slots_to_device(self, name: str, slots: Mapping[str, Arrays]) -> dict[str, Tensor]:
         optimizer = self._program.optimizer
         kinds = optimizer.slots()
-        values = optimizer.slot_values(self._specs[name].shape, given.get(name))
-        turned = {k: v if kinds[k].scalar else self._turned(name, v) for k, v in values.items()}
-        return {slot: self._placed(value, "float32") for slot, value in turned.items()}
+        values = optimizer.slot_values(self._specs[name].shape, slots.get(name))
+        laid_out = {k: v if kinds[k].scalar else self._to_device_order(name, v) for k, v in values.items()}
+        return {slot: self._to_device(value, "float32") for slot, value in laid_out.items()}
 
 
-def _given(value: Tensor) -> np.ndarray:
+def _to_host(value: Tensor) -> np.ndarray:
     """A copy in host memory."""
     return np.array(value.detach().numpy(), order="C")
 

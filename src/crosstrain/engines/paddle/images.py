@@ -132,9 +132,9 @@ class _ImageGradient(PyLayer):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor, None]:
         (kernel,) = ctx.saved_tensor()
-        turned = paddle.flip(kernel.transpose([1, 0, 2, 3]), [2, 3])
+        flipped = paddle.flip(kernel.transpose([1, 0, 2, 3]), [2, 3])
         rest = tuple((k - 1 - b, k - 1 - a) for (b, a), k in zip(ctx.padding, kernel.shape[2:], strict=True))
-        return dy if ctx.on else None, _native_conv(dy, turned, [1, 1], rest, [1, 1]), None
+        return dy if ctx.on else None, _native_conv(dy, flipped, [1, 1], rest, [1, 1]), None
 
 
 class _KernelGradient(PyLayer):  # type: ignore[misc]
@@ -242,13 +242,13 @@ def all_or_none(*tensors: Tensor) -> tuple[Tensor, ...]:
     for the others, where they are not asked for every parameter's."""
     if all(t.stop_gradient for t in tensors):
         return tensors
-    made = []
+    differentiable = []
     for tensor in tensors:
         if tensor.stop_gradient:
             tensor = tensor.detach()
             tensor.stop_gradient = False
-        made.append(tensor)
-    return tuple(made)
+        differentiable.append(tensor)
+    return tuple(differentiable)
 
 
 # -- BatchNorm ------------------------------------------------------------------------------------

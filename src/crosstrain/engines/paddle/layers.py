@@ -79,8 +79,8 @@ def _run(
     """One layer of Paddle's recurrence: (outputs over time, last states), as the vocabulary has them."""
     units = weights[1].shape[1]
     zeros = paddle.zeros([x.shape[0], units], x.dtype)
-    given = (zeros if state is None else state for state in states)
-    x, *rest = all_or_none(x, *given, *weights)
+    first_states = (zeros if state is None else state for state in states)
+    x, *rest = all_or_none(x, *first_states, *weights)
     start, weights = [state.unsqueeze(0) for state in rest[: len(states)]], rest[len(states) :]
     series = x.transpose([1, 0, 2])
     series = paddle.flip(series, [0]) if backwards else series.contiguous()

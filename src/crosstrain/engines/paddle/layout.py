@@ -81,7 +81,7 @@ REWRITTEN: Mapping[str, Callable[[Attributes, int], Attributes]] = {
 def channels_first(graph: Graph, kernels: Iterable[str]) -> Graph:
     """The graph with its images channels-first. Weights named in ``kernels`` are to be given in
     ``kernel_order``; inputs and outputs stay as they are."""
-    return _Rewriting(graph, frozenset(f"@{name}" for name in kernels)).done()
+    return _Rewriting(graph, frozenset(f"@{name}" for name in kernels)).rewritten()
 
 
 @dataclass
@@ -98,20 +98,20 @@ class _Rewriting:
     other: dict[str, str] = field(default_factory=dict)
     """By reference: the same value in the other order, where one was needed."""
 
-    def done(self) -> Graph:
+    def rewritten(self) -> Graph:
         graph = self.graph
         self.specs.update((f"%{name}", spec) for name, spec in graph.inputs.items())
         for name, weight in graph.weights.items():
             self.specs[f"@{name}"] = TensorSpec(weight.shape, weight.dtype)
         for node in graph.nodes:
-            self._take(node)
+            self._rewrite(node)
             self.specs.update(zip(node.references, node.outputs, strict=True))
         plain = lambda refs: {key: self._plain(ref) for key, ref in refs.items()}
         outputs, updates = plain(graph.outputs), plain(graph.updates)
         penalties = tuple(self._plain(ref) for ref in graph.penalties)
         return replace(graph, nodes=tuple(self.nodes), outputs=outputs, updates=updates, penalties=penalties)
 
-    def _take(self, node: Node) -> None:
+    def _rewrite(self, node: Node) -> None:
         if node.op in ALWAYS:
             image, *rest = node.inputs
             if node.op in CONVOLUTIONS:
@@ -171,7 +171,7 @@ class _Rewriting:
         return over and not node.attributes.get("keepdims", False)
 
     # -- the same value in another order -----------------------------------------------------------------
-    def _turned(self, ref: str, order: tuple[int, ...], op: str = LAY_OUT) -> str:
+    def _reordered(self, ref: str, order: tuple[int, ...], op: str = LAY_OUT) -> str:
         if ref not in self.other:
             name = f"{ref[1:].replace(':', '~')}~{'weight' if ref[0] == '@' else 'turned'}"
             spec = self.specs[ref]
@@ -180,7 +180,7 @@ class _Rewriting:
         return self.other[ref]
 
     def _first(self, ref: str) -> str:
-        return ref if ref in self.lying else self._turned(ref, first_order(len(self.specs[ref].shape)))
+        return ref if ref in self.lying else self._reordered(ref, first_order(len(self.specs[ref].shape)))
 
     def _plain(self, ref: str) -> str:
         """The value in the order of the old graph."""
@@ -188,9 +188,9 @@ class _Rewriting:
             return ref
         rank = len(self.specs[ref].shape)
         if ref in self.lying:
-            return self._turned(ref, last_order(rank))
-        return self._turned(ref, keras_kernel_order(rank)) if ref in self.kernels else ref
+            return self._reordered(ref, last_order(rank))
+        return self._reordered(ref, keras_kernel_order(rank)) if ref in self.kernels else ref
 
     def _kernel(self, ref: str) -> str:
         """A kernel as convolutions read it."""
-        return ref if ref in self.kernels else self._turned(ref, kernel_order(len(self.specs[ref].shape)))
+        return ref if ref in self.kernels else self._reordered(ref, kernel_order(len(self.specs[ref].shape)))

@@ -1,4 +1,4 @@
-"""The op vocabulary on Paddle. Ops on channels-last images turn them; ``paddle_layout`` avoids most of that.
+"""The op vocabulary on Paddle. Ops on channels-last images turn them; ``layout`` avoids most of that.
 
 Paddle's kernels take most attributes as float32, also where the values are float64 (``leaky_relu(0.3)`` has
 the slope 0.30000001). Ops with such attributes are therefore left to their meaning in the vocabulary, or to
@@ -38,8 +38,8 @@ def _convolving(function: Callable[..., Tensor]) -> Implementation:
     """Likewise, with a kernel in Keras's order of axes."""
 
     def op(x: Tensor, kernel: Tensor, *rest: Any, **attributes: Any) -> Tensor:
-        turned = kernel.transpose(kernel_order(kernel.ndim))
-        y = function(x.transpose(first_order(x.ndim)), turned, *rest, **attributes)
+        reordered = kernel.transpose(kernel_order(kernel.ndim))
+        y = function(x.transpose(first_order(x.ndim)), reordered, *rest, **attributes)
         return y.transpose(last_order(y.ndim))
 
     return op
@@ -149,24 +149,24 @@ def _wrapped(indices: Tensor, length: int) -> Tensor:
 
 def take(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
     axis %= x.ndim
-    wanted = _wrapped(indices, x.shape[axis])
+    wrapped = _wrapped(indices, x.shape[axis])
     if axis == 0 and x.ndim == 2:
-        return F.embedding(wanted, x)
-    picked = paddle.index_select(x, wanted.reshape([-1]), axis)
+        return F.embedding(wrapped, x)
+    picked = paddle.index_select(x, wrapped.reshape([-1]), axis)
     return picked.reshape([*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]])
 
 
 def take_along_axis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
     axis %= x.ndim
-    wanted = _wrapped(indices, x.shape[axis])
-    lengths = [max(a, b) for a, b in zip(x.shape, wanted.shape, strict=True)]
+    wrapped = _wrapped(indices, x.shape[axis])
+    lengths = [max(a, b) for a, b in zip(x.shape, wrapped.shape, strict=True)]
     lengths[axis] = x.shape[axis]
     if lengths != x.shape:
         x = paddle.expand(x, lengths)
-    lengths[axis] = wanted.shape[axis]
-    if lengths != wanted.shape:
-        wanted = paddle.expand(wanted, lengths)
-    return paddle.take_along_axis(x, wanted, axis, broadcast=False)
+    lengths[axis] = wrapped.shape[axis]
+    if lengths != wrapped.shape:
+        wrapped = paddle.expand(wrapped, lengths)
+    return paddle.take_along_axis(x, wrapped, axis, broadcast=False)
 
 
 def one_hot(x: Tensor, *, classes: int, axis: int = -1, dtype: str = "float32") -> Tensor:
@@ -180,13 +180,13 @@ def where(condition: Tensor, a: Any, b: Any) -> Tensor:
 
 def constants() -> Implementation:
     """The op ``constant``. Each constant is made once, not once a step."""
-    made: dict[tuple[Any, str], Tensor] = {}
+    constants: dict[tuple[Any, str], Tensor] = {}
 
     def constant(*, value: Any, dtype: str) -> Tensor:
         key = (value, dtype)
-        if key not in made:
-            made[key] = paddle.to_tensor(np.asarray(value, dtype))
-        return made[key]
+        if key not in constants:
+            constants[key] = paddle.to_tensor(np.asarray(value, dtype))
+        return constants[key]
 
     return constant
 
@@ -208,8 +208,8 @@ def _key(seed: int, salt: int) -> int:
 
 
 def random_uniform(x: Tensor, seed: int, *, salt: int, noise_shape: Any = None) -> Tensor:
-    drawn = [None] * x.ndim if noise_shape is None else noise_shape
-    shape = [x.shape[i] if n is None else n for i, n in enumerate(drawn)]
+    lengths = [None] * x.ndim if noise_shape is None else noise_shape
+    shape = [x.shape[i] if n is None else n for i, n in enumerate(lengths)]
     return paddle.uniform(shape, x.dtype, 0.0, 1.0, seed=_key(seed, salt))
 
 
@@ -224,8 +224,8 @@ def _where_it_fits(name: str, function: Implementation) -> Implementation:
     assert meaning is not None
 
     def either(*inputs: Any, **attributes: Any) -> Any:
-        made = function(*inputs, **attributes)
-        return meaning(_PLAIN, *inputs, **attributes) if made is NotImplemented else made
+        result = function(*inputs, **attributes)
+        return meaning(_PLAIN, *inputs, **attributes) if result is NotImplemented else result
 
     return either
 
@@ -304,5 +304,5 @@ _PLAIN = Ops({**TABLE, "constant": constants()}, "paddle")
 
 
 def operations() -> Ops:
-    """The whole vocabulary on Paddle, and the ops that ``paddle_layout`` adds."""
+    """The whole vocabulary on Paddle, and the ops that ``layout`` adds."""
     return Ops({**TABLE, "constant": constants()}, "paddle")

@@ -33,8 +33,8 @@ def use_the_processor() -> None:
     if VARIABLE in os.environ:
         return
     try:
-        wanted = level(Path("/proc/cpuinfo").read_text())
+        isa = level(Path("/proc/cpuinfo").read_text())
     except OSError:  # not Linux, where Paddle has other libraries
         return
-    if wanted is not None:
-        os.environ[VARIABLE] = wanted
+    if isa is not None:
+        os.environ[VARIABLE] = isa

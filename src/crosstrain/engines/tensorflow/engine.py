@@ -1,9 +1,4 @@
-"""TensorFlow: its own ops in one ``tf.function`` a step, on CPU or CUDA. No Keras layers.
-
-What makes it what an expert would write: oneDNN's or cuDNN's channels-last kernels with the paddings that
-they know, the fused BatchNorm, one traced function for any batch size, and small weights joined into one
-variable, so that an optimizer step is a handful of operations whatever the number of layers.
-"""
+"""The engine for TensorFlow: its options, the traced steps, and arrays in and out."""
 
 from __future__ import annotations
 
@@ -238,16 +233,16 @@ class TensorFlowNetwork:
         check_weights(self._program.network.name, self._specs, state.weights)
         for block in self._blocks:
             variable = self._variables[block.name]
-            variable.assign(block.whole(self._placed(state.weights, block.shapes, variable.dtype)))
+            variable.assign(block.whole(self._to_device(state.weights, block.shapes, variable.dtype)))
         for block in self._trained:
             for slot, rule in self._program.optimizer.slots().items():
                 variable = self._slots[block.name][slot]
                 if state.slots is None:
                     variable.assign(tf.fill(variable.shape, tf.constant(rule.initial, variable.dtype)))
                     continue
-                given = {name: state.slots[name][slot] for name in block.shapes}
-                placed = self._placed(given, block.shapes, variable.dtype)
-                variable.assign(placed[block.name] if rule.scalar else block.whole(placed))
+                arrays = {name: state.slots[name][slot] for name in block.shapes}
+                tensors = self._to_device(arrays, block.shapes, variable.dtype)
+                variable.assign(tensors[block.name] if rule.scalar else block.whole(tensors))
         self._step = state.step if state.slots is not None else 0
 
     def wait(self) -> None:
@@ -260,7 +255,7 @@ class TensorFlowNetwork:
     # -- what is traced ---------------------------------------------------------------------------
     def _traced_train(self, run: Run, inputs: dict[str, Tensor], scalars: Tensor) -> Tensor:
         weights, wholes = self._weights()
-        loss, gradients, updates = self._differentiated(run, weights, inputs)
+        loss, gradients, updates = self._loss_and_gradients(run, weights, inputs)
         new, slots = self._update()(
             {block.name: wholes[block.name] for block in self._trained},
             {block.name: block.whole(gradients) for block in self._trained},
@@ -269,8 +264,8 @@ class TensorFlowNetwork:
         )  # fmt: skip
         for name, value in new.items():
             self._variables[name].assign(value)
-            for slot, kept in slots[name].items():
-                self._slots[name][slot].assign(kept)
+            for slot, slot_value in slots[name].items():
+                self._slots[name][slot].assign(slot_value)
         for block in self._blocks:
             if updates.keys() & block.shapes.keys():
                 self._variables[block.name].assign(block.whole({**weights, **updates}))
@@ -282,13 +277,13 @@ class TensorFlowNetwork:
         update: Callable[..., Any] = partial(apply, operations(self._precision), optimizer)
         numbers = sum(math.prod(block.shape) for block in self._trained)
         pays = self._device == "/CPU:0" and (len(optimizer.slots()) > 1 or numbers >= COMPILED_SIZE)
-        wanted = self._options["compile_update"]
-        if pays if wanted is None else wanted:
+        compile_update = self._options["compile_update"]
+        if pays if compile_update is None else compile_update:
             update = tf.function(update, autograph=False, jit_compile=True)
         return update
 
     def _traced_gradients(self, run: Run, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        loss, gradients, _ = self._differentiated(run, self._weights()[0], inputs)
+        loss, gradients, _ = self._loss_and_gradients(run, self._weights()[0], inputs)
         return loss, gradients
 
     def _traced_outputs(self, run: Run, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -302,15 +297,15 @@ class TensorFlowNetwork:
             parts.update(block.parts(wholes[block.name]))
         return parts, wholes
 
-    def _differentiated(
+    def _loss_and_gradients(
         self, run: Run, weights: dict[str, Tensor], inputs: dict[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         outputs, updates = run(weights, inputs)
         names = [name for block in self._trained for name in block.shapes]
-        wanted = [weights[name] for name in names]
-        found = tf.gradients(outputs["loss"], wanted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        leaves = [weights[name] for name in names]
+        gradients = tf.gradients(outputs["loss"], leaves, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         # An embedding's gradient comes as the rows that were read.
-        return outputs["loss"], dict(zip(names, map(tf.convert_to_tensor, found), strict=True)), updates
+        return outputs["loss"], dict(zip(names, map(tf.convert_to_tensor, gradients), strict=True)), updates
 
     def _function(
         self, graph: Graph, traced: Callable[..., Any], *, scalars: bool = False, inference: bool = False
@@ -346,7 +341,7 @@ class TensorFlowNetwork:
     def _dtype(self, dtype: str) -> tf.DType:
         return tf.as_dtype(self._precision if dtype == "float32" else dtype)
 
-    def _placed(
+    def _to_device(
         self, arrays: Arrays, shapes: Mapping[str, Sequence[int]], dtype: tf.DType
     ) -> dict[str, Tensor]:
         with tf.device(self._device):

@@ -220,14 +220,16 @@ def take(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
 def take_along_axis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
     rank = x.shape.rank
     axis %= rank
-    wanted = _wrapped(indices, lengths_of(x)[axis])
+    wrapped = _wrapped(indices, lengths_of(x)[axis])
     order = [*[a for a in range(rank) if a != axis], axis]
-    x, wanted = tf.transpose(x, order), tf.transpose(wanted, order)
-    if (before := x.shape[:-1].as_list()) != (asked := wanted.shape[:-1].as_list()):  # broadcast, as NumPy
-        lengths = tf.broadcast_static_shape(tf.TensorShape(before), tf.TensorShape(asked)).as_list()
+    x, wrapped = tf.transpose(x, order), tf.transpose(wrapped, order)
+    if (before := x.shape[:-1].as_list()) != (
+        index_shape := wrapped.shape[:-1].as_list()
+    ):  # broadcast, as NumPy
+        lengths = tf.broadcast_static_shape(tf.TensorShape(before), tf.TensorShape(index_shape)).as_list()
         x = tf.broadcast_to(x, [*lengths, x.shape[-1]])
-        wanted = tf.broadcast_to(wanted, [*lengths, wanted.shape[-1]])
-    picked = tf.gather(x, wanted, batch_dims=rank - 1, axis=rank - 1)
+        wrapped = tf.broadcast_to(wrapped, [*lengths, wrapped.shape[-1]])
+    picked = tf.gather(x, wrapped, batch_dims=rank - 1, axis=rank - 1)
     return tf.transpose(picked, list(np.argsort(order)))
 
 

@@ -50,7 +50,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     if a.shape.rank == 1 or b.shape.rank == 1:
         left, right = a.shape.rank == 1, b.shape.rank == 1
         y = tf.matmul(a[None] if left else a, b[:, None] if right else b)
-        return tf.squeeze(y, [axis for axis, gone in ((-2, left), (-1, right)) if gone])
+        return tf.squeeze(y, [axis for axis, drop in ((-2, left), (-1, right)) if drop])
     return tf.matmul(a, b)
 
 
@@ -162,14 +162,14 @@ def conv_transpose(
     inner = [(max(before, 0), max(after, 0)) for before, after in crop]
     cropped = [n - sum(pair) for n, pair in zip(full, inner, strict=True)]
     how = _padding(cropped, size, strides, inner)
-    kept: tuple[slice, ...] = ()
+    cropping: tuple[slice, ...] = ()
     if len(strides) == 3 and not isinstance(how, str):
-        kept = tuple(slice(b, n - a) for (b, a), n in zip(inner, full, strict=True))
+        cropping = tuple(slice(b, n - a) for (b, a), n in zip(inner, full, strict=True))
         cropped, how = full, "VALID"
     function = tf.nn.conv2d_transpose if len(strides) == 2 else tf.nn.conv3d_transpose
     y = function(x, kernel, [batch, *cropped, out], list(strides), how)
-    if kept:
-        y = y[(slice(None), *kept)]
+    if cropping:
+        y = y[(slice(None), *cropping)]
     if any(min(pair) < 0 for pair in crop):
         y = tf.pad(y, [[0, 0], *[[max(-before, 0), max(-after, 0)] for before, after in crop], [0, 0]])
     return y if bias is None else tf.nn.bias_add(y, bias)

@@ -91,7 +91,7 @@ class TheanoNetwork:
             name: self._shared(name, weights[name], spec.dtype, spec.shape)
             for name, spec in self._training.weights.items()
         }
-        self._slots = {name: self._fresh(name) for name in self._training.trainable}
+        self._slots = {name: self._initial_slots(name) for name in self._training.trainable}
         self._inputs = {name: self._input(name, spec) for name, spec in self._training.inputs.items()}
         # Written down at once, so that an op without a form is refused here; compiled when first called.
         outputs, updates, self._gradients = self._written()
@@ -102,8 +102,12 @@ class TheanoNetwork:
     # -- the calls of the contract --------------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> float:
         self._step += 1
-        given = [*self._taken(self._training, inputs), self._number(learning_rate), self._number(self._step)]
-        loss: float = self._function("train", self._training_step)(*given)
+        arguments = [
+            *self._prepare_inputs(self._training, inputs),
+            self._number(learning_rate),
+            self._number(self._step),
+        ]
+        loss: float = self._function("train", self._training_step)(*arguments)
         return loss
 
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
@@ -112,21 +116,21 @@ class TheanoNetwork:
         def make() -> Callable[..., Any]:
             return self._compiled(graph, [value.variable for value in self._run(graph)[0].values()])
 
-        values = self._function(f"predict {training}", make)(*self._taken(graph, inputs))
+        values = self._function(f"predict {training}", make)(*self._prepare_inputs(graph, inputs))
         return {name: np.array(value) for name, value in zip(graph.outputs, values, strict=True)}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         def make() -> Callable[..., Any]:
             return self._compiled(self._training, [self._loss, *self._gradients.values()])
 
-        loss, *values = self._function("gradients", make)(*self._taken(self._training, inputs))
+        loss, *values = self._function("gradients", make)(*self._prepare_inputs(self._training, inputs))
         return float(loss), {n: np.array(v) for n, v in zip(self._gradients, values, strict=True)}
 
     def read(self) -> State:
         weights = {name: np.array(shared.get_value()) for name, shared in self._weights.items()}
         slots = {
-            name: {slot: np.array(shared.get_value()) for slot, shared in held.items()}
-            for name, held in self._slots.items()
+            name: {slot: np.array(shared.get_value()) for slot, shared in slots.items()}
+            for name, slots in self._slots.items()
         }
         return State(weights, slots, self._step)
 
@@ -135,11 +139,11 @@ class TheanoNetwork:
         for name, shared in self._weights.items():
             shared.set_value(np.array(state.weights[name], shared.dtype))
         kinds = self._program.optimizer.slots()
-        for name, held in self._slots.items():
-            given = (state.slots or {}).get(name) or {}
-            for slot, shared in held.items():
-                fresh = np.full_like(shared.get_value(), kinds[slot].initial)
-                shared.set_value(np.array(given.get(slot, fresh), shared.dtype))
+        for name, slots in self._slots.items():
+            saved = (state.slots or {}).get(name) or {}
+            for slot, shared in slots.items():
+                initial = np.full_like(shared.get_value(), kinds[slot].initial)
+                shared.set_value(np.array(saved.get(slot, initial), shared.dtype))
         self._step = 0 if state.slots is None else state.step
 
     def wait(self) -> None:
@@ -149,10 +153,10 @@ class TheanoNetwork:
     def _written(self) -> tuple[dict[str, Value], dict[str, Value], dict[str, Variable]]:
         outputs, updates = self._run(self._training)
         names = self._training.trainable
-        found = T.grad(
+        gradients = T.grad(
             outputs["loss"].variable, [self._weights[n] for n in names], disconnected_inputs="ignore"
         )
-        return outputs, updates, dict(zip(names, found, strict=True))
+        return outputs, updates, dict(zip(names, gradients, strict=True))
 
     def _run(self, graph: Graph) -> tuple[dict[str, Value], dict[str, Value]]:
         run = compiled(graph, operations(), self._precision)
@@ -179,8 +183,8 @@ class TheanoNetwork:
         updates += [(self._weights[n], self._as(self._weights[n], v.variable)) for n, v in weights.items()]
         updates += [
             (self._slots[n][k], self._as(self._slots[n][k], v.variable))
-            for n, held in slots.items()
-            for k, v in held.items()
+            for n, new_slots in slots.items()
+            for k, v in new_slots.items()
         ]
         return self._compiled(self._training, self._loss, updates, (rate, step))
 
@@ -192,14 +196,14 @@ class TheanoNetwork:
     def _compiled(
         self, graph: Graph, outputs: Any, updates: Any = (), more: tuple[Variable, ...] = ()
     ) -> Callable[..., Any]:
-        given = [self._inputs[name] for name in graph.inputs]
+        inputs = [self._inputs[name] for name in graph.inputs]
         function = theano.function(
-            [*given, *more], outputs, updates=list(updates), mode=self._mode, on_unused_input="ignore",
+            [*inputs, *more], outputs, updates=list(updates), mode=self._mode, on_unused_input="ignore",
             allow_input_downcast=False,
         )  # fmt: skip
         function.fn.allow_gc = self._options["gc"]
-        made: Callable[..., Any] = function
-        return made
+        run: Callable[..., Any] = function
+        return run
 
     def _function(self, name: str, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
         if name not in self._functions:
@@ -220,15 +224,15 @@ class TheanoNetwork:
         array = np.array(value, self._dtype(dtype))
         return theano.shared(array, name=name, broadcastable=tuple(s == 1 for s in shape))
 
-    def _fresh(self, name: str) -> dict[str, Variable]:
+    def _initial_slots(self, name: str) -> dict[str, Variable]:
         shape = self._training.weights[name].shape
-        made = {}
+        slots = {}
         for slot, kind in self._program.optimizer.slots().items():
             own = () if kind.scalar else shape
-            made[slot] = self._shared(f"{name}:{slot}", np.full(own, kind.initial), "float32", own)
-        return made
+            slots[slot] = self._shared(f"{name}:{slot}", np.full(own, kind.initial), "float32", own)
+        return slots
 
-    def _taken(self, graph: Graph, inputs: Arrays) -> list[np.ndarray]:
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> list[np.ndarray]:
         check_inputs(graph.name, graph.inputs, inputs)
         return [np.asarray(inputs[n], self._dtype(spec.dtype)) for n, spec in graph.inputs.items()]
 

@@ -156,9 +156,9 @@ def einsum(*inputs: Variable, equation: str) -> Variable:
         values[:2] = [_contracted(values[0], names[0], values[1], names[1], kept)]
         names[:2] = [kept]
     value, name = _diagonal(values[0], names[0])
-    gone = [axis for axis, c in enumerate(name) if c not in result]
-    if gone:
-        value, name = total(value, axis=tuple(gone)), "".join(c for c in name if c in result)
+    summed = [axis for axis, c in enumerate(name) if c not in result]
+    if summed:
+        value, name = total(value, axis=tuple(summed)), "".join(c for c in name if c in result)
     return value.dimshuffle(*(name.index(c) for c in result))
 
 
@@ -194,17 +194,17 @@ def _contracted(a: Variable, left: str, b: Variable, right: str, kept: str) -> V
     y = _spread(b, right, [*batch, *summed, *columns], sizes).reshape(
         (many(batch), many(summed), many(columns))
     )
-    made = T.batched_dot(x, y) if batch else T.dot(x[0], y[0])
+    contracted = T.batched_dot(x, y) if batch else T.dot(x[0], y[0])
     letters = [*batch, *rows, *columns]
-    made = made.reshape([sizes[c] for c in letters], ndim=len(letters))
-    return made.dimshuffle(*(letters.index(c) for c in kept))
+    contracted = contracted.reshape([sizes[c] for c in letters], ndim=len(letters))
+    return contracted.dimshuffle(*(letters.index(c) for c in kept))
 
 
 def _length(sizes: list[Any]) -> Any:
-    found: Any = 1
+    length: Any = 1
     for size in sizes:
-        found = found * size
-    return found
+        length = length * size
+    return length
 
 
 def _spread(value: Variable, name: str, letters: list[str], sizes: dict[str, Any]) -> Variable:
@@ -227,9 +227,9 @@ def expand_dims(x: Variable, *, axis: int) -> Variable:
 
 
 def squeeze(x: Variable, *, axis: Any) -> Variable:
-    gone = {a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)}
-    x = T.addbroadcast(x, *gone)
-    return x.dimshuffle(*(a for a in range(x.ndim) if a not in gone))
+    dropped = {a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)}
+    x = T.addbroadcast(x, *dropped)
+    return x.dimshuffle(*(a for a in range(x.ndim) if a not in dropped))
 
 
 def split(x: Variable, *, sizes: tuple[int, ...], axis: int) -> list[Variable]:
@@ -269,8 +269,8 @@ def full_like(x: Variable, *, value: float) -> Variable:
 
 
 def flip(x: Variable, *, axis: Any) -> Variable:
-    gone = {a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)}
-    return x[tuple(slice(None, None, -1) if a in gone else slice(None) for a in range(x.ndim))]
+    flipped = {a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)}
+    return x[tuple(slice(None, None, -1) if a in flipped else slice(None) for a in range(x.ndim))]
 
 
 def pad(x: Variable, *, padding: Any, mode: str = "constant", value: float = 0.0) -> Variable:
@@ -351,9 +351,9 @@ def random_normal(x: Variable, seed: Variable, *, salt: int) -> Variable:
 
 
 def _drawn(kind: str, x: Variable, seed: Variable, salt: int, noise_shape: Any) -> Variable:
-    wanted = [None] * x.ndim if noise_shape is None else noise_shape
-    lengths = [x.shape[axis] if n is None else n for axis, n in enumerate(wanted)]
-    pattern = tuple(x.broadcastable[axis] if n is None else n == 1 for axis, n in enumerate(wanted))
+    noise_lengths = [None] * x.ndim if noise_shape is None else noise_shape
+    lengths = [x.shape[axis] if n is None else n for axis, n in enumerate(noise_lengths)]
+    pattern = tuple(x.broadcastable[axis] if n is None else n == 1 for axis, n in enumerate(noise_lengths))
     shape = T.stack([T.cast(T.as_tensor_variable(n), "int64") for n in lengths])
     return HostNoise(kind, salt, x.dtype, pattern)(shape, seed)
 
@@ -364,13 +364,16 @@ def scan(step: Callable[..., Any], state: Any, xs: Value, *, reverse: bool = Fal
     shapes = [value.shape for value in state]
     of_ys: list[Any] = []
 
-    def body(x: Variable, *held: Variable) -> list[Variable]:
+    def body(x: Variable, *old_states: Variable) -> list[Variable]:
         new, y = step(
-            tuple(Value(v, shape) for v, shape in zip(held, shapes, strict=True)), Value(x, xs.shape[1:])
+            tuple(Value(v, shape) for v, shape in zip(old_states, shapes, strict=True)),
+            Value(x, xs.shape[1:]),
         )
         of_ys[:] = [y.shape]
         # A state that grew to the batch's length, or out of it, would be another type in the next turn.
-        same = [T.patternbroadcast(v.variable, old.broadcastable) for v, old in zip(new, held, strict=True)]
+        same = [
+            T.patternbroadcast(v.variable, old.broadcastable) for v, old in zip(new, old_states, strict=True)
+        ]
         return [*same, y.variable]
 
     start = [T.patternbroadcast(v.variable, [False if s is None else s == 1 for s in v.shape]) for v in state]

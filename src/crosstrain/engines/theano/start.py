@@ -23,20 +23,20 @@ def _scipy_blas() -> tuple[str, str]:
     import scipy.linalg.blas
 
     libraries = Path(scipy.__file__).parent.with_name("scipy.libs")
-    found = sorted(libraries.glob("libscipy_openblas-*.so")) if libraries.is_dir() else []
-    if not found:
+    candidates = sorted(libraries.glob("libscipy_openblas-*.so")) if libraries.is_dir() else []
+    if not candidates:
         return "", ""
     names = [f"{kind}{routine}" for kind in "sd" for routine in _ROUTINES]
     names = [f"{name}_" for name in names] + ["openblas_get_num_threads", "openblas_set_num_threads"]
     defined = " ".join(f"-D{name}=scipy_{name}" for name in names)
     # No path for the loader (a comma would end the setting): SciPy has loaded the library by then.
-    return defined, f"-L{libraries} -l:{found[0].name}"
+    return defined, f"-L{libraries} -l:{candidates[0].name}"
 
 
 def flags() -> dict[str, str]:
     """Theano's settings before it is imported."""
     compiler, linker = _scipy_blas()
-    made = {
+    settings = {
         "device": "cpu",
         "openmp": "True",
         "cxx": shutil.which("g++") or "",
@@ -45,10 +45,10 @@ def flags() -> dict[str, str]:
         "cycle_detection": "fast",
     }
     if compiler:
-        made |= {"gcc.cxxflags": compiler, "blas.ldflags": linker}
+        settings |= {"gcc.cxxflags": compiler, "blas.ldflags": linker}
     if sys.prefix != sys.base_prefix:  # what it compiles stays with the environment that it is for
-        made["base_compiledir"] = str(Path(sys.prefix) / "theano-compiled")
-    return made
+        settings["base_compiledir"] = str(Path(sys.prefix) / "theano-compiled")
+    return settings
 
 
 def start() -> None:
@@ -59,9 +59,9 @@ def start() -> None:
             "Theano compiles what it runs and needs the C++ compiler g++, which is not on the PATH; "
             "install it (Debian and Ubuntu: apt install g++)"
         )
-    given = os.environ.get("THEANO_FLAGS", "")
+    inherited = os.environ.get("THEANO_FLAGS", "")
     ours = ",".join(f"{key}={value}" for key, value in flags().items())
-    os.environ["THEANO_FLAGS"] = ",".join(filter(None, [ours, given]))
+    os.environ["THEANO_FLAGS"] = ",".join(filter(None, [ours, inherited]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of packages that were new when Theano was
         import numpy.distutils.__config__ as built

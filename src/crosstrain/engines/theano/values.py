@@ -43,9 +43,9 @@ class Value:
         return TensorSpec(self.shape, self.dtype)
 
     def __getitem__(self, index: Any) -> Value:
-        given = index if isinstance(index, tuple) else (index,)
+        cuts = index if isinstance(index, tuple) else (index,)
         shape: list[int | None] = []
-        for length, cut in zip(self.shape, (*given, *[slice(None)] * (self.ndim - len(given))), strict=True):
+        for length, cut in zip(self.shape, (*cuts, *[slice(None)] * (self.ndim - len(cuts))), strict=True):
             if isinstance(cut, slice):
                 whole = cut == slice(None)
                 if length is None and not whole:
@@ -60,8 +60,8 @@ class Value:
 
 def _operator(name: str, swapped: bool) -> Callable[[Value, Any], Value]:
     def operate(self: Value, other: Any) -> Value:
-        found: Value = LIFTED[name](*((other, self) if swapped else (self, other)))
-        return found
+        result: Value = LIFTED[name](*((other, self) if swapped else (self, other)))
+        return result
 
     return operate
 
@@ -83,9 +83,9 @@ def lifted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     rule = VOCABULARY[name].shape
 
     def run(*inputs: Any, **attributes: Any) -> Any:
-        made = function(*[i.variable if isinstance(i, Value) else i for i in inputs], **attributes)
-        several = isinstance(made, tuple | list)
-        variables = list(made) if several else [made]
+        result = function(*[i.variable if isinstance(i, Value) else i for i in inputs], **attributes)
+        several = isinstance(result, tuple | list)
+        variables = list(result) if several else [result]
         shapes = _shapes(rule, inputs, attributes, variables)
         values = [Value(v, shape) for v, shape in zip(variables, shapes, strict=True)]
         return tuple(values) if several else values[0]
@@ -95,7 +95,7 @@ def lifted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _shapes(
-    rule: Callable[..., list[TensorSpec]], inputs: Any, attributes: Any, made: list[Variable]
+    rule: Callable[..., list[TensorSpec]], inputs: Any, attributes: Any, variables: list[Variable]
 ) -> list[Shape]:
     """By the rule; where it does not hold inside of a composite (time before the batch), nothing is known
     but what the variable's type says."""
@@ -103,4 +103,4 @@ def _shapes(
     try:
         return [spec.shape for spec in rule(*specs, **attributes)]
     except ValueError:
-        return [tuple(1 if one else None for one in v.broadcastable) for v in made]
+        return [tuple(1 if one else None for one in v.broadcastable) for v in variables]

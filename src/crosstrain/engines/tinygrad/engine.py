@@ -43,11 +43,11 @@ PRECISIONS = ("float32", "float64")
 @cache
 def devices() -> dict[str, str]:
     """tinygrad's devices by crosstrain's names. Found without starting them."""
-    found = {"cpu": "CPU"}
+    by_name = {"cpu": "CPU"}
     if ctypes.util.find_library("cuda") and ctypes.util.find_library("nvrtc"):
         cards = sorted(int(path.name[6:]) for path in Path("/dev").glob("nvidia[0-9]*"))
-        found |= {f"cuda:{i}": f"CUDA:{i}" if i else "CUDA" for i in cards}
-    return found
+        by_name |= {f"cuda:{i}": f"CUDA:{i}" if i else "CUDA" for i in cards}
+    return by_name
 
 
 class TinygradEngine:
@@ -89,11 +89,11 @@ class TinygradNetwork:
         self._specs = self._training.weights
         self._captured: dict[Any, Callable[..., Any]] = {}
         self._values: Tree = {
-            name: self._placed(np.zeros(spec.shape), spec.dtype) for name, spec in self._specs.items()
+            name: self._to_device(np.zeros(spec.shape), spec.dtype) for name, spec in self._specs.items()
         }
         self._slots: dict[str, Tree] = {
             name: {
-                slot: self._placed(np.zeros(() if kind.scalar else self._specs[name].shape), "float32")
+                slot: self._to_device(np.zeros(() if kind.scalar else self._specs[name].shape), "float32")
                 for slot, kind in program.optimizer.slots().items()
             }
             for name in self._training.trainable
@@ -105,34 +105,34 @@ class TinygradNetwork:
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Loss:
         self._step += 1
-        taken = self._taken(self._training, inputs)
+        batch = self._prepare_inputs(self._training, inputs)
         numbers = {"rate": self._number(learning_rate), "step": self._number(self._step)}
         loss = self._number(0.0)
-        self._call("train", self._train_step, taken, numbers, loss)
+        self._call("train", self._train_step, batch, numbers, loss)
         return Loss(loss)
 
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
         graph, outputs = self._predict[training]
-        return _given(self._call(f"predict {training}", outputs, self._taken(graph, inputs)))
+        return _to_host(self._call(f"predict {training}", outputs, self._prepare_inputs(graph, inputs)))
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
-        taken = self._taken(self._training, inputs)
-        found = _given(self._call("gradients", self._loss_and_gradients, taken))
-        return float(found.pop("loss")), {name[1:]: value for name, value in found.items()}
+        batch = self._prepare_inputs(self._training, inputs)
+        results = _to_host(self._call("gradients", self._loss_and_gradients, batch))
+        return float(results.pop("loss")), {name[1:]: value for name, value in results.items()}
 
     def read(self) -> State:
-        slots = {name: _given(slots) for name, slots in self._slots.items()}
-        return State(_given(self._values), slots, self._step)
+        slots = {name: _to_host(slots) for name, slots in self._slots.items()}
+        return State(_to_host(self._values), slots, self._step)
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
         for name, value in self._values.items():
             _write(value, state.weights[name])
-        given = state.slots or {}
+        saved = state.slots or {}
         for name, slots in self._slots.items():
             for slot, kind in self._program.optimizer.slots().items():
                 fresh = np.full(slots[slot].shape, kind.initial)
-                _write(slots[slot], (given.get(name) or {}).get(slot, fresh))
+                _write(slots[slot], (saved.get(name) or {}).get(slot, fresh))
         self._step = 0 if state.slots is None else state.step
 
     def wait(self) -> None:
@@ -196,10 +196,10 @@ class TinygradNetwork:
         key = (name, *((k, v.shape, v.dtype) for k, v in inputs.items()))
         with Context(BEAM=self._beam):
             if not self._captures:
-                made = function(inputs, *more)
-                if made:
-                    Tensor.realize(*made.values())
-                return made
+                result = function(inputs, *more)
+                if result:
+                    Tensor.realize(*result.values())
+                return result
             if key not in self._captured:
                 self._captured[key] = jit = TinyJit(function)
                 jit.cnt = 1  # capture at the first call: it has nothing to warm up
@@ -212,22 +212,22 @@ class TinygradNetwork:
     def _number(self, value: float) -> Tensor:
         return Tensor(np.array([value], self._precision), device=self._device).realize()
 
-    def _taken(self, graph: Graph, inputs: Arrays) -> Tree:
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> Tree:
         """The inputs of a graph, copied: a step may still read them when the caller writes the next batch."""
         check_inputs(graph.name, graph.inputs, inputs)
-        taken = {}
+        prepared = {}
         for name in graph.inputs:
             value = np.asarray(inputs[name])
             kind = self._precision if value.dtype.kind == "f" else value.dtype.name
             value = np.array(np.atleast_1d(value), kind, order="C")
-            taken[name] = Tensor(value, device=self._device)
-        Tensor.realize(*taken.values())
-        return taken
+            prepared[name] = Tensor(value, device=self._device)
+        Tensor.realize(*prepared.values())
+        return prepared
 
-    def _placed(self, value: np.ndarray, dtype: str) -> Tensor:
+    def _to_device(self, value: np.ndarray, dtype: str) -> Tensor:
         kind = self._precision if dtype == "float32" else dtype
-        placed = Tensor(np.array(value, kind).reshape(value.shape or 1), device=self._device).realize()
-        return placed.reshape(value.shape)
+        tensor = Tensor(np.array(value, kind).reshape(value.shape or 1), device=self._device).realize()
+        return tensor.reshape(value.shape)
 
 
 def _gradients(loss: Tensor, weights: Tree) -> Tree:
@@ -237,11 +237,11 @@ def _gradients(loss: Tensor, weights: Tree) -> Tree:
 def _write(target: Tensor, value: Any) -> None:
     """An array into a tensor's own memory, which captured steps use."""
     array = np.array(value, order="C").reshape(target.shape or 1)
-    held = Tensor(array, device=str(target.device)).cast(target.dtype).reshape(target.shape)
-    target.assign(held).realize()
+    tensor = Tensor(array, device=str(target.device)).cast(target.dtype).reshape(target.shape)
+    target.assign(tensor).realize()
 
 
-def _given(values: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+def _to_host(values: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """Copies in host memory."""
     return {name: np.array(value.numpy()) for name, value in values.items()}
 

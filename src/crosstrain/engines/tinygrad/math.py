@@ -123,8 +123,10 @@ def arctan2(a: Tensor, b: Tensor) -> Tensor:
     steep = (a * side(a)) > (b * side(b))
     none = (a == 0) & (b == 0)
     flat = arctan(steep.where(0, a) / (steep | none).where(1, b))
-    turned = (b < 0).where(side(a) * math.pi, 0)
-    return steep.where(side(a) * (math.pi / 2) - arctan(steep.where(b, 0) / steep.where(a, 1)), flat + turned)
+    correction = (b < 0).where(side(a) * math.pi, 0)
+    return steep.where(
+        side(a) * (math.pi / 2) - arctan(steep.where(b, 0) / steep.where(a, 1)), flat + correction
+    )
 
 
 def arcsinh(x: Tensor) -> Tensor:

@@ -90,8 +90,8 @@ def reshape(x: Tensor, *, shape: Any) -> Tensor:
 
 
 def squeeze(x: Tensor, *, axis: Any) -> Tensor:
-    gone = axes_of(x.ndim, axis)
-    return x.reshape(tuple(n for i, n in enumerate(x.shape) if i not in gone))
+    dropped = axes_of(x.ndim, axis)
+    return x.reshape(tuple(n for i, n in enumerate(x.shape) if i not in dropped))
 
 
 def expand_dims(x: Tensor, *, axis: int) -> Tensor:
@@ -150,8 +150,8 @@ def _mirrored(x: Tensor, axis: int, before: int, after: int, skipped: int) -> Te
         x,
         x[(*lead, slice(n - skipped - right, n - skipped))].flip(axis),
     ]
-    kept = [part for part in parts if part.shape[axis]]
-    y = kept[0].cat(*kept[1:], dim=axis)
+    nonempty = [part for part in parts if part.shape[axis]]
+    y = nonempty[0].cat(*nonempty[1:], dim=axis)
     if left == before and right == after:
         return y
     return _mirrored(y, axis, before - left, after - right, skipped)
@@ -194,8 +194,8 @@ def _uniform(x: Tensor, shape: tuple[int, ...], seed: Tensor, salt: int, stream:
 
 
 def random_uniform(x: Tensor, seed: Tensor, *, salt: int, noise_shape: Any = None) -> Tensor:
-    drawn = [None] * x.ndim if noise_shape is None else noise_shape
-    shape = tuple(x.shape[i] if n is None else int(n) for i, n in enumerate(drawn))
+    lengths = [None] * x.ndim if noise_shape is None else noise_shape
+    shape = tuple(x.shape[i] if n is None else int(n) for i, n in enumerate(lengths))
     return _uniform(x, shape, seed, salt, 0).detach()
 
 
@@ -221,17 +221,17 @@ class Constants:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._placed: dict[tuple[Any, ...], Tensor] = {}
+        self._constants: dict[tuple[Any, ...], Tensor] = {}
 
     def __call__(self, *, value: Any, dtype: str) -> Tensor:
         array = np.asarray(value)
         if array.ndim == 0:
             return Tensor(array.item(), device=self._device, dtype=DTYPES[dtype])
         key = (array.tobytes(), array.dtype.str, array.shape, dtype)
-        if key not in self._placed:
-            placed = Tensor(np.ascontiguousarray(array), device=self._device, dtype=DTYPES[dtype])
-            self._placed[key] = placed.contiguous().realize()
-        return self._placed[key]
+        if key not in self._constants:
+            tensor = Tensor(np.ascontiguousarray(array), device=self._device, dtype=DTYPES[dtype])
+            self._constants[key] = tensor.contiguous().realize()
+        return self._constants[key]
 
 
 # -- the table --------------------------------------------------------------------------------------

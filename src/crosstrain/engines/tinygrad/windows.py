@@ -71,8 +71,8 @@ def conv_transpose(
             x = x[(*[slice(None)] * axis, slice(0, (n - 1) * stride + 1))]
     reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation, strict=False)]
     pairs = tuple((r - b, r - a) for r, (b, a) in zip(reach, crop, strict=True))
-    turned = kernel.flip(tuple(range(rank))).transpose(-1, -2)
-    return conv(x, turned, bias, strides=(1,) * rank, padding=pairs, dilation=dilation)
+    flipped = kernel.flip(tuple(range(rank))).transpose(-1, -2)
+    return conv(x, flipped, bias, strides=(1,) * rank, padding=pairs, dilation=dilation)
 
 
 def max_pool(x: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:

@@ -1,9 +1,4 @@
-"""PyTorch: eager or compiled, channels-last, on CPU, CUDA or Apple's GPU.
-
-What makes it what an expert would write stands in the modules beside this one: images on which oneDNN and
-cuDNN run their NHWC kernels (``torch_images``), ops joined and values overwritten (``torch_fusion``), all
-weights in one vector (``torch_weights``), memory that stays (``memory``).
-"""
+"""The engine for PyTorch: its options, the training step, and arrays in and out."""
 
 from __future__ import annotations
 
@@ -138,7 +133,7 @@ class TorchNetwork:
 
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Tensor:
-        loss, gradients, updates = self._differentiated(inputs)
+        loss, gradients, updates = self._loss_and_gradients(inputs)
         self._step += 1
         self._joint.step(gradients, learning_rate, self._step)
         self._values.update(updates)
@@ -147,17 +142,17 @@ class TorchNetwork:
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
         graph, run = self._run_training if training else self._run_inference
         with torch.inference_mode(), self._arithmetic():
-            outputs, _ = run(self._values, self._taken(graph, inputs))
-        return {name: self._given(value) for name, value in outputs.items()}
+            outputs, _ = run(self._values, self._prepare_inputs(graph, inputs))
+        return {name: self._to_host(value) for name, value in outputs.items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
-        loss, gradients, _ = self._differentiated(inputs)
-        return float(loss), {k: self._given(g) for k, g in zip(self._joint.leaves, gradients, strict=True)}
+        loss, gradients, _ = self._loss_and_gradients(inputs)
+        return float(loss), {k: self._to_host(g) for k, g in zip(self._joint.leaves, gradients, strict=True)}
 
     def read(self) -> State:
-        weights = {name: self._given(self._values[name]) for name in self._specs}
+        weights = {name: self._to_host(self._values[name]) for name in self._specs}
         slots = {
-            name: {slot: self._given(value) for slot, value in each.items()}
+            name: {slot: self._to_host(value) for slot, value in each.items()}
             for name, each in self._joint.slots().items()
         }
         return State(weights, slots, self._step)
@@ -165,7 +160,7 @@ class TorchNetwork:
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
         for name, spec in self._specs.items():
-            value = self._placed(np.array(state.weights[name]), spec.dtype)
+            value = self._to_device(np.array(state.weights[name]), spec.dtype)
             if name in self._joint.leaves:
                 with torch.no_grad():
                     self._joint.leaves[name].copy_(value)
@@ -187,11 +182,11 @@ class TorchNetwork:
             torch.mps.synchronize()
 
     # -- a step ------------------------------------------------------------------------------------
-    def _differentiated(self, inputs: Arrays) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
+    def _loss_and_gradients(self, inputs: Arrays) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
         """Loss, gradients in the order of the leaves, and the next moving statistics."""
         graph, run = self._run_loss
         with self._arithmetic():
-            outputs, updates = run(self._values, self._taken(graph, inputs))
+            outputs, updates = run(self._values, self._prepare_inputs(graph, inputs))
         loss = outputs["loss"]
         leaves = tuple(self._joint.leaves.values())
         if loss.requires_grad:
@@ -212,33 +207,33 @@ class TorchNetwork:
         return context
 
     # -- arrays in and out -------------------------------------------------------------------------
-    def _taken(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
         """The inputs of a graph on the device; a seed goes to PyTorch's generators."""
         check_inputs(graph.name, graph.inputs, inputs)
-        taken = {}
+        prepared = {}
         for name, spec in graph.inputs.items():
             if name == SEED:
                 torch.manual_seed(int(inputs[name]))
-                taken[name] = self._seed  # stands in its place: the generators have it
+                prepared[name] = self._seed  # stands in its place: the generators have it
             else:
-                taken[name] = self._placed(inputs[name], spec.dtype)
-        return taken
+                prepared[name] = self._to_device(inputs[name], spec.dtype)
+        return prepared
 
-    def _placed(self, array: np.ndarray, dtype: str) -> Tensor:
+    def _to_device(self, array: np.ndarray, dtype: str) -> Tensor:
         """On the device: numbers for a float tensor in the run's precision, whole numbers as they are."""
         tensor = torch.from_numpy(np.asarray(array))
         if self._options["layout"] == "channels_first" and tensor.ndim in (4, 5):
             tensor = tensor.movedim(-1, 1).contiguous().movedim(1, -1)
-        wanted = self._dtype if dtype == "float32" else tensor.dtype
+        target = self._dtype if dtype == "float32" else tensor.dtype
         if self._device.type == "cpu":
-            return tensor.to(wanted)
-        if tensor.element_size() > wanted.itemsize:  # the fewer bytes travel
-            tensor = tensor.to(wanted)
+            return tensor.to(target)
+        if tensor.element_size() > target.itemsize:  # the fewer bytes travel
+            tensor = tensor.to(target)
         if self._device.type == "cuda":
             tensor = tensor.pin_memory()
-        return tensor.to(self._device, non_blocking=True).to(wanted)
+        return tensor.to(self._device, non_blocking=True).to(target)
 
-    def _given(self, value: Tensor) -> np.ndarray:
+    def _to_host(self, value: Tensor) -> np.ndarray:
         """A copy in host memory, in the run's precision, in Keras's order of axes."""
         value = value.detach()
         if value.is_floating_point():

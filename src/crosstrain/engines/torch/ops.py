@@ -70,7 +70,7 @@ def normalize(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> Tensor:
 
 
 def chain(x: Tensor, *rest: Any, steps: Any) -> tuple[Any, ...]:
-    """Image ops one after the other on one view (``torch_fusion`` makes such nodes): the image, then what
+    """Image ops one after the other on one view (``fusion`` makes such nodes): the image, then what
     its members give besides."""
     image, extra, begin = channels_first(x), [], 0
     for op, count, overwrites, attributes in steps:

@@ -128,38 +128,38 @@ class Emitter:
 
         self.net = net_parameter()()
         self.scope = ""
-        self._taken: dict[str, int] = {}
+        self._name_counts: dict[str, int] = {}
         self.ops = Ops(
             {name: self._bound(name, function) for name, function in FORMS.items()}, "Caffe", unsupported
         )
 
     def unique(self, name: str) -> str:
-        count = self._taken.get(name, 0)
-        self._taken[name] = count + 1
+        count = self._name_counts.get(name, 0)
+        self._name_counts[name] = count + 1
         return name if count == 0 else self.unique(f"{name}_{count}")
 
     def reserve(self, name: str) -> None:
         """Keep a name for an output."""
-        self._taken[name] = 1
+        self._name_counts[name] = 1
 
     def input(self, name: str, sizes: Sequence[int | None]) -> str:
         """An ``Input`` layer of one example: batches of another length reshape it."""
-        made = self.net.layer.add(name=self.unique(name), type="Input")
-        made.top.append(made.name)
+        layer = self.net.layer.add(name=self.unique(name), type="Input")
+        layer.top.append(layer.name)
         dims = (sizes[-1], *sizes[:-1])
-        made.input_param.shape.add().dim.extend((1, *(n or 0 for n in dims)))
-        return str(made.name)
+        layer.input_param.shape.add().dim.extend((1, *(n or 0 for n in dims)))
+        return str(layer.name)
 
     def output(self, name: str, blob: Blob) -> None:
         """Call the layer and the blob by the output's name; where something else reads that blob, or it is no
         layer's own, a copy of it."""
-        held = self._name(blob)
+        bottom = self._name(blob)
         last = self.net.layer[-1] if self.net.layer else None
-        read = any(held in layer.bottom for layer in self.net.layer)
-        if not read and last is not None and list(last.top) == [held] and last.type != "Input":
+        read = any(bottom in layer.bottom for layer in self.net.layer)
+        if not read and last is not None and list(last.top) == [bottom] and last.type != "Input":
             last.name = last.top[0] = name
         else:
-            self.net.layer.add(name=name, type="Power", bottom=[held], top=[name])
+            self.net.layer.add(name=name, type="Power", bottom=[bottom], top=[name])
 
     def constant(self, value: Any) -> Blob:
         array = np.asarray(value)
@@ -176,11 +176,11 @@ class Emitter:
         """Add a layer with its numbers; gives the names of its tops, the first also its own."""
         base = self.scope or kind.lower()
         names = [self.unique(base) for _ in range(tops)]
-        made = self.net.layer.add(
+        layer = self.net.layer.add(
             name=names[0], type=kind, bottom=[self._name(b) for b in bottoms], top=names
         )
         for parameter, fields in parameters.items():
-            target = getattr(made, parameter)
+            target = getattr(layer, parameter)
             target.SetInParent()
             for field, value in fields.items():
                 if isinstance(value, list | tuple):
@@ -188,7 +188,7 @@ class Emitter:
                 else:
                     setattr(target, field, value)
         for array in blobs:
-            blob = made.blobs.add()
+            blob = layer.blobs.add()
             blob.shape.dim.extend(np.shape(array))
             blob.data.extend(np.asarray(array, "float32").reshape(-1))
         return names
@@ -217,21 +217,23 @@ class Emitter:
         rule = VOCABULARY[name].shape
 
         def run(*inputs: Any, **attributes: Any) -> Any:
-            given = [t if t is None or isinstance(t, Blob) else self.constant(t) for t in inputs]
-            if all(t is None or t.value is not None for t in given):
-                return self._folded(name, given, attributes)
-            specs = [None if t is None else TensorSpec(t.shape) for t in given]
+            operands = [t if t is None or isinstance(t, Blob) else self.constant(t) for t in inputs]
+            if all(t is None or t.value is not None for t in operands):
+                return self._folded(name, operands, attributes)
+            specs = [None if t is None else TensorSpec(t.shape) for t in operands]
             shape = () if name in FREE_SHAPE else rule(*specs, **attributes)[0].shape
-            return function(self, shape, *given, **attributes)
+            return function(self, shape, *operands, **attributes)
 
         return run
 
-    def _folded(self, name: str, given: Sequence[Blob | None], attributes: Mapping[str, Any]) -> Any:
+    def _folded(self, name: str, operands: Sequence[Blob | None], attributes: Mapping[str, Any]) -> Any:
         with np.errstate(all="ignore"):
-            made = getattr(_REFERENCE, name)(*[None if t is None else t.value for t in given], **attributes)
-        if isinstance(made, tuple | list):
-            return tuple(self.constant(each) for each in made)
-        return self.constant(made)
+            result = getattr(_REFERENCE, name)(
+                *[None if t is None else t.value for t in operands], **attributes
+            )
+        if isinstance(result, tuple | list):
+            return tuple(self.constant(each) for each in result)
+        return self.constant(result)
 
 
 FREE_SHAPE = {"reshape"}

@@ -45,8 +45,8 @@ def to_caffe(source: Source) -> Any:
     values.update((f"@{name}", emitter.constant(source.weights[name])) for name in graph.weights)
     for node in graph.nodes:
         emitter.scope = node.name
-        made = getattr(emitter.ops, node.op)(*[values[i] for i in node.inputs], **node.attributes)
-        several = made if isinstance(made, tuple | list) else (made,)
+        result = getattr(emitter.ops, node.op)(*[values[i] for i in node.inputs], **node.attributes)
+        several = result if isinstance(result, tuple | list) else (result,)
         values.update(zip(node.references, several, strict=False))
     emitter.scope = ""
     for name, ref in graph.outputs.items():
@@ -83,18 +83,18 @@ def opened(path: Path, source: Source) -> Opened:
     phase = source.graph.phase(training=False)
     outputs = list(phase.outputs)
 
-    def predict(given: Arrays) -> Arrays:
+    def predict(inputs: Arrays) -> Arrays:
         for name in phase.inputs:
-            array = np.asarray(given[name], "float32")
+            array = np.asarray(inputs[name], "float32")
             first = np.moveaxis(array, -1, 1) if array.ndim > 2 else array
             net.setInput(np.ascontiguousarray(first), name)
         try:
-            made = net.forward(outputs)
+            results = net.forward(outputs)
         except cv2.error as error:
             raise CrosstrainError(
                 f"OpenCV cannot run this network: {' '.join(str(error).split())}"
             ) from error
-        arrays = {name: np.array(array) for name, array in zip(outputs, made, strict=True)}
+        arrays = {name: np.array(array) for name, array in zip(outputs, results, strict=True)}
         return {name: np.moveaxis(a, 1, -1) if a.ndim > 2 else a for name, a in arrays.items()}
 
     return predict

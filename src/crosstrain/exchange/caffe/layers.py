@@ -29,8 +29,8 @@ def dense(e: Emitter, shape: Shape, x: Blob, kernel: Blob, bias: Blob | None = N
         )
     weight = weight if x.order is None else weight[x.order]
     blobs = [weight.T] + ([] if bias is None else [np.asarray(bias.value)])
-    made = {"num_output": weight.shape[1], "bias_term": bias is not None}
-    (name,) = e.layer("InnerProduct", [x], blobs, inner_product_param=made)
+    settings = {"num_output": weight.shape[1], "bias_term": bias is not None}
+    (name,) = e.layer("InnerProduct", [x], blobs, inner_product_param=settings)
     return Blob(e, shape, name=name)
 
 
@@ -45,8 +45,8 @@ def normalize(
     e: Emitter, shape: Shape, x: Blob, gamma: Blob | None, beta: Blob | None, mean: Blob, variance: Blob,
     *, axis: int, epsilon: float,
 ) -> Any:  # fmt: skip
-    given = [gamma, beta, mean, variance]
-    if x.ndim not in (2, 4) or axis % x.ndim != x.ndim - 1 or any(t and t.value is None for t in given):
+    parameters = [gamma, beta, mean, variance]
+    if x.ndim not in (2, 4) or axis % x.ndim != x.ndim - 1 or any(t and t.value is None for t in parameters):
         raise UnsupportedOp(
             "Caffe's BatchNorm goes along the last axis of vectors or pictures, with constant statistics"
         )
@@ -87,28 +87,28 @@ def minimum(e: Emitter, shape: Shape, x: Blob, *, axis: Any = None, keepdims: bo
 
 @form("reshape")
 def reshape(e: Emitter, _: Shape, x: Blob, *, shape: Any) -> Any:
-    wanted = tuple(shape)
+    target = tuple(shape)
     if None in x.shape[1:] or x.shape[0] is not None:
-        raise UnsupportedOp(f"Caffe cannot reshape {x.shape} to {wanted}")
+        raise UnsupportedOp(f"Caffe cannot reshape {x.shape} to {target}")
     count = math.prod(n or 0 for n in x.shape[1:])
-    rest = math.prod(n for n in wanted[1:] if n != -1)
-    inner = tuple(count // rest if n == -1 else n for n in wanted[1:])
-    if wanted[0] != -1 and -1 not in wanted[1:]:
-        raise UnsupportedOp(f"Caffe cannot reshape {x.shape} to {wanted}, where the batch has a fixed length")
+    rest = math.prod(n for n in target[1:] if n != -1)
+    inner = tuple(count // rest if n == -1 else n for n in target[1:])
+    if target[0] != -1 and -1 not in target[1:]:
+        raise UnsupportedOp(f"Caffe cannot reshape {x.shape} to {target}, where the batch has a fixed length")
     if math.prod(inner) != count:
-        raise UnsupportedOp(f"Caffe cannot reshape {x.shape} to {wanted}, which joins examples")
+        raise UnsupportedOp(f"Caffe cannot reshape {x.shape} to {target}, which joins examples")
     if inner == x.shape[1:]:
         return x
     if len(inner) == 1:
         return flattened(e, picture(x, "flattening"))
     if len(inner) != 3 or x.ndim not in (2, 4):
         raise UnsupportedOp(
-            f"Caffe's layers, as they are written here, take vectors and pictures, not {wanted}"
+            f"Caffe's layers, as they are written here, take vectors and pictures, not {target}"
         )
     places = np.arange(count).reshape(inner).transpose(2, 0, 1).reshape(-1)
     flat = x if x.ndim == 2 else flattened(e, x)
-    held = np.arange(count) if flat.order is None else flat.order
-    if not np.array_equal(held, places):
+    order = np.arange(count) if flat.order is None else flat.order
+    if not np.array_equal(order, places):
         raise UnsupportedOp(
             f"Caffe has pictures channels first, and no layer that puts the numbers of {x.shape[1:]} in the "
             f"order of {inner}"

@@ -33,9 +33,11 @@ for _name, _kind in UNARY.items():
 
 def power(e: Emitter, x: Blob, scale: float = 1.0, shift: float = 0.0, exponent: float = 1.0) -> Blob:
     """(scale · x + shift) ** exponent."""
-    given = {"power": exponent, "scale": scale, "shift": shift}
+    settings = {"power": exponent, "scale": scale, "shift": shift}
     usual = {"power": 1.0, "scale": 1.0, "shift": 0.0}
-    return e.one("Power", [x], x.shape, power_param={k: float(v) for k, v in given.items() if v != usual[k]})
+    return e.one(
+        "Power", [x], x.shape, power_param={k: float(v) for k, v in settings.items() if v != usual[k]}
+    )
 
 
 @form("negative")
@@ -142,8 +144,8 @@ def _alike(e: Emitter, a: Blob, b: Blob) -> tuple[Blob, Blob]:
 
 
 def _eltwise(e: Emitter, a: Blob, b: Blob, operation: int, coeff: Sequence[float] = ()) -> Blob:
-    given: dict[str, Any] = {"operation": operation, **({"coeff": list(coeff)} if coeff else {})}
-    return e.one("Eltwise", list(_alike(e, a, b)), a.shape, eltwise_param=given)
+    settings: dict[str, Any] = {"operation": operation, **({"coeff": list(coeff)} if coeff else {})}
+    return e.one("Eltwise", list(_alike(e, a, b)), a.shape, eltwise_param=settings)
 
 
 def affine(e: Emitter, x: Blob, scale: np.ndarray | None, shift: np.ndarray | None) -> Blob:

@@ -113,8 +113,8 @@ def conv_transpose(
     y = _convolution(e, whole, x, weight, bias if same else None, strides, pads, kind="Deconvolution")
     if same:
         return y
-    wanted = [n or 0 for n in shape[1:3]]
-    return resampled(e, y, [before for before, _ in crop], (1, 1), wanted, bias)
+    size = [n or 0 for n in shape[1:3]]
+    return resampled(e, y, [before for before, _ in crop], (1, 1), size, bias)
 
 
 @form("upsample_nearest")

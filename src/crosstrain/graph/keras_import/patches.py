@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,10 +20,7 @@ from keras.src.random import seed_generator
 from keras.src.utils.backend_utils import DynamicBackend
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import.tensors import BatchSize, Traced, active
-
-if TYPE_CHECKING:
-    from crosstrain.graph.keras_import.trace import Tracer
+from crosstrain.graph.keras_import.tensors import BatchSize, Importing, Traced, active
 
 Replacement = tuple[Any, str, Any]
 
@@ -107,7 +104,7 @@ def late(name: str) -> Callable[..., Any]:
     return lambda *args, **kwargs: getattr(keras.ops, name)(*args, **kwargs)
 
 
-def shapes(tracer: Tracer) -> list[Replacement]:
+def shapes(tracer: Importing) -> list[Replacement]:
     """``ops.shape``, ``ndim``, ``size``, ``zeros``, … where the batch size is a tensor."""
     originals = {name: vars(numpy_ops)[name] for name in ("ndim", "size", "zeros", "ones", "full")}
     originals["shape"] = core_ops.shape
@@ -147,7 +144,7 @@ def shapes(tracer: Tracer) -> list[Replacement]:
     return [(place, name, new) for name, new in made.items() for place in places if name in vars(place)]
 
 
-def randomness(tracer: Tracer) -> list[Replacement]:
+def randomness(tracer: Importing) -> list[Replacement]:
     """Random numbers, refused: drawn now, they would be constants."""
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -164,7 +161,7 @@ def randomness(tracer: Tracer) -> list[Replacement]:
 
 
 @contextlib.contextmanager
-def patched(tracer: Tracer) -> Iterator[None]:
+def patched(tracer: Importing) -> Iterator[None]:
     """Calls on symbolic tensors go to ``tracer``, for the time of the context."""
     replacements: list[Replacement] = [
         (Layer, "symbolic_call", lambda self, *a, **k: tracer.call_layer(self, *a, **k)),

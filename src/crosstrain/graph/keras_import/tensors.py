@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import keras
 from keras import KerasTensor
@@ -11,17 +11,30 @@ from keras import KerasTensor
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import TensorSpec
 
-if TYPE_CHECKING:
-    from crosstrain.graph.keras_import.trace import Tracer
+
+class Importing(Protocol):
+    """What symbolic tensors, and Keras while it is patched, ask of the import that is at work."""
+
+    @property
+    def where(self) -> str: ...
+    def ref(self, value: Any) -> str | None: ...
+    def tensor(self, ref: str) -> Traced: ...
+    def batch_size(self, x: Traced) -> BatchSize: ...
+    def created(self, shape: Sequence[Any], value: Any, dtype: Any) -> Traced: ...
+    def read(self, variable: SymbolicVariable) -> str: ...
+    def assign(self, variable: SymbolicVariable, value: Any) -> Traced: ...
+    def add_penalty(self, value: Any) -> None: ...
+    def call_layer(self, layer: Any, *args: Any, **kwargs: Any) -> Any: ...
+    def call_operation(self, operation: Any, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Active:
-    """The tracer that is at work, if any (a process imports one model at a time)."""
+    """The import that is at work, if any (a process imports one model at a time)."""
 
-    tracer: Tracer | None = None
+    tracer: Importing | None = None
 
 
-def active() -> Tracer:
+def active() -> Importing:
     if Active.tracer is None:
         raise RuntimeError("a symbolic tensor of an import was used after the import had ended")
     return Active.tracer

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.graph.node import TensorSpec
 from crosstrain.graph.ops.row import composite, primitive
 from crosstrain.graph.ops.shapes import boolean, broadcast, same
 
@@ -66,8 +67,6 @@ def constant(*, value: Any, dtype: str) -> Any:
 
 
 def _constant_spec(value: Any, dtype: str) -> Any:
-    from crosstrain.graph.graph import TensorSpec
-
     return TensorSpec(np.shape(value), dtype)
 
 

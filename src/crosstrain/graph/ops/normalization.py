@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crosstrain.graph.node import Node
 from crosstrain.graph.ops.row import composite
 from crosstrain.graph.ops.shapes import same
-
-if TYPE_CHECKING:
-    from crosstrain.graph.graph import Node
 
 
 def _along(xp: Any, x: Any, value: Any, axis: int) -> Any:

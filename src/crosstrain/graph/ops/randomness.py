@@ -6,15 +6,13 @@ Frameworks draw other numbers from the same seed, so a proof switches noise off 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from crosstrain.graph.node import Node
 from crosstrain.graph.ops.row import composite, primitive
 from crosstrain.graph.ops.shapes import same
-
-if TYPE_CHECKING:
-    from crosstrain.graph.graph import Node
 
 
 def _training_only(node: Node, training: bool) -> Node | str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from crosstrain.graph.graph import Node, TensorSpec
+from crosstrain.graph.node import Node, TensorSpec
 
 ShapeRule = Callable[..., "list[TensorSpec]"]
 PhaseRule = Callable[["Node", bool], "Node | str"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from crosstrain.graph.graph import TensorSpec
+from crosstrain.graph.node import TensorSpec
 
 
 def _spec(shape: Any, dtype: str) -> TensorSpec:
-    from crosstrain.graph.graph import TensorSpec
-
     return TensorSpec(tuple(shape), dtype)
 
 

@@ -11,8 +11,9 @@ from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Departure
 from crosstrain.proof.compare import group, relative
-from crosstrain.proof.locating.causes import Situation, explain, meaning, rearranged
+from crosstrain.proof.locating.causes import Situation, meaning, rearranged
 from crosstrain.proof.locating.departing import belongs_to, departure, in_graph_order
+from crosstrain.proof.locating.explaining import explain
 from crosstrain.proof.locating.surgery import watched
 from crosstrain.proof.truths.by_numpy import evaluate
 

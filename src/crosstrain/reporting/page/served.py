@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crosstrain.inference.result import AGREEMENT, InferenceResult, InferenceRow
 from crosstrain.reporting.command import inference_command
 from crosstrain.reporting.page import particulars
 from crosstrain.reporting.page.charts import latency as charts_latency
@@ -16,6 +15,7 @@ from crosstrain.reporting.page.markup import Section, join, section, tag
 from crosstrain.reporting.page.summary import filter_form
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.criteria import size as size_in_bytes
+from crosstrain.results.inference import AGREEMENT, InferenceResult, InferenceRow
 from crosstrain.results.rows import size_text
 
 BATCH = "batch size"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crosstrain.inference.result import InferenceResult
 from crosstrain.reporting.page import certificates, criteria, evidence, particulars, scripts, served
 from crosstrain.reporting.page import summary as top
 from crosstrain.reporting.page.charts import latency as charts_latency
@@ -16,6 +15,7 @@ from crosstrain.reporting.page.figures import Figure
 from crosstrain.reporting.page.machines import Machine, comparison_of_machines
 from crosstrain.reporting.page.markup import Html, Section, section, tag
 from crosstrain.reporting.page.view import View
+from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
 from crosstrain.results.schema import ComparisonResult
 from crosstrain.system.files import write_bytes

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crosstrain.reporting.terminal import text
-from crosstrain.reporting.terminal.tables import grid
+from crosstrain.reporting.terminal.grid import grid
 from crosstrain.results.rows import size_text
 
 MOST_REASONS = 8

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crosstrain.reporting.terminal import text
-from crosstrain.reporting.terminal.tables import grid
+from crosstrain.reporting.terminal.grid import grid
 
 _STYLES = {"ready": "green", "missing": "yellow"}
 

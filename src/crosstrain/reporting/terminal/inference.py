@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crosstrain.inference.result import InferenceResult, InferenceRow
 from crosstrain.reporting.terminal import text
-from crosstrain.reporting.terminal.tables import grid
+from crosstrain.reporting.terminal.grid import grid
+from crosstrain.results.inference import InferenceResult, InferenceRow
 from crosstrain.results.rows import size_text
 
 

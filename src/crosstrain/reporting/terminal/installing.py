@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from crosstrain.reporting.terminal import text
-from crosstrain.reporting.terminal.tables import console
+from crosstrain.reporting.terminal.grid import console
 
 _LASTING = ("waiting", "making", "removing", "examining", "proving", "fetching")
 _DONE = {"made": "installed", "there": "was there already"}

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from crosstrain.comparison.budget import counted
 from crosstrain.comparison.plan import Cell
 from crosstrain.comparison.progress.remaining import Course
 from crosstrain.reporting.terminal import text
+from crosstrain.results.rows import counted
 from crosstrain.results.schema import CellResult
 
 

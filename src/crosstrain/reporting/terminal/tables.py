@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crosstrain.comparison.budget import counted
 from crosstrain.comparison.certify import departed
 from crosstrain.reporting.terminal import text
-from crosstrain.results.rows import Row, rows, size_text
+from crosstrain.reporting.terminal.criteria import print_criteria
+from crosstrain.reporting.terminal.grid import grid
+from crosstrain.reporting.terminal.tuning import compared_table
+from crosstrain.results.rows import Row, counted, rows, size_text
 from crosstrain.results.schema import CellResult, ComparisonResult, Wall
 from crosstrain.statistics.ratios import median
 
-WIDTH = 100
 _STYLES = {"proved": "green", "departs": "red", "cannot": "yellow", "none": "yellow"}
-
-
-def console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """A console of at most 100 columns; what is not a terminal gets all of them and no colours."""
-    made = Console(file=file, stderr=stderr, highlight=False, emoji=False, markup=False)
-    made.width = min(made.width, WIDTH) if made.is_terminal else WIDTH
-    return made
-
-
-def grid(columns: Sequence[str], *, right: Iterable[int] = (), flexible: int = 0) -> Table:
-    """An empty table; ``right`` are the columns of numbers, ``flexible`` the one that wraps."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    numbers = set(right)
-    for index, name in enumerate(columns):
-        table.add_column(
-            name,
-            justify="right" if index in numbers else "left",
-            no_wrap=index != flexible,
-            overflow="fold" if index == flexible else "ellipsis",
-            min_width=6 if index == flexible else None,
-        )
-    return table
 
 
 def comparison_table(result: ComparisonResult) -> Table:
@@ -117,11 +95,6 @@ def wall_line(wall: Wall) -> str:
 def print_comparison(result: ComparisonResult, out: Console) -> None:
     """The table, what went wrong, what else decides, the recommendation, the account of time, and where all
     lies."""
-    from crosstrain.reporting.terminal.criteria import (
-        print_criteria,  # which makes its table with this module
-    )
-    from crosstrain.reporting.terminal.tuning import compared_table  # likewise
-
     out.print(comparison_table(result))
     if told := legend(result):
         out.print(told, style="dim")

@@ -8,10 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from crosstrain.comparison.budget import counted
 from crosstrain.reporting.terminal import text
-from crosstrain.reporting.terminal.tables import grid
-from crosstrain.results.rows import size_text
+from crosstrain.reporting.terminal.grid import grid
+from crosstrain.results.rows import counted, size_text
 from crosstrain.statistics.ratios import Interval
 from crosstrain.tuning.profiles import Profile
 from crosstrain.tuning.run import TuningResult

@@ -251,8 +251,8 @@ def write(draft: Draft) -> None:
         """What a loop over the blocks takes apart, with ``_`` before what it does not read."""
         label = "names" if run.block.names else "name"
         words = argument_words(run.block, inside)
-        made = [name if name in words or start else f"_{name}" for name in used[id(run)]]
-        return ", ".join([label, *made])
+        arguments = [name if name in words or start else f"_{name}" for name in used[id(run)]]
+        return ", ".join([label, *arguments])
 
     def shapes(run: Run) -> list[str]:
         inside = shapes_of[id(run)]
@@ -274,9 +274,10 @@ def write(draft: Draft) -> None:
     for run in draft.runs:
         label = "names" if run.block.names else "name"
         words = argument_words(run.block, bodies[id(run)])
-        given = ", ".join([label, "x", *[name for name in used[id(run)] if name in words]])
+        parameters = ", ".join([label, "x", *[name for name in used[id(run)] if name in words]])
         draft.add(
-            f"def {draft.numbered('block', run)}(params, {state}{given}{phase}):", *indented(bodies[id(run)])
+            f"def {draft.numbered('block', run)}(params, {state}{parameters}{phase}):",
+            *indented(bodies[id(run)]),
         )
 
     def go(run: Run, x: str) -> list[str]:
@@ -293,8 +294,8 @@ def write(draft: Draft) -> None:
     body = draft.statements(draft.pieces, held, list(draft.network.outputs.values()), scope, go)
     if norm:
         last = body[-1].removeprefix("return ")
-        made = f"({last})" if len(draft.outputs) > 1 else last
-        body = ["stats = dict(stats)", *body[:-1], f"return {made}, stats"]
+        result = f"({last})" if len(draft.outputs) > 1 else last
+        body = ["stats = dict(stats)", *body[:-1], f"return {result}, stats"]
     defaults = (", training=False" if norm else "") + (", key=None" if drop else "")
     draft.add(
         f"def forward(params, {state}{', '.join(draft.inputs)}{defaults}):",
@@ -313,8 +314,8 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
         (", key" if drop else ""),
         (", training=True" if norm else "") + (", key=key" if drop else ""),
     )
-    made = ", ".join(draft.outputs)
-    bound = (f"({made}), stats" if len(outputs) > 1 else f"{made}, stats") if norm else made
+    results = ", ".join(draft.outputs)
+    bound = (f"({results}), stats" if len(outputs) > 1 else f"{results}, stats") if norm else results
     draft.add(
         f"def loss_of(params, {state}{names}{key}):",
         '    """The mean loss of a batch' + (', and the new statistics."""' if norm else '."""'),
@@ -346,14 +347,14 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
         '    """What the update remembers of every parameter, at the start."""',
         f"    return {{k: {kept} for k, w in params.items()}}",
     )
-    made_key = ", jax.random.fold_in(key, step)" if drop else ""
+    key_argument = ", jax.random.fold_in(key, step)" if drop else ""
     train(
         draft,
         f"params, {state}",
         "batch = [jnp.asarray(array[index]) for array in arrays]\n"
         "rate, step = learning_rate(step), step + 1\n"
-        f"made = train_step(params, {state}slots, *batch, rate, step{made_key})\n"
-        f"loss, params, {state}slots = made\n"
+        f"result = train_step(params, {state}slots, *batch, rate, step{key_argument})\n"
+        f"loss, params, {state}slots = result\n"
         "losses.append(loss)",
         "jnp.stack(losses).mean()",
         ("slots = make_slots(params)", *(("key = jax.random.key(seed)",) if drop else ()), "step = 0"),

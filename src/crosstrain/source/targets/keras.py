@@ -20,9 +20,9 @@ NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus"
 def fuse(network: Network) -> Network:
     """Activations go into the convolution or dense layer before them."""
     reads = [value for step in network.steps for value in step.inputs] + list(network.outputs.values())
-    made: list[Step] = []
+    steps: list[Step] = []
     for step in network.steps:
-        before = made[-1] if made else None
+        before = steps[-1] if steps else None
         plain = step.kind in NAMED and step.settings.get("alpha", 1.0) == 1.0
         if (
             before is not None
@@ -31,12 +31,12 @@ def fuse(network: Network) -> Network:
             and step.inputs == (before.output,)
             and reads.count(before.output) == 1
         ):
-            made[-1] = replace(
+            steps[-1] = replace(
                 before, output=step.output, settings={**before.settings, "activation": step.kind}
             )
         else:
-            made.append(step)
-    return replace(network, steps=tuple(made))
+            steps.append(step)
+    return replace(network, steps=tuple(steps))
 
 
 def _layer(cls: str, *given: str) -> str:
@@ -146,13 +146,13 @@ OPTIMIZERS = {
 
 def _own_name(name: str) -> str:
     """A layer's name from that of its weights."""
-    made = name.removesuffix("/lstm_cell")
-    if "/" in made:
+    label = name.removesuffix("/lstm_cell")
+    if "/" in label:
         raise CrosstrainError(
-            f"crosstrain code cannot name the layer {made!r} in Keras: names of layers hold no '/' (a model "
+            f"crosstrain code cannot name the layer {label!r} in Keras: names of layers hold no '/' (a model "
             "inside a model; build the network from layers alone)"
         )
-    return made
+    return label
 
 
 def _in_block(block: Block) -> Scope:
@@ -162,17 +162,17 @@ def _in_block(block: Block) -> Scope:
 
 def _short(lines: list[str]) -> list[str]:
     """``x = layers.Conv2D(…)(x)`` in two statements where it is too long for a line."""
-    made = []
+    short = []
     for line in lines:
         text = line.strip()
         margin = line[: len(line) - len(text)]
         head, found, rest = text.partition(" = ")
         maker, cut, arguments = rest.rpartition(")(")
         if len(line) + 8 > WIDTH and found and cut and maker.startswith("layers."):
-            made += [f"{margin}layer = {maker})", f"{margin}{head} = layer({arguments}"]
+            short += [f"{margin}layer = {maker})", f"{margin}{head} = layer({arguments}"]
         else:
-            made.append(line)
-    return made
+            short.append(line)
+    return short
 
 
 def write(draft: Draft) -> None:
@@ -231,15 +231,15 @@ def _optimizer(draft: Draft) -> str:
 
 def _training(draft: Draft) -> None:
     training = draft.training
-    made = []
-    for name, wanted in training.losses.items():
-        kind = (LOSS_NAMES[wanted.name.lower()], bool(wanted.settings.get("from_logits")))
+    calls = []
+    for name, chosen in training.losses.items():
+        kind = (LOSS_NAMES[chosen.name.lower()], bool(chosen.settings.get("from_logits")))
         if kind not in LOSSES:
             raise CrosstrainError(f"crosstrain code has no {kind[0]} of the output {name!r} for Keras")
-        made.append(LOSSES[kind])
+        calls.append(LOSSES[kind])
     if set(training.losses) != set(draft.network.outputs):
         raise CrosstrainError("crosstrain code needs a loss for each output in Keras")
-    losses = made[0] if len(made) == 1 else f"[{', '.join(made)}]"
+    losses = calls[0] if len(calls) == 1 else f"[{', '.join(calls)}]"
     weights = [loss.weight for loss in training.losses.values()]
     weighted = f", loss_weights={weights!r}" if any(w != 1 for w in weights) else ""
     draft.add(
@@ -256,7 +256,7 @@ def _training(draft: Draft) -> None:
     inputs = draft.inputs[0] if len(draft.inputs) == 1 else f"[{', '.join(draft.inputs)}]"
     targets = draft.targets[0] if len(draft.targets) == 1 else f"[{', '.join(draft.targets)}]"
     names = ", ".join([*draft.inputs, *draft.targets])
-    loss = "float(loss)" if len(made) == 1 else "float(loss[0])"
+    loss = "float(loss)" if len(calls) == 1 else "float(loss[0])"
     draft.add(
         f"def train_step(model, {names}):",
         '    """One step on a batch; the loss before it."""',

@@ -185,12 +185,12 @@ def _trainer(draft: Draft) -> str:
             "MXNet, whose own differs from Keras's; it writes sgd and adam"
         )
     if o.name == "adam":
-        given = {"beta1": o.beta_1, "beta2": o.beta_2, "epsilon": o.epsilon}
+        values = {"beta1": o.beta_1, "beta2": o.beta_2, "epsilon": o.epsilon}
         name = "adam"
     else:
-        given = {"momentum": o.momentum} if o.momentum else {}
+        values = {"momentum": o.momentum} if o.momentum else {}
         name = "nag" if o.nesterov and o.momentum else "sgd"
-    settings = ", ".join(['"learning_rate": LEARNING_RATE', *[f'"{k}": {v!r}' for k, v in given.items()]])
+    settings = ", ".join(['"learning_rate": LEARNING_RATE', *[f'"{k}": {v!r}' for k, v in values.items()]])
     return f'gluon.Trainer(model.collect_params(), "{name}", {{{settings}}})'
 
 

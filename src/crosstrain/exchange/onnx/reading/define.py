@@ -14,7 +14,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """Read the model of ``job`` and write what ``graph.define.run`` writes. ``notes`` in ``definition.json``
     say what stands otherwise than in the file. The weights are the file's, whatever the seed."""
     emit({"event": "phase", "name": "define"})
-    found = read(Path(job["source"]).expanduser(), job.get("input_shapes"))
-    names = list(found.graph.weights)
-    more = {"opset": found.opset, "producer": found.producer, "notes": list(found.notes)}
-    return record(job, found.graph.name, found.graph, found.weights, names, **more)
+    imported = read(Path(job["source"]).expanduser(), job.get("input_shapes"))
+    names = list(imported.graph.weights)
+    more = {"opset": imported.opset, "producer": imported.producer, "notes": list(imported.notes)}
+    return record(job, imported.graph.name, imported.graph, imported.weights, names, **more)

@@ -51,8 +51,8 @@ class Imported:
 
 def from_onnx(path: str | Path) -> tuple[Graph, Weights]:
     """The network in an ONNX file: its graph and its weights. See ``read``."""
-    found = read(Path(path))
-    return found.graph, found.weights
+    imported = read(Path(path))
+    return imported.graph, imported.weights
 
 
 def read(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None) -> Imported:
@@ -107,15 +107,15 @@ def _load_external(model: onnx.ModelProto, path: Path) -> None:
 
 def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
     """All of a graph's tensors, also of those inside its nodes."""
-    found = list(graph.initializer)
+    tensors = list(graph.initializer)
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
-                found.append(attribute.t)
-            found.extend(attribute.tensors)
+                tensors.append(attribute.t)
+            tensors.extend(attribute.tensors)
             for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                found.extend(_tensors(inner))
-    return found
+                tensors.extend(_tensors(inner))
+    return tensors
 
 
 # -- the model --------------------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _say_defaults(node: onnx.NodeProto) -> None:
     """Give a node the attributes that go without saying: the inliner would leave them out of the body."""
-    given = {a.name for a in node.attribute}
+    names = {a.name for a in node.attribute}
     for name, row in onnx.defs.get_schema(node.op_type).attributes.items():
-        if name not in given and row.default_value.name:
+        if name not in names and row.default_value.name:
             node.attribute.append(row.default_value)
 
 
@@ -226,10 +226,10 @@ class _Import:
             else:
                 outputs[key] = value.first
         try:
-            made = self.reader.builder.graph(outputs, self.reader.updates)
+            graph = self.reader.builder.graph(outputs, self.reader.updates)
         except GraphError as error:
             raise CrosstrainError(f"the ONNX model does not hold together: {error}") from error
-        return _without_unused(made)
+        return _without_unused(graph)
 
     # -- entries ------------------------------------------------------------------------------------
     def _initialiser(self, tensor: onnx.TensorProto) -> Value:
@@ -246,7 +246,7 @@ class _Import:
     def _constant(self, array: np.ndarray, label: str = "", parameter: bool = False) -> Value:
         """A constant; of a dtype that graphs lack only until something in a graph uses it."""
         try:
-            return self.reader.known(array, label, parameter)
+            return self.reader.as_constant(array, label, parameter)
         except CrosstrainError:
             if array.size > LARGEST:
                 raise
@@ -269,15 +269,18 @@ class _Import:
         picture = picture and lengths[3] not in PICTURE_CHANNELS and self.free_batch
         if picture:
             lengths = [lengths[0], *lengths[2:], lengths[1]]
-        given = self._shapes.get(info.name, self._shapes.get("") if len(self._inputs) == 1 else None)
-        if given is not None and len(given) == len(lengths) - 1:
-            lengths = [lengths[0], *(g if n is None else n for n, g in zip(lengths[1:], given, strict=True))]
+        lengths_given = self._shapes.get(info.name, self._shapes.get("") if len(self._inputs) == 1 else None)
+        if lengths_given is not None and len(lengths_given) == len(lengths) - 1:
+            lengths = [
+                lengths[0],
+                *(g if n is None else n for n, g in zip(lengths[1:], lengths_given, strict=True)),
+            ]
         self.reader.open_lengths |= None in lengths[1:]
         ref = self.reader.builder.add_input(info.name, TensorSpec(tuple(lengths), run))
         if picture:
             self._pictures = True
             self.notes.append(f"the input {info.name!r} is taken with its channels last")
-        return self.reader.made(ref, last=picture)
+        return self.reader.as_value(ref, last=picture)
 
     # -- nodes --------------------------------------------------------------------------------------
     def _walk(self, graph: onnx.GraphProto) -> None:
@@ -289,8 +292,8 @@ class _Import:
             node = self.reader.at = NodeView(proto, inputs, self.opset)
             while len(node.outputs) > 1 and not self._is_read(node.outputs[-1]):
                 node.outputs = node.outputs[:-1]
-            made = self._node(proto, node)
-            several = made if isinstance(made, tuple | list) else (made,)
+            result = self._node(proto, node)
+            several = result if isinstance(result, tuple | list) else (result,)
             self.values.update({name: v for name, v in zip(proto.output, several, strict=False) if name})
         self.reader.at = None
 
@@ -318,11 +321,11 @@ class _Import:
         if condition is None or condition.array is None:
             raise self.reader.refusal("chooses a branch by its data")
         key = "then_branch" if bool(np.asarray(condition.array).reshape(())) else "else_branch"
-        taken: onnx.GraphProto = node.get(key)
-        for tensor in taken.initializer:
+        branch: onnx.GraphProto = node.get(key)
+        for tensor in branch.initializer:
             self.values[tensor.name] = self._initialiser(tensor)
-        self._walk(taken)
-        return [self.values[o.name] for o in taken.output]
+        self._walk(branch)
+        return [self.values[o.name] for o in branch.output]
 
     def _folded(self, proto: onnx.NodeProto, node: NodeView) -> list[Value]:
         """A node of constants, computed now."""
@@ -340,14 +343,14 @@ class _Import:
         if proto.op_type == "Range" and _steps(list(arrays.values())) > LARGEST:
             raise self.reader.refusal("counts further than a constant may be long")
         try:
-            made = evaluated(proto, arrays, self.opset)
+            results = evaluated(proto, arrays, self.opset)
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise self.reader.refusal(f"cannot be computed: {reason}") from error
         origin = node.inputs[0] if node.inputs and proto.op_type in RESHAPING else None
         if origin is not None and origin.label:
-            return [self._constant(a, origin.label, origin.parameter) for a in made]
-        return [self._constant(a, name.strip("/")) for a, name in zip(made, proto.output, strict=False)]
+            return [self._constant(a, origin.label, origin.parameter) for a in results]
+        return [self._constant(a, name.strip("/")) for a, name in zip(results, proto.output, strict=False)]
 
     def _as_long_as_the_batch(self, node: NodeView, sizes: list[int]) -> Value:
         if node.op == "ConstantOfShape":
@@ -364,13 +367,13 @@ class _Import:
 
 def _names_read(graph: onnx.GraphProto) -> set[str]:
     """Every name that some node, also inside of others, or an output reads."""
-    found = {o.name for o in graph.output}
+    names = {o.name for o in graph.output}
     for node in graph.node:
-        found.update(node.input)
+        names.update(node.input)
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                found |= _names_read(attribute.g)
-    return found
+                names |= _names_read(attribute.g)
+    return names
 
 
 def _steps(arrays: Sequence[np.ndarray]) -> float:

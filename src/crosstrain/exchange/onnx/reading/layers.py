@@ -47,16 +47,16 @@ def conv(r: Reader, n: NodeView) -> Value:
     if groups > 1 and groups == x.shape[1] and w.shape[1] == 1 and w.array is not None:
         apart = w.array.reshape(groups, -1, *size)
         kernel = r.parameter(w, np.ascontiguousarray(np.moveaxis(apart, (0, 1), (-2, -1))))
-        return r.made(r.emit("depthwise_conv", x.last, kernel, bias, **shared), last=True)
-    kernel = _turned_kernel(r, w)
-    return r.made(r.emit("conv", x.last, kernel, bias, **shared, groups=groups), last=True)
+        return r.as_value(r.emit("depthwise_conv", x.last, kernel, bias, **shared), last=True)
+    kernel = _transposed_kernel(r, w)
+    return r.as_value(r.emit("conv", x.last, kernel, bias, **shared, groups=groups), last=True)
 
 
-def _turned_kernel(r: Reader, w: Value) -> str:
+def _transposed_kernel(r: Reader, w: Value) -> str:
     """(a, b, spatial…) as a weight (spatial…, b, a)."""
     axes = (*range(2, w.rank), 1, 0)
     if w.array is None:
-        return r.turned(w.first, axes)
+        return r.transposed(w.first, axes)
     return r.parameter(w, np.ascontiguousarray(np.transpose(w.array, axes)))
 
 
@@ -69,23 +69,23 @@ def conv_transpose(r: Reader, n: NodeView) -> Value:
     crop = _crop(r, n, x, size, strides, dilation)
     shared: dict[str, Any] = {"strides": strides, "crop": crop, "dilation": dilation}
     bias = None if b is None else r.parameter(b)
-    kernel = _turned_kernel(r, w)
+    kernel = _transposed_kernel(r, w)
     if groups == 1:
-        return r.made(r.emit("conv_transpose", x.last, kernel, bias, **shared), last=True)
+        return r.as_value(r.emit("conv_transpose", x.last, kernel, bias, **shared), last=True)
     width = (x.shape[1] or 0) // groups
     parts = r.several("split", x.last, sizes=[width] * groups, axis=-1)
     kernels = r.several("split", kernel, sizes=[width] * groups, axis=-1)
-    made = [r.emit("conv_transpose", p, k, **shared) for p, k in zip(parts, kernels, strict=True)]
-    whole = r.made(r.emit("concatenate", *made, axis=-1), last=True)
-    return whole if bias is None else r.made(r.emit("add", whole.last, bias), last=True)
+    group_outputs = [r.emit("conv_transpose", p, k, **shared) for p, k in zip(parts, kernels, strict=True)]
+    whole = r.as_value(r.emit("concatenate", *group_outputs, axis=-1), last=True)
+    return whole if bias is None else r.as_value(r.emit("add", whole.last, bias), last=True)
 
 
 def _crop(r: Reader, n: NodeView, x: Value, size: Lengths, strides: Lengths, dilation: Lengths) -> Pairs:
     """What the full result loses at either end (negative: gains)."""
     spatial = x.rank - 2
     extra = n.get("output_padding") or [0] * spatial
-    mode, wanted = n.get("auto_pad", "NOTSET"), n.get("output_shape")
-    if not wanted and mode in ("NOTSET", "", "VALID"):
+    mode, output_shape = n.get("auto_pad", "NOTSET"), n.get("output_shape")
+    if not output_shape and mode in ("NOTSET", "", "VALID"):
         flat = (n.get("pads") if mode != "VALID" else None) or [0] * (2 * spatial)
         return [(b, a - e) for b, a, e in zip(flat[:spatial], flat[spatial:], extra, strict=True)]
     crop = []
@@ -93,8 +93,8 @@ def _crop(r: Reader, n: NodeView, x: Value, size: Lengths, strides: Lengths, dil
         if length is None:
             raise r.refusal("has its padding depend on a length that only the data knows")
         full = (length - 1) * strides[i] + (size[i] - 1) * dilation[i] + 1
-        goal = wanted[len(wanted) - spatial + i] if wanted else length * strides[i]
-        total = max(full + extra[i] - goal, 0) if not wanted else full + extra[i] - goal
+        goal = output_shape[len(output_shape) - spatial + i] if output_shape else length * strides[i]
+        total = max(full + extra[i] - goal, 0) if not output_shape else full + extra[i] - goal
         half = total // 2
         before = half if mode == "SAME_UPPER" else total - half
         crop.append((before, full - goal - before))
@@ -130,8 +130,8 @@ def max_pool(r: Reader, n: NodeView) -> Value:
     if any(d != 1 for d in dilation):
         whole = padded(r, x.last, [(0, 0), *both, (0, 0)], "constant", float("-inf"))
         views = _views(r, whole, window, strides, dilation)
-        return r.made(_joined(r, "maximum", views), last=True)
-    return r.made(r.emit("max_pool", x.last, window=window, strides=strides, padding=both), last=True)
+        return r.as_value(_joined(r, "maximum", views), last=True)
+    return r.as_value(r.emit("max_pool", x.last, window=window, strides=strides, padding=both), last=True)
 
 
 @reads("AveragePool")
@@ -152,8 +152,8 @@ def average_pool(r: Reader, n: NodeView) -> Value:
         counts = r.builder.constant(_sums(ones, window, strides, dilation), "float32")
         wide = padded(r, source, around, "constant", 0.0)
         total = _joined(r, "add", _views(r, wide, window, strides, dilation))
-        return r.made(r.emit("divide", total, counts), last=True)
-    return r.made(r.emit("average_pool", source, window=window, strides=strides, padding=both), last=True)
+        return r.as_value(r.emit("divide", total, counts), last=True)
+    return r.as_value(r.emit("average_pool", source, window=window, strides=strides, padding=both), last=True)
 
 
 def _cuts(shape: Sequence[int | None], window: Any, strides: Any, dilation: Any) -> Any:
@@ -187,17 +187,17 @@ def _sums(array: np.ndarray, window: Any, strides: Any, dilation: Any) -> np.nda
 
 
 def _joined(r: Reader, op: str, refs: list[str]) -> str:
-    made = refs[0]
+    joined = refs[0]
     for ref in refs[1:]:
-        made = r.emit(op, made, ref)
-    return made
+        joined = r.emit(op, joined, ref)
+    return joined
 
 
 @reads("GlobalAveragePool", "GlobalMaxPool")
 def global_pool(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
     op = "mean" if n.op == "GlobalAveragePool" else "max"
-    return r.made(r.emit(op, x.last, axis=tuple(range(1, x.rank - 1)), keepdims=True), last=True)
+    return r.as_value(r.emit(op, x.last, axis=tuple(range(1, x.rank - 1)), keepdims=True), last=True)
 
 
 # -- normalisation ----------------------------------------------------------------------------------
@@ -213,12 +213,12 @@ def batch_norm(r: Reader, n: NodeView) -> Value:
     refs += [r.parameter(v, trainable=False) for v in (mean, variance)]
     epsilon = n.get("epsilon", 1e-5)
     if mean.array is None or variance.array is None:
-        return r.made(r.emit("normalize", source, *refs, axis=-1, epsilon=epsilon), last=not front)
+        return r.as_value(r.emit("normalize", source, *refs, axis=-1, epsilon=epsilon), last=not front)
     y, new_mean, new_variance = r.several(
         "batch_norm", source, *refs, axis=-1, momentum=n.get("momentum", 0.9), epsilon=epsilon
     )
     r.updates |= {refs[2][1:]: new_mean, refs[3][1:]: new_variance}
-    return r.made(y, last=not front)
+    return r.as_value(y, last=not front)
 
 
 @reads("InstanceNormalization")
@@ -226,8 +226,8 @@ def instance_norm(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
     gamma, beta = r.parameter(_value(r, n, 1)), r.parameter(_value(r, n, 2))
     axes = tuple(range(1, x.rank - 1))
-    made = r.emit("layer_norm", x.last, gamma, beta, axes=axes, epsilon=n.get("epsilon", 1e-5))
-    return r.made(made, last=True)
+    ref = r.emit("layer_norm", x.last, gamma, beta, axes=axes, epsilon=n.get("epsilon", 1e-5))
+    return r.as_value(ref, last=True)
 
 
 @reads("LayerNormalization")
@@ -236,11 +236,13 @@ def layer_norm(r: Reader, n: NodeView) -> Any:
     axes = tuple(range(n.get("axis", -1) % x.rank, x.rank))
     epsilon = n.get("epsilon", 1e-5)
     shift = None if beta is None else r.parameter(beta)
-    y = r.made(r.emit("layer_norm", x.first, r.parameter(_value(r, n, 1)), shift, axes=axes, epsilon=epsilon))
+    y = r.as_value(
+        r.emit("layer_norm", x.first, r.parameter(_value(r, n, 1)), shift, axes=axes, epsilon=epsilon)
+    )
     if len(n.outputs) == 1:
         return y
-    mean = r.made(r.emit("mean", x.first, axis=axes, keepdims=True))
-    spread = r.made(r.emit("variance", x.first, axis=axes, keepdims=True))
+    mean = r.as_value(r.emit("mean", x.first, axis=axes, keepdims=True))
+    spread = r.as_value(r.emit("variance", x.first, axis=axes, keepdims=True))
     scale = r.elementwise("rsqrt", r.elementwise("add", spread, r.numbers(epsilon, spread)))
     return (y, mean, scale)[: len(n.outputs)]
 
@@ -259,7 +261,7 @@ def local_response(r: Reader, n: NodeView) -> Value:
         r.emit("slice", wide, starts=[*whole, i], stops=[*whole, i + channels], strides=[1] * x.rank)
         for i in range(size)
     ]
-    total = r.made(_joined(r, "add", parts), last=True)
+    total = r.as_value(_joined(r, "add", parts), last=True)
     share = r.elementwise("multiply", total, r.numbers(n.get("alpha", 1e-4) / size, total))
     base = r.elementwise("add", share, r.numbers(n.get("bias", 1.0), total))
     return r.elementwise("divide", x, r.elementwise("power", base, r.numbers(n.get("beta", 0.75), total)))
@@ -270,7 +272,7 @@ def lp_normalization(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
     axis, two = n.get("axis", -1) % x.rank, n.get("p", 2) == 2
     each = r.elementwise("square" if two else "abs", x)
-    total = r.made(r.emit("sum", each.first, axis=axis, keepdims=True))
+    total = r.as_value(r.emit("sum", each.first, axis=axis, keepdims=True))
     norm = r.elementwise("sqrt", total) if two else total
     none = r.elementwise("equal", norm, r.numbers(0, norm))
     return r.elementwise("divide", x, r.elementwise("where", none, r.numbers(1, norm), norm))
@@ -281,8 +283,8 @@ def dropout(r: Reader, n: NodeView) -> Value:
     if len(n.outputs) > 1:
         raise r.refusal("also gives its mask")
     x = _value(r, n)
-    given = n.constant(1, "ratio")
-    rate = 0.5 if given is None else float(np.asarray(given).reshape(()))
+    ratio = n.constant(1, "ratio")
+    rate = 0.5 if ratio is None else float(np.asarray(ratio).reshape(()))
     if rate == 0.0:
         return x
     on = n.constant(2)
@@ -290,4 +292,4 @@ def dropout(r: Reader, n: NodeView) -> Value:
         raise r.refusal("is in training mode; export the network in inference mode")
     last = x.last_only
     seed, salt = r.builder.seed(), r.builder.next_salt()
-    return r.made(r.emit("dropout", x.last if last else x.first, seed, rate=rate, salt=salt), last=last)
+    return r.as_value(r.emit("dropout", x.last if last else x.first, seed, rate=rate, salt=salt), last=last)

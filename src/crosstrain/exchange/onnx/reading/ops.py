@@ -29,10 +29,10 @@ VARIADIC = {"Max": "maximum", "Min": "minimum", "Sum": "add"}
 
 
 def _value(r: Reader, n: NodeView, index: int = 0) -> Value:
-    found = n.input(index)
-    if found is None:
+    operand = n.input(index)
+    if operand is None:
         raise r.refusal(f"lacks its input {index}")
-    return found
+    return operand
 
 
 def _unary(onnx_op: str, op: str) -> None:
@@ -48,8 +48,8 @@ def _aligned(r: Reader, n: NodeView, a: Value, b: Value) -> tuple[Value, Value]:
         return a, b
     shape = (*b.shape, *[1] * (a.rank - axis % a.rank - b.rank))
     if b.array is not None:
-        return a, r.known(b.array.reshape([s or 1 for s in shape]), b.label, b.parameter)
-    return a, r.made(r.emit("reshape", b.first, shape=[-1 if s is None else s for s in shape]))
+        return a, r.as_constant(b.array.reshape([s or 1 for s in shape]), b.label, b.parameter)
+    return a, r.as_value(r.emit("reshape", b.first, shape=[-1 if s is None else s for s in shape]))
 
 
 def _binary(onnx_op: str, op: str) -> None:
@@ -61,10 +61,10 @@ def _binary(onnx_op: str, op: str) -> None:
 def _variadic(onnx_op: str, op: str) -> None:
     @reads(onnx_op)
     def read(r: Reader, n: NodeView) -> Value:
-        made = _value(r, n)
+        result = _value(r, n)
         for index in range(1, len(n.inputs)):
-            made = r.elementwise(op, made, _value(r, n, index))
-        return made
+            result = r.elementwise(op, result, _value(r, n, index))
+        return result
 
 
 for _table, _adder in ((UNARY, _unary), (BINARY, _binary), (VARIADIC, _variadic)):
@@ -74,10 +74,10 @@ for _table, _adder in ((UNARY, _unary), (BINARY, _binary), (VARIADIC, _variadic)
 
 @reads("Mean")
 def mean(r: Reader, n: NodeView) -> Value:
-    made = _value(r, n)
+    result = _value(r, n)
     for index in range(1, len(n.inputs)):
-        made = r.elementwise("add", made, _value(r, n, index))
-    return r.elementwise("divide", made, r.numbers(len(n.inputs), made))
+        result = r.elementwise("add", result, _value(r, n, index))
+    return r.elementwise("divide", result, r.numbers(len(n.inputs), result))
 
 
 @reads("Div")
@@ -126,10 +126,10 @@ def mod(r: Reader, n: NodeView) -> Value:
 @reads("IsInf")
 def isinf(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
-    largest = r.known(np.float32(np.finfo("float32").max))
+    largest = r.as_constant(np.float32(np.finfo("float32").max))
     # Compared with the largest finite number of float32, in float64 too.
     above = r.elementwise("greater", x, largest)
-    below = r.elementwise("less", x, r.known(np.float32(np.finfo("float32").min)))
+    below = r.elementwise("less", x, r.as_constant(np.float32(np.finfo("float32").min)))
     if not n.get("detect_negative", 1):
         return above
     return below if not n.get("detect_positive", 1) else r.elementwise("logical_or", above, below)
@@ -238,10 +238,10 @@ def prelu(r: Reader, n: NodeView) -> Value:
     ):
         # Then a slope for each channel was just a vector.
         each = slope.array.reshape(-1, *[1] * (x.rank - 2))
-        slope = r.known(each, slope.label, slope.parameter)
+        slope = r.as_constant(each, slope.label, slope.parameter)
     if slope.array is not None and slope.array.size == 1 and slope.parameter:
         ref = r.parameter(slope, slope.array.reshape(()))
-        factor = r.made(ref)
+        factor = r.as_value(ref)
     else:
         factor = slope
     falling = r.elementwise("multiply", x, factor)
@@ -271,10 +271,10 @@ def softmax(r: Reader, n: NodeView) -> Value:
     if n.opset < 13:  # over all axes from this one on, as of a matrix
         axes: Any = tuple(i for i in range(axis, x.rank) if x.shape[i] != 1) or (axis,)
         axes = axes[0] if len(axes) == 1 else axes
-        return r.made(r.emit(op, x.first, axis=axes))
+        return r.as_value(r.emit(op, x.first, axis=axes))
     if x.last_only and axis == 1:
-        return r.made(r.emit(op, x.last, axis=-1), last=True)
-    return r.made(r.emit(op, x.first, axis=axis - x.rank if axis == x.rank - 1 else axis))
+        return r.as_value(r.emit(op, x.last, axis=-1), last=True)
+    return r.as_value(r.emit(op, x.first, axis=axis - x.rank if axis == x.rank - 1 else axis))
 
 
 @reads("Hardmax")
@@ -286,7 +286,7 @@ def hardmax(r: Reader, n: NodeView) -> Value:
     classes = x.shape[axis]
     if classes is None:
         raise r.refusal("is over the batch")
-    return r.made(r.emit("one_hot", r.emit("argmax", x.first, axis=axis), classes=classes, axis=axis))
+    return r.as_value(r.emit("one_hot", r.emit("argmax", x.first, axis=axis), classes=classes, axis=axis))
 
 
 # -- reductions -------------------------------------------------------------------------------------
@@ -315,8 +315,8 @@ def _reduced(r: Reader, n: NodeView, x: Value, op: str) -> Value:
     # Without its spatial axes a value is the same in both orders.
     if x.last_only and (keep or set(range(2, x.rank)) <= set(places)):
         behind = tuple(sorted(_back(a, x.rank) for a in places))
-        return r.made(r.emit(op, x.last, axis=behind, keepdims=keep), last=keep)
-    return r.made(r.emit(op, x.first, axis=places, keepdims=keep))
+        return r.as_value(r.emit(op, x.last, axis=behind, keepdims=keep), last=keep)
+    return r.as_value(r.emit(op, x.first, axis=places, keepdims=keep))
 
 
 def _back(axis: int, rank: int) -> int:
@@ -328,8 +328,8 @@ def _back(axis: int, rank: int) -> int:
 def reduction(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
     if x.dtype == "bool":
-        made = _reduced(r, n, r.elementwise("cast", x, dtype="int32"), PLAIN[n.op])
-        return r.elementwise("cast", made, dtype="bool")
+        result = _reduced(r, n, r.elementwise("cast", x, dtype="int32"), PLAIN[n.op])
+        return r.elementwise("cast", result, dtype="bool")
     return _reduced(r, n, x, PLAIN[n.op])
 
 
@@ -343,8 +343,8 @@ def built_reduction(r: Reader, n: NodeView) -> Value:
             if not after and not before
             else r.elementwise(after or before, r.elementwise(before or "linear", x))
         )
-    made = _reduced(r, n, r.elementwise(before, x) if before else x, "sum")
-    return r.elementwise(after, made) if after else made
+    result = _reduced(r, n, r.elementwise(before, x) if before else x, "sum")
+    return r.elementwise(after, result) if after else result
 
 
 @reads("ArgMax", "ArgMin")
@@ -355,13 +355,13 @@ def argument(r: Reader, n: NodeView) -> Value:
     source = x.first
     if n.get("select_last_index", 0):
         source = r.emit("flip", source, axis=axis)
-    made = r.made(r.emit("cast", r.emit(op, source, axis=axis, keepdims=keep), dtype="int64"))
+    result = r.as_value(r.emit("cast", r.emit(op, source, axis=axis, keepdims=keep), dtype="int64"))
     if n.get("select_last_index", 0):
         length = x.shape[axis]
         if length is None:
             raise r.refusal("takes the last index over the batch")
-        made = r.elementwise("subtract", r.numbers(length - 1, made), made)
-    return made
+        result = r.elementwise("subtract", r.numbers(length - 1, result), result)
+    return result
 
 
 @reads("CumSum")
@@ -371,10 +371,10 @@ def cumsum(r: Reader, n: NodeView) -> Value:
     ref = x.first
     if n.get("reverse", 0):
         ref = r.emit("flip", ref, axis=axis)
-    total = r.made(r.emit("cumsum", ref, axis=axis))
+    total = r.as_value(r.emit("cumsum", ref, axis=axis))
     if n.get("exclusive", 0):
-        total = r.elementwise("subtract", total, r.made(ref))
-    return r.made(r.emit("flip", total.first, axis=axis)) if n.get("reverse", 0) else total
+        total = r.elementwise("subtract", total, r.as_value(ref))
+    return r.as_value(r.emit("flip", total.first, axis=axis)) if n.get("reverse", 0) else total
 
 
 @reads("TopK")
@@ -385,14 +385,14 @@ def top_k(r: Reader, n: NodeView) -> tuple[Value, Value]:
     axis, rank = n.get("axis", -1) % x.rank, x.rank
     order = [*(a for a in range(rank) if a != axis), axis]
     back = [order.index(a) for a in range(rank)]
-    source = x.first if axis == rank - 1 else r.turned(x.first, order)
+    source = x.first if axis == rank - 1 else r.transposed(x.first, order)
     smallest = not n.get("largest", 1)
     values, indices = r.several("top_k", r.emit("negative", source) if smallest else source, k=k)
     values = r.emit("negative", values) if smallest else values
     pair = (values, r.emit("cast", indices, dtype="int64"))
     if axis != rank - 1:
-        pair = (r.turned(pair[0], back), r.turned(pair[1], back))
-    return r.made(pair[0]), r.made(pair[1])
+        pair = (r.transposed(pair[0], back), r.transposed(pair[1], back))
+    return r.as_value(pair[0]), r.as_value(pair[1])
 
 
 # -- products ---------------------------------------------------------------------------------------
@@ -405,8 +405,8 @@ def matmul(r: Reader, n: NodeView) -> Value:
         r.parameter(v) if v.array is not None and v.array.dtype.kind == "f" else v.first for v in (a, b)
     )
     if b.array is not None and b.rank == 2 and a.rank >= 2 and b.dtype == "float32":
-        return r.made(r.emit("dense", left, right))
-    return r.made(r.emit("matmul", left, right))
+        return r.as_value(r.emit("dense", left, right))
+    return r.as_value(r.emit("matmul", left, right))
 
 
 def _nothing(r: Reader, a: Value, b: Value) -> Value:
@@ -421,35 +421,35 @@ def gemm(r: Reader, n: NodeView) -> Value:
     alpha, beta = n.get("alpha", 1.0), n.get("beta", 1.0)
     left = r.parameter(a) if a.array is not None else a.first
     if n.get("transA", 0):
-        left = r.turned(left, (1, 0))
+        left = r.transposed(left, (1, 0))
     if b.array is not None:
         kernel = b.array.T if n.get("transB", 0) else b.array
         right = r.parameter(b, np.ascontiguousarray(kernel) * np.asarray(alpha, kernel.dtype))
     else:
-        right = r.turned(b.first, (1, 0)) if n.get("transB", 0) else b.first
+        right = r.transposed(b.first, (1, 0)) if n.get("transB", 0) else b.first
         if alpha != 1.0:
             right = r.emit("multiply", right, r.builder.constant(alpha, "float32"))
     if c is None or beta == 0.0:
-        return r.made(r.emit("dense", left, right))
+        return r.as_value(r.emit("dense", left, right))
     if c.array is not None:
         bias = c.array * np.asarray(beta, c.array.dtype)
         flat = bias[0] if bias.ndim == 2 and bias.shape[0] == 1 else bias
         shift = r.parameter(c, flat)
         units = r.builder.specs[right].shape[-1]
         if flat.shape == (units,):
-            return r.made(r.emit("dense", left, right, shift))
+            return r.as_value(r.emit("dense", left, right, shift))
     else:
         shift = c.first
         if beta != 1.0:
             shift = r.emit("multiply", shift, r.builder.constant(beta, "float32"))
-    return r.elementwise("add", r.made(r.emit("matmul", left, right)), r.made(shift))
+    return r.elementwise("add", r.as_value(r.emit("matmul", left, right)), r.as_value(shift))
 
 
 @reads("Einsum")
 def einsum(r: Reader, n: NodeView) -> Value:
     values = [_value(r, n, i) for i in range(len(n.inputs))]
     refs = [r.parameter(v) if v.array is not None and v.parameter else v.first for v in values]
-    return r.made(
+    return r.as_value(
         r.emit("einsum", *refs, equation=written_out(r, n.get("equation"), [v.rank for v in values]))
     )
 

@@ -28,18 +28,18 @@ def recurrent(r: Reader, n: NodeView) -> tuple[Value, ...]:
     x, w, u, b = _value(r, n), _value(r, n, 1), _value(r, n, 2), n.input(3)
     _check(r, n, x)
     units, batch_first = int(n.get("hidden_size") or u.shape[2] or 0), bool(n.get("layout", 0))
-    source = x.first if batch_first else r.turned(x.first, (1, 0, 2))
+    source = x.first if batch_first else r.transposed(x.first, (1, 0, 2))
     batch = x.shape[0 if batch_first else 1]
     direction = n.get("direction", "forward")
     ways = [False, True] if direction == "bidirectional" else [direction == "reverse"]
-    found = [_activations(r, n, i) for i in range(len(ways))]
+    activations = [_activations(r, n, i) for i in range(len(ways))]
     runs = []
     for i, backwards in enumerate(ways):
         kernel = _matrix(r, w, i, n.op)
         inner = _matrix(r, u, i, n.op)
         bias = None if b is None else _bias(r, n, b, i, units)
         states = [_state(r, n, k, i, batch_first, batch) for k in ([5, 6] if n.op == "LSTM" else [5])]
-        runs.append(_run(r, n, [source, kernel, inner, bias, *states], found[i], backwards))
+        runs.append(_run(r, n, [source, kernel, inner, bias, *states], activations[i], backwards))
     return _results(r, runs, batch_first)
 
 
@@ -64,11 +64,11 @@ def _activations(r: Reader, n: NodeView, way: int) -> list[str]:
     count = len(DEFAULTS[n.op])
     names = n.get("activations") or DEFAULTS[n.op] * (way + 1)
     alphas, betas = list(n.get("activation_alpha") or []), list(n.get("activation_beta") or [])
-    found = []
+    activations = []
     for index in range(way * count, (way + 1) * count):
         name = names[index].lower()
         if name in ACTIVATIONS:
-            found.append(ACTIVATIONS[name])
+            activations.append(ACTIVATIONS[name])
             continue
         op, alpha, beta = WITH_NUMBERS.get(name, ("", 0.0, None))
         own = alphas[index] if index < len(alphas) else {"hardsigmoid": 0.2}.get(name, 1.0)
@@ -76,10 +76,10 @@ def _activations(r: Reader, n: NodeView, way: int) -> list[str]:
         fits = op and math.isclose(own, alpha, rel_tol=1e-6) and beta in (None, shift)
         if not fits:
             raise r.refusal(f"has the activation {names[index]} with numbers that the vocabulary's has not")
-        found.append(op)
-    if n.op == "LSTM" and found[1] != found[2]:
+        activations.append(op)
+    if n.op == "LSTM" and activations[1] != activations[2]:
         raise r.refusal("has two different activations for the cell and the output")
-    return found
+    return activations
 
 
 def _one_way(r: Reader, value: Value, way: int) -> Any:
@@ -111,7 +111,7 @@ def _matrix(r: Reader, value: Value, way: int, op: str) -> str:
     if isinstance(part, np.ndarray):
         gates = part.reshape(len(order), -1, part.shape[-1])[order]
         return r.parameter(_named(value, way), np.ascontiguousarray(gates.reshape(part.shape).T))
-    return _ordered(r, r.turned(part, (1, 0)), order, (value.shape[1] or 0) // len(order))
+    return _ordered(r, r.transposed(part, (1, 0)), order, (value.shape[1] or 0) // len(order))
 
 
 def _ordered(r: Reader, ref: str, order: Sequence[int], units: int) -> str:
@@ -129,8 +129,8 @@ def _bias(r: Reader, n: NodeView, value: Value, way: int, units: int) -> str:
         pair = part.reshape(2, len(order), units)[:, order].reshape(2, -1)
         return r.parameter(_named(value, way), pair if both else pair.sum(0))
     pair_ref = r.emit("reshape", part, shape=(2, len(order) * units))
-    made = pair_ref if both else r.emit("sum", pair_ref, axis=0)
-    return _ordered(r, made, order, units)
+    ref = pair_ref if both else r.emit("sum", pair_ref, axis=0)
+    return _ordered(r, ref, order, units)
 
 
 def _state(r: Reader, n: NodeView, index: int, way: int, batch_first: bool, batch: int | None) -> str | None:
@@ -140,9 +140,9 @@ def _state(r: Reader, n: NodeView, index: int, way: int, batch_first: bool, batc
     if value.filled is not None or (value.array is not None and batch is None):
         raise r.refusal("begins from a state that is neither zero nor computed")
     if value.array is not None:
-        return r.known(value.array[:, way] if batch_first else value.array[way]).first
+        return r.as_constant(value.array[:, way] if batch_first else value.array[way]).first
     if batch_first:
-        value = r.made(r.turned(value.first, (1, 0, 2)))
+        value = r.as_value(r.transposed(value.first, (1, 0, 2)))
     ref: str = _one_way(r, value, way)
     return ref
 
@@ -150,15 +150,15 @@ def _state(r: Reader, n: NodeView, index: int, way: int, batch_first: bool, batc
 def _run(r: Reader, n: NodeView, inputs: list[Any], names: list[str], backwards: bool) -> tuple[str, ...]:
     """One direction: outputs in the order of time (N, T, units), last states (N, units)."""
     if n.op == "RNN":
-        made = r.several("simple_rnn", *inputs, activation=names[0], backwards=backwards)
+        refs = r.several("simple_rnn", *inputs, activation=names[0], backwards=backwards)
     else:
         more: dict[str, Any] = {}
         if n.op == "GRU":
             more["reset_after"] = bool(n.get("linear_before_reset", 0))
         more |= {"activation": names[1], "recurrent_activation": names[0], "backwards": backwards}
-        made = r.several(n.op.lower(), *inputs, **more)
+        refs = r.several(n.op.lower(), *inputs, **more)
     # The vocabulary gives outputs in the order of their making.
-    return (r.emit("flip", made[0], axis=1), *made[1:]) if backwards else made
+    return (r.emit("flip", refs[0], axis=1), *refs[1:]) if backwards else refs
 
 
 def _results(r: Reader, runs: list[tuple[str, ...]], batch_first: bool) -> tuple[Value, ...]:
@@ -166,11 +166,11 @@ def _results(r: Reader, runs: list[tuple[str, ...]], batch_first: bool) -> tuple
 
     def joined(refs: list[str], axis: int) -> Value:
         if len(refs) > 1:
-            return r.made(r.emit("stack", *refs, axis=axis))
-        made = r.emit("expand_dims", refs[0], axis=axis)
-        r.expanded[made] = (refs[0], axis)
-        return r.made(made)
+            return r.as_value(r.emit("stack", *refs, axis=axis))
+        ref = r.emit("expand_dims", refs[0], axis=axis)
+        r.expanded[ref] = (refs[0], axis)
+        return r.as_value(ref)
 
-    ys = [run[0] if batch_first else r.turned(run[0], (1, 0, 2)) for run in runs]
+    ys = [run[0] if batch_first else r.transposed(run[0], (1, 0, 2)) for run in runs]
     last = [joined([run[k] for run in runs], 1 if batch_first else 0) for k in range(1, len(runs[0]))]
     return joined(ys, 2 if batch_first else 1), *last

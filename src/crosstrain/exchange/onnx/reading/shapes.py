@@ -50,10 +50,10 @@ def reshaped(r: Reader, x: Value, target: Sequence[int]) -> Value:
     while total and total % BATCH == 0 and dims and dims[0] == 1:
         dims, ones = dims[1:], ones + 1
     if None in x.shape[1:] or any(d and d % BATCH == 0 for d in dims[1:]):
-        made = _around_the_batch(r, x, dims)
+        result = _around_the_batch(r, x, dims)
         for _ in range(ones):
-            made = r.made(r.emit("expand_dims", made.first, axis=0))
-        return made
+            result = r.as_value(r.emit("expand_dims", result.first, axis=0))
+        return result
     shape = tuple(-1 if d and d % BATCH == 0 else d for d in dims)
     # One cell alone: its channels are in the same order first or last.
     alike = x.last_only and all(s == 1 for s in x.shape[2:])
@@ -62,7 +62,7 @@ def reshaped(r: Reader, x: Value, target: Sequence[int]) -> Value:
     ref = ref if shape == own else r.emit("reshape", ref, shape=shape)
     for _ in range(ones):
         ref = r.emit("expand_dims", ref, axis=0)
-    return r.made(ref)
+    return r.as_value(ref)
 
 
 def _around_the_batch(r: Reader, x: Value, dims: list[int]) -> Value:
@@ -73,11 +73,11 @@ def _around_the_batch(r: Reader, x: Value, dims: list[int]) -> Value:
     lengths = r.lengths(x)
     if math.prod(lengths[:before]) != math.prod(dims[:after]):
         raise r.refusal("mixes the batch with another axis")
-    front = r.turned(x.first, (before, *(a for a in range(x.rank) if a != before)))
+    front = r.transposed(x.first, (before, *(a for a in range(x.rank) if a != before)))
     rest = [d for i, d in enumerate(dims) if i != after]
     flat = r.emit("reshape", front, shape=(-1, *rest))
     order = list(range(1, len(dims)))
-    return r.made(r.turned(flat, (*order[:after], 0, *order[after:])))
+    return r.as_value(r.transposed(flat, (*order[:after], 0, *order[after:])))
 
 
 def _kept_batch(r: Reader, x: Value, dims: list[int], total: int) -> list[int]:
@@ -108,7 +108,7 @@ def transpose(r: Reader, n: NodeView) -> Value:
         return Value(r, shape, x.dtype, first=x.last)
     if x.rank >= 3 and perm == first_axes(x.rank):
         return Value(r, shape, x.dtype, last=x.first)
-    return r.made(r.turned(x.first, perm))
+    return r.as_value(r.transposed(x.first, perm))
 
 
 @reads("Squeeze")
@@ -117,15 +117,15 @@ def squeeze(r: Reader, n: NodeView) -> Value:
     axes = n.integers(1, "axes")
     if axes is None:
         axes = [i for i, s in enumerate(x.shape) if s == 1]
-    gone = sorted(a % x.rank for a in axes)
-    if not gone:
+    squeezed = sorted(a % x.rank for a in axes)
+    if not squeezed:
         return x
     source, axis = r.expanded.get(x.first if not x.last_only else "", ("", -1))
-    if source and gone == [axis]:
-        return r.made(source)
-    if x.last_only and set(range(2, x.rank)) <= set(gone):
-        return r.made(r.emit("squeeze", x.last, axis=sorted(_back(a, x.rank) for a in gone)))
-    return r.made(r.emit("squeeze", x.first, axis=gone))
+    if source and squeezed == [axis]:
+        return r.as_value(source)
+    if x.last_only and set(range(2, x.rank)) <= set(squeezed):
+        return r.as_value(r.emit("squeeze", x.last, axis=sorted(_back(a, x.rank) for a in squeezed)))
+    return r.as_value(r.emit("squeeze", x.first, axis=squeezed))
 
 
 @reads("Unsqueeze")
@@ -135,20 +135,20 @@ def unsqueeze(r: Reader, n: NodeView) -> Value:
     ref = x.first
     for axis in sorted(a % (x.rank + len(axes)) for a in axes):
         ref = r.emit("expand_dims", ref, axis=axis)
-    return r.made(ref)
+    return r.as_value(ref)
 
 
 @reads("Shape")
 def shape(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
     lengths = r.lengths(x)
-    return r.known(np.asarray(lengths[n.get("start", 0) : n.get("end", x.rank)], "int64"))
+    return r.as_constant(np.asarray(lengths[n.get("start", 0) : n.get("end", x.rank)], "int64"))
 
 
 @reads("Size")
 def size(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
-    return r.known(np.asarray(math.prod(map(_length, x.shape)), "int64"))
+    return r.as_constant(np.asarray(math.prod(map(_length, x.shape)), "int64"))
 
 
 def filled(r: Reader, lengths: Sequence[int], value: Any) -> Value:
@@ -161,19 +161,19 @@ def filled(r: Reader, lengths: Sequence[int], value: Any) -> Value:
 @reads("Expand")
 def expand(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
-    wanted = n.integers(1) or []
-    rank = max(x.rank, len(wanted))
+    lengths = n.integers(1) or []
+    rank = max(x.rank, len(lengths))
     own = (1,) * (rank - x.rank) + x.shape
-    wanted = [1] * (rank - len(wanted)) + wanted
-    target = [-1 if t == 1 or (s is None) or s == t else t for s, t in zip(own, wanted, strict=True)]
+    lengths = [1] * (rank - len(lengths)) + lengths
+    target = [-1 if t == 1 or (s is None) or s == t else t for s, t in zip(own, lengths, strict=True)]
     target = [1 if i < rank - x.rank and t == -1 else t for i, t in enumerate(target)]
     if any(t != -1 and t % BATCH == 0 for t in target):
         if x.filled is not None or (x.array is not None and x.array.size == 1):
-            return filled(r, wanted, x.filled if x.array is None else x.array)
+            return filled(r, lengths, x.filled if x.array is None else x.array)
         raise r.refusal("copies a value along the batch")
     if x.rank == rank and all(t == -1 for t in target):
         return x
-    return r.made(r.emit("broadcast_to", x.first, shape=target))
+    return r.as_value(r.emit("broadcast_to", x.first, shape=target))
 
 
 @reads("Tile")
@@ -182,7 +182,7 @@ def tile(r: Reader, n: NodeView) -> Value:
     repeats = n.integers(1) or []
     if all(k == 1 for k in repeats):
         return x
-    return r.made(r.emit("tile", x.first, repeats=repeats))
+    return r.as_value(r.emit("tile", x.first, repeats=repeats))
 
 
 @reads("Trilu")
@@ -194,7 +194,7 @@ def trilu(r: Reader, n: NodeView) -> Value:
         raise r.refusal("cuts a triangle out of the batch")
     cut = np.triu if n.get("upper", 1) else np.tril
     mask = cut(np.ones((rows, columns), bool), k[0] if k else 0)
-    return r.elementwise("where", r.known(mask), x, r.numbers(0, x))
+    return r.elementwise("where", r.as_constant(mask), x, r.numbers(0, x))
 
 
 # -- joining and cutting ----------------------------------------------------------------------------
@@ -207,8 +207,8 @@ def concat(r: Reader, n: NodeView) -> Value:
     if len(values) == 1:
         return values[0]
     if rank >= 3 and any(v.last_only for v in values):
-        return r.made(r.emit("concatenate", *(v.last for v in values), axis=_back(axis, rank)), last=True)
-    return r.made(r.emit("concatenate", *(v.first for v in values), axis=axis))
+        return r.as_value(r.emit("concatenate", *(v.last for v in values), axis=_back(axis, rank)), last=True)
+    return r.as_value(r.emit("concatenate", *(v.first for v in values), axis=axis))
 
 
 @reads("Split")
@@ -224,8 +224,8 @@ def split(r: Reader, n: NodeView) -> tuple[Value, ...]:
         sizes = [min(each, length - i * each) for i in range(count)]
     last = x.last_only
     at = _back(axis, x.rank) if last else axis
-    made = r.several("split", x.last if last else x.first, sizes=sizes, axis=at)
-    return tuple(r.made(ref, last=last) for ref in made)
+    refs = r.several("split", x.last if last else x.first, sizes=sizes, axis=at)
+    return tuple(r.as_value(ref, last=last) for ref in refs)
 
 
 @reads("Slice")
@@ -253,7 +253,7 @@ def slice_(r: Reader, n: NodeView) -> Value:
     order = [cuts[a] for a in last_axes(x.rank)] if last else cuts
     begins, stops, strides = zip(*order, strict=True)
     ref = r.emit("slice", x.last if last else x.first, starts=begins, stops=stops, strides=strides)
-    return r.made(ref, last=last)
+    return r.as_value(ref, last=last)
 
 
 # -- gathering --------------------------------------------------------------------------------------
@@ -269,8 +269,8 @@ def gather(r: Reader, n: NodeView) -> Value:
         part = r.emit(
             "slice", table, starts=[c[0] for c in cut], stops=[c[1] for c in cut], strides=[1] * x.rank
         )
-        return r.made(r.emit("squeeze", part, axis=axis))
-    return r.made(r.emit("take", table, indices.first, axis=axis))
+        return r.as_value(r.emit("squeeze", part, axis=axis))
+    return r.as_value(r.emit("take", table, indices.first, axis=axis))
 
 
 @reads("GatherElements")
@@ -280,8 +280,10 @@ def gather_elements(r: Reader, n: NodeView) -> Value:
     source = x
     if any(a != b for i, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if i != axis):
         stops = [None if i == axis else s for i, s in enumerate(indices.shape)]
-        source = r.made(r.emit("slice", x.first, starts=[None] * x.rank, stops=stops, strides=[1] * x.rank))
-    return r.made(r.emit("take_along_axis", source.first, indices.first, axis=axis))
+        source = r.as_value(
+            r.emit("slice", x.first, starts=[None] * x.rank, stops=stops, strides=[1] * x.rank)
+        )
+    return r.as_value(r.emit("take_along_axis", source.first, indices.first, axis=axis))
 
 
 @reads("OneHot")
@@ -296,7 +298,7 @@ def one_hot(r: Reader, n: NodeView) -> Value:
     risen = r.elementwise("add", indices, r.numbers(depth[0], indices))
     wrapped = r.elementwise("where", below, risen, indices)
     dtype = r.dtype(values.dtype.name)
-    hot = r.made(r.emit("one_hot", wrapped.first, classes=depth[0], axis=n.get("axis", -1), dtype=dtype))
+    hot = r.as_value(r.emit("one_hot", wrapped.first, classes=depth[0], axis=n.get("axis", -1), dtype=dtype))
     off, on = values.reshape(-1).tolist()
     if (off, on) == (0, 1):
         return hot
@@ -314,12 +316,12 @@ def pad(r: Reader, n: NodeView) -> Value:
     pairs = [(0, 0)] * x.rank
     for i, axis in enumerate(axes):
         pairs[axis % x.rank] = (amounts[i], amounts[i + len(axes)])
-    given = n.constant(2, "value")
-    value = 0.0 if given is None else np.asarray(given).reshape(()).item()
+    constant = n.constant(2, "value")
+    value = 0.0 if constant is None else np.asarray(constant).reshape(()).item()
     mode = n.get("mode", "constant")
     last = x.last_only
     order = [pairs[a] for a in last_axes(x.rank)] if last else pairs
-    return r.made(padded(r, x.last if last else x.first, order, mode, value), last=last)
+    return r.as_value(padded(r, x.last if last else x.first, order, mode, value), last=last)
 
 
 def padded(r: Reader, ref: str, pairs: Sequence[tuple[int, int]], mode: str, value: float) -> str:
@@ -372,13 +374,19 @@ def depth_and_space(r: Reader, n: NodeView) -> Value:
     if n.op == "SpaceToDepth":
         wide = reshaped(r, x, [lead, c, h // b, b, w // b, b])
         columns = n.get("mode", "DCR") == "CRD"
-        turned = r.made(r.turned(wide.first, (0, 1, 3, 5, 2, 4) if columns else (0, 3, 5, 1, 2, 4)))
-        return reshaped(r, turned, [lead, c * b * b, h // b, w // b])
+        transposed = r.as_value(
+            r.transposed(wide.first, (0, 1, 3, 5, 2, 4) if columns else (0, 3, 5, 1, 2, 4))
+        )
+        return reshaped(r, transposed, [lead, c * b * b, h // b, w // b])
     if n.get("mode", "DCR") == "DCR":
-        turned = r.made(r.turned(reshaped(r, x, [lead, b, b, c // (b * b), h, w]).first, (0, 3, 4, 1, 5, 2)))
+        transposed = r.as_value(
+            r.transposed(reshaped(r, x, [lead, b, b, c // (b * b), h, w]).first, (0, 3, 4, 1, 5, 2))
+        )
     else:
-        turned = r.made(r.turned(reshaped(r, x, [lead, c // (b * b), b, b, h, w]).first, (0, 1, 4, 2, 5, 3)))
-    return reshaped(r, turned, [lead, c // (b * b), h * b, w * b])
+        transposed = r.as_value(
+            r.transposed(reshaped(r, x, [lead, c // (b * b), b, b, h, w]).first, (0, 1, 4, 2, 5, 3))
+        )
+    return reshaped(r, transposed, [lead, c // (b * b), h * b, w * b])
 
 
 @reads("Resize", "Upsample")
@@ -409,7 +417,7 @@ def resize(r: Reader, n: NodeView) -> Value:
             raise r.refusal("resizes an axis whose length only the data knows")
         matrix = _interpolation(n, length, kind, amount)
         ref = _interpolated(r, ref, matrix, _back(axis, x.rank) if last else axis)
-    return r.made(ref, last=last)
+    return r.as_value(ref, last=last)
 
 
 def _interpolation(n: NodeView, length: int, kind: str, amount: Any) -> np.ndarray:

@@ -68,7 +68,7 @@ class Value:
             if self.array is not None:
                 self._first = self.reader.constant(self, self.array)
             elif self._last is not None:
-                self._first = self.reader.turned(self._last, first_axes(self.rank))
+                self._first = self.reader.transposed(self._last, first_axes(self.rank))
             else:
                 raise self.reader.refusal("uses a constant as long as the batch, which the vocabulary lacks")
         return self._first
@@ -81,7 +81,7 @@ class Value:
             if self.array is not None:
                 self._last = self.reader.constant(self, np.transpose(self.array, axes))
             else:
-                self._last = self.reader.turned(self.first, axes)
+                self._last = self.reader.transposed(self.first, axes)
         return self._last
 
 
@@ -103,18 +103,18 @@ class NodeView:
 
     def constant(self, index: int, attribute: str = "") -> Any:
         """An input that has to be constant, or the attribute that it was in older opsets; None if absent."""
-        given = self.input(index)
-        if given is None:
+        value = self.input(index)
+        if value is None:
             return self.get(attribute) if attribute else None
-        if given.array is None:
-            raise given.reader.refusal(
+        if value.array is None:
+            raise value.reader.refusal(
                 f"computes its input {self.proto.input[index]!r} from data; it has to be constant"
             )
-        return given.array
+        return value.array
 
     def integers(self, index: int, attribute: str = "") -> list[int] | None:
-        found = self.constant(index, attribute)
-        return None if found is None else [int(n) for n in np.asarray(found).reshape(-1)]
+        constant = self.constant(index, attribute)
+        return None if constant is None else [int(n) for n in np.asarray(constant).reshape(-1)]
 
 
 def _plain(value: Any) -> Any:
@@ -145,7 +145,7 @@ class Reader:
         self.expanded: dict[str, tuple[str, int]] = {}
         """References made by ``expand_dims``: of what, and where."""
         self._weights: dict[str, tuple[np.ndarray, str]] = {}
-        self._turned: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self._transposes: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     # -- saying no ----------------------------------------------------------------------------------
     def refusal(self, reason: str) -> OutOfScope:
@@ -155,7 +155,7 @@ class Reader:
         return OutOfScope(f"the ONNX op {self.at.op} ({where}) cannot be read: it {reason}")
 
     # -- values -------------------------------------------------------------------------------------
-    def known(self, array: Any, label: str = "", parameter: bool = False) -> Value:
+    def as_constant(self, array: Any, label: str = "", parameter: bool = False) -> Value:
         """A constant."""
         array = np.asarray(array)
         if array.size > LARGEST:
@@ -175,7 +175,7 @@ class Reader:
     def refusal_or_plain(self, reason: str) -> CrosstrainError:
         return self.refusal(reason) if self.at else OutOfScope(f"the ONNX model {reason}")
 
-    def made(self, ref: str, last: bool = False) -> Value:
+    def as_value(self, ref: str, last: bool = False) -> Value:
         """The value behind a new reference."""
         spec = self.builder.specs[ref]
         if not last:
@@ -205,20 +205,20 @@ class Reader:
         """A reference to what stands where a layer's own numbers do: always a weight if it is constant."""
         if value.array is None:
             return value.first
-        made = value.array if array is None else array
+        own = value.array if array is None else array
         # Ones and zeros that are written into the file where a layer demands something are no parameters.
-        trainable = trainable and (value.parameter or made.size == 0 or bool(np.ptp(made)))
-        return self.weight(value.label or f"{self.at.name if self.at else ''}/weight", made, trainable)
+        trainable = trainable and (value.parameter or own.size == 0 or bool(np.ptp(own)))
+        return self.weight(value.label or f"{self.at.name if self.at else ''}/weight", own, trainable)
 
-    def turned(self, ref: str, axes: Sequence[int]) -> str:
+    def transposed(self, ref: str, axes: Sequence[int]) -> str:
         """A transpose; two in a row become one, or none."""
-        source, before = self._turned.get(ref, (ref, tuple(range(len(axes)))))
+        source, before = self._transposes.get(ref, (ref, tuple(range(len(axes)))))
         perm = tuple(before[a] for a in axes)
         if perm == tuple(range(len(perm))):
             return source
-        made = self.emit("transpose", source, axes=perm)
-        self._turned[made] = (source, perm)
-        return made
+        transposed = self.emit("transpose", source, axes=perm)
+        self._transposes[transposed] = (source, perm)
+        return transposed
 
     # -- nodes --------------------------------------------------------------------------------------
     def emit(self, op: str, *inputs: str | None, **attributes: Any) -> str:
@@ -238,23 +238,25 @@ class Reader:
         rank = max(v.rank for v in values)
         fits = all(v.array is not None or v.filled is not None or v.rank in (0, rank) for v in values)
         if rank >= 3 and fits and any(v.last_only and v.filled is None for v in values):
-            return self.made(self.emit(op, *(self._behind(v, rank) for v in values), **attributes), last=True)
-        return self.made(self.emit(op, *map(self.plain, values), **attributes))
+            return self.as_value(
+                self.emit(op, *(self._behind(v, rank) for v in values), **attributes), last=True
+            )
+        return self.as_value(self.emit(op, *map(self.plain, values), **attributes))
 
     def _filled(self, op: str, values: Sequence[Value], attributes: Mapping[str, Any]) -> Value:
         """Constants, one of them as long as the batch: again one number, if it is one."""
         arrays = [np.asarray(v.filled if v.array is None else v.array) for v in values]
         kinds = ["float32" if v.dtype == "float32" else v.dtype for v in values]
         with np.errstate(all="ignore"):
-            made = np.asarray(
+            array = np.asarray(
                 getattr(_NUMPY, op)(*(a.astype(k) for a, k in zip(arrays, kinds, strict=True)), **attributes)
             )
         if all(v.filled is None for v in values):
-            return self.known(made)
-        if not made.size or np.any(made != made.reshape(-1)[0]):
+            return self.as_constant(array)
+        if not array.size or np.any(array != array.reshape(-1)[0]):
             raise self.refusal("makes a constant as long as the batch, which the vocabulary lacks")
-        number = made.reshape(-1)[0]
-        return Value(self, self.shape_of(values), self.dtype(made.dtype.name), filled=float(number))
+        number = array.reshape(-1)[0]
+        return Value(self, self.shape_of(values), self.dtype(array.dtype.name), filled=float(number))
 
     def lengths(self, value: Value) -> list[int]:
         """A value's shape in numbers, ``BATCH`` for the batch; refused where other lengths are open."""
@@ -279,7 +281,7 @@ class Reader:
 
     def numbers(self, value: float | int | bool, like: Value) -> Value:
         """A number in the dtype of a value."""
-        return self.known(np.asarray(value, "float32" if like.dtype == "float32" else like.dtype))
+        return self.as_constant(np.asarray(value, "float32" if like.dtype == "float32" else like.dtype))
 
     def shape_of(self, values: Sequence[Value]) -> Shape:
         return broadcast(*(TensorSpec(v.shape, v.dtype) for v in values))[0].shape

@@ -96,7 +96,7 @@ class Tensor:
                 self._last = self.emitter.initialiser(self.value, self.label)
             else:
                 assert self._first
-                self._last = self.emitter.turned(self._first, last_axes(self.rank))
+                self._last = self.emitter.transposed(self._first, last_axes(self.rank))
         return self._last
 
     @property
@@ -107,7 +107,7 @@ class Tensor:
             if self.value is not None:
                 self._first = self.emitter.initialiser(np.transpose(self.value, axes), self.label)
             else:
-                self._first = self.emitter.turned(self.last, axes)
+                self._first = self.emitter.transposed(self.last, axes)
         return self._first
 
     def spec(self) -> TensorSpec:
@@ -141,10 +141,10 @@ class Tensor:
             stops=tuple(c.stop for c in cuts),
             strides=tuple(c.step or 1 for c in cuts),
         )
-        gone = tuple(i for i, k in enumerate(keys) if not isinstance(k, slice))
-        if not gone:
+        dropped = tuple(i for i, k in enumerate(keys) if not isinstance(k, slice))
+        if not dropped:
             return cut
-        squeezed: Tensor = self.emitter.ops.squeeze(cut, axis=gone)
+        squeezed: Tensor = self.emitter.ops.squeeze(cut, axis=dropped)
         return squeezed
 
     def __len__(self) -> int:
@@ -153,8 +153,8 @@ class Tensor:
         return self.shape[0]
 
     def __neg__(self) -> Tensor:
-        made: Tensor = self.emitter.ops.negative(self)
-        return made
+        result: Tensor = self.emitter.ops.negative(self)
+        return result
 
 
 def _operators() -> None:
@@ -167,8 +167,8 @@ def _operators() -> None:
     def bind(op: str, swapped: bool) -> Callable[[Tensor, Any], Tensor]:
         def operator(self: Tensor, other: Any) -> Tensor:
             function = getattr(self.emitter.ops, op)
-            made: Tensor = function(other, self) if swapped else function(self, other)
-            return made
+            result: Tensor = function(other, self) if swapped else function(self, other)
+            return result
 
         return operator
 
@@ -199,9 +199,9 @@ class Emitter:
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: dict[str, onnx.TensorProto] = {}
         self.scope = ""
-        self._known: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
-        self._taken: dict[str, int] = {}
-        self._turned: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self._initialiser_names: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
+        self._name_counts: dict[str, int] = {}
+        self._transposes: dict[str, tuple[str, tuple[int, ...]]] = {}
         table = {name: self._bound(name, function) for name, function in FORMS.items()}
         self.ops = Ops(table, "ONNX", unsupported)
 
@@ -210,15 +210,15 @@ class Emitter:
         array = np.asarray(value, dtype)
         return Tensor(self, array.shape, array.dtype.name, value=array, label=label)
 
-    def tensor(self, given: Any, beside: Sequence[str]) -> Tensor:
+    def tensor(self, operand: Any, beside: Sequence[str]) -> Tensor:
         """Numbers that stand in formulas, in the dtype that suits those ``beside`` them."""
-        if isinstance(given, Tensor):
-            return given
-        kind = np.asarray(given).dtype.kind
+        if isinstance(operand, Tensor):
+            return operand
+        kind = np.asarray(operand).dtype.kind
         fitting = [d for d in beside if d.startswith("float" if kind == "f" else ("float", "int", "uint"))]
-        return self.constant(given, fitting[0] if fitting else self.precision if kind == "f" else None)
+        return self.constant(operand, fitting[0] if fitting else self.precision if kind == "f" else None)
 
-    def made(self, name: str, spec: TensorSpec, first: bool = False) -> Tensor:
+    def as_tensor(self, name: str, spec: TensorSpec, first: bool = False) -> Tensor:
         """A new value that is called ``name`` in one of the orders."""
         dtype = self.precision if spec.dtype == "float32" else spec.dtype
         return Tensor(self, spec.shape, dtype, last=None if first else name, first=name if first else None)
@@ -227,11 +227,11 @@ class Emitter:
         """The name of a constant; equal ones without a label are one."""
         array = np.ascontiguousarray(array) if array.ndim else np.asarray(array)
         key = (label.encode() + b"\0" + array.tobytes(), array.dtype.name, array.shape)
-        if key not in self._known:
+        if key not in self._initialiser_names:
             name = self.unique(label or "constant")
-            self._known[key] = name
+            self._initialiser_names[key] = name
             self.initialisers[name] = numpy_helper.from_array(array, name)
-        return self._known[key]
+        return self._initialiser_names[key]
 
     def integers(self, values: Iterable[int | None]) -> str:
         """A vector of int64: how ONNX takes axes, shapes and sizes."""
@@ -251,19 +251,19 @@ class Emitter:
         """A node of one output."""
         return self.node(op, inputs, **attributes)[0]
 
-    def turned(self, name: str, axes: Sequence[int]) -> str:
+    def transposed(self, name: str, axes: Sequence[int]) -> str:
         """A transpose; two in a row become one, or none."""
-        source, before = self._turned.get(name, (name, tuple(range(len(axes)))))
+        source, before = self._transposes.get(name, (name, tuple(range(len(axes)))))
         perm = tuple(before[a] for a in axes)
         if perm == tuple(range(len(perm))):
             return source
-        made = self.one("Transpose", source, perm=list(perm))
-        self._turned[made] = (source, perm)
-        return made
+        transposed = self.one("Transpose", source, perm=list(perm))
+        self._transposes[transposed] = (source, perm)
+        return transposed
 
     def unique(self, name: str) -> str:
-        count = self._taken.get(name, 0)
-        self._taken[name] = count + 1
+        count = self._name_counts.get(name, 0)
+        self._name_counts[name] = count + 1
         return name if count == 0 else self.unique(f"{name}_{count}")
 
     def elementwise(self, op: str, inputs: Sequence[Tensor], dtype: str, **attributes: Any) -> Tensor:
@@ -274,8 +274,8 @@ class Emitter:
         spec = TensorSpec(whole.shape, dtype)
         if rank >= 3 and fits and any(t.first_only for t in inputs):
             names = [self._in_front(t, rank) for t in inputs]
-            return self.made(self.one(op, *names, **attributes), spec, first=True)
-        return self.made(self.one(op, *(t.last for t in inputs), **attributes), spec)
+            return self.as_tensor(self.one(op, *names, **attributes), spec, first=True)
+        return self.as_tensor(self.one(op, *(t.last for t in inputs), **attributes), spec)
 
     def _in_front(self, t: Tensor, rank: int) -> str:
         """Its name where channels come first among values of ``rank`` axes."""
@@ -294,28 +294,30 @@ class Emitter:
 
         def run(*inputs: Any, **attributes: Any) -> Any:
             kinds = [t.dtype for t in inputs if isinstance(t, Tensor)]
-            given = [None if t is None else self.tensor(t, kinds) for t in inputs]
-            if name != "scan" and all(t is None or t.value is not None for t in given):
-                return self._folded(name, given, attributes)
-            specs = [] if name in FREE_SHAPE else rule(*map(_spec_of, given), **attributes)
-            return function(self, specs, *given, **attributes)
+            operands = [None if t is None else self.tensor(t, kinds) for t in inputs]
+            if name != "scan" and all(t is None or t.value is not None for t in operands):
+                return self._folded(name, operands, attributes)
+            specs = [] if name in FREE_SHAPE else rule(*map(_spec_of, operands), **attributes)
+            return function(self, specs, *operands, **attributes)
 
         if name == "scan":
             return lambda step, state, xs, **attributes: function(self, [], step, state, xs, **attributes)
         return run
 
-    def _folded(self, name: str, given: Sequence[Tensor | None], attributes: Mapping[str, Any]) -> Any:
+    def _folded(self, name: str, operands: Sequence[Tensor | None], attributes: Mapping[str, Any]) -> Any:
         with np.errstate(all="ignore"):
-            made = getattr(_REFERENCE, name)(*[None if t is None else t.value for t in given], **attributes)
-        label = next((t.label for t in given if t is not None and t.label), "")
-        several = made if isinstance(made, tuple | list) else (made,)
-        found = []
+            result = getattr(_REFERENCE, name)(
+                *[None if t is None else t.value for t in operands], **attributes
+            )
+        label = next((t.label for t in operands if t is not None and t.label), "")
+        several = result if isinstance(result, tuple | list) else (result,)
+        constants = []
         for each in several:
             array = np.asarray(each)
             if array.dtype.name in ("float32", "float64"):
                 array = array.astype(self.precision)
-            found.append(self.constant(array, label=label))
-        return tuple(found) if isinstance(made, tuple | list) else found[0]
+            constants.append(self.constant(array, label=label))
+        return tuple(constants) if isinstance(result, tuple | list) else constants[0]
 
 
 def _spec_of(t: Tensor | None) -> TensorSpec | None:
@@ -326,12 +328,12 @@ FREE_SHAPE = {"reshape"}
 """Ops whose form finds the shape itself: inside of composites the batch may lie where no graph has it."""
 
 
-def reshaped(shape: Shape, wanted: Sequence[int]) -> Shape:
+def reshaped(shape: Shape, target: Sequence[int]) -> Shape:
     """The shape that a reshape gives. -1 stands for the batch, where there is one."""
-    if -1 not in wanted:
-        return tuple(wanted)
-    known = math.prod(n for n in wanted if n != -1)
+    if -1 not in target:
+        return tuple(target)
+    known = math.prod(n for n in target if n != -1)
     if None in shape:
-        return tuple(None if n == -1 else n for n in wanted)
+        return tuple(None if n == -1 else n for n in target)
     total = math.prod(n or 0 for n in shape)
-    return tuple(total // known if n == -1 else n for n in wanted)
+    return tuple(total // known if n == -1 else n for n in target)

@@ -12,6 +12,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.onnx.writing import layers, ops, shaping  # noqa: F401  (importing adds the forms)
 from crosstrain.exchange.onnx.writing.emit import ELEMENTS, Emitter, Tensor
 from crosstrain.graph.graph import Graph, GraphError, TensorSpec, Weights, reference
+from crosstrain.system.machine import own_version
 
 OPSET = 17
 """The newest that ONNX Runtime, OpenVINO and OpenCV's DNN module all read in full."""
@@ -44,7 +45,7 @@ def to_onnx(
     emitter = Emitter(precision, UNSUPPORTED)
     values: dict[str | None, Tensor | None] = {None: None}
     for key, spec in phase.inputs.items():
-        values[reference(key)] = emitter.made(emitter.unique(key), spec)
+        values[reference(key)] = emitter.as_tensor(emitter.unique(key), spec)
     for key, kind in phase.weights.items():
         if key in weights:
             dtype = precision if kind.dtype == "float32" else kind.dtype
@@ -56,8 +57,8 @@ def to_onnx(
         attributes = {
             k: precision if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()
         }
-        made = getattr(emitter.ops, node.op)(*[values[i] for i in node.inputs], **attributes)
-        several = made if isinstance(made, tuple | list) else (made,)
+        result = getattr(emitter.ops, node.op)(*[values[i] for i in node.inputs], **attributes)
+        several = result if isinstance(result, tuple | list) else (result,)
         values.update(zip(node.references, several, strict=False))
     emitter.scope = ""
     for key, ref in phase.outputs.items():
@@ -91,8 +92,6 @@ def _read(graph: Graph, weight: str) -> bool:
 
 
 def _model(graph: Graph, emitter: Emitter, name: str) -> onnx.ModelProto:
-    from crosstrain import __version__
-
     nodes = _needed(
         _without_identities(emitter.nodes, set(graph.inputs), set(emitter.initialisers)), set(graph.outputs)
     )
@@ -108,7 +107,7 @@ def _model(graph: Graph, emitter: Emitter, name: str) -> onnx.ModelProto:
         whole,
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="crosstrain",
-        producer_version=__version__,
+        producer_version=own_version(),
         ir_version=IR_VERSION,
     )
     helper.set_model_props(model, {"crosstrain.graph_hash": graph.hash})
@@ -120,30 +119,30 @@ def _without_identities(
 ) -> list[onnx.NodeProto]:
     """Outputs named where they are made, instead of by an Identity behind."""
     makers = {name: node for node in nodes for name in node.output}
-    kept, renamed = [], {}
+    remaining, renamed = [], {}
     for node in nodes:
         (source, target) = (node.input[0], node.output[0]) if node.op_type == "Identity" else ("", "")
         if source in makers and source not in renamed and makers[source].op_type != "Identity":
             renamed[source] = target
         else:
-            kept.append(node)
-    for node in kept:
+            remaining.append(node)
+    for node in remaining:
         for names in (node.input, node.output):
             for i, each in enumerate(names):
                 names[i] = renamed.get(each, each)
-    return kept
+    return remaining
 
 
-def _needed(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
+def _needed(nodes: list[onnx.NodeProto], needed: set[str]) -> list[onnx.NodeProto]:
     """Those that lead to an output; recurrent layers without the states that nothing reads."""
-    wanted, kept = set(wanted), []
+    needed, remaining = set(needed), []
     for node in reversed(nodes):
-        if wanted.intersection(node.output):
-            while node.op_type in RECURRENT and node.output[-1] not in wanted:
+        if needed.intersection(node.output):
+            while node.op_type in RECURRENT and node.output[-1] not in needed:
                 del node.output[-1]
-            wanted.update(node.input)
-            kept.append(node)
-    return kept[::-1]
+            needed.update(node.input)
+            remaining.append(node)
+    return remaining[::-1]
 
 
 def _info(name: str, spec: TensorSpec, precision: str) -> onnx.ValueInfoProto:

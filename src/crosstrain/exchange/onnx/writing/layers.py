@@ -27,12 +27,12 @@ def conv(
 ) -> Any:  # fmt: skip
     size = kernel.rank - 2
     weight = e.ops.transpose(kernel, axes=(size + 1, size, *range(size)))
-    made = e.one(
+    name = e.one(
         "Conv", x.first, weight.last, *([] if bias is None else [bias.last]), group=groups,
         kernel_shape=list(kernel.shape[:-2]), strides=list(strides), pads=pads(padding),
         dilations=list(dilation),
     )  # fmt: skip
-    return e.made(made, specs[0], first=True)
+    return e.as_tensor(name, specs[0], first=True)
 
 
 @form("conv_transpose")
@@ -45,15 +45,15 @@ def conv_transpose(
     grown = tuple((max(-before, 0), max(-after, 0)) for before, after in crop)
     # Zeros that an end gains come before the bias.
     gains = any(map(any, grown))
-    made = e.one(
+    name = e.one(
         "ConvTranspose", x.first, weight.last, *([] if bias is None or gains else [bias.last]),
         kernel_shape=list(kernel.shape[:-2]), strides=list(strides), dilations=list(dilation),
         pads=pads(tuple((max(before, 0), max(after, 0)) for before, after in crop)),
     )  # fmt: skip
     if not gains:
-        return e.made(made, specs[0], first=True)
+        return e.as_tensor(name, specs[0], first=True)
     lengths = [None if n is None else n - sum(g) for n, g in zip(specs[0].shape[1:-1], grown, strict=True)]
-    inner = e.made(made, TensorSpec((x.shape[0], *lengths, specs[0].shape[-1]), x.dtype), first=True)
+    inner = e.as_tensor(name, TensorSpec((x.shape[0], *lengths, specs[0].shape[-1]), x.dtype), first=True)
     y = e.ops.pad(inner, padding=((0, 0), *grown, (0, 0)))
     return y if bias is None else y + bias
 
@@ -62,13 +62,13 @@ def _pool(name: str, op: str, whole: str, **more: Any) -> None:
     @form(name)
     def write(e: Emitter, specs: Specs, x: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Any:
         if tuple(window) == x.shape[1:-1] and not any(map(any, padding)):
-            return e.made(e.one(whole, x.first), specs[0], first=True)
+            return e.as_tensor(e.one(whole, x.first), specs[0], first=True)
         if any(max(pair) >= size for pair, size in zip(padding, window, strict=True)):
             return _wide_pool(e, x, name, window, strides, padding)
-        made = e.one(
+        pooled = e.one(
             op, x.first, kernel_shape=list(window), strides=list(strides), pads=pads(padding), **more
         )
-        return e.made(made, specs[0], first=True)
+        return e.as_tensor(pooled, specs[0], first=True)
 
 
 _pool("max_pool", "MaxPool", "GlobalMaxPool")
@@ -93,11 +93,11 @@ def upsample_nearest(e: Emitter, specs: Specs, x: Tensor, *, size: Sequence[int]
     if x.dtype not in FLOATS:
         return VOCABULARY["upsample_nearest"].meaning(e.ops, x, size=size)  # type: ignore[misc]
     scales = e.initialiser(np.asarray([1, 1, *size], "float32"))
-    made = e.one(
+    name = e.one(
         "Resize", x.first, "", scales, mode="nearest", nearest_mode="floor",
         coordinate_transformation_mode="asymmetric",
     )  # fmt: skip
-    return e.made(made, specs[0], first=True)
+    return e.as_tensor(name, specs[0], first=True)
 
 
 # -- normalisation ----------------------------------------------------------------------------------
@@ -116,11 +116,11 @@ def normalize(
     gamma = e.constant(np.ones(count, x.dtype)) if gamma is None else gamma
     beta = e.constant(np.zeros(count, x.dtype)) if beta is None else beta
     front = x.rank > 2 and axis == x.rank - 1
-    made = e.one(
+    name = e.one(
         "BatchNormalization", x.first if front else x.last, gamma.last, beta.last, mean.last, variance.last,
         epsilon=float(epsilon),
     )  # fmt: skip
-    return e.made(made, x.spec(), first=front)
+    return e.as_tensor(name, x.spec(), first=front)
 
 
 @form("layer_norm")
@@ -138,8 +138,8 @@ def layer_norm(
     if gamma is None:
         gamma = e.constant(np.ones([n or 0 for n in within], x.dtype))
     inputs = [x.last, gamma.last, *([] if beta is None else [beta.last])]
-    made = e.node("LayerNormalization", inputs, axis=places[0], epsilon=float(epsilon))[0]
-    return e.made(made, x.spec())
+    name = e.node("LayerNormalization", inputs, axis=places[0], epsilon=float(epsilon))[0]
+    return e.as_tensor(name, x.spec())
 
 
 # -- recurrence -------------------------------------------------------------------------------------
@@ -180,8 +180,8 @@ def _recurrent(
         return ops.concatenate(*(parts[i] for i in order), axis=axis)
 
     def matrix(value: Tensor) -> str:
-        turned: Tensor = ops.expand_dims(ops.transpose(gates(value, 1), axes=(1, 0)), axis=0)
-        return turned.last
+        swapped: Tensor = ops.expand_dims(ops.transpose(gates(value, 1), axes=(1, 0)), axis=0)
+        return swapped.last
 
     both = "" if bias is None else ops.reshape(gates(bias, 1), shape=(1, 2 * units * len(order))).last
     begin = ["" if s is None else ops.expand_dims(s, axis=0).last for s in states]
@@ -194,16 +194,18 @@ def _recurrent(
     inputs = [
         ops.transpose(x, axes=(1, 0, 2)).last, matrix(kernel), matrix(recurrent), both, "", *begin,
     ]  # fmt: skip
-    made = e.node(
+    names = e.node(
         op, inputs, len(specs), hidden_size=units, direction="reverse" if backwards else "forward", **more
     )
     length, batch = x.shape[1], x.shape[0]
-    ys = ops.squeeze(e.made(made[0], TensorSpec((length, 1, batch, units), x.dtype)), axis=1)
+    ys = ops.squeeze(e.as_tensor(names[0], TensorSpec((length, 1, batch, units), x.dtype)), axis=1)
     ys = ops.transpose(ys, axes=(1, 0, 2))
     if backwards:
         # ONNX gives the outputs in the order of time, the vocabulary in that of their making.
         ys = ops.flip(ys, axis=1)
-    last = [ops.squeeze(e.made(name, TensorSpec((1, batch, units), x.dtype)), axis=0) for name in made[1:]]
+    last = [
+        ops.squeeze(e.as_tensor(name, TensorSpec((1, batch, units), x.dtype)), axis=0) for name in names[1:]
+    ]
     return ys, *last
 
 

@@ -182,8 +182,8 @@ def arctan2(e: Emitter, specs: Specs, y: Tensor, x: Tensor) -> Any:
     """From arctan(y / x) by quadrant; ONNX has no such op."""
     on_axis = e.ops.equal(x, 0.0)
     angle = e.ops.arctan(y / e.ops.where(on_axis, 1.0, x))
-    turned = e.ops.where(e.ops.less(y, 0.0), -math.pi, math.pi)
-    beside = e.ops.where(e.ops.less(x, 0.0), angle + turned, angle)
+    half_turn = e.ops.where(e.ops.less(y, 0.0), -math.pi, math.pi)
+    beside = e.ops.where(e.ops.less(x, 0.0), angle + half_turn, angle)
     return e.ops.where(on_axis, e.ops.sign(y) * (math.pi / 2), beside)
 
 
@@ -196,7 +196,7 @@ def clip(e: Emitter, specs: Specs, x: Tensor, *, minimum: float | None, maximum:
     while ends and not ends[-1]:
         ends.pop()
     name = e.one("Clip", x.first if x.first_only else x.last, *ends)
-    return e.made(name, TensorSpec(x.shape, x.dtype), first=x.first_only)
+    return e.as_tensor(name, TensorSpec(x.shape, x.dtype), first=x.first_only)
 
 
 @form("relu6")
@@ -262,16 +262,16 @@ def _reduction(name: str, op: str) -> None:
         whole = x.rank >= 3 and axes == tuple(range(1, x.rank - 1))
         if whole and x.first_only and name in GLOBAL:
             pooled = e.one(GLOBAL[name], x.first)
-            return e.made(pooled if keepdims else e.one("Flatten", pooled, axis=1), spec, first=keepdims)
+            return e.as_tensor(pooled if keepdims else e.one("Flatten", pooled, axis=1), spec, first=keepdims)
         # Without its spatial axes a value is the same in both orders.
         front = x.first_only and (keepdims or set(range(1, x.rank - 1)) <= set(axes))
         places = sorted(moved(a, x.rank) for a in axes) if front else sorted(axes)
         source = x.first if front else x.last
         if op == "ReduceSum":
-            made = e.one(op, source, e.integers(places), keepdims=int(keepdims))
+            reduced = e.one(op, source, e.integers(places), keepdims=int(keepdims))
         else:
-            made = e.one(op, source, axes=places, keepdims=int(keepdims))
-        return e.made(made, spec, first=front and keepdims)
+            reduced = e.one(op, source, axes=places, keepdims=int(keepdims))
+        return e.as_tensor(reduced, spec, first=front and keepdims)
 
 
 for _name, _op in REDUCTIONS.items():
@@ -281,10 +281,10 @@ for _name, _op in REDUCTIONS.items():
 def _truth(name: str, extreme: str) -> None:
     @form(name)
     def write(e: Emitter, specs: Specs, x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Any:
-        found = getattr(e.ops, extreme)(
+        extremum = getattr(e.ops, extreme)(
             as_dtype(e, as_dtype(e, x, "bool"), "int32"), axis=axis, keepdims=keepdims
         )
-        return as_dtype(e, found, "bool")
+        return as_dtype(e, extremum, "bool")
 
 
 _truth("any", "max")
@@ -294,8 +294,8 @@ _truth("all", "min")
 def _arg(name: str, op: str) -> None:
     @form(name)
     def write(e: Emitter, specs: Specs, x: Tensor, *, axis: int, keepdims: bool = False) -> Any:
-        made = e.one(op, x.last, axis=axis % x.rank, keepdims=int(keepdims))
-        return as_dtype(e, e.made(made, TensorSpec(specs[0].shape, "int64")), "int32")
+        index = e.one(op, x.last, axis=axis % x.rank, keepdims=int(keepdims))
+        return as_dtype(e, e.as_tensor(index, TensorSpec(specs[0].shape, "int64")), "int32")
 
 
 _arg("argmax", "ArgMax")
@@ -305,7 +305,7 @@ _arg("argmin", "ArgMin")
 @form("cumsum")
 def cumsum(e: Emitter, specs: Specs, x: Tensor, *, axis: int) -> Any:
     place = e.initialiser(np.asarray(axis % x.rank, "int64"))
-    return e.made(e.one("CumSum", x.last, place), x.spec())
+    return e.as_tensor(e.one("CumSum", x.last, place), x.spec())
 
 
 @form("sort")
@@ -317,31 +317,31 @@ def sort(e: Emitter, specs: Specs, x: Tensor, *, axis: int = -1) -> Any:
     else:
         count = e.integers([length])
     values, _ = e.node("TopK", [x.last, count], 2, axis=axis, largest=0, sorted=1)
-    return e.made(values, x.spec())
+    return e.as_tensor(values, x.spec())
 
 
 @form("top_k")
 def top_k(e: Emitter, specs: Specs, x: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
     values, indices = e.node("TopK", [x.last, e.integers([k])], 2, axis=-1, largest=1, sorted=1)
-    found = e.made(indices, TensorSpec(specs[1].shape, "int64"))
-    return e.made(values, TensorSpec(specs[0].shape, x.dtype)), as_dtype(e, found, "int32")
+    positions = e.as_tensor(indices, TensorSpec(specs[1].shape, "int64"))
+    return e.as_tensor(values, TensorSpec(specs[0].shape, x.dtype)), as_dtype(e, positions, "int32")
 
 
 @form("matmul")
 def matmul(e: Emitter, specs: Specs, a: Tensor, b: Tensor) -> Any:
     a, b = alike(e, a, b)
-    return e.made(e.one("MatMul", a.last, b.last), TensorSpec(specs[0].shape, a.dtype))
+    return e.as_tensor(e.one("MatMul", a.last, b.last), TensorSpec(specs[0].shape, a.dtype))
 
 
 @form("dense")
 def dense(e: Emitter, specs: Specs, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Any:
     if x.rank == 2 and bias is not None:
-        return e.made(e.one("Gemm", x.last, kernel.last, bias.last), TensorSpec(specs[0].shape, x.dtype))
+        return e.as_tensor(e.one("Gemm", x.last, kernel.last, bias.last), TensorSpec(specs[0].shape, x.dtype))
     y = e.ops.matmul(x, kernel)
     return y if bias is None else y + bias
 
 
 @form("einsum")
 def einsum(e: Emitter, specs: Specs, *inputs: Tensor, equation: str) -> Any:
-    made = e.node("Einsum", [t.last for t in inputs], equation=equation)[0]
-    return e.made(made, TensorSpec(specs[0].shape, inputs[0].dtype))
+    name = e.node("Einsum", [t.last for t in inputs], equation=equation)[0]
+    return e.as_tensor(name, TensorSpec(specs[0].shape, inputs[0].dtype))

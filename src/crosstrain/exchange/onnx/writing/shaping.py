@@ -26,8 +26,8 @@ def reshape(e: Emitter, specs: Specs, x: Tensor, *, shape: Sequence[int]) -> Any
     if len(shape) == 2 and x.shape[0] is None and shape[0] == -1 and _cells(x.shape) == shape[1]:
         # One picture cell: its channels are in the same order first or last.
         one_cell = x.rank > 2 and all(n == 1 for n in x.shape[1:-1])
-        return e.made(e.one("Flatten", x.first if x.first_only and one_cell else x.last, axis=1), spec)
-    return e.made(e.one("Reshape", x.last, e.integers(shape)), spec)
+        return e.as_tensor(e.one("Flatten", x.first if x.first_only and one_cell else x.last, axis=1), spec)
+    return e.as_tensor(e.one("Reshape", x.last, e.integers(shape)), spec)
 
 
 def _cells(shape: Sequence[int | None]) -> int | None:
@@ -42,15 +42,15 @@ def transpose(e: Emitter, specs: Specs, x: Tensor, *, axes: Sequence[int]) -> An
     if axes == tuple(range(x.rank)):
         return x
     if x.rank >= 3 and axes == (0, x.rank - 1, *range(1, x.rank - 1)):
-        return e.made(x.first, spec)
+        return e.as_tensor(x.first, spec)
     if x.rank >= 3 and axes == (0, *range(2, x.rank), 1):
-        return e.made(x.last, spec, first=True)
-    return e.made(e.turned(x.last, axes), spec)
+        return e.as_tensor(x.last, spec, first=True)
+    return e.as_tensor(e.transposed(x.last, axes), spec)
 
 
 @form("expand_dims")
 def expand_dims(e: Emitter, specs: Specs, x: Tensor, *, axis: int) -> Any:
-    return e.made(e.one("Unsqueeze", x.last, e.integers([axis % (x.rank + 1)])), specs[0])
+    return e.as_tensor(e.one("Unsqueeze", x.last, e.integers([axis % (x.rank + 1)])), specs[0])
 
 
 @form("squeeze")
@@ -59,8 +59,10 @@ def squeeze(e: Emitter, specs: Specs, x: Tensor, *, axis: Any) -> Any:
     if not axes:
         return x
     if x.first_only and set(range(1, x.rank - 1)) <= set(axes):
-        return e.made(e.one("Squeeze", x.first, e.integers(sorted(moved(a, x.rank) for a in axes))), specs[0])
-    return e.made(e.one("Squeeze", x.last, e.integers(axes)), specs[0])
+        return e.as_tensor(
+            e.one("Squeeze", x.first, e.integers(sorted(moved(a, x.rank) for a in axes))), specs[0]
+        )
+    return e.as_tensor(e.one("Squeeze", x.last, e.integers(axes)), specs[0])
 
 
 @form("concatenate")
@@ -69,10 +71,10 @@ def concatenate(e: Emitter, specs: Specs, *inputs: Tensor, axis: int) -> Any:
     rank = inputs[0].rank
     spec = TensorSpec(specs[0].shape, inputs[0].dtype)
     if rank >= 3 and any(t.first_only for t in inputs):
-        return e.made(
+        return e.as_tensor(
             e.node("Concat", [t.first for t in inputs], axis=moved(axis, rank))[0], spec, first=True
         )
-    return e.made(e.node("Concat", [t.last for t in inputs], axis=axis % rank)[0], spec)
+    return e.as_tensor(e.node("Concat", [t.last for t in inputs], axis=axis % rank)[0], spec)
 
 
 @form("split")
@@ -80,7 +82,7 @@ def split(e: Emitter, specs: Specs, x: Tensor, *, sizes: Sequence[int], axis: in
     front = x.first_only
     at = moved(axis, x.rank) if front else axis % x.rank
     names = e.node("Split", [x.first if front else x.last, e.integers(sizes)], len(sizes), axis=at)
-    return tuple(e.made(name, spec, first=front) for name, spec in zip(names, specs, strict=True))
+    return tuple(e.as_tensor(name, spec, first=front) for name, spec in zip(names, specs, strict=True))
 
 
 @form("slice")
@@ -98,8 +100,8 @@ def slice_(e: Emitter, specs: Specs, x: Tensor, *, starts: Any, stops: Any, stri
     if not rows:
         return x
     source = x.first if x.first_only else x.last
-    made = e.one("Slice", source, *(e.integers(column) for column in zip(*rows, strict=True)))
-    return e.made(made, TensorSpec(specs[0].shape, x.dtype), first=x.first_only)
+    name = e.one("Slice", source, *(e.integers(column) for column in zip(*rows, strict=True)))
+    return e.as_tensor(name, TensorSpec(specs[0].shape, x.dtype), first=x.first_only)
 
 
 @form("flip")
@@ -113,7 +115,7 @@ def flip(e: Emitter, specs: Specs, x: Tensor, *, axis: Any) -> Any:
 
 @form("tile")
 def tile(e: Emitter, specs: Specs, x: Tensor, *, repeats: Sequence[int]) -> Any:
-    return e.made(e.one("Tile", x.last, e.integers(repeats)), TensorSpec(specs[0].shape, x.dtype))
+    return e.as_tensor(e.one("Tile", x.last, e.integers(repeats)), TensorSpec(specs[0].shape, x.dtype))
 
 
 @form("repeat")
@@ -129,14 +131,14 @@ def repeat(e: Emitter, specs: Specs, x: Tensor, *, repeats: int, axis: int) -> A
         target = e.one("Mul", lengths, factors)
     else:
         target = e.integers(shape)
-    return e.made(e.one("Reshape", copies, target), TensorSpec(specs[0].shape, x.dtype))
+    return e.as_tensor(e.one("Reshape", copies, target), TensorSpec(specs[0].shape, x.dtype))
 
 
 @form("broadcast_to")
 def broadcast_to(e: Emitter, specs: Specs, x: Tensor, *, shape: Sequence[int]) -> Any:
     # ONNX's Expand broadcasts both ways: a 1 leaves an axis as it is.
     target = e.integers(1 if n == -1 else n for n in shape)
-    return e.made(e.one("Expand", x.last, target), TensorSpec(specs[0].shape, x.dtype))
+    return e.as_tensor(e.one("Expand", x.last, target), TensorSpec(specs[0].shape, x.dtype))
 
 
 @form("full_like")
@@ -144,7 +146,7 @@ def full_like(e: Emitter, specs: Specs, x: Tensor, *, value: float) -> Any:
     if None not in x.shape:
         return e.constant(np.full([n or 0 for n in x.shape], value, x.dtype))
     filler = e.initialiser(np.asarray(value, x.dtype))
-    return e.made(e.one("Expand", filler, e.one("Shape", x.last)), x.spec())
+    return e.as_tensor(e.one("Expand", filler, e.one("Shape", x.last)), x.spec())
 
 
 @form("pad")
@@ -161,7 +163,7 @@ def pad(
     inputs = [x.first if front else x.last, amounts]
     if mode == "constant":
         inputs.append(e.initialiser(np.asarray(value, x.dtype)))
-    return e.made(e.node("Pad", inputs, mode=mode)[0], TensorSpec(specs[0].shape, x.dtype), first=front)
+    return e.as_tensor(e.node("Pad", inputs, mode=mode)[0], TensorSpec(specs[0].shape, x.dtype), first=front)
 
 
 def _mirrored(e: Emitter, x: Tensor, padding: Any) -> Any:
@@ -182,16 +184,16 @@ def _mirrored(e: Emitter, x: Tensor, padding: Any) -> Any:
 def take(e: Emitter, specs: Specs, x: Tensor, indices: Tensor, *, axis: int) -> Any:
     if indices.dtype not in ("int32", "int64"):
         indices = as_dtype(e, indices, "int64")
-    made = e.one("Gather", x.last, indices.last, axis=axis % x.rank)
-    return e.made(made, TensorSpec(specs[0].shape, x.dtype))
+    name = e.one("Gather", x.last, indices.last, axis=axis % x.rank)
+    return e.as_tensor(name, TensorSpec(specs[0].shape, x.dtype))
 
 
 @form("take_along_axis")
 def take_along_axis(e: Emitter, specs: Specs, x: Tensor, indices: Tensor, *, axis: int) -> Any:
     if indices.dtype not in ("int32", "int64"):
         indices = as_dtype(e, indices, "int64")
-    made = e.one("GatherElements", x.last, indices.last, axis=axis % x.rank)
-    return e.made(made, TensorSpec(specs[0].shape, x.dtype))
+    name = e.one("GatherElements", x.last, indices.last, axis=axis % x.rank)
+    return e.as_tensor(name, TensorSpec(specs[0].shape, x.dtype))
 
 
 @form("one_hot")

@@ -1,0 +1,117 @@
+"""The public functions that compare engines: at training, at inference, and as a study plans it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from crosstrain.api.networks import names_of
+from crosstrain.api.progress import Progress, watching
+from crosstrain.comparison import parameters
+from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.parameters import Data, OptionalData, Out, Plan, SeveralNetworks
+from crosstrain.comparison.settings import settings
+from crosstrain.reporting.comparison import Comparison
+from crosstrain.reporting.making import leave_page
+from crosstrain.studies import comparison as comparing
+from crosstrain.training import spelling
+
+if TYPE_CHECKING:
+    from crosstrain.inference import InferenceResult
+    from crosstrain.studies.run import Study
+
+
+@declared("a comparison")
+def compare(
+    network: SeveralNetworks,
+    data: Data,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **asked: Unpack[parameters.Compare],
+) -> Comparison:
+    """Train networks natively on engines, prove that all do the same work, and compare.
+
+    Calling it again with the same arguments does only what is missing. Raises ``CrosstrainError`` for wrong
+    use, before anything is trained; a cell that fails does not raise but stands in the result. Times are
+    seconds or ``"10m"``, memory bytes or ``"4G"``; ``criteria`` are those of ``docs/criteria.md``.
+    """
+    names, trusted = names_of(network)
+    asked["trust"] = asked["trust"] or trusted
+    with watching(progress) as watch:
+        request = settings(names, data, **asked)
+        try:
+            result = comparing.run(request, Path(out) if out else None, watch)
+        except comparing.Interrupted as stop:
+            leave_page(stop.result.folder, watch.note)
+            raise
+        leave_page(result.folder, watch.note)
+    return Comparison(result)
+
+
+@declared("a comparison at inference", single={"size": "input size"}, helps={"size": parameters.ONE_SIZE})
+def compare_inference(
+    network: SeveralNetworks,
+    data: OptionalData = None,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **asked: Unpack[parameters.CompareInference],
+) -> InferenceResult:
+    """Serve a trained network with several engines: latency, throughput, memory, and whether they agree.
+
+    ``network`` is the folder of ``train``, ``"FOLDER:CELL"`` of ``compare``, or a network as ``compare``
+    takes it (whose initial weights are served, and which needs ``data``). Raises ``CrosstrainError`` for
+    wrong use; a cell that fails does not raise but stands in the result.
+    """
+    from crosstrain import inference
+
+    request = inference.inference_settings(network, data, **asked)
+    with watching(progress) as watch:
+        result = inference.run(request, Path(out) if out else None, watch)
+        leave_page(result.folder, watch.note)
+    return result
+
+
+@declared(
+    "a study",
+    helps={
+        "data": "What to run it on (default: the plan's, if any).",
+        "engines": "Or all; default: those of the plan that are here.",
+    },
+)
+def study(
+    plan: Plan,
+    data: OptionalData = None,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **asked: Unpack[parameters.StudyPlan],
+) -> Study:
+    """Run a study: a plan of comparisons, whose results are set beside what others have published.
+
+    ``plan`` is one that comes with crosstrain (``"traffic-signs"``) or a file of your own
+    (``"my-plan.toml"``, docs/study.md); the other arguments take the place of the plan's. The result has the
+    parts' ``comparisons``; each has its page, ``report.html``, in its folder. Calling it again with the same
+    arguments does only what is missing.
+
+    Raises ``CrosstrainError`` for wrong use and for a plan that is wrong, with its file and key.
+    """
+    from crosstrain.reporting.page import write_page
+    from crosstrain.studies import plan as plans
+    from crosstrain.studies import run as studying
+
+    file = plans.find(str(plan))
+    budget = asked["budget"]
+    request = studying.Wish(
+        plans.read(file),
+        file,
+        data=data or "",
+        scale=asked["scale"],
+        engines=tuple(spelling.several(asked["engines"] or ())),
+        budget=None if budget is None else str(budget),
+        prefer=asked["prefer"],
+        threads=asked["threads"],
+    )
+    with watching(progress) as watch:
+        return studying.run(request, Path(out) if out else None, watch, finish=write_page)

@@ -1,0 +1,144 @@
+"""The public functions about engines: what there is, install, remove, examine, which networks they train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crosstrain.api.doctor import Finding, examine
+from crosstrain.comparison.pairs import pairs
+from crosstrain.engines.registry import EngineRow
+from crosstrain.engines.registry import engines as registry
+from crosstrain.environments.cuda import cuda_row, has_cuda_build
+from crosstrain.environments.environments import find
+from crosstrain.environments.installing import install, remove, sweep
+from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.reporting.terminal.installing import Installing
+from crosstrain.runs.descriptions import described, forget
+from crosstrain.training import spelling
+from crosstrain.zoo import networks as zoo
+
+
+def describe_engines(*, look: bool | None = None) -> list[dict[str, Any]]:
+    """Every engine with ``name``, ``version``, ``status`` (``ready``, ``missing`` or ``broken``), ``trains``,
+    ``environment`` (``own``, ``made`` or None), ``python``, ``bytes`` (of a made environment), ``devices``,
+    ``hardware`` (device to ``name`` and ``memory_bytes``), ``cuda`` (the version that the framework was built
+    with, "" without), ``precisions``, ``options``, ``unsupported`` (op to reason), ``install`` (a command)
+    and ``error``.
+
+    What an engine can do it is asked in a process of its own, which imports its framework; the answer is
+    remembered. ``look`` True asks anew; False asks none, and ``status`` says only whether it is installed.
+    """
+    sweep()
+    rows = registry()
+    told = {} if look is False else described(rows, anew=look is True)
+    return [_engine(row) | told.get(name, {}) for name, row in rows.items()]
+
+
+def _engine(row: EngineRow) -> dict[str, Any]:
+    """What is known of an engine without asking it."""
+    here = find(row)
+    return {
+        "name": row.name, "version": here.version if here else None,
+        "status": "ready" if here else "missing", "trains": row.trains,
+        "environment": None if here is None else "own" if here.own else "made",
+        "python": here.python if here else None, "bytes": here.manifest.get("bytes") if here else None,
+        "devices": [], "hardware": {}, "cuda": None, "precisions": [], "options": {}, "unsupported": {},
+        "install": row.how_to_install, "error": None,
+    }  # fmt: skip
+
+
+def install_engines(
+    names: str | Sequence[str] = "all", *, cuda: bool = False, progress: bool = True
+) -> list[dict[str, Any]]:
+    """Make the environments of engines; ``"all"`` is of all that the user's own Python does not have.
+
+    With ``cuda``, environments with builds for NVIDIA's GPUs, of the CUDA that the driver runs; ``"all"`` is
+    then of all engines that have such builds. They are used in place of the user's own Python.
+
+    For each: ``engine``, ``status`` (``made``, ``there``, ``own`` for one that the user's own Python has,
+    ``failed``), ``version``, ``seconds``, ``bytes`` and ``error``. Raises ``CrosstrainError`` for an
+    unknown name; an installation that fails does not keep the others from being made.
+    """
+    wanted = _rows(names)
+    if names == "all" and cuda:
+        wanted = [row for row in wanted if has_cuda_build(row)]
+    elif names == "all":
+        wanted = [row for row in wanted if row.requirements and not row.importable]
+    found: list[dict[str, Any]] = []
+    with Installing(len(wanted), shown=progress) as show:
+        for row in wanted:
+            told: dict[str, Any] = {"engine": row.name, "version": row.version, "seconds": 0.0, "bytes": 0}
+            if row.importable and not cuda:
+                found.append(told | {"status": "own", "error": None})
+                continue
+            show.begin(row.name)
+            try:
+                done = install(cuda_row(row) if cuda else row, show.tell)
+                here = done.environment
+                told |= {
+                    "version": here.version,
+                    "seconds": done.seconds,
+                    "bytes": here.manifest.get("bytes"),
+                }
+                found.append(told | {"status": "made" if done.fresh else "there", "error": None})
+            except (CrosstrainError, StorageError) as error:
+                found.append(told | {"status": "failed", "error": str(error)})
+            show.end(found[-1])
+    return found
+
+
+def remove_engines(names: str | Sequence[str], *, progress: bool = True) -> dict[str, int]:
+    """Delete the environments of engines (``"all"``: of all), never anything in the user's own Python;
+    returns the bytes freed by engine."""
+    wanted = _rows(names)
+    freed = {}
+    with Installing(len(wanted), shown=progress) as show:
+        for row in wanted:
+            show.begin(row.name)
+            show.tell("removing")
+            freed[row.name] = remove(row)
+            forget(row)
+            show.advance()
+    return freed
+
+
+def examine_engines(names: str | Sequence[str] = "all", *, progress: bool = True) -> list[Finding]:
+    """Examine engines where they run: their files, what they say of themselves, a tiny network proved.
+
+    ``"all"`` is of all that are installed. Each finding has ``engine``, ``well``, ``faults`` (sentences),
+    ``mend`` (what to do), ``proofs`` and ``to_json()``.
+    """
+    wanted = [row for row in _rows(names) if names != "all" or find(row)]
+    found = []
+    with Installing(len(wanted), shown=progress) as show:
+        for finding in examine(wanted, show.tell):
+            show.advance()
+            found.append(finding)
+    return found
+
+
+def _rows(names: str | Sequence[str]) -> list[EngineRow]:
+    """The rows of engines by name, or all of them; ``CrosstrainError`` for one that there is not."""
+    rows = registry()
+    wanted = list(rows) if names == "all" else spelling.several(names)
+    if not wanted:
+        raise CrosstrainError(f"name at least one engine; there are {', '.join(rows)}")
+    for name in wanted:
+        if name not in rows:
+            raise CrosstrainError(f"there is no engine {name!r}; there are {', '.join(rows)}")
+    return [rows[name] for name in dict.fromkeys(wanted)]
+
+
+def engine_pairs(
+    networks: str | Sequence[str] = "all", engines: str | Sequence[str] = "all", *, trust: bool = False
+) -> list[dict[str, Any]]:
+    """Which engine can train which network, found without training any: for each pair ``network``,
+    ``engine``, ``runs`` and ``reason``.
+
+    A pair runs unless the engine declares an op of the network's graph, or of its loss, that it cannot
+    run, or is not installed. ``"all"`` is the zoo's networks, and the engines that train.
+    """
+    chosen = list(zoo()) if networks == "all" else spelling.several(networks)
+    rows = [row for row in _rows(engines) if engines != "all" or row.trains]
+    return pairs(chosen, rows, trust=trust)

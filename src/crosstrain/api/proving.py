@@ -1,0 +1,104 @@
+"""The public functions that hold a network to its definition: the proof, and source that is proved equal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, cast
+
+from crosstrain.api.networks import names_of
+from crosstrain.api.progress import Progress, watching
+from crosstrain.comparison import entrants, parameters
+from crosstrain.comparison.certify import words
+from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.devices import settled
+from crosstrain.comparison.parameters import Network, OneEngine, Out
+from crosstrain.comparison.settings import settings
+from crosstrain.errors import CrosstrainError
+from crosstrain.runs.definition import source
+from crosstrain.training import spelling
+
+if TYPE_CHECKING:
+    from crosstrain.proof.certificate import Proof
+    from crosstrain.source.network import Source
+
+NO_DATA = "digits"
+"""Settings name data, which neither proof nor source looks at."""
+
+
+@declared("a proof")
+def prove(
+    network: Network,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **asked: Unpack[parameters.Prove],
+) -> Proof:
+    """Certificates that engines do the same work as a network's definition, or where they depart.
+
+    ``input_shape`` (without the batch) and ``classes`` are the network's own where not given; ``out``
+    keeps what the proof rests on. Raises ``CrosstrainError`` for wrong use; an engine that is missing or
+    cannot do it gets a certificate that says so.
+    """
+    from crosstrain.proof.prove import prove as proved
+
+    names, trusted = names_of(network)
+    if len(names) != 1:
+        raise CrosstrainError("a proof is of one network; give them one after the other")
+    precisions, steps = spelling.several(asked.pop("precisions")), asked.pop("steps")
+    input_shape, classes = spelling.dimensions(asked.pop("input_shape")), asked.pop("classes")
+    asked["trust"] = asked["trust"] or trusted
+    request = settings(names, NO_DATA, **cast(Any, asked))
+    entrants.plain(request.engines, "a proof")
+    with watching(progress) as watch:
+        request = settled(request, watch.note)
+
+        def tell(event: dict[str, Any]) -> None:
+            if message := words(event):
+                watch.stage(message)
+
+        watch.stage(f"Proving {names[0]} on {', '.join(request.engines)}")
+        proof = proved(
+            source(names[0]), request.engines, precisions, recipe=request.recipe, input_shape=input_shape,
+            classes=classes, work=Path(out) if out else None, on_event=tell, timeout=request.timeout,
+            steps=steps, device=request.device, threads=request.threads, options=request.options,
+            trust=request.trust,
+        )  # fmt: skip
+    return replace(proof, network=names[0])
+
+
+@declared("source", single={"engine": "engine"})
+def code(
+    network: Network,
+    engine: OneEngine,
+    *,
+    progress: Progress = True,
+    **asked: Unpack[parameters.Code],
+) -> Source:
+    """A network and its training as source of a framework: ``text``, its number of ``lines`` of code, and
+    the ``check`` that proves it equal to the graph.
+
+    Without ``check`` nothing is proved and the framework need not be installed. Raises ``CrosstrainError``
+    where a layer, a loss or an optimizer has no written form.
+    """
+    from crosstrain.source.network import code as written
+
+    names, trusted = names_of(network)
+    if len(names) != 1:
+        raise CrosstrainError("source is written of one network; give them one after the other")
+    input_shape, classes = spelling.dimensions(asked.pop("input_shape")), asked.pop("classes")
+    check = asked.pop("check")
+    asked["trust"] = asked["trust"] or trusted
+    request = settings(names, NO_DATA, **cast(Any, asked))
+    with watching(progress) as watch:
+        watch.stage(f"Writing {names[0]} for {engine}")
+        return written(
+            source(names[0]), names[0], engine, request.recipe, input_shape=input_shape, classes=classes,
+            check=check, trust=request.trust, timeout=request.timeout,
+        )  # fmt: skip
+
+
+def lines_of_source(network: Network, engine: str, **asked: Any) -> int:
+    """How many lines of code a network and its training take in a framework: the effort to write it there.
+    Further arguments are those of ``code``; nothing is checked."""
+    return code(network, engine, **{"check": False, "progress": False, **asked}).lines

@@ -1,0 +1,75 @@
+"""The public functions about what is there: networks, engines and data sets; export and report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from crosstrain.api.progress import Progress, watching
+from crosstrain.comparison import parameters
+from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.parameters import ExportOut, Form, Run
+from crosstrain.data.registry import DataSet, datasets
+from crosstrain.engines.registry import EngineRow, engines
+from crosstrain.exchange.formats import FORMATS
+from crosstrain.reporting.making import Report, make
+from crosstrain.training import spelling
+from crosstrain.zoo import NetworkRow, networks
+
+if TYPE_CHECKING:
+    from crosstrain.exchange.export import Exported
+
+
+@declared("an export", helps={"form": f"One of {', '.join(FORMATS)}."})
+def export(
+    run: Run,
+    form: Form,
+    *,
+    out: ExportOut = None,
+    progress: Progress = True,
+    **asked: Unpack[parameters.Export],
+) -> Exported:
+    """Write a trained network in another tool's format (``"onnx"``, ``"keras"``, …) and verify it there.
+
+    ``run`` is a folder of ``train`` or ``compare`` (then ``cell`` says which; its weights are those of the
+    last epoch), or a network, which is written with its initial weights. ``data`` is what it is verified on
+    where that is not what the run trained on; without any, inputs are random. Raises ``CrosstrainError``
+    for wrong use, and where what was written departs from the network: then nothing is kept.
+    """
+    from crosstrain.exchange.export import export as exported
+
+    with watching(progress) as watch:
+        return exported(
+            str(run), form, out=Path(out) if out else None, cell=asked["cell"], weights=asked["weights"],
+            data_spec=asked["data"], trust=asked["trust"], overwrite=asked["overwrite"],
+            timeout=spelling.seconds(asked["timeout"]), tell=watch.stage,
+        )  # fmt: skip
+
+
+def report(
+    folder: str | Path | Sequence[str | Path], *, form: str = "html", out: str | Path | None = None
+) -> Report:
+    """The report of a comparison, or of several folders' comparisons as machines beside each other.
+
+    ``form`` is ``"html"`` (a page, written to ``report.html`` in the folder; for several folders here),
+    ``"markdown"``, ``"latex"``, ``"csv"`` or ``"json"``, which are written only to ``out``. The result has
+    ``text`` and ``path``. Raises ``CrosstrainError`` for a folder that holds no comparison.
+    """
+    folders = [folder] if isinstance(folder, str | Path) else folder
+    return make([Path(each) for each in folders], form, Path(out) if out else None)
+
+
+def list_networks() -> dict[str, NetworkRow]:
+    """The networks of the zoo by name."""
+    return networks()
+
+
+def list_engines() -> dict[str, EngineRow]:
+    """The engines by name, installed or not."""
+    return engines()
+
+
+def list_datasets() -> dict[str, DataSet]:
+    """The kinds of data sets by name."""
+    return datasets()

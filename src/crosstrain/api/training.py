@@ -1,0 +1,90 @@
+"""The public functions about one network: train it, tune engines for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, cast
+
+from crosstrain.api.networks import names_of
+from crosstrain.api.progress import Progress, watching
+from crosstrain.comparison import parameters, training
+from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.parameters import Data, Network, Out
+from crosstrain.comparison.settings import settings
+from crosstrain.comparison.training import Trained
+from crosstrain.errors import CrosstrainError
+
+if TYPE_CHECKING:
+    from crosstrain.tuning.run import TuningResult
+
+
+@declared(
+    "training",
+    single={"engine": "engine", "size": "input size"},
+    required=["engine"],
+    helps={
+        "engine": "The engine to train on.",
+        "size": parameters.ONE_SIZE,
+        "seeds": "1 (several: compare).",
+    },
+)
+def train(
+    network: Network,
+    data: Data,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **asked: Unpack[parameters.Train],
+) -> Trained:
+    """Train one network on one engine; the best and the last weights are kept in a folder.
+
+    Calling it again with more epochs goes on from the last one. ``crosstrain.load(result.folder)`` gives the
+    Keras model with the trained weights. Raises ``CrosstrainError`` for wrong use.
+    """
+    names, trusted = names_of(network)
+    asked["trust"] = asked["trust"] or trusted
+    with watching(progress) as watch:
+        request = settings(names, data, **asked)
+        if request.seeds > 1:
+            raise CrosstrainError(
+                f"training takes one seed, not {request.seeds} of them; seed says which, and compare takes "
+                "several"
+            )
+        return training.train(request, Path(out) if out else None, watch)
+
+
+@declared(
+    "tuning",
+    single={"size": "input size"},
+    required=["engines"],
+    helps={
+        "size": parameters.ONE_SIZE,
+        "engines": "Engines to tune; all: those that can run here.",
+        "threads": "The most to try (default: all usable cores).",
+        "timeout": "Stop a trial after this long: 90s, 10m.",
+    },
+)
+def tune(
+    network: Network,
+    data: Data,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **asked: Unpack[parameters.Tune],
+) -> TuningResult:
+    """Find the settings with which engines train a network fastest here, for ``compare(tuned=True)``.
+
+    ``division`` ``"open"`` also tries what changes the arithmetic; such profiles are not used by ``compare``.
+    An engine that has a profile for this is left as it is, unless ``again``. Raises ``CrosstrainError`` for
+    wrong use; a trial that fails costs itself alone.
+    """
+    from crosstrain.tuning.run import tune as tuned
+
+    names, trusted = names_of(network)
+    asked["trust"] = asked["trust"] or trusted
+    division, again = asked.pop("division"), asked.pop("again")
+    with watching(progress) as watch:
+        request = settings(names, data, epochs=1, **cast(Any, asked))
+        return tuned(
+            request, division=cast(Any, division), again=again, out=Path(out) if out else None, watch=watch
+        )

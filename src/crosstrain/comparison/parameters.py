@@ -1,0 +1,309 @@
+"""Every parameter of the public functions and of their commands: name, type, default and help, each once.
+
+A key here is a keyword in Python and an option on the command line; a function takes the keys of the
+``TypedDict`` that it unpacks. A new setting is one more key (docs/cli.md names it too, and a test asks for
+that). Types beside ``Parameter`` at the end are for positional arguments.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+from crosstrain.comparison.declaring import Also, Parameter
+from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Loss
+from crosstrain.training.schedules import Schedule
+
+ONE_SIZE = "Input size in pixels (default: the network's own)."
+BATCH_SIZES = (1, 8, 64)
+"""Of the throughput at inference."""
+
+Names = str | Sequence[str]
+LossOrName = str | Loss
+Options = Mapping[str, Mapping[str, Any]]
+
+
+# -- groups that several functions share ----------------------------------------------------------
+class Engines(TypedDict, total=False):
+    engines: Annotated[
+        Names | None, Parameter("Engines by name, or all; default: your own Python's.", metavar="A,B")
+    ]
+    engine: Annotated[Names | None, Also("engines")]
+
+
+class Sizes(TypedDict, total=False):
+    sizes: Annotated[
+        int | str | Sequence[int] | None,
+        Parameter("Input sizes in pixels (default: each network's own).", metavar="32,48"),
+    ]
+    size: Annotated[int | str | Sequence[int] | None, Also("sizes")]
+
+
+class Networks(TypedDict, total=False):
+    networks: Annotated[Any, Also("network")]
+
+
+class LossAndOptimizer(TypedDict, total=False):
+    loss: Annotated[
+        LossOrName | Mapping[str, LossOrName] | Sequence[str] | None,
+        Parameter(
+            "Keras's name, as huber:delta=2, or file.py:function; OUTPUT=LOSS for one of several outputs, "
+            "given again for the next. Default: the cross-entropy that fits.",
+            metavar="LOSS", repeated=True,
+        ),
+    ]  # fmt: skip
+    optimizer: Annotated[
+        str | Optimizer, Parameter("sgd, adam, adamw, rmsprop, …; as adam:beta_1=0.8.", "sgd", "NAME")
+    ]
+
+
+class Rates(LossAndOptimizer, total=False):
+    learning_rate: Annotated[
+        float | None,
+        Parameter("Default: the optimizer's (Keras's).", metavar="RATE", flags=("--learning-rate", "--lr")),
+    ]
+    momentum: Annotated[
+        float | None, Parameter("Of sgd (default 0.9) and rmsprop (default 0).", metavar="MU")
+    ]
+    weight_decay: Annotated[float | None, Parameter("Decoupled, as in Keras and AdamW.", metavar="DECAY")]
+    schedule: Annotated[
+        str | Schedule,
+        Parameter(
+            "constant, step:boundaries=[500],factors=[0.1], cosine:decay_steps=1000, warmup, plateau, …",
+            "constant", "NAME",
+        ),
+    ]  # fmt: skip
+
+
+class BatchSize(TypedDict, total=False):
+    batch_size: Annotated[int, Parameter("Examples in a batch.", 64, "B")]
+
+
+class Length(TypedDict, total=False):
+    epochs: Annotated[
+        int | None, Parameter("Epochs of training (default 5).", metavar="N", flags=("--epochs", "-e"))
+    ]
+    seeds: Annotated[int, Parameter("How many initial weights and batch orders to train with.", 1, "K")]
+    seed: Annotated[int, Parameter("Of initial weights and batch order; of several seeds the first.", 0, "S")]
+
+
+class Preparation(TypedDict, total=False):
+    prepare: Annotated[
+        str | None,
+        Parameter(
+            "Steps after cropping and resizing, as clahe,standardize: clahe[:clip=2:tiles=8], equalize, hsv, "
+            "bgr, hog, standardize.", metavar="STEPS",
+        ),
+    ]  # fmt: skip
+    split: Annotated[
+        str | None, Parameter("gtsrb: random (validation without regard to tracks).", metavar="HOW")
+    ]
+
+
+class Device(TypedDict, total=False):
+    device: Annotated[
+        str,
+        Parameter(
+            "cpu, cuda:0, … (crosstrain engines); auto: the first GPU that all engines share, else cpu.",
+            "auto", "DEVICE",
+        ),
+    ]  # fmt: skip
+
+
+class Precision(TypedDict, total=False):
+    precision: Annotated[str, Parameter("float32 or float64.", "float32", "P")]
+
+
+class Threads(TypedDict, total=False):
+    threads: Annotated[
+        int | None,
+        Parameter("For every engine alike (default: all usable cores).", metavar="N"),
+    ]
+
+
+class EngineOptions(TypedDict, total=False):
+    options: Annotated[
+        Options | Sequence[str] | None,
+        Parameter(
+            "Switches of engines, as torch.compile=default, given again for the next.",
+            metavar="ENGINE.OPTION=VALUE", flags=("--option", "--options"), repeated=True,
+        ),
+    ]  # fmt: skip
+
+
+class Timeout(TypedDict, total=False):
+    timeout: Annotated[
+        str | float | None,
+        Parameter("Stop a cell after this long: 90s, 10m, 1.5h.", metavar="TIME"),
+    ]
+
+
+class MemoryLimit(TypedDict, total=False):
+    memory_limit: Annotated[
+        str | int | None, Parameter("Stop a cell that holds more: 512M, 4G.", metavar="SIZE")
+    ]
+
+
+class Trust(TypedDict, total=False):
+    trust: Annotated[
+        bool, Parameter("Run code that a .keras file carries (lambda layers). Only for your own.", False)
+    ]
+
+
+class Preference(TypedDict, total=False):
+    prefer: Annotated[
+        str | None,
+        Parameter("accuracy, time, latency, memory, or weights: time=2,memory=1.", metavar="WHAT"),
+    ]
+
+
+# -- what each function takes -----------------------------------------------------------------------
+class Train(
+    Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Device, Precision, Threads,
+    EngineOptions, Timeout, MemoryLimit, Trust, total=False,
+):  # fmt: skip
+    """Of ``train``, and what ``compare`` has in common with it."""
+
+
+class Compare(Train, Preference, total=False):
+    """Of ``compare``."""
+
+    repeats: Annotated[
+        int | None,
+        Parameter("Times that each seed is measured (default 1; at inference 3 processes).", metavar="R"),
+    ]
+    repeats_until: Annotated[
+        str | float | None,
+        Parameter("Repeat until intervals are so narrow, or the budget ends.", metavar="2%"),
+    ]
+    budget: Annotated[
+        str | float | None, Parameter("Fit epochs and repeats into this: 10m, 2h.", metavar="TIME")
+    ]
+    tuned: Annotated[
+        bool, Parameter("Each engine also as `crosstrain tune` found it best, beside its default.", False)
+    ]
+    criteria: Annotated[
+        bool,
+        Parameter("Measure also repeatability, latency, sizes, energy and the share of the peak.", False),
+    ]
+    proof: Annotated[bool, Parameter("Certify all rows; what is not certified is not recommended.", True)]
+
+
+class CompareInference(
+    Networks, Engines, Sizes, Device, Threads, EngineOptions, Timeout, MemoryLimit, Trust, total=False
+):
+    """Of ``compare_inference``."""
+
+    batch_sizes: Annotated[
+        str | Sequence[int], Parameter("Of the throughput (inference).", BATCH_SIZES, "1,8,64")
+    ]
+    repeats: Annotated[int | None, Parameter("Processes for each engine (default 3).", metavar="R")]
+
+
+class Tune(
+    Networks, Engines, Sizes, BatchSize, LossAndOptimizer, Preparation, Device, Precision, Threads, Timeout,
+    MemoryLimit, Trust, total=False,
+):  # fmt: skip
+    """Of ``tune``."""
+
+    budget: Annotated[str | float, Parameter("For each engine: 90s, 5m.", "5m", "TIME")]
+    division: Annotated[str, Parameter("closed; open also tries what changes the arithmetic.", "closed", "D")]
+    again: Annotated[bool, Parameter("Also engines that were tuned before.", False)]
+
+
+class Prove(Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, total=False):
+    """Of ``prove``."""
+
+    precisions: Annotated[
+        Names,
+        Parameter("Precisions to prove in.", ("float64", "float32"), "P,P", ("--precision", "--precisions")),
+    ]
+    precision: Annotated[Names, Also("precisions")]
+    steps: Annotated[int, Parameter("Optimizer steps to prove.", 10, "K")]
+    input_shape: Annotated[
+        str | Sequence[int] | None, Parameter("Default: the network's own.", metavar="32,32,3")
+    ]
+    classes: Annotated[int | None, Parameter("Default: the network's own.", metavar="N")]
+
+
+class Code(Networks, BatchSize, Rates, Timeout, Trust, total=False):
+    """Of ``code``."""
+
+    engines: Annotated[Names, Also("engine")]
+    input_shape: Annotated[
+        str | Sequence[int] | None, Parameter("Default: the network's own.", metavar="32,32,3")
+    ]
+    classes: Annotated[int | None, Parameter("Default: the network's own.", metavar="N")]
+    check: Annotated[bool, Parameter("Run the source and prove it equal to the network.", True)]
+
+
+class StudyPlan(Engines, Preference, Threads, total=False):
+    """Of ``study``: what takes the place of the plan's."""
+
+    scale: Annotated[
+        str | None, Parameter("How much, as small or full (default: the first).", metavar="NAME")
+    ]
+    budget: Annotated[
+        str | float | None, Parameter("For each part, in place of the plan's: 10m, 2h.", metavar="TIME")
+    ]
+
+
+class Export(Timeout, Trust, total=False):
+    """Of ``export``."""
+
+    cell: Annotated[str | None, Parameter("Which cell of a comparison.", metavar="ID")]
+    weights: Annotated[str, Parameter("Of a training: which epoch's.", "best", "best|last")]
+    data: Annotated[
+        str | None,
+        Parameter("To verify on (default: what the run trained on).", metavar="DATA", flags=("--data", "-d")),
+    ]
+    overwrite: Annotated[bool, Parameter("Take the place of an earlier export.", False)]
+
+
+# -- in the functions' own signatures ---------------------------------------------------------------
+Network = Annotated[
+    Any,
+    Parameter("Zoo name, file.py:function, model.keras or model.onnx.",
+              metavar="NETWORK", argument=True),
+]  # fmt: skip
+SeveralNetworks = Annotated[
+    Any,
+    Parameter(
+        "Zoo name, file.py:function, model.keras or model.onnx; for inference also "
+        "the folder of a trained run (FOLDER, or FOLDER:CELL of a comparison). NETWORK@32+48 "
+        "has input sizes of its own.",
+        metavar="NETWORK[,NETWORK…]", argument=True,
+    ),
+]  # fmt: skip
+_DATA = "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, …"
+Data = Annotated[str, Parameter(f"{_DATA} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))]
+OptionalData = Annotated[
+    str | None,
+    Parameter(f"{_DATA}; default: what the run, or the plan, says.", metavar="DATA", flags=("--data", "-d")),
+]
+OneEngine = Annotated[
+    str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
+]
+Plan = Annotated[
+    str | Path,
+    Parameter("One of crosstrain's (--list), or your own.", metavar="NAME|PLAN.toml", argument=True),
+]
+Run = Annotated[
+    str | Path,
+    Parameter(
+        "A folder of train or compare, or a network (with its initial weights).", metavar="RUN", argument=True
+    ),
+]
+Out = Annotated[
+    str | Path | None,
+    Parameter(
+        "The folder for results (default: one in crosstrain-runs).", metavar="DIR", flags=("--out", "-o")
+    ),
+]
+ExportOut = Annotated[
+    str | Path | None,
+    Parameter("Default: RUN/exports/NAME, or NAME for a network.", metavar="PATH", flags=("--out", "-o")),
+]
+Form = Annotated[
+    str, Parameter("onnx, keras, … (docs/export.md).", metavar="FORMAT", flags=("--format", "-f"))
+]

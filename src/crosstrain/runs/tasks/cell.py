@@ -1,0 +1,180 @@
+"""The task ``train``: one cell, measured alike for all engines.
+
+The clock of an epoch covers what users call training: batches out of host memory, augmentation, forward,
+backward, update, and the wait for all of it at the end of the epoch. Importing, preparing, compiling with
+warming up, evaluating and saving are timed apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from crosstrain.engines.contract import Description, Engine, Network, Setting, State
+from crosstrain.engines.devices import device_module
+from crosstrain.engines.registry import engine_row
+from crosstrain.errors import CrosstrainError
+from crosstrain.runs.tasks.describe import load_engine
+from crosstrain.runs.tasks.evaluation import main_metric
+from crosstrain.runs.tasks.material import Material
+from crosstrain.runs.tasks.predictions import Predictions
+from crosstrain.runs.tasks.training import Training
+from crosstrain.runs.worker import peak_memory
+from crosstrain.system.clocks import Clocks
+from crosstrain.system.files import write_arrays
+from crosstrain.training.recipe import Recipe
+
+CLOSED_PRECISIONS = ("float32", "float64")
+WARM_UP_STEPS = 2
+"""So many steps at each batch size: a framework may compile again when it first meets its own results."""
+
+
+def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Train one cell and give its record.
+
+    The job has ``engine``, ``device``, ``precision``, ``threads``, ``options``, ``division``,
+    ``network_folder`` (of the define task), ``data_folder``, ``recipe`` and, where it differs from the
+    recipe's, ``seed``; ``evaluate`` (default true); ``weights_out`` and ``best_out``, paths for the last
+    and the best epoch's weights (``.npz``), or None; ``predictions_out``, one for the answers on the test
+    set (``runs/tasks/predictions.py``), or None; ``checkpoint``, a path, or None, and ``resume``: take
+    it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
+
+    Times in the record are seconds, memory bytes; ``device_allocated_bytes`` is the peak of the framework's
+    own allocator on a GPU. ``diverged`` is a sentence where the loss became no number, else None.
+    """
+    clocks = Clocks(emit)
+    device = job.get("device", "cpu")
+    evaluate = job.get("evaluate", True)
+    recipe = Recipe.from_json({**job["recipe"], **({"seed": job["seed"]} if "seed" in job else {})})
+    version, network, material = set_up(job, recipe, clocks, evaluate=evaluate)
+    training = Training(
+        network, material, clocks, emit,
+        show_loss=device == "cpu",
+        validate=evaluate,
+        identity=identity(job, material),
+        best_path=_path(job.get("best_out")),
+        checkpoint_path=_path(job.get("checkpoint")),
+    )  # fmt: skip
+    if job.get("resume") and training.checkpoint_path and training.checkpoint_path.exists():
+        training.resume()
+    training.run()
+    tested: dict[str, Any] = {}
+    answers = Predictions()
+    test = material.splits["test"]
+    if evaluate and test.examples:
+        with clocks.phase("evaluate"):
+            tested = material.evaluation.run(network, test.inputs, test.targets, answers)
+    with clocks.phase("save"):
+        if job.get("weights_out"):
+            write_arrays(Path(job["weights_out"]), material.own_weights(network.read().weights))
+        if job.get("predictions_out") and (answered := answers.arrays()):
+            write_arrays(Path(job["predictions_out"]), answered)
+    return {
+        "engine_version": version,
+        "epochs": training.progress.history,
+        "best_epoch": training.progress.best_epoch,
+        "diverged": training.diverged,
+        "steps": training.step,
+        **{f"{phase}_seconds": clocks.seconds.get(phase, 0.0) for phase in PHASES},
+        "test_accuracy": main_metric(tested, "accuracy"),
+        "test_metrics": tested,
+        "examples": {name: split.examples for name, split in material.splits.items()},
+        "test_examples": test.examples if tested else 0,
+        "batch_size": recipe.batch_size,
+        "parameters": material.program.network.parameters,
+        "graph_hash": material.program.network.hash,
+        "data_hash": material.data_hash,
+        "peak_memory_bytes": peak_memory(),
+        "device_allocated_bytes": allocated(job["engine"], device),
+    }
+
+
+def allocated(engine: str, device: str) -> int | None:
+    """The most that the framework's allocator has given out on a GPU; None where it is none, or it does not
+    count. What the driver holds for the process besides (context, kernels, what the allocator keeps) is not
+    in it."""
+    module = device_module(engine_row(engine)) if device.startswith("cuda") else None
+    return module.peak_bytes(device) if module else None
+
+
+PHASES = ("import", "prepare", "compile", "train", "evaluate", "save")
+
+
+def set_up(
+    job: Mapping[str, Any], recipe: Recipe, clocks: Clocks, *, evaluate: bool
+) -> tuple[str, Network, Material]:
+    """The engine's version, the network ready to be trained, and what it is trained on. Importing, preparing
+    and compiling (with warming up) are timed apart."""
+    with clocks.phase("import"):
+        engine = load_engine(job["engine"])
+        description = engine.describe()
+        setting = setting_of(job, description)
+    with clocks.phase("prepare"):
+        folders = Path(job["network_folder"]), Path(job["data_folder"])
+        material = Material.load(*folders, recipe, setting.precision)
+    with clocks.phase("compile"):
+        network = built(engine, material, setting)
+        warm_up(network, material, evaluate)
+    return description.version, network, material
+
+
+def setting_of(job: Mapping[str, Any], description: Description) -> Setting:
+    """The job's setting. ``CrosstrainError`` where it belongs to the open division and the job does not;
+    whether the engine has it at all, the engine says."""
+    precision, options = job.get("precision", "float32"), dict(job.get("options") or {})
+    if job.get("division", "closed") == "closed":
+        rows = description.options
+        strays = [f"{k}={v}" for k, v in options.items() if k in rows and v != rows[k].default
+                  and rows[k].division == "open"]  # fmt: skip
+        strays += [precision] if precision not in CLOSED_PRECISIONS else []
+        if strays:
+            raise CrosstrainError(
+                f"{' and '.join(strays)} on the engine {job['engine']!r} may change the arithmetic: that "
+                "belongs to the open division, not to the closed one"
+            )
+    return Setting(job.get("device", "cpu"), precision, job.get("threads"), options)
+
+
+def built(engine: Engine, material: Material, setting: Setting) -> Network:
+    """The network on its engine; what the engine does not have becomes a ``CrosstrainError``."""
+    try:
+        return engine.build(material.program, material.weights, setting)
+    except ValueError as error:
+        if type(error) is not ValueError:  # a sentence of its own already, or a framework's fault
+            raise
+        raise CrosstrainError(f"{engine.name} cannot build this network: {error}") from error
+
+
+def warm_up(network: Network, material: Material, evaluate: bool) -> None:
+    """Let everything be compiled that training and evaluation will use, at every batch size that they
+    will use, then set the network back to its beginning."""
+    rate = material.recipe.schedule.rate(float(material.recipe.optimizer.learning_rate or 0.0), 0)
+    for size in material.batch_sizes:
+        for _ in range(WARM_UP_STEPS):
+            network.train(material.first(size), rate)
+    network.wait()
+    network.load(State(material.weights))
+    if not evaluate:
+        return
+    parts = (material.splits["validation"], material.splits["test"])
+    for size in sorted({n for part in parts for n in material.evaluation.shapes(part.examples)}):
+        part = max(parts, key=lambda split: split.examples)
+        network.predict({name: array[:size] for name, array in part.inputs.items()})
+
+
+def identity(job: Mapping[str, Any], material: Material) -> dict[str, Any]:
+    """What must be equal for a checkpoint to be taken up. More epochs may be asked for."""
+    recipe = material.recipe.to_json()
+    return {
+        "network": material.program.network.hash,
+        "loss": material.program.loss.hash,
+        "data": material.data_hash,
+        "recipe": {k: v for k, v in recipe.items() if k not in ("epochs", "metrics")},
+        "engine": job["engine"],
+        "precision": job.get("precision", "float32"),
+    }
+
+
+def _path(path: str | None) -> Path | None:
+    return Path(path) if path else None

@@ -1,0 +1,121 @@
+"""Evaluation of a network on a whole split: the loss and the metrics, in NumPy, alike for all engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosstrain.engines.contract import Network
+from crosstrain.graph.evaluate import Ops, compiled
+from crosstrain.graph.graph import Graph, Weights
+from crosstrain.graph.ops import NUMPY
+from crosstrain.runs.tasks.predictions import Predictions
+from crosstrain.training.metrics import Reading, metrics
+
+SMALLEST_BATCH = 64
+"""Evaluation uses the training's batch size, or this where that is smaller."""
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Evaluation:
+    """Knows which metrics each output gets, and runs splits through a network.
+
+    ``readings`` tells how each output that has a target is to be read, ``names`` are the recipe's
+    metrics, ``loss`` is the loss graph and ``constants`` its weights. The validation loss is the loss
+    alone, without regularisers, averaged over examples.
+    """
+
+    def __init__(
+        self,
+        readings: Mapping[str, Reading],
+        names: tuple[str, ...],
+        loss: Graph,
+        constants: Weights,
+        batch_size: int,
+    ) -> None:
+        self.readings = readings
+        self.names = names
+        self.batch_size = max(batch_size, SMALLEST_BATCH)
+        self._loss_inputs = tuple(loss.inputs)
+        self._loss = compiled(loss.phase(training=False), Ops(NUMPY, "numpy"), "float64")
+        self._constants = {name: _double(value) for name, value in constants.items()}
+
+    def shapes(self, examples: int) -> set[int]:
+        """The batch sizes that a split of so many examples comes in."""
+        return {min(examples, self.batch_size), examples % self.batch_size} - {0}
+
+    def run(
+        self, network: Network, inputs: Arrays, targets: Arrays, answers: Predictions | None = None
+    ) -> dict[str, Any]:
+        """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
+        ``answers`` gathers what was answered on each example."""
+        by_output = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
+        total, examples = 0.0, 0
+        for batch_inputs, batch_targets in self._batches(inputs, targets):
+            outputs = network.predict(batch_inputs)
+            count = len(next(iter(batch_inputs.values())))
+            total += self._loss_of(outputs, batch_targets) * count
+            examples += count
+            for output, by_name in by_output.items():
+                for metric in by_name.values():
+                    metric.update(outputs[output], batch_targets[output])
+                if answers is not None:
+                    answers.update(output, self.readings[output], outputs[output], batch_targets[output])
+        several = len(by_output) > 1
+        results = {
+            f"{output}/{name}" if several else name: metric.result()
+            for output, by_name in by_output.items()
+            for name, metric in by_name.items()
+        }
+        return {"loss": total / examples if examples else None, **results}
+
+    def _batches(self, inputs: Arrays, targets: Arrays) -> Iterator[tuple[Arrays, Arrays]]:
+        examples = len(next(iter(inputs.values())))
+        for start in range(0, examples, self.batch_size):
+            part = slice(start, start + self.batch_size)
+            yield {k: v[part] for k, v in inputs.items()}, {k: v[part] for k, v in targets.items()}
+
+    def _loss_of(self, outputs: Arrays, targets: Arrays) -> float:
+        values = {f"output/{k}": _double(v) for k, v in outputs.items()}
+        values.update({f"target/{k}": _double(v) for k, v in targets.items()})
+        with np.errstate(all="ignore"):  # what diverges is reported, not warned of
+            results, _ = self._loss(self._constants, {name: values[name] for name in self._loss_inputs})
+        return float(results["loss"])
+
+
+def main_metric(results: Mapping[str, Any], name: str) -> float | None:
+    """The metric ``name``, of the first output that has it."""
+    return next((v for k, v in results.items() if k == name or k.endswith(f"/{name}")), None)
+
+
+def score(results: Mapping[str, Any]) -> float | None:
+    """One number to choose the best epoch by, larger being better: accuracy, or else minus the loss."""
+    accuracy = main_metric(results, "accuracy")
+    if accuracy is not None:
+        return accuracy
+    return None if results.get("loss") is None else -float(results["loss"])
+
+
+def readings(folder: Path, network: Graph, targets: Mapping[str, Mapping[str, Any]]) -> dict[str, Reading]:
+    """How to read the outputs that have targets, from the losses that the definition in ``folder`` chose.
+
+    ``targets`` are the data's specs under the outputs' names.
+    """
+    chosen = json.loads((folder / "definition.json").read_text()).get("losses") or {}
+    readings = {}
+    for output, spec in targets.items():
+        loss = chosen.get(output) or chosen.get("") or {"name": ""}
+        shape = network.spec(network.outputs[output]).shape
+        last = shape[-1] if len(shape) > 1 else None
+        readings[output] = Reading.of(loss["name"], loss.get("settings") or {}, spec.get("classes"), last)
+    return readings
+
+
+def _double(value: np.ndarray) -> np.ndarray:
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array

@@ -1,0 +1,125 @@
+"""What a cell trains: the program with its weights, and the data's arrays under the network's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosstrain.data.prepared import TARGET, Prepared, feed
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.graph import SEED, Graph, Weights
+from crosstrain.graph.program import Program
+from crosstrain.runs.tasks.evaluation import Evaluation, readings
+from crosstrain.training.augmentation import augmented
+from crosstrain.training.recipe import Recipe, batches
+
+Arrays = dict[str, np.ndarray]
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split's inputs and targets by the network's names; memory-mapped, the first axis counts
+    examples. Targets are called as their outputs."""
+
+    inputs: Arrays
+    targets: Arrays
+
+    @property
+    def examples(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything of a cell but the engine."""
+
+    program: Program
+    weights: Weights
+    splits: Mapping[str, Split]
+    evaluation: Evaluation
+    recipe: Recipe
+    data_hash: str
+
+    @classmethod
+    def load(cls, network_folder: Path, data_folder: Path, recipe: Recipe, precision: str) -> Material:
+        """Read a definition and a prepared data set. ``CrosstrainError`` where they do not fit each
+        other; float weights come in ``precision``."""
+        network, weights = Graph.load(network_folder / "network.json")
+        loss, constants = Graph.load(network_folder / "loss.json")
+        data = Prepared.load(data_folder)
+        names = [name for name in network.inputs if name != SEED]
+        outputs = [name.removeprefix(TARGET) for name in loss.inputs if name.startswith(TARGET)]
+        specs, target_specs = feed(names, outputs, data.manifest["inputs"], data.manifest["targets"])
+        for name, spec in specs.items():
+            _check_shape(name, network.inputs[name].shape[1:], tuple(spec["shape"]))
+        splits = {name: Split(*map(_plain, feed(names, outputs, *data.arrays(name)))) for name in SPLITS}
+        if not splits["train"].examples:
+            raise CrosstrainError(f"the data set {data.manifest['spec']} has no examples to train on")
+        reading = readings(network_folder, network, target_specs)
+        evaluation = Evaluation(reading, recipe.metrics, loss, constants, recipe.batch_size)
+        return cls(
+            program=Program(network, loss, recipe.optimizer),
+            weights={name: _at(value, precision) for name, value in {**weights, **constants}.items()},
+            splits=splits,
+            evaluation=evaluation,
+            recipe=recipe,
+            data_hash=data.hash,
+        )
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The sizes that training batches come in, the usual one first."""
+        examples, size = self.splits["train"].examples, self.recipe.batch_size
+        return [n for n in (min(examples, size), examples % size if examples > size else 0) if n]
+
+    def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[int, Arrays]]:
+        """The batches of an epoch in their order, each with its number of examples, ready for
+        ``Network.train``. The same for every engine."""
+        examples = self.splits["train"].examples
+        order = batches(examples, self.recipe.batch_size, self.recipe.seed, epoch)
+        for step, index in enumerate(order, first_step):
+            yield len(index), self._batch(index, step)
+
+    def first(self, size: int) -> Arrays:
+        """The first ``size`` training examples as a batch, to warm up on."""
+        return self._batch(np.arange(size), 0)
+
+    def own_weights(self, weights: Mapping[str, np.ndarray]) -> Arrays:
+        """Those of the network alone, without the loss's constants."""
+        return {name: weights[name] for name in self.program.network.weights}
+
+    def _batch(self, index: np.ndarray, step: int) -> Arrays:
+        train = self.splits["train"]
+        batch = {name: array[index] for name, array in train.inputs.items()}
+        batch = augmented(batch, self.recipe.augmentation, self.recipe.seed, step)
+        batch.update({f"{TARGET}{name}": array[index] for name, array in train.targets.items()})
+        if SEED in self.program.training.inputs:
+            batch[SEED] = np.asarray((self.recipe.seed * 1_000_003 + step) % 2**31, np.int32)
+        return batch
+
+
+def _check_shape(name: str, expected: tuple[int | None, ...], actual: tuple[int, ...]) -> None:
+    fits = len(expected) == len(actual) and all(w in (None, g) for w, g in zip(expected, actual, strict=True))
+    if not fits:
+        raise CrosstrainError(
+            f"the network's input {name!r} has shape {_shape(expected)}, the data's {_shape(actual)}; "
+            "prepare the data at the network's size, or define the network for the data's"
+        )
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    return "×".join("any" if s is None else str(s) for s in shape) or "()"
+
+
+def _plain(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    # As ndarrays: every index into a memmap would make a memmap again, which costs time and holds no map.
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def _at(value: np.ndarray, precision: str) -> np.ndarray:
+    return value.astype(precision) if value.dtype.kind == "f" and precision.startswith("float") else value

@@ -1,0 +1,58 @@
+"""What a trained network answered on each test example, kept beside its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from crosstrain.training.metrics import Reading
+
+
+def predictions_file(cells: Path, name: str) -> Path:
+    """Where the answers of the cell ``name`` lie, ``cells`` being the folder of a comparison's cells."""
+    return cells / f"{name}.test.npz"
+
+
+class Predictions:
+    """Gathers, batch by batch, the answers of the first output that has one class for each example.
+
+    A few numbers for each example are kept, never the outputs themselves.
+    """
+
+    def __init__(self) -> None:
+        self._output: str | None = None
+        self._parts: list[dict[str, np.ndarray]] = []
+
+    def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
+        """One batch of ``output``; outputs that are read otherwise, or come second, are passed over."""
+        if reading.classes is None or self._output not in (None, output):
+            return
+        predicted = reading.answers(outputs)
+        if predicted.ndim != 1:
+            return
+        self._output = output
+        true = reading.truths(outputs, targets)
+        probabilities = reading.probabilities(outputs)
+        self._parts.append(
+            {
+                "predicted": predicted.astype(np.int32),
+                "true": true.astype(np.int32),
+                "probability": _at(probabilities, predicted),
+                "true_probability": _at(probabilities, true),
+            }
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``,
+        float32 (N,), what the network gave those two, NaN where its outputs are no probabilities. In the
+        order of the test set. Empty where no output has one class for each example."""
+        names = self._parts[0] if self._parts else ()
+        return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
+
+
+def _at(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Each row's probability of its class; NaN for a label that the network has no output for."""
+    known = (classes >= 0) & (classes < probabilities.shape[-1])
+    picked = probabilities[np.arange(len(classes)), np.where(known, classes, 0)]
+    return np.where(known, picked, np.nan).astype(np.float32)
