@@ -14,6 +14,13 @@ from tests.comparison.fakes import Prover, Workers, prover, workers
 __all__ = ["Prover", "Workers", "prover", "workers"]
 
 
+@pytest.fixture(autouse=True)
+def without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests pretend is done by the processor, also on a machine with a GPU; those about devices
+    say what there is."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+
+
 @pytest.fixture(scope="session")
 def defined(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One real definition, of an mlp on 8×8 digits."""

@@ -69,6 +69,30 @@ def test_the_peak_is_measured_once_a_day(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert peak.peak(threads=1, sizes=[128])["measured"] > first["measured"]
 
 
+def test_copies_have_a_peak_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CROSSTRAIN_CACHE", str(tmp_path))
+    told = peak.peak(threads=1, sizes=[128])
+    # Memory that is slower than 100 MB/s or faster than 10 TB/s was not measured.
+    assert 1e8 < told["bytes_per_second"] < 1e13
+
+
+@pytest.mark.parametrize(
+    ("flops", "bandwidth", "limit"), [(1e9, 1e14, "products"), (1e14, 1e6, "memory"), (1e12, None, None)]
+)
+def test_what_limits_a_network_is_the_peak_that_it_is_nearer_to(
+    flops: float, bandwidth: float | None, limit: str | None,
+    pretended: Pretended, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
+    top = {"flops_per_second": flops, "library": "torch"}
+    top |= {"bytes_per_second": bandwidth} if bandwidth else {}
+    monkeypatch.setattr(peak, "peak", lambda *a: top)
+    (found,) = run(wish(), tmp_path / "out").criteria
+    assert found.get("limited_by") == limit
+    assert found["peak_share"] == pytest.approx(found["training_flops"] / flops)
+    if bandwidth:
+        assert found["bandwidth_share"] == pytest.approx(found["training_bytes"] / bandwidth)
+
+
 def test_a_peak_of_a_busy_moment_is_measured_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CROSSTRAIN_CACHE", str(tmp_path))
     rates = iter([1e9, 1e9, 5e9, 5e9])

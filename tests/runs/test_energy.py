@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
 from crosstrain.system import energy
 from crosstrain.system.energy import Meter, counters, per_epoch
+from tests.fake_nvml import Card, FakeNvml
 
 RANGE = 1_000_000_000
 
@@ -90,33 +90,12 @@ def test_long_phases_are_sampled_in_between(tmp_path: Path, monkeypatch: pytest.
     assert meter.joules == pytest.approx(4 * 999 + 3 * 1)
 
 
-class FakeNvml(types.ModuleType):
-    """As much of pynvml as is asked for; counts in mJ."""
-
-    class NVMLError(Exception):
-        pass
-
-    def __init__(self, supported: bool = True) -> None:
-        super().__init__("pynvml")
-        self.supported, self.millijoules = supported, 5_000
-
-    def nvmlInit(self) -> None:  # noqa: N802 (NVML's own name, as those below)
-        return
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
-        return index
-
-    def nvmlDeviceGetName(self, handle: int) -> str:  # noqa: N802
-        return f"GPU {handle}"
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
-        if not self.supported:
-            raise self.NVMLError("Not Supported")
-        return self.millijoules
+def four_cards() -> FakeNvml:
+    return FakeNvml(*(Card(f"GPU {number}") for number in range(4)))
 
 
 def test_a_gpu_counts_beside_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package, nvml = zone(tmp_path, "0", "package-0"), FakeNvml()
+    package, nvml = zone(tmp_path, "0", "package-0"), four_cards()
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found, reason = counters("cuda:1", tmp_path)
@@ -124,12 +103,13 @@ def test_a_gpu_counts_beside_the_processor(tmp_path: Path, monkeypatch: pytest.M
     with Meter(found=found) as meter:
         meter.hear({"event": "phase", "name": "train"})
         (package / "energy_uj").write_text("2000000")
-        nvml.millijoules += 40_000
+        nvml.cards[1].millijoules += 40_000
     assert meter.to_json()["energy_training_joules"] == pytest.approx(42.0)
     assert [counter.name for counter in counters("cuda", tmp_path / "none")[0]] == ["GPU 0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,2")  # of those, the second
     assert counters("cuda:1", tmp_path / "none")[0][0].name == "GPU 2"
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(supported=False))
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(Card(millijoules=None)))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     found, reason = counters("cuda:0", tmp_path)
     assert not found  # the processor's joules alone would be no answer
     assert "does not tell its energy: Not Supported" in reason

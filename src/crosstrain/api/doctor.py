@@ -118,7 +118,7 @@ def damage(row: EngineRow, environment: Environment) -> Iterator[str]:
         yield from _changed(distribution(row.distribution)) if row.version else ()
         return
     path = [str(each) for each in packages_in(environment.folder)]
-    for pin in pins_of(row):
+    for pin in environment.manifest.get("requirements") or pins_of(row):
         name, _, version = pin.partition(";")[0].strip().partition("==")
         package = next(iter(Distribution.discover(name=name, path=path)), None)
         if package is None:

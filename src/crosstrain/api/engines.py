@@ -9,6 +9,7 @@ from crosstrain.api.doctor import Finding, examine
 from crosstrain.comparison.pairs import pairs
 from crosstrain.engines.registry import EngineRow
 from crosstrain.engines.registry import engines as registry
+from crosstrain.environments.cuda import cuda_row, has_cuda_build
 from crosstrain.environments.environments import find
 from crosstrain.environments.installing import install, remove, sweep
 from crosstrain.errors import CrosstrainError, StorageError
@@ -21,7 +22,9 @@ from crosstrain.zoo import networks as zoo
 def describe_engines(*, look: bool | None = None) -> list[dict[str, Any]]:
     """Every engine with ``name``, ``version``, ``status`` (``ready``, ``missing`` or ``broken``), ``trains``,
     ``environment`` (``own``, ``made`` or None), ``python``, ``bytes`` (of a made environment), ``devices``,
-    ``precisions``, ``options``, ``unsupported`` (op to reason), ``install`` (a command) and ``error``.
+    ``hardware`` (device to ``name`` and ``memory_bytes``), ``cuda`` (the version that the framework was built
+    with, "" without), ``precisions``, ``options``, ``unsupported`` (op to reason), ``install`` (a command)
+    and ``error``.
 
     What an engine can do it is asked in a process of its own, which imports its framework; the answer is
     remembered. ``look`` True asks anew; False asks none, and ``status`` says only whether it is installed.
@@ -40,31 +43,38 @@ def _engine(row: EngineRow) -> dict[str, Any]:
         "status": "ready" if here else "missing", "trains": row.trains,
         "environment": None if here is None else "own" if here.own else "made",
         "python": here.python if here else None, "bytes": here.manifest.get("bytes") if here else None,
-        "devices": [], "precisions": [], "options": {}, "unsupported": {}, "install": row.how_to_install,
-        "error": None,
+        "devices": [], "hardware": {}, "cuda": None, "precisions": [], "options": {}, "unsupported": {},
+        "install": row.how_to_install, "error": None,
     }  # fmt: skip
 
 
-def install_engines(names: str | Sequence[str] = "all", *, progress: bool = True) -> list[dict[str, Any]]:
+def install_engines(
+    names: str | Sequence[str] = "all", *, cuda: bool = False, progress: bool = True
+) -> list[dict[str, Any]]:
     """Make the environments of engines; ``"all"`` is of all that the user's own Python does not have.
+
+    With ``cuda``, environments with builds for NVIDIA's GPUs, of the CUDA that the driver runs; ``"all"`` is
+    then of all engines that have such builds. They are used in place of the user's own Python.
 
     For each: ``engine``, ``status`` (``made``, ``there``, ``own`` for one that the user's own Python has,
     ``failed``), ``version``, ``seconds``, ``bytes`` and ``error``. Raises ``CrosstrainError`` for an
     unknown name; an installation that fails does not keep the others from being made.
     """
     wanted = _rows(names)
-    if names == "all":
+    if names == "all" and cuda:
+        wanted = [row for row in wanted if has_cuda_build(row)]
+    elif names == "all":
         wanted = [row for row in wanted if row.requirements and not row.importable]
     found: list[dict[str, Any]] = []
     with Installing(len(wanted), shown=progress) as show:
         for row in wanted:
             told: dict[str, Any] = {"engine": row.name, "version": row.version, "seconds": 0.0, "bytes": 0}
-            if row.importable:
+            if row.importable and not cuda:
                 found.append(told | {"status": "own", "error": None})
                 continue
             show.begin(row.name)
             try:
-                done = install(row, show.tell)
+                done = install(cuda_row(row) if cuda else row, show.tell)
                 here = done.environment
                 told |= {
                     "version": here.version,

@@ -13,6 +13,7 @@ from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import entrants, parameters
 from crosstrain.comparison.certify import words
 from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.devices import settled
 from crosstrain.comparison.parameters import Network, OneEngine, Out
 from crosstrain.comparison.settings import settings
 from crosstrain.errors import CrosstrainError
@@ -57,6 +58,7 @@ def prove(
     request = settings(names, data or NO_DATA, **cast(Any, asked))
     entrants.plain(request.engines, "a proof")
     with watching(progress) as watch, ExitStack() as stack:
+        request = settled(request, watch.note)
 
         def tell(event: dict[str, Any]) -> None:
             if message := words(event):

@@ -71,19 +71,24 @@ def install(
     everything: Annotated[
         bool, typer.Option("--all", help="All that your own Python does not have.")
     ] = False,
+    cuda: Annotated[
+        bool, typer.Option("--cuda", help="Builds for NVIDIA's GPUs, of the CUDA that the driver runs.")
+    ] = False,
     json_file: options.Json = None,
 ) -> None:
     """Make an environment for each engine: pinned versions, apart from your own Python, under your cache.
 
-    What is there already is left as it is; one that fails does not keep the others from being made.
+    What is there already is left as it is; one that fails does not keep the others from being made. Builds
+    with CUDA take the place of your own Python's; to remove them brings it back.
 
     \b
     Examples:
       crosstrain engines install mxnet
       crosstrain engines install --all
+      crosstrain engines install --cuda torch jax
     """
     options.check_json(json_file)
-    found = api.install_engines(_named(names, everything))
+    found = api.install_engines(_named(names, everything), cuda=cuda)
     screen = options.screen(json_file)
     for told in found if screen else ():
         assert screen is not None

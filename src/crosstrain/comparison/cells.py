@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 from crosstrain.comparison.certify import status
 from crosstrain.comparison.engines import Field
 from crosstrain.comparison.entrants import Setup
-from crosstrain.comparison.plan import Cell
+from crosstrain.comparison.fitting import batch_that_fits, in_words
+from crosstrain.comparison.plan import Cell, Group
 from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.progress.watch import Watch
 from crosstrain.comparison.settings import Settings
@@ -25,6 +27,7 @@ from crosstrain.runs.store import Store
 from crosstrain.runs.tasks.predictions import predictions_file
 from crosstrain.system.energy import Meter
 from crosstrain.system.files import write_json
+from crosstrain.system.gpus import index_of
 
 OVERTIME = 0.25
 """By how much of the budget a cell that is running may exceed it before it is stopped."""
@@ -45,6 +48,8 @@ class Bench:
     subjects: Mapping[Key, Subject]
     certificates: Mapping[Key, list[CertificateResult]]
     results: dict[str, CellResult]
+    fitting: dict[Group, int | None] = dataclasses.field(default_factory=dict)
+    """By what would have run, the batch that fits (``batch_that_fits``), where memory was not enough."""
 
     def kept(self, cell: Cell, epochs: int) -> CellResult | None:
         """The result of a cell that was finished before, with its certificate of today."""
@@ -82,13 +87,31 @@ class Bench:
                 memory_limit=self.settings.memory_limit,
                 on_event=meter.heard_by(lambda event: self.watch.event(cell, event)),
             )
-        result = self._recorded(cell, outcome, meter.to_json())
+        more = meter.to_json()
+        if outcome.kind == "memory" and index_of(self.settings.device) is not None:
+            fitting = self._fitting(cell, epochs)
+            outcome = replace(outcome, error=f"{outcome.error}{in_words(fitting)}")
+            more["fitting_batch_size"] = fitting
+        result = self._recorded(cell, outcome, more)
         self.store.write_cell(cell.id, result.model_dump())
         self.results[cell.id] = result
         self.account.cell(result)
         write_json(self.store.folder / "wall.json", self.account.to_json())
         self.watch.finish(cell, result)
         return result
+
+    def _fitting(self, cell: Cell, epochs: int) -> int | None:
+        """The batch that a GPU's memory would have held; tried once for all cells of a row, and not beyond
+        the budget."""
+        if cell.group not in self.fitting:
+            remaining = self.remaining()
+            if remaining is not None and remaining <= 0:
+                return None
+            self.watch.stage(f"Looking for a batch of {cell.network} that {cell.engine} has the memory for")
+            self.fitting[cell.group] = batch_that_fits(
+                self.job(cell, epochs), run_job, self.store.logs, self._timeout(remaining)
+            )
+        return self.fitting[cell.group]
 
     def remaining(self) -> float | None:
         """Seconds of the budget that are left, earlier runs counted; None without a budget."""

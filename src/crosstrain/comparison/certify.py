@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +17,82 @@ from crosstrain.environments.versions import versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import CertificateResult, CertificateStatus
+from crosstrain.runs.at_once import Task, at_once, slots
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.system.files import write_json
+from crosstrain.system.gpus import free_memory
 from crosstrain.system.machine import own_version
+from crosstrain.training.spelling import listed
 
 PRECISIONS = ("float64", "float32")
 
+Key = tuple[str, str]
+"""Network and input size (as text)."""
+Entry = tuple[Subject, Mapping[str, Setup]]
+"""A subject and its entrants."""
+
 
 class Certifier:
-    """Proves subjects on engines, in float64 and in float32, as the comparison will run them."""
+    """Proves subjects on engines, in float64 and in float32, as the comparison will run them.
+
+    Proofs need no quiet machine: several run at a time, as cores and memory allow.
+    """
 
     def __init__(self, settings: Settings, folder: Path, tell: Tell) -> None:
         self.settings = settings
         self.folder = folder / "certificates"
-        self.tell = tell
         self._labels = labels(settings.networks)
+        self._lock, self._tell = threading.Lock(), tell
 
-    def certify(self, subject: Subject, entrants: Mapping[str, Setup]) -> list[CertificateResult]:
-        """The certificates of one subject for all entrants; those that were proved before are read, and what
-        is set up alike is proved once. One that cannot be made says so, and why."""
-        found: dict[str, list[CertificateResult]] = {}
-        by_key: dict[str, list[CertificateResult]] = {}
-        for name, setup in entrants.items():
-            key = self._key(subject, setup)
-            kept = self._read(subject, name, key)
-            if kept is None:
-                if key not in by_key:
-                    self.tell(f"Proving {subject} on {name}")
-                    try:
-                        by_key[key] = self._prove(subject, setup)
-                    except CrosstrainError as error:
-                        by_key[key] = _without(subject, name, error)
-                kept = [c.model_copy(update={"engine": name}) for c in by_key[key]]
-                if all(c.status != "cannot" for c in kept):  # else it is tried again the next time
-                    self._write(subject, name, key, kept)
-            by_key.setdefault(key, kept)
-            found[name] = kept
-        return [certificate for each in found.values() for certificate in each]
+    def certify(self, wanted: Mapping[Key, Entry]) -> dict[Key, list[CertificateResult]]:
+        """The certificates of each subject for all its entrants; those that were proved before are read, and
+        what is set up alike is proved once. One that cannot be made says so, and why.
 
-    def _prove(self, subject: Subject, setup: Setup) -> list[CertificateResult]:
+        ``wanted`` are the subjects with their entrants. What is finished is kept at once, so that on Ctrl-C
+        only what was running is lost.
+        """
+        found: dict[tuple[Key, str], list[CertificateResult]] = {}
+        missing: dict[tuple[Key, str], list[str]] = {}
+        for where, (subject, entrants) in wanted.items():
+            for name, setup in entrants.items():
+                key = self._key(subject, setup)
+                if kept := self._read(subject, name, key):
+                    found[where, name] = kept
+                else:
+                    missing.setdefault((where, key), []).append(name)
+        # The first engine of each subject before the second of any: it finds the truth, for which the
+        # subject's other engines would wait.
+        order = sorted(missing, key=_rank(missing))
+        tasks = [self._task(wanted[where][0], wanted[where][1], missing[where, key]) for where, key in order]
+        with closing(at_once(tasks, slots(len(tasks), on_device=free_memory(self.settings.device)))) as made:
+            for number, certificates in made:
+                where, key = order[number]
+                for name in missing[where, key]:
+                    own = [c.model_copy(update={"engine": name}) for c in certificates]
+                    if all(c.status != "cannot" for c in own):  # else it is tried again the next time
+                        self._write(wanted[where][0], name, key, own)
+                    found[where, name] = own
+        return {
+            where: [certificate for name in entrants for certificate in found[where, name]]
+            for where, (_, entrants) in wanted.items()
+        }
+
+    def _task(
+        self, subject: Subject, entrants: Mapping[str, Setup], names: Sequence[str]
+    ) -> Task[list[CertificateResult]]:
+        """To prove a subject on what the first of these names, set up alike, stands for."""
+        name = names[0]
+
+        def task(stop: threading.Event) -> list[CertificateResult]:
+            self.tell(f"Proving {subject} on {name}")
+            try:
+                return self._prove(subject, entrants[name], stop)
+            except CrosstrainError as error:
+                return _without(subject, name, error)
+
+        return task
+
+    def _prove(self, subject: Subject, setup: Setup, stop: threading.Event) -> list[CertificateResult]:
         from crosstrain.proof.prove import prove
 
         settings = self.settings
@@ -69,15 +108,20 @@ class Certifier:
             options={setup.engine: setup.options},
             trust=settings.trust,
             data=subject.data,
-            on_event=self._told,
-            launch=launched_as(setup),
+            on_event=lambda event: self._hear(subject, event),
+            launch=launched_as(setup, stop),
         )
         told: dict[str, Any] = {"network": subject.network, "input_size": subject.size}
         return [CertificateResult(**told, **certificate.to_json()) for certificate in proof]
 
-    def _told(self, event: Mapping[str, Any]) -> None:
-        if told := words(event):
-            self.tell(told)
+    def tell(self, message: str) -> None:
+        """Pass a message on; those of several threads one after the other."""
+        with self._lock:
+            self._tell(message)
+
+    def _hear(self, subject: Subject, event: Mapping[str, Any]) -> None:
+        if message := words(event, str(subject)):
+            self.tell(message)
 
     def _key(self, subject: Subject, setup: Setup) -> str:
         """Changes with whatever a certificate depends on."""
@@ -118,12 +162,13 @@ class Certifier:
         write_json(self._path(subject, engine), {"key": key, "certificates": [c.model_dump() for c in found]})
 
 
-def launched_as(setup: Setup) -> Callable[..., Outcome]:
-    """``run_job`` for proofs: the engine's own processes are started as the setup says."""
-    more = {k: v for k, v in setup.job().items() if k in ("environment", "cores")}
+def launched_as(setup: Setup, stop: threading.Event | None = None) -> Callable[..., Outcome]:
+    """``run_job`` for proofs: the engine's own processes are started as the setup says, and ended on
+    ``stop``."""
+    more = {k: v for k, v in setup.job().items() if k in ("environment", "cores", "division")}
 
     def launch(job: Mapping[str, Any], **given: Any) -> Outcome:
-        return run_job({**job, **more} if job["task"] == "evidence" else job, **given)
+        return run_job({**job, **more} if job["task"] == "evidence" else job, stop=stop, **given)
 
     return launch
 
@@ -143,16 +188,30 @@ def _without(subject: Subject, engine: str, error: CrosstrainError) -> list[Cert
 
 
 def shortcomings(certificates: Sequence[CertificateResult]) -> list[str]:
-    """A sentence for each certificate that is no proof; one for both precisions where they say the same."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    """A sentence for each cause why certificates are no proofs, with all networks, engines and precisions
+    that it stops."""
+    stopped: dict[tuple[str, str], dict[str, dict[str, list[str]]]] = {}
     for each in certificates:
         if each.status != "proved":
             size = "" if each.input_size is None else f" at {size_text(each.input_size)}"
             why = departed(each.first_departure) if each.first_departure else each.reason
-            found.setdefault((f"{each.network}{size} on {each.engine}", each.status, why), []).append(
+            networks = stopped.setdefault((each.status, why), {})
+            networks.setdefault(f"{each.network}{size}", {}).setdefault(each.engine, []).append(
                 each.precision
             )
-    return [f"{what}, {' and '.join(p)}: {status}, {why}" for (what, status, why), p in found.items()]
+    found = []
+    for (status, why), networks in stopped.items():
+        # Networks that fail on the same engines and in the same precisions share a clause.
+        alike: dict[str, list[str]] = {}
+        for network, by_engine in networks.items():
+            by_precision: dict[str, list[str]] = {}
+            for engine, precisions in by_engine.items():
+                by_precision.setdefault(" and ".join(precisions), []).append(engine)
+            where = "; ".join(f"{listed(engines)}, {p}" for p, engines in by_precision.items())
+            alike.setdefault(where, []).append(network)
+        places = "; ".join(f"{listed(names)} on {where}" for where, names in alike.items())
+        found.append(f"{places}: {status}, {why}")
+    return found
 
 
 def departed(where: Mapping[str, Any]) -> str:
@@ -161,10 +220,22 @@ def departed(where: Mapping[str, Any]) -> str:
     return f"first in {where['stage']} at {place}, {where['tensor']}; {where['cause']}"
 
 
-def words(event: Mapping[str, Any]) -> str | None:
-    """What an event of a proof says to people; None for one that is of no interest."""
+def words(event: Mapping[str, Any], subject: str = "") -> str | None:
+    """What an event of a proof says to people; None for one that is of no interest. ``subject`` is named
+    where several are being proved at a time."""
     if event.get("event") == "certificate":
-        return f"  {event['engine']}, {event['precision']}: {event['status']}"
+        front = f"{subject} on {event['engine']}" if subject else event["engine"]
+        return f"  {front}, {event['precision']}: {event['status']}"
     if event.get("event") == "phase" and event.get("name") == "locate":
-        return f"Looking for where {event['engine']} departs, in {event['precision']}"
+        what = f"{subject} on {event['engine']}" if subject else event["engine"]
+        return f"Looking for where {what} departs, in {event['precision']}"
     return None
+
+
+def _rank(missing: Mapping[tuple[Key, str], Any]) -> Callable[[tuple[Key, str]], int]:
+    """The place of each among those of the same subject."""
+    places: dict[tuple[Key, str], int] = {}
+    counts: dict[Key, int] = {}
+    for each in missing:
+        places[each] = counts[each[0]] = counts.get(each[0], -1) + 1
+    return places.__getitem__

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crosstrain.comparison.devices import lacking
 from crosstrain.comparison.entrants import Division, Setup, beside
 from crosstrain.comparison.settings import Settings
 from crosstrain.engines.registry import engine_of
@@ -16,6 +17,7 @@ from crosstrain.errors import CrosstrainError, EngineMissingError
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
 from crosstrain.runs.process import run_job
+from crosstrain.system.gpus import gpus
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,8 @@ def muster(settings: Settings, logs: Path) -> Field:
         if engine not in told:
             told[engine] = _described(engine, settings.device, logs)
         description = told[engine]
-        if settings.device not in description["devices"]:
-            devices = ", ".join(description["devices"])
-            absent[name] = f"{name} has no device {settings.device!r} on this machine; it has {devices}"
+        if reason := lacking(name, settings.device, description, gpus()):
+            absent[name] = reason
             continue
         ready[name] = division_of(name, options, description["options"])
     if not ready:

@@ -101,7 +101,13 @@ class Preparation(TypedDict, total=False):
 
 
 class Device(TypedDict, total=False):
-    device: Annotated[str, Parameter("cpu, cuda:0, … (crosstrain engines).", "cpu", "DEVICE")]
+    device: Annotated[
+        str,
+        Parameter(
+            "cpu, cuda:0, … (crosstrain engines); auto: the first GPU that all engines share, else cpu.",
+            "auto", "DEVICE",
+        ),
+    ]  # fmt: skip
 
 
 class Precision(TypedDict, total=False):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from crosstrain.comparison import entrants
 from crosstrain.comparison import folder as folders
+from crosstrain.comparison.devices import settled
 from crosstrain.comparison.engines import muster
 from crosstrain.comparison.plan import Cell
 from crosstrain.comparison.progress.watch import Silent, Watch
@@ -66,6 +67,7 @@ def train(settings: Settings, out: Path | None = None, watch: Watch | None = Non
         )
     entrants.plain(settings.engines, "training")
     parse(settings.data)
+    settings = settled(settings, (watch or Silent()).note)
     with folders.opened(out or default_folder(settings)) as store:
         return _train(settings, store, watch or Silent())
 

@@ -1,4 +1,4 @@
-"""The machine's measured matrix-product peak, and the share of it that a training reaches."""
+"""A device's measured peaks, of matrix products and of copies, and what of them a training reaches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from crosstrain.criteria.case import Case
@@ -19,6 +20,7 @@ from crosstrain.environments.versions import versions_of
 from crosstrain.graph.cost import cost
 from crosstrain.runs.process import run_job
 from crosstrain.system.files import write_json
+from crosstrain.system.gpus import gpus
 from crosstrain.system.machine import processor, usable_cores
 from crosstrain.system.places import cache_root
 
@@ -28,6 +30,11 @@ the weights take as much each (the convention of Kaplan et al. 2020, arXiv:2001.
 first layer's gradient for its input is not needed; that is not subtracted."""
 
 FLOPS_OF_A_MAC = 2
+READ_AND_WRITTEN = 2
+"""Every activation is written by one node and read by the next, and so is its gradient; backward reads the
+activation once more and writes a gradient of the weights, which by the same convention is twice forward."""
+FORMAT = 2
+"""Of what is remembered."""
 SHELF_LIFE = 24 * 3600.0
 QUIETER = 0.1
 """A peak is measured again where the machine is less busy than it was then by this part of it."""
@@ -36,8 +43,14 @@ PATIENCE = 300.0
 
 def share(case: Case) -> dict[str, Any]:
     """``peak_share`` is the row's floating-point operations a second (``training_flops``) over the
-    machine's ``matrix_peak``. Only products count, so that it is a lower limit of what the chip does."""
-    macs = cost(case.definition.graph).macs
+    device's ``matrix_peak``. Only products count, so that it is a lower limit of what the chip does.
+
+    ``bandwidth_share`` is the bytes a second that its activations are (``training_bytes``) over the device's
+    ``copy_bandwidth``; what is joined into one kernel moves fewer, what is transposed more. ``limited_by`` is
+    ``products`` or ``memory``, whichever of the two takes longer at its peak.
+    """
+    costs = cost(case.definition.graph)
+    macs = costs.macs
     rate = case.row.images_per_second
     if not macs:
         raise UnknownError("the network multiplies no matrices that could be counted")
@@ -49,9 +62,18 @@ def share(case: Case) -> dict[str, Any]:
         case.shared[key] = peak(settings.device, settings.precision, case.job["threads"])
     top = case.shared[key]
     flops = FORWARD_AND_BACKWARD * FLOPS_OF_A_MAC * macs * rate
-    return {
+    reached = flops / top["flops_per_second"]
+    found = {
         "macs": macs, "training_flops": flops, "matrix_peak": top["flops_per_second"],
-        "matrix_peak_library": top["library"], "peak_share": flops / top["flops_per_second"],
+        "matrix_peak_library": top["library"], "peak_share": reached,
+    }  # fmt: skip
+    if not (bandwidth := top.get("bytes_per_second")):
+        return found
+    width = np.dtype(settings.precision).itemsize / 4  # activations are counted in float32
+    moved = FORWARD_AND_BACKWARD * READ_AND_WRITTEN * width * costs.activation_bytes * rate
+    return found | {
+        "training_bytes": moved, "copy_bandwidth": bandwidth, "bandwidth_share": moved / bandwidth,
+        "limited_by": "products" if reached >= moved / bandwidth else "memory",
     }  # fmt: skip
 
 
@@ -63,7 +85,8 @@ def peak(
     sizes: list[int] | None = None,
 ) -> dict[str, Any]:
     """The most floating-point operations a second (``flops_per_second``) that square matrix products reach
-    here with so many threads, in NumPy or PyTorch, whichever is faster (``library``).
+    here with so many threads, in NumPy or PyTorch, whichever is faster (``library``); ``bytes_per_second``
+    is the most that a copy within the device's memory reads and writes.
 
     It is remembered for a day, unless the machine was busier then than now. ``FailedError`` where neither
     of them can tell.
@@ -90,15 +113,19 @@ def peak(
         reason = "; ".join(faults) or f"only PyTorch multiplies on {device} here, and it is not installed"
         raise FailedError(f"the matrix-product peak could not be measured ({reason})")
     best = max(rates, key=lambda each: float(each["flops_per_second"]))
+    copies = [each["bytes_per_second"] for each in rates if each.get("bytes_per_second")]
     others = {each["library"]: each["flops_per_second"] for each in rates}
-    record = {**best, "by_library": others, "measured": time.time(), "busy": busy}
+    fastest = {"bytes_per_second": max(copies)} if copies else {}
+    record = {**best, **fastest, "by_library": others, "measured": time.time(), "busy": busy}
     note.parent.mkdir(parents=True, exist_ok=True)
     write_json(note, record)
     return record
 
 
 def _note(device: str, precision: str, threads: int | None, sizes: list[int] | None) -> Path:
-    facts = [processor(), usable_cores(), device, precision, threads, sizes, versions_of(["torch"])]
+    cards = [card.name for card in gpus().cards] if device != "cpu" else []
+    facts = [FORMAT, processor(), cards, usable_cores(), device, precision, threads, sizes]
+    facts.append(versions_of(["torch"]))
     return cache_root() / "peaks" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
 
 

@@ -30,15 +30,31 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Device:
+    """A device as a person knows it: its maker's name for it, and all of its memory (None: it is not
+    told)."""
+
+    name: str
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Description:
     """What an engine can do on this machine. ``unsupported`` names every op of the vocabulary that it cannot
-    run, composites too, and why."""
+    run, composites too, and why. ``hardware`` tells of ``devices`` what is known of them; ``cuda`` is the
+    version of CUDA that the framework was built with, "" for a build without, None where it is not known.
+
+    The last two need not be given: where an engine's folder has a module ``device``
+    (``engines/devices.py``), they come from there.
+    """
 
     version: str
     devices: tuple[str, ...]
     precisions: tuple[str, ...]
     options: Mapping[str, Option] = field(default_factory=dict)
     unsupported: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, Device] = field(default_factory=dict)
+    cuda: str | None = None
 
 
 @dataclass(frozen=True)

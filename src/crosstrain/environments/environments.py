@@ -15,18 +15,17 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from crosstrain.engines.registry import EngineRow, engine_row, engines
+from crosstrain.environments.cuda import REQUIREMENTS, builds
 from crosstrain.system.files import storage_errors
 from crosstrain.system.places import cache_root
 
 MANIFEST = "environment.json"
 """Written last: its presence says that the environment is whole."""
-
-_REQUIREMENTS = Path(__file__).parent / "requirements"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def root() -> Path:
 
 def requirements_of(row: EngineRow) -> Path:
     """The file that pins all that an engine's environment has; a row of another package names it in full."""
-    return _REQUIREMENTS / row.requirements
+    return REQUIREMENTS / row.requirements
 
 
 def pins_of(row: EngineRow) -> list[str]:
@@ -104,9 +103,18 @@ def own_environment(row: EngineRow) -> Environment | None:
 
 
 def find(row: EngineRow) -> Environment | None:
-    """Where the engine can run: the running Python if it has the framework, else the environment made for
-    it; None where there is neither. Nothing is imported or started."""
+    """Where the engine can run: the environment with a CUDA build, where one was made; else the running
+    Python if it has the framework, else the environment made for it. None where there is none of these.
+    Nothing is imported or started."""
+    if with_cuda := made_with_cuda(row):
+        return with_cuda
     return Environment(sys.executable, row.version) if row.importable else own_environment(row)
+
+
+def made_with_cuda(row: EngineRow) -> Environment | None:
+    """The environment with a CUDA build that was made for an engine (``engines install --cuda``)."""
+    there = (own_environment(replace(row, requirements=name)) for name in builds(row).values())
+    return next(filter(None, there), None)
 
 
 def ready(*, training: bool = False) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from crosstrain.environments.pip import Tell
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import storage_errors, write_json
 from crosstrain.system.locks import LOCKS, locked
+from crosstrain.training.spelling import listed
 
 _NAME = re.compile(r".+-[0-9a-f]{12}")
 
@@ -75,6 +76,7 @@ def install(row: EngineRow, tell: Tell = lambda words: None) -> Installed:
         with _alone(row, folder, tell) as lock:
             if environment := own_environment(row):  # by the process that was waited for
                 return Installed(environment, False, time.monotonic() - started)
+            tell(to_download(row))
             try:
                 _make(row, folder, python, minor, lock, tell, started)
             except BaseException:
@@ -84,6 +86,16 @@ def install(row: EngineRow, tell: Tell = lambda words: None) -> Installed:
     if environment is None:
         raise CrosstrainError(f"the environment {folder} vanished while it was made; try again")
     return Installed(environment, True, time.monotonic() - started)
+
+
+def to_download(row: EngineRow) -> str:
+    """What an installation will fetch, in a sentence: how many packages, and the first of them by weight (a
+    framework's own, then NVIDIA's)."""
+    names = [pin.partition("==")[0] for pin in pins_of(row)]
+    own = [name for name in names if name.lower() == row.distribution.lower()]
+    nvidia = [name for name in names if name.startswith(("nvidia-", "cuda-")) or "-cuda" in name]
+    said = [*own, *nvidia]
+    return f"fetching {len(names)} packages" + (f", among them {listed(said)}" if said else "")
 
 
 @contextlib.contextmanager

@@ -11,16 +11,20 @@ import psutil
 
 from crosstrain.engines.registry import engine_of, engines
 from crosstrain.environments.environments import find
+from crosstrain.system.gpus import gpus
 from crosstrain.system.machine import own_version, processor, usable_cores
 
 _PACKAGES = ("keras", "numpy")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, memory (bytes), system, and the versions of all that takes part."""
+    """Processor, GPUs, memory (bytes), system, and the versions of all that takes part."""
+    found = gpus()
     return {
         "processor": processor(),
         "cores": usable_cores(),
+        "gpus": [{"name": card.name, "memory_bytes": card.memory_bytes} for card in found.cards],
+        "gpu_driver": found.driver,
         "memory_bytes": psutil.virtual_memory().total,
         "system": platform.platform(),
         "python": platform.python_version(),

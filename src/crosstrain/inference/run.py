@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from crosstrain import data
 from crosstrain.comparison import folder as folders
+from crosstrain.comparison.devices import settled
 from crosstrain.comparison.plan import Cell, Round, cells, labels
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import settings as training_settings
@@ -63,6 +64,7 @@ class Served:
 def run(settings: InferenceSettings, out: Path | None = None, watch: Watch | None = None) -> InferenceResult:
     """Run a comparison at inference, or what is missing of it, in the folder ``out``. Raises
     ``CrosstrainError`` for wrong use and ``StorageError`` where the disk does not take the results."""
+    settings = settled(settings, (watch or Silent()).note)
     with folders.opened(out or settings.default_folder) as store:
         return _Inference(settings, store, watch or Silent()).run()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.engines.contract import Engine, Network, Setting, State
+from crosstrain.engines.devices import arithmetic
 from crosstrain.engines.registry import engine_row
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof.arrays import Arrays, write_arrays
@@ -53,7 +54,14 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
         except Exception as error:  # whatever a framework raises: the other precisions go on
             traceback.print_exc()
             errors[precision] = explained(error)[1]
-    return {"engine_version": engine.describe().version, "errors": errors}
+    here = engine.describe()
+    ran = {
+        precision: arithmetic(
+            row, job.get("device", "cpu"), precision, job.get("options") or {}, here.options
+        )
+        for precision in job["precisions"]
+    }
+    return {"engine_version": here.version, "arithmetic": ran, "errors": errors}
 
 
 def of_one_precision(engine: Engine, case: Case, precision: str, job: Mapping[str, Any]) -> Arrays:

@@ -62,6 +62,8 @@ class Prover:
     """Of a data set, under the names of the training graph's inputs; random ones where there is none."""
 
     def __post_init__(self) -> None:
+        self.arithmetic: dict[tuple[str, str], str] = {}
+        """What ran, as the worker says, by engine and precision."""
         self.case = Case.make(
             self.definition.graph,
             self.definition.loss,
@@ -125,7 +127,7 @@ class Prover:
         for precision in sorted(precisions, key=["float64", "float32"].index):
             told = said[precision]
             if isinstance(told, Cannot) or truth is None:
-                basis = self._basis(engine, truth)
+                basis = self._basis(engine, truth, precision)
                 certificate = Certificate(
                     engine,
                     precision,
@@ -184,7 +186,7 @@ class Prover:
             worst={name: part.where for name, part in compared.items()},
             tensors={name: dict(part.by_name) for name, part in compared.items()},
             notes=tuple(notes),
-            basis=self._basis(witness.engine, truth),
+            basis=self._basis(witness.engine, truth, precision),
         )
 
     def _at_kinks(
@@ -312,7 +314,7 @@ class Prover:
             notes.append("engine options: " + ", ".join(f"{k}={v}" for k, v in options.items()))
         return tuple(notes)
 
-    def _basis(self, engine: str, truth: Truth | None) -> dict[str, Any]:
+    def _basis(self, engine: str, truth: Truth | None, precision: str) -> dict[str, Any]:
         return {
             "engine_version": here.version if (here := find(engine_row(engine))) else None,
             "graph_hash": self.definition.graph.hash,
@@ -323,6 +325,7 @@ class Prover:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "device": self.device,
+            "arithmetic": self.arithmetic.get((engine, precision)),
             "numpy": np.__version__,
             "python": platform.python_version(),
             "truth": truth and truth.told,

@@ -25,6 +25,9 @@ class Setting(Protocol):
     timeout: float | None
     on_event: OnEvent | None
 
+    arithmetic: dict[tuple[str, str], str]
+    """What ran, as the worker says, by engine and precision."""
+
     @property
     def launch(self) -> Callable[..., Any]: ...
 
@@ -71,6 +74,8 @@ class Witness:
                 )
                 return dict.fromkeys(precisions, Cannot(why))
             errors = outcome.result["errors"]
+            ran = outcome.result.get("arithmetic") or {}
+            setting.arithmetic.update({(self.engine, p): words for p, words in ran.items()})
             return {
                 p: Cannot(errors[p]) if errors[p] else read_arrays(Path(out) / f"{p}.npz") for p in precisions
             }

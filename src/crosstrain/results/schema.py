@@ -44,11 +44,13 @@ class CellResult(_Open):
     """One measurement: network × engine × device × input size × seed × repeat, in a process of its own.
 
     Times are seconds, memory bytes. ``status`` other than ``done`` comes with ``error``, a sentence;
-    ``diverged`` is one too, of a training whose loss became no number. ``train_seconds`` is this process's
-    training; a cell that was taken up again has more in ``epochs``. ``other_load`` and ``stolen_load`` are
-    what other processes and the hypervisor took of the cores meanwhile, in cores' worth; ``throttled``
-    counts how often a core was slowed for its heat; ``macs`` are the network's multiply-accumulates for one
-    example.
+    ``diverged`` is one too, of a training whose loss became no number. ``train_seconds`` is this
+    process's training; a cell that was taken up again has more in ``epochs``. ``other_load`` and
+    ``stolen_load`` are what other processes and the hypervisor took of the cores meanwhile, in cores'
+    worth; ``throttled`` counts how often a core was slowed for its heat. ``device_…`` are a GPU's: the
+    peak of the framework's own allocator, and apart from it what the driver held for the process; what
+    others held of it, and their share of its time; ``device_throttled`` counts the seconds in which it
+    was slowed for its heat. ``macs`` are the network's multiply-accumulates for one example.
     """
 
     id: str
@@ -81,6 +83,13 @@ class CellResult(_Open):
     stolen_load: float | None = None
     throttled: int | None = None
     megahertz: float | None = None
+    device_allocated_bytes: int | None = None
+    device_driver_bytes: int | None = None
+    device_other_bytes: int | None = None
+    device_utilisation: float | None = None
+    device_other_load: float | None = None
+    device_megahertz: float | None = None
+    device_throttled: int | None = None
     batch_size: int | None = None
     parameters: int | None = None
     macs: int | None = None

@@ -108,14 +108,18 @@ _SOURCES = {
     "other_load": ("other processes took", "cores"),
     "stolen_load": ("the hypervisor took away", "cores"),
     "throttled": ("a core was slowed for its heat", "times"),
+    "device_other_load": ("other processes kept the GPU busy", "of its time"),
+    "device_throttled": ("the GPU was slowed for its heat", "times"),
 }
+OTHERS_ON_GPU = 0.02
+"""A GPU that others keep busy for more than this share of the time is not a quiet one."""
 
 
 def _load(measured: Sequence[Row], cores: int) -> Iterator[dict[str, Any]]:
     """Cells while which something else kept the cores: one finding for each cause."""
     done = [cell for row in measured for cell in row.done]
     for source, (words, unit) in _SOURCES.items():
-        least = LOAD_SHARE * cores if unit == "cores" else 1
+        least = {"cores": LOAD_SHARE * cores, "of its time": OTHERS_ON_GPU}.get(unit, 1)
         loads = [(cell, value) for cell in done if (value := getattr(cell, source)) is not None]
         hit = [(cell, value) for cell, value in loads if value >= least]
         if not hit:
@@ -123,8 +127,11 @@ def _load(measured: Sequence[Row], cores: int) -> Iterator[dict[str, Any]]:
         worst, most = max(hit, key=lambda each: each[1])
         typical = float(np.median([value for _, value in hit]))
         size = "" if worst.input_size is None else f" at {size_text(worst.input_size)}"
-        often = f"{typical:.0f} times" if unit == "times" else f"{typical:.2f} of {cores} cores"
-        worst_of = f"{most:.0f}" if unit == "times" else f"{most:.2f}"
+        often, worst_of = {
+            "times": (f"{typical:.0f} times", f"{most:.0f}"),
+            "cores": (f"{typical:.2f} of {cores} cores", f"{most:.2f}"),
+            "of its time": (f"{typical:.0%} of its time", f"{most:.0%}"),
+        }[unit]
         yield _finding(
             "load",
             None,

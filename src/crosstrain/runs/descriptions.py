@@ -11,11 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from crosstrain import engines
 from crosstrain.engines.registry import EngineRow
 from crosstrain.environments.environments import Environment, find
 from crosstrain.runs.process import run_job
 from crosstrain.system.files import write_json
+from crosstrain.system.gpus import gpus
+from crosstrain.system.machine import processor
 from crosstrain.system.places import cache_root
 
 AT_ONCE = 2
@@ -34,7 +38,7 @@ def describe(row: EngineRow, where: Environment, *, anew: bool = False) -> dict[
     """
     note = _note(row, where)
     if not anew and (cached := _cached(note)):
-        return cached
+        return cached | {"hardware": hardware(cached)}
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as logs:
         # No device: a GPU is to be seen where there is one.
         outcome = run_job({"task": "describe", "engine": row.name}, folder=Path(logs), timeout=PATIENCE)
@@ -44,7 +48,20 @@ def describe(row: EngineRow, where: Environment, *, anew: bool = False) -> dict[
     forget(row)
     note.parent.mkdir(parents=True, exist_ok=True)
     write_json(note, description)
-    return description
+    return description | {"hardware": hardware(description)}
+
+
+def hardware(description: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each device of a description with ``name`` and ``memory_bytes`` (None: it is not known): as the engine
+    says, else as the system and NVIDIA's driver do."""
+    known = {"cpu": {"name": processor(), "memory_bytes": psutil.virtual_memory().total}}
+    for number, card in enumerate(gpus().cards):
+        known[f"cuda:{number}"] = {"name": card.name, "memory_bytes": card.memory_bytes}
+    own = description.get("hardware") or {}
+    return {
+        device: own.get(device) or known.get(device) or {"name": None, "memory_bytes": None}
+        for device in description["devices"]
+    }
 
 
 def described(rows: Mapping[str, EngineRow], *, anew: bool = False) -> dict[str, dict[str, Any]]:
@@ -70,10 +87,12 @@ def _folder() -> Path:
 
 def _note(row: EngineRow, where: Environment) -> Path:
     """The file of a description, called after all that decides its content."""
-    files = sorted(Path(engines.__file__).parent.rglob("*.py"))
+    files, here = sorted(Path(engines.__file__).parent.rglob("*.py")), gpus()
     facts = [
         [where.python, where.version, sorted(row.variables.items())],
         [os.environ.get(name) for name in _VISIBLE],
+        # Another driver may run what the last one could not.
+        [here.driver, [card.name for card in here.cards]],
         [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files],
     ]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -21,11 +21,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from crosstrain.engines.devices import OVERRIDE
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import alone, python_of
 from crosstrain.errors import CrosstrainError
+from crosstrain.system import gpus
 from crosstrain.system.exit_codes import death, last_line
 from crosstrain.system.files import storage_errors
+from crosstrain.system.gpu_load import GpuLoad
 from crosstrain.system.process_tree import Tree
 from crosstrain.system.surroundings import Surroundings
 
@@ -54,7 +57,7 @@ class Outcome:
     something), ``refused`` (the input is at fault), ``storage``, ``memory``, ``failed``.
     ``peak_memory_bytes`` is the larger of the worker's own high-water mark and the sampled sum over its
     process tree. ``garbage`` counts the lines of the protocol that were no events. ``surroundings`` is what
-    else the machine did (``Surroundings.to_json``).
+    else the machine did (``Surroundings.to_json``), and the GPU (``GpuLoad.to_json``).
     """
 
     status: Status
@@ -84,15 +87,17 @@ def run_job(
     memory_limit: int | None = None,
     on_event: OnEvent | None = None,
     python: str | None = None,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Run one job in a process of its own and wait for it.
 
     ``folder`` takes the job's file and its log. ``timeout`` is in seconds, ``memory_limit`` in bytes of
     resident memory of the whole process tree. ``on_event`` is called for each event on its way; the
     result is in the outcome. ``python`` is left out for the one in which ``job["engine"]`` runs (without
-    an engine: the running one). Whatever happens, no process of the job is left when this returns or
-    raises. Raises ``Interrupted`` on Ctrl-C, ``StorageError`` where the folder cannot be written,
-    ``CrosstrainError`` where ``python`` cannot be started.
+    an engine: the running one). ``stop``, once it is set, ends the job as Ctrl-C does: for jobs in threads,
+    which no signal reaches. Whatever happens, no process of the job is left when this returns or
+    raises. Raises ``Interrupted`` on Ctrl-C and on ``stop``, ``StorageError`` where the folder cannot be
+    written, ``CrosstrainError`` where ``python`` cannot be started.
     """
     started = time.monotonic()
     with storage_errors(folder):
@@ -102,7 +107,8 @@ def run_job(
         worker = _Worker(job, path, log_file, python or _python_of(job))
         interrupted, stopped = False, None
         try:
-            stopped = worker.watch(timeout, memory_limit, on_event)
+            stopped = worker.watch(timeout, memory_limit, on_event, stop)
+            interrupted = stopped is not None and stopped[0] == "interrupted"
         except KeyboardInterrupt:
             interrupted, stopped = True, ("interrupted", "interrupted from the keyboard")
         finally:
@@ -143,7 +149,8 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
 
     In another Python than the running one, nothing of the latter can be seen but crosstrain itself.
     ``job["threads"]`` sets every library's number of threads; the device ``cpu`` hides accelerators, so
-    that nothing reserves their memory; ``job["keras_backend"]`` chooses Keras's backend;
+    that nothing reserves their memory, and on another one products in float32 of the closed division are
+    IEEE's, not TF32's; ``job["keras_backend"]`` chooses Keras's backend;
     ``job["environment"]`` are variables that come last.
     """
     variables = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONSAFEPATH": "1"}
@@ -164,12 +171,25 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
         variables.update(dict.fromkeys(_THREADS, str(job["threads"])))
     if job.get("device") == "cpu":
         variables.update(CUDA_VISIBLE_DEVICES="-1", HIP_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+    elif job.get("device"):
+        variables.update(_on_a_gpu(job))
     if job.get("keras_backend"):
         variables["KERAS_BACKEND"] = str(job["keras_backend"])
     if row := engines().get(job.get("engine") or ""):
         variables.update(row.variables)
     variables.update({name: str(value) for name, value in (job.get("environment") or {}).items()})
     return variables
+
+
+def _on_a_gpu(job: Mapping[str, Any]) -> dict[str, str]:
+    """What NVIDIA's libraries and the frameworks' allocators read."""
+    made = dict(gpus.ORDER)
+    # A job that does not say its division is of the closed one, unless it has options of its own.
+    if job.get("division", "open" if job.get("options") else "closed") == "closed":
+        made[OVERRIDE] = "0"
+    if job.get("task") == "evidence":  # several share the card: none may take all of its memory at its start
+        made.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", TF_FORCE_GPU_ALLOW_GROWTH="true")
+    return made
 
 
 class _Worker:
@@ -194,6 +214,7 @@ class _Worker:
             raise CrosstrainError(f"the Python {python} cannot be started: {error.strerror}") from error
         self.tree = Tree(self.process.pid)
         self.surroundings = Surroundings(self.tree.processor_seconds)
+        self.gpu = GpuLoad(str(job.get("device", "cpu")), self.tree.pids)
         # Bounded: a worker that floods its pipe is held up by it, rather than filling our memory.
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=1000)
         self._reader = threading.Thread(target=self._read, daemon=True, name="events")
@@ -208,7 +229,11 @@ class _Worker:
 
     # -- listening ------------------------------------------------------------------------------
     def watch(
-        self, timeout: float | None, memory_limit: int | None, on_event: OnEvent | None
+        self,
+        timeout: float | None,
+        memory_limit: int | None,
+        on_event: OnEvent | None,
+        stop: threading.Event | None = None,
     ) -> tuple[Status, str] | None:
         """Pass events on until the worker has ended (None) or has to be ended: with what status, and why."""
         started = time.monotonic()
@@ -217,6 +242,8 @@ class _Worker:
             for event in self.events(POLL_SECONDS):
                 if on_event:
                     on_event(event)
+            if stop is not None and stop.is_set():
+                return "interrupted", "ended with all that ran beside it"
             now = time.monotonic()
             if self.final:
                 result_at = min(result_at, now)
@@ -227,6 +254,7 @@ class _Worker:
             if now - sampled >= POLL_SECONDS:
                 sampled, memory = now, self.tree.memory()
                 self.surroundings.sample()
+                self.gpu.sample()
                 if memory_limit is not None and memory > memory_limit and not self.final:
                     limit = f"its limit is {memory_limit / 2**20:.0f} MiB"
                     return "memory", f"stopped at {memory / 2**20:.0f} MiB of memory; {limit}"
@@ -278,7 +306,7 @@ class _Worker:
         peak = max(final.get("peak_memory_bytes") or 0, self.tree.peak) or None
         outcome = Outcome(
             "done", final.get("result"), None, log, 0.0, peak, garbage=self.garbage,
-            surroundings=self.surroundings.to_json(),
+            surroundings={**self.surroundings.to_json(), **self.gpu.to_json()},
         )  # fmt: skip
         if final.get("event") == "result":
             return outcome

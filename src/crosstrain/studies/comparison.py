@@ -15,7 +15,9 @@ from crosstrain.comparison import narrowing
 from crosstrain.comparison.budget import Choice, Estimate, choose
 from crosstrain.comparison.cells import Bench, Key
 from crosstrain.comparison.certify import Certifier, shortcomings
+from crosstrain.comparison.devices import settled
 from crosstrain.comparison.engines import Field, muster
+from crosstrain.comparison.entrants import Setup
 from crosstrain.comparison.plan import Cell, Group, Round, cells, rounds
 from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.progress.publish import Published, Sparing
@@ -51,6 +53,7 @@ def run(settings: Settings, out: Path | None = None, watch: Watch | None = None)
     the settings). Raises ``CrosstrainError`` for wrong use, before anything is trained, and
     ``StorageError`` where the disk does not take the results."""
     parse(settings.data)
+    settings = settled(settings, (watch or Silent()).note)
     with (
         folders.opened(out or settings.default_folder) as store,
         Published(watch or Silent(), store.folder) as published,
@@ -165,16 +168,15 @@ class _Comparison:
             return
         certifier = Certifier(self.settings, self.store.folder, self.watch.stage)
         with self.account.part("proving"):
-            for key, subject in self.subjects.items():
-                network, size = subject.network, subject.size
-                setups = {
-                    name: self.field.setup(self.settings, network, size, name)
-                    for name in self.field.of(network, size)
-                }
-                self.certificates[key] = certifier.certify(subject, setups)
-        for found in self.certificates.values():
-            for told in shortcomings(found):
-                self._note(told)
+            wanted = {key: (subject, self._setups(subject)) for key, subject in self.subjects.items()}
+            self.certificates.update(certifier.certify(wanted))
+        for sentence in shortcomings([c for found in self.certificates.values() for c in found]):
+            self._note(sentence)
+
+    def _setups(self, subject: Subject) -> dict[str, Setup]:
+        """How the processes of each of a subject's entrants are started."""
+        names = self.field.of(subject.network, subject.size)
+        return {name: self.field.setup(self.settings, subject.network, subject.size, name) for name in names}
 
     # -- how much -------------------------------------------------------------------------------
     def _passes(self) -> list[Round]:

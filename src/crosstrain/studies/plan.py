@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from crosstrain.advice import preferences as prefer
+from crosstrain.comparison.devices import AUTO
 from crosstrain.errors import CrosstrainError
 from crosstrain.training import spelling
 
@@ -71,7 +72,7 @@ class Part(_Strict):
 
     name: Name
     engines: Annotated[list[str], Field(min_length=1)]
-    device: str = "cpu"
+    device: str = AUTO
     networks: Networks | None = None
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

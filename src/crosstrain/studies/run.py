@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from crosstrain.comparison.devices import AUTO, choose
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import ALL, RUNS, Settings, settings
 from crosstrain.engines.registry import engine_of, engines
@@ -125,7 +126,7 @@ def run(
     name, scale = wish.plan.scale(wish.scale)
     folder, told = out or wish.folder, watch or Silent()
     wished = wish.plan.parts_of(scale)
-    ready = [_ready(part, wish) for part in wished]
+    ready = [_ready(part, wish, told.note) for part in wished]
     # All settings are made first: what is wrong with the last part is said before the first is trained.
     several = [_settings(wish, name, scale, each) for each in ready]
     done: list[PartResult] = []
@@ -163,7 +164,7 @@ def _kept(wish: Wish, scale: str, folder: Path, done: Sequence[PartResult]) -> S
 
 
 # -- what takes part ------------------------------------------------------------------------------
-def _ready(part: Part, wish: Wish) -> PartResult:
+def _ready(part: Part, wish: Wish, tell: Callable[[str], None]) -> PartResult:
     """The part with the engines that are installed and have its device; ``skipped`` where none has."""
     wanted = list(wish.engines or part.engines)
     if ALL in wanted:
@@ -171,6 +172,11 @@ def _ready(part: Part, wish: Wish) -> PartResult:
     absent: dict[str, str] = {}
     devices: dict[str, str] = {}
     rows = engines()
+    if part.device == AUTO:
+        choice = choose([name for name in wanted if engine_of(name) in rows])
+        part = part.model_copy(update={"device": choice.device})
+        if choice.note:
+            tell(f"{part.name}: {choice.note}")
     for name in wanted:
         row = rows.get(engine_of(name))
         if row is None:

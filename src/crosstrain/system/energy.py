@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import statistics
 import threading
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
+
+from crosstrain.system import gpus
 
 POWERCAP = Path("/sys/class/powercap")
 SAMPLE_SECONDS = 20.0
@@ -71,7 +72,7 @@ def counters(device: str = "cpu", powercap: Path = POWERCAP) -> tuple[list[Count
     sentence why there are none, "" where there are."""
     found, reason = _packages(powercap)
     if device.startswith("cuda"):
-        gpu, missing = _gpu(int(device.partition(":")[2] or 0))
+        gpu, missing = _gpu(gpus.index_of(device) or 0)
         # Without the GPU's share, the processor's alone would say nothing of what such a training takes.
         return ([*found, gpu], "") if gpu else ([], missing)
     return found, reason
@@ -96,30 +97,13 @@ def _packages(powercap: Path) -> tuple[list[Counter], str]:
 
 def _gpu(index: int) -> tuple[Counter | None, str]:
     try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        name = pynvml.nvmlDeviceGetName(handle := _handle(index))
+        nvml, handle = gpus.opened(), gpus.handle(index)
+        name = gpus.asked(nvml.nvmlDeviceGetName, handle) or f"cuda:{index}"
         counter = Nvml(name.decode() if isinstance(name, bytes) else str(name), handle)
         counter.read()
-    except ImportError:
-        return None, "NVML's Python interface (nvidia-ml-py) is not installed"
-    except OSError as error:
+    except (gpus.NvmlUnavailableError, OSError) as error:
         return None, str(error)
-    except pynvml.NVMLError as error:
-        return None, f"NVML cannot be asked for the GPU's energy: {error}"
     return counter, ""
-
-
-def _handle(index: int) -> Any:
-    """NVML's handle of the GPU that frameworks call ``cuda:index``: NVML does not heed the variable."""
-    import pynvml
-
-    shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    name = shown[index] if index < len(shown) else str(index)
-    if name.isdigit():
-        return pynvml.nvmlDeviceGetHandleByIndex(int(name))
-    return pynvml.nvmlDeviceGetHandleByUUID(name)
 
 
 class Meter:

@@ -68,6 +68,10 @@ class Tree:
                 continue
         return total if self.pid in self._known else None
 
+    def pids(self) -> list[int]:
+        """Those that ``memory`` knows."""
+        return list(self._known)
+
     def kill(self) -> None:
         """End every process of the tree at once (SIGKILL); returns when none runs any more."""
         for _ in range(5):  # a process may fork while it is being looked for

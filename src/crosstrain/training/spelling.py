@@ -323,7 +323,7 @@ def several(given: str | Sequence[str]) -> list[str]:
 
 def sizes(given: int | str | Sequence[int] | None) -> list[int]:
     """Input sizes: ``32,48``, a number or several."""
-    several: Sequence[Any] = items(given) if isinstance(given, str | None) else _listed(given)
+    several: Sequence[Any] = items(given) if isinstance(given, str | None) else _as_list(given)
     return [_pixels(each) for each in several]
 
 
@@ -361,5 +361,10 @@ def dimensions(given: str | Sequence[int] | None) -> tuple[int, ...] | None:
     return tuple(int(part) for part in parts)
 
 
-def _listed(given: Any) -> list[Any]:
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+def _as_list(given: Any) -> list[Any]:
     return list(given) if isinstance(given, Sequence) else [given]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from crosstrain.comparison import entrants
 from crosstrain.comparison import folder as folders
+from crosstrain.comparison.devices import settled
 from crosstrain.comparison.engines import muster
 from crosstrain.comparison.entrants import Division
 from crosstrain.comparison.progress.watch import Silent, Watch
@@ -101,6 +102,7 @@ def tune(
     if settings.options:
         raise CrosstrainError("tuning looks for the options itself; leave them out")
     parse(settings.data)
+    settings = settled(settings, (watch or Silent()).note)
     with folders.opened(out or _default_folder(settings)) as store:
         return _Tuning(settings, division, store, watch or Silent()).run(again=again)
 

@@ -1,4 +1,4 @@
-"""Matrix products in PyTorch, for the machine's measured peak."""
+"""Matrix products and copies in PyTorch, for the measured peaks of a device."""
 
 from __future__ import annotations
 
@@ -21,9 +21,26 @@ def prepare(a: np.ndarray, b: np.ndarray, device: str) -> Callable[[], None]:
 
     def product() -> None:
         torch.matmul(left, right, out=out)
-        if place.type == "cuda":
-            torch.cuda.synchronize(place)
-        elif place.type == "mps":
-            torch.mps.synchronize()
+        _wait(place)
 
     return product
+
+
+def prepare_copy(size: int, device: str) -> Callable[[], None]:
+    """A function that copies ``size`` bytes within the memory of ``device`` and waits until it is done."""
+    place = torch.device(device)
+    source = torch.ones(size, dtype=torch.uint8, device=place)
+    target = torch.empty_like(source)
+
+    def copy() -> None:
+        target.copy_(source)
+        _wait(place)
+
+    return copy
+
+
+def _wait(place: torch.device) -> None:
+    if place.type == "cuda":
+        torch.cuda.synchronize(place)
+    elif place.type == "mps":
+        torch.mps.synchronize()

@@ -18,6 +18,7 @@ from crosstrain.proof.compare import errors, group
 from crosstrain.proof.truths import by_differences as differences
 from crosstrain.proof.truths import by_numpy as reference
 from crosstrain.runs.definition import Definition
+from crosstrain.system.turns import turn
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras's backends by preference. The engine's own framework is asked last: two that share a kernel would
@@ -65,9 +66,23 @@ def truth_of(
     """The truth for an engine: NumPy's forward, and Keras in float64 on another framework.
 
     A Keras backend that fails, or that does not agree with NumPy, is set aside and the next one is asked;
-    what happened is told. Of several that agree less than closely, the closest is
-    taken. Where none agrees there is no truth, and ``reason`` says how they differ.
+    the truth's record says so. Of several that agree less than closely, the closest is taken. Where none
+    agrees there is no truth, and ``reason`` says how they differ. Threads that ask for the truths of one
+    folder take turns: what the first has made serves the others.
     """
+    with turn(folder):
+        return _truth_of(case, definition, folder, engine, launch, timeout, on_event)
+
+
+def _truth_of(
+    case: Case,
+    definition: Definition,
+    folder: Path,
+    engine: str,
+    launch: Callable[..., Any],
+    timeout: float | None,
+    on_event: Callable[[dict[str, Any]], None] | None,
+) -> Truth:
     place = folder / "truth"
     place.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(
@@ -152,8 +167,9 @@ def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, 
 def saved(case: Case, folder: Path) -> Path:
     """Where a case lies under the work folder, written there if it was not."""
     place = folder / "cases" / case.hash[:16]
-    if not (place / "case.json").exists():
-        case.save(place)
+    with turn(folder / "cases"):
+        if not (place / "case.json").exists():
+            case.save(place)
     return place
 
 

@@ -28,7 +28,7 @@ def engines_table(found: Sequence[Mapping[str, Any]]) -> Table:
             row["version"] or text.NOTHING,
             "trains, infers" if row["trains"] else "infers",
             row["environment"] or text.NOTHING,
-            " ".join(row["devices"]) or text.NOTHING,
+            _devices(row) or text.NOTHING,
             " ".join(row["precisions"]) or text.NOTHING,
             Text(row["status"], style=_STYLES.get(row["status"], "red")),
             text.memory(row["bytes"]),
@@ -46,6 +46,18 @@ def options_table(found: Sequence[Mapping[str, Any]]) -> Table:
             told = f"{option['help']}{' (open)' if option['division'] == 'open' else ''}"
             table.add_row(row["name"], name, "|".join(map(_choice, choices)), told)
     return table
+
+
+def _devices(row: Mapping[str, Any]) -> str:
+    """A line for each device: what it is called, the card's name and its memory."""
+    lines = []
+    for device in row["devices"]:
+        known = row.get("hardware", {}).get(device) or {}
+        # The processor is the same for all engines; the table has no room to repeat it.
+        more = [] if device == "cpu" else [known.get("name"), text.memory(known.get("memory_bytes"))]
+        front = " ".join([device, *(each for each in more if each and each != text.NOTHING)])
+        lines.append(front)
+    return "\n".join(lines)
 
 
 def _choice(value: Any) -> str:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.grid import console
 
+_LASTING = ("waiting", "making", "removing", "examining", "proving", "fetching")
 _DONE = {"made": "installed", "there": "was there already"}
 
 
@@ -51,10 +52,12 @@ class Installing:
 
     def tell(self, words: str) -> None:
         """What is being done. Where there is no live bar, only what takes long and is not pip's."""
-        if self._bar:
+        if self._bar and words.startswith("fetching"):  # what is told before it starts has to stay
+            self._bar.console.print(f"{self._name}: {words}", soft_wrap=True)
+        elif self._bar:
             front = f"{self._name}: {words}" if self._name else words
             self._bar.update(self._task, description=front if len(front) <= 60 else f"{front[:59]}…")
-        elif self._out and words.startswith(("waiting", "making", "removing", "examining", "proving")):
+        elif self._out and words.startswith(_LASTING):
             self._out.print(f"  {words}" if self._name else words, soft_wrap=True)
 
     def end(self, told: Mapping[str, Any]) -> None:

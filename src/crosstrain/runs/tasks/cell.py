@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from crosstrain.engines.contract import Description, Engine, Network, Setting, State
+from crosstrain.engines.devices import device_module
+from crosstrain.engines.registry import engine_row
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.tasks.describe import load_engine
 from crosstrain.runs.tasks.evaluation import main_metric
@@ -38,16 +40,17 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     set (``runs/tasks/predictions.py``), or None; ``checkpoint``, a path, or None, and ``resume``: take
     it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
 
-    Times in the record are seconds, memory bytes. ``diverged`` is a sentence where the loss became no
-    number, else None.
+    Times in the record are seconds, memory bytes; ``device_allocated_bytes`` is the peak of the framework's
+    own allocator on a GPU. ``diverged`` is a sentence where the loss became no number, else None.
     """
     clocks = Clocks(emit)
+    device = job.get("device", "cpu")
     evaluate = job.get("evaluate", True)
     recipe = Recipe.from_json({**job["recipe"], **({"seed": job["seed"]} if "seed" in job else {})})
     version, network, material = set_up(job, recipe, clocks, evaluate=evaluate)
     training = Training(
         network, material, clocks, emit,
-        show_loss=job.get("device", "cpu") == "cpu",
+        show_loss=device == "cpu",
         validate=evaluate,
         identity=identity(job, material),
         best_path=_path(job.get("best_out")),
@@ -83,7 +86,16 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         "graph_hash": material.program.network.hash,
         "data_hash": material.data_hash,
         "peak_memory_bytes": peak_memory(),
+        "device_allocated_bytes": allocated(job["engine"], device),
     }
+
+
+def allocated(engine: str, device: str) -> int | None:
+    """The most that the framework's allocator has given out on a GPU; None where it is none, or it does not
+    count. What the driver holds for the process besides (context, kernels, what the allocator keeps) is not
+    in it."""
+    module = device_module(engine_row(engine)) if device.startswith("cuda") else None
+    return module.peak_bytes(device) if module else None
 
 
 PHASES = ("import", "prepare", "compile", "train", "evaluate", "save")

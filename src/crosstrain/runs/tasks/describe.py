@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from crosstrain.engines.contract import Engine
+from crosstrain.engines.devices import device_module
 from crosstrain.engines.registry import EngineRow, engine_row
 from crosstrain.errors import CrosstrainError, EngineMissingError
 
@@ -15,7 +16,10 @@ def run(job: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str
     """``job["engine"]`` names it; the result is its ``Description`` as JSON."""
     row = importable(job["engine"])
     engine = row.load_for_inference() if row.reads else row.load()
-    return asdict(engine.describe())
+    description = engine.describe()
+    if description.cuda is None and (module := device_module(row)):
+        description = replace(description, cuda=module.cuda())
+    return asdict(description)
 
 
 def load_engine(name: str) -> Engine:

@@ -1,0 +1,33 @@
+"""What JAX tells of a GPU (``engines/devices.py``)."""
+
+from __future__ import annotations
+
+from importlib.metadata import distributions
+
+import jax
+
+EXACT = ("highest", "float32", "F32_F32_F32")
+
+
+def cuda() -> str | None:
+    """CUDA comes as a plugin, named after its major version: ``jax-cuda13-plugin``."""
+    for found in distributions():
+        name = (found.metadata["Name"] or "").lower().replace("_", "-")
+        if name.startswith("jax-cuda") and name.endswith("-plugin"):
+            return name.removeprefix("jax-cuda").removesuffix("-plugin")
+    return ""
+
+
+def peak_bytes(device: str) -> int | None:
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
+        return None
+    statistics = jax.devices("gpu")[int(number or 0)].memory_stats()
+    peak = (statistics or {}).get("peak_bytes_in_use")
+    return None if peak is None else int(peak)
+
+
+def ieee(native: bool) -> bool | None:
+    """XLA writes products of its own, which no variable of NVIDIA's reaches: their precision decides. The
+    engine of crosstrain names it for each; Keras leaves it to the default."""
+    return native or jax.config.jax_default_matmul_precision in EXACT

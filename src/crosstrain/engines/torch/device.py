@@ -1,0 +1,21 @@
+"""What PyTorch tells of a GPU (``engines/devices.py``)."""
+
+from __future__ import annotations
+
+import torch
+
+from crosstrain.engines.devices import overridden
+
+
+def cuda() -> str | None:
+    return torch.version.cuda or ""
+
+
+def peak_bytes(device: str) -> int | None:
+    if not device.startswith("cuda") or not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def ieee(native: bool) -> bool | None:
+    return overridden() or not (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
