@@ -75,22 +75,6 @@ def normalize(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> Tensor:
     return back(images.normalize(image, *rest, **attributes))
 
 
-<<<<<<< HEAD
-def chain(x: Tensor, *rest: Any, steps: Any) -> tuple[Any, ...]:
-    """Image ops one after the other on one view (``fusion`` makes such nodes): the image, then what
-    its members give besides."""
-    image, extra, begin = channels_first(x), [], 0
-    for op, count, overwrites, attributes in steps:
-        function = _OVERWRITING[op] if overwrites else _IMAGES[op]
-        made = function(image, *rest[begin : begin + count], **dict(attributes))
-        begin += count
-        if isinstance(made, tuple):
-            image, *besides = made
-            extra += besides
-        else:
-            image = made
-    return channels_last(image, x.ndim), *extra
-=======
 def _chain(table: Mapping[str, Implementation]) -> Implementation:
     """The op ``chain``: image ops of ``table`` one after the other on one view (``fusion`` makes such nodes).
     It gives the image, then what its members give besides."""
@@ -109,7 +93,6 @@ def _chain(table: Mapping[str, Implementation]) -> Implementation:
         return channels_last(image, x.ndim), *extra
 
     return chain
->>>>>>> a8ec9b7 (PyTorch on CUDA: recurrent kernels lie as cuDNN reads them, and a whole step is one captured graph; benchmarks/gpu.py measures it)
 
 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
