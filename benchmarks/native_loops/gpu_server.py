@@ -57,7 +57,7 @@ def _engine(role: str, task: GpuTask, definition: Path, batch_size: int, device:
 
 def prepared(role: str, task: GpuTask, definition: Path, batch_size: int, device: str) -> Run:
     if role in HAND:
-        from native_loops.gpu_torch import contender  # noqa: PLC0415  (the framework of this role alone)
+        from native_loops.gpu_torch import contender
 
         run = contender(task, batch_size, device, HAND[role])
     else:
@@ -94,7 +94,7 @@ def serve(role: str, device: str) -> None:
             else:
                 assert run is not None
                 answer = {"seconds": run(command["run"])}
-        except Exception as error:  # noqa: BLE001  (told to the parent, which shows it in the cell)
+        except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
         print(json.dumps(answer), file=answers, flush=True)
 
