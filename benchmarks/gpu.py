@@ -1,4 +1,4 @@
-"""What crosstrain is worth on a GPU, in one run of a few minutes: certificates, then speed beside an expert's.
+"""What crosstrain is worth on a GPU, in one run of a few minutes: certificates, then speed.
 
 First a certificate of every network on PyTorch and JAX in float64 and float32, several networks at once. Then
 the rates of hand-written PyTorch (eager, and captured in one CUDA graph), of crosstrain and of Keras, all in
@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -93,9 +93,13 @@ def definitions(
 
     def one(task: GpuTask) -> tuple[str, Definition]:
         if ready and (ready / task.name / "definition.json").is_file():
-            return task.name, Definition.load(ready / task.name)
+            made = Definition.load(ready / task.name)
+            # The truth builds the network anew: from the file as it lies here, not where it was defined.
+            file = task.source.rpartition(":")[0]
+            moved = {"source": task.source, "file": file} if file else {}
+            return task.name, Definition(made.folder, {**made.data, **moved})
         zoo = ":" not in task.source
-        made = define(
+        defined = define(
             task.source,
             folder=folder / task.name,
             input_shapes={"": task.shape} if zoo else None,
@@ -103,7 +107,7 @@ def definitions(
             trust=True,
             timeout=120,
         )
-        return task.name, made
+        return task.name, defined
 
     with ThreadPoolExecutor(workers) as pool:
         return dict(pool.map(one, tasks))
@@ -115,36 +119,34 @@ def certify(
 ) -> None:  # fmt: skip
     """Certificates, one process tree a network; those that are not there in time are left out."""
     deadline = time.monotonic() + seconds
-    lock = threading.Lock()
 
-    def one(task: GpuTask) -> None:
-        for engine in PROVED_ON:
-            left = deadline - time.monotonic()
-            if left < 5:
-                say(f"no time left for the proof of {task.name} on {engine}")
-                continue
-            try:
-                proof = prove(
-                    defined[task.name], [engine], work=folder / task.name, steps=steps,
-                    batch_size=4, device=device, threads=2, timeout=left,
-                )  # fmt: skip
-            except Exception as error:
-                say(f"{task.name} on {engine}: {type(error).__name__}: {error}")
-                continue
-            for c in proof.certificates:
-                errors = [e for e in (c.outputs, c.loss, c.gradients, c.weights_after_steps) if e is not None]
-                row = {
-                    "network": task.title, "engine": c.engine, "precision": c.precision, "status": c.status,
-                    "worst": f"{max(errors):.1e}" if errors else "–", "seconds": c.seconds or 0.0,
-                    "reason": str(c.first_departure or c.reason or ""), "notes": list(c.notes),
-                }  # fmt: skip
-                with lock:
-                    results.certificates.append(row)
-                say(f"{task.title}: {c.engine} {c.precision} {c.status}", row["worst"], row["reason"][:300])
+    def one(task: GpuTask, engine: str) -> None:
+        left = deadline - time.monotonic()
+        if left < 5:
+            say(f"no time left for the proof of {task.name} on {engine}")
+            return
+        try:
+            proof = prove(
+                defined[task.name], [engine], work=folder / task.name / engine, steps=steps, batch_size=4,
+                device=device, threads=2, timeout=left,
+            )  # fmt: skip
+        except Exception as error:
+            say(f"{task.name} on {engine}: {type(error).__name__}: {error}")
+            return
+        for c in proof.certificates:
+            errors = [e for e in (c.outputs, c.loss, c.gradients, c.weights_after_steps) if e is not None]
+            row = {
+                "network": task.title, "engine": c.engine, "precision": c.precision, "status": c.status,
+                "worst": f"{max(errors):.1e}" if errors else "–", "seconds": c.seconds,
+                "reason": str(c.first_departure or c.reason or ""), "notes": list(c.notes),
+            }  # fmt: skip
+            results.certificates.append(row)
+            say(f"{task.title}: {c.engine} {c.precision} {c.status}", row["worst"], row["reason"][:300])
 
     # The large ones begin first: the slowest decides.
+    order = sorted(tasks, key=lambda t: t.name not in ("mobilenetv2", "lstm", "transformer"))
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, sorted(tasks, key=lambda t: t.name not in ("mobilenetv2", "lstm", "transformer"))))
+        wait([pool.submit(one, task, engine) for task in order for engine in PROVED_ON])
 
 
 # -- speed ------------------------------------------------------------------------------------------
@@ -225,7 +227,7 @@ def race(
 ) -> None:  # fmt: skip
     """One network's row: all get ready at once, then take turns."""
     order = {"prepare": task.name, "definition": str(definition.folder), "batch": batch}
-    patience = min(75.0, deadline - time.monotonic() - rounds * len(contenders) * turn)
+    patience = min(60.0, deadline - time.monotonic() - rounds * len(contenders) * turn)
     ready, errors = results.ready.setdefault(task.name, {}), results.errors.setdefault(task.name, {})
     rates = results.rates.setdefault(task.name, {})
 
@@ -310,6 +312,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for gpu.json and gpu.md (default: $OUT, else none)")
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--networks", default=",".join(TASKS))
+    parser.add_argument("--prove", help="networks to prove (default: all that are run and can be)")
     parser.add_argument("--roles", default=",".join(ROLES))
     parser.add_argument("--parts", default="proofs,table")
     parser.add_argument("--rounds", type=int, default=5)
@@ -346,7 +349,8 @@ def main() -> None:
             waking.start()
             if "proofs" in a.parts:
                 share = left() * (0.4 if "table" in a.parts else 1)
-                proved = [task for task in tasks if task.proved]
+                chosen = a.prove.split(",") if a.prove else [task.name for task in tasks if task.proved]
+                proved = [task for task in tasks if task.name in chosen]
                 in_time(
                     lambda: certify(
                         proved, defined, folder / "proofs", a.device, a.steps, workers, share, results

@@ -82,7 +82,8 @@ def mobilenetv2() -> nn.Module:
     parts: list[nn.Module] = _normed(3, 32, 3, 2)
     inner = 32
     for expansion, outer, count, stride in (
-        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
+        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
+        (6, 320, 1, 1),
     ):  # fmt: skip
         for index in range(count):
             parts.append(Inverted(inner, outer, 1 if index else stride, expansion))

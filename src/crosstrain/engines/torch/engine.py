@@ -41,7 +41,8 @@ OPTIONS = {
         "keep", ("keep", "return"), "whether freed memory stays or goes back to the system (on a CPU)",
     ),
     "capture": Option(
-        True, (True, False), "a training step as one CUDA graph, for shapes of batch that come again (on CUDA)"
+        True, (True, False),
+        "a training step as one CUDA graph, for shapes of batch that come again (on CUDA)",
     ),
     "autotune": Option(True, (True, False), "let cuDNN time its algorithms and keep the fastest"),
     "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit"),
@@ -152,7 +153,9 @@ class TorchNetwork:
         self.load(State(weights))
 
     def _compiled(self, graph: Graph) -> tuple[Graph, Run]:
-        run = compiled(fused(graph), self._ops, self._precision)
+        # The backward pass of PyTorch's own attention need not repeat itself.
+        attend = not self._options["deterministic"]
+        run = compiled(fused(graph, attend), self._ops, self._precision)
         if self._options["compile"] != "off":
             run = torch.compile(run, mode=self._options["compile"], dynamic=False)
         return graph, run

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import replace
 
 from crosstrain.engines.leaner import pooled_first, readers
+from crosstrain.engines.torch.products import with_products
 from crosstrain.graph.graph import Graph, Node, reference
 
 BEGIN = {
@@ -25,9 +26,10 @@ OVERWRITING = {"relu", "relu6", "add"}
 """Ops of a chain that have a form that overwrites its input."""
 
 
-def fused(graph: Graph) -> Graph:
-    """The graph with pooling before ReLU and with chains."""
-    return _chained(pooled_first(graph))
+def fused(graph: Graph, attend: bool = True) -> Graph:
+    """The graph with pooling before ReLU, with products in one piece (attention too with ``attend``) and
+    with chains."""
+    return _chained(pooled_first(with_products(graph, attend)))
 
 
 def with_statistics_in_place(graph: Graph) -> Graph:

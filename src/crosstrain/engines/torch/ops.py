@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crosstrain.engines.torch import images
+from crosstrain.engines.torch import images, products
 from crosstrain.engines.torch.images import channels_first, channels_last, flat_padding
 from crosstrain.engines.torch.layers import LAYERS
 from crosstrain.engines.torch.statistics import MovingStatistics
@@ -422,6 +422,7 @@ def operations(device: torch.device, statistics: MovingStatistics) -> Ops:
     """The whole vocabulary on PyTorch, constants on ``device``; BatchNorms in place leave to ``statistics``
     what comes after the backward pass."""
     made = {
+        **products.OPS,
         "chain": _chain({**_IMAGES, "batch_norm_in_place": statistics.batch_norm}),
         "batch_norm_in_place": _normed(statistics.batch_norm),
         "constant": constants(device),

@@ -170,6 +170,9 @@ def _adam(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], descent: 
     assert o.beta_1 is not None
     assert o.beta_2 is not None
     assert o.epsilon is not None
+    if isinstance(descent, Tensor) and w.dtype == torch.float32:
+        _fused_adam(o, w, g, s, descent)
+        return
     m = s["momentum"].lerp_(g, 1 - o.beta_1)
     v = s["velocity"].mul_(o.beta_2).addcmul_(g, g, value=1 - o.beta_2)
     if o.amsgrad:
@@ -179,6 +182,17 @@ def _adam(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], descent: 
         w.addcmul_(torch.div(m, root, out=root), descent)
     else:
         w.addcdiv_(m, root, value=descent)
+
+
+def _fused_adam(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], descent: Tensor) -> None:
+    """All of Adam in one pass over memory, by PyTorch's own kernel. That corrects the bias in another place,
+    with another ε; so it is told a step at which nothing is left to correct, and the corrected rate."""
+    late = w.new_full((), 1e30)
+    largest = [s["largest_velocity"]] if o.amsgrad else []
+    torch._fused_adam_(
+        [w], [g], [s["momentum"]], [s["velocity"]], largest, [late], lr=-descent, beta1=o.beta_1,
+        beta2=o.beta_2, weight_decay=0.0, eps=o.epsilon, amsgrad=o.amsgrad, maximize=False,
+    )  # fmt: skip
 
 
 IN_PLACE: dict[str, Callable[[Optimizer, Tensor, Tensor, Mapping[str, Tensor], Scalar], None]] = {
