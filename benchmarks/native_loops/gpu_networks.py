@@ -8,6 +8,16 @@ from keras import layers
 TOKENS = 10_000
 
 
+class Positions(layers.Layer):
+    """Adds a learned vector to each place of a sequence."""
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.table = self.add_weight(shape=shape[1:], initializer=keras.initializers.RandomNormal(0, 0.02))
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return x + self.table
+
+
 def mlp() -> keras.Model:
     return keras.Sequential([
         keras.Input((20,), name="x"), layers.Dense(64, "relu"), layers.Dense(64, "relu"), layers.Dense(3),
@@ -31,7 +41,7 @@ def gru2() -> keras.Model:
 def transformer() -> keras.Model:
     """Two blocks with layer norms behind (Vaswani et al. 2017), learned positions, mean over the tokens."""
     x = keras.Input((64,), dtype="int32", name="x")
-    y = layers.Embedding(TOKENS, 128)(x) + layers.Embedding(64, 128)(keras.ops.arange(64))
+    y = Positions()(layers.Embedding(TOKENS, 128)(x))
     for _ in range(2):
         y = layers.LayerNormalization(epsilon=1e-5)(y + layers.MultiHeadAttention(4, 32)(y, y))
         y = layers.LayerNormalization(epsilon=1e-5)(y + layers.Dense(128)(layers.Dense(512, "gelu")(y)))
