@@ -38,11 +38,13 @@ class Tape(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Any]]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        self.calls.append((func, args, kwargs or {}, made))
+        # As views of their own: a later call may turn the axes of what is made here.
+        places = [x.detach() if isinstance(x, torch.Tensor) else x for x in tree_leaves(made)]
+        self.calls.append((func, args, kwargs or {}, places))
         return made
 
 
@@ -71,13 +73,13 @@ class Player:
             self.replayed += 1
             if fresh.pop() if fresh else False:
                 return  # here recording has run the step already
-            for function, args, kwargs, made in tape.calls:
+            for function, args, kwargs, places in tape.calls:
                 if torch.Tag.inplace_view in function.tags:
                     continue  # turns a tensor's axes, as it has been turned already; moves no number
                 again = function(*args, **kwargs)
-                for old, new in zip(tree_leaves(made), tree_leaves(again), strict=True):
-                    if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
-                        old.copy_(new)
+                for place, new in zip(places, tree_leaves(again), strict=True):
+                    if isinstance(place, torch.Tensor) and place.data_ptr() != new.data_ptr():
+                        place.copy_(new)
 
         return replay, loss
 
