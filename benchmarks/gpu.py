@@ -135,7 +135,7 @@ def certify(
             return
         for c in proof.certificates:
             errors = [e for e in (c.outputs, c.loss, c.gradients, c.weights_after_steps) if e is not None]
-            row = {
+            row: dict[str, Any] = {
                 "network": task.title, "engine": c.engine, "precision": c.precision, "status": c.status,
                 "worst": f"{max(errors):.1e}" if errors else "–", "seconds": c.seconds,
                 "reason": str(c.first_departure or c.reason or ""), "notes": list(c.notes),

@@ -43,8 +43,8 @@ def projections(x: Tensor, *weights: Tensor, contracted: int, count: int) -> tup
 
 def attention(query: Tensor, key: Tensor, value: Tensor, *, scale: float) -> Tensor:
     """query (N, T, heads, H), key and value (N, S, heads, H): as the query."""
-    heads_first = (x.transpose(1, 2) for x in (query, key, value))
-    return F.scaled_dot_product_attention(*heads_first, scale=scale).transpose(1, 2)
+    q, k, v = (x.transpose(1, 2) for x in (query, key, value))
+    return F.scaled_dot_product_attention(q, k, v, scale=scale).transpose(1, 2)
 
 
 OPS: dict[str, Any] = {"projection": projection, "projections": projections, "attention": attention}
@@ -72,7 +72,8 @@ def _contracted(node: Node, graph: Graph) -> int | None:
 def _with_projections(graph: Graph) -> Graph:
     read = readers(graph)
     by_input = {ref: node for node in graph.nodes for ref in node.inputs if ref}
-    nodes, done = [], {}
+    nodes: list[Node] = []
+    done: dict[str, Node] = {}
     for node in graph.nodes:
         if node.name in done:
             nodes.append(done[node.name])
@@ -164,11 +165,14 @@ def _joined(graph: Graph) -> Graph:
         attributes = {"contracted": contracted, "count": len(nodes)}
         first[name] = Node(name, "projections", (x, *weights), attributes, outputs, nodes[0].layer)
         rest |= {node.name for node in nodes[1:]}
-    at = lambda ref: moved.get(str(ref), ref)
+
+    def at(ref: str) -> str:
+        return moved.get(ref, ref)
+
     return replace(
         graph,
         nodes=tuple(
-            replace(n, inputs=tuple(map(at, n.inputs)))
+            replace(n, inputs=tuple(ref and at(ref) for ref in n.inputs))
             for n in (first.get(node.name, node) for node in graph.nodes if node.name not in rest)
         ),
         updates={k: at(ref) for k, ref in graph.updates.items()},

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from crosstrain.training.optimizers import Optimizer
 
-Scalar = float | Tensor
+Scalar: TypeAlias = float | Tensor
 
 
 @dataclass(frozen=True)
