@@ -28,7 +28,6 @@ ENGINES: dict[str, tuple[str, dict[str, Any]]] = {
     "crosstrain torch": ("torch", {}),
     "crosstrain torch eager": ("torch", {"capture": False}),
     "crosstrain jax": ("jax", {}),
-    "crosstrain jax default": ("jax", {"compiler": "default", "recurrent": "scan"}),
     "Keras on torch": ("keras-torch", {}),
     "Keras on jax": ("keras-jax", {}),
 }

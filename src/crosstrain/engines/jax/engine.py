@@ -32,9 +32,6 @@ OPTIONS = {
     ),
     "compiler": Option("auto", ("auto", "default"), "XLA's settings: the fastest for the device, or its own"),
     "donate": Option(True, (True, False), "let a step write the new weights over the old ones"),
-    "recurrent": Option(
-        "auto", ("auto", "cudnn", "scan"), "LSTMs in float32: cuDNN's (auto: on a GPU), or a compiled loop"
-    ),
     "unroll": Option(
         "auto", ("auto", 1, 2, 4, 8, 16),
         "time steps of a recurrent layer in one turn of the compiled loop (auto: 1 on a CPU, 8 on a GPU)",
@@ -122,17 +119,6 @@ def _unroll(device: Any, options: Mapping[str, Any]) -> int:
     return int(chosen if chosen != "auto" else 1 if device.platform == "cpu" else 8)
 
 
-def _cudnn(device: Any, options: Mapping[str, Any]) -> jax.lax.Precision | None:
-    """The precision of cuDNN's recurrent layers, or None for a scan."""
-    if device.platform == "cpu":
-        if options["recurrent"] == "cudnn":
-            raise CrosstrainError("cuDNN's recurrent layers need a GPU; take recurrent=scan or auto on a CPU")
-        return None
-    if options["recurrent"] == "scan" or options["arithmetic"] == "bfloat16":
-        return None
-    return jax.lax.Precision.HIGHEST if options["arithmetic"] == "full" else jax.lax.Precision.DEFAULT
-
-
 class JaxNetwork:
     """A program on JAX, with its weights and the optimizer's slots on the device."""
 
@@ -146,9 +132,7 @@ class JaxNetwork:
         self._products = {"full": exact, "tf32": "tensorfloat32", "bfloat16": None}[options["arithmetic"]]
         forms = options["convolution"]
         cpu_forms = forms == "cpu" or (forms == "auto" and device.platform == "cpu")
-        self._ops = operations(
-            cpu_forms, _unroll(device, options), options["arithmetic"] == "bfloat16", _cudnn(device, options)
-        )
+        self._ops = operations(cpu_forms, _unroll(device, options), options["arithmetic"] == "bfloat16")
         self._compiler = compiler_settings(device, options)
 
         self._training = program.training

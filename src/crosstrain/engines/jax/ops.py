@@ -12,7 +12,6 @@ import numpy as np
 from jax import lax
 
 from crosstrain.engines.jax import windows
-from crosstrain.engines.jax.recurrent import cudnn_lstm
 from crosstrain.graph.evaluate import Implementation, Ops
 
 Array = Any
@@ -171,16 +170,10 @@ FOR_A_CPU: dict[str, Implementation] = {
 PRODUCTS = ("conv", "conv_transpose", "matmul", "einsum")
 
 
-def operations(
-    cpu_forms: bool, unroll: int = 1, bfloat16: bool = False, cudnn: lax.Precision | None = None
-) -> Ops:
-    """The whole vocabulary on JAX. With ``bfloat16``, products take inputs rounded to it. ``cudnn`` is the
-    precision of cuDNN's recurrent layers; None leaves them to a scan."""
+def operations(cpu_forms: bool, unroll: int = 1, bfloat16: bool = False) -> Ops:
+    """The whole vocabulary on JAX. With ``bfloat16``, products take inputs rounded to it."""
     forms = FOR_A_CPU if cpu_forms else NATIVE
     table: dict[str, Implementation] = {**TABLE, **forms, "scan": partial(scan, unroll=unroll)}
     if bfloat16:
         table.update({name: _in_bfloat16(table[name]) for name in PRODUCTS})
-    if cudnn is not None:
-        scanned = Ops(table, "jax").lstm
-        table["lstm"] = partial(cudnn_lstm, scanned, cudnn)
     return Ops(table, "jax")
