@@ -103,7 +103,8 @@ def test_max_pool_gives_the_gradient_to_the_first_of_equals(strides: tuple[int, 
 
 @pytest.mark.parametrize("axis", [-1, 1])
 @pytest.mark.parametrize("scaled", [True, False], ids=["scaled", "plain"])
-def test_cpu_batch_norm_is_its_meaning(axis: int, scaled: bool) -> None:
+@pytest.mark.parametrize("own", [windows.cpu_batch_norm, windows.native_batch_norm], ids=["cpu", "native"])
+def test_batch_norm_is_its_meaning(own: Callable[..., Any], axis: int, scaled: bool) -> None:
     x = RANDOM.standard_normal((4, 3, 5, 3)) * 2 + 7
     meaning = VOCABULARY["batch_norm"].meaning
     assert meaning is not None
@@ -115,11 +116,11 @@ def test_cpu_batch_norm_is_its_meaning(axis: int, scaled: bool) -> None:
     def first(form: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x, *scale: form(x, *(scale or (None, None)), *moving, **settings)[0]
 
-    assert_same(first(lambda *a, **k: meaning(ops, *a, **k)), first(windows.cpu_batch_norm), x, *vectors)
+    assert_same(first(lambda *a, **k: meaning(ops, *a, **k)), first(own), x, *vectors)
     with jax.enable_x64(True):
         scale = vectors or (None, None)
         expected = meaning(ops, x, *scale, *moving, **settings)[1:]
-        made = windows.cpu_batch_norm(x, *scale, *moving, **settings)[1:]
+        made = own(x, *scale, *moving, **settings)[1:]
     for value, right in zip(made, expected, strict=True):
         assert distance(value, right) < 1e-12
 

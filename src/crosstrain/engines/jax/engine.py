@@ -32,7 +32,10 @@ OPTIONS = {
     ),
     "compiler": Option("auto", ("auto", "default"), "XLA's settings: the fastest for the device, or its own"),
     "donate": Option(True, (True, False), "let a step write the new weights over the old ones"),
-    "unroll": Option(1, (1, 2, 4, 8, 16), "time steps of a recurrent layer in one turn of the compiled loop"),
+    "unroll": Option(
+        "auto", ("auto", 1, 2, 4, 8, 16),
+        "time steps of a recurrent layer in one turn of the compiled loop (auto: 1 on a CPU, 8 on a GPU)",
+    ),
     "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit (on a GPU)"),
     "arithmetic": Option(
         "full", ("full", "tf32", "bfloat16"),
@@ -110,6 +113,12 @@ def _is_supported(device: Any, key: str, value: Any) -> bool:
     return True
 
 
+def _unroll(device: Any, options: Mapping[str, Any]) -> int:
+    """On a GPU every turn of the loop waits for its kernels to start; on a CPU unrolling only compiles."""
+    chosen = options["unroll"]
+    return int(chosen if chosen != "auto" else 1 if device.platform == "cpu" else 8)
+
+
 class JaxNetwork:
     """A program on JAX, with its weights and the optimizer's slots on the device."""
 
@@ -123,7 +132,7 @@ class JaxNetwork:
         self._products = {"full": exact, "tf32": "tensorfloat32", "bfloat16": None}[options["arithmetic"]]
         forms = options["convolution"]
         cpu_forms = forms == "cpu" or (forms == "auto" and device.platform == "cpu")
-        self._ops = operations(cpu_forms, options["unroll"], options["arithmetic"] == "bfloat16")
+        self._ops = operations(cpu_forms, _unroll(device, options), options["arithmetic"] == "bfloat16")
         self._compiler = compiler_settings(device, options)
 
         self._training = program.training

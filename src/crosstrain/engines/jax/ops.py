@@ -156,6 +156,7 @@ NATIVE: dict[str, Implementation] = {
     "conv": partial(conv, windows.native_conv),
     "max_pool": windows.native_max_pool,
     "average_pool": windows.native_average_pool,
+    "batch_norm": windows.native_batch_norm,
 }
 """lax's own forms, for a GPU."""
 

@@ -200,8 +200,16 @@ def cpu_average_pool(x: Array, *, window: Any, strides: Any, padding: Pairs) -> 
 
 
 # -- BatchNorm --------------------------------------------------------------------------------------
-def cpu_batch_norm(
-    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array,
+def cpu_batch_norm(*inputs: Array, **settings: Any) -> Any:
+    return batch_norm(column_sums, *inputs, **settings)
+
+
+def native_batch_norm(*inputs: Array, **settings: Any) -> Any:
+    return batch_norm(plain_sums, *inputs, **settings)
+
+
+def batch_norm(
+    sums: Callable[[Array], Array], x: Array, gamma: Array, beta: Array, mean: Array, variance: Array,
     *, axis: int, momentum: float, epsilon: float,
 ) -> Any:  # fmt: skip
     """The op's meaning with its gradient written out: fewer passes over memory than autodiff makes."""
@@ -210,10 +218,15 @@ def cpu_batch_norm(
     rows = jnp.moveaxis(x, along, -1).reshape(-1, n)
     gamma = jnp.ones(n, x.dtype) if gamma is None else gamma
     beta = jnp.zeros(n, x.dtype) if beta is None else beta
-    y, batch_mean, batch_variance = standardized(rows, gamma, beta, epsilon)
+    y, batch_mean, batch_variance = standardized(rows, gamma, beta, epsilon, sums)
     y = jnp.moveaxis(y.reshape(*x.shape[:along], *x.shape[along + 1 :], n), -1, along)
     blend = lambda old, new: old * momentum + lax.stop_gradient(new) * (1 - momentum)
     return y, blend(mean, batch_mean), blend(variance, batch_variance)
+
+
+def plain_sums(x: Array) -> Array:
+    """Σ over the rows of x (rows, n)."""
+    return jnp.sum(x, axis=0)
 
 
 STRIDE = 256
@@ -232,25 +245,30 @@ def column_sums(x: Array) -> Array:
     return jnp.sum(partial_sums.reshape(STRIDE, n), axis=0)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
-def standardized(x: Array, gamma: Array, beta: Array, epsilon: float) -> Any:
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def standardized(x: Array, gamma: Array, beta: Array, epsilon: float, sums: Callable[[Array], Array]) -> Any:
     """γ (x - m) / sqrt(v + ε) + β with the columns' means m and biased variances v, which are returned
-    too. x (rows, n); the gradient is that of the first output alone."""
-    return _standardized_forward(x, gamma, beta, epsilon)[0]
+    too. x (rows, n); the gradient is that of the first output alone. ``sums`` adds up columns."""
+    return _standardized_forward(x, gamma, beta, epsilon, sums)[0]
 
 
-def _standardized_forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> Any:
-    mean = column_sums(x) / x.shape[0]
-    variance = column_sums(jnp.square(x - mean)) / x.shape[0]
+def _standardized_forward(
+    x: Array, gamma: Array, beta: Array, epsilon: float, sums: Callable[[Array], Array]
+) -> Any:
+    mean = sums(x) / x.shape[0]
+    variance = sums(jnp.square(x - mean)) / x.shape[0]
     scale = lax.rsqrt(variance + epsilon)
     return ((x - mean) * (scale * gamma) + beta, mean, variance), (x, gamma, mean, scale)
 
 
-def _standardized_backward(epsilon: float, kept: Any, cotangents: Any) -> tuple[Array, ...]:
+def _standardized_backward(
+    epsilon: float, sums: Callable[[Array], Array], kept: Any, cotangents: Any
+) -> tuple[Array, ...]:
     x, gamma, mean, scale = kept
-    dy = fence(cotangents[0])
-    dbeta = column_sums(dy)
-    dgamma = column_sums(dy * (x - mean)) * scale
+    # Without the fence XLA's CPU compiler makes what leads to dy three times.
+    dy = fence(cotangents[0]) if sums is column_sums else cotangents[0]
+    dbeta = sums(dy)
+    dgamma = sums(dy * (x - mean)) * scale
     dx = (gamma * scale) * (dy - dbeta / x.shape[0] - (x - mean) * (scale * dgamma / x.shape[0]))
     return dx, dgamma, dbeta
 

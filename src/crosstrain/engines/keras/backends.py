@@ -143,6 +143,9 @@ class Torch:
         return ("cpu", *(f"cuda:{i}" for i in range(self.torch.cuda.device_count())))
 
     def start(self, threads: int | None) -> None:
+        # PyTorch's own default lets cuDNN round the factors of float32 convolutions to TF32.
+        self.torch.backends.cuda.matmul.allow_tf32 = False
+        self.torch.backends.cudnn.allow_tf32 = False
         if threads is not None:
             self.torch.set_num_threads(threads)
 
@@ -191,6 +194,8 @@ class TensorFlow:
         return ("cpu", *(f"cuda:{i}" for i in range(len(self.tf.config.list_physical_devices("GPU")))))
 
     def start(self, threads: int | None) -> None:
+        # TensorFlow's own default rounds the factors of float32 products on a GPU to TF32.
+        self.tf.config.experimental.enable_tensor_float_32_execution(False)
         threading = self.tf.config.threading
         for gpu in self.tf.config.list_physical_devices("GPU"):
             if not self.tf.config.experimental.get_memory_growth(gpu):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,13 +16,18 @@ from torch import Tensor
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.memory import keep_freed_memory
-from crosstrain.engines.torch.fusion import fused
+from crosstrain.engines.torch.capture import CapturedStep, CudaRecorder, Recorder
+from crosstrain.engines.torch.fusion import fused, with_statistics_in_place
 from crosstrain.engines.torch.ops import DTYPES, operations
+from crosstrain.engines.torch.rates import RatesOnDevice, rates_of
+from crosstrain.engines.torch.statistics import MovingStatistics
 from crosstrain.engines.torch.weights import JointWeights
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import SEED, Graph
 from crosstrain.graph.program import Program
+
+Run = Callable[..., tuple[dict, dict]]
 
 OPTIONS = {
     "compile": Option(
@@ -33,6 +39,10 @@ OPTIONS = {
     ),
     "memory": Option(
         "keep", ("keep", "return"), "whether freed memory stays or goes back to the system (on a CPU)",
+    ),
+    "capture": Option(
+        True, (True, False),
+        "a training step as one CUDA graph, for shapes of batch that come again (on CUDA)",
     ),
     "autotune": Option(True, (True, False), "let cuDNN time its algorithms and keep the fastest"),
     "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit"),
@@ -70,10 +80,15 @@ class TorchEngine:
         tf32 = options["arithmetic"] == "tf32"
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
-        torch.backends.cudnn.benchmark = options["autotune"]
+        torch.backends.cudnn.benchmark = options["autotune"] and not options["deterministic"]
+        if options["deterministic"]:
+            # cuBLAS repeats itself only with a workspace of fixed size, which it reads when it starts.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(options["deterministic"])
         torch.set_flush_denormal(options["flush_denormals"])
-        return TorchNetwork(program, weights, torch.device(setting.device), setting.precision, options)
+        device = torch.device(setting.device)
+        recorder = CudaRecorder(device) if _captures(device, options) else None
+        return TorchNetwork(program, weights, device, setting.precision, options, recorder)
 
     def _checked(self, setting: Setting) -> dict[str, Any]:
         if setting.device == "mps" and setting.precision == "float64":
@@ -81,6 +96,12 @@ class TorchEngine:
                 "PyTorch has no float64 on the device 'mps'; take float32 or the device 'cpu'"
             )
         return checked_options(self.name, self.describe(), setting)
+
+
+def _captures(device: torch.device, options: Mapping[str, Any]) -> bool:
+    """Inductor's modes with CUDA graphs of their own do not go into another one."""
+    own = options["compile"] in ("reduce-overhead", "max-autotune")
+    return device.type == "cuda" and options["capture"] and not own
 
 
 def _ready_to_compile(ops: Ops) -> None:
@@ -102,11 +123,14 @@ class TorchNetwork:
         device: torch.device,
         precision: str,
         options: Mapping[str, Any],
+        recorder: Recorder | None = None,
     ) -> None:
+        """``recorder`` captures whole steps; None runs them op by op."""
         self._program, self._device, self._options = program, device, options
         self._dtype = DTYPES[precision]
         self._precision = precision
-        self._ops = operations(device)
+        self._statistics = MovingStatistics()
+        self._ops = operations(device, self._statistics)
         if options["compile"] != "off":
             _ready_to_compile(self._ops)
         self._step = 0
@@ -123,19 +147,29 @@ class TorchNetwork:
         self._run_loss = self._compiled(loss_only)
         self._run_inference = self._compiled(program.inference)
         self._run_training = self._compiled(outputs_only)
+        self._run_step = self._compiled(with_statistics_in_place(loss_only)) if recorder else self._run_loss
+        self._rates = RatesOnDevice(program.optimizer, self._dtype, device) if recorder else None
+        self._captured = CapturedStep(self._step_in_place, recorder, device) if recorder else None
         self.load(State(weights))
 
-    def _compiled(self, graph: Graph) -> tuple[Graph, Callable[..., tuple[dict, dict]]]:
-        run = compiled(fused(graph), self._ops, self._precision)
+    def _compiled(self, graph: Graph) -> tuple[Graph, Run]:
+        # The backward pass of PyTorch's own attention need not repeat itself.
+        attend = not self._options["deterministic"]
+        run = compiled(fused(graph, attend), self._ops, self._precision)
         if self._options["compile"] != "off":
             run = torch.compile(run, mode=self._options["compile"], dynamic=False)
         return graph, run
 
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Tensor:
-        loss, gradients, updates = self._loss_and_gradients(inputs)
+        graph, run = self._run_loss
         self._step += 1
-        self._joint.step(gradients, learning_rate, self._step)
+        if self._captured is not None:
+            assert self._rates is not None
+            self._rates.set(learning_rate, self._step)
+            return self._captured.run(self._on_host(graph, inputs))
+        loss, gradients, updates = self._loss_and_gradients(run, self._prepare_inputs(graph, inputs))
+        self._joint.step(gradients, rates_of(self._program.optimizer, learning_rate, self._step))
         self._values.update(updates)
         return loss
 
@@ -146,7 +180,8 @@ class TorchNetwork:
         return {name: self._to_host(value) for name, value in outputs.items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
-        loss, gradients, _ = self._loss_and_gradients(inputs)
+        graph, run = self._run_loss
+        loss, gradients, _ = self._loss_and_gradients(run, self._prepare_inputs(graph, inputs))
         return float(loss), {k: self._to_host(g) for k, g in zip(self._joint.leaves, gradients, strict=True)}
 
     def read(self) -> State:
@@ -161,9 +196,9 @@ class TorchNetwork:
         check_weights(self._program.network.name, self._specs, state.weights)
         for name, spec in self._specs.items():
             value = self._to_device(np.array(state.weights[name]), spec.dtype)
-            if name in self._joint.leaves:
+            if name in self._values:  # overwritten: a captured step knows their place
                 with torch.no_grad():
-                    self._joint.leaves[name].copy_(value)
+                    self._values[name].copy_(value)
             else:
                 self._values[name] = value
         self._joint.restart()
@@ -182,11 +217,25 @@ class TorchNetwork:
             torch.mps.synchronize()
 
     # -- a step ------------------------------------------------------------------------------------
-    def _loss_and_gradients(self, inputs: Arrays) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
+    def _step_in_place(self, inputs: dict[str, Tensor]) -> Tensor:
+        """The whole step on tensors that lie on the device; it changes nothing but what they hold."""
+        assert self._rates is not None
+        graph, run = self._run_step
+        self._statistics.begin()
+        loss, gradients, updates = self._loss_and_gradients(run, self._as_specified(graph, inputs))
+        self._statistics.settle()
+        self._joint.step(gradients, self._rates.scalars)
+        for name, value in updates.items():
+            if value is not self._values[name]:
+                self._values[name].copy_(value)
+        return loss
+
+    def _loss_and_gradients(
+        self, run: Run, inputs: dict[str, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
         """Loss, gradients in the order of the leaves, and the next moving statistics."""
-        graph, run = self._run_loss
         with self._arithmetic():
-            outputs, updates = run(self._values, self._prepare_inputs(graph, inputs))
+            outputs, updates = run(self._values, inputs)
         loss = outputs["loss"]
         leaves = tuple(self._joint.leaves.values())
         if loss.requires_grad:
@@ -207,31 +256,45 @@ class TorchNetwork:
         return context
 
     # -- arrays in and out -------------------------------------------------------------------------
-    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
-        """The inputs of a graph on the device; a seed goes to PyTorch's generators."""
+    def _on_host(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
+        """The inputs of a graph as tensors that the device can fetch; a seed goes to PyTorch's generators."""
         check_inputs(graph.name, graph.inputs, inputs)
-        prepared = {}
-        for name, spec in graph.inputs.items():
-            if name == SEED:
-                torch.manual_seed(int(inputs[name]))
-                prepared[name] = self._seed  # stands in its place: the generators have it
-            else:
-                prepared[name] = self._to_device(inputs[name], spec.dtype)
-        return prepared
+        if SEED in graph.inputs:
+            torch.manual_seed(int(inputs[SEED]))
+        return {
+            name: self._to_fetch(inputs[name], spec.dtype)
+            for name, spec in graph.inputs.items()
+            if name != SEED
+        }
+
+    def _as_specified(self, graph: Graph, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors on the device in the dtypes that the graph takes. What stands for a seed is not read:
+        the generators have it."""
+        given = {name: self._as_dtype(value, graph.inputs[name].dtype) for name, value in inputs.items()}
+        return {**given, SEED: self._seed} if SEED in graph.inputs else given
+
+    def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
+        host = self._on_host(graph, inputs)
+        moved = {name: value.to(self._device, non_blocking=True) for name, value in host.items()}
+        return self._as_specified(graph, moved)
 
     def _to_device(self, array: np.ndarray, dtype: str) -> Tensor:
-        """On the device: numbers for a float tensor in the run's precision, whole numbers as they are."""
+        return self._as_dtype(self._to_fetch(array, dtype).to(self._device, non_blocking=True), dtype)
+
+    def _to_fetch(self, array: np.ndarray, dtype: str) -> Tensor:
+        """In host memory, for the device to fetch without anyone waiting: pinned, in the fewer bytes."""
         tensor = torch.from_numpy(np.asarray(array))
         if self._options["layout"] == "channels_first" and tensor.ndim in (4, 5):
             tensor = tensor.movedim(-1, 1).contiguous().movedim(1, -1)
-        target = self._dtype if dtype == "float32" else tensor.dtype
         if self._device.type == "cpu":
-            return tensor.to(target)
-        if tensor.element_size() > target.itemsize:  # the fewer bytes travel
-            tensor = tensor.to(target)
-        if self._device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self._device, non_blocking=True).to(target)
+            return tensor
+        if dtype == "float32" and tensor.element_size() > self._dtype.itemsize:
+            tensor = tensor.to(self._dtype)
+        return tensor.pin_memory() if self._device.type == "cuda" else tensor
+
+    def _as_dtype(self, tensor: Tensor, dtype: str) -> Tensor:
+        """Numbers for a float tensor in the run's precision, whole numbers as they are."""
+        return tensor.to(self._dtype) if dtype == "float32" else tensor
 
     def _to_host(self, value: Tensor) -> np.ndarray:
         """A copy in host memory, in the run's precision, in Keras's order of axes."""

@@ -4,6 +4,7 @@
 - Runs of image ops (convolution, BatchNorm, pooling, activation, residual sum) as one node ``chain``: they
   pass on PyTorch's own view of the image, and where autograd does not keep a value, the next op overwrites
   it. That saves dispatches, memory and the traffic to it.
+- In a step that changes all its state in place, BatchNorm overwrites its moving statistics itself.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from collections import Counter
 from dataclasses import replace
 
 from crosstrain.engines.leaner import pooled_first, readers
+from crosstrain.engines.torch.products import with_products
 from crosstrain.graph.graph import Graph, Node, reference
 
-BEGIN = {"conv", "depthwise_conv", "batch_norm", "normalize", "max_pool", "average_pool"}
+BEGIN = {
+    "conv", "depthwise_conv", "batch_norm", "batch_norm_in_place", "normalize", "max_pool", "average_pool",
+}  # fmt: skip
 CONTINUE = BEGIN | {"add", "relu", "relu6", "leaky_relu", "elu", "silu", "hard_silu", "sigmoid", "tanh"}
 FRESH = BEGIN | {"add"}
 """Ops of a chain whose result autograd does not keep: the next op may overwrite it."""
@@ -22,9 +26,29 @@ OVERWRITING = {"relu", "relu6", "add"}
 """Ops of a chain that have a form that overwrites its input."""
 
 
-def fused(graph: Graph) -> Graph:
-    """The graph with pooling before ReLU and with chains."""
-    return _chained(pooled_first(graph))
+def fused(graph: Graph, attend: bool = True) -> Graph:
+    """The graph with pooling before ReLU, with products in one piece (attention too with ``attend``) and
+    with chains."""
+    return _chained(pooled_first(with_products(graph, attend)))
+
+
+def with_statistics_in_place(graph: Graph) -> Graph:
+    """The graph with BatchNorms that overwrite their moving mean and variance, where nothing else reads
+    them and they are what the statistics become."""
+    read = readers(graph)
+
+    def overwrites(node: Node) -> bool:
+        old, new = node.inputs[3:5], node.references[1:3]
+        become = [graph.updates.get(str(ref).removeprefix("@")) for ref in old]
+        return all(read[ref] == 1 for ref in (*old, *new)) and become == [*new]
+
+    return replace(
+        graph,
+        nodes=tuple(
+            replace(node, op="batch_norm_in_place") if node.op == "batch_norm" and overwrites(node) else node
+            for node in graph.nodes
+        ),
+    )
 
 
 def _is_image(node: Node) -> bool:

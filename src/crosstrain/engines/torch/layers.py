@@ -48,6 +48,12 @@ def _two_biases(bias: Tensor | None) -> list[Tensor]:
     return [] if bias is None else [bias, torch.zeros_like(bias, requires_grad=False)]
 
 
+def _transposed(kernel: Tensor) -> Tensor:
+    """(gates · units, inputs), as cuDNN reads it: it takes no view, and a trained kernel lies so already."""
+    turned = kernel.t()
+    return turned.contiguous() if kernel.is_cuda else turned
+
+
 def _run(layer: Any, x: Tensor, state: Any, weights: list[Tensor], backwards: bool) -> Any:
     x = x.flip(1) if backwards else x
     return layer(x, state, weights, len(weights) == 4, 1, 0.0, torch.is_grad_enabled(), False, True)
@@ -62,7 +68,7 @@ def lstm(
         return NotImplemented
     units = recurrent_kernel.shape[0]
     start = (_start(x, units, hidden), _start(x, units, cell))
-    weights = [kernel.t(), recurrent_kernel.t(), *_two_biases(bias)]
+    weights = [_transposed(kernel), _transposed(recurrent_kernel), *_two_biases(bias)]
     ys, h, c = _run(torch._VF.lstm, x, start, weights, backwards)
     return ys, h[0], c[0]
 
@@ -95,7 +101,7 @@ def simple_rnn(
     layer = _SIMPLE_RNNS.get(activation)
     if layer is None:
         return NotImplemented
-    weights = [kernel.t(), recurrent_kernel.t(), *_two_biases(bias)]
+    weights = [_transposed(kernel), _transposed(recurrent_kernel), *_two_biases(bias)]
     ys, h = _run(layer, x, _start(x, recurrent_kernel.shape[0], state), weights, backwards)
     return ys, h[0]
 

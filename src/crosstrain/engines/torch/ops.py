@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crosstrain.engines.torch import images
+from crosstrain.engines.torch import images, products
 from crosstrain.engines.torch.images import channels_first, channels_last, flat_padding
 from crosstrain.engines.torch.layers import LAYERS
+from crosstrain.engines.torch.statistics import MovingStatistics
 from crosstrain.graph.evaluate import Implementation, Ops
 from crosstrain.graph.ops import VOCABULARY
 from crosstrain.graph.ops.shapes import axes_of
@@ -58,10 +59,15 @@ def _normal_view(x: Tensor, axis: int) -> tuple[Tensor, Callable[[Tensor], Tenso
     return x.movedim(axis, 1), lambda y: y.movedim(1, axis)
 
 
-def batch_norm(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> tuple[Tensor, Tensor, Tensor]:
-    image, back = _normal_view(x, axis)
-    y, mean, variance = images.batch_norm(image, *rest, **attributes)
-    return back(y), mean, variance
+def _normed(function: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> Implementation:
+    """A BatchNorm of images as an op."""
+
+    def batch_norm(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> tuple[Tensor, Tensor, Tensor]:
+        image, back = _normal_view(x, axis)
+        y, mean, variance = function(image, *rest, **attributes)
+        return back(y), mean, variance
+
+    return batch_norm
 
 
 def normalize(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> Tensor:
@@ -69,20 +75,24 @@ def normalize(x: Tensor, *rest: Any, axis: int, **attributes: Any) -> Tensor:
     return back(images.normalize(image, *rest, **attributes))
 
 
-def chain(x: Tensor, *rest: Any, steps: Any) -> tuple[Any, ...]:
-    """Image ops one after the other on one view (``fusion`` makes such nodes): the image, then what
-    its members give besides."""
-    image, extra, begin = channels_first(x), [], 0
-    for op, count, overwrites, attributes in steps:
-        function = _OVERWRITING[op] if overwrites else _IMAGES[op]
-        made = function(image, *rest[begin : begin + count], **dict(attributes))
-        begin += count
-        if isinstance(made, tuple):
-            image, *besides = made
-            extra += besides
-        else:
-            image = made
-    return channels_last(image, x.ndim), *extra
+def _chain(table: Mapping[str, Implementation]) -> Implementation:
+    """The op ``chain``: image ops of ``table`` one after the other on one view (``fusion`` makes such nodes).
+    It gives the image, then what its members give besides."""
+
+    def chain(x: Tensor, *rest: Any, steps: Any) -> tuple[Any, ...]:
+        image, extra, begin = channels_first(x), [], 0
+        for op, count, overwrites, attributes in steps:
+            function = _OVERWRITING[op] if overwrites else table[op]
+            made = function(image, *rest[begin : begin + count], **dict(attributes))
+            begin += count
+            if isinstance(made, tuple):
+                image, *besides = made
+                extra += besides
+            else:
+                image = made
+        return channels_last(image, x.ndim), *extra
+
+    return chain
 
 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -346,7 +356,7 @@ TABLE: dict[str, Implementation] = {
     "max_pool": _imaged(images.max_pool),
     "average_pool": _imaged(images.average_pool),
     "upsample_nearest": upsample_nearest,
-    "batch_norm": batch_norm,
+    "batch_norm": _normed(images.batch_norm),
     "normalize": normalize,
     "scan": scan,
     "sum": _reduction(torch.sum),
@@ -408,6 +418,13 @@ _OVERWRITING: dict[str, Implementation] = {
 _PLAIN = Ops(TABLE, "torch")
 
 
-def operations(device: torch.device) -> Ops:
-    """The whole vocabulary on PyTorch, constants on ``device``."""
-    return Ops({**TABLE, "chain": chain, "constant": constants(device)}, "torch")
+def operations(device: torch.device, statistics: MovingStatistics) -> Ops:
+    """The whole vocabulary on PyTorch, constants on ``device``; BatchNorms in place leave to ``statistics``
+    what comes after the backward pass."""
+    made = {
+        **products.OPS,
+        "chain": _chain({**_IMAGES, "batch_norm_in_place": statistics.batch_norm}),
+        "batch_norm_in_place": _normed(statistics.batch_norm),
+        "constant": constants(device),
+    }
+    return Ops({**TABLE, **made}, "torch")

@@ -1,7 +1,7 @@
 """All trainable weights as views of one vector, and the optimizer's step on it.
 
-A step is then a handful of operations, whatever the number of layers. A convolution's kernel lies in
-that vector as PyTorch's convolutions read it, and is seen through a view in Keras's order of axes.
+A step is then a handful of operations, whatever the number of layers. The kernel of a convolution or of a
+recurrent layer lies in that vector as PyTorch reads it, and is seen through a view in Keras's order of axes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crosstrain.engines.torch.rates import Rates, Scalar
 from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import Graph
 from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped
 
 CONVOLUTIONS = ("conv", "conv_transpose", "depthwise_conv")
+RECURRENT = ("lstm", "simple_rnn")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Piece:
 def pieces(graph: Graph, channels_last: bool) -> dict[str, Piece]:
     """Where each trainable weight of the graph lies."""
     readers = {node.inputs[1]: node.op for node in graph.nodes if node.op in CONVOLUTIONS}
+    readers |= {
+        ref: node.op for node in graph.nodes if node.op in RECURRENT for ref in node.inputs[1:3] if ref
+    }
     made: dict[str, Piece] = {}
     start = 0
     for name in graph.trainable:
@@ -54,6 +59,8 @@ def pieces(graph: Graph, channels_last: bool) -> dict[str, Piece]:
         op = readers.get(f"@{name}")
         if op == "depthwise_conv":  # (…, channels, multiplier), read as (channels · multiplier, 1, …)
             order = (*order[-2:], *order[:-2])
+        elif op in RECURRENT:  # (inputs, gates · units), read the other way round
+            order = (1, 0)
         elif op:
             *spatial, inner, outer = order
             order = (outer, *spatial, inner) if channels_last else (outer, inner, *spatial)
@@ -85,11 +92,13 @@ class JointWeights:
         self.restart()
 
     def restart(self) -> None:
-        """Slots as before the first step."""
-        self._slots = {
-            name: self._joint.new_full(() if slot.scalar else self._joint.shape, slot.initial)
-            for name, slot in self._optimizer.slots().items()
-        }
+        """Slots as before the first step, where they lie: a captured step knows their place."""
+        for name, slot in self._optimizer.slots().items():
+            if name in self._slots:
+                self._slots[name].fill_(slot.initial)
+            else:
+                shape = () if slot.scalar else self._joint.shape
+                self._slots[name] = self._joint.new_full(shape, slot.initial)
 
     def slots(self) -> dict[str, Slots]:
         """By weight and slot name, as views in Keras's layouts."""
@@ -99,37 +108,34 @@ class JointWeights:
         }
 
     @torch.no_grad()
-    def step(self, gradients: tuple[Tensor, ...], learning_rate: float, number: int) -> None:
-        """The optimizer's step ``number`` (from 1), in place, with gradients in the order of ``leaves``."""
+    def step(self, gradients: tuple[Tensor, ...], rates: Rates) -> None:
+        """One step of the optimizer, in place, with gradients in the order of ``leaves``."""
         if not self._optimizer.elementwise:
-            self._step_apart(gradients, learning_rate, number)
+            self._step_apart(gradients, rates)
             return
         flat = torch.cat([p.flat(g) for p, g in zip(self._pieces.values(), gradients, strict=True)])
         in_place = IN_PLACE.get(self._optimizer.name)
         if in_place is not None:
             (flat,) = clipped(self._ops, self._optimizer, {"": flat}).values()
             if self._optimizer.weight_decay:
-                self._joint.mul_(1 - self._optimizer.weight_decay * learning_rate)
-            in_place(self._optimizer, self._joint, flat, self._slots, learning_rate, number)
+                self._joint.mul_(rates.decay)
+            in_place(self._optimizer, self._joint, flat, self._slots, rates.descent)
             return
+        joint, gradient = {"": self._joint}, {"": flat}
         weights, slots = apply(
-            self._ops,
-            self._optimizer,
-            {"": self._joint},
-            {"": flat},
-            {"": self._slots},
-            learning_rate,
-            number,
+            self._ops, self._optimizer, joint, gradient, {"": self._slots}, rates.rate, rates.number
         )
         self._joint.copy_(weights[""])
         for slot, value in slots[""].items():
             self._slots[slot].copy_(value)
 
-    def _step_apart(self, gradients: tuple[Tensor, ...], learning_rate: float, number: int) -> None:
+    def _step_apart(self, gradients: tuple[Tensor, ...], rates: Rates) -> None:
         """Weight by weight, for clipping by the norm of each."""
         views = self.slots()
         named = dict(zip(self.leaves, gradients, strict=True))
-        weights, slots = apply(self._ops, self._optimizer, self.leaves, named, views, learning_rate, number)
+        weights, slots = apply(
+            self._ops, self._optimizer, self.leaves, named, views, rates.rate, rates.number
+        )
         for name, leaf in self.leaves.items():
             leaf.copy_(weights[name])
             for slot, value in slots[name].items():
@@ -139,30 +145,57 @@ class JointWeights:
 # -- rules that overwrite ----------------------------------------------------------------------------
 # The two families that most networks are trained with, as training.optimizers has them, in fewer passes
 # over memory. The contract tests hold them against those.
-def _sgd(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], lr: float, t: int) -> None:
+def _add(w: Tensor, g: Tensor, factor: Scalar) -> None:
+    """w += factor · g, in one pass."""
+    if isinstance(factor, Tensor):
+        w.addcmul_(g, factor)
+    else:
+        w.add_(g, alpha=factor)
+
+
+def _sgd(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], descent: Scalar) -> None:
     if not o.momentum:
-        w.add_(g, alpha=-lr)
+        _add(w, g, descent)
         return
-    v = s["momentum"].mul_(o.momentum).add_(g, alpha=-lr)
+    v = s["momentum"].mul_(o.momentum)
+    _add(v, g, descent)
     if o.nesterov:
-        w.add_(v, alpha=o.momentum).add_(g, alpha=-lr)
+        w.add_(v, alpha=o.momentum)
+        _add(w, g, descent)
     else:
         w.add_(v)
 
 
-def _adam(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], lr: float, t: int) -> None:
+def _adam(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], descent: Scalar) -> None:
     assert o.beta_1 is not None
     assert o.beta_2 is not None
     assert o.epsilon is not None
+    if isinstance(descent, Tensor) and w.dtype == torch.float32:
+        _fused_adam(o, w, g, s, descent)
+        return
     m = s["momentum"].lerp_(g, 1 - o.beta_1)
     v = s["velocity"].mul_(o.beta_2).addcmul_(g, g, value=1 - o.beta_2)
     if o.amsgrad:
         v = torch.maximum(s["largest_velocity"], v, out=s["largest_velocity"])
-    alpha = lr * math.sqrt(1 - o.beta_2**t) / (1 - o.beta_1**t)
-    w.addcdiv_(m, v.sqrt().add_(o.epsilon), value=-alpha)
+    root = v.sqrt().add_(o.epsilon)
+    if isinstance(descent, Tensor):
+        w.addcmul_(torch.div(m, root, out=root), descent)
+    else:
+        w.addcdiv_(m, root, value=descent)
 
 
-IN_PLACE: dict[str, Callable[[Optimizer, Tensor, Tensor, Mapping[str, Tensor], float, int], None]] = {
+def _fused_adam(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], descent: Tensor) -> None:
+    """All of Adam in one pass over memory, by PyTorch's own kernel. That corrects the bias in another place,
+    with another ε; so it is told a step at which nothing is left to correct, and the corrected rate."""
+    late = w.new_full((), 1e30)
+    largest = [s["largest_velocity"]] if o.amsgrad else []
+    torch._fused_adam_(
+        [w], [g], [s["momentum"]], [s["velocity"]], largest, [late], lr=-descent, beta1=o.beta_1,
+        beta2=o.beta_2, weight_decay=0.0, eps=o.epsilon, amsgrad=o.amsgrad, maximize=False,
+    )  # fmt: skip
+
+
+IN_PLACE: dict[str, Callable[[Optimizer, Tensor, Tensor, Mapping[str, Tensor], Scalar], None]] = {
     "sgd": _sgd,
     "adam": _adam,
     "adamw": _adam,
