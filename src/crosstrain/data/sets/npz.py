@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -13,7 +15,12 @@ from crosstrain.errors import CrosstrainError
 
 KINDS = "biufUS"
 """Booleans, integers, floats, and text for the names of classes."""
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_DAMAGED = (
+    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, MemoryError, OverflowError, RuntimeError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise on files that are not whole: NumPy parses an array's header as Python's
+literals, and believes the length that it says. ``RuntimeError`` is raised for encrypted members."""
 
 
 def read_archive(path: Path, wanted: Iterable[str] | None = None) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Loads ``.keras`` files without running code that they ask for, unless they are trusted."""
+"""Loads Keras models from files of any age without running code in them, unless they are trusted."""
 
 from __future__ import annotations
 
@@ -6,87 +6,110 @@ import json
 import tempfile
 import traceback
 import zipfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.keras_import import code_in_files, hdf5_file
+from crosstrain.graph.keras_import.old_config import modern
 
-RUNS_CODE = ("__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-"""Classes of Keras that hold or load code."""
+WEIGHTS = "model.weights.h5"
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError,
+    RuntimeError, RecursionError,
+)  # fmt: skip
+"""What reading a zip and its JSON raises where they are not whole (``RuntimeError``: it is encrypted)."""
 
 
 def load_keras_file(path: Path, trust: bool = False, floatx: str = "float32") -> keras.Model:
-    """The model in a ``.keras`` file, its full-precision floats being ``floatx``.
+    """The model in a file of Keras 1, 2 or 3, its full-precision floats being ``floatx``.
 
-    Raises ``CrosstrainError`` where the file is missing, damaged or of another format, and where it asks
-    for code (a lambda's bytecode, a class from outside of Keras) without ``trust``.
+    What the file is, its content says, not the ending of its name: HDF5 or the zip of ``.keras``. Raises
+    ``CrosstrainError`` where the file is missing, damaged or of another format, and where it asks for code
+    (a lambda's bytecode, a class from outside of Keras) without ``trust``.
     """
     if not path.is_file():
         raise CrosstrainError(f"there is no file {path}")
-    if path.suffix != ".keras":
-        raise CrosstrainError(f"{path} is in an old format; save the model again as .keras")
+    load = _from_hdf5 if hdf5_file.is_hdf5(path) else _from_zip
+    model = load(path, trust, floatx)
+    if not isinstance(model, keras.Model):
+        raise CrosstrainError(f"{path} holds a {type(model).__name__}, not a model")
+    return model
+
+
+def _from_hdf5(path: Path, trust: bool, floatx: str) -> Any:
+    content = hdf5_file.read(path)
+    if not trust:
+        code_in_files.check(path, content.config)
+
+    def load() -> Any:
+        config = with_floats(_without_compile(modern(content.config)), floatx)
+        model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+        if isinstance(model, keras.Model):
+            hdf5_file.assign(path, content, model)
+        return model
+
+    return _explained(path, load)
+
+
+def _from_zip(path: Path, trust: bool, floatx: str) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
             if damaged is not None:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+            if not isinstance(config, dict) or "class_name" not in config:
+                raise ValueError("its config.json describes no object")
+            names = archive.namelist()
+            old = _version(json.loads(archive.read("metadata.json"))) < 3 if "metadata.json" in names else False
+    except _DAMAGED as error:
         raise CrosstrainError(f"{path} is not a whole .keras file ({error}); save the model again") from error
     if not trust:
-        check_safe(path, config)
-    with tempfile.TemporaryDirectory() as folder:
-        source = path if floatx == "float32" else rewritten(path, config, floatx, Path(folder))
-        try:
-            model = keras.saving.load_model(source, compile=False, safe_mode=not trust)
-        except CrosstrainError:
-            raise
-        except Exception as error:
-            traceback.print_exc()
-            reason = (str(error).strip().splitlines() or [""])[0]
-            raise CrosstrainError(f"{path} cannot be loaded: {reason}") from error
-    if not isinstance(model, keras.Model):
-        raise CrosstrainError(f"{path} holds a {type(model).__name__}, not a model")
-    return model
+        code_in_files.check(path, config)
+
+    def load() -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            source = path
+            if old or floatx != "float32" or path.suffix != ".keras":
+                source = Path(folder) / "model.keras"
+                _rewrite(path, source, with_floats(modern(config) if old else config, floatx), old)
+            return keras.saving.load_model(source, compile=False, safe_mode=not trust)
+
+    return _explained(path, load)
 
 
-def objects(config: Any) -> Iterator[Mapping[str, Any]]:
-    """All dictionaries in a configuration that name a class or function."""
-    if isinstance(config, Mapping):
-        if "class_name" in config:
-            yield config
-        for value in config.values():
-            yield from objects(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from objects(value)
+def _version(metadata: Any) -> int:
+    """The major version of the Keras that wrote a zip."""
+    version = str(metadata.get("keras_version", "3")) if isinstance(metadata, Mapping) else "3"
+    major = version.split(".")[0]
+    return int(major) if major.isdecimal() else 3
 
 
-def check_safe(path: Path, config: Any) -> None:
-    """Refuse a configuration that names code from outside of Keras, or holds some."""
-    for entry in objects({k: v for k, v in config.items() if k != "compile_config"}):
-        name, module = str(entry["class_name"]), entry.get("module")
-        if name in RUNS_CODE:
-            what = "Python bytecode (a lambda)" if name == "__lambda__" else f"a {name}"
-            raise CrosstrainError(
-                f"{path} holds {what}, which is code; if you trust its source, give --trust"
-            )
-        inside = module is None or str(module).split(".")[0] in ("keras", "builtins", "crosstrain")
-        if not inside or (
-            entry.get("registered_name") and module is None and ">" in str(entry["registered_name"])
-        ):
-            raise CrosstrainError(
-                f"{path} asks for {name!r} from the module {module}, which is code from outside of Keras; "
-                "if you trust its source, give --trust"
-            )
-    import crosstrain.graph.keras_layers  # noqa: F401  (registers the layers of the project)
+def _explained(path: Path, load: Callable[[], Any]) -> Any:
+    """What ``load`` gives; what goes wrong is told in a sentence (the traceback goes to the log)."""
+    try:
+        return load()
+    except CrosstrainError as error:
+        text = str(error)
+        raise CrosstrainError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    except Exception as error:
+        traceback.print_exc()
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CrosstrainError(f"{path} cannot be loaded: {reason}") from error
 
 
-def rewritten(path: Path, config: Any, floatx: str, folder: Path) -> Path:
-    """A copy of the file whose full-precision floats are ``floatx``."""
+def _without_compile(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "compile_config"}
+
+
+def with_floats(config: Any, floatx: str) -> Any:
+    """A configuration whose full-precision floats are ``floatx``."""
 
     def at(value: Any, dtype: bool = False) -> Any:
         """``dtype``: whether this is what stands behind a key ``dtype``."""
@@ -96,13 +119,33 @@ def rewritten(path: Path, config: Any, floatx: str, folder: Path) -> Path:
             return [at(v, dtype) for v in value]
         return floatx if dtype and value in ("float32", "float64") else value
 
-    copy = folder / path.name
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
-        for entry in old.infolist():
-            data = (
-                json.dumps(at(config)).encode()
-                if entry.filename == "config.json"
-                else old.read(entry.filename)
-            )
-            new.writestr(entry, data)
-    return copy
+    return config if floatx == "float32" else at(config)
+
+
+def _rewrite(path: Path, copy: Path, config: Any, old: bool) -> None:
+    """A copy of a zip with another configuration; with ``old``, the weights by today's names too."""
+    with zipfile.ZipFile(path) as given, zipfile.ZipFile(copy, "w") as new:
+        for entry in given.infolist():
+            if entry.filename == "config.json":
+                new.writestr(entry, json.dumps(config))
+            elif entry.filename == WEIGHTS and old:
+                weights = copy.with_name(WEIGHTS)
+                weights.write_bytes(given.read(entry))
+                renamed = copy.with_name(f"renamed.{WEIGHTS}")
+                with h5py.File(weights) as before, h5py.File(renamed, "w") as after:
+                    _rename(before, after)
+                new.write(renamed, WEIGHTS)
+            else:
+                new.writestr(entry, given.read(entry))
+
+
+def _rename(before: h5py.Group, after: h5py.Group) -> None:
+    """Copy weights; Keras 2 had another name for layers, and on Windows backslashes in paths."""
+    for name in before:
+        if not isinstance(before.get(name, getlink=True), h5py.HardLink):
+            raise CrosstrainError(f"its weights {name!r} do not lie in the file")
+        new = name.replace("\\", "/").replace("_layer_checkpoint_dependencies", "layers")
+        if isinstance(before[name], h5py.Group):
+            _rename(before[name], after.require_group(new))
+        else:
+            before.copy(name, after, new)

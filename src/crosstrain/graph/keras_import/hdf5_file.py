@@ -1,0 +1,175 @@
+"""Keras models in HDF5 files: their configuration as text, their weights by layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.keras_import import old_weights
+from crosstrain.graph.keras_import.old_graphs import layer_name
+from crosstrain.graph.keras_import.old_weights import Stored
+
+TOP = "top_level_model_weights"
+"""Where Keras keeps what a model owns itself rather than through its layers."""
+DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
+"""What h5py and JSON raise on files that are not whole."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an HDF5 model holds. ``training`` is the configuration it was compiled with, or empty."""
+
+    config: Mapping[str, Any]
+    training: Mapping[str, Any]
+    version: int
+    by_theano: bool
+    weights: Sequence[Stored]
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether the file begins as HDF5 files do, whatever its name ends in."""
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def read(path: Path) -> Content:
+    """All that a Keras model in HDF5 holds. ``CrosstrainError`` where it is damaged or not a model."""
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs:
+                raise CrosstrainError(_without_config(path, file))
+            config = _json(file.attrs["model_config"])
+            training = _json(file.attrs["training_config"]) if "training_config" in file.attrs else {}
+            weights = file["model_weights"]
+            version = _text(file.attrs.get("keras_version", weights.attrs.get("keras_version", "1")))
+            backend = _text(file.attrs.get("backend", weights.attrs.get("backend", "")))
+            return Content(
+                config,
+                training if isinstance(training, dict) else {},
+                int(version.split(".")[0]),
+                backend == "theano",
+                list(_stored(weights)),
+            )
+    except CrosstrainError:
+        raise
+    except DAMAGED as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CrosstrainError(f"{path} is not a whole HDF5 file of a Keras model ({reason})") from error
+
+
+def _without_config(path: Path, file: h5py.File) -> str:
+    if {"layer_names", "layers", "_layer_checkpoint_dependencies", "vars"} & (set(file.attrs) | set(file)):
+        return (
+            f"{path} holds weights alone, without the network they belong to; build it, load them "
+            "(model.load_weights) and save the whole model as .keras"
+        )
+    return f"{path} is an HDF5 file, but holds no Keras model"
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _json(value: Any) -> Any:
+    content = json.loads(_text(value))
+    if not isinstance(content, dict):
+        raise ValueError("its configuration is not an object")
+    return content
+
+
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """A list of names; longer ones than HDF5 takes in an attribute lie in several, numbered."""
+    if attribute in group.attrs:
+        return [_text(name) for name in group.attrs[attribute]]
+    names: list[str] = []
+    number = 0
+    while f"{attribute}{number}" in group.attrs:
+        names += [_text(name) for name in group.attrs[f"{attribute}{number}"]]
+        number += 1
+    return names
+
+
+def _stored(group: h5py.Group) -> Iterator[Stored]:
+    for layer in [*_names(group, "layer_names"), *([TOP] if TOP in group else [])]:
+        names = _names(group[layer], "weight_names")
+        if names:
+            yield Stored(layer, names, [_array(group[layer], name) for name in names])
+
+
+def _array(group: h5py.Group, name: str) -> np.ndarray:
+    """A weight in memory. Links out of the file are not followed."""
+    place: Any = group
+    for part in name.strip("/").split("/"):
+        if not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} does not lie in the file")
+        place = place[part]
+    if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external:
+        raise ValueError(f"{name} does not lie in the file")
+    if place.dtype.kind not in "biuf":
+        raise ValueError(f"{name} does not consist of numbers")
+    return np.asarray(place[()])
+
+
+def assign(path: Path, content: Content, model: keras.Model) -> None:
+    """Give ``model`` the weights of the file. ``CrosstrainError`` names the weight that does not fit."""
+    layers = {layer.name: layer for layer in model.layers}
+    left = {name for name, layer in layers.items() if layer.weights}
+    for stored in content.weights:
+        if stored.layer == TOP:
+            own, name = [v for v in model.weights if not _owned(v, model)], model.name
+        else:
+            name = layer_name(stored.layer)
+            if name not in layers:
+                raise CrosstrainError(f"{path} has weights of a layer {name!r}, which its network has not")
+            own = layers[name].trainable_weights + layers[name].non_trainable_weights
+            left.discard(name)
+            stored = old_weights.modern(stored, layers[name], content.version, content.by_theano)
+        _give(path, name, stored, own)
+    if left:
+        raise CrosstrainError(f"{path} has no weights of the layer {min(left)!r}, which its network has")
+
+
+def _owned(variable: Any, model: keras.Model) -> bool:
+    return any(variable is other for layer in model.layers for other in layer.weights)
+
+
+def _give(path: Path, layer: str, stored: Stored, variables: Sequence[Any]) -> None:
+    if len(stored.arrays) != len(variables):
+        raise CrosstrainError(
+            f"{path} has {len(stored.arrays)} weights of the layer {layer!r}; its network has "
+            f"{len(variables)} there"
+        )
+    for variable, array in zip(variables, _in_order(stored, variables), strict=True):
+        if tuple(variable.shape) != array.shape:
+            raise CrosstrainError(
+                f"{path}: the weight {variable.path} is {_sized(variable.shape)} in the network, "
+                f"{_sized(array.shape)} in the file"
+            )
+        variable.assign(array.astype(variable.dtype))
+
+
+def _in_order(stored: Stored, variables: Sequence[Any]) -> Sequence[np.ndarray]:
+    """The arrays in the order of the variables: by their names where these tell all apart, else as they
+    lie in the file."""
+    there = {_short(name): array for name, array in zip(stored.names, stored.arrays, strict=True)}
+    wanted = [_short(variable.path) for variable in variables]
+    if len(there) == len(set(wanted)) == len(wanted) and set(there) == set(wanted):
+        return [there[name] for name in wanted]
+    return stored.arrays
+
+
+def _short(name: str) -> str:
+    """Layer and weight, as ``dense/kernel``; TensorFlow numbered the outputs of its operations."""
+    return "/".join(name.removesuffix(":0").split("/")[-2:])
+
+
+def _sized(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "a number"
