@@ -9,13 +9,22 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
-STRANGE_BYTES = (b"\x00", b"\xff", b"\xff\xff\xff\xff", b"\x00\x00\x00\x80", b"\xff\xff\xff\x7f", b"\n", b"PK")
+STRANGE_BYTES = (
+    b"\x00",
+    b"\xff",
+    b"\xff\xff\xff\xff",
+    b"\x00\x00\x00\x80",
+    b"\xff\xff\xff\x7f",
+    b"\n",
+    b"PK",
+)
 STRANGE_TEXTS = (
     "", "0", "-1", "1e400", "nan", "inf", "9" * 40, "null", "true", "[", "]", "{", "}", '"', "=", ";", "\n",
     "\x00", "é", "../../x", "[[" * 40, "'" * 3, "1979-05-27",
 )  # fmt: skip
 STRANGE_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 0.5, 1e308, "", "x", "../../x", "float64", [], {}, [[]],
+    None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 0.5, 1e308, "", "x", "../../x", "float64", [], {},
+    [[]],
     [None], [0], ["x"], {"class_name": "Dense"}, {"class_name": "Dense", "config": None},
 )  # fmt: skip
 Mutation = Callable[[bytes, random.Random], bytes]

@@ -67,7 +67,9 @@ def _from_zip(path: Path, trust: bool, floatx: str) -> Any:
             if not isinstance(config, dict) or "class_name" not in config:
                 raise ValueError("its config.json describes no object")
             names = archive.namelist()
-            old = _version(json.loads(archive.read("metadata.json"))) < 3 if "metadata.json" in names else False
+            old = (
+                _version(json.loads(archive.read("metadata.json"))) < 3 if "metadata.json" in names else False
+            )
     except _DAMAGED as error:
         raise CrosstrainError(f"{path} is not a whole .keras file ({error}); save the model again") from error
     if not trust:
