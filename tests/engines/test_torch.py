@@ -82,7 +82,7 @@ def test_a_value_that_is_asked_for_ends_its_chain() -> None:
 def test_fused_is_the_same_number_for_number(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     case = (residual if name == "residual" else CASES[name])()
     lean = built(case, "float32")
-    monkeypatch.setattr(engine_file, "fused", lambda graph: graph)
+    monkeypatch.setattr(engine_file, "fused", lambda graph, attend: graph)
     plain = built(case, "float32")
     for training in (False, True):
         left, right = lean.predict(case.batch, training), plain.predict(case.batch, training)
