@@ -24,8 +24,7 @@ STRANGE_TEXTS = (
 )  # fmt: skip
 STRANGE_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 0.5, 1e308, "", "x", "../../x", "float64", [], {},
-    [[]],
-    [None], [0], ["x"], {"class_name": "Dense"}, {"class_name": "Dense", "config": None},
+    [[]], [None], [0], ["x"], {"class_name": "Dense"}, {"class_name": "Dense", "config": None},
 )  # fmt: skip
 Mutation = Callable[[bytes, random.Random], bytes]
 
