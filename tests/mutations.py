@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -83,7 +84,7 @@ def other_value(data: bytes, rng: random.Random) -> bytes:
             other, name = rng.choice(places)
             holder[key] = json.loads(json.dumps(other[name]))
         else:
-            holder[key] = rng.choice(STRANGE_VALUES)
+            holder[key] = copy.deepcopy(rng.choice(STRANGE_VALUES))
     return json.dumps(content).encode()
 
 
