@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -24,8 +25,7 @@ STRANGE_TEXTS = (
 )  # fmt: skip
 STRANGE_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 0.5, 1e308, "", "x", "../../x", "float64", [], {},
-    [[]],
-    [None], [0], ["x"], {"class_name": "Dense"}, {"class_name": "Dense", "config": None},
+    [[]], [None], [0], ["x"], {"class_name": "Dense"}, {"class_name": "Dense", "config": None},
 )  # fmt: skip
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -84,7 +84,7 @@ def other_value(data: bytes, rng: random.Random) -> bytes:
             other, name = rng.choice(places)
             holder[key] = json.loads(json.dumps(other[name]))
         else:
-            holder[key] = rng.choice(STRANGE_VALUES)
+            holder[key] = copy.deepcopy(rng.choice(STRANGE_VALUES))
     return json.dumps(content).encode()
 
 

@@ -228,7 +228,7 @@ def source_hashes(settings: Settings) -> dict[str, str]:
     found = {}
     for name in names:
         path = Path(name.rpartition(":")[0] if ".py:" in name else name)
-        if path.suffix in (".py", ".keras", ".h5", ".onnx") and path.is_file():
+        if path.suffix in (".py", ".keras", ".h5", ".hdf5", ".onnx") and path.is_file():
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

@@ -87,7 +87,7 @@ def source(network: str) -> str:
     path, colon, function = network.rpartition(":")
     if not colon or not path.endswith(".py"):
         path, colon, function = network, "", ""
-    if not path.endswith((".py", ".keras", ".h5", ".onnx")):
+    if not path.endswith((".py", ".keras", ".h5", ".hdf5", ".onnx")):
         raise CrosstrainError(
             f"there is no network {network!r} in the zoo; there are {', '.join(zoo())}, "
             "or give file.py:function, model.keras or model.onnx"

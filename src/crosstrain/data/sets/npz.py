@@ -75,7 +75,17 @@ def _plain(path: Path, name: str, array: np.ndarray) -> np.ndarray:
         raise CrosstrainError(
             f"{path}: {name!r} is not an array of numbers (its dtype is {getattr(array, 'dtype', '?')})"
         )
+    if array.dtype.kind == "U" and not _is_text(array):
+        raise CrosstrainError(f"{path}: {name!r} is damaged: its texts hold what is no character")
     return array
+
+
+def _is_text(array: np.ndarray) -> bool:
+    """Whether all code points are characters; NumPy looks at none when it reads them."""
+    if not array.size or not array.dtype.itemsize:
+        return True
+    points = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("=")).view(np.uint32)
+    return bool(((points < 0xD800) | ((points > 0xDFFF) & (points <= 0x10FFFF))).all())
 
 
 def _reason(error: BaseException) -> str:

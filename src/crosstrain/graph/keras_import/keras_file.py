@@ -15,8 +15,8 @@ import h5py
 import keras
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import import code_in_files, hdf5_file
-from crosstrain.graph.keras_import.old_config import modern
+from crosstrain.graph.keras_import.files import code, hdf5
+from crosstrain.graph.keras_import.files.old_config import modern
 
 WEIGHTS = "model.weights.h5"
 _DAMAGED = (
@@ -35,7 +35,7 @@ def load_keras_file(path: Path, trust: bool = False, floatx: str = "float32") ->
     """
     if not path.is_file():
         raise CrosstrainError(f"there is no file {path}")
-    load = _from_hdf5 if hdf5_file.is_hdf5(path) else _from_zip
+    load = _from_hdf5 if hdf5.is_hdf5(path) else _from_zip
     model = load(path, trust, floatx)
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{path} holds a {type(model).__name__}, not a model")
@@ -43,15 +43,15 @@ def load_keras_file(path: Path, trust: bool = False, floatx: str = "float32") ->
 
 
 def _from_hdf5(path: Path, trust: bool, floatx: str) -> Any:
-    content = hdf5_file.read(path)
+    content = hdf5.read(path)
     if not trust:
-        code_in_files.check(path, content.config)
+        code.check(path, content.config)
 
     def load() -> Any:
         config = with_floats(_without_compile(modern(content.config)), floatx)
         model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
         if isinstance(model, keras.Model):
-            hdf5_file.assign(path, content, model)
+            hdf5.assign(path, content, model)
         return model
 
     return _explained(path, load)
@@ -73,7 +73,7 @@ def _from_zip(path: Path, trust: bool, floatx: str) -> Any:
     except _DAMAGED as error:
         raise CrosstrainError(f"{path} is not a whole .keras file ({error}); save the model again") from error
     if not trust:
-        code_in_files.check(path, config)
+        code.check(path, config)
 
     def load() -> Any:
         with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,8 @@ dropout is on in training.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,8 @@ LARGEST_FILE = 2**31
 DOMAINS = ("", "ai.onnx")
 PICTURE_CHANNELS = (1, 3)
 
+UNSOUND = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError)
+"""What reading a node raises whose attributes and inputs contradict each other."""
 RESHAPING = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Flatten", "Cast"}
 """Ops through which an initialiser stays the parameter that it was."""
 FOLDED = {"Range"}
@@ -80,6 +83,8 @@ def load(path: Path) -> onnx.ModelProto:
         raise CrosstrainError(f"{path} is no ONNX model, or a damaged one") from error
     if not model.graph.node or not model.opset_import:
         raise CrosstrainError(f"{path} is no ONNX model: it has no nodes")
+    if not all(isinstance(name, str) for name in _names(model.graph)):
+        raise CrosstrainError(f"{path} is a damaged ONNX model: it has a name that is no text")
     _load_external(model, path)
     return model
 
@@ -103,6 +108,19 @@ def _load_external(model: onnx.ModelProto, path: Path) -> None:
             raise CrosstrainError(
                 f"{path}: the data of {tensor.name!r} in {info.location} is damaged"
             ) from error
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
+    """All names in a graph; those that are not UTF-8 come from protocol buffers as bytes."""
+    yield graph.name
+    for named in (*graph.input, *graph.output, *graph.value_info, *_tensors(graph)):
+        yield named.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _names(inner)
 
 
 def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
@@ -292,7 +310,13 @@ class _Import:
             node = self.reader.at = NodeView(proto, inputs, self.opset)
             while len(node.outputs) > 1 and not self._is_read(node.outputs[-1]):
                 node.outputs = node.outputs[:-1]
-            result = self._node(proto, node)
+            try:
+                result = self._node(proto, node)
+            except CrosstrainError:
+                raise
+            except UNSOUND as error:
+                traceback.print_exc()
+                raise self.reader.refusal("has attributes or inputs that do not fit together") from error
             several = result if isinstance(result, tuple | list) else (result,)
             self.values.update({name: v for name, v in zip(proto.output, several, strict=False) if name})
         self.reader.at = None

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import import old_weights
-from crosstrain.graph.keras_import.old_graphs import layer_name
-from crosstrain.graph.keras_import.old_weights import Stored
+from crosstrain.graph.keras_import.files import old_weights
+from crosstrain.graph.keras_import.files.old_graphs import layer_name
+from crosstrain.graph.keras_import.files.old_weights import Stored
 
 TOP = "top_level_model_weights"
 """Where Keras keeps what a model owns itself rather than through its layers."""

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import import old_graphs
-from crosstrain.graph.keras_import.old_tables import (
+from crosstrain.graph.keras_import.files import old_graphs
+from crosstrain.graph.keras_import.files.old_tables import (
     ARGUMENTS,
     CLASSES,
     DEFAULTS,

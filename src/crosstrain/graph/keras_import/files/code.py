@@ -29,9 +29,9 @@ def check(path: Path, config: Any) -> None:
     """
     for entry in _objects({k: v for k, v in config.items() if k != "compile_config"}):
         name, module = str(entry["class_name"]), entry.get("module")
-        if name in RUNS_CODE and not _plain_function(entry):
+        if code := _code(entry):
             raise CrosstrainError(
-                f"{path} holds {RUNS_CODE[name]}, which is code; if you trust its source, give --trust"
+                f"{path} holds {code}, which is code; if you trust its source, give --trust"
             )
         if not _inside(entry):
             raise CrosstrainError(
@@ -53,16 +53,16 @@ def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
             waiting += value
 
 
-def _plain_function(entry: Mapping[str, Any]) -> bool:
-    """Whether a Lambda layer applies a function of Keras, which is named and not held."""
-    config = entry.get("config")
+def _code(entry: Mapping[str, Any]) -> str | None:
+    """What code an entry holds. A Lambda layer that names a function of Keras holds none."""
+    name, config = str(entry["class_name"]), entry.get("config")
     function = config.get("function") if isinstance(config, Mapping) else None
-    return (
-        entry["class_name"] == "Lambda"
-        and isinstance(function, Mapping)
-        and function.get("class_name") == "function"
-        and str(function.get("module")).split(".")[0] in ("keras", "builtins")
-    )
+    if name != "Lambda" or isinstance(function, str) or function is None:
+        return RUNS_CODE.get(name)
+    if isinstance(function, Mapping) and function.get("class_name") == "function":
+        plain = str(function.get("module")).split(".")[0] in ("keras", "builtins")
+        return None if plain else RUNS_CODE[name]
+    return RUNS_CODE["__lambda__"]
 
 
 def _inside(entry: Mapping[str, Any]) -> bool:

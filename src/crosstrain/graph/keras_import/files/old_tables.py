@@ -120,24 +120,10 @@ VALUES: Mapping[str, Mapping[str, str]] = {
 """By argument (``initializer`` for all that end so): what its values are called now."""
 
 WITHOUT_EFFECT = frozenset(
-    [
-        "batch_input_shape",
-        "input_shape",
-        "input_dim",
-        "input_dtype",
-        "input_length",
-        "batch_size",
-        "implementation",
-        "consume_less",
-        "query_shape",
-        "key_shape",
-        "value_shape",
-        "renorm_clipping",
-        "renorm_momentum",
-        "fused",
-        "experimental_autocast",
-        "autocast",
-        "forget_bias_init",
-    ]
-)
+    {
+        "batch_input_shape", "input_shape", "input_dim", "input_dtype", "input_length", "batch_size",
+        "implementation", "consume_less", "query_shape", "key_shape", "value_shape", "renorm_clipping",
+        "renorm_momentum", "fused", "experimental_autocast", "autocast", "forget_bias_init",
+    }
+)  # fmt: skip
 """Arguments that Keras 3 has no use for, and that change nothing about what a layer computes."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.keras_import.old_tables import MODELS
+from crosstrain.graph.keras_import.files.old_tables import MODELS
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional")
 """Layers that Keras 2 wrote with their initial states as further inputs."""
