@@ -25,10 +25,9 @@ DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeErro
 
 @dataclass(frozen=True)
 class Content:
-    """What an HDF5 model holds. ``training`` is the configuration it was compiled with, or empty."""
+    """What an HDF5 model holds. ``weights`` are by layer, in the order of the file."""
 
     config: Mapping[str, Any]
-    training: Mapping[str, Any]
     version: int
     by_theano: bool
     weights: Sequence[Stored]
@@ -47,13 +46,11 @@ def read(path: Path) -> Content:
             if "model_config" not in file.attrs:
                 raise CrosstrainError(_without_config(path, file))
             config = _json(file.attrs["model_config"])
-            training = _json(file.attrs["training_config"]) if "training_config" in file.attrs else {}
             weights = file["model_weights"]
             version = _text(file.attrs.get("keras_version", weights.attrs.get("keras_version", "1")))
             backend = _text(file.attrs.get("backend", weights.attrs.get("backend", "")))
             return Content(
                 config,
-                training if isinstance(training, dict) else {},
                 int(version.split(".")[0]),
                 backend == "theano",
                 list(_stored(weights)),
