@@ -29,10 +29,18 @@ class OpCase:
         return f"{self.op}_{self.label}" if self.label else self.op
 
 
-NOT_IN_GRAPHS = {"scan", "phase_select"}
-"""Ops that no node names when it runs: a helper of the namespace, and one that ``Graph.phase`` resolves."""
+NOT_IN_GRAPHS = {"scan", "phase_select", "augment_select"}
+"""Ops that no node names when it runs: a helper of the namespace, and those that ``Graph.phase`` resolves."""
 
-NOISE = {"random_uniform", "random_normal", "dropout", "alpha_dropout", "gaussian_dropout", "gaussian_noise"}
+NOISE = {
+    "random_uniform",
+    "random_normal",
+    "dropout",
+    "alpha_dropout",
+    "gaussian_dropout",
+    "gaussian_noise",
+    "uniform_noise",
+}
 """Ops whose numbers are each framework's own; the contract tests look at their statistics."""
 
 WITHOUT_GRADIENT = {
@@ -350,9 +358,19 @@ def _recurrences() -> list[OpCase]:
         )
         return OpCase(op, inputs, attributes, label)
 
+    def masked(case: OpCase) -> OpCase:
+        """The same with a mask, and with what recurrent dropout multiplies the state by."""
+        x, *weights = case.inputs
+        there = np.array([[True, False, True, True], [False, True, True, False]])
+        noise = np.abs(normal(2, weights[1].shape[1]))
+        return OpCase(f"stepwise_{case.op}", (x, there, noise, *weights), case.attributes, case.label)
+
     usual = {"activation": "tanh", "recurrent_activation": "sigmoid"}
     other = {"activation": "softsign", "recurrent_activation": "hard_sigmoid"}
     return [
+        masked(layer("simple_rnn", 1, 1, "", activation="tanh", zero_output=True)),
+        masked(layer("lstm", 4, 2, "", **usual)),
+        masked(layer("gru", 3, 1, "", **usual, reset_after=True)),
         layer("simple_rnn", 1, 1, "", activation="tanh"),
         layer("simple_rnn", 1, 1, "backwards", activation="tanh", backwards=True, start=True, bias=False),
         layer("simple_rnn", 1, 1, "sigmoid", activation="sigmoid"),

@@ -41,18 +41,19 @@ class Quieter(kl.Layer):
 
 
 def recurrent(kind: str) -> dict[str, Callable[[Any], Any]]:
+    # Layers are made when a network is: their precision is that of the moment.
     layer = getattr(kl, kind)
     return {
-        kind: layer(3),
-        f"{kind} backwards": layer(3, return_sequences=True, go_backwards=True),
-        f"{kind} states": layer(3, return_sequences=True, return_state=True),
-        f"{kind} zeros": layer(3, return_sequences=True, zero_output_for_mask=True),
-        f"{kind} zero at the end": layer(3, zero_output_for_mask=True),
+        kind: lambda x: layer(3)(x),
+        f"{kind} backwards": lambda x: layer(3, return_sequences=True, go_backwards=True)(x),
+        f"{kind} states": lambda x: layer(3, return_sequences=True, return_state=True)(x),
+        f"{kind} zeros": lambda x: layer(3, return_sequences=True, zero_output_for_mask=True)(x),
+        f"{kind} zero at the end": lambda x: layer(3, zero_output_for_mask=True)(x),
         f"{kind} pooled": lambda x: kl.GlobalAveragePooling1D()(layer(3, return_sequences=True)(x)),
         f"{kind} both ways": lambda x: layer(2)(
             kl.Bidirectional(layer(3, return_sequences=True), merge_mode="sum")(x)
         ),
-        f"{kind} noisy": layer(3, dropout=0.2, recurrent_dropout=0.3),
+        f"{kind} noisy": lambda x: layer(3, dropout=0.2, recurrent_dropout=0.3)(x),
     }
 
 
@@ -74,8 +75,8 @@ AFTER: dict[str, Callable[[Any], Any]] = {
     **recurrent("SimpleRNN"),
     **recurrent("LSTM"),
     **recurrent("GRU"),
-    "GRU reset before": kl.GRU(3, reset_after=False),
-    "cells": kl.RNN([kl.LSTMCell(3), kl.GRUCell(2)], return_sequences=True),
+    "GRU reset before": lambda x: kl.GRU(3, reset_after=False)(x),
+    "cells": lambda x: kl.RNN([kl.LSTMCell(3), kl.GRUCell(2)], return_sequences=True)(x),
     "time distributed": lambda x: kl.GRU(2)(kl.TimeDistributed(kl.Dense(3))(x)),
     "attention": lambda x: average(kl.Attention()([x, x])),
     "concatenated": lambda x: kl.LSTM(2)(kl.Concatenate(axis=1)([x, x])),

@@ -206,7 +206,7 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path, write: str)
         "from pathlib import Path; import numpy as np\n"
         "from crosstrain.engines.contract import State\n"
         "from crosstrain.errors import StorageError\n"
-        "from crosstrain.runs import checkpoint\n"
+        "from crosstrain.runs.tasks import checkpoint\n"
         "from crosstrain.runs.tasks.checkpoint import Progress\n"
         "from crosstrain.system.files import write_arrays, write_json\n"
         f"path = Path({str(path)!r})\n"

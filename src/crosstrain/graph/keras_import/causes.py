@@ -27,9 +27,9 @@ _HINTS = {
 
 def cause(error: BaseException) -> str:
     """``Kind: message (file, line)``: the paragraph that says why, and the last line of the user's own."""
-    # A KeyError's own text is its argument as Python would write it, line breaks and all.
-    said_of = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], str) else str(error)
-    text = _COLOURS.sub("", said_of).strip()
+    # A KeyError's own text is its argument as Python would write it: of Keras's paragraphs, unreadable.
+    wrapped = isinstance(error, KeyError) and len(error.args) == 1 and "\n" in str(error.args[0])
+    text = _COLOURS.sub("", str(error.args[0]) if wrapped else str(error)).strip()
     paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", text)]
     telling = [p for p in paragraphs if p and not _WRAPPING.match(p)]
     message = telling[0] if telling else (paragraphs[0] if paragraphs else "")

@@ -10,7 +10,7 @@ from crosstrain.errors import CrosstrainError
 
 RUNS_CODE: Mapping[str, str] = {
     "__lambda__": "Python bytecode (a lambda)",
-    "Lambda": "a Lambda layer",
+    "Lambda": "the bytecode of a Lambda layer",
     **{name: f"a {name}" for name in ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")},
 }
 """Classes of Keras that hold or load code."""
