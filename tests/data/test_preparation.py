@@ -130,7 +130,7 @@ def test_feed_pairs_several_by_name() -> None:
         CrosstrainError, match=r"the network's inputs \('a', 'b'\) and the data's \('a', 'z'\)"
     ):
         feed(["a", "b"], ["c"], {"a": 1, "z": 2}, {"c": 3})
-    with pytest.raises(CrosstrainError, match=r"the network's targets \('c', 'd'\) and the data's \('e',\)"):
+    with pytest.raises(CrosstrainError, match=r"the network's targets \('c', 'd'\) and the data's \('e'\)"):
         feed(["a"], ["c", "d"], {"a": 1}, {"e": 3})
     with pytest.raises(CrosstrainError, match=r"the network's inputs .*one without a name"):
         feed(["a", "b"], ["c"], {"": 1}, {"": 3})

@@ -92,7 +92,7 @@ def test_networks_built_by_hand_come_back(name: str) -> None:
 
 
 # Keras says of a nested model that it drops the mask; that is the case.
-@pytest.mark.filterwarnings("ignore:Layer '.*' was passed an input with a mask")
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_family_comes_back(name: str) -> None:
     case = NETWORKS[name]
