@@ -30,6 +30,7 @@ FLOORS = (
     "proof",
     "source",
     "exchange",
+    "classic",
     "advice",
     "comparison",
     "inference",
@@ -64,6 +65,8 @@ LIGHT = {"numpy", "crosstrain", *sys.stdlib_module_names}
 
 KNOWS_ALL = {"proof/truths/by_keras.py"}
 """Asks Keras on each of its backends, and has to know them."""
+SWITCHES = {"classic/arrays.py": {"jax"}}
+"""Modules that take arrays of any framework, and the frameworks whose switches they have to set."""
 KERAS_SIDE = (
     "zoo/",
     "graph/keras_",
@@ -260,7 +263,9 @@ def light(file: str) -> bool:
 def test_only_a_framework_s_own_modules_import_it(path: Path) -> None:
     file, taken = relative(path), packages(path, everywhere=True)
     if file not in KNOWS_ALL:
-        strange = FRAMEWORKS & taken - own(file) - ({"keras"} if file.startswith(KERAS_SIDE) else set())
+        strange = FRAMEWORKS & taken - own(file) - SWITCHES.get(file, set()) - (
+            {"keras"} if file.startswith(KERAS_SIDE) else set()
+        )
         assert not strange, f"{file} imports {sorted(strange)}"
     if light(file):
         heavy = taken - LIGHT - own(file)
