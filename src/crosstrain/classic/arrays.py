@@ -1,10 +1,9 @@
 """Arrays of any library in, the same kind out: the one door through which estimators take their data.
 
-An estimator calls :func:`read` on what it was given and computes with the namespace it gets back (the Python
-array API standard, https://data-apis.org/array-api). NumPy input goes through scikit-learn's own validation, so
-lists, data frames and its error messages are as its users expect. Rules that visit one sample after the other
-compute in NumPy (:func:`to_numpy`): on a device each sample would cost a launch. Their results go back through
-:func:`like`.
+An estimator calls :func:`read` on its input and computes with the namespace it gets back (the Python array API
+standard, https://data-apis.org/array-api). NumPy input goes through scikit-learn's own validation, so lists,
+data frames and its error messages are as its users expect. Rules that visit one sample after the other compute
+in NumPy (:func:`to_numpy`): on a device each sample would cost a launch. :func:`like` takes their results back.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ def read(estimator: BaseEstimator, X: Any, *, reset: bool, **checks: Any) -> tup
     """The namespace of ``X`` and ``X`` as a float64 matrix of shape (samples, features) in it.
 
     ``reset`` is true in ``fit``, where the number of features is learnt, and false afterwards. ``checks`` are
-    those of :func:`sklearn.utils.validation.check_array`; arrays of other libraries are checked on the host and
-    stay where they are.
+    those of :func:`sklearn.utils.validation.check_array`; arrays of other libraries are checked on the host
+    and stay where they are.
 
     :raises ValueError: the array is no finite matrix, or has another number of features than ``fit`` saw.
     """
@@ -62,7 +61,7 @@ def to_numpy(array: Any) -> np.ndarray:
 
 
 def like(result: np.ndarray, reference: Any) -> Array:
-    """``result`` in the library and on the device of ``reference``; unchanged where that is NumPy or no array."""
+    """``result`` in the library and on the device of ``reference``; unchanged where that is NumPy."""
     if not is_foreign(reference):
         return result
     if result.dtype.kind in "OUS":  # labels: only NumPy has strings
