@@ -1,8 +1,8 @@
 """The classical networks, from the perceptron to deep belief nets, as scikit-learn estimators.
 
 Every class follows scikit-learn's conventions (``fit``, ``predict``, ``transform``, ``score``,
-``get_params``, ``random_state``) and computes in float64. Arrays of NumPy, PyTorch, JAX or CuPy may go in; what
-comes out is of the same kind (:mod:`crosstrain.classic.arrays`). One folder for each family:
+``get_params``, ``random_state``) and computes in float64. Arrays of NumPy, PyTorch, JAX or CuPy may go
+in; what comes out is of the same kind (:mod:`crosstrain.classic.arrays`). One folder for each family:
 
 - ``single_layer``: perceptron, Adaline, Madaline;
 - ``multilayer``: the multilayer perceptron and its training rules, from descent to Levenberg–Marquardt;

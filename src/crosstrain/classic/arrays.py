@@ -1,9 +1,10 @@
 """Arrays of any library in, the same kind out: the one door through which estimators take their data.
 
-An estimator calls :func:`read` on its input and computes with the namespace it gets back (the Python array API
-standard, https://data-apis.org/array-api). NumPy input goes through scikit-learn's own validation, so lists,
-data frames and its error messages are as its users expect. Rules that visit one sample after the other compute
-in NumPy (:func:`to_numpy`): on a device each sample would cost a launch. :func:`like` takes their results back.
+An estimator calls :func:`read` on its input and computes with the namespace it gets back (the Python
+array API standard, https://data-apis.org/array-api). NumPy input goes through scikit-learn's own
+validation, so lists, data frames and its error messages are as its users expect. Rules that visit one
+sample after the other compute in NumPy (:func:`to_numpy`): on a device each sample would cost a launch.
+:func:`like` takes their results back.
 """
 
 from __future__ import annotations
