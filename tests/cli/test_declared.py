@@ -104,16 +104,16 @@ class More(Fewer, total=False):
 
 def test_one_declaration_makes_the_keyword_the_option_and_the_help() -> None:
     @declares("a drawing", single={"layer": "layer"})
-    def draw(**asked: Unpack[More]) -> Any:
-        return asked
+    def draw(**arguments: Unpack[More]) -> Any:
+        return arguments
 
     seen: list[Any] = []
     drawing = typer.Typer(rich_markup_mode=None)
 
     @drawing.command()
     @declared.takes(draw)
-    def command(**asked: Any) -> None:
-        seen.append(draw(**asked))
+    def command(**arguments: Any) -> None:
+        seen.append(draw(**arguments))
 
     assert str(inspect.signature(draw)).startswith("(*, colour: str = 'green', layer: int | None = None)")
     assert "layer: How many. Also spelled ``layers``." in draw.__doc__

@@ -63,10 +63,10 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # -- networks with sizes of their own -----------------------------------------------------------------
 def test_networks_may_have_sizes_of_their_own() -> None:
-    wish = settings("idsia@48,resnet20@32+48,lenet5", "digits", engines=["torch"], sizes=[28])
-    assert wish.networks == ("idsia", "resnet20", "lenet5")
-    assert wish.subjects() == [("idsia", 48), ("resnet20", 32), ("resnet20", 48), ("lenet5", 28)]
-    assert " idsia@48,resnet20@32+48,lenet5@28 " in command(wish.identity())
+    request = settings("idsia@48,resnet20@32+48,lenet5", "digits", engines=["torch"], sizes=[28])
+    assert request.networks == ("idsia", "resnet20", "lenet5")
+    assert request.subjects() == [("idsia", 48), ("resnet20", 32), ("resnet20", 48), ("lenet5", 28)]
+    assert " idsia@48,resnet20@32+48,lenet5@28 " in command(request.identity())
     plain = settings("idsia,lenet5", "digits", engines=["torch"], sizes=[28, 32])
     assert plain.subjects() == [("idsia", 28), ("idsia", 32), ("lenet5", 28), ("lenet5", 32)]
     assert "pairs" not in plain.identity()
@@ -169,10 +169,10 @@ def test_a_study_of_ones_own(plan: Path, workers: Workers, tmp_path: Path) -> No
     assert "Theano is not installed" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert "8 px, s/epoch [95 %]" in result.stdout
-    told = json.loads((tmp_path / "out.json").read_text())
-    assert told == json.loads((tmp_path / "out" / "study.json").read_text())
-    assert [(part["name"], part["skipped"]) for part in told["parts"]] == [("cpu", None)]
-    assert told["parts"][0]["result"]["front"]
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document == json.loads((tmp_path / "out" / "study.json").read_text())
+    assert [(part["name"], part["skipped"]) for part in document["parts"]] == [("cpu", None)]
+    assert document["parts"][0]["result"]["front"]
     assert (tmp_path / "out" / "study.toml").read_text() == PLAN
     assert "</html>" in (tmp_path / "out" / "report.html").read_text()
     assert Comparison.load(tmp_path / "out").ok
@@ -195,15 +195,15 @@ def test_a_gpu_is_taken_by_the_engines_that_find_one(
     plan: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(studying, "describe", lambda row, here: {"devices": ["cpu", "cuda:0"]})
-    found = []
+    calls = []
 
-    def noted(wish: Settings, folder: Path, watch: Any) -> ComparisonResult:
-        found.append((wish.device, folder))
+    def noted(request: Settings, folder: Path, watch: Any) -> ComparisonResult:
+        calls.append((request.device, folder))
         return _none()
 
     monkeypatch.setattr(studying.comparing, "run", noted)
-    studying.run(studying.Wish(plans.read(plan), plan, scale="full"), tmp_path / "out")
-    assert found == [("cpu", tmp_path / "out"), ("cuda:0", tmp_path / "out" / "gpu")]
+    studying.run(studying.Request(plans.read(plan), plan, scale="full"), tmp_path / "out")
+    assert calls == [("cpu", tmp_path / "out"), ("cuda:0", tmp_path / "out" / "gpu")]
 
 
 def _none() -> ComparisonResult:
@@ -218,8 +218,8 @@ def test_ctrl_c_keeps_what_is_finished(plan: Path, workers: Workers, tmp_path: P
     result = invoke("mine.toml", "--out", "out")
     assert result.exit_code == 130
     assert "run the same command again" in result.stderr
-    told = json.loads((tmp_path / "out" / "study.json").read_text())
-    assert len([c for c in told["parts"][0]["result"]["cells"] if c["status"] == "done"]) == 3
+    document = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert len([c for c in document["parts"][0]["result"]["cells"] if c["status"] == "done"]) == 3
     workers.fail = lambda job: None
     assert invoke("mine.toml", "--out", "out").exit_code == 0
     assert workers.cells.count("mlp-8-torch-s0-r0") == 1
@@ -238,8 +238,8 @@ def test_a_real_study_of_the_digits(tmp_path: Path) -> None:
 
 
 # -- beside what was published --------------------------------------------------------------------------
-def result_with(**given: Any) -> ComparisonResult:
-    return _none().model_copy(update=given)
+def result_with(**fields: Any) -> ComparisonResult:
+    return _none().model_copy(update=fields)
 
 
 def test_published_changes_stand_beside_those_found_here() -> None:
@@ -250,12 +250,12 @@ def test_published_changes_stand_beside_those_found_here() -> None:
         tuning=[{**row, "engine": "mxnet", "factor": factor}, {**row, "engine": "jax", "factor": factor}],
         criteria=[{**row, "engine": "torch", "deterministic": {"cost": factor}}],
     )
-    found = {(each.what, each.engine): each for each in beside(published, [result])}
-    assert round(found["tuning", "mxnet"].there, 2) == 1.92
-    assert found["tuning", "mxnet"].here == (("idsia at 48", factor),)
-    assert found["tuning", "tensorflow"].here == ()
-    assert round(found["repeatability", "cntk"].there, 2) == 1.77
-    assert found["repeatability", "cntk"].here == ()
+    by_key = {(each.what, each.engine): each for each in beside(published, [result])}
+    assert round(by_key["tuning", "mxnet"].there, 2) == 1.92
+    assert by_key["tuning", "mxnet"].here == (("idsia at 48", factor),)
+    assert by_key["tuning", "tensorflow"].here == ()
+    assert round(by_key["repeatability", "cntk"].there, 2) == 1.77
+    assert by_key["repeatability", "cntk"].here == ()
 
 
 def test_published_times_are_compared_as_factors() -> None:

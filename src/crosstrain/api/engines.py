@@ -31,8 +31,8 @@ def describe_engines(*, look: bool | None = None) -> list[dict[str, Any]]:
     """
     sweep()
     rows = registry()
-    told = {} if look is False else described(rows, anew=look is True)
-    return [_engine(row) | told.get(name, {}) for name, row in rows.items()]
+    descriptions = {} if look is False else described(rows, anew=look is True)
+    return [_engine(row) | descriptions.get(name, {}) for name, row in rows.items()]
 
 
 def _engine(row: EngineRow) -> dict[str, Any]:
@@ -65,27 +65,27 @@ def install_engines(
         wanted = [row for row in wanted if has_cuda_build(row)]
     elif names == "all":
         wanted = [row for row in wanted if row.requirements and not row.importable]
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     with Installing(len(wanted), shown=progress) as show:
         for row in wanted:
-            told: dict[str, Any] = {"engine": row.name, "version": row.version, "seconds": 0.0, "bytes": 0}
+            result: dict[str, Any] = {"engine": row.name, "version": row.version, "seconds": 0.0, "bytes": 0}
             if row.importable and not cuda:
-                found.append(told | {"status": "own", "error": None})
+                results.append(result | {"status": "own", "error": None})
                 continue
             show.begin(row.name)
             try:
-                done = install(cuda_row(row) if cuda else row, show.tell)
-                here = done.environment
-                told |= {
+                installation = install(cuda_row(row) if cuda else row, show.tell)
+                here = installation.environment
+                result |= {
                     "version": here.version,
-                    "seconds": done.seconds,
+                    "seconds": installation.seconds,
                     "bytes": here.manifest.get("bytes"),
                 }
-                found.append(told | {"status": "made" if done.fresh else "there", "error": None})
+                results.append(result | {"status": "made" if installation.fresh else "there", "error": None})
             except (CrosstrainError, StorageError) as error:
-                found.append(told | {"status": "failed", "error": str(error)})
-            show.end(found[-1])
-    return found
+                results.append(result | {"status": "failed", "error": str(error)})
+            show.end(results[-1])
+    return results
 
 
 def remove_engines(names: str | Sequence[str], *, progress: bool = True) -> dict[str, int]:
@@ -110,12 +110,12 @@ def examine_engines(names: str | Sequence[str] = "all", *, progress: bool = True
     ``mend`` (what to do), ``proofs`` and ``to_json()``.
     """
     wanted = [row for row in _rows(names) if names != "all" or find(row)]
-    found = []
+    findings = []
     with Installing(len(wanted), shown=progress) as show:
         for finding in examine(wanted, show.tell):
             show.advance()
-            found.append(finding)
-    return found
+            findings.append(finding)
+    return findings
 
 
 def _rows(names: str | Sequence[str]) -> list[EngineRow]:

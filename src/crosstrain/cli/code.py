@@ -27,7 +27,7 @@ def command(
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there, not to the screen.")
     ] = None,
     json_file: options.Json = None,
-    **asked: Any,
+    **arguments: Any,
 ) -> None:
     """Write a network and its training as source of one framework, and prove it equal to the network.
 
@@ -42,14 +42,14 @@ def command(
     """
     options.check_json(json_file)
     options.check_json(out)
-    found = api.code(network, engine, **asked)
+    source = api.code(network, engine, **arguments)
     if out:
-        _keep(out, found.text)
+        _keep(out, source.text)
     elif options.screen(json_file):
-        _show(found.text)
-    Console(stderr=True).print(told(found), highlight=False, markup=False, soft_wrap=True)
-    options.write(found.to_json(), json_file)
-    raise typer.Exit(0 if found.check is None or found.check.proved else 1)
+        _show(source.text)
+    Console(stderr=True).print(summary(source), highlight=False, markup=False, soft_wrap=True)
+    options.write(source.to_json(), json_file)
+    raise typer.Exit(0 if source.check is None or source.check.proved else 1)
 
 
 def _show(text: str) -> None:
@@ -68,10 +68,10 @@ def _keep(out: Path, text: str) -> None:
         raise StorageError(f"cannot write {out}: there is no folder {out.parent}") from error
 
 
-def told(found: Source) -> str:
-    """What was found, as a sentence."""
-    size = f"{found.network} for {found.engine}: {found.lines} lines of code"
-    check = found.check
+def summary(source: Source) -> str:
+    """Size and verdict in one sentence."""
+    size = f"{source.network} for {source.engine}: {source.lines} lines of code"
+    check = source.check
     if check is None:
         return f"{size}; not checked"
     if check.error:

@@ -88,19 +88,23 @@ def install(
       crosstrain engines install --cuda torch jax
     """
     options.check_json(json_file)
-    found = api.install_engines(_named(names, everything), cuda=cuda)
+    results = api.install_engines(_named(names, everything), cuda=cuda)
     screen = options.screen(json_file)
-    for told in found if screen else ():
+    for result in results if screen else ():
         assert screen is not None
-        if told["status"] == "own":
-            screen.print(f"{told['engine']} {told['version']} runs in your own Python; nothing is needed.")
-    made = [told for told in found if told["status"] in ("made", "there")]
-    if screen and made:
-        size = text.memory(sum(told["bytes"] or 0 for told in made))
-        took = text.seconds(sum(told["seconds"] for told in made))
-        screen.print(f"{len(made)} of {len(found)} engines have environments: {size}, {took} spent.")
-    options.write({"engines": found}, json_file)
-    raise typer.Exit(1 if any(told["status"] == "failed" for told in found) else 0)
+        if result["status"] == "own":
+            screen.print(
+                f"{result['engine']} {result['version']} runs in your own Python; nothing is needed."
+            )
+    environments = [result for result in results if result["status"] in ("made", "there")]
+    if screen and environments:
+        size = text.memory(sum(result["bytes"] or 0 for result in environments))
+        took = text.seconds(sum(result["seconds"] for result in environments))
+        screen.print(
+            f"{len(environments)} of {len(results)} engines have environments: {size}, {took} spent."
+        )
+    options.write({"engines": results}, json_file)
+    raise typer.Exit(1 if any(result["status"] == "failed" for result in results) else 0)
 
 
 @app.command()
@@ -146,12 +150,12 @@ def doctor(
       crosstrain engines doctor
     """
     options.check_json(json_file)
-    found = [finding.to_json() for finding in api.examine_engines(names or "all")]
+    findings = [finding.to_json() for finding in api.examine_engines(names or "all")]
     screen = options.screen(json_file)
     if screen:
-        print_findings(found, screen)
-    options.write({"engines": found}, json_file)
-    raise typer.Exit(0 if all(each["well"] for each in found) else 1)
+        print_findings(findings, screen)
+    options.write({"engines": findings}, json_file)
+    raise typer.Exit(0 if all(each["well"] for each in findings) else 1)
 
 
 def _named(names: list[str] | None, everything: bool) -> list[str] | str:
@@ -160,7 +164,7 @@ def _named(names: list[str] | None, everything: bool) -> list[str] | str:
         raise CrosstrainError("name engines, or say --all, not both")
     if everything:
         return "all"
-    found = [name for text_ in names or () for name in text_.split(",") if name]
-    if not found:
+    engines = [name for text_ in names or () for name in text_.split(",") if name]
+    if not engines:
         raise CrosstrainError("name at least one engine (crosstrain engines lists them), or say --all")
-    return found
+    return engines

@@ -34,8 +34,8 @@ def command(
     from crosstrain.reporting.serving import open_server
 
     server = open_server(folder, port)
-    host, taken = server.server_address[:2]
-    address = f"http://{host!s}:{taken}/"
+    host, bound_port = server.server_address[:2]
+    address = f"http://{host!s}:{bound_port}/"
     typer.echo(address)
     if running(folder):
         typer.echo("A comparison is at work there: the page shows its results as they come.", err=True)

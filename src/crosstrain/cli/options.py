@@ -32,7 +32,7 @@ def screen(json_file: Path | None) -> Console | None:
 
 
 def write(data: Any, json_file: Path | None) -> None:
-    """The result as JSON, where it was asked for."""
+    """Write the result as JSON where ``--json`` asks for it."""
     if json_file is None:
         return
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -47,8 +47,8 @@ def command(
       crosstrain report my-run --format latex --out tables.tex
       crosstrain report laptop server --format csv --out rows.csv
     """
-    made = api.report(folders, form=form, out=out)
-    if made.path is None:
-        sys.stdout.write(made.text)
+    report = api.report(folders, form=form, out=out)
+    if report.path is None:
+        sys.stdout.write(report.text)
     else:
-        typer.echo(made.path)
+        typer.echo(report.path)

@@ -28,7 +28,7 @@ def command(
         bool, typer.Option("--show", help="Print the plan as TOML, to copy for one of your own.")
     ] = False,
     json_file: options.Json = None,
-    **asked: Any,
+    **arguments: Any,
 ) -> None:
     """Run a study: a plan of comparisons, set beside what others have published.
 
@@ -55,7 +55,7 @@ def command(
     options.check_json(json_file)
     interrupted = False
     try:
-        study = api.study(plan, data, **asked)
+        study = api.study(plan, data, **arguments)
     except Interrupted as stop:
         study, interrupted = stop.study, True
     screen = options.screen(json_file)
@@ -68,14 +68,14 @@ def command(
 
 
 def _print_list(screen: Console | None, json_file: Path | None) -> None:
-    found = {name: plans.read(path) for name, path in plans.studies().items()}
+    available = {name: plans.read(path) for name, path in plans.studies().items()}
     if screen:
         table = grid(["study", "scales", "--data", "question"], flexible=3)
-        for name, each in found.items():
+        for name, each in available.items():
             table.add_row(name, ", ".join(each.scales), each.data.form or each.data.default, each.question)
         screen.print(table)
-    told = [
+    listing = [
         {"name": name, "title": each.title, "question": each.question, "scales": list(each.scales)}
-        for name, each in found.items()
+        for name, each in available.items()
     ]
-    options.write(told, json_file)
+    options.write(listing, json_file)

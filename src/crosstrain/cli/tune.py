@@ -15,7 +15,7 @@ NAME = "tune"
 
 
 @declared.takes(api.tune)
-def command(network: str, data: str, json_file: options.Json = None, **asked: Any) -> None:
+def command(network: str, data: str, json_file: options.Json = None, **arguments: Any) -> None:
     """Find the settings with which each engine trains a network fastest on this machine.
 
     Options, threads, pinning, allocator and compiler settings are tried in short trials, each in a process of
@@ -31,7 +31,7 @@ def command(network: str, data: str, json_file: options.Json = None, **asked: An
     options.check_json(json_file)
     interrupted = False
     try:
-        result = api.tune(network, data, **asked)
+        result = api.tune(network, data, **arguments)
     except Interrupted as stop:
         result, interrupted = stop.result, True
     screen = options.screen(json_file)

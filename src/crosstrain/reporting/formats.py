@@ -72,10 +72,10 @@ def _accuracy_interval(row: Row) -> Interval | None:
 
 
 def _accuracy(row: Row) -> str | None:
-    found = _accuracy_interval(row)
-    if found is None:
+    interval = _accuracy_interval(row)
+    if interval is None:
         return None
-    return f"{100 * found.value:.2f} [{100 * found.low:.2f}–{100 * found.high:.2f}]"
+    return f"{100 * interval.value:.2f} [{100 * interval.low:.2f}–{100 * interval.high:.2f}]"
 
 
 def _alike(one: Row, other: Row) -> bool:
@@ -103,9 +103,8 @@ def tables(results: Mapping[str, ComparisonResult]) -> list[Table]:
 
 
 def _of_result(machine: str, result: ComparisonResult) -> Iterator[Table]:
-    found = rows(result.cells)
     groups: dict[tuple[str, str], list[Row]] = {}
-    for row in found:
+    for row in rows(result.cells):
         groups.setdefault((size_text(row.input_size), row.cells[0].device), []).append(row)
     for quantity in QUANTITIES:
         for (size, device), group in sorted(groups.items(), key=lambda each: each[0][0].zfill(8)):
@@ -206,7 +205,7 @@ def _tex(value: str) -> str:
 
 
 def _legend(results: Mapping[str, ComparisonResult]) -> str:
-    told = [
+    parts = [
         f"Best in bold; {TIE} cannot be told from it",
         "[–] is a 95 % interval, (–) a range of few samples",
     ]
@@ -216,7 +215,7 @@ def _legend(results: Mapping[str, ComparisonResult]) -> str:
         "cannot": "! cannot be proved",
         "none": "not all are proved",
     }
-    return "; ".join([*told, *(word for status, word in words.items() if status in marks)]) + "."
+    return "; ".join([*parts, *(word for status, word in words.items() if status in marks)]) + "."
 
 
 COLUMNS = (
@@ -232,7 +231,7 @@ COLUMNS = (
 def records(results: Mapping[str, ComparisonResult]) -> list[dict[str, Any]]:
     """A row for each machine, network, input size and engine, with the fields of ``COLUMNS``."""
     base: dict[tuple[str, str, str], Row] = {}
-    found = []
+    entries = []
     for index, (machine, result) in enumerate(results.items()):
         for row in rows(result.cells):
             key = row.network, size_text(row.input_size), row.engine
@@ -240,8 +239,8 @@ def records(results: Mapping[str, ComparisonResult]) -> list[dict[str, Any]]:
                 base[key] = row
             other = base.get(key) if index else None
             ratio = statistics.ratio(row.runs, other.runs) if other else None
-            found.append(_record(machine, row, ratio))
-    return found
+            entries.append(_record(machine, row, ratio))
+    return entries
 
 
 def _record(machine: str, row: Row, ratio: Interval | None) -> dict[str, Any]:
@@ -275,7 +274,7 @@ def _harmless(value: Any) -> Any:
 
 def as_json(results: Mapping[str, ComparisonResult]) -> str:
     """``rows`` as in the CSV, and ``tables`` as they are printed."""
-    told = {
+    document = {
         "format": 1,
         "rows": records(results),
         "tables": [
@@ -289,7 +288,7 @@ def as_json(results: Mapping[str, ComparisonResult]) -> str:
             for table in tables(results)
         ],
     }  # fmt: skip
-    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Mapping[str, ComparisonResult]], str]] = {

@@ -36,9 +36,9 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
         raise CrosstrainError(f"there is no format {form!r}; there are {', '.join((HTML, *FORMATS))}")
     if not folders:
         raise CrosstrainError("name at least one folder of a comparison")
-    found = [load(folder) for folder in folders]
+    loaded = [load(folder) for folder in folders]
     served = [
-        folder for folder, each in zip(folders, found, strict=True) if isinstance(each, InferenceResult)
+        folder for folder, each in zip(folders, loaded, strict=True) if isinstance(each, InferenceResult)
     ]
     if served and (form != HTML or len(folders) > 1):
         raise CrosstrainError(
@@ -47,9 +47,9 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
     from crosstrain.reporting.page import render, render_inference, render_machines
     from crosstrain.reporting.page.machines import named
 
-    if isinstance(found[0], InferenceResult):
-        return _written(render_inference(found[0]), out or folders[0] / PAGE)
-    results = [each for each in found if not isinstance(each, InferenceResult)]
+    if isinstance(loaded[0], InferenceResult):
+        return _written(render_inference(loaded[0]), out or folders[0] / PAGE)
+    results = [each for each in loaded if not isinstance(each, InferenceResult)]
     machines = named(folders, results)
     if form != HTML:
         by_name = {machine.name if len(machines) > 1 else "": machine.result for machine in machines}

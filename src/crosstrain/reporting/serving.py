@@ -107,15 +107,15 @@ class _Source:
     def version(self) -> str:
         """Changes with every new result; empty where there is none yet."""
         try:
-            found = (self.folder / "result.json").stat()
+            stat = (self.folder / "result.json").stat()
         except OSError:
             return ""
-        return f"{found.st_mtime_ns:x}-{found.st_size:x}"
+        return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
 
     def state(self) -> dict[str, Any]:
-        told = running(self.folder)
+        status = running(self.folder)
         shown = ("stage", "cell", "done", "cells", "share", "left_seconds")
-        return {"version": self.version(), "running": told and {key: told.get(key) for key in shown}}
+        return {"version": self.version(), "running": status and {key: status.get(key) for key in shown}}
 
     def html(self) -> str:
         version = self.version()

@@ -21,13 +21,13 @@ class Beside:
 
     what: str
     engine: str
-    told: str
+    published: str
     there: float
     here: tuple[tuple[str, Factor], ...]
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "what": self.what, "engine": self.engine, "told": self.told, "there": self.there,
+            "what": self.what, "engine": self.engine, "told": self.published, "there": self.there,
             "here": [{"row": name, **factor} for name, factor in self.here],
         }  # fmt: skip
 
@@ -35,20 +35,20 @@ class Beside:
 def beside(published: Published, results: Sequence[ComparisonResult]) -> list[Beside]:
     """Every published figure, with what these comparisons say to it."""
     changes = [_change(each, results) for each in published.changes]
-    return changes + [found for each in published.times for found in _time(each, published.times, results)]
+    return changes + [entry for each in published.times for entry in _time(each, published.times, results)]
 
 
 # -- what one change did --------------------------------------------------------------------------
 def _change(change: Change, results: Sequence[ComparisonResult]) -> Beside:
-    find = _FOUND[change.what]
+    find = _MEASURED[change.what]
     here = [
         (_name(record), factor)
         for result in results
         for record, factor in find(result)
         if engine_of(record["engine"]) == change.engine
     ]
-    told = f"{change.by}: {change.before:g} → {change.after:g} s an epoch"
-    return Beside(change.what, change.engine, told, change.factor, tuple(here))
+    published = f"{change.by}: {change.before:g} → {change.after:g} s an epoch"
+    return Beside(change.what, change.engine, published, change.factor, tuple(here))
 
 
 def _tuning(result: ComparisonResult) -> list[tuple[Mapping[str, Any], Factor]]:
@@ -63,7 +63,7 @@ def _repeatability(result: ComparisonResult) -> list[tuple[Mapping[str, Any], Fa
     ]
 
 
-_FOUND: Mapping[str, Callable[[ComparisonResult], list[tuple[Mapping[str, Any], Factor]]]] = {
+_MEASURED: Mapping[str, Callable[[ComparisonResult], list[tuple[Mapping[str, Any], Factor]]]] = {
     "tuning": _tuning,
     "repeatability": _repeatability,
 }
@@ -89,7 +89,9 @@ def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]
     both = [t for t in alike if t.engine in rows]
     base = min(both or alike, key=lambda t: t.seconds or 0.0)
     size = "" if time.size is None else f" at {time.size}"
-    told = f"{time.network}{size}, {time.device}: {time.seconds:g} s an epoch, {base.engine} {base.seconds:g}"
+    published = (
+        f"{time.network}{size}, {time.device}: {time.seconds:g} s an epoch, {base.engine} {base.seconds:g}"
+    )
     here: tuple[tuple[str, Factor], ...] = ()
     if time.engine in rows and base.engine in rows:
         mine, least = rows[time.engine], rows[base.engine]
@@ -101,7 +103,7 @@ def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]
         own = {"value": 1.0, "low": 1.0, "high": 1.0}
         here = ((f"{time.network}{size}", own if time is base else factor),)
     assert base.seconds is not None
-    return [Beside("time", time.engine, told, time.seconds / base.seconds, here)]
+    return [Beside("time", time.engine, published, time.seconds / base.seconds, here)]
 
 
 def _name(record: Mapping[str, Any]) -> str:

@@ -23,13 +23,13 @@ MOST_TABLE_ROWS = 400
 class Figure:
     """A chart: ``spec`` is Vega-Lite's with its data sets by name, ``grid`` the same as a table.
 
-    ``title`` stands above it, ``told`` says in a sentence what is drawn (also for those who do not see it),
+    ``title`` stands above it, ``caption`` says in a sentence what is drawn (screen readers read it out),
     ``under`` is text below it.
     """
 
     name: str
     title: str
-    told: str
+    caption: str
     spec: dict[str, Any]
     grid: Grid
     under: Child = None
@@ -40,14 +40,14 @@ class Figure:
             class_="chart",
             id=f"chart-{self.name}",
             role="img",
-            aria_label=f"{self.title}. {self.told}",
+            aria_label=f"{self.title}. {self.caption}",
         )
         return tag(
             "figure",
             tag("h3", self.title, id=f"chart-{self.name}-title"),
             shown,
             tag("p", class_="empty", hidden=True, role="status"),
-            tag("figcaption", self.told),
+            tag("figcaption", self.caption),
             tag("div", self.under, class_="under") if self.under else None,
             tag("div", _downloads(self.name, self.title), class_="downloads"),
             folded("The same as a table", self.grid.html(caption=False)),

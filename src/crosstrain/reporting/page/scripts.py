@@ -45,8 +45,8 @@ def json_script(identity: str, data: Any) -> Html:
 def scripts(*, live: bool = False) -> tuple[Html, list[str]]:
     """The script elements, and the sources that the policy allows: their hashes."""
     texts = [vega(), asset("page.js"), *([asset("live.js")] if live else [])]
-    made = [tag("script", Html(text)) for text in texts]
-    return join(made), [f"'sha256-{_hash(text)}'" for text in texts]
+    elements = [tag("script", Html(text)) for text in texts]
+    return join(elements), [f"'sha256-{_hash(text)}'" for text in texts]
 
 
 def policy(allowed: list[str], *, live: bool) -> Html:

@@ -64,10 +64,10 @@ def cost_table(rows: list[InferenceRow], sizes: list[int]) -> Table:
 
 
 def _milliseconds(row: InferenceRow) -> str:
-    found = row.latency
-    if found is None:
+    latency = row.latency
+    if latency is None:
         return text.NOTHING
-    return f"{_ms(found.value)} [{_ms(found.low)}–{_ms(found.high)}]"
+    return f"{_ms(latency.value)} [{_ms(latency.low)}–{_ms(latency.high)}]"
 
 
 def _ms(seconds: float | None) -> str:

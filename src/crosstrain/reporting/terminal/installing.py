@@ -13,7 +13,7 @@ from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.grid import console
 
 _LASTING = ("waiting", "making", "removing", "examining", "proving", "fetching")
-_DONE = {"made": "installed", "there": "was there already"}
+_STATUS_WORDS = {"made": "installed", "there": "was there already"}
 
 
 class Installing:
@@ -60,17 +60,20 @@ class Installing:
         elif self._out and words.startswith(_LASTING):
             self._out.print(f"  {words}" if self._name else words, soft_wrap=True)
 
-    def end(self, told: Mapping[str, Any]) -> None:
-        """How an installation ended, as ``install_engines`` tells it."""
+    def end(self, outcome: Mapping[str, Any]) -> None:
+        """Report the outcome of an installation: an entry of ``install_engines``."""
         self.advance()
         if not self._out:
             return
-        if told["status"] == "failed":
-            self._out.print(told["error"], style="red", soft_wrap=True)
+        if outcome["status"] == "failed":
+            self._out.print(outcome["error"], style="red", soft_wrap=True)
             return
-        words = [f"  {told['engine']} {told['version']} {_DONE[told['status']]}", text.memory(told["bytes"])]
-        if told["status"] == "made":
-            words.append(text.seconds(told["seconds"]))
+        words = [
+            f"  {outcome['engine']} {outcome['version']} {_STATUS_WORDS[outcome['status']]}",
+            text.memory(outcome["bytes"]),
+        ]
+        if outcome["status"] == "made":
+            words.append(text.seconds(outcome["seconds"]))
         self._out.print(", ".join(words), soft_wrap=True)
 
     def advance(self) -> None:

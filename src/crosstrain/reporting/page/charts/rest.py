@@ -89,16 +89,16 @@ def learning(view: View) -> list[Figure]:
         ("loss", "validation_loss", "Validation loss", ".3g"),
         ("loss", "train_loss", "Training loss", ".3g"),
     )
-    made: list[Figure] = []
+    figures: list[Figure] = []
     for name, field, title, form in wanted:
-        if any(figure.name.startswith(name) for figure in made):
+        if any(figure.name.startswith(name) for figure in figures):
             continue
         points = [point for line in view.done for point in _curve(line, field)]
         if len({point["epoch"] for point in points}) < 2:
             continue
         for by, unit in (("epoch", "epoch"), ("seconds", "seconds of training")):
-            made.append(_learning_figure(view, points, f"{name}-by-{by}", title, form, by, unit))
-    return made
+            figures.append(_learning_figure(view, points, f"{name}-by-{by}", title, form, by, unit))
+    return figures
 
 
 def _curve(line: Line, field: str) -> list[dict[str, Any]]:
@@ -176,7 +176,7 @@ def memory(view: View) -> Figure | None:
 
 
 def _bars(
-    view: View, lines: list[Line], name: str, title: str, told: str, unit: str, of: Callable[[Line], float]
+    view: View, lines: list[Line], name: str, title: str, caption: str, unit: str, of: Callable[[Line], float]
 ) -> Figure | None:
     import altair as alt
 
@@ -196,7 +196,7 @@ def _bars(
     )
     cells = [[r["network"], r["size"], r["engine"], Cell(f"{r['value']:.4g}", r["value"])] for r in rows]
     return Figure(
-        name, title, told, specification(bars, {ROWS: rows}, alt.Step(16)),
+        name, title, caption, specification(bars, {ROWS: rows}, alt.Step(16)),
         Grid(
             title, ["network", "size", "engine", unit], cells, frozenset({1, 3}), [line.key for line in lines]
         ),
