@@ -68,7 +68,7 @@ class Work:
 
     @cached_property
     def accuracies(self) -> list[float]:
-        """Of every cell."""
+        """Test accuracy of every cell that has one."""
         return [c.test_accuracy for row in self.rows for c in row.done if c.test_accuracy is not None]
 
     @property
@@ -105,7 +105,7 @@ class Work:
 
     @property
     def name(self) -> str:
-        """The network, at its size."""
+        """The network and its size."""
         return self.network + ("" if self.size is None else f" at {size_text(self.size)}")
 
     @property
@@ -116,7 +116,7 @@ class Work:
 
     @property
     def error_rate(self) -> float | None:
-        """The share of wrong answers, half an error added so that no error at all is not nothing."""
+        """The error rate with half an error added, so that it is never zero."""
         if self.accuracy is None:
             return None
         return ((1 - self.accuracy) * self.examples + 0.5) / (self.examples + 1)

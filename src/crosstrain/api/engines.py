@@ -36,7 +36,7 @@ def describe_engines(*, look: bool | None = None) -> list[dict[str, Any]]:
 
 
 def _engine(row: EngineRow) -> dict[str, Any]:
-    """What is known of an engine without asking it."""
+    """The part of an engine's description that needs no process."""
     here = find(row)
     return {
         "name": row.name, "version": here.version if here else None,
@@ -60,14 +60,14 @@ def install_engines(
     ``failed``), ``version``, ``seconds``, ``bytes`` and ``error``. Raises ``CrosstrainError`` for an
     unknown name; an installation that fails does not keep the others from being made.
     """
-    wanted = _rows(names)
+    selected = _rows(names)
     if names == "all" and cuda:
-        wanted = [row for row in wanted if has_cuda_build(row)]
+        selected = [row for row in selected if has_cuda_build(row)]
     elif names == "all":
-        wanted = [row for row in wanted if row.requirements and not row.importable]
+        selected = [row for row in selected if row.requirements and not row.importable]
     results: list[dict[str, Any]] = []
-    with Installing(len(wanted), shown=progress) as show:
-        for row in wanted:
+    with Installing(len(selected), shown=progress) as show:
+        for row in selected:
             result: dict[str, Any] = {"engine": row.name, "version": row.version, "seconds": 0.0, "bytes": 0}
             if row.importable and not cuda:
                 results.append(result | {"status": "own", "error": None})
@@ -91,16 +91,16 @@ def install_engines(
 def remove_engines(names: str | Sequence[str], *, progress: bool = True) -> dict[str, int]:
     """Delete the environments of engines (``"all"``: of all), never anything in the user's own Python;
     returns the bytes freed by engine."""
-    wanted = _rows(names)
-    freed = {}
-    with Installing(len(wanted), shown=progress) as show:
-        for row in wanted:
+    selected = _rows(names)
+    freed_bytes = {}
+    with Installing(len(selected), shown=progress) as show:
+        for row in selected:
             show.begin(row.name)
             show.tell("removing")
-            freed[row.name] = remove(row)
+            freed_bytes[row.name] = remove(row)
             forget(row)
             show.advance()
-    return freed
+    return freed_bytes
 
 
 def examine_engines(names: str | Sequence[str] = "all", *, progress: bool = True) -> list[Finding]:
@@ -109,10 +109,10 @@ def examine_engines(names: str | Sequence[str] = "all", *, progress: bool = True
     ``"all"`` is of all that are installed. Each finding has ``engine``, ``well``, ``faults`` (sentences),
     ``mend`` (what to do), ``proofs`` and ``to_json()``.
     """
-    wanted = [row for row in _rows(names) if names != "all" or find(row)]
+    selected = [row for row in _rows(names) if names != "all" or find(row)]
     findings = []
-    with Installing(len(wanted), shown=progress) as show:
-        for finding in examine(wanted, show.tell):
+    with Installing(len(selected), shown=progress) as show:
+        for finding in examine(selected, show.tell):
             show.advance()
             findings.append(finding)
     return findings

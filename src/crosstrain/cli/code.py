@@ -53,7 +53,7 @@ def command(
 
 
 def _show(text: str) -> None:
-    """In colours on a terminal, as it is into a pipe."""
+    """Print the source, in colours on a terminal."""
     if sys.stdout.isatty():
         Console().print(Syntax(text, "python", background_color="default"))
     else:

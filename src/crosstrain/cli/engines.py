@@ -99,9 +99,9 @@ def install(
     environments = [result for result in results if result["status"] in ("made", "there")]
     if screen and environments:
         size = text.memory(sum(result["bytes"] or 0 for result in environments))
-        took = text.seconds(sum(result["seconds"] for result in environments))
+        elapsed = text.seconds(sum(result["seconds"] for result in environments))
         screen.print(
-            f"{len(environments)} of {len(results)} engines have environments: {size}, {took} spent."
+            f"{len(environments)} of {len(results)} engines have environments: {size}, {elapsed} spent."
         )
     options.write({"engines": results}, json_file)
     raise typer.Exit(1 if any(result["status"] == "failed" for result in results) else 0)
@@ -121,17 +121,17 @@ def remove(
       crosstrain engines remove --all
     """
     options.check_json(json_file)
-    freed = api.remove_engines(_named(names, everything))
+    freed_bytes = api.remove_engines(_named(names, everything))
     screen = options.screen(json_file)
-    for name, size in freed.items() if screen else ():
+    for name, size in freed_bytes.items() if screen else ():
         assert screen is not None
         if size:
             screen.print(f"{name}: {text.memory(size)} freed")
         elif not everything:
             screen.print(f"{name}: crosstrain has made no environment for it; there is nothing to remove")
     if screen and everything:
-        screen.print(f"{text.memory(sum(freed.values()))} freed in all")
-    options.write({"freed": freed}, json_file)
+        screen.print(f"{text.memory(sum(freed_bytes.values()))} freed in all")
+    options.write({"freed": freed_bytes}, json_file)
 
 
 @app.command()
@@ -159,7 +159,7 @@ def doctor(
 
 
 def _named(names: list[str] | None, everything: bool) -> list[str] | str:
-    """The engines that a command is for; commas may part them too."""
+    """The engines a command names, separated by spaces or commas."""
     if everything and names:
         raise CrosstrainError("name engines, or say --all, not both")
     if everything:

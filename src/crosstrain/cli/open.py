@@ -52,5 +52,5 @@ def command(
 
 
 def _screen() -> bool:
-    """Whether a browser has something to show itself on."""
+    """Whether there is a display for a browser."""
     return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -47,7 +47,7 @@ def write(data: Any, json_file: Path | None) -> None:
 
 
 def check_json(json_file: Path | None) -> None:
-    """Refuse a file that cannot be written before hours are spent on what it is for."""
+    """Refuse a file that cannot be written, before hours are spent on its content."""
     if json_file is None or json_file == Path("-"):
         return
     if json_file.is_dir() or not json_file.absolute().parent.is_dir():

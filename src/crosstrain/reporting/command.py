@@ -13,7 +13,7 @@ PROGRAM = ("crosstrain", "compare")
 
 
 def command(settings: Mapping[str, Any]) -> str:
-    """A line for a POSIX shell, every word quoted where it must be; what is the default is left out."""
+    """A POSIX shell command, quoted where necessary; defaults are omitted."""
     return shlex.join(arguments(settings))
 
 
@@ -130,7 +130,7 @@ def _spelled(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """JSON; text that JSON would not read as something else stays bare."""
+    """As JSON; text that is not itself valid JSON stays unquoted."""
     if isinstance(value, str):
         try:
             json.loads(value)

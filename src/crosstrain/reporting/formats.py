@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a table is of: how an entry is shown, and the ranking of those that take part."""
+    """What a table shows: how an entry is printed, and how the entries are ranked."""
 
     name: str
     shown: Callable[[Row], str | None]
@@ -98,7 +98,7 @@ QUANTITIES = (
 
 
 def tables(results: Mapping[str, ComparisonResult]) -> list[Table]:
-    """Of each machine (its name may be empty), each quantity, each input size and device."""
+    """The tables of each machine (its name may be empty), quantity, input size and device."""
     return [table for name, result in results.items() for table in _of_result(name, result)]
 
 
@@ -161,7 +161,7 @@ def _md_entry(entry: Entry | None) -> str:
 
 
 def _md(value: str) -> str:
-    """Text in which Markdown finds nothing of its own, on one line."""
+    """Escape Markdown syntax, and put the text on one line."""
     flat = " ".join(value.split())
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_|~#])", r"\\\1", flat)
@@ -268,7 +268,7 @@ def as_csv(results: Mapping[str, ComparisonResult]) -> str:
 
 
 def _harmless(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    """Prefix text that a spreadsheet would read as a formula with an apostrophe."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

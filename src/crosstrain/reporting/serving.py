@@ -67,7 +67,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = HOST, int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that leaves in the middle of an answer is nothing to tell of."""
+        """Ignore browsers that close the connection in the middle of an answer."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -194,7 +194,7 @@ def _handler(source: _Source) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """A line for every question of the page would hide what the terminal has to say."""
+            """Log nothing: a line for every request would bury the messages on the terminal."""
 
     return Handler
 

@@ -150,9 +150,9 @@ class _Comparison:
 
     def _agree_on_content(self, plan: Mapping[str, Any]) -> None:
         """Refuse to mix cells of data, networks or frameworks that have changed in between."""
-        then = plan.get("content", {})
+        recorded = plan.get("content", {})
         for key, value in self._content().items():
-            if key in then and then[key] != value:
+            if key in recorded and recorded[key] != value:
                 raise CrosstrainError(
                     f"{key} has changed since the comparison in {self.store.folder} was begun; "
                     "name another folder with --out"
@@ -174,8 +174,8 @@ class _Comparison:
             return
         certifier = Certifier(self.settings, self.store.folder, self.watch.stage)
         with self.account.part("proving"):
-            wanted = {key: (subject, self._setups(subject)) for key, subject in self.subjects.items()}
-            self.certificates.update(certifier.certify(wanted))
+            subjects = {key: (subject, self._setups(subject)) for key, subject in self.subjects.items()}
+            self.certificates.update(certifier.certify(subjects))
         for sentence in shortcomings(
             [c for certificates in self.certificates.values() for c in certificates]
         ):
@@ -209,7 +209,7 @@ class _Comparison:
         return choice
 
     def _more(self, choice: Choice) -> Choice:
-        """One round more where it fits after all; else the choice is settled."""
+        """One more round where the budget allows it; else the choice is final."""
         cost = sum(estimate.seconds(choice.epochs) for estimate in self._estimates().values())
         passes = self._passes()
         if choice.rounds < len(passes) and cost <= (self.bench.remaining() or 0.0):
@@ -229,7 +229,7 @@ class _Comparison:
         return cells(self._sizes(), self.field.names, self._passes()[: choice.rounds], self.field.takes_part)
 
     def _sizes(self) -> dict[str, list[Size]]:
-        """Of each network."""
+        """The input sizes of each network."""
         sizes: dict[str, list[Size]] = {}
         for subject in self.subjects.values():
             sizes.setdefault(subject.network, []).append(subject.size)
@@ -245,7 +245,7 @@ class _Comparison:
                 self._note(f"The budget of {self.settings.budget:g} s left out {left_out}.")
 
     def _measure(self, added: list[Cell], epochs: int) -> None:
-        """Run these cells, or what is missing of them, on top of those that are planned already."""
+        """Add these cells to the plan, and run those that are missing."""
         self.planned += added
         # What is there may be a probe of one epoch: only cells that have all of them count.
         finished = {c.id: result for c in added if (result := self.bench.kept(c, epochs))}
@@ -263,18 +263,20 @@ class _Comparison:
         share, budget = self.settings.repeats_until, self.settings.budget
         if share is None:
             return
-        most = narrowing.MOST if budget is None else narrowing.MOST_IN_BUDGET
-        passes = rounds(self.settings.seeds, -(-most // self.settings.seeds), first=self.settings.recipe.seed)
-        ended_by = f"The limit of {most} rounds"
-        for index in range(choice.rounds, most):
+        max_rounds = narrowing.MOST if budget is None else narrowing.MOST_IN_BUDGET
+        passes = rounds(
+            self.settings.seeds, -(-max_rounds // self.settings.seeds), first=self.settings.recipe.seed
+        )
+        limit = f"The limit of {max_rounds} rounds"
+        for index in range(choice.rounds, max_rounds):
             wide = narrowing.still_wide(self._so_far(), share)
-            who = narrowing.taking_part(self._so_far(), wide)
-            extra = cells(self._sizes(), self.field.names, [passes[index]], who, first=index)
+            participants = narrowing.taking_part(self._so_far(), wide)
+            extra = cells(self._sizes(), self.field.names, [passes[index]], participants, first=index)
             missing = [cell for cell in extra if not self.bench.kept(cell, choice.epochs)]
             cost = {c.group: e for c in missing if (e := self._estimate(c))}
             seconds = sum(estimate.seconds(choice.epochs) for estimate in cost.values())
             if missing and budget is not None and seconds > (self.bench.remaining() or 0.0):
-                ended_by = f"The budget of {budget:g} s"
+                limit = f"The budget of {budget:g} s"
                 break
             if not extra:
                 break
@@ -283,7 +285,7 @@ class _Comparison:
             yield extra
         self.bench.forget_checkpoints()
         results = self._so_far()
-        if message := narrowing.final_note(results, narrowing.still_wide(results, share), share, ended_by):
+        if message := narrowing.final_note(results, narrowing.still_wide(results, share), share, limit):
             self._note(message)
 
     def _estimate(self, cell: Cell) -> Estimate | None:
@@ -297,7 +299,7 @@ class _Comparison:
         return [self.results[cell.id] for cell in self.planned if cell.id in self.results]
 
     def _show_partial(self) -> None:
-        """Keep what there is so far, for those who look on; as often as that costs next to nothing."""
+        """Write the results so far for those who watch, as often as the cost is negligible."""
         if self.sparing.may():
             started = time.monotonic()
             self._result(running=True)

@@ -1,4 +1,4 @@
-"""What was published, beside what was found here: as factors, for seconds of two machines say nothing."""
+"""Published figures beside those measured here, as factors: seconds of two machines do not compare."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Factor = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Beside:
-    """One published figure and those found here. ``there`` is a factor, ``here`` one for each row, with the
-    row's name; empty where nothing of the kind was measured."""
+    """One published figure and those measured here. ``there`` is a factor; ``here`` has one for each row,
+    with the row's name, and is empty where nothing of the kind was measured."""
 
     what: str
     engine: str
@@ -33,7 +33,7 @@ class Beside:
 
 
 def beside(published: Published, results: Sequence[ComparisonResult]) -> list[Beside]:
-    """Every published figure, with what these comparisons say to it."""
+    """Every published figure beside what these comparisons measured."""
     changes = [_change(each, results) for each in published.changes]
     return changes + [entry for each in published.times for entry in _time(each, published.times, results)]
 
@@ -71,7 +71,7 @@ _MEASURED: Mapping[str, Callable[[ComparisonResult], list[tuple[Mapping[str, Any
 
 # -- times ----------------------------------------------------------------------------------------
 def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]) -> list[Beside]:
-    """How many times as long as the quickest of the engines that both have measured at that work."""
+    """The time as a multiple of the fastest engine's, among those measured both there and here."""
     if time.seconds is None:
         return []
     rows = {
@@ -82,23 +82,23 @@ def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]
         if row["network"] == time.network and row["input_size"] in (time.size, None)
         and row["engine"] == engine_of(row["engine"]) and row.get("seconds_per_epoch")
     }  # fmt: skip
-    alike = [
+    same_work = [
         t for t in times
         if (t.network, t.size, t.device) == (time.network, time.size, time.device) and t.seconds
     ]  # fmt: skip
-    both = [t for t in alike if t.engine in rows]
-    base = min(both or alike, key=lambda t: t.seconds or 0.0)
+    both = [t for t in same_work if t.engine in rows]
+    base = min(both or same_work, key=lambda t: t.seconds or 0.0)
     size = "" if time.size is None else f" at {time.size}"
     published = (
         f"{time.network}{size}, {time.device}: {time.seconds:g} s an epoch, {base.engine} {base.seconds:g}"
     )
     here: tuple[tuple[str, Factor], ...] = ()
     if time.engine in rows and base.engine in rows:
-        mine, least = rows[time.engine], rows[base.engine]
+        seconds, base_seconds = rows[time.engine], rows[base.engine]
         factor = {
-            "value": mine["value"] / least["value"],
-            "low": mine["low"] / least["high"],
-            "high": mine["high"] / least["low"],
+            "value": seconds["value"] / base_seconds["value"],
+            "low": seconds["low"] / base_seconds["high"],
+            "high": seconds["high"] / base_seconds["low"],
         }
         own = {"value": 1.0, "low": 1.0, "high": 1.0}
         here = ((f"{time.network}{size}", own if time is base else factor),)

@@ -46,7 +46,7 @@ class _Strict(BaseModel):
 
 
 class Data(_Strict):
-    """What is trained on. ``form`` tells readers what ``--data`` has to be, ``default`` stands in for it."""
+    """The training data. ``form`` describes what ``--data`` must be; ``default`` is used without it."""
 
     default: str = ""
     form: str = ""

@@ -166,18 +166,18 @@ def _save(request: Request, scale: str, folder: Path, results: Sequence[PartResu
 # -- what takes part ------------------------------------------------------------------------------
 def _ready(part: Part, request: Request, tell: Callable[[str], None]) -> PartResult:
     """The part with the engines that are installed and have its device; ``skipped`` where none has."""
-    wanted = list(request.engines or part.engines)
-    if ALL in wanted:
-        wanted = list(installed(training=True))
+    names = list(request.engines or part.engines)
+    if ALL in names:
+        names = list(installed(training=True))
     absent: dict[str, str] = {}
     devices: dict[str, str] = {}
     rows = engines()
     if part.device == AUTO:
-        choice = choose([name for name in wanted if engine_of(name) in rows])
+        choice = choose([name for name in names if engine_of(name) in rows])
         part = part.model_copy(update={"device": choice.device})
         if choice.note:
             tell(f"{part.name}: {choice.note}")
-    for name in wanted:
+    for name in names:
         row = rows.get(engine_of(name))
         if row is None:
             where = "" if request.engines else f"{request.file}, part {part.name}: "
@@ -235,7 +235,7 @@ def _settings(request: Request, name: str, scale: Scale, ready: PartResult) -> S
 
 
 def _beside(network: str, folder: Path) -> str:
-    """A network's file where it lies beside the plan and not in the present folder."""
+    """A network's file beside the plan, where the working directory has none."""
     names, _ = spelling.networks([network])
     path = names[0].rpartition(":")[0] if ".py:" in names[0] else names[0]
     if Path(path).suffix and not Path(path).exists() and (folder / path).is_file():
@@ -245,7 +245,7 @@ def _beside(network: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def _of_the_file(file: Path, where: str) -> Iterator[None]:
-    """Says of a wrong setting in which file it stands."""
+    """Add the file and place to the message of a wrong setting."""
     try:
         yield
     except CrosstrainError as error:

@@ -16,7 +16,7 @@ Column = Callable[[Entry], Cell]
 
 
 def _number(key: str, show: Callable[[Any], str]) -> Column:
-    """A figure of an entry; of an interval its value."""
+    """A number of an entry; for an interval, its value."""
 
     def cell(entry: Entry) -> Cell:
         raw = entry.get(key)
@@ -37,7 +37,7 @@ def _repeats(entry: Entry) -> Cell:
 
 
 def _switch(entry: Entry) -> Cell:
-    """What makes it repeatable, and its time over the row's own."""
+    """The option that makes training deterministic, and its time relative to the row's own."""
     deterministic = entry.get("deterministic")
     if not deterministic:
         return Cell(text.NOTHING)
@@ -108,17 +108,19 @@ def _rate(batch: str) -> Column:
 
 
 def _remarks(entries: Sequence[Entry]) -> list[str]:
-    """Why places are empty or a repetition was partial: each reason once, with those that it concerns."""
+    """Why cells are empty or a repetition was partial: each reason once, with the entrants it concerns."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
-        who = f"{at_size(str(entry.get('network') or ''), entry.get('input_size'))} on {entry.get('engine')}"
+        entrant = (
+            f"{at_size(str(entry.get('network') or ''), entry.get('input_size'))} on {entry.get('engine')}"
+        )
         why_not = dict(entry.get("why_not") or {})
         if entry.get("repeat_remark"):
             why_not["repeatable"] = entry["repeat_remark"]
         for key, reason in why_not.items():
             what = COLUMNS[key][0] if key in COLUMNS else key.replace("_", " ")
-            reasons.setdefault((what, str(reason)), []).append(who)
+            reasons.setdefault((what, str(reason)), []).append(entrant)
     return [
-        f"{what}: {reason}" + ("" if len(who) == len(entries) else f" ({', '.join(who)})")
-        for (what, reason), who in reasons.items()
+        f"{what}: {reason}" + ("" if len(entrants) == len(entries) else f" ({', '.join(entrants)})")
+        for (what, reason), entrants in reasons.items()
     ]

@@ -17,14 +17,14 @@ LARGEST_CONFUSION = 60
 
 
 def stability(view: View) -> Section | None:
-    """Drift, load and spread, as they were noticed."""
+    """Drift, load and spread that were detected during the comparison."""
     sentences = [str(entry["text"]) for entry in view.result.stability if entry.get("text")]
     return section("stability", "How steady it was", items(sentences))
 
 
 # -- mistakes -----------------------------------------------------------------------------------------
 def mistakes(view: View) -> Section | None:
-    """Confusion, accuracy by class, the surest mistakes, and how far the engines agree."""
+    """Confusion, accuracy by class, the most confident mistakes, and how far the engines agree."""
     if view.live:
         return None
     analysis = read_mistakes(view.result, view.folder)
@@ -59,12 +59,12 @@ def _gallery(analysis: Mistakes) -> Html:
 
 def _mistake(each: Mistake) -> Html:
     words = f"{each.true} taken for {each.predicted}"
-    sure = f"{each.probability:.0%} sure" if each.probability is not None else None
+    confidence = f"{each.probability:.0%} sure" if each.probability is not None else None
     right = f"{each.true_probability:.1%} for the right one" if each.true_probability is not None else None
     picture = (
         tag("img", src=each.picture, alt=f"Test example {each.example}: {words}") if each.picture else None
     )
-    small = tag("span", "; ".join(filter(None, [f"no. {each.example}", sure, right])), class_="small")
+    small = tag("span", "; ".join(filter(None, [f"no. {each.example}", confidence, right])), class_="small")
     return tag("li", picture, tag("span", words), small)
 
 

@@ -82,7 +82,7 @@ def specification(
 
 
 def axis_scale(values: Sequence[float], factor: float = 30, *, zero: bool = True) -> alt.Scale:
-    """A scale for these values: from 0 where ``zero`` is wished, logarithmic where they lie far apart."""
+    """A scale for these values: from 0 where ``zero`` is true, logarithmic where they lie far apart."""
     import altair as alt
 
     if scale_type(values, factor) == "log":

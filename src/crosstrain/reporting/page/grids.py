@@ -77,7 +77,7 @@ class Grid:
 
 
 def pairs(entries: Sequence[tuple[str, Child]]) -> Html | None:
-    """Names and what they are, as a description list; entries with nothing are left out."""
+    """Names and values as a description list; empty values are left out."""
     terms = [
         tag("div", tag("dt", name), tag("dd", value))
         for name, value in entries
@@ -87,12 +87,12 @@ def pairs(entries: Sequence[tuple[str, Child]]) -> Html | None:
 
 
 def items(lines: Sequence[Child]) -> Html | None:
-    """Lines as a list."""
+    """A bulleted list; None without lines."""
     return tag("ul", (tag("li", line) for line in lines)) if lines else None
 
 
 def folded(summary: str, *children: Child) -> Html:
-    """What is shown when asked for, and in print."""
+    """A section that opens on click, and is always open in print."""
     return tag("details", tag("summary", summary), join(*children))
 
 

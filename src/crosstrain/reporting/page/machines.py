@@ -59,7 +59,7 @@ def comparison_of_machines(machines: Sequence[Machine]) -> tuple[list[Section], 
 
 
 def table(views: Mapping[str, View]) -> Grid:
-    """All rows of all machines, those that are alike next to each other."""
+    """All rows of all machines; the rows of one network, size and engine stand together."""
     first = next(iter(views))
     base = {tuple(line.key.values()): line for line in views[first].lines}
     entries = [(name, line) for name, view in views.items() for line in view.lines]
@@ -77,7 +77,7 @@ def table(views: Mapping[str, View]) -> Grid:
 
 
 def ratio_text(line: Line, base: Line | None) -> Cell:
-    """Time over that of the first machine."""
+    """Ratio of the time to that on the first machine."""
     ratio = statistics.ratio(line.row.runs, base.row.runs) if base and base.seconds and line.seconds else None
     if ratio is None:
         return Cell(text.NOTHING)
@@ -171,7 +171,7 @@ def _machine(result: ComparisonResult) -> dict[str, Any]:
 def _differences(
     by_machine: Mapping[str, Mapping[str, Any]], what: str, everything: bool = False
 ) -> Html | None:
-    """What is not the same on all machines (or everything), a column for each."""
+    """Properties that differ between machines (or all of them), one column for each machine."""
     names = list(dict.fromkeys(name for each in by_machine.values() for name in each))
     rows = []
     for name in names:

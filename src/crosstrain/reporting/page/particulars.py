@@ -57,7 +57,7 @@ def of_command(line: str) -> Section | None:
 
 
 def data(view: View) -> Section | None:
-    """What it was trained on: its hash, how it was divided and prepared, and what to beware of."""
+    """The data set: its hash, split, preparation and warnings."""
     manifest = view.result.data
     if not manifest:
         return None
@@ -105,7 +105,7 @@ def _class_counts(manifest: Mapping[str, Any]) -> Html | None:
 
 
 def machine(view: View) -> Section | None:
-    """Where it ran, and with which versions."""
+    """The machine and the versions of its packages."""
     return of_machine(view.result.machine)
 
 
@@ -123,7 +123,7 @@ def of_machine(recorded: Mapping[str, Any]) -> Section | None:
 
 
 def notes(view: View) -> Section | None:
-    """What was said on the way, and the account of the time."""
+    """The notes of the run, and where the time went."""
     wall = {k: v for k, v in view.result.wall.items() if k in Wall.model_fields}
     account = tag("p", wall_line(Wall(**wall)), id="wall") if wall.get("total") else None
     return of_notes(view.result.notes, view.result.folder, account)
@@ -139,7 +139,7 @@ def _words(name: str) -> str:
 
 
 def _shown(value: Any) -> Child:
-    """A setting in words; empty where it says nothing."""
+    """A setting in words; empty where it has no value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):

@@ -65,9 +65,9 @@ def _answer(result: InferenceResult, rows: Sequence[InferenceRow]) -> str:
     )
     if recommendation.engine is None or chosen is None or chosen.latency is None:
         return "No recommendation can be given."
-    soon = text.seconds(chosen.latency.value)
+    median = text.seconds(chosen.latency.value)
     engine, network = recommendation.engine, recommendation.network
-    return f"Take {engine} for {network}: half of all answers take less than {soon}."
+    return f"Take {engine} for {network}: half of all answers take less than {median}."
 
 
 def _table(rows: Sequence[InferenceRow], batches: Sequence[int]) -> Grid:

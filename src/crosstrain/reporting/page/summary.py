@@ -38,13 +38,13 @@ def answer(view: View) -> str:
         return f"{sentence}."
     figures = [f"{text.seconds(chosen.seconds.value)} an epoch"]
     # As in the recommendation: a property of the work, not of the engine that was luckiest.
-    alike = [
+    same_work = [
         line.row
         for line in view.lines
         if line.row.recommendable
         and (line.network, line.row.input_size) == (recommendation.network, recommendation.input_size)
     ]
-    if alike and (accuracy := Work(tuple(alike)).accuracy) is not None:
+    if same_work and (accuracy := Work(tuple(same_work)).accuracy) is not None:
         figures.append(f"test accuracy {text.share(accuracy)}")
     return f"{sentence}: {', '.join(figures)}."
 
@@ -94,14 +94,14 @@ def results(view: View) -> Section | None:
     """The key table, what its marks mean, and what went wrong."""
     if not view.lines:
         return None
-    wrong = faults(view.result)
+    failures = faults(view.result)
     return section(
         "results",
         "Results",
         filters(view),
         key_table(view.lines).html(sortable=True, identity="key-table"),
         tag("p", _legend(view), class_="small"),
-        join(tag("h3", "What went wrong"), items(wrong)) if wrong else None,
+        join(tag("h3", "What went wrong"), items(failures)) if failures else None,
         _pairs(view),
     )
 
@@ -113,12 +113,12 @@ def _pairs(view: View) -> Html | None:
         ratio, key = interval_of(entry.get("ratio")), view.key(entry)
         if ratio is None:
             continue
-        adjusted, finds = entry.get("p_holm"), entry.get("detectable")
+        adjusted, detectable = entry.get("p_holm"), entry.get("detectable")
         rows.append(
             [key["network"], key["size"], f"{entry['engine']} / {entry['other']}",
              Cell(f"{ratio.value:.3f} [{ratio.low:.3f}–{ratio.high:.3f}]", ratio.value),
              "a tie" if entry.get("tie") else "different", Cell(_three(adjusted), adjusted),
-             Cell(f"{finds:.3f}" if finds else text.NOTHING, finds)]
+             Cell(f"{detectable:.3f}" if detectable else text.NOTHING, detectable)]
         )  # fmt: skip
         keys.append(key)
     columns = ["network", "size", "pair", "ratio of s/epoch [95 %]", "verdict", "p (Holm)", "finds from"]

@@ -25,7 +25,7 @@ _WORDS = {
 
 
 def print_criteria(entries: Sequence[Mapping[str, Any]], out: Console) -> None:
-    """The table and what it leaves open; nothing where no criteria were measured."""
+    """The table and its remarks; nothing where no criteria were measured."""
     if not entries:
         return
     out.print()
@@ -43,17 +43,17 @@ def criteria_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """A row for each network, input size and engine."""
     columns = ["network", "size", "engine", "bits", "switch", "peak", "p50 ms", "p99 ms", "ONNX", "install"]
     columns.append("lines")
-    powered = any(each.get("energy_joules_per_epoch") is not None for each in entries)
-    if powered:
+    with_energy = any(each.get("energy_joules_per_epoch") is not None for each in entries)
+    if with_energy:
         columns.append("J/epoch")
     table = grid(columns, right=(1, *range(5, len(columns))))
     for each in entries:
-        table.add_row(*_cells(each), *([_joules(each.get("energy_joules_per_epoch"))] if powered else []))
+        table.add_row(*_cells(each), *([_joules(each.get("energy_joules_per_epoch"))] if with_energy else []))
     return table
 
 
 def remarks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What was repeated only in part, and why places of the table are empty: each reason once."""
+    """Why a repetition was partial or a cell of the table is empty: each reason once."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for each in entries:
         if each.get("repeat_remark"):
@@ -62,15 +62,13 @@ def remarks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             if name in _WORDS:
                 reasons.setdefault((_WORDS[name], reason), []).append(_who(each))
     lines = [
-        f"{what}: {reason}{'' if len(who) == len(entries) else f' ({_listed(who)})'}"
-        for (what, reason), who in reasons.items()
+        f"{what}: {reason}{'' if len(entrants) == len(entries) else f' ({_listed(entrants)})'}"
+        for (what, reason), entrants in reasons.items()
     ]
     remaining = len(lines) - MOST_REASONS
-    return (
-        lines
-        if remaining <= 0
-        else [*lines[:MOST_REASONS], f"and {remaining} more reasons in the JSON (why_not)"]
-    )
+    if remaining <= 0:
+        return lines
+    return [*lines[:MOST_REASONS], f"and {remaining} more reasons in the JSON (why_not)"]
 
 
 def _cells(each: Mapping[str, Any]) -> list[Text | str]:

@@ -17,7 +17,7 @@ _STYLES = {"ready": "green", "missing": "yellow"}
 
 
 def engines_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A row for each engine: what it can do here."""
+    """A row for each engine: version, devices, precisions, status."""
     table = grid(
         ["engine", "version", "does", "runs in", "devices", "precisions", "status", "size"],
         right=(7,), flexible=4,
@@ -66,7 +66,7 @@ def _choice(value: Any) -> str:
 
 
 def print_engines(rows: Sequence[Mapping[str, Any]], out: Console, *, options: bool = False) -> None:
-    """The table, what is wrong with broken engines, and how to get those that are missing."""
+    """The table, the errors of broken engines, and how to install missing ones."""
     out.print(engines_table(rows))
     if options:
         out.print()
@@ -83,7 +83,7 @@ def print_engines(rows: Sequence[Mapping[str, Any]], out: Console, *, options: b
 
 
 def print_findings(findings: Sequence[Mapping[str, Any]], out: Console) -> None:
-    """An examination: a line for what is well, and each fault with its remedy."""
+    """A line for each healthy engine; for the others, each fault and its remedy."""
     for each in findings:
         front = " ".join(filter(None, [each["engine"], each["version"]]))
         if each["well"]:

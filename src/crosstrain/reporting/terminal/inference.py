@@ -30,7 +30,7 @@ def print_inference(result: InferenceResult, out: Console) -> None:
 
 
 def latency_table(rows: list[InferenceRow]) -> Table:
-    """How soon single examples are answered, and whether rightly."""
+    """Latency of single examples, and whether the answers are correct."""
     columns = ["network", "size", "engine", "agrees", "error", "test acc", "p50 ms [95 %]", "p95", "p99"]
     table = grid(columns, right=(1, 4, 5, 6, 7, 8))
     for row in rows:

@@ -45,13 +45,13 @@ class Installing:
             self._bar.stop()
 
     def begin(self, name: str) -> None:
-        """The next engine's turn."""
+        """Start on the next engine."""
         self._name = name
         if self._out and not self._bar:
             self._out.print(f"[{self._done + 1}/{self.engines}] {name}", soft_wrap=True)
 
     def tell(self, words: str) -> None:
-        """What is being done. Where there is no live bar, only what takes long and is not pip's."""
+        """Show the current step. Without a live bar, print only long steps that are not pip's."""
         if self._bar and words.startswith("fetching"):  # what is told before it starts has to stay
             self._bar.console.print(f"{self._name}: {words}", soft_wrap=True)
         elif self._bar:
@@ -77,7 +77,7 @@ class Installing:
         self._out.print(", ".join(words), soft_wrap=True)
 
     def advance(self) -> None:
-        """One more engine is done."""
+        """Count one more engine as finished."""
         self._done += 1
         if self._bar:
             self._bar.update(self._task, completed=self._done)

@@ -55,7 +55,7 @@ def _loss(value: float | None) -> str:
 
 
 def legend(result: ComparisonResult) -> str:
-    """What the marks that occur mean, and how many samples stand behind the times."""
+    """The meaning of the marks in the table, and the number of samples behind the times."""
     meanings = {
         "proved": "✓ proved to do the same work",
         "departs": "✗ departs from the definition",
@@ -70,7 +70,7 @@ def legend(result: ComparisonResult) -> str:
 
 
 def faults(result: ComparisonResult) -> list[str]:
-    """A line for each row of which a cell did not end well."""
+    """A line for each row that has an error or did not finish."""
     lines = []
     for row in rows(result.cells):
         if row.error or row.status not in ("done", "left out"):
@@ -176,7 +176,7 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
 
 
 def networks_table(networks: Sequence[Mapping[str, Any]]) -> Table:
-    """The zoo."""
+    """A row for each network of the zoo."""
     table = grid(["network", "input", "parameters", "MACs", "what it is"], right=(2, 3), flexible=4)
     for row in networks:
         shape = "×".join(map(str, row["input_shape"]))

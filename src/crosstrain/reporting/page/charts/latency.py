@@ -33,7 +33,7 @@ class Answers:
 
 
 def of_criteria(view: View) -> list[Answers]:
-    """What ``--criteria`` measured of it."""
+    """The latencies that ``--criteria`` measured."""
     answers = []
     for entry in view.result.criteria:
         known = {name: entry[f"latency_{name}"] for name in SHARES if entry.get(f"latency_{name}")}
@@ -43,7 +43,7 @@ def of_criteria(view: View) -> list[Answers]:
 
 
 def figures(view: View) -> list[Figure]:
-    """The charts of a comparison's criteria; none where there are none."""
+    """The latency charts of a comparison; empty where its criteria have no latencies."""
     return charts(of_criteria(view), list(dict.fromkeys(line.engine for line in view.done)))
 
 
