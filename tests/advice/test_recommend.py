@@ -279,8 +279,8 @@ def test_weights_choose_among_proved_rows_only() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("speed", "one cannot prefer 'speed'; there are accuracy, time, latency, memory"),
-        ("time=fast", "the weight of time is 'fast', which is no number"),
+        ("speed", "there is no criterion 'speed'; there are accuracy, time, latency, memory"),
+        ("time=fast", "the weight of time is 'fast', which is not a number"),
         ("time=-1", "the weight of time is -1; weights are 0 or more"),
         ("time=nan", "weights are 0 or more"),
         ("time,time=2", "time has two weights"),

@@ -97,7 +97,7 @@ class TestCompare:
         result = crosstrain("compare", "mlp", "--data", "digits", *QUICK, "--out", "out")
         assert result.exit_code == 0, result.output
         assert "Take torch with mlp at 8" in result.stdout
-        assert "All lies in out" in result.stdout
+        assert "Results are in out" in result.stdout
         assert max(map(len, result.stdout.splitlines())) <= 100
         assert "epoch 2/2" in result.stderr
 

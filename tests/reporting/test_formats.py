@@ -153,7 +153,7 @@ def test_where_it_is_written_and_what_is_refused(folder: Path, tmp_path: Path) -
     assert out.read_text(encoding="utf-8") == report_text(folder, "latex")
     for wrong, sentence in (
         ([tmp_path], "holds no comparison"), ([folder, "--format", "xml"], "there is no format 'xml'"),
-        ([folder, "--out", tmp_path / "no" / "file"], "name a file in a folder that is there"),
+        ([folder, "--out", tmp_path / "no" / "file"], "name a file in an existing folder"),
     ):  # fmt: skip
         refused = crosstrain("report", *wrong)
         assert refused.exit_code == 2

@@ -19,7 +19,7 @@ from crosstrain.reporting.comparison import Comparison
 from crosstrain.results.schema import ComparisonResult, Recommendation
 from crosstrain.studies import plan as plans
 from crosstrain.studies import run as studying
-from crosstrain.studies.original import beside
+from crosstrain.studies.original import replications
 from tests.comparison.fakes import Workers
 
 PLAN = """
@@ -78,7 +78,7 @@ def test_what_is_preferred_is_no_part_of_what_a_comparison_is() -> None:
     one, other = (settings("mlp", "digits", engines=["torch"], prefer=p) for p in ("time", "memory=2,time"))
     assert one.identity() == other.identity()
     assert one.default_folder == other.default_folder
-    with pytest.raises(CrosstrainError, match="one cannot prefer 'speed'"):
+    with pytest.raises(CrosstrainError, match="there is no criterion 'speed'"):
         settings("mlp", "digits", engines=["torch"], prefer="speed")
     with pytest.raises(CrosstrainError, match="latency is measured only with --criteria"):
         settings("mlp", "digits", engines=["torch"], prefer="latency")
@@ -120,8 +120,8 @@ def test_the_plan_of_the_traffic_signs_is_the_published_one() -> None:
         ('name = "gpu"', 'name = "../gpu"', "parts.2.name: string should match pattern"),
         ('"mlp@8+16"', '"mlp@0"', "scales.small.networks: mlp@0 asks for an input size of 0"),
         ("[recipe]", 'prefer = "speed"\n[recipe]', "data.prefer: there is no such key"),
-        ("[data]", 'prefer = "speed"\n[data]', "prefer: one cannot prefer 'speed'"),
-        ("[recipe]", "[recipe", "is no TOML"),
+        ("[data]", 'prefer = "speed"\n[data]', "prefer: there is no criterion 'speed'"),
+        ("[recipe]", "[recipe", "is not valid TOML"),
         ("0.05", "-1", "recipe.learning_rate: input should be greater than 0, not -1"),
         ('"mlp@8+16"', '"alexnet"', "(scale small, part cpu): there is no network 'alexnet' in the zoo"),
         ('"theano"', '"caffe"', "part cpu: there is no engine 'caffe'"),
@@ -144,7 +144,7 @@ def test_a_wrong_plan_is_refused_with_its_file_and_key(plan: Path, old: str, new
         (["nonsense"], "there is no study 'nonsense'; there are digits, traffic-signs, or give your own"),
         (["missing.toml"], "there is no file missing.toml"),
         (["mine.toml", "--scale", "huge"], "the study has no scale 'huge'; it has small, full"),
-        (["traffic-signs"], "say with --data on what to run the study: gtsrb:DIR-or-zip"),
+        (["traffic-signs"], "name the data of the study with --data: gtsrb:DIR-or-zip"),
         (["mine.toml", "--engines", "caffe"], "there is no engine 'caffe'"),
         ([], "name a study"),
     ],
@@ -250,7 +250,7 @@ def test_published_changes_stand_beside_those_found_here() -> None:
         tuning=[{**row, "engine": "mxnet", "factor": factor}, {**row, "engine": "jax", "factor": factor}],
         criteria=[{**row, "engine": "torch", "deterministic": {"cost": factor}}],
     )
-    by_key = {(each.what, each.engine): each for each in beside(published, [result])}
+    by_key = {(each.what, each.engine): each for each in replications(published, [result])}
     assert round(by_key["tuning", "mxnet"].there, 2) == 1.92
     assert by_key["tuning", "mxnet"].here == (("idsia at 48", factor),)
     assert by_key["tuning", "tensorflow"].here == ()
@@ -274,7 +274,7 @@ def test_published_times_are_compared_as_factors() -> None:
         for e, v in (("torch", 2.0), ("jax", 2.4))
     ]
     published = plans.Published.model_validate({"times": times})
-    torch, jax, cntk = beside(published, [result_with(rows=rows, settings={"device": "cpu"})])
+    torch, jax, cntk = replications(published, [result_with(rows=rows, settings={"device": "cpu"})])
     assert (torch.there, jax.there, cntk.there) == (1.0, 1.5, 0.5)
     assert jax.here[0][1]["value"] == pytest.approx(1.2)
     assert torch.here[0][1]["value"] == 1.0

@@ -25,7 +25,7 @@ from crosstrain.results.schema import Recommendation
 from crosstrain.statistics import ratios as statistics
 
 MOST_TIES = 3
-"""So many are named."""
+"""Number of alternatives that are named."""
 
 
 def recommend(

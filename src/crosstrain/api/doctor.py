@@ -25,7 +25,7 @@ NETWORK, SHAPE, CLASSES, STEPS = "lenet5", (16, 16, 1), 4, 3
 """What is trained and proved: convolutions, pooling and dense layers, small."""
 
 SHOWN = 3
-"""How many faults of one kind are told one by one."""
+"""Number of faults that are listed one by one."""
 
 
 @dataclass(frozen=True)

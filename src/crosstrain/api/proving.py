@@ -48,7 +48,7 @@ def prove(
 
     names, trusted = names_of(network)
     if len(names) != 1:
-        raise CrosstrainError("a proof is of one network; give them one after the other")
+        raise CrosstrainError("a proof takes one network; prove several one after the other")
     precisions, steps = spelling.several(arguments.pop("precisions")), arguments.pop("steps")
     input_shape, classes = spelling.dimensions(arguments.pop("input_shape")), arguments.pop("classes")
     data = arguments.pop("data")
@@ -95,7 +95,7 @@ def code(
 
     names, trusted = names_of(network)
     if len(names) != 1:
-        raise CrosstrainError("source is written of one network; give them one after the other")
+        raise CrosstrainError("source is written for one network; write several one after the other")
     input_shape, classes = spelling.dimensions(arguments.pop("input_shape")), arguments.pop("classes")
     check = arguments.pop("check")
     arguments["trust"] = arguments["trust"] or trusted

@@ -24,7 +24,8 @@ def command(
     network: str,
     engine: str,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there, not to the screen.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write the source to FILE, not to the screen."),
     ] = None,
     json_file: options.Json = None,
     **arguments: Any,

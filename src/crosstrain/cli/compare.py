@@ -56,7 +56,9 @@ def command(
     if task != "training":
         raise CrosstrainError(f"there is no task {task!r}; there are training and inference")
     if data is None:
-        raise CrosstrainError("say with --data on what to train, as --data digits (crosstrain datasets)")
+        raise CrosstrainError(
+            "name the training data with --data, for example --data digits (crosstrain datasets)"
+        )
     interrupted = False
     try:
         comparison = api.compare(network, data, **declared.of(TRAINING, arguments))

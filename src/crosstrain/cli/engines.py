@@ -20,11 +20,13 @@ Look = Annotated[
     bool | None,
     typer.Option(
         "--look/--no-look",
-        help="Ask each engine anew what it can do, or none. Default: those that have not answered yet.",
+        help="Look again at what each engine can do, or at none. Default: only at those not yet known.",
     ),
 ]
 ShowOptions = Annotated[bool, typer.Option("--options", help="Show each engine's options too.")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Engines, as mxnet theano.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME…", help="Engines, for example: mxnet theano.")
+]
 
 
 @app.callback()

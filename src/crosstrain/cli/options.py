@@ -21,7 +21,7 @@ Trust = Annotated[
 Json = Annotated[
     Path | None,
     typer.Option(
-        "--json", metavar="FILE", help="Write the result as JSON; - is standard output, then alone there."
+        "--json", metavar="FILE", help="Write the result as JSON; - writes only JSON, to standard output."
     ),
 ]
 
@@ -51,4 +51,4 @@ def check_json(json_file: Path | None) -> None:
     if json_file is None or json_file == Path("-"):
         return
     if json_file.is_dir() or not json_file.absolute().parent.is_dir():
-        raise CrosstrainError(f"cannot write {json_file}: name a file in a folder that is there")
+        raise CrosstrainError(f"cannot write {json_file}: name a file in an existing folder")

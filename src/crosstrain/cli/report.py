@@ -18,7 +18,7 @@ def command(
         list[Path],
         typer.Argument(
             metavar="DIR",
-            help="Folder of a comparison; several are compared as machines, the first is what ratios are to.",
+            help="Folder of a comparison; several are compared as machines, with ratios to the first.",
         ),
     ],
     form: Annotated[

@@ -48,7 +48,9 @@ def command(
         _print_list(options.screen(json_file), json_file)
         return
     if plan is None:
-        raise CrosstrainError("name a study, as traffic-signs (--list shows all), or your own plan.toml")
+        raise CrosstrainError(
+            "name a study, for example traffic-signs (--list shows all), or your own plan.toml"
+        )
     if show:
         typer.echo(plans.find(plan).read_text(), nl=False)
         return

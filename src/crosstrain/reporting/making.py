@@ -42,7 +42,7 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
     ]
     if served and (form != HTML or len(folders) > 1):
         raise CrosstrainError(
-            f"{served[0]} holds a comparison at inference, which has a page of its own only"
+            f"{served[0]} holds a comparison at inference, which has only an HTML page of its own"
         )
     from crosstrain.reporting.page import render, render_inference, render_machines
     from crosstrain.reporting.page.machines import named
@@ -75,7 +75,7 @@ def _written(text: str, path: Path | None) -> Report:
         path = None
     if path is not None:
         if path.is_dir() or not path.absolute().parent.is_dir():
-            raise CrosstrainError(f"cannot write {path}: name a file in a folder that is there")
+            raise CrosstrainError(f"cannot write {path}: name a file in an existing folder")
         try:
             write_bytes(path, text.encode())
         except PermissionError as error:

@@ -22,9 +22,9 @@ from crosstrain.statistics.ratios import Interval, wilson
 from crosstrain.system.files import read_arrays
 
 WORST = 24
-"""So many mistakes are shown."""
+"""Number of mistakes that are shown."""
 CONFUSED = 20
-"""So many pairs of classes are named."""
+"""Number of confused pairs of classes that are named."""
 
 Arrays = Mapping[str, np.ndarray]
 

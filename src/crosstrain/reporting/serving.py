@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 VERSION = "crosstrain-version"
 """The name of the page's ``meta`` that tells which result it shows; ``live.js`` reads it."""
 SECONDS = 10
-"""A client that says nothing for so long is let go."""
+"""Seconds after which a silent client is disconnected."""
 
 KINDS = ("comparison", "inference")
 Result = ComparisonResult | InferenceResult
@@ -54,7 +54,7 @@ def open_server(folder: Path, port: int = 0, render: Render | None = None) -> Th
                 f"port {port} is in use; name another with --port, or none for any free one"
             ) from error
         if error.errno == errno.EACCES:
-            raise CrosstrainError(f"port {port} is not yours to use; take one above 1023") from error
+            raise CrosstrainError(f"port {port} needs more rights than yours; name one above 1023") from error
         raise
 
 

@@ -154,7 +154,7 @@ class _Comparison:
         for key, value in self._content().items():
             if key in recorded and recorded[key] != value:
                 raise CrosstrainError(
-                    f"{key} has changed since the comparison in {self.store.folder} was begun; "
+                    f"{key} has changed since the comparison in {self.store.folder} began; "
                     "name another folder with --out"
                 )
 
@@ -198,14 +198,16 @@ class _Comparison:
         if plan.get("choice"):
             return Choice(**plan["choice"])
         probes = self._plan(Choice(1, 1))
-        self.watch.note(f"Measuring one epoch of each of {len(probes)} cells, to see what the budget holds.")
+        self.watch.note(
+            f"Measuring one epoch of each of {len(probes)} cells, to see how many epochs fit in the budget."
+        )
         self.watch.begin(probes, [], 1)
         for cell in probes:
             # A cell of one epoch, taken up again later; if it comes to no more than that, it is the result.
             self.bench.measure(cell, 1)
         choice = choose(self._estimates(), self.bench.remaining() or 0.0, epochs=epochs, passes=passes)
         schedule = f"{counted(choice.epochs, 'epoch')} in {choice.rounds} of {counted(len(passes), 'round')}"
-        self.watch.note(f"The budget holds {schedule}.")
+        self.watch.note(f"The budget allows {schedule}.")
         return choice
 
     def _more(self, choice: Choice) -> Choice:

@@ -15,7 +15,7 @@ Factor = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Beside:
+class Replication:
     """One published figure and those measured here. ``there`` is a factor; ``here`` has one for each row,
     with the row's name, and is empty where nothing of the kind was measured."""
 
@@ -32,14 +32,14 @@ class Beside:
         }  # fmt: skip
 
 
-def beside(published: Published, results: Sequence[ComparisonResult]) -> list[Beside]:
+def replications(published: Published, results: Sequence[ComparisonResult]) -> list[Replication]:
     """Every published figure beside what these comparisons measured."""
     changes = [_change(each, results) for each in published.changes]
     return changes + [entry for each in published.times for entry in _time(each, published.times, results)]
 
 
 # -- what one change did --------------------------------------------------------------------------
-def _change(change: Change, results: Sequence[ComparisonResult]) -> Beside:
+def _change(change: Change, results: Sequence[ComparisonResult]) -> Replication:
     find = _MEASURED[change.what]
     here = [
         (_name(record), factor)
@@ -48,7 +48,7 @@ def _change(change: Change, results: Sequence[ComparisonResult]) -> Beside:
         if engine_of(record["engine"]) == change.engine
     ]
     published = f"{change.by}: {change.before:g} → {change.after:g} s an epoch"
-    return Beside(change.what, change.engine, published, change.factor, tuple(here))
+    return Replication(change.what, change.engine, published, change.factor, tuple(here))
 
 
 def _tuning(result: ComparisonResult) -> list[tuple[Mapping[str, Any], Factor]]:
@@ -70,7 +70,7 @@ _MEASURED: Mapping[str, Callable[[ComparisonResult], list[tuple[Mapping[str, Any
 
 
 # -- times ----------------------------------------------------------------------------------------
-def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]) -> list[Beside]:
+def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]) -> list[Replication]:
     """The time as a multiple of the fastest engine's, among those measured both there and here."""
     if time.seconds is None:
         return []
@@ -103,7 +103,7 @@ def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]
         own = {"value": 1.0, "low": 1.0, "high": 1.0}
         here = ((f"{time.network}{size}", own if time is base else factor),)
     assert base.seconds is not None
-    return [Beside("time", time.engine, published, time.seconds / base.seconds, here)]
+    return [Replication("time", time.engine, published, time.seconds / base.seconds, here)]
 
 
 def _name(record: Mapping[str, Any]) -> str:

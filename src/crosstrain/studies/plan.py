@@ -189,7 +189,7 @@ def read(path: Path) -> Plan:
     except OSError as error:
         raise CrosstrainError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CrosstrainError(f"{path} is no TOML: {error}") from error
+        raise CrosstrainError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
         raise CrosstrainError(f"{path}: {_first(error)}") from None
 

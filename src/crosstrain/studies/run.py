@@ -93,9 +93,9 @@ class Study:
         return bool(self.comparisons) and all(each.ok for each in self.comparisons)
 
     @property
-    def original(self) -> list[original.Beside]:
+    def original(self) -> list[original.Replication]:
         """What was published, each with what was found here."""
-        return original.beside(self.plan.published, [each.result for each in self.comparisons])
+        return original.replications(self.plan.published, [each.result for each in self.comparisons])
 
     def to_json(self) -> dict[str, Any]:
         """What ``study.json`` and ``--json`` hold (docs/study.md)."""
@@ -210,7 +210,7 @@ def _settings(request: Request, name: str, scale: Scale, ready: PartResult) -> S
     data = request.data or plan.data.default
     if not data:
         form = plan.data.form or "digits, mnist:DIR, … (crosstrain datasets)"
-        raise CrosstrainError(f"say with --data on what to run the study: {form}")
+        raise CrosstrainError(f"name the data of the study with --data: {form}")
     recipe = plan.recipe.model_dump()
     with _of_the_file(request.file, f"scale {name}, part {part.name}"):
         return settings(

@@ -13,11 +13,11 @@ from crosstrain.reporting.terminal.tables import faults, legend
 from crosstrain.results.rows import Row, rows, size_text
 from crosstrain.results.schema import ComparisonResult, Size
 from crosstrain.statistics.ratios import wilson
-from crosstrain.studies.original import Beside
+from crosstrain.studies.original import Replication
 from crosstrain.studies.run import RESULT, PartResult, Study
 
 MOST_NETWORKS = 4
-"""As many stand beside each other in 100 columns."""
+"""Number of networks that fit beside each other in 100 columns."""
 
 
 def print_study(study: Study, out: Console) -> None:
@@ -35,7 +35,7 @@ def print_study(study: Study, out: Console) -> None:
         out.print("Beside what was published, as factors (the machines differ):", style="bold")
         out.print(original_table(study.original))
     out.print()
-    out.print(f"All lies in {study.folder} ({RESULT}, report.html)", style="dim", soft_wrap=True)
+    out.print(f"Results are in {study.folder} ({RESULT}, report.html)", style="dim", soft_wrap=True)
 
 
 def _print_part(part: PartResult, out: Console) -> None:
@@ -81,15 +81,15 @@ def tables(rows: Sequence[Row], size: Size) -> list[Table]:
     return result
 
 
-def original_table(comparisons: Sequence[Beside]) -> Table:
+def original_table(replications: Sequence[Replication]) -> Table:
     """A row for each published figure, with the range of those measured here."""
     table = grid(["what", "engine", "published", "there", "here"], right=(3,), flexible=2)
-    for each in comparisons:
+    for each in replications:
         table.add_row(each.what, each.engine, each.published, f"{each.there:.2f}", _here(each))
     return table
 
 
-def _here(each: Beside) -> str:
+def _here(each: Replication) -> str:
     if not each.here:
         return "not measured"
     if len(each.here) == 1:

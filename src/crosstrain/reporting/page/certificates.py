@@ -14,7 +14,7 @@ from crosstrain.results.schema import CertificateResult
 
 ERRORS = ("outputs", "loss", "gradients", "weights_after_steps")
 FEW = 12
-"""More certificates than this are folded; those that are no proof are told in any case."""
+"""More certificates than this are folded; those that prove nothing are always shown."""
 MEANING = (
     "Each number is the largest norm-wise relative error of an engine against the network's own meaning: "
     "outputs in inference and training mode, the loss, every gradient, and all weights after optimizer steps."

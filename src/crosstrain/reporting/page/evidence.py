@@ -13,7 +13,7 @@ FEW = 2
 MANY_CLASSES = 20
 """Longer tables than these are folded."""
 LARGEST_CONFUSION = 60
-"""A confusion matrix of more classes is not drawn; the most confused pairs are told in any case."""
+"""A confusion matrix of more classes is not drawn; the most confused pairs are always shown."""
 
 
 def stability(view: View) -> Section | None:

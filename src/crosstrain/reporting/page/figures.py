@@ -50,7 +50,7 @@ class Figure:
             tag("figcaption", self.caption),
             tag("div", self.under, class_="under") if self.under else None,
             tag("div", _downloads(self.name, self.title), class_="downloads"),
-            folded("The same as a table", self.grid.html(caption=False)),
+            folded("Show as a table", self.grid.html(caption=False)),
             data_chart=self.name,
         )
 

@@ -69,7 +69,7 @@ def data(view: View) -> Section | None:
             ("Hash", tag("code", manifest["hash"]) if manifest.get("hash") else None),
             ("Task", manifest.get("task")),
             ("Classes", str(len(manifest["classes"])) if manifest.get("classes") else None),
-            ("Divided", manifest.get("split") or "as the data set does it"),
+            ("Divided", manifest.get("split") or "by the data set itself"),
             ("Examples", ", ".join(f"{name} {count:,}" for name, count in splits.items())),
             (
                 "Steps",
@@ -130,7 +130,7 @@ def notes(view: View) -> Section | None:
 
 
 def of_notes(messages: Sequence[str], folder: str, account: Html | None = None) -> Section | None:
-    where = tag("p", "Everything lies in ", tag("code", folder), ".", class_="small")
+    where = tag("p", "All files are in ", tag("code", folder), ".", class_="small")
     return section("notes", "Notes and time", items(list(messages)), account, where)
 
 

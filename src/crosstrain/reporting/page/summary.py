@@ -121,14 +121,14 @@ def _pairs(view: View) -> Html | None:
              Cell(f"{detectable:.3f}" if detectable else text.NOTHING, detectable)]
         )  # fmt: skip
         keys.append(key)
-    columns = ["network", "size", "pair", "ratio of s/epoch [95 %]", "verdict", "p (Holm)", "finds from"]
+    columns = ["network", "size", "pair", "ratio of s/epoch [95 %]", "verdict", "p (Holm)", "detectable from"]
     if not rows:
         return None
     grid = Grid("Ratios of the times of pairs of engines", columns, rows, frozenset({1, 3, 5, 6}), keys)
     note = tag(
         "p",
         "A tie where the interval includes 1. p: after Holm's adjustment for all pairs of this network and "
-        "size. Finds from: the smallest ratio that so many repeats find nine times of ten.",
+        "size. Detectable from: the smallest ratio that this many repeats find nine times out of ten.",
         class_="small",
     )
     return folded(

@@ -14,7 +14,7 @@ from crosstrain.reporting.terminal.grid import grid
 from crosstrain.results.rows import size_text
 
 MOST_REASONS = 8
-"""So many of the reasons for empty places are printed; all of them are in the JSON."""
+"""Number of reasons for empty cells that are printed; the JSON has all of them."""
 
 _WORDS = {
     "repeatable": "repeatability", "deterministic": "the switch for it", "peak_share": "share of the peak",

@@ -26,7 +26,7 @@ def print_inference(result: InferenceResult, out: Console) -> None:
             out.print(f"{fault.network} on {fault.engine}: {fault.status}, {fault.error}", style="red")
     out.print()
     out.print(result.recommendation.reason, style="bold")
-    out.print(f"All lies in {result.folder}", style="dim", soft_wrap=True)
+    out.print(f"Results are in {result.folder}", style="dim", soft_wrap=True)
 
 
 def latency_table(rows: list[InferenceRow]) -> Table:

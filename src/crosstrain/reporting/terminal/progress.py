@@ -50,7 +50,7 @@ class Show:
         course = self._course
         course.begin(cells, finished, epochs)
         if course.ended:
-            self.note(f"{course.ended} of {course.cells} cells were finished before and are kept.")
+            self.note(f"{course.ended} of {course.cells} cells are finished already.")
         if self._bars:
             self._bars.overall(course.ended, course.cells, None)
 

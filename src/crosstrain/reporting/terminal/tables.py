@@ -112,7 +112,7 @@ def print_comparison(result: ComparisonResult, out: Console) -> None:
     out.print(
         wall_line(Wall(**{k: v for k, v in result.wall.items() if k in Wall.model_fields})), style="dim"
     )
-    out.print(f"All lies in {result.folder}", style="dim", soft_wrap=True)
+    out.print(f"Results are in {result.folder}", style="dim", soft_wrap=True)
 
 
 def proof_table(engines: Sequence[Mapping[str, Any]]) -> Table:
@@ -172,7 +172,7 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
         out.print(", ".join(words), style="bold", soft_wrap=True)
     if result.diverged:
         out.print(result.diverged, style="red", soft_wrap=True)
-    out.print(f"All lies in {folder}", style="dim", soft_wrap=True)
+    out.print(f"Results are in {folder}", style="dim", soft_wrap=True)
 
 
 def networks_table(networks: Sequence[Mapping[str, Any]]) -> Table:

@@ -57,9 +57,9 @@ def print_tuning(result: TuningResult, out: Console) -> None:
         out.print(reason, style="yellow")
     failures = sum(t.seconds is None for each in result.engines for t in each.trials)
     if failures:
-        out.print(f"{counted(failures, 'trial')} failed; {result.folder}/logs tells why.", style="dim")
+        out.print(f"{counted(failures, 'trial')} failed; see {result.folder}/logs.", style="dim")
     if any(each.status == "tuned" for each in result.engines) and result.division == "closed":
-        out.print("crosstrain compare --tuned takes these profiles.", style="dim")
+        out.print("crosstrain compare --tuned uses these profiles.", style="dim")
 
 
 def compared_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -15,7 +15,7 @@ from crosstrain.reporting.terminal import text
 
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 POINTS = 41
-"""So many quantiles draw a distribution."""
+"""Number of quantiles in the curve of a distribution."""
 
 
 @dataclass(frozen=True)

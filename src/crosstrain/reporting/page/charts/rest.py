@@ -44,7 +44,7 @@ def accuracy_by_time(view: View) -> Figure | None:
              *(["yes" if on_front else "no"] if on_front_keys else [])]
         )  # fmt: skip
     scale = axis_scale([row["seconds"] for row in rows], 12, zero=False)
-    x = alt.X("seconds:Q", title="training time in all (s)", scale=scale)
+    x = alt.X("seconds:Q", title="total training time (s)", scale=scale)
     y = alt.Y("accuracy:Q", title="test accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False))
     base = alt.Chart(alt.NamedData(ROWS)).encode(x=x, color=colour(view))
     tips = [
@@ -68,7 +68,7 @@ def accuracy_by_time(view: View) -> Figure | None:
     return Figure(
         "accuracy-by-time",
         "Accuracy and training time",
-        "Test accuracy with its 95 % interval over the seconds that training took in all"
+        "Test accuracy with its 95 % interval over the total seconds of training"
         + ("; rings mark the Pareto front: nothing is better in every respect." if front else "."),
         specification(alt.layer(*parts), datasets, 320),
         Grid(

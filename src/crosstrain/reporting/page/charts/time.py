@@ -183,7 +183,7 @@ def tuning(view: View) -> Figure | None:
         rows.append({**key, "label": label, "default": default.value, "tuned": tuned.value, "factor": times})
         changes = entry.get("changes") or entry.get("options") or {}
         options = (
-            "kept as it is"
+            "default kept"
             if entry.get("kept_default")
             else ", ".join(f"{name}={value}" for name, value in changes.items())
         )
@@ -210,8 +210,8 @@ def tuning(view: View) -> Figure | None:
     return Figure(
         "tuning",
         "What tuning gained",
-        "Seconds of training an epoch with each engine's default settings and with those that were found "
-        "best on this machine; open: default, filled: tuned, the factor is their ratio.",
+        "Seconds of training an epoch with each engine's default settings and with the settings "
+        "that tuning chose on this machine; open: default, filled: tuned, the factor is their ratio.",
         specification(alt.layer(*parts), {ROWS: rows}, alt.Step(34)),
         Grid("Default and tuned settings", columns, cells, frozenset({1, *range(3, 12), 13})),
     )
