@@ -63,7 +63,7 @@ def test_the_spread_of_training_is_noise_too() -> None:
     assert of(*one, *other).network == "a"
 
 
-def test_a_tie_in_time_is_said_and_memory_decides() -> None:
+def test_a_tie_in_time_is_reported_and_memory_decides() -> None:
     lean = processes("jax", 1.005, peak_memory_bytes=100 * 2**20)
     advice = of(*processes("torch", 1.0), *lean)
     assert advice.engine == "jax"
@@ -172,7 +172,7 @@ def test_what_was_stopped_while_it_learned_is_not_called_enough() -> None:
     assert "not over" not in advice.reason
 
 
-def test_sizes_of_several_networks_are_told_by_name() -> None:
+def test_sizes_of_several_networks_are_named() -> None:
     other = [c.model_copy(update={"network": "other"}) for c in (*sized(32, 1.0, 0.9), *sized(64, 3.9, 0.9))]
     advice = of(*sized(32, 1.0, 0.985), *sized(64, 3.9, 0.986), *other)
     assert advice.sentences[0].startswith("Net: 32 pixels are enough")
@@ -202,7 +202,7 @@ def test_times_that_are_equal_need_no_more_repeats() -> None:
     assert any(change.startswith("No difference that this data can show") for change in advice.changes)
 
 
-def test_what_another_wish_would_take_is_said_with_its_price() -> None:
+def test_what_another_preference_would_choose_has_its_price() -> None:
     lean = processes("jax", 1.4, peak_memory_bytes=300 * 2**20)
     advice = of(*processes("torch", 1.0), *lean)
     assert advice.engine == "torch"
@@ -216,7 +216,7 @@ def preferring(weights: str, *cells: CellResult, **given: Any) -> Recommendation
     return recommend(rows(cells), preference=weights, **given)
 
 
-def test_one_wish_decides_among_what_predicts_as_well() -> None:
+def test_one_preference_decides_among_what_predicts_as_well() -> None:
     lean = processes("jax", 1.4, peak_memory_bytes=300 * 2**20)
     poor = processes("torch", 0.1, network="poor", test_accuracy=0.5, peak_memory_bytes=2**20)
     cells = [*processes("torch", 1.0), *lean, *poor]

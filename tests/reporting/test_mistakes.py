@@ -111,7 +111,7 @@ def test_what_is_missing_or_damaged_costs_only_its_part(
     assert read_mistakes(result, folder) is None
 
 
-def test_nothing_is_made_of_a_result_without_cells(tmp_path: Path) -> None:
+def test_a_result_without_cells_has_no_mistakes(tmp_path: Path) -> None:
     result: ComparisonResult = comparison(tmp_path / "out").model_copy(update={"cells": []})
     assert read_mistakes(result, tmp_path / "out") is None
     assert IMAGE in str(result.notes)

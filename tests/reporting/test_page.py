@@ -96,7 +96,7 @@ def test_every_section_and_chart_is_there_in_order(page: Page) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_the_page_tells_what_the_result_holds(page: Page) -> None:
+def test_the_page_shows_what_the_result_holds(page: Page) -> None:
     for words in (
         "Take torch with lenet5 at 16", "crashed", "it fell", "cannot be proved", "batch_norm",
         "[1, 2.5, …], norm 3.25",
@@ -116,7 +116,7 @@ def test_the_page_tells_what_the_result_holds(page: Page) -> None:
     assert growth[1]["seconds"] / growth[0]["seconds"] == pytest.approx(2.0)
 
 
-def test_what_is_empty_is_left_out_and_nothing_finished_is_said() -> None:
+def test_empty_sections_are_left_out_and_an_unfinished_result_says_so() -> None:
     failed = cell("net", 8, "torch", 1.0, status="failed", error="no memory", epochs=[], certificate="none")
     page = Page(render(result([failed]), Path("nowhere")))
     assert [each["id"] for each in page.all("section")] == ["summary", "results", "certificates", "notes"]

@@ -242,7 +242,7 @@ def result_with(**fields: Any) -> ComparisonResult:
     return _none().model_copy(update=fields)
 
 
-def test_published_changes_stand_beside_those_found_here() -> None:
+def test_published_changes_stand_beside_those_measured_here() -> None:
     published = plans.read(plans.find("traffic-signs")).published
     factor = {"value": 1.3, "low": 1.2, "high": 1.4, "samples": 9, "method": "bootstrap"}
     row = {"network": "idsia", "input_size": 48}

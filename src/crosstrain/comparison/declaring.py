@@ -2,7 +2,7 @@
 
 A parameter is a type with a ``Parameter`` beside it, ``Annotated[int, Parameter("Examples in a batch.")]``:
 in the function's own signature, or in the ``TypedDict`` whose keys are its keywords
-(``**asked: Unpack[...]``). ``declared`` reads both, gives the function the full signature and docstring,
+(``**arguments: Unpack[...]``). ``declared`` reads both, gives the function the full signature and docstring,
 accepts every spelling of a name, and fills in defaults.
 """
 
