@@ -165,7 +165,7 @@ def front(candidates: Sequence[Candidate]) -> list[Candidate]:
     undominated = [
         c for c in candidates if not any(_dominates(other, c) for other in candidates if other is not c)
     ]
-    # Ties are not transitive, so in theory all may be dominated in a circle: then nothing is told apart.
+    # Ties are not transitive, so in theory all may be dominated in a circle: then none is excluded.
     return undominated or list(candidates)
 
 

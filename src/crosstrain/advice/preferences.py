@@ -21,7 +21,7 @@ from crosstrain.training import spelling
 
 MOST = 4.0
 """A weight that would have to grow to more than this many times (a new one: of all weights together) to
-change the choice is not told of."""
+change the choice is not reported."""
 
 
 def weights(text: str) -> dict[str, float]:

@@ -159,7 +159,7 @@ def works(rows: Sequence[Row]) -> list[Work]:
 
 
 def as_good_as_the_best(works: Sequence[Work]) -> list[Work]:
-    """The works whose accuracy (or, lacking that, test loss) cannot be told from the best."""
+    """The works whose accuracy (or, lacking that, test loss) is within noise of the best."""
     measured = [work for work in works if work.accuracy is not None]
     if measured:
         best = max(measured, key=lambda work: work.accuracy or 0.0)

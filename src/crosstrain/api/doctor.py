@@ -55,7 +55,7 @@ class Finding:
 
 
 def examine(rows: Sequence[EngineRow], tell: Tell = lambda words: None) -> Iterator[Finding]:
-    """A finding for each engine, in order. Nothing is changed; whatever is wrong is told, not raised."""
+    """A finding for each engine, in order. Nothing is changed; faults are returned, not raised."""
     with tempfile.TemporaryDirectory(prefix="crosstrain-doctor-") as work:
         for row in rows:
             tell(f"examining {row.name}")
@@ -99,7 +99,7 @@ def _proved(row: EngineRow, precisions: Sequence[str], work: Path) -> tuple[dict
     ]
     run: Callable[..., Proof] = prove
     try:
-        # The folder is shared: the network is defined, and the truth found, once for all engines.
+        # The folder is shared: the network and the truth are computed once for all engines.
         proof = run(
             NETWORK, [row.name], precisions_to_prove,
             input_shape=SHAPE, classes=CLASSES, steps=STEPS, batch_size=4, work=work, timeout=600.0,

@@ -58,7 +58,7 @@ def install_engines(
 
     For each: ``engine``, ``status`` (``made``, ``there``, ``own`` for one that the user's own Python has,
     ``failed``), ``version``, ``seconds``, ``bytes`` and ``error``. Raises ``CrosstrainError`` for an
-    unknown name; an installation that fails does not keep the others from being made.
+    unknown name; an installation that fails does not stop the others.
     """
     selected = _rows(names)
     if names == "all" and cuda:
@@ -133,7 +133,7 @@ def _rows(names: str | Sequence[str]) -> list[EngineRow]:
 def engine_pairs(
     networks: str | Sequence[str] = "all", engines: str | Sequence[str] = "all", *, trust: bool = False
 ) -> list[dict[str, Any]]:
-    """Which engine can train which network, found without training any: for each pair ``network``,
+    """Which engine can train which network, determined without training: for each pair ``network``,
     ``engine``, ``runs`` and ``reason``.
 
     A pair runs unless the engine declares an op of the network's graph, or of its loss, that it cannot

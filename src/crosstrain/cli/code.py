@@ -33,7 +33,7 @@ def command(
     """Write a network and its training as source of one framework, and prove it equal to the network.
 
     The source needs NumPy and the framework alone. It trains on an .npz of arrays and takes crosstrain's
-    weights by name. What the check found, and the lines of code, go to standard error.
+    weights by name. The verdict of the check and the lines of code go to standard error.
 
     \b
     Examples:

@@ -80,8 +80,8 @@ def install(
 ) -> None:
     """Make an environment for each engine: pinned versions, apart from your own Python, under your cache.
 
-    What is there already is left as it is; one that fails does not keep the others from being made. Builds
-    with CUDA take the place of your own Python's; to remove them brings it back.
+    Existing environments stay as they are; one that fails does not stop the others. Builds with CUDA
+    replace your own Python's; removing them brings it back.
 
     \b
     Examples:

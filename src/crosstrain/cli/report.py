@@ -37,7 +37,7 @@ def command(
     """Write the report of a comparison again, or its tables for a paper.
 
     The page is one file that needs no network. The other formats give time and accuracy by engine and
-    network, a table for each input size and device: the best in bold, what cannot be told from it marked.
+    network, a table for each input size and device: the best in bold, ties with it marked.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ def command(
     """Run a study: a plan of comparisons, set beside what others have published.
 
     Shows time and accuracy by framework and network for each input size, a recommendation with its reason,
-    and the published figures beside those found here; the folder has the plan, study.json and report.html.
+    and the published figures beside those measured here; the folder has the plan, study.json and report.html.
     Running the same command again does only what is missing.
 
     \b

@@ -17,7 +17,7 @@ NAME = "train"
 def command(network: str, data: str, json_file: options.Json = None, **arguments: Any) -> None:
     """Train one network on one engine; keep the best and the last weights.
 
-    Running the same command again goes on where it was left; with more --epochs, from the last one.
+    Running the same command again continues where it stopped; with more --epochs, from the last one.
     crosstrain.load(DIR) gives the trained Keras model.
 
     \b

@@ -20,7 +20,7 @@ def command(network: str, data: str, json_file: options.Json = None, **arguments
 
     Options, threads, pinning, allocator and compiler settings are tried in short trials, each in a process of
     its own; the winner is kept only where a confirming run against the default shows it clearly faster.
-    compare --tuned uses what was found. Stop it whenever you like: engines that are finished are kept.
+    compare --tuned uses the profiles. Stop it at any time: finished engines keep theirs.
 
     \b
     Examples:

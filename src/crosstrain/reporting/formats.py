@@ -18,9 +18,9 @@ from crosstrain.statistics import ratios as statistics
 from crosstrain.statistics.ratios import Interval
 
 TIE = "="
-"""Stands behind what cannot be told from the best."""
+"""Follows an entry that is within noise of the best."""
 SEPARATE = {"departs": "✗", "cannot": "!"}
-"""What is certified not to be the same work takes no part in who is best, and is marked."""
+"""The marks of rows that depart or cannot be proved; such rows are never the best."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _tex(value: str) -> str:
 
 def _legend(results: Mapping[str, ComparisonResult]) -> str:
     parts = [
-        f"Best in bold; {TIE} cannot be told from it",
+        f"Best in bold; {TIE} within noise of it",
         "[–] is a 95 % interval, (–) a range of few samples",
     ]
     marks = {row.certificate for result in results.values() for row in rows(result.cells)}

@@ -61,7 +61,7 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
 
 def leave_page(folder: str | Path, note: Callable[[str], None]) -> None:
     """The page beside a result that has just been kept, and which stands whether or not its page can be
-    written: then ``note`` is told."""
+    written; ``note`` receives the error."""
     from crosstrain.reporting.page import write_page
 
     try:

@@ -373,7 +373,7 @@ class _Comparison:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """An account of earlier runs; None where there is none, or a damaged one (it is only told)."""
+    """An account of earlier runs; None where there is none, or a damaged one (which is only reported)."""
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -94,7 +94,7 @@ class Study:
 
     @property
     def original(self) -> list[original.Replication]:
-        """What was published, each with what was found here."""
+        """The published figures, each with those measured here."""
         return original.replications(self.plan.published, [each.result for each in self.comparisons])
 
     def to_json(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ PALETTES = {
         "#7f9fff", "#c98b5e", "#a8d46f", "#ff6fae",
     ],
 }  # fmt: skip
-"""The first eight after Okabe and Ito (2008), told apart by colour-blind people; all stand out 3:1."""
+"""The first eight after Okabe and Ito (2008), for colour-blind readers; all have a contrast of 3:1."""
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
