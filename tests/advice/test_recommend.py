@@ -284,7 +284,7 @@ def test_weights_choose_among_proved_rows_only() -> None:
         ("time=-1", "the weight of time is -1; weights are 0 or more"),
         ("time=nan", "weights are 0 or more"),
         ("time,time=2", "time has two weights"),
-        ("time=0", "nothing is preferred"),
+        ("time=0", "no weight in 'time=0' is more than 0"),
     ],
 )
 def test_what_cannot_be_preferred_is_refused(text: str, sentence: str) -> None:
