@@ -60,7 +60,7 @@ def test_files_that_are_no_images_and_damaged_ones_are_told(tmp_path: Path, prep
     (root / "dog" / "008.png").unlink()
     (root / "dog" / "008.png").symlink_to("nowhere.png")
     data = prepared(f"folder:{root}", size=10)
-    assert "2 files are no images in a class's folder: cat/thumbs.db, notes.txt" in data.warnings
+    assert "2 files are not images in a class folder: cat/thumbs.db, notes.txt" in data.warnings
     damaged = next(sentence for sentence in data.warnings if "damaged" in sentence)
     assert damaged.startswith("2 of 60 images are damaged: ")
     assert "dog/007.png (the PNG is cut short)" in damaged
@@ -100,7 +100,7 @@ def test_folders_that_do_not_serve(tmp_path: Path, prepared: Callable) -> None:
         prepared(f"folder:{empty}", size=10)
     with pytest.raises(CrosstrainError, match="is not a folder"):
         prepared(f"folder:{empty / 'cat' / '0.png'}", size=10)
-    with pytest.raises(CrosstrainError, match="say which size"):
+    with pytest.raises(CrosstrainError, match="give one size for all"):
         prepared(f"folder:{empty}")
 
 

@@ -170,7 +170,7 @@ def test_trees_that_are_none(tmp_path: Path, prepared: Callable) -> None:
 
 
 def test_a_size_is_needed(tmp_path: Path, prepared: Callable) -> None:
-    with pytest.raises(CrosstrainError, match="say which size"):
+    with pytest.raises(CrosstrainError, match="give one size for all"):
         prepared(f"gtsrb:{sign_tree(tmp_path / 't')}")
 
 

@@ -70,7 +70,7 @@ def test_an_output_that_is_a_weight_keeps_its_float64() -> None:
 def test_kernels_lie_as_the_device_reads_them() -> None:
     case = convolutional()
     network = built(case, "float32")
-    stored = network._held["first/kernel"].parameter
+    stored = network._weights["first/kernel"].parameter
     assert stored.shape == (4, 3, 3, 3)
     np.testing.assert_array_equal(
         stored.asnumpy(), case.weights["first/kernel"].transpose(3, 2, 0, 1).astype("float32")

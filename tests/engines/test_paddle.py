@@ -26,7 +26,7 @@ paddle = pytest.importorskip("paddle")
 from crosstrain.engines.paddle import images as paddle_images  # noqa: E402
 from crosstrain.engines.paddle import products as paddle_products  # noqa: E402
 from crosstrain.engines.paddle.engine import ENGINE  # noqa: E402
-from crosstrain.engines.paddle.layout import LAY_OUT, channels_first, laid_out_kernels  # noqa: E402
+from crosstrain.engines.paddle.layout import LAY_OUT, channels_first, convolution_kernels  # noqa: E402
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 SAME: Pairs = ((1, 1), (1, 1))
@@ -61,7 +61,7 @@ NETWORKS: dict[str, Callable[[], Case]] = {"residual": residual, **CASES}
 
 # -- the layout -----------------------------------------------------------------------------------------
 def counted(graph: Graph) -> Counter[str]:
-    return Counter(node.op for node in channels_first(graph, laid_out_kernels(graph)).nodes)
+    return Counter(node.op for node in channels_first(graph, convolution_kernels(graph)).nodes)
 
 
 def test_a_residual_network_turns_its_image_once() -> None:

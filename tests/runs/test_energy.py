@@ -112,7 +112,7 @@ def test_a_gpu_counts_beside_the_processor(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     found, reason = counters("cuda:0", tmp_path)
     assert not found  # the processor's joules alone would be no answer
-    assert "does not tell its energy: Not Supported" in reason
+    assert "does not report its energy: Not Supported" in reason
 
 
 def test_why_there_is_no_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,12 +106,12 @@ def find(row: EngineRow) -> Environment | None:
     """Where the engine can run: the environment with a CUDA build, where one was made; else the running
     Python if it has the framework, else the environment made for it. None where there is none of these.
     Nothing is imported or started."""
-    if with_cuda := made_with_cuda(row):
+    if with_cuda := cuda_environment(row):
         return with_cuda
     return Environment(sys.executable, row.version) if row.importable else own_environment(row)
 
 
-def made_with_cuda(row: EngineRow) -> Environment | None:
+def cuda_environment(row: EngineRow) -> Environment | None:
     """The environment with a CUDA build that was made for an engine (``engines install --cuda``)."""
     there = (own_environment(replace(row, requirements=name)) for name in builds(row).values())
     return next(filter(None, there), None)

@@ -94,8 +94,8 @@ def to_download(row: EngineRow) -> str:
     names = [pin.partition("==")[0] for pin in pins_of(row)]
     own = [name for name in names if name.lower() == row.distribution.lower()]
     nvidia = [name for name in names if name.startswith(("nvidia-", "cuda-")) or "-cuda" in name]
-    said = [*own, *nvidia]
-    return f"fetching {len(names)} packages" + (f", among them {listed(said)}" if said else "")
+    heaviest = [*own, *nvidia]
+    return f"fetching {len(names)} packages" + (f", among them {listed(heaviest)}" if heaviest else "")
 
 
 @contextlib.contextmanager
@@ -242,8 +242,8 @@ def packages_in(folder: Path) -> list[Path]:
 def version_in(folder: Path, distribution: str) -> str | None:
     """The version of a distribution in an environment; nothing is started."""
     path = [str(each) for each in packages_in(folder)]
-    for found in Distribution.discover(name=distribution, path=path):
-        return found.version
+    for installed in Distribution.discover(name=distribution, path=path):
+        return installed.version
     return None
 
 
@@ -264,6 +264,6 @@ def size_of(folder: Path) -> int:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                found = entry.stat(follow_symlinks=False)
-                total += getattr(found, "st_blocks", found.st_size // 512 + 1) * 512
+                status = entry.stat(follow_symlinks=False)
+                total += getattr(status, "st_blocks", status.st_size // 512 + 1) * 512
     return total

@@ -227,22 +227,22 @@ class _Worker:
     def write(self, path: Path) -> None:
         self.tell(f"Writing {self.subject.name} as {self.row.name}")
         more = {"engine": _first(self.row.written_by, self.row, "be written")} if self.row.written_by else {}
-        self._done("write", self._job("write", out=str(path.resolve()), **more))
+        self._result("write", self._job("write", out=str(path.resolve()), **more))
 
     def verified(self, path: Path, verifier: str) -> dict[str, Any]:
         """Run it in the foreign engine; ``CrosstrainError`` where it departs."""
         sample = str((self.work / "sample.npz").resolve())
         self.tell(f"What {self.subject.name} means: NumPy in float64")
-        sample_result = self._done("sample", self._job("sample", out=sample, examples=EXAMPLES))
+        sample_result = self._result("sample", self._job("sample", out=sample, examples=EXAMPLES))
         self.tell(f"Running it in {verifier}")
         job = {"engine": verifier, "path": str(path.resolve()), "sample": sample}
-        verified = self._done("verify", self._job("verify", **job))
+        verified = self._result("verify", self._job("verify", **job))
         accuracy, own = None, None
         if self.subject.data:
             own = next(iter(default()), None)
             if own:
                 self.tell(f"Accuracy on the test set in {own}")
-                accuracy = self._done("here", self._job("here", engine=own))["test_accuracy"]
+                accuracy = self._result("here", self._job("here", engine=own))["test_accuracy"]
         self._judge(verifier, verified, accuracy)
         return {
             "verified_by_version": verified["engine_version"], "examples": sample_result["examples"],
@@ -273,7 +273,7 @@ class _Worker:
         }  # fmt: skip
         return run_job(job, folder=self.work / "logs", timeout=self.timeout)
 
-    def _done(self, what: str, outcome: Outcome) -> dict[str, Any]:
+    def _result(self, what: str, outcome: Outcome) -> dict[str, Any]:
         if outcome.status == "done" and outcome.result is not None:
             return outcome.result
         if outcome.kind == "storage":

@@ -27,9 +27,9 @@ def slots(tasks: int, *, free: int | None = None, on_device: int | None = None) 
     ``free`` is the memory (bytes) that can be had (left out: what the system says), ``on_device`` that of
     the GPU where the tasks use one.
     """
-    held = [psutil.virtual_memory().available if free is None else free]
-    held += [] if on_device is None else [on_device]
-    return max(1, min(tasks, usable_cores(), *(memory // MEMORY_EACH for memory in held)))
+    available = [psutil.virtual_memory().available if free is None else free]
+    available += [] if on_device is None else [on_device]
+    return max(1, min(tasks, usable_cores(), *(memory // MEMORY_EACH for memory in available)))
 
 
 def at_once(tasks: Sequence[Task[T]], most: int) -> Generator[tuple[int, T], None, None]:

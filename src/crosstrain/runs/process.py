@@ -172,7 +172,7 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
     if job.get("device") == "cpu":
         variables.update(CUDA_VISIBLE_DEVICES="-1", HIP_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     elif job.get("device"):
-        variables.update(_on_a_gpu(job))
+        variables.update(_gpu_variables(job))
     if job.get("keras_backend"):
         variables["KERAS_BACKEND"] = str(job["keras_backend"])
     if row := engines().get(job.get("engine") or ""):
@@ -181,15 +181,15 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
     return variables
 
 
-def _on_a_gpu(job: Mapping[str, Any]) -> dict[str, str]:
+def _gpu_variables(job: Mapping[str, Any]) -> dict[str, str]:
     """What NVIDIA's libraries and the frameworks' allocators read."""
-    made = dict(gpus.ORDER)
+    variables = dict(gpus.ORDER)
     # A job that does not say its division is of the closed one, unless it has options of its own.
     if job.get("division", "open" if job.get("options") else "closed") == "closed":
-        made[OVERRIDE] = "0"
+        variables[OVERRIDE] = "0"
     if job.get("task") == "evidence":  # several share the card: none may take all of its memory at its start
-        made.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", TF_FORCE_GPU_ALLOW_GROWTH="true")
-    return made
+        variables.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", TF_FORCE_GPU_ALLOW_GROWTH="true")
+    return variables
 
 
 class _Worker:

@@ -1,6 +1,6 @@
 """Steps of preparation that come after cropping and resizing: contrast, colour spaces, features, scale.
 
-What the GTSRB release and the studies on it feed to networks. A wish is spelled as
+What the GTSRB release and the studies on it feed to networks. A request is spelled as
 ``clahe:clip=2,standardize``: steps in their order, each with its settings.
 """
 

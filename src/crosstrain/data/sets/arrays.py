@@ -153,9 +153,10 @@ def _three(
     strata = first.strata("train")
     for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if split not in splits:
-            kept, held = held_out(strata, share, seed + number)
-            splits[split], splits["train"] = splits["train"].take(held), splits["train"].take(kept)
-            strata = strata[kept]
+            train_rows, held_out_rows = held_out(strata, share, seed + number)
+            train = splits["train"]
+            splits[split], splits["train"] = train.take(held_out_rows), train.take(train_rows)
+            strata = strata[train_rows]
             if split == "test":
                 notes.append(
                     f"there is no test set: {share:.0%} of the training examples were held out as one"

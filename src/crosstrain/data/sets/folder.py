@@ -37,16 +37,14 @@ def files(location: Path) -> Files:
 
 
 def read(location: Path, request: Request) -> Source:
-    """RGB pictures (grey on request): the largest part around the centre with the wished shape, resized."""
+    """RGB pictures (grey on request): the largest centre crop with the requested aspect ratio, resized."""
     if request.size is None:
-        raise CrosstrainError(
-            f"the images in {location} have sizes of their own: say which size they shall get, as 64"
-        )
+        raise CrosstrainError(f"the images in {location} differ in size: give one size for all, such as 64")
     listing = _list(location)
     warnings = []
     if listing.ignored:
         warnings.append(
-            f"{len(listing.ignored)} files are no images in a class's folder: {summed_up(listing.ignored)}"
+            f"{len(listing.ignored)} files are not images in a class folder: {summed_up(listing.ignored)}"
         )
     tables = {split: _table(location, pictures, request) for split, pictures in listing.pictures.items()}
     if set(tables) == {"train"}:
@@ -57,9 +55,10 @@ def read(location: Path, request: Request) -> Source:
     labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
     for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if split not in tables:
-            kept, held = held_out(labels, share, request.seed + number)
-            tables[split], tables["train"] = tables["train"].take(held), tables["train"].take(kept)
-            labels = labels[kept]
+            train_rows, held_out_rows = held_out(labels, share, request.seed + number)
+            train = tables["train"]
+            tables[split], tables["train"] = train.take(held_out_rows), train.take(train_rows)
+            labels = labels[train_rows]
             warnings += [f"there is no test folder: {share:.0%} of train was held out as one"] * (
                 split == "test"
             )

@@ -262,9 +262,9 @@ def _standardized_forward(
 
 
 def _standardized_backward(
-    epsilon: float, sums: Callable[[Array], Array], kept: Any, cotangents: Any
+    epsilon: float, sums: Callable[[Array], Array], residuals: Any, cotangents: Any
 ) -> tuple[Array, ...]:
-    x, gamma, mean, scale = kept
+    x, gamma, mean, scale = residuals
     # Without the fence XLA's CPU compiler makes what leads to dy three times.
     dy = fence(cotangents[0]) if sums is column_sums else cotangents[0]
     dbeta = sums(dy)

@@ -51,7 +51,7 @@ def keras_kernel_order(rank: int) -> tuple[int, ...]:
     return *range(2, rank), 1, 0
 
 
-def laid_out_kernels(graph: Graph) -> tuple[str, ...]:
+def convolution_kernels(graph: Graph) -> tuple[str, ...]:
     """The weights that convolutions read as kernels, and that therefore lie in ``kernel_order``."""
     read = (str(node.inputs[1]) for node in graph.nodes if node.op in CONVOLUTIONS)
     return tuple(dict.fromkeys(ref[1:] for ref in read if ref.startswith("@")))
