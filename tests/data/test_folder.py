@@ -51,7 +51,7 @@ def test_a_class_may_be_called_train(tmp_path: Path, prepared: Callable) -> None
     assert prepared(f"folder:{root}", size=10).manifest["classes"] == ["bus", "train"]
 
 
-def test_files_that_are_no_images_and_damaged_ones_are_told(tmp_path: Path, prepared: Callable) -> None:
+def test_files_that_are_no_images_and_damaged_ones_are_reported(tmp_path: Path, prepared: Callable) -> None:
     root = class_folders(tmp_path / "pets", each=30)
     (root / "notes.txt").write_text("x")
     (root / "cat" / "thumbs.db").write_text("x")
@@ -68,7 +68,7 @@ def test_files_that_are_no_images_and_damaged_ones_are_told(tmp_path: Path, prep
     assert sum(data.manifest["splits"].values()) == 58
 
 
-def test_an_empty_class_is_told(tmp_path: Path, prepared: Callable) -> None:
+def test_an_empty_class_is_reported(tmp_path: Path, prepared: Callable) -> None:
     root = class_folders(tmp_path / "pets")
     (root / "emu").mkdir()
     warnings = prepared(f"folder:{root}", size=10).warnings
@@ -112,7 +112,7 @@ def test_a_class_that_training_lacks_is_refused(tmp_path: Path, prepared: Callab
 
 
 @pytest.mark.parametrize("kind", ["folder", "gtsrb"])
-def test_an_unreadable_folder_is_told(
+def test_an_unreadable_folder_is_reported(
     tmp_path: Path, prepared: Callable, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     # permission bits do not stop root, as whom tests may run; so the system call is made to refuse

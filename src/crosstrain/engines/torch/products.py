@@ -73,10 +73,10 @@ def _with_projections(graph: Graph) -> Graph:
     read = readers(graph)
     by_input = {ref: node for node in graph.nodes for ref in node.inputs if ref}
     nodes: list[Node] = []
-    done: dict[str, Node] = {}
+    with_bias: dict[str, Node] = {}
     for node in graph.nodes:
-        if node.name in done:
-            nodes.append(done[node.name])
+        if node.name in with_bias:
+            nodes.append(with_bias[node.name])
             continue
         count = _contracted(node, graph)
         if count is None:
@@ -90,7 +90,7 @@ def _with_projections(graph: Graph) -> Graph:
         if bias is None or follower is None:
             nodes.append(projection)
         else:
-            done[follower.name] = replace(
+            with_bias[follower.name] = replace(
                 projection, name=follower.name, inputs=(*node.inputs, bias), outputs=follower.outputs
             )
     return replace(graph, nodes=tuple(nodes))
