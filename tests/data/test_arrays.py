@@ -151,9 +151,9 @@ def test_float_pictures_are_resized_on_request_only(tmp_path: Path, prepared: Ca
         ),
         ({"x_train": X, "y_train": Y, "x_test": X, "y_test": X[:, 0]}, "y is float64"),
         ({"x_train": X, "y_train": Y, "x_test/a": X, "y_test": Y}, "x has a, but training has one array"),
-        ({"x_train": X, "y_train": Y, "x": X, "y": Y}, "is to hold x_train and y_train"),
-        ({"x_test": X, "y_test": Y}, "is to hold x_train and y_train"),
-        ({"images": X}, "is to hold x_train and y_train .* it has images"),
+        ({"x_train": X, "y_train": Y, "x": X, "y": Y}, "must hold x_train and y_train"),
+        ({"x_test": X, "y_test": Y}, "must hold x_train and y_train"),
+        ({"images": X}, "must hold x_train and y_train .* it has images"),
         (
             {"x": np.where(np.arange(500).reshape(100, 5) == 7, np.nan, X), "y": Y},
             "hold NaN or infinite values",

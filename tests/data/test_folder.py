@@ -85,7 +85,7 @@ def test_folders_that_do_not_serve(tmp_path: Path, prepared: Callable) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(
-        CrosstrainError, match="has no folders; it is to hold a folder of images for each class"
+        CrosstrainError, match="has no folders; it must hold a folder of images for each class"
     ):
         prepared(f"folder:{empty}", size=10)
     (empty / "cat").mkdir()

@@ -20,7 +20,7 @@ import pytest
 
 import crosstrain
 from crosstrain.engines.registry import BUILT_IN, EngineRow
-from crosstrain.environments.environments import alone
+from crosstrain.environments.environments import isolated
 from crosstrain.proof.prove import prove
 from crosstrain.runs.definition import source
 from crosstrain.runs.descriptions import describe
@@ -137,7 +137,7 @@ def _contract(row: EngineRow, tools: Path, folder: Path) -> Report:
     if isinstance(here, str):
         return Report(Counter(), {}, Counter(), here)
     results = folder / f"{row.name}.xml"
-    paths = [str(alone(Path(crosstrain.__file__).parent)), str(ROOT), str(tools)]
+    paths = [str(isolated(Path(crosstrain.__file__).parent)), str(ROOT), str(tools)]
     variables = {
         **os.environ, **row.variables, **VARIABLES.get(row.name, {}),
         "CROSSTRAIN_TEST_ENGINE": row.name, "PYTHONNOUSERSITE": "1",

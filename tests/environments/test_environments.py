@@ -21,7 +21,7 @@ from crosstrain.api.doctor import examine
 from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
 from crosstrain.environments import environments
-from crosstrain.environments.environments import MANIFEST, alone, find, folder_of, own_environment, ready
+from crosstrain.environments.environments import MANIFEST, find, folder_of, isolated, own_environment, ready
 from crosstrain.environments.installing import install, interpreter, log_of, remove, sweep
 from crosstrain.environments.pip import explained
 from crosstrain.errors import CrosstrainError, StorageError
@@ -455,18 +455,18 @@ def test_another_python_sees_the_package_alone(
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package.parent / "numpy").mkdir()
-    place = alone(package)
+    place = isolated(package)
     assert [entry.name for entry in place.iterdir()] == ["thing"]
     assert (place / "thing").is_symlink()
-    assert alone(package) == place
+    assert isolated(package) == place
 
     def refuse(*arguments: Any, **more: Any) -> None:
         raise OSError("links are not for everyone here")
 
     (place / "thing").unlink()
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    copy = alone(package)
+    copy = isolated(package)
     assert (copy / "thing" / "__init__.py").is_file()
-    assert alone(package) == copy
+    assert isolated(package) == copy
     (package / "more.py").write_text("")
-    assert (alone(package) / "thing" / "more.py").is_file()
+    assert (isolated(package) / "thing" / "more.py").is_file()

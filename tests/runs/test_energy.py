@@ -38,21 +38,21 @@ def test_joules_go_to_the_phase_in_which_they_were_taken(tmp_path: Path) -> None
         (package / "energy_uj").write_text(str(microjoules))
 
     with Meter(energy_counters=counters(powercap=tmp_path)[0]) as meter:
-        heard: list[str] = []
-        hear = meter.heard_by(lambda event: heard.append(event["event"]))
+        received: list[str] = []
+        on_event = meter.wrap(lambda event: received.append(event["event"]))
         show(RANGE - 4_000_000)  # 1 J of import
-        hear({"event": "phase", "name": "train"})
+        on_event({"event": "phase", "name": "train"})
         show(2_000_000)  # 6 J of training, over the counter's end
-        hear({"event": "epoch", "epoch": 1})
+        on_event({"event": "epoch", "epoch": 1})
         show(3_000_000)  # 1 J of saving
-        hear({"event": "phase", "name": "train"})
+        on_event({"event": "phase", "name": "train"})
         show(11_000_000)  # 8 J of training
-        hear({"event": "phase", "name": "evaluate"})
+        on_event({"event": "phase", "name": "evaluate"})
         show(14_000_000)  # 3 J of evaluating
-        hear({"event": "epoch", "epoch": 2})
+        on_event({"event": "epoch", "epoch": 2})
         show(16_000_000)  # 2 J until the process is gone
     energy = meter.to_json()
-    assert heard == ["phase", "epoch", "phase", "phase", "epoch"]
+    assert received == ["phase", "epoch", "phase", "phase", "epoch"]
     assert energy["energy_joules"] == pytest.approx(21.0)
     assert energy["energy_training_joules"] == pytest.approx(14.0)
     assert energy["energy_epochs"] == 2
@@ -65,7 +65,7 @@ def test_a_counter_that_goes_away_spoils_the_sum(tmp_path: Path) -> None:
     package = zone(tmp_path, "0", "package-0")
     with Meter(energy_counters=counters(powercap=tmp_path)[0]) as meter:
         (package / "energy_uj").unlink()
-        meter.hear({"event": "phase", "name": "train"})
+        meter.on_event({"event": "phase", "name": "train"})
     assert meter.to_json() == {}
 
 
@@ -101,7 +101,7 @@ def test_a_gpu_counts_beside_the_processor(tmp_path: Path, monkeypatch: pytest.M
     available, reason = counters("cuda:1", tmp_path)
     assert ([counter.name for counter in available], reason) == (["package-0", "GPU 1"], "")
     with Meter(energy_counters=available) as meter:
-        meter.hear({"event": "phase", "name": "train"})
+        meter.on_event({"event": "phase", "name": "train"})
         (package / "energy_uj").write_text("2000000")
         nvml.cards[1].millijoules += 40_000
     assert meter.to_json()["energy_training_joules"] == pytest.approx(42.0)

@@ -94,7 +94,7 @@ def test_cards_are_those_that_cuda_shows_in_its_order(
     assert [card.name for card in available.cards] == names
     assert bool(available.reason) == (not names)
     assert available.cuda == (13, 0)
-    assert gpus.may_be() == bool(names)
+    assert gpus.may_exist() == bool(names)
 
 
 def test_a_driver_that_cannot_be_asked_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,7 @@ def keras_python(backend: str) -> str | None:
     return environment.python if environment else None
 
 
-def alone(package: Path) -> Path:
+def isolated(package: Path) -> Path:
     """A folder that holds nothing but ``package`` (a link to it): safe on the path of another Python.
 
     Beside an installed package lie all others of that Python. Where links cannot be made, it holds a copy,

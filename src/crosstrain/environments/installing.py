@@ -73,7 +73,7 @@ def install(row: EngineRow, tell: Tell = lambda words: None) -> Installed:
     folder = folder_of(row, minor)
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(row, folder, tell) as lock:
+        with _exclusive(row, folder, tell) as lock:
             if environment := own_environment(row):  # by the process that was waited for
                 return Installed(environment, False, time.monotonic() - started)
             tell(to_download(row))
@@ -99,7 +99,7 @@ def to_download(row: EngineRow) -> str:
 
 
 @contextlib.contextmanager
-def _alone(row: EngineRow, folder: Path, tell: Tell) -> Iterator[IO[str]]:
+def _exclusive(row: EngineRow, folder: Path, tell: Tell) -> Iterator[IO[str]]:
     """Hold the lock of an environment; waits for whoever holds it, and says so."""
     with locked(_lock(folder), wait=False) as lock:
         if lock is not None:

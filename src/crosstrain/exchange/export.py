@@ -199,11 +199,11 @@ def _files(folder: Path) -> list[Path]:
 
 def _put_in_place(unverified: Path, place: Path) -> None:
     """What was verified, under its own name; an earlier export makes way at the last moment."""
-    for written in sorted(unverified.iterdir()):
-        target = place.parent / written.name
+    for path in sorted(unverified.iterdir()):
+        target = place.parent / path.name
         if target.is_dir():
             shutil.rmtree(target)
-        written.replace(target)
+        path.replace(target)
 
 
 def _first(names: tuple[str, ...], row: Format, purpose: str) -> str:

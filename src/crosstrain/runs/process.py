@@ -23,7 +23,7 @@ from typing import IO, Any, Literal
 
 from crosstrain.engines.devices import OVERRIDE
 from crosstrain.engines.registry import engines
-from crosstrain.environments.environments import alone, python_of
+from crosstrain.environments.environments import isolated, python_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.system import gpus
 from crosstrain.system.exit_codes import death, last_line
@@ -158,7 +158,7 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
     package = Path(__file__).resolve().parents[1]
     if python != sys.executable:
         # What the user's own Python finds is not for another one: a NumPy there would hide that one's.
-        variables |= {"PYTHONPATH": str(alone(package)), "PYTHONNOUSERSITE": "1"}
+        variables |= {"PYTHONPATH": str(isolated(package)), "PYTHONNOUSERSITE": "1"}
         variables.pop("PYTHONHOME", None)
     elif package.parent.name not in ("site-packages", "dist-packages"):
         variables["PYTHONPATH"] = os.pathsep.join(

@@ -97,7 +97,7 @@ def _packages(powercap: Path) -> tuple[list[Counter], str]:
 
 def _gpu(index: int) -> tuple[Counter | None, str]:
     try:
-        nvml, handle = gpus.opened(), gpus.handle(index)
+        nvml, handle = gpus.load_nvml(), gpus.handle(index)
         name = gpus.query(nvml.nvmlDeviceGetName, handle) or f"cuda:{index}"
         counter = Nvml(name.decode() if isinstance(name, bytes) else str(name), handle)
         counter.read()
@@ -135,16 +135,16 @@ class Meter:
         self._stop.set()
         self._sample()
 
-    def heard_by(self, other: OnEvent) -> OnEvent:
-        """``other``, but that events come here first."""
+    def wrap(self, callback: OnEvent) -> OnEvent:
+        """``callback``, called after the meter has had the event."""
 
         def both(event: dict[str, Any]) -> None:
-            self.hear(event)
-            other(event)
+            self.on_event(event)
+            callback(event)
 
         return both
 
-    def hear(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, event: Mapping[str, Any]) -> None:
         if event.get("event") == "phase":
             self._sample()
             self._phase = str(event.get("name"))

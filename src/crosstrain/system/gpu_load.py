@@ -31,7 +31,7 @@ class GpuLoad:
         if index is None:
             return
         try:
-            self._nvml, self._card = gpus.opened(), gpus.handle(index)
+            self._nvml, self._card = gpus.load_nvml(), gpus.handle(index)
         except gpus.NvmlUnavailableError:
             return
         memory = gpus.query(self._nvml.nvmlDeviceGetMemoryInfo, self._card)

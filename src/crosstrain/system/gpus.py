@@ -50,13 +50,13 @@ def index_of(device: str) -> int | None:
 def gpus() -> Gpus:
     """The cards; never raises."""
     try:
-        nvml = opened()
+        nvml = load_nvml()
     except NvmlUnavailableError as error:
         return Gpus(reason=str(error))
     driver = query(nvml.nvmlSystemGetDriverVersion)
     number = query(nvml.nvmlSystemGetCudaDriverVersion_v2)
     cuda = (number // 1000, number % 1000 // 10) if number else None
-    names = shown(os.environ, query(nvml.nvmlDeviceGetCount) or 0)
+    names = visible_cards(os.environ, query(nvml.nvmlDeviceGetCount) or 0)
     cards = []
     for name in names:
         handle = query(_handle_of, nvml, name)
@@ -83,18 +83,18 @@ def free_memory(device: str) -> int | None:
     cards = gpus().cards if index is not None else ()
     if index is None or index >= len(cards):
         return None
-    memory = query(opened().nvmlDeviceGetMemoryInfo, cards[index].handle)
+    memory = query(load_nvml().nvmlDeviceGetMemoryInfo, cards[index].handle)
     return memory.free if memory else None
 
 
-def may_be() -> bool:
+def may_exist() -> bool:
     """Whether a GPU may be here at all. Asks no framework, and is quick."""
-    if shown(os.environ, 1) == []:
+    if visible_cards(os.environ, 1) == []:
         return False
     return bool(gpus().cards) or any(Path(file).exists() for file in _DEVICE_FILES)
 
 
-def opened() -> Any:
+def load_nvml() -> Any:
     """NVML's interface, initialised; ``NvmlUnavailableError`` where the driver cannot be queried."""
     try:
         import pynvml
@@ -117,7 +117,7 @@ def query(function: Callable[..., Any], *arguments: Any) -> Any:
         return None
 
 
-def shown(environment: Mapping[str, str], count: int) -> list[str]:
+def visible_cards(environment: Mapping[str, str], count: int) -> list[str]:
     """The cards that ``CUDA_VISIBLE_DEVICES`` lets processes see: numbers, or parts of UUIDs."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is None:

@@ -82,7 +82,7 @@ def _list(location: Path) -> _Listing:
     classes = sorted(entry.name for entry in _entries(roots["train"]) if entry.is_dir())
     if not classes:
         raise CrosstrainError(
-            f"{roots['train']} has no folders; it is to hold a folder of images for each class"
+            f"{roots['train']} has no folders; it must hold a folder of images for each class"
         )
     listing = _Listing(classes)
     for split, root in roots.items():

@@ -80,7 +80,7 @@ def read_records(tree: Tree, pictures: Iterable[str], location: Path) -> Records
         for table in (name for name in tree.names if _TEST_TABLE.search(name)):
             for row in _rows(tree, table, location):
                 matching.take(row, matching.test_target(_target(table, row)), "test")
-    matching.tell(location)
+    matching.report(location)
     if not matching.records.train:
         raise CrosstrainError(f"{location}: none of the pictures that the tables list for training is there")
     return matching.records
@@ -119,7 +119,7 @@ class _Matching:
             else:
                 (self.records.test if split == "test" else self.records.train).append(record)
 
-    def tell(self, location: Path) -> None:
+    def report(self, location: Path) -> None:
         """Add what was left out to the records' warnings; refuse too many bad rows."""
         if len(self.bad) > BAD_ROWS_LIMIT * len(self.seen):
             raise CrosstrainError(

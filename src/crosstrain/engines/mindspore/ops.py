@@ -201,9 +201,9 @@ def tile(x: Value, *, repeats: tuple[int, ...]) -> Value:
 
 def repeat(x: Value, *, repeats: int, axis: int) -> Value:
     axis %= x.ndim
-    apart = reshaped(x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :]))
-    apart = tile(apart, repeats=tuple(repeats if a == axis + 1 else 1 for a in range(apart.ndim)))
-    return reshaped(apart, [n * repeats if i == axis else n for i, n in enumerate(x.shape)])
+    expanded = reshaped(x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :]))
+    expanded = tile(expanded, repeats=tuple(repeats if a == axis + 1 else 1 for a in range(expanded.ndim)))
+    return reshaped(expanded, [n * repeats if i == axis else n for i, n in enumerate(x.shape)])
 
 
 def pad(x: Value, *, padding: Any, mode: str = "constant", value: float = 0.0) -> Value:

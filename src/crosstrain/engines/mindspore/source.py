@@ -165,12 +165,12 @@ def training_of(
         }
         rate, step = Value(number(0.5), "rate"), Value(number(1.0), "step")
         new_weights, new_slots = apply(namespace, optimizer, weights, gradients, old, rate, step)
-        written = [(weights[name], value) for name, value in new_weights.items()]
-        written += [(old[name][slot], v) for name, each in new_slots.items() for slot, v in each.items()]
-        pairs = [(place.name, value.to_layout(place.axes).name) for place, value in written]
+        assignments = [(weights[name], value) for name, value in new_weights.items()]
+        assignments += [(old[name][slot], v) for name, each in new_slots.items() for slot, v in each.items()]
+        pairs = [(target.name, value.to_layout(target.axes).name) for target, value in assignments]
     pairs += [(f"self.{forward.weights[name].key}", f"n{i}") for i, name in enumerate(forward.updates)]
     body += tape.lines
-    body += [f"{tape.named(ASSIGN)}({place}, {value})" for place, value in pairs if place != value]
+    body += [f"{tape.named(ASSIGN)}({target}, {value})" for target, value in pairs if target != value]
     body.append("return loss")
     variables = [*forward.weights.values(), *(h for name in trainable for h in slots[name].values())]
     return _compiled(forward, source, ["rate", "step"], body, variables, tape.objects)

@@ -67,12 +67,12 @@ class Tape:
             self.objects[self._named[id(thing)]] = thing
         return self._named[id(thing)]
 
-    def written(self, argument: Any) -> str:
+    def expression(self, argument: Any) -> str:
         """An argument as source."""
         if isinstance(argument, Value):
             return argument.name
         if isinstance(argument, tuple | list):
-            return "(" + "".join(f"{self.written(a)}, " for a in argument) + ")"
+            return "(" + "".join(f"{self.expression(a)}, " for a in argument) + ")"
         if argument is None or isinstance(argument, bool | int | str):
             return repr(argument)
         return self.named(argument)
@@ -247,7 +247,7 @@ def call(function: Function, *arguments: Any, axes: Axes = None) -> Any:
     results = result if isinstance(result, tuple | list) else (result,)
     names = [current.fresh() for _ in results] if current.writing else [""] * len(results)
     if current.writing:
-        arguments_text = ", ".join(map(current.written, arguments))
+        arguments_text = ", ".join(map(current.expression, arguments))
         targets = ", ".join(names) + ("," if isinstance(result, tuple | list) else "")
         current.lines.append(f"{targets} = {current.named(function)}({arguments_text})")
     values = [Value(t, n, None if i else axes) for i, (t, n) in enumerate(zip(results, names, strict=True))]

@@ -84,8 +84,8 @@ def _as_two_axes(function: Any) -> Any:
     def either(x: Value, *weights: Any, **settings: Any) -> Value:
         if x.ndim != 3:
             return function(x, *weights, **settings)  # type: ignore[no-any-return]
-        alone = {"padding": (0, 0)}
-        wide = {k: (alone.get(k, 1), *v) if isinstance(v, tuple | list) else v for k, v in settings.items()}
+        added = {"padding": (0, 0)}
+        wide = {k: (added.get(k, 1), *v) if isinstance(v, tuple | list) else v for k, v in settings.items()}
         kernel = [reshaped(k, (1, *k.shape)) for k in weights[:1]]
         y = function(reshaped(x, (x.shape[0], 1, *x.shape[1:])), *kernel, *weights[1:], **wide)
         return reshaped(y, (y.shape[0], *y.shape[2:]))
@@ -153,10 +153,10 @@ def conv_transpose(
     x = spatially_padded(x, tuple((max(b, 0), max(a, 0)) for b, a in sides))
     cut = [slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape[1:-1], sides, strict=True)]
     x = x[(slice(None), *cut)]
-    turned = call(_reverse(tuple(range(spatial))), kernel.to_layout(None))
-    turned = transposed(turned, (*range(spatial), spatial + 1, spatial))
+    flipped = call(_reverse(tuple(range(spatial))), kernel.to_layout(None))
+    flipped = transposed(flipped, (*range(spatial), spatial + 1, spatial))
     none = ((0, 0),) * spatial
-    y: Value = conv(x, turned, bias, strides=(1,) * spatial, padding=none, dilation=tuple(dilation))
+    y: Value = conv(x, flipped, bias, strides=(1,) * spatial, padding=none, dilation=tuple(dilation))
     return y
 
 
@@ -165,9 +165,9 @@ def _stretched(x: Value, axis: int, stride: int) -> Value:
     if stride == 1:
         return x
     n, rest = x.shape[axis], x.shape[axis + 1 :]
-    apart = reshaped(x, (*x.shape[: axis + 1], 1, *rest))
-    apart = padded(apart, [(0, stride - 1) if a == axis + 1 else (0, 0) for a in range(apart.ndim)])
-    joined = reshaped(apart, (*x.shape[:axis], n * stride, *rest))
+    expanded = reshaped(x, (*x.shape[: axis + 1], 1, *rest))
+    expanded = padded(expanded, [(0, stride - 1) if a == axis + 1 else (0, 0) for a in range(expanded.ndim)])
+    joined = reshaped(expanded, (*x.shape[:axis], n * stride, *rest))
     return joined[(*[slice(None)] * axis, slice(0, (n - 1) * stride + 1))]
 
 

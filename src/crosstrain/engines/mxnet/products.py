@@ -92,8 +92,8 @@ def _product(ops: Ops, left: str, a: Value, right: str, b: Value, later: set[str
 
     def matrices(name: str, value: Value, first: str, second: str) -> Value:
         order = batch + first + second
-        lying = _ordered(ops, name, value, order)
-        full: Value = ops.broadcast_to(lying, shape=tuple(sizes[letter] for letter in order))
+        ordered = _ordered(ops, name, value, order)
+        full: Value = ops.broadcast_to(ordered, shape=tuple(sizes[letter] for letter in order))
         return full.reshaped(count(batch), count(first), count(second))
 
     product = matmul(matrices(left, a, rows, inner), matrices(right, b, inner, columns))

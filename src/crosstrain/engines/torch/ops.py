@@ -86,8 +86,8 @@ def _chain(table: Mapping[str, Implementation]) -> Implementation:
             result = function(image, *rest[begin : begin + count], **dict(attributes))
             begin += count
             if isinstance(result, tuple):
-                image, *besides = result
-                extra += besides
+                image, *others = result
+                extra += others
             else:
                 image = result
         return channels_last(image, x.ndim), *extra
@@ -194,11 +194,11 @@ def _wrapped(indices: Tensor, length: int) -> Tensor:
 
 def take(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
     axis %= x.ndim
-    wanted = _wrapped(indices, x.shape[axis])
+    positions = _wrapped(indices, x.shape[axis])
     if axis == 0 and x.ndim == 2:
-        return F.embedding(wanted, x)
-    picked = x.index_select(axis, wanted.reshape(-1))
-    return picked.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+        return F.embedding(positions, x)
+    rows = x.index_select(axis, positions.reshape(-1))
+    return rows.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 def take_along_axis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:

@@ -112,7 +112,7 @@ def _with_attention(graph: Graph) -> Graph:
     """``einsum``, product with a constant, softmax, ``einsum`` as one node, where nothing else reads them."""
     read, maker = readers(graph), {ref: node for node in graph.nodes for ref in node.references}
     attention: dict[str, Node] = {}
-    gone: set[str] = set()
+    removed: set[str] = set()
     for node in graph.nodes:
         if node.op != "einsum" or not _equation(node, "bnts,bsnh->btnh"):
             continue
@@ -132,8 +132,8 @@ def _with_attention(graph: Graph) -> Graph:
         ):
             inputs = (*scores.inputs, node.inputs[1])
             attention[node.name] = replace(node, op="attention", inputs=inputs, attributes={"scale": scale})
-            gone |= {scores.name, scaled.name, softmax.name}
-    return replace(graph, nodes=tuple(attention.get(n.name, n) for n in graph.nodes if n.name not in gone))
+            removed |= {scores.name, scaled.name, softmax.name}
+    return replace(graph, nodes=tuple(attention.get(n.name, n) for n in graph.nodes if n.name not in removed))
 
 
 def _equation(node: Node, wanted: str) -> bool:

@@ -37,8 +37,8 @@ class Piece:
 
     def view(self, joint: Tensor) -> Tensor:
         """The weight, shaped as Keras has it, as a view of the vector."""
-        lying = joint[self.start : self.start + self.size].view([self.shape[a] for a in self.order])
-        return lying.permute(tuple(np.argsort(self.order).tolist()))
+        stored = joint[self.start : self.start + self.size].view([self.shape[a] for a in self.order])
+        return stored.permute(tuple(np.argsort(self.order).tolist()))
 
     def flat(self, value: Tensor) -> Tensor:
         """A value shaped as the weight, as a vector in the order of the memory."""
