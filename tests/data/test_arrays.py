@@ -161,14 +161,14 @@ def test_float_pictures_are_resized_on_request_only(tmp_path: Path, prepared: Ca
         ({"x": X * 1e300, "y": Y}, "70 of 70 examples for train hold NaN or infinite values"),
         ({"x": X, "y": np.where(Y == 2, np.nan, Y)}, "the targets: .* hold NaN"),
         ({"x": X, "y": Y - 1}, "25 labels below 0"),
-        ({"x": X, "y": Y + 1000}, "too many classes; numbers to predict are to be floats"),
+        ({"x": X, "y": Y + 1000}, "too many classes; numbers to predict must be floats"),
         ({"x": X, "y": np.zeros(100, int)}, "of one class"),
         ({"x": X[:1], "y": Y[:1]}, "has no examples for"),
         ({"x": X[:0], "y": Y[:0]}, r"x is empty \(its shape is \(0, 5\)\)"),
         ({"x": np.array("text"), "y": Y}, "single number"),
         ({"x": np.array([["a"]] * 100), "y": Y}, "holds text"),
         ({"x": X.astype(complex), "y": Y}, "not an array of numbers"),
-        ({"x": X, "y/../../evil": Y}, "no name for an input or target"),
+        ({"x": X, "y/../../evil": Y}, "is not a name for an input or target"),
     ],
 )
 def test_arrays_that_do_not_hold_together(

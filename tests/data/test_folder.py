@@ -64,7 +64,7 @@ def test_files_that_are_no_images_and_damaged_ones_are_reported(tmp_path: Path, 
     damaged = next(sentence for sentence in data.warnings if "damaged" in sentence)
     assert damaged.startswith("2 of 60 images are damaged: ")
     assert "dog/007.png (the PNG is cut short)" in damaged
-    assert "dog/008.png (it is no regular file)" in damaged
+    assert "dog/008.png (it is not a regular file)" in damaged
     assert sum(data.manifest["splits"].values()) == 58
 
 
@@ -78,7 +78,7 @@ def test_an_empty_class_is_reported(tmp_path: Path, prepared: Callable) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path, prepared: Callable) -> None:
     root = class_folders(tmp_path / "pets")
     os.mkfifo(root / "cat" / "pipe.png")
-    assert "cat/pipe.png (it is no regular file)" in prepared(f"folder:{root}", size=10).warnings[0]
+    assert "cat/pipe.png (it is not a regular file)" in prepared(f"folder:{root}", size=10).warnings[0]
 
 
 def test_folders_that_do_not_serve(tmp_path: Path, prepared: Callable) -> None:

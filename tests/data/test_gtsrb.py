@@ -236,5 +236,5 @@ def test_frames_in_one_archive(tmp_path: Path, prepared: Callable) -> None:
     with pytest.raises(CrosstrainError, match=r"1 labels in y_test are outside 0\.\.42"):
         prepared(f"gtsrb:{tmp_path / 'bad.npz'}", size=20)
     np.savez(tmp_path / "short.npz", **{**arrays, "roi_test": np.zeros((3, 4), int)})
-    with pytest.raises(CrosstrainError, match=r"roi_test is to be integer \(4, 4\)"):
+    with pytest.raises(CrosstrainError, match=r"roi_test must be integer \(4, 4\)"):
         prepared(f"gtsrb:{tmp_path / 'short.npz'}", size=20)

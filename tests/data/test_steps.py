@@ -114,10 +114,10 @@ def test_other_steps_are_other_data(signs: Path, prepared: Callable) -> None:
     [
         ("sharpen", "no preparation 'sharpen'; there are clahe"),
         ("clahe:gain=2", "no setting 'gain'; it has clip, tiles"),
-        ("clahe:clip=much", "clahe:clip is to be a number"),
+        ("clahe:clip=much", "clahe:clip must be a number"),
         ("clahe:clip=0", "more than 0"),
-        ("standardize,clahe", "standardize comes last"),
-        ("hog,clahe", "hog comes last"),
+        ("standardize,clahe", "standardize must come last"),
+        ("hog,clahe", "hog must come last"),
     ],
 )
 def test_wrong_steps_are_one_sentence(signs: Path, prepared: Callable, steps: str, word: str) -> None:

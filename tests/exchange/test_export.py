@@ -100,7 +100,7 @@ def test_a_network_is_exported_verified_and_not_written_over(tmp_path: Path) -> 
     assert result.bytes == out.stat().st_size
     assert (result.weights, result.real_data, result.test_accuracy) == ("initial", False, None)
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
-    with pytest.raises(CrosstrainError, match="is there already"):
+    with pytest.raises(CrosstrainError, match="already exists"):
         export("lenet5", "onnx", out=out)
     before = out.stat().st_mtime_ns
     export("lenet5", "onnx", out=out, overwrite=True)
@@ -144,9 +144,9 @@ def test_an_accuracy_that_departs_is_refused() -> None:
     [
         ({"form": "pmml"}, r"there is no format 'pmml'; there are onnx, keras"),
         ({"weights": "newest"}, r"weights are best or last, not 'newest'"),
-        ({"cell": "a-b"}, r"lenet5 is no folder of a comparison, so it has no cell 'a-b'"),
+        ({"cell": "a-b"}, r"lenet5 is not the folder of a comparison, so it has no cell 'a-b'"),
         ({"run": "nothing-here"}, r"there is no network 'nothing-here' in the zoo"),
-        ({"run": "."}, r"is no folder of crosstrain's"),
+        ({"run": "."}, r"is not a crosstrain folder"),
     ],
 )
 def test_wrong_use_is_one_sentence(settings: dict[str, Any], sentence: str, tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_mixing_the_batch_with_another_axis_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08", bytes(range(256)) * 8])
 def test_what_is_no_model_is_reported_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
-    with pytest.raises(CrosstrainError, match="is no ONNX model") as error:
+    with pytest.raises(CrosstrainError, match="is not an ONNX model") as error:
         read(tmp_path / "m.onnx")
     sentence(error)
 

@@ -30,8 +30,8 @@ MANIFEST = "environment.json"
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python that has an engine's framework. ``folder`` is None for the user's own; ``told`` is what the
-    installer noted of a made one (Python's version, seconds, bytes)."""
+    """A Python that has an engine's framework. ``folder`` is None for the user's own; ``manifest`` is what
+    the installer recorded of one that it made (Python's version, seconds, bytes)."""
 
     python: str
     version: str | None

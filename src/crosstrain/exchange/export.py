@@ -153,7 +153,7 @@ def _subject(
             _prepared(definition, spec, steps, split, tell), chosen,
         )  # fmt: skip
     if cell is not None:
-        raise CrosstrainError(f"{run} is no folder of a comparison, so it has no cell {cell!r}")
+        raise CrosstrainError(f"{run} is not the folder of a comparison, so it has no cell {cell!r}")
     tell(f"Defining {run}")
     definition = define(source(run), folder=work / "network", trust=trust)
     return _Subject(
@@ -188,7 +188,7 @@ def _default_place(run: str, subject: _Subject, row: Format) -> Path:
 
 def _check_place(place: Path, overwrite: bool) -> None:
     if place.exists() and not overwrite:
-        raise CrosstrainError(f"{place} is there already; name another with --out, or give --overwrite")
+        raise CrosstrainError(f"{place} already exists; name another with --out, or give --overwrite")
     if place.is_dir() and not (place / MARK).exists():
         raise CrosstrainError(f"{place} is a folder that no export made; name another with --out")
 

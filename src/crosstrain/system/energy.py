@@ -107,10 +107,10 @@ def _gpu(index: int) -> tuple[Counter | None, str]:
 
 
 class Meter:
-    """Joules taken while it is entered, and those of them that were taken while the worker was training.
+    """Joules used within its context, and those of them that were used while the worker was training.
 
-    The counters cover all that runs on their chips, other programs too. ``hear`` has to be given the
-    worker's events: they say when phases and epochs end. Without counters it does nothing and is cheap.
+    The counters cover all that runs on their chips, other programs too. Pass the worker's events to
+    ``on_event``: they mark the ends of phases and epochs. Without counters it does nothing and is cheap.
     """
 
     def __init__(self, device: str = "cpu", energy_counters: Sequence[Counter] | None = None) -> None:
@@ -150,12 +150,12 @@ class Meter:
             self._phase = str(event.get("name"))
         elif event.get("event") == "epoch":
             self._sample()
-            # Where nothing is validated, no phase tells that the epoch is over.
+            # Where nothing is validated, no phase marks the end of the epoch.
             self._phase, self.epochs = "between", self.epochs + 1
 
     def to_json(self) -> dict[str, Any]:
         """``energy_joules`` of the whole cell, ``energy_training_joules`` and the ``energy_epochs`` that they
-        were taken for, ``energy_covers`` in words; nothing where nothing could be read."""
+        were used for, ``energy_covers`` in words; nothing where nothing could be read."""
         if not self._counters or self._broken:
             return {}
         return {

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and a full disk told in one sentence."""
+"""Files that are either whole or not there, and a full disk reported in one sentence."""
 
 from __future__ import annotations
 

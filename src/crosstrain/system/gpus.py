@@ -1,4 +1,4 @@
-"""NVIDIA's GPUs as their driver (NVML) tells of them, under the names that frameworks use (``cuda:0``)."""
+"""NVIDIA's GPUs as their driver (NVML) reports them, under the names that frameworks use (``cuda:0``)."""
 
 from __future__ import annotations
 

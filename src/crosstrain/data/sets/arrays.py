@@ -99,7 +99,7 @@ def _check_alike(location: Path, lead: _Part, part: _Part, split: str) -> None:
                 raise CrosstrainError(f"{where}{label} is empty (its shape is {array.shape})")
             if array.ndim == 0:
                 raise CrosstrainError(
-                    f"{where}{label} is a single number; its first axis is to count examples"
+                    f"{where}{label} is a single number; its first axis must count the examples"
                 )
             if array.shape[1:] != expected[name].shape[1:] or _family(kind, array) != _family(
                 kind, expected[name]

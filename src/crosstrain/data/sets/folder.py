@@ -136,7 +136,7 @@ def _table(location: Path, pictures: list[tuple[Path, int]], request: Request) -
         path = pictures[row][0]
         try:
             if not path.is_file():
-                raise DamagedImage("it is no regular file")
+                raise DamagedImage("it is not a regular file")
             whole = images.decode(path.read_bytes())
         except OSError as error:
             raise DamagedImage(f"it cannot be read ({error.strerror})") from error

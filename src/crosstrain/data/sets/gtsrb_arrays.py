@@ -48,14 +48,14 @@ def _check(location: Path, arrays: dict[str, np.ndarray], part: str) -> None:
     frames = arrays[f"x_{part}"]
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not len(frames):
         raise CrosstrainError(
-            f"{location}: x_{part} is to be uint8 (N, H, W, 3), not {frames.dtype} {frames.shape}"
+            f"{location}: x_{part} must be uint8 (N, H, W, 3), not {frames.dtype} {frames.shape}"
         )
     shapes = {"y": (), "wh": (2,), "roi": (4,)} | ({"track": ()} if part == "train" else {})
     for name, shape in shapes.items():
         array = arrays[f"{name}_{part}"]
         if array.shape != (len(frames), *shape) or array.dtype.kind not in "iu":
             raise CrosstrainError(
-                f"{location}: {name}_{part} is to be integer {(len(frames), *shape)}, "
+                f"{location}: {name}_{part} must be integer {(len(frames), *shape)}, "
                 f"not {array.dtype} {array.shape}"
             )
     labels = arrays[f"y_{part}"]

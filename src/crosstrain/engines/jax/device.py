@@ -1,4 +1,4 @@
-"""What JAX tells of a GPU (``engines/devices.py``)."""
+"""What JAX reports about a GPU (``engines/devices.py``)."""
 
 from __future__ import annotations
 

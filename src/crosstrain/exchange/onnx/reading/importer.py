@@ -76,15 +76,15 @@ def load(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise CrosstrainError(f"there is no file {path}") from error
     if not path.is_file() or not 0 < size < LARGEST_FILE:
-        raise CrosstrainError(f"{path} is no ONNX model: it has {size:,} bytes")
+        raise CrosstrainError(f"{path} is not an ONNX model: it has {size:,} bytes")
     try:
         model = onnx.load_model(str(path), load_external_data=False)
     except Exception as error:  # protobuf's parser has exceptions of its own in every version
-        raise CrosstrainError(f"{path} is no ONNX model, or a damaged one") from error
+        raise CrosstrainError(f"{path} is not an ONNX model, or is damaged") from error
     if not model.graph.node or not model.opset_import:
-        raise CrosstrainError(f"{path} is no ONNX model: it has no nodes")
+        raise CrosstrainError(f"{path} is not an ONNX model: it has no nodes")
     if not all(isinstance(name, str) for name in _names(model.graph)):
-        raise CrosstrainError(f"{path} is a damaged ONNX model: it has a name that is no text")
+        raise CrosstrainError(f"{path} is a damaged ONNX model: one of its names is not text")
     _load_external(model, path)
     return model
 
