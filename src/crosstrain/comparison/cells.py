@@ -85,7 +85,7 @@ class Bench:
                 folder=self.store.logs,
                 timeout=self._timeout(remaining),
                 memory_limit=self.settings.memory_limit,
-                on_event=meter.heard_by(lambda event: self.watch.event(cell, event)),
+                on_event=meter.wrap(lambda event: self.watch.event(cell, event)),
             )
         more = meter.to_json()
         if outcome.kind == "memory" and index_of(self.settings.device) is not None:

@@ -63,7 +63,7 @@ def settled(settings: S, tell: Callable[[str], None]) -> S:
 
 def choose(engines: Sequence[str]) -> Choice:
     """The device for ``auto``. On a machine without a GPU no engine is asked."""
-    if not gpus.may_be():
+    if not gpus.may_exist():
         return Choice("cpu")
     here, found = described(engines), gpus.gpus()
     having = {name: [d for d in told["devices"] if index_of(d) is not None] for name, told in here.items()}
