@@ -103,11 +103,11 @@ class Builder:
         key = (array.tobytes(), array.shape, dtype)
         if key not in self._constants:
             if array.size <= SMALL and np.all(np.isfinite(array)):
-                (made,) = self.emit("constant", value=frozen(array.tolist()), dtype=dtype, name="constant")
+                (ref,) = self.emit("constant", value=frozen(array.tolist()), dtype=dtype, name="constant")
             else:
                 name = f"{self._constants_prefix}{len(self._constants)}"
-                made = self.add_weight(name, array, trainable=False)
-            self._constants[key] = made
+                ref = self.add_weight(name, array, trainable=False)
+            self._constants[key] = ref
         return self._constants[key]
 
     # -- nodes ----------------------------------------------------------------------------------

@@ -126,18 +126,18 @@ def _row(node: Node, inputs: Specs, graph: Graph, read: set[str]) -> NodeCost:
 
 def describe(graph: Graph, width: int = 100) -> str:
     """The graph as a table: a line for each node, and the totals."""
-    found = cost(graph)
+    costs = cost(graph)
     place = width - 58
     lines = [f"{'node':<{place}} {'op':<16} {'output':>15} {'parameters':>11} {'MACs':>12}"]
-    for row in found.nodes:
+    for row in costs.nodes:
         shape = "×".join("?" if s is None else str(s) for s in row.shape[1:] if row.shape) or "scalar"
         name = row.name if len(row.name) <= place else "…" + row.name[-place + 1 :]
         lines.append(
             f"{name:<{place}} {row.op[:16]:<16} {shape:>15} {row.parameters or '':>11} {row.macs or '':>12}"
         )
     lines.append(
-        f"{graph.name}: {found.parameters:,} parameters, {found.state:,} numbers of state, "
-        f"{found.macs / 1e6:,.1f} million MACs and {found.activation_bytes / 2**20:,.1f} MiB of "
+        f"{graph.name}: {costs.parameters:,} parameters, {costs.state:,} numbers of state, "
+        f"{costs.macs / 1e6:,.1f} million MACs and {costs.activation_bytes / 2**20:,.1f} MiB of "
         "activations an example"
     )
     return "\n".join(lines)

@@ -97,10 +97,10 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.config.set_dtype_policy(floatx)
     set_seed(int(definition.get("seed") or 0))
     with numpy_initial():
-        return made(definition, floatx)
+        return load_model(definition, floatx)
 
 
-def made(definition: Definition, floatx: str) -> keras.Model:
+def load_model(definition: Definition, floatx: str) -> keras.Model:
     """The model of a definition, its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
@@ -177,18 +177,20 @@ def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
         arguments["input_shape"] = tuple(next(iter(shapes.values())))
     if classes is not None:
         arguments["classes"] = classes
-    given = {name: value for name, value in arguments.items() if name in parameters}
+    accepted = {name: value for name, value in arguments.items() if name in parameters}
     required = [
         name
         for name, p in parameters.items()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name not in given
+        if p.default is p.empty
+        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and name not in accepted
     ]
     if required:
         raise CrosstrainError(
             f"{place} needs {', '.join(required)}; crosstrain gives input_shape, input_shapes and classes, "
             "where the data has them: take those, or have defaults"
         )
-    return guarded(place, lambda: function(**given))
+    return guarded(place, lambda: function(**accepted))
 
 
 def guarded(place: str, build: Callable[[], Any]) -> Any:
@@ -259,12 +261,12 @@ def check_inputs(graph: Graph, job: Mapping[str, Any]) -> None:
             f"{', '.join(repr(s) for s in shapes)}; give them the same names"
         )
     for name, spec in inputs.items():
-        wanted, given = spec.shape[1:], tuple(shapes[name])
-        if len(wanted) != len(given) or any(
-            None not in pair and pair[0] != pair[1] for pair in zip(wanted, given, strict=True)
+        expected, actual = spec.shape[1:], tuple(shapes[name])
+        if len(expected) != len(actual) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(expected, actual, strict=True)
         ):
             raise CrosstrainError(
-                f"{job['source']} takes {sized(wanted)}, the data is {sized(given)}; prepare the data "
+                f"{job['source']} takes {sized(expected)}, the data is {sized(actual)}; prepare the data "
                 "at that size, "
                 "or have the function take input_shape"
             )

@@ -116,14 +116,14 @@ class Graph:
 
     def pruned(self) -> Graph:
         """Without the nodes whose outputs nothing reads. Weights stay, read or not."""
-        wanted = {*self.outputs.values(), *self.updates.values(), *self.penalties}
-        kept = []
+        needed = {*self.outputs.values(), *self.updates.values(), *self.penalties}
+        nodes = []
         for node in reversed(self.nodes):
-            if wanted.intersection(node.references):
-                wanted.update(i for i in node.inputs if i)
-                kept.append(node)
-        inputs = {k: v for k, v in self.inputs.items() if k != SEED or f"%{SEED}" in wanted}
-        return replace(self, inputs=inputs, nodes=tuple(reversed(kept)))
+            if needed.intersection(node.references):
+                needed.update(i for i in node.inputs if i)
+                nodes.append(node)
+        inputs = {k: v for k, v in self.inputs.items() if k != SEED or f"%{SEED}" in needed}
+        return replace(self, inputs=inputs, nodes=tuple(reversed(nodes)))
 
     def renamed(self, prefix: str, bound: Mapping[str, str]) -> Graph:
         """Its nodes prefixed and each input in ``bound`` replaced by a reference from elsewhere."""

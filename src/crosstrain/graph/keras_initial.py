@@ -33,11 +33,11 @@ def _uniform(generator: Any, shape: Any, minval: float = 0.0, maxval: float = 1.
 def _truncated_normal(generator: Any, shape: Any, mean: float = 0.0, stddev: float = 1.0) -> np.ndarray:
     """Normal numbers, those beyond two deviations drawn anew."""
     count = math.prod(shape)
-    kept = np.empty(0)
-    while len(kept) < count:
+    accepted = np.empty(0)
+    while len(accepted) < count:
         drawn = generator.normal(loc=mean, scale=stddev, size=count)
-        kept = np.append(kept, drawn[np.abs(drawn - mean) <= 2 * stddev])
-    return kept[:count].reshape(shape)
+        accepted = np.append(accepted, drawn[np.abs(drawn - mean) <= 2 * stddev])
+    return accepted[:count].reshape(shape)
 
 
 DRAWS: dict[str, Draw] = {

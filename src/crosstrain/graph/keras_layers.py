@@ -72,8 +72,8 @@ class VocabularyOp(keras.layers.Layer):
     def inputs_of(self, tensors: Sequence[Any]) -> list[Any]:
         """What the op reads, the seed's generator in its place."""
         waiting = iter(tensors)
-        made = {"tensor": lambda: next(waiting), "none": lambda: None, "seed": lambda: self.seed_generator}
-        return [made[what]() for what in self.given]
+        by_kind = {"tensor": lambda: next(waiting), "none": lambda: None, "seed": lambda: self.seed_generator}
+        return [by_kind[kind]() for kind in self.given]
 
     def call(self, tensors: Sequence[Any], training: bool | None = None) -> list[Any]:
         inputs = self.inputs_of(tensors)
@@ -84,8 +84,8 @@ class VocabularyOp(keras.layers.Layer):
         if isinstance(node, str):
             return [refs[node]]
         settings = {k: run_dtype(v) if k == "dtype" else v for k, v in node.attributes.items()}
-        made = getattr(OPS, node.op)(*[refs[str(r)] for r in node.inputs], **settings)
-        outputs = list(made) if isinstance(made, tuple | list) else [made]
+        result = getattr(OPS, node.op)(*[refs[str(r)] for r in node.inputs], **settings)
+        outputs = list(result) if isinstance(result, tuple | list) else [result]
         if self.op == "batch_norm" and len(outputs) == 1:  # in inference the statistics stay as they are
             outputs += inputs[3:]
         return outputs
@@ -97,8 +97,8 @@ class VocabularyOp(keras.layers.Layer):
             else TensorSpec(tuple(x.shape), graph_dtype(keras.backend.standardize_dtype(x.dtype)))
             for x in self.inputs_of(tensors)
         ]  # fmt: skip
-        made = VOCABULARY[self.op].shape(*specs, **self.attributes)
-        return [keras.KerasTensor(s.shape, run_dtype(s.dtype)) for s in made]
+        output_specs = VOCABULARY[self.op].shape(*specs, **self.attributes)
+        return [keras.KerasTensor(s.shape, run_dtype(s.dtype)) for s in output_specs]
 
     def get_config(self) -> dict[str, Any]:
         own = {"op": self.op, "attributes": dict(self.attributes), "given": list(self.given)}

@@ -251,8 +251,8 @@ def arg(function: Callable[..., Tensor]) -> Implementation:
 def floor_divide(a: Tensor, b: Tensor) -> Tensor:
     """In the integers' own dtype, which Keras narrows on PyTorch."""
     y = ops.floor_divide(a, b)
-    given = {keras.backend.standardize_dtype(v.dtype) for v in (a, b) if hasattr(v, "dtype")}
-    return ops.cast(y, given.pop()) if len(given) == 1 else y
+    dtypes = {keras.backend.standardize_dtype(v.dtype) for v in (a, b) if hasattr(v, "dtype")}
+    return ops.cast(y, dtypes.pop()) if len(dtypes) == 1 else y
 
 
 def top_k(x: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
@@ -283,11 +283,11 @@ def scan(step: Callable[..., Any], state: Any, xs: Tensor, *, reverse: bool = Fa
     results shaped as the state, so that steps are written out."""
     if keras.backend.backend() != "tensorflow":
         return ops.scan(step, state, ops.flip(xs, 0) if reverse else xs)
-    made = []
+    outputs = []
     for t in range(xs.shape[0])[:: -1 if reverse else 1]:
         state, y = step(state, xs[t])
-        made.append(y)
-    return state, ops.stack(made)
+        outputs.append(y)
+    return state, ops.stack(outputs)
 
 
 def shape_of(x: Tensor, noise_shape: Any) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from crosstrain.source.layers import Network, Step
 STRUCTURE = ("rank", "to", "sequences", "approximate", "divides")
 """Settings that blocks have to share: they are no numbers that an argument could give."""
 
-INPUT, OUTPUT = "%block", "%made"
+INPUT, OUTPUT = "%block_input", "%block_output"
 LONGEST_PERIOD = 4
 FEWEST_STEPS = 12
 """A chain without branches is folded from so many steps on; below, straight lines read better."""
@@ -371,13 +371,13 @@ class _Arguments:
         present = [v for v in values if v is not None]
         if all(v == present[0] for v in present[1:]):
             return present[0] if present else None
-        agrees = lambda found: all(v is None or v == f for v, f in zip(values, found, strict=True))
+        agrees = lambda candidate: all(v is None or v == f for v, f in zip(values, candidate, strict=True))
         for name, known in self.values.items():
             if agrees(known):
                 return Code(name)
         for form in DERIVED:
-            for expression, found in self._derived(form):
-                if agrees(found):
+            for expression, candidate in self._derived(form):
+                if agrees(candidate):
                     return Code(expression)
         return Code(self._new(key, [present[0] if v is None else v for v in values]))
 

@@ -22,17 +22,17 @@ def arrays(draft: Draft) -> str:
 def described(draft: Draft) -> str:
     """What ``train`` is given, for its docstring."""
     shapes = [draft.network.shapes[value] for value in draft.network.inputs.values()]
-    said = [
+    parts = [
         f"{name} ({', '.join(['N', *map(str, shape)])}{',' if not shape else ''})"
         for name, shape in zip(draft.inputs, shapes, strict=True)
     ]
     of_classes = [n for n, c in zip(draft.targets, draft.training.class_targets(), strict=True) if c]
     others = [n for n in draft.targets if n not in of_classes]
     if of_classes:
-        said.append(f"{', '.join(of_classes)} the numbers of classes (N,)")
+        parts.append(f"{', '.join(of_classes)} the numbers of classes (N,)")
     if others:
-        said.append(f"{', '.join(others)} shaped as the output")
-    return "; ".join(said)
+        parts.append(f"{', '.join(others)} shaped as the output")
+    return "; ".join(parts)
 
 
 def train(
@@ -138,11 +138,11 @@ def named_weights(
         if len(present) > 1:
             lines.append(f"        {'if' if not number else 'elif'} isinstance(layer, {cls}):")
             inner = "    "
-        for role, attribute, axes, said in weights:
+        for role, attribute, axes, note in weights:
             name = role.rstrip("?")
             if (kind_of[cls], name) not in roles:
                 continue
-            comment = f"  # {said}" if said else ""
+            comment = f"  # {note}" if note else ""
             line = f'yield f"{{name}}/{name}", layer.{attribute}, {axes}{comment}'
             if role.endswith("?") and not complete[kind_of[cls]]:
                 lines += [

@@ -155,20 +155,20 @@ class Draft:
     def statements(
         self,
         items: Sequence[Piece | Option],
-        held: Mapping[str, str],
-        kept: Sequence[str],
+        variables: Mapping[str, str],
+        outputs: Sequence[str],
         scope: Scope,
         run: Callable[[Run, str], list[str]],
         **more: Any,
     ) -> list[str]:
-        return Writer(items, held, kept, self.call(scope), run, scope.value, **more).written()
+        return Writer(items, variables, outputs, self.call(scope), run, scope.value, **more).written()
 
     def declarations(
         self, items: Iterable[Piece | Option], scope: Scope, assign: str, run: Callable[[Run], list[str]]
     ) -> list[str]:
-        """The lines that make all layers; ``assign`` has ``{layer}`` and ``{made}``."""
+        """The lines that make all layers; ``assign`` has ``{layer}`` and ``{expression}``."""
         lines: list[str] = []
-        done: set[str] = set()
+        seen: set[str] = set()
         for item in items:
             if isinstance(item, Run):
                 lines += run(item)
@@ -176,10 +176,10 @@ class Draft:
                 inner = self.declarations(item.steps, scope, assign, run)
                 if inner:
                     lines += [f"if {literal(item.condition)}:", *indented(inner)]
-            elif item.roles and item.name not in done:
-                done.add(item.name)
-                made = self.expression(self.target.declares, item, (), scope)
-                lines.append(assign.format(layer=scope.layer(item), made=made))
+            elif item.roles and item.name not in seen:
+                seen.add(item.name)
+                expression = self.expression(self.target.declares, item, (), scope)
+                lines.append(assign.format(layer=scope.layer(item), expression=expression))
         return lines
 
     # -- pieces of text ---------------------------------------------------------------------------
@@ -232,9 +232,9 @@ def _single_spaced(lines: Sequence[str]) -> list[str]:
 
 def _needed(line: str, words: set[str]) -> str:
     """An import of the names that the code reads; empty where it reads none."""
-    head, found, names = line.rpartition("import ")
+    head, keyword, names = line.rpartition("import ")
     imported = [n for n in names.split(", ") if n and n.split()[-1].split(".")[0] in words]
-    return f"{head}{found}{', '.join(imported)}" if imported else ""
+    return f"{head}{keyword}{', '.join(imported)}" if imported else ""
 
 
 def key_names(block: Block, scope: str = "name") -> Callable[[Step], str]:

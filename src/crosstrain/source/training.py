@@ -143,8 +143,8 @@ class Training:
         what = {"sgd": "stochastic gradient descent", "rmsprop": "RMSprop"}.get(o.name, "Adam")
         note = "; steps count from 1" if timed else ""
         inside = ": the rate stands inside the velocity" if "velocity" in slots else ""
-        given = ", ".join(["w", "g", *slots, "rate", "step"])
-        head = [f"def update({given}):", f'    """{what} as Keras has it{inside}{note}."""']
+        parameters = ", ".join(["w", "g", *slots, "rate", "step"])
+        head = [f"def update({parameters}):", f'    """{what} as Keras has it{inside}{note}."""']
         head[1] = head[1].replace('"""s', '"""S')
         return [*head, *[f"    {line}" for line in lines], f"    return {', '.join(['w', *slots])}"]
 

@@ -50,17 +50,17 @@ class Reading:
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class (N, classes), float64, from outputs (N, classes), or (N,) or (N, 1)
         of a yes or no. Rows of NaN where the loss names no logits and the outputs are no distribution."""
-        found = outputs.astype(np.float64)
+        values = outputs.astype(np.float64)
         with np.errstate(all="ignore"):  # outputs of a training that diverged give NaN
             if self.threshold is not None:
-                found = _without_last(found)
-                yes = 1 / (1 + np.exp(-found.clip(-700, 700))) if self.logits else found
-                found = np.stack([1 - yes, yes], axis=-1)
+                values = _without_last(values)
+                yes = 1 / (1 + np.exp(-values.clip(-700, 700))) if self.logits else values
+                values = np.stack([1 - yes, yes], axis=-1)
             elif self.logits:
-                powers = np.exp(found - found.max(axis=-1, keepdims=True))
-                found = powers / powers.sum(axis=-1, keepdims=True)
-            distribution = (found >= 0).all(axis=-1) & (np.abs(found.sum(axis=-1) - 1) < NEARLY)
-        return np.where(distribution[..., None], found, np.nan)
+                powers = np.exp(values - values.max(axis=-1, keepdims=True))
+                values = powers / powers.sum(axis=-1, keepdims=True)
+            distribution = (values >= 0).all(axis=-1) & (np.abs(values.sum(axis=-1) - 1) < NEARLY)
+        return np.where(distribution[..., None], values, np.nan)
 
     def truths(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The class (int) that is right, from labels, one-hot rows or, for yes and no, numbers above 0.5."""
@@ -148,8 +148,8 @@ def _top_k(reading: Reading, argument: str) -> Metric:
         """Fewer than k scores are above the right one's; a score that is no number is never right."""
         truth = np.expand_dims(reading.truths(outputs, targets), -1)
         score = np.take_along_axis(outputs, truth, axis=-1)
-        found: np.ndarray = (np.sum(outputs > score, axis=-1) < k) & ~np.isnan(score[..., 0])
-        return found
+        correct: np.ndarray = (np.sum(outputs > score, axis=-1) < k) & ~np.isnan(score[..., 0])
+        return correct
 
     return Share(right)
 
@@ -174,12 +174,12 @@ def check_metric(name: str) -> str:
 def metrics(names: tuple[str, ...], reading: Reading) -> dict[str, Metric]:
     """Those of ``names`` that fit the targets, by name; where none does, accuracy or the mean absolute
     error, whichever fits."""
-    made = {}
+    chosen = {}
     for name in map(check_metric, names):
         make, needs_classes = METRICS[name.partition(":")[0]]
         if not needs_classes or reading.classes is not None:
-            made[name] = make(reading, name.partition(":")[2])
-    if made:
-        return made
+            chosen[name] = make(reading, name.partition(":")[2])
+    if chosen:
+        return chosen
     default = "mae" if reading.classes is None else "accuracy"
     return {default: METRICS[default][0](reading, "")}

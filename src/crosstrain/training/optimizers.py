@@ -64,12 +64,12 @@ class Optimizer:
         """What the rule remembers of each weight."""
         return FAMILIES[self.name].slots(self)
 
-    def slot_values(self, shape: Sequence[int], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    def slot_values(self, shape: Sequence[int], values: Mapping[str, Any] | None) -> dict[str, Any]:
         """The slots of a weight of this ``shape``: as given, or as they are before the first step."""
         fresh = {
             name: np.full(() if slot.scalar else shape, slot.initial) for name, slot in self.slots().items()
         }
-        return {**fresh, **(given or {})}
+        return {**fresh, **(values or {})}
 
     def to_json(self) -> dict[str, Any]:
         return {k: v for k, v in asdict(self).items() if v is not None}

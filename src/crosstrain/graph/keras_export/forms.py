@@ -62,9 +62,9 @@ def form(*names: str) -> Callable[[Rule], Rule]:
     return add
 
 
-def weights_of(**given: str | None) -> dict[str, str] | None:
+def weights_of(**refs: str | None) -> dict[str, str] | None:
     """The references that are given, where all of them are weights."""
-    named = {name: ref for name, ref in given.items() if ref is not None}
+    named = {name: ref for name, ref in refs.items() if ref is not None}
     return named if all(ref.startswith("@") for ref in named.values()) else None
 
 
@@ -220,8 +220,8 @@ def keras_name(activation: str) -> str:
 def recurrent(view: View, node: Node) -> Form | None:
     _, kernel, recurrent_kernel, bias, *states = inputs_of(node, 6 if node.op == "lstm" else 5)
     weights = weights_of(kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias)
-    given = tuple(s for s in states if s is not None)
-    if weights is None or len(given) not in (0, len(states)):
+    initial_states = tuple(s for s in states if s is not None)
+    if weights is None or len(initial_states) not in (0, len(states)):
         return None
     a = dict(node.attributes)
     settings: dict[str, Any] = {
@@ -234,13 +234,13 @@ def recurrent(view: View, node: Node) -> Form | None:
         settings["reset_after"] = a["reset_after"]
     wanted = tuple(i for i, ref in enumerate(node.references) if ref in view.read)
     if wanted == (1,):  # only the last state: what the layer gives when asked for no more
-        return Form(RECURRENT[node.op], settings, weights, states=given, gives=(1,))
+        return Form(RECURRENT[node.op], settings, weights, states=initial_states, gives=(1,))
     settings["return_sequences"] = True
     if wanted == (0,):
-        return Form(RECURRENT[node.op], settings, weights, states=given)
+        return Form(RECURRENT[node.op], settings, weights, states=initial_states)
     settings["return_state"] = True
     gives = tuple(range(len(node.references)))
-    return Form(RECURRENT[node.op], settings, weights, states=given, gives=gives)
+    return Form(RECURRENT[node.op], settings, weights, states=initial_states, gives=gives)
 
 
 # -- poolings and shapes ----------------------------------------------------------------------------

@@ -120,21 +120,21 @@ class _Exporter:
         self.view = View(body, self.specs, frozenset(read))
         rules = ((node, FORMS.get(node.op)) for node in body.nodes)
         forms = {node.name: rule(self.view, node) if rule else None for node, rule in rules}
-        self.forms = {name: made for name, made in forms.items() if made and self._uniform(made)}
+        self.forms = {name: form for name, form in forms.items() if form and self._uniform(form)}
         while True:
             owners: dict[str, set[str]] = {}
             for node in body.nodes:
-                made = self.forms.get(node.name)
-                held = set(made.weights.values()) if made else set()
+                form = self.forms.get(node.name)
+                own = set(form.weights.values()) if form else set()
                 for ref in node.inputs:
                     if ref and ref.startswith("@"):
-                        owners.setdefault(ref, set()).add(made.key if made and ref in held else node.name)
+                        owners.setdefault(ref, set()).add(form.key if form and ref in own else node.name)
             for ref in ends:
                 if ref.startswith("@"):
                     owners.setdefault(ref, set()).add("output")
             torn = [
-                name for name, made in self.forms.items()
-                if any(len(owners[ref]) > 1 for ref in made.weights.values())
+                name for name, form in self.forms.items()
+                if any(len(owners[ref]) > 1 for ref in form.weights.values())
             ]  # fmt: skip
             if not torn:
                 break
@@ -142,13 +142,13 @@ class _Exporter:
                 del self.forms[name]
         self._fuse()
 
-    def _uniform(self, made: Form) -> bool:
+    def _uniform(self, form: Form) -> bool:
         """Whether weights are trained all or none, as a layer's are; statistics move in the first case."""
         kinds = {
-            self.graph.weights[ref[1:]].trainable for key, ref in made.weights.items() if key not in MOVING
+            self.graph.weights[ref[1:]].trainable for key, ref in form.weights.items() if key not in MOVING
         }
-        still = [self.graph.weights[made.weights[key][1:]] for key in MOVING if key in made.weights]
-        follows = still and "training" not in made.call
+        still = [self.graph.weights[form.weights[key][1:]] for key in MOVING if key in form.weights]
+        follows = still and "training" not in form.call
         return len(kinds) <= 1 and not any(w.trainable for w in still) and not (follows and kinds == {False})
 
     def _fuse(self) -> None:
@@ -158,7 +158,7 @@ class _Exporter:
             for ref in node.inputs:
                 readers.setdefault(str(ref), []).append(node)
         ends = {*self.body.outputs.values(), *self.body.updates.values(), *self.body.penalties}
-        shared = Counter(made.key for made in self.forms.values())
+        shared = Counter(form.key for form in self.forms.values())
         for node in self.body.nodes:
             product, (ref, *more) = self.forms.get(node.name), node.references
             following = readers.get(ref, [])
@@ -176,64 +176,64 @@ class _Exporter:
     # -- building -------------------------------------------------------------------------------------
     def _input(self, name: str) -> Tensor:
         spec = self.graph.inputs[name]
-        given = {"dtype": run_dtype(spec.dtype), "name": self._name(name)}
+        options = {"dtype": run_dtype(spec.dtype), "name": self._name(name)}
         shape = {"shape": spec.shape[1:]} if spec.shape[:1] == (None,) else {"batch_shape": spec.shape}
-        self.values[f"%{name}"] = keras.Input(**shape, **given)
+        self.values[f"%{name}"] = keras.Input(**shape, **options)
         return self.values[f"%{name}"]
 
     def _node(self, node: Node) -> None:
-        made = self.forms.get(node.name)
-        if made is not None and made.layer is keras.layers.Identity:
+        form = self.forms.get(node.name)
+        if form is not None and form.layer is keras.layers.Identity:
             outputs = [self.values[str(node.inputs[0])]]
-        elif made is not None and isinstance(self.values.get(str(node.inputs[0])), np.ndarray):
+        elif form is not None and isinstance(self.values.get(str(node.inputs[0])), np.ndarray):
             outputs = self._op(node)
-        elif made is not None:
-            outputs = self._layer(node, made)
+        elif form is not None:
+            outputs = self._layer(node, form)
         elif self._folds(node):
             outputs = self._folded(node)
         else:
             outputs = self._op(node)
         self.values.update(zip(node.references, outputs, strict=False))
 
-    def _layer(self, node: Node, made: Form) -> list[Tensor]:
-        layer = self.shared.get(made.key) if made.weights else None
+    def _layer(self, node: Node, form: Form) -> list[Tensor]:
+        layer = self.shared.get(form.key) if form.weights else None
         inputs = [
-            self._tensor(str(ref)) for ref in (node.inputs if made.several else (self._fed(node, made),))
+            self._tensor(str(ref)) for ref in (node.inputs if form.several else (self._fed(node, form),))
         ]
-        for kind, settings in made.before:
-            inputs = [kind(**settings, name=self._name(f"{self._place(node, made)}_pad"))(inputs[0])]
+        for kind, settings in form.before:
+            inputs = [kind(**settings, name=self._name(f"{self._place(node, form)}_pad"))(inputs[0])]
         if layer is None:
             rules = {
                 f"{key}_regularizer": keras.regularizers.L1L2(rule.l1, rule.l2)
-                for key, ref in made.weights.items() if (rule := self.regularized.get(ref[1:]))
+                for key, ref in form.weights.items() if (rule := self.regularized.get(ref[1:]))
             }  # fmt: skip
-            layer = made.layer(**made.settings, **rules, name=self._name(self._place(node, made)))
-            self.shared[made.key] = layer
-        call = dict(made.call)
-        if made.states:
-            states = [self._tensor(ref) for ref in made.states]
+            layer = form.layer(**form.settings, **rules, name=self._name(self._place(node, form)))
+            self.shared[form.key] = layer
+        call = dict(form.call)
+        if form.states:
+            states = [self._tensor(ref) for ref in form.states]
             call["initial_state"] = states if len(states) > 1 else states[0]
-        result = layer(inputs if made.several else inputs[0], **call)
-        trained = [self.graph.weights[r[1:]].trainable for k, r in made.weights.items() if k not in MOVING]
+        result = layer(inputs if form.several else inputs[0], **call)
+        trained = [self.graph.weights[r[1:]].trainable for k, r in form.weights.items() if k not in MOVING]
         if trained:
             layer.trainable = all(trained)
         holder = getattr(layer, "cell", layer)
-        self.variables |= {ref[1:]: getattr(holder, key) for key, ref in made.weights.items()}
+        self.variables |= {ref[1:]: getattr(holder, key) for key, ref in form.weights.items()}
         if node.op in VOCABULARY and "salt" in node.attributes and node.attributes.get("rate", 1):
             self.noise.append((layer.seed_generator, node.attributes["salt"]))
-        for kind, settings in made.after:
-            result = kind(**settings, name=self._name(f"{self._place(node, made)}_crop"))(result)
+        for kind, settings in form.after:
+            result = kind(**settings, name=self._name(f"{self._place(node, form)}_crop"))(result)
         outputs: list[Tensor] = [None] * len(node.references)
         for place, value in zip(
-            made.gives, result if isinstance(result, list | tuple) else [result], strict=True
+            form.gives, result if isinstance(result, list | tuple) else [result], strict=True
         ):
             outputs[place] = value
         return outputs
 
-    def _fed(self, node: Node, made: Form) -> str:
+    def _fed(self, node: Node, form: Form) -> str:
         """The reference of the one tensor that the layer is called on."""
         free = [
-            ref for ref in node.inputs if ref and ref not in made.weights.values() and ref not in made.states
+            ref for ref in node.inputs if ref and ref not in form.weights.values() and ref not in form.states
         ]
         return free[0]
 
@@ -243,11 +243,11 @@ class _Exporter:
         return ready and "seed" not in node.inputs and not node.op.startswith("random_")
 
     def _folded(self, node: Node) -> list[Tensor]:
-        made = getattr(_numpy, node.op)(
+        result = getattr(_numpy, node.op)(
             *[None if ref is None else self.values[ref] for ref in node.inputs],
             **{k: "float64" if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()},
         )
-        return [np.asarray(v) for v in (made if isinstance(made, tuple | list) else [made])]
+        return [np.asarray(v) for v in (result if isinstance(result, tuple | list) else [result])]
 
     def _op(self, node: Node) -> list[Tensor]:
         """The node on keras.ops; by a layer that runs it where a functional model cannot hold it."""
@@ -258,15 +258,15 @@ class _Exporter:
         inputs = [None if ref is None else self._argument(ref) for ref in node.inputs]
         if not any(isinstance(i, keras.KerasTensor) for i in inputs):
             inputs = [self._tensor(ref) if ref else None for ref in node.inputs]
-        made = getattr(OPS, node.op)(*inputs, **settings)
-        return list(made) if isinstance(made, tuple | list) else [made]
+        result = getattr(OPS, node.op)(*inputs, **settings)
+        return list(result) if isinstance(result, tuple | list) else [result]
 
     def _by_layer(self, node: Node) -> list[Tensor]:
         kinds = {None: "none", f"%{SEED}": "seed"}
-        given = [kinds.get(ref, "tensor") for ref in node.inputs]
-        layer = VocabularyOp(node.op, node.attributes, given, name=self._name(node.name))
+        input_kinds = [kinds.get(ref, "tensor") for ref in node.inputs]
+        layer = VocabularyOp(node.op, node.attributes, input_kinds, name=self._name(node.name))
         tensors = [
-            self._tensor(str(r)) for r, what in zip(node.inputs, given, strict=True) if what == "tensor"
+            self._tensor(str(r)) for r, what in zip(node.inputs, input_kinds, strict=True) if what == "tensor"
         ]
         if layer.seed_generator is not None:
             self.noise.append((layer.seed_generator, node.attributes["salt"]))
@@ -326,9 +326,9 @@ class _Exporter:
             return outputs
         return tensor
 
-    def _place(self, node: Node, made: Form) -> str:
+    def _place(self, node: Node, form: Form) -> str:
         """What the layer is called: as the layer that the node was traced from, else after its weights."""
-        kernels = [ref[1:].rpartition("/")[0] for ref in made.weights.values()]
+        kernels = [ref[1:].rpartition("/")[0] for ref in form.weights.values()]
         return node.layer or next(filter(None, kernels), "") or node.name
 
     def _name(self, wanted: str) -> str:
@@ -347,7 +347,7 @@ def identifier(name: str) -> str:
     return name.replace("/", "_").replace(":", "_") or "unnamed"
 
 
-def tidy(outputs: list[Tensor], taken: set[str]) -> None:
+def tidy(outputs: list[Tensor], names: set[str]) -> None:
     """Operations that Keras named by itself get names that no layer has."""
     waiting, seen = list(outputs), set()
     while waiting:
@@ -357,9 +357,9 @@ def tidy(outputs: list[Tensor], taken: set[str]) -> None:
         seen.add(id(operation))
         if not isinstance(operation, keras.layers.Layer):
             base, count = operation.name, 0
-            while operation.name in taken:
+            while operation.name in names:
                 count += 1
                 operation.name = f"{base}_op{count}"
-            taken.add(operation.name)
+            names.add(operation.name)
         for node in operation._inbound_nodes:
             waiting.extend(node.input_tensors)

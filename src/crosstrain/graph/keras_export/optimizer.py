@@ -42,11 +42,11 @@ SLOTS: Mapping[str, Mapping[str, str]] = {
 
 def keras_optimizer(settings: Optimizer) -> keras.optimizers.Optimizer:
     """Keras's own optimizer with the recipe's settings; those that a class lacks are not passed."""
-    given = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
+    options = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
     kind = OPTIMIZERS[settings.name]
     known = set(kind.__init__.__code__.co_varnames)
-    made = kind(**{k: v for k, v in given.items() if k in known})
-    if made.weight_decay is not None:
+    optimizer = kind(**{k: v for k, v in options.items() if k in known})
+    if optimizer.weight_decay is not None:
         # TensorFlow makes float32 of a Python number before it casts it to the weight's dtype.
-        made.weight_decay = np.float64(made.weight_decay)
-    return made
+        optimizer.weight_decay = np.float64(optimizer.weight_decay)
+    return optimizer

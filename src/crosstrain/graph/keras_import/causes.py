@@ -34,8 +34,8 @@ def cause(error: BaseException) -> str:
     telling = [p for p in paragraphs if p and not _WRAPPING.match(p)]
     message = telling[0] if telling else (paragraphs[0] if paragraphs else "")
     kind = type(error).__name__
-    said = _HINTS.get(kind) or _shortened(message)
-    return f"{kind}: {said}{_place(error)}" if said else f"{kind}{_place(error)}"
+    reason = _HINTS.get(kind) or _shortened(message)
+    return f"{kind}: {reason}{_place(error)}" if reason else f"{kind}{_place(error)}"
 
 
 def _shortened(message: str, most: int = 300) -> str:

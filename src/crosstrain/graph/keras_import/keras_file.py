@@ -126,19 +126,19 @@ def with_floats(config: Any, floatx: str) -> Any:
 
 def _rewrite(path: Path, copy: Path, config: Any, old: bool) -> None:
     """A copy of a zip with another configuration; with ``old``, the weights by today's names too."""
-    with zipfile.ZipFile(path) as given, zipfile.ZipFile(copy, "w") as new:
-        for entry in given.infolist():
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+        for entry in source.infolist():
             if entry.filename == "config.json":
-                new.writestr(entry, json.dumps(config))
+                target.writestr(entry, json.dumps(config))
             elif entry.filename == WEIGHTS and old:
                 weights = copy.with_name(WEIGHTS)
-                weights.write_bytes(given.read(entry))
+                weights.write_bytes(source.read(entry))
                 renamed = copy.with_name(f"renamed.{WEIGHTS}")
                 with h5py.File(weights) as before, h5py.File(renamed, "w") as after:
                     _rename(before, after)
-                new.write(renamed, WEIGHTS)
+                target.write(renamed, WEIGHTS)
             else:
-                new.writestr(entry, given.read(entry))
+                target.writestr(entry, source.read(entry))
 
 
 def _rename(before: h5py.Group, after: h5py.Group) -> None:

@@ -68,21 +68,21 @@ def drawing(t: Importing) -> dict[str, Callable[..., Any]]:
             "GaussianDropout"
         )
 
-    made: dict[str, Callable[..., Any]] = {
+    functions: dict[str, Callable[..., Any]] = {
         "normal": normal,
         "uniform": between,
         "randint": randint,
         "dropout": dropout,
     }
-    return made | {name: refuse for name in (*REFUSED, "draw_seed") if hasattr(backend.random, name)}
+    return functions | {name: refuse for name in (*REFUSED, "draw_seed") if hasattr(backend.random, name)}
 
 
 def replacements(t: Importing) -> list[tuple[Any, str, Any]]:
     """The functions that draw, each replaced for the time of an import."""
-    made = drawing(t)
-    refuse = made["truncated_normal"]
+    functions = drawing(t)
+    refuse = functions["truncated_normal"]
     return [
-        *[(backend.random, name, function) for name, function in made.items()],
+        *[(backend.random, name, function) for name, function in functions.items()],
         (seed_generator.SeedGenerator, "next", refuse),
         (seed_generator, "draw_seed", refuse),
     ]

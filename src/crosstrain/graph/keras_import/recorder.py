@@ -89,14 +89,16 @@ class Recorder:
             return value if isinstance(value, Traced) else self.tensor(ref)
         if not isinstance(value, Traced):
             return self.tensor(self.builder.constant(keras.ops.convert_to_numpy(value), dtype))
-        made: Traced = self.emit("cast", ref, dtype=dtype)
-        return made
+        result: Traced = self.emit("cast", ref, dtype=dtype)
+        return result
 
     def emit(self, op: str, *inputs: Any, **attributes: Any) -> Any:
         """Add a node; its outputs as symbolic tensors (one alone where there is one)."""
         refs = [self.ref(i) for i in inputs]
-        made = self.builder.emit(op, *refs, name=self._node_name(op), layer=self.layer_path, **attributes)
-        tensors = tuple(self.tensor(ref) for ref in made)
+        output_refs = self.builder.emit(
+            op, *refs, name=self._node_name(op), layer=self.layer_path, **attributes
+        )
+        tensors = tuple(self.tensor(ref) for ref in output_refs)
         return tensors[0] if len(tensors) == 1 else tensors
 
     def noise(self, op: str, base: Any, **settings: Any) -> Any:

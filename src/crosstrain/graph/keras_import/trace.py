@@ -188,18 +188,18 @@ class Tracer(Recorder):
         self.variant = True
         masks = [(x, get_keras_mask(x)) for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Traced)]
         try:
-            training = self._told(layer, True, args, kwargs)
+            training = self._call_in_phase(layer, True, args, kwargs)
             for x, mask in masks:  # a call may take its inputs' masks away, as attention does
                 set_keras_mask(x, mask)
             self.builder.replay, self.builder.salt, self.variant = self.builder.since(before), salt, False
-            inference = self._told(layer, False, args, kwargs)
+            inference = self._call_in_phase(layer, False, args, kwargs)
         finally:
             self.variant, self.builder.replay = None, replay
         self.builder.salt = max(self.builder.salt, salt)
         keras.tree.assert_same_structure(training, inference)
         return keras.tree.map_structure(self._select, training, inference)
 
-    def _told(self, layer: Any, training: bool, args: Any, kwargs: Any) -> Any:
+    def _call_in_phase(self, layer: Any, training: bool, args: Any, kwargs: Any) -> Any:
         context = layer._get_call_context()
         outer = context.get_value("training")
         context.set_value("training", training)
@@ -237,17 +237,17 @@ class Tracer(Recorder):
         sized = any(isinstance(s, BatchSize) for s in settings)
         spec = None if sized or kind in UNSPECIFIED else operation.compute_output_spec(*args, **kwargs)
         try:
-            made = lower(self, operation, spec, *args, **kwargs)
+            result = lower(self, operation, spec, *args, **kwargs)
         except ShapeError as error:
             raise CrosstrainError(f"{self.where}, {kind.__name__}: {error}") from error
-        return made if spec is None else self._agreeing(kind.__name__, made, spec)
+        return result if spec is None else self._match_spec(kind.__name__, result, spec)
 
-    def _agreeing(self, name: str, made: Any, spec: Any) -> Any:
-        """What was lowered, in Keras's dtype; its shape has to be the one that Keras infers."""
-        flat, wanted = keras.tree.flatten(made), keras.tree.flatten(spec)
+    def _match_spec(self, name: str, result: Any, spec: Any) -> Any:
+        """The lowered result in Keras's dtypes. Its shapes have to be those that Keras infers."""
+        flat, wanted = keras.tree.flatten(result), keras.tree.flatten(spec)
         if len(flat) != len(wanted):
             raise CrosstrainError(f"{self.where}: {name} gave {len(flat)} outputs, Keras says {len(wanted)}")
-        done = []
+        outputs = []
         for tensor, want in zip(flat, wanted, strict=True):
             pairs = zip(tensor.shape, want.shape, strict=False)
             if len(tensor.shape) != len(want.shape) or any(None not in p and p[0] != p[1] for p in pairs):
@@ -255,5 +255,5 @@ class Tracer(Recorder):
                     f"{self.where}: {name} was lowered to shape {tensor.shape} where Keras has "
                     f"{want.shape}; this is a bug of crosstrain"
                 )
-            done.append(self.cast(tensor, run_dtype(want.dtype)))
-        return keras.tree.pack_sequence_as(spec, done)
+            outputs.append(self.cast(tensor, run_dtype(want.dtype)))
+        return keras.tree.pack_sequence_as(spec, outputs)

@@ -242,7 +242,7 @@ def write(draft: Draft) -> None:
         block = run.block
         scope = Scope(key_names(block))
         bodies[id(run)] = draft.statements(block.items, {INPUT: "x"}, [OUTPUT], scope, lambda *_: [])
-        shapes_of[id(run)] = draft.declarations(block.items, scope, "shapes |= {made}", lambda _: [])
+        shapes_of[id(run)] = draft.declarations(block.items, scope, "shapes |= {expression}", lambda _: [])
         words = argument_words(block, bodies[id(run)]) | argument_words(block, shapes_of[id(run)])
         used[id(run)] = [name for name in block.arguments if name in words]
     draft.loops(lambda run: set(used[id(run)]))
@@ -263,7 +263,9 @@ def write(draft: Draft) -> None:
         '    """The shape of every weight, by name."""',
         "    shapes = {}",
         *indented(
-            draft.declarations(draft.pieces, Scope(lambda s: literal(s.name)), "shapes |= {made}", shapes)
+            draft.declarations(
+                draft.pieces, Scope(lambda s: literal(s.name)), "shapes |= {expression}", shapes
+            )
         ),
         "    return shapes",
     )
@@ -289,9 +291,9 @@ def write(draft: Draft) -> None:
             f"    {x} = {draft.numbered('block', run)}(params, {state}{passed}{phase})",
         ]
 
-    held = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
+    variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
     scope = Scope(lambda s: literal(s.name))
-    body = draft.statements(draft.pieces, held, list(draft.network.outputs.values()), scope, go)
+    body = draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), scope, go)
     if norm:
         last = body[-1].removeprefix("return ")
         result = f"({last})" if len(draft.outputs) > 1 else last
@@ -341,11 +343,11 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
         ),
         f"    return loss, params, {state}slots",
     )
-    kept = f"({', '.join(['jnp.zeros_like(w)'] * len(training.slots))}{',' * (len(training.slots) == 1)})"
+    zeros = f"({', '.join(['jnp.zeros_like(w)'] * len(training.slots))}{',' * (len(training.slots) == 1)})"
     draft.add(
         "def make_slots(params):",
         '    """What the update remembers of every parameter, at the start."""',
-        f"    return {{k: {kept} for k, w in params.items()}}",
+        f"    return {{k: {zeros} for k, w in params.items()}}",
     )
     key_argument = ", jax.random.fold_in(key, step)" if drop else ""
     train(

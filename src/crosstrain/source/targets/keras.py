@@ -39,8 +39,8 @@ def fuse(network: Network) -> Network:
     return replace(network, steps=tuple(steps))
 
 
-def _layer(cls: str, *given: str) -> str:
-    return f"layers.{cls}({', '.join(part for part in given if part)})({{0}})"
+def _layer(cls: str, *arguments: str) -> str:
+    return f"layers.{cls}({', '.join(part for part in arguments if part)})({{0}})"
 
 
 def _conv(step: Step) -> str:
@@ -166,9 +166,9 @@ def _short(lines: list[str]) -> list[str]:
     for line in lines:
         text = line.strip()
         margin = line[: len(line) - len(text)]
-        head, found, rest = text.partition(" = ")
+        head, equals, rest = text.partition(" = ")
         maker, cut, arguments = rest.rpartition(")(")
-        if len(line) + 8 > WIDTH and found and cut and maker.startswith("layers."):
+        if len(line) + 8 > WIDTH and equals and cut and maker.startswith("layers."):
             short += [f"{margin}layer = {maker})", f"{margin}{head} = layer({arguments}"]
         else:
             short.append(line)
@@ -187,20 +187,20 @@ def write(draft: Draft) -> None:
     draft.loops(words)
     for run in draft.runs:
         label = "names" if run.block.names else "name"
-        given = ", ".join(["x", label, *[name for name in run.block.arguments if name in words(run)]])
-        draft.add(f"def {draft.numbered('block', run)}({given}):", *indented(bodies[id(run)]))
+        parameters = ", ".join(["x", label, *[name for name in run.block.arguments if name in words(run)]])
+        draft.add(f"def {draft.numbered('block', run)}({parameters}):", *indented(bodies[id(run)]))
 
     def go(run: Run, x: str) -> list[str]:
         block = draft.numbered("block", run)
         label = "names" if run.block.names else "name"
-        row, given = ("settings", "*settings") if words(run) else (label, label)
+        row, arguments = ("settings", "*settings") if words(run) else (label, label)
         generator = draft.numbered("blocks", run)
-        return [f"for {row} in {generator}():", f"    {x} = {block}({x}, {given})"]
+        return [f"for {row} in {generator}():", f"    {x} = {block}({x}, {arguments})"]
 
-    held = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
+    variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
     scope = Scope(lambda step: literal(_own_name(step.name)))
     body = _short(
-        draft.statements(draft.pieces, held, list(draft.network.outputs.values()), scope, go, fuse=False)
+        draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), scope, go, fuse=False)
     )
     shapes = [draft.network.shapes[value] for value in draft.network.inputs.values()]
     if len(draft.inputs) == 1:
@@ -211,12 +211,12 @@ def write(draft: Draft) -> None:
         begin = [f'{v} = {v}_input = keras.Input({shape!r}, name="{n}")' for v, n, shape in pairs]
         entered = f"[{', '.join(f'{v}_input' for v in draft.inputs)}]"
     last = body[-1].removeprefix("return ")
-    made = f"[{last}]" if len(draft.outputs) > 1 else last
+    result = f"[{last}]" if len(draft.outputs) > 1 else last
     draft.add(
         "def build():",
         f'    """The model {draft.network.name}."""',
         *indented(begin),
-        *indented(_short([*body[:-1], f"outputs = {made}"])),
+        *indented(_short([*body[:-1], f"outputs = {result}"])),
         f'    return keras.Model({entered}, outputs, name="{draft.network.name}")',
     )
     _training(draft)
@@ -225,8 +225,10 @@ def write(draft: Draft) -> None:
 def _optimizer(draft: Draft) -> str:
     o = draft.training.optimizer
     cls, settings = OPTIMIZERS[o.name]
-    given = [f"{key}={value!r}" for key in settings if (value := getattr(o, key)) not in (None, 0.0, False)]
-    return f"keras.optimizers.{cls}({', '.join(['LEARNING_RATE', *given])})"
+    arguments = [
+        f"{key}={value!r}" for key in settings if (value := getattr(o, key)) not in (None, 0.0, False)
+    ]
+    return f"keras.optimizers.{cls}({', '.join(['LEARNING_RATE', *arguments])})"
 
 
 def _training(draft: Draft) -> None:

@@ -153,7 +153,7 @@ STYLE = Style(
     keep=(
         "self.{blocks} = nn.HybridSequential()",
         "for {loop} in {generator}():",
-        "    self.{blocks}.add({made}({settings}))",
+        "    self.{blocks}.add({cls}({settings}))",
     ),
     go=("{x} = self.{blocks}({x})",),
     keys=False,
@@ -215,7 +215,9 @@ def write(draft: Draft) -> None:
     )
     loss_of(draft, LOSSES, "MXNet")
     draft.add(
-        "def make_optimizer(model):", f"    settings = {_settings(_trainer(draft))}", f"    {_made(draft)}"
+        "def make_optimizer(model):",
+        f"    settings = {_settings(_trainer(draft))}",
+        f"    {_return_trainer(draft)}",
     )
     rate = ""
     if not training.constant:
@@ -250,7 +252,7 @@ def _settings(trainer: str) -> str:
     return trainer[trainer.index("{") : -1]
 
 
-def _made(draft: Draft) -> str:
+def _return_trainer(draft: Draft) -> str:
     return "return " + _trainer(draft).split("{")[0] + "settings)"
 
 

@@ -133,7 +133,7 @@ STYLE = Style(
     keep=(
         "self.{blocks} = nn.LayerDict()",
         "for {unpacked} in {generator}():",
-        "    self.{blocks}[{key}] = {made}({settings})",
+        "    self.{blocks}[{key}] = {cls}({settings})",
     ),
     go=("for block in self.{blocks}.values():", "    {x} = block({x})"),
 )
@@ -193,8 +193,7 @@ def write(draft: Draft) -> None:
     o = training.optimizer
     if training.plain and o.momentum:
         nesterov = ", use_nesterov=True" if o.nesterov else ""
-        made = "optimizer.Momentum(LEARNING_RATE, "
-        make = f"paddle.{made}{o.momentum!r}, model.parameters(){nesterov})"
+        make = f"paddle.optimizer.Momentum(LEARNING_RATE, {o.momentum!r}, model.parameters(){nesterov})"
     elif training.plain:
         make = "paddle.optimizer.SGD(LEARNING_RATE, model.parameters())"
     else:

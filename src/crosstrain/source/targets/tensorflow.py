@@ -219,7 +219,7 @@ STYLE = Style(
     base="tf.Module",
     method="def __call__(self, {inputs}):",
     begin=("super().__init__()",),
-    keep=("self.{blocks} = [{made}({whole}) for {row} in {generator}()]",),
+    keep=("self.{blocks} = [{cls}({whole}) for {row} in {generator}()]",),
     go=("for block in self.{blocks}:", "    {x} = block({x}{phase})"),
     named=True,
     phase=", training=False",
@@ -235,25 +235,25 @@ def write(draft: Draft) -> None:
     star = "*" if len(draft.outputs) > 1 else ""
     phase = ", training=True" if draft.phases else ""
     count = len(training.slots)
-    kept = (
+    zeros = (
         "tf.Variable(tf.zeros_like(w))" + (f" for _ in range({count})" if count > 1 else "") if count else ""
     )
     draft.add(
         "def make_slots(model):",
         '    """What the update remembers of every weight, at the start."""',
-        f"    return [[{kept}] for {'w' if kept else '_'} in model.trainable_variables]",
+        f"    return [[{zeros}] for {'w' if zeros else '_'} in model.trainable_variables]",
     )
     applied = (
         [
-            "        new, *changed = update(w, g, *kept, rate, step)",
+            "        new, *changed = update(w, g, *state, rate, step)",
             "        w.assign(new)",
-            "        for slot, value in zip(kept, changed):",
+            "        for slot, value in zip(state, changed):",
             "            slot.assign(value)",
         ]
         if training.slots
         else ["        w.assign(update(w, g, rate, step))"]
     )
-    pairs = "w, g, kept in zip(weights, gradients, slots)" if kept else "w, g in zip(weights, gradients)"
+    pairs = "w, g, state in zip(weights, gradients, slots)" if zeros else "w, g in zip(weights, gradients)"
     draft.add(
         "@tf.function",
         f"def train_step(model, slots, {names}, rate, step):",

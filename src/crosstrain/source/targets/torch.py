@@ -187,7 +187,7 @@ STYLE = Style(
     keep=(
         "self.{blocks} = nn.ModuleDict()",
         "for {unpacked} in {generator}():",
-        "    self.{blocks}[{key}] = {made}({settings})",
+        "    self.{blocks}[{key}] = {cls}({settings})",
     ),
     go=("for block in self.{blocks}.values():", "    {x} = block({x})"),
 )

@@ -71,8 +71,8 @@ def _inside(entry: Mapping[str, Any]) -> bool:
 
     module, registered = entry.get("module"), str(entry.get("registered_name") or entry["class_name"])
     if module is None:
-        package, found, _ = registered.partition(">")
-        return not found or package == "crosstrain"
+        package, separator, _ = registered.partition(">")
+        return not separator or package == "crosstrain"
     place = str(module)
     if place.startswith(PLAIN):
         return False

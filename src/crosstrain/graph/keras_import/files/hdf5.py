@@ -118,7 +118,7 @@ def _array(group: h5py.Group, name: str) -> np.ndarray:
 def assign(path: Path, content: Content, model: keras.Model) -> None:
     """Give ``model`` the weights of the file. ``CrosstrainError`` names the weight that does not fit."""
     layers = {layer.name: layer for layer in model.layers}
-    left = {name for name, layer in layers.items() if layer.weights}
+    unassigned = {name for name, layer in layers.items() if layer.weights}
     for stored in content.weights:
         if stored.layer == TOP:
             own, name = [v for v in model.weights if not _owned(v, model)], model.name
@@ -127,11 +127,13 @@ def assign(path: Path, content: Content, model: keras.Model) -> None:
             if name not in layers:
                 raise CrosstrainError(f"{path} has weights of a layer {name!r}, which its network has not")
             own = layers[name].trainable_weights + layers[name].non_trainable_weights
-            left.discard(name)
+            unassigned.discard(name)
             stored = old_weights.modern(stored, layers[name], content.version, content.by_theano)
         _give(path, name, stored, own)
-    if left:
-        raise CrosstrainError(f"{path} has no weights of the layer {min(left)!r}, which its network has")
+    if unassigned:
+        raise CrosstrainError(
+            f"{path} has no weights of the layer {min(unassigned)!r}, which its network has"
+        )
 
 
 def _owned(variable: Any, model: keras.Model) -> bool:

@@ -106,8 +106,8 @@ def _node(node: Any, entry: Entry, kinds: Mapping[str, str]) -> Any:
         first = first[0]
     if isinstance(first, list) and entry["class_name"] in RECURRENT:
         first, keywords["initial_state"] = first[0], first[1:]
-    given = {name: _argument(value, kinds) for name, value in keywords.items() if value is not None}
-    return {"args": [first], "kwargs": given}
+    kwargs = {name: _argument(value, kinds) for name, value in keywords.items() if value is not None}
+    return {"args": [first], "kwargs": kwargs}
 
 
 def _first_argument(value: Any, keywords: dict[str, Any], entry: Entry, kinds: Mapping[str, str]) -> Any:

@@ -142,8 +142,8 @@ def spread(layer: Any, value: Any) -> np.ndarray:
 def normalization(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
     """By the values given, with all their digits, or by the weights that ``adapt`` has set."""
     if layer.input_mean is not None:
-        given = [spread(layer, value) for value in (layer.input_mean, layer.input_variance)]
-        mean, variance = (t.tensor(str(t.ref(value))) for value in given)
+        statistics = [spread(layer, value) for value in (layer.input_mean, layer.input_variance)]
+        mean, variance = (t.tensor(str(t.ref(value))) for value in statistics)
     else:
         adapted = (layer.adapt_mean, layer.adapt_variance)
         mean, variance = (t.op.reshape(v, shape=layer._broadcast_shape) for v in adapted)

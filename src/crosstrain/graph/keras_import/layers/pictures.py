@@ -39,8 +39,8 @@ def at(t: Tracer, flat: Any, row: Any, column: Any, size: tuple[int, int], mode:
     inside = None
     for place, length in ((row, size[0]), (column, size[1])):
         for compare, bound in (("greater_equal", 0.0), ("less_equal", length - 1.0)):
-            held = t.emit(compare, place, bound)
-            inside = held if inside is None else t.op.logical_and(inside, held)
+            condition = t.emit(compare, place, bound)
+            inside = condition if inside is None else t.op.logical_and(inside, condition)
     return t.op.where(t.op.expand_dims(inside, axis=-1), picked, fill)
 
 

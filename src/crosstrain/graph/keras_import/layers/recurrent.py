@@ -70,12 +70,12 @@ def with_dropout(t: Tracer, layer: Any, x: Any, weights: Any, training: Any) -> 
     if getattr(cell, "implementation", 2) != 1 or gates(layer) == 1:
         return noisy(t, "dropout", cell.dropout, training, x, **settings), weights
     kernel, recurrent_kernel, bias = weights
-    given = bias if bias is None or len(bias.shape) == 1 else bias[0]
+    input_bias = bias if bias is None or len(bias.shape) == 1 else bias[0]
     parts = []
     for gate in range(gates(layer)):
         cut = slice(gate * cell.units, (gate + 1) * cell.units)
         dropped = noisy(t, "dropout", cell.dropout, training, x, **settings)
-        inputs = [dropped, kernel[:, cut], *([] if given is None else [given[cut]])]
+        inputs = [dropped, kernel[:, cut], *([] if input_bias is None else [input_bias[cut]])]
         parts.append(t.op.dense(*inputs))
     recurrent_bias = bias if bias is not None and len(bias.shape) > 1 else None
     return t.op.concatenate(*parts, axis=-1), (None, recurrent_kernel, recurrent_bias)
@@ -116,12 +116,12 @@ def recurrent(
     op = {kl.SimpleRNN: "simple_rnn", kl.LSTM: "lstm", kl.GRU: "gru"}[type(layer)]
     start = states or [None] * (2 if op == "lstm" else 1)
     if mask is None and noise is None and weights[0] is not None:
-        made = t.emit(op, x, *weights, *start, **settings)
+        result = t.emit(op, x, *weights, *start, **settings)
     else:
         settings["zero_output"] = bool(layer.zero_output_for_mask)
         mask = mask if mask is None else t.cast(mask, "bool")
-        made = t.emit(f"stepwise_{op}", x, mask, noise, *weights, *start, **settings)
-    outputs, *last = made
+        result = t.emit(f"stepwise_{op}", x, mask, noise, *weights, *start, **settings)
+    outputs, *last = result
     return ended(t, layer, outputs, last)
 
 
@@ -130,15 +130,15 @@ def written_out(
     t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
 ) -> Any:
     """A recurrent layer whose cell is not native: the cell is traced once for each step."""
-    given, mask = begun(t, layer, initial_state), single_mask(mask)
+    start, mask = begun(t, layer, initial_state), single_mask(mask)
     steps = x.shape[1]
     if steps is None or steps > LONGEST:
         raise CrosstrainError(
             f"{t.where} has a cell of its own, which crosstrain writes out step by step; that needs a "
             f"fixed length of at most {LONGEST}"
         )
-    if given:
-        state: Any = given
+    if start:
+        state: Any = start
     elif isinstance(layer, kl.RNN) and type(layer) is not kl.RNN:
         state = layer.get_initial_state(t.batch_size(x))
     else:
@@ -149,10 +149,10 @@ def written_out(
     for step in range(steps)[:: -1 if layer.go_backwards else 1]:
         output, after = layer.cell(x[:, step], state)
         if mask is not None:
-            there = mask[:, step]
+            present = mask[:, step]
             zero = not outputs or getattr(layer, "zero_output_for_mask", False)
-            output = kept(t, there, output, t.op.full_like(output, value=0) if zero else outputs[-1])
-            after = keras.tree.map_structure(partial(kept, t, there), after, state_like(after, state))
+            output = select(t, present, output, t.op.full_like(output, value=0) if zero else outputs[-1])
+            after = keras.tree.map_structure(partial(select, t, present), after, state_like(after, state))
         state = list(after) if keras.tree.is_nested(after) else [after]
         outputs.append(output)
     result = t.op.stack(*outputs, axis=1) if layer.return_sequences else outputs[-1]
@@ -164,10 +164,10 @@ def state_like(after: Any, before: list[Any]) -> Any:
     return keras.tree.pack_sequence_as(after, keras.tree.flatten(before))
 
 
-def kept(t: Tracer, there: Any, new: Any, old: Any) -> Any:
+def select(t: Tracer, present: Any, new: Any, old: Any) -> Any:
     """``new`` for the examples (N,) whose step is there, ``old`` for the others."""
     shape = (-1,) + (1,) * (len(new.shape) - 1)
-    return t.op.where(t.op.reshape(t.cast(there, "bool"), shape=shape), new, old)
+    return t.op.where(t.op.reshape(t.cast(present, "bool"), shape=shape), new, old)
 
 
 def sees_the_batch(layer: Any) -> bool:
@@ -189,12 +189,12 @@ def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: 
         raise CrosstrainError(
             f"{t.where} goes over an unknown number of steps; give the input a fixed length"
         )
-    given = {} if training is None or not layer.layer._call_has_training_arg else {"training": training}
+    kwargs = {} if training is None or not layer.layer._call_has_training_arg else {"training": training}
     masked = mask is not None and layer.layer._call_has_mask_arg
     if masked or sees_the_batch(layer.layer):
-        per_step = [{**given, **({"mask": mask[:, i]} if masked else {})} for i in range(steps)]
+        per_step = [{**kwargs, **({"mask": mask[:, i]} if masked else {})} for i in range(steps)]
         return t.op.stack(*[layer.layer(x[:, i], **per_step[i]) for i in range(steps)], axis=1)
-    inner = layer.layer(t.op.reshape(x, shape=(-1, *x.shape[2:])), **given)
+    inner = layer.layer(t.op.reshape(x, shape=(-1, *x.shape[2:])), **kwargs)
     return t.op.reshape(inner, shape=(-1, steps, *inner.shape[1:]))
 
 
@@ -205,11 +205,11 @@ def bidirectional(
     """Keras's own call, without its way around to fused kernels."""
     half = len(initial_state) // 2 if initial_state is not None else 0
     states = (initial_state[:half], initial_state[half:]) if half else (None, None)
-    given = {} if training is None else {"training": training}
+    kwargs = {} if training is None else {"training": training}
     if mask is not None and layer.forward_layer._call_has_mask_arg:
-        given["mask"] = mask
+        kwargs["mask"] = mask
     both = [
-        inner(x, initial_state=state, **given)
+        inner(x, initial_state=state, **kwargs)
         for inner, state in zip((layer.forward_layer, layer.backward_layer), states, strict=True)
     ]
     ahead, back = ([b] if not isinstance(b, list | tuple) else list(b) for b in both)
