@@ -66,7 +66,7 @@ class Builder:
         self.replay: Replay | None = None
         self._constants_prefix = constants
         self._constants: dict[Any, str] = {}
-        self._taken: dict[str, int] = {}
+        self._name_counts: dict[str, int] = {}
         self.salt = 0
 
     # -- entries --------------------------------------------------------------------------------
@@ -161,8 +161,8 @@ class Builder:
 
     def _unique(self, name: str) -> str:
         name = name.replace(":", "_").replace("@", "_").replace("%", "_")
-        count = self._taken.get(name, 0)
-        self._taken[name] = count + 1
+        count = self._name_counts.get(name, 0)
+        self._name_counts[name] = count + 1
         if count == 0 and name != SEED:
             return name
         return self._unique(f"{name}_{max(count, 1)}")

@@ -54,7 +54,7 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
             module = _imported(Path(item["source"]), f"crosstrain_source_{number}")
             case = Case.load(Path(item["case"]))
             model = MODELS[job["target"]](module, item, case, job["precision"])
-            write_arrays(Path(item["out"]), _testimony(model, item, case, job["precision"]))
+            write_arrays(Path(item["out"]), _evidence(model, item, case, job["precision"]))
             errors.append(None)
         except Exception as error:  # whatever a framework raises: the other sources go on
             traceback.print_exc()
@@ -72,7 +72,7 @@ def _imported(path: Path, name: str) -> Any:
     return module
 
 
-def _testimony(model: Any, item: Mapping[str, Any], case: Case, precision: str) -> Arrays:
+def _evidence(model: Any, item: Mapping[str, Any], case: Case, precision: str) -> Arrays:
     """As the engines' evidence: outputs, loss, gradients, and the weights after the steps."""
     features = list(case.program.inference.inputs)
 

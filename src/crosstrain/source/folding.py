@@ -214,13 +214,13 @@ def _segments(network: Network) -> list[Segment]:
     live = set(network.inputs.values())
     entry = next(iter(live)) if len(live) == 1 else None
     segments: list[Segment] = []
-    begun = 0
+    start = 0
     for index, step in enumerate(network.steps):
         live = {value for value in live if last.get(value, -1) > index}
         live.add(step.output)
         if live == {step.output} or index == len(network.steps) - 1:
-            segments.append((entry, network.steps[begun : index + 1]))
-            begun, entry = index + 1, step.output
+            segments.append((entry, network.steps[start : index + 1]))
+            start, entry = index + 1, step.output
     return segments
 
 

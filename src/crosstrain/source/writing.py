@@ -178,7 +178,7 @@ def fitted(line: str) -> list[str]:
 
 def split(text: str) -> list[str]:
     """The parts between commas that stand in no brackets or quotes."""
-    parts, depth, begun, quote = [], 0, 0, ""
+    parts, depth, start, quote = [], 0, 0, ""
     for index, c in enumerate(text):
         if quote:
             quote = "" if c == quote else quote
@@ -189,6 +189,6 @@ def split(text: str) -> list[str]:
         elif c in ")]}":
             depth -= 1
         elif c == "," and not depth:
-            parts.append(text[begun:index].strip())
-            begun = index + 1
-    return [part for part in (*parts, text[begun:].strip()) if part]
+            parts.append(text[start:index].strip())
+            start = index + 1
+    return [part for part in (*parts, text[start:].strip()) if part]

@@ -287,11 +287,11 @@ def engine_options(texts: list[str]) -> dict[str, dict[str, Any]]:
     return options
 
 
-def by_engine(given: Mapping[str, Mapping[str, Any]] | Sequence[str] | None) -> dict[str, dict[str, Any]]:
-    """Options by engine, from such or from ``engine.option=value`` strings."""
-    if isinstance(given, Mapping):
-        return {engine: dict(options) for engine, options in given.items()}
-    return engine_options([given] if isinstance(given, str) else list(given or ()))
+def by_engine(options: Mapping[str, Mapping[str, Any]] | Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """Options by engine, from a mapping or from ``engine.option=value`` strings."""
+    if isinstance(options, Mapping):
+        return {engine: dict(each) for engine, each in options.items()}
+    return engine_options([options] if isinstance(options, str) else list(options or ()))
 
 
 def items(text: str | None) -> list[str]:

@@ -98,8 +98,8 @@ class _Exporter:
         self.anchor = inputs[0]
         for node in self.body.nodes:
             self._node(node)
-        outputs = self._ended({name: self._tensor(ref) for name, ref in self.graph.outputs.items()})
-        tidy(list(outputs.values()) if isinstance(outputs, dict) else [outputs], self.names)
+        outputs = self._finish_outputs({name: self._tensor(ref) for name, ref in self.graph.outputs.items()})
+        rename_operations(list(outputs.values()) if isinstance(outputs, dict) else [outputs], self.names)
         model = keras.Model(
             inputs if len(inputs) > 1 else inputs[0], outputs, name=identifier(self.graph.name)
         )
@@ -113,10 +113,10 @@ class _Exporter:
         only a part of a layer's weights is frozen, those nodes are ops on loose weights."""
         body = self.body
         ends = [*body.outputs.values(), *body.penalties]
-        followed = [n for n in body.nodes if n.op == "batch_norm"]
+        batch_norms = [n for n in body.nodes if n.op == "batch_norm"]
         read = {i for n in body.nodes for i in n.inputs if i} | set(ends)
-        moved = {ref for n in followed for ref in n.references[1:]}
-        read |= {ref for ref in body.updates.values() if ref not in moved}
+        statistics = {ref for n in batch_norms for ref in n.references[1:]}
+        read |= {ref for ref in body.updates.values() if ref not in statistics}
         self.view = View(body, self.specs, frozenset(read))
         rules = ((node, FORMS.get(node.op)) for node in body.nodes)
         forms = {node.name: rule(self.view, node) if rule else None for node, rule in rules}
@@ -132,13 +132,13 @@ class _Exporter:
             for ref in ends:
                 if ref.startswith("@"):
                     owners.setdefault(ref, set()).add("output")
-            torn = [
+            conflicting = [
                 name for name, form in self.forms.items()
                 if any(len(owners[ref]) > 1 for ref in form.weights.values())
             ]  # fmt: skip
-            if not torn:
+            if not conflicting:
                 break
-            for name in torn:
+            for name in conflicting:
                 del self.forms[name]
         self._fuse()
 
@@ -147,9 +147,11 @@ class _Exporter:
         kinds = {
             self.graph.weights[ref[1:]].trainable for key, ref in form.weights.items() if key not in MOVING
         }
-        still = [self.graph.weights[form.weights[key][1:]] for key in MOVING if key in form.weights]
-        follows = still and "training" not in form.call
-        return len(kinds) <= 1 and not any(w.trainable for w in still) and not (follows and kinds == {False})
+        statistics = [self.graph.weights[form.weights[key][1:]] for key in MOVING if key in form.weights]
+        moves = statistics and "training" not in form.call
+        return (
+            len(kinds) <= 1 and not any(w.trainable for w in statistics) and not (moves and kinds == {False})
+        )
 
     def _fuse(self) -> None:
         """A layer's own activation: the only reader of its product, traced from the same layer."""
@@ -189,8 +191,8 @@ class _Exporter:
             outputs = self._op(node)
         elif form is not None:
             outputs = self._layer(node, form)
-        elif self._folds(node):
-            outputs = self._folded(node)
+        elif self._is_constant(node):
+            outputs = self._fold(node)
         else:
             outputs = self._op(node)
         self.values.update(zip(node.references, outputs, strict=False))
@@ -198,7 +200,8 @@ class _Exporter:
     def _layer(self, node: Node, form: Form) -> list[Tensor]:
         layer = self.shared.get(form.key) if form.weights else None
         inputs = [
-            self._tensor(str(ref)) for ref in (node.inputs if form.several else (self._fed(node, form),))
+            self._tensor(str(ref))
+            for ref in (node.inputs if form.several else (self._input_ref(node, form),))
         ]
         for kind, settings in form.before:
             inputs = [kind(**settings, name=self._name(f"{self._place(node, form)}_pad"))(inputs[0])]
@@ -230,19 +233,19 @@ class _Exporter:
             outputs[place] = value
         return outputs
 
-    def _fed(self, node: Node, form: Form) -> str:
+    def _input_ref(self, node: Node, form: Form) -> str:
         """The reference of the one tensor that the layer is called on."""
         free = [
             ref for ref in node.inputs if ref and ref not in form.weights.values() and ref not in form.states
         ]
         return free[0]
 
-    def _folds(self, node: Node) -> bool:
-        """Whether a node computes with constants alone."""
+    def _is_constant(self, node: Node) -> bool:
+        """Whether a node computes from constants alone."""
         ready = all(isinstance(self.values.get(str(ref)), np.ndarray) for ref in node.inputs if ref)
         return ready and "seed" not in node.inputs and not node.op.startswith("random_")
 
-    def _folded(self, node: Node) -> list[Tensor]:
+    def _fold(self, node: Node) -> list[Tensor]:
         result = getattr(_numpy, node.op)(
             *[None if ref is None else self.values[ref] for ref in node.inputs],
             **{k: "float64" if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()},
@@ -266,7 +269,7 @@ class _Exporter:
         input_kinds = [kinds.get(ref, "tensor") for ref in node.inputs]
         layer = VocabularyOp(node.op, node.attributes, input_kinds, name=self._name(node.name))
         tensors = [
-            self._tensor(str(r)) for r, what in zip(node.inputs, input_kinds, strict=True) if what == "tensor"
+            self._tensor(str(r)) for r, kind in zip(node.inputs, input_kinds, strict=True) if kind == "tensor"
         ]
         if layer.seed_generator is not None:
             self.noise.append((layer.seed_generator, node.attributes["salt"]))
@@ -300,7 +303,7 @@ class _Exporter:
         return value
 
     # -- the ends -------------------------------------------------------------------------------------
-    def _ended(self, outputs: dict[str, Tensor]) -> Any:
+    def _finish_outputs(self, outputs: dict[str, Tensor]) -> Any:
         """The outputs in Keras's structure, the first behind all that has to happen beside it."""
         first = next(iter(outputs))
         penalties = [self._tensor(ref) for ref in self.body.penalties]
@@ -331,9 +334,9 @@ class _Exporter:
         kernels = [ref[1:].rpartition("/")[0] for ref in form.weights.values()]
         return node.layer or next(filter(None, kernels), "") or node.name
 
-    def _name(self, wanted: str) -> str:
+    def _name(self, preferred: str) -> str:
         """A name that Keras takes and no other layer has."""
-        base = identifier(wanted)
+        base = identifier(preferred)
         name, count = base, 0
         while name in self.names:
             count += 1
@@ -347,8 +350,8 @@ def identifier(name: str) -> str:
     return name.replace("/", "_").replace(":", "_") or "unnamed"
 
 
-def tidy(outputs: list[Tensor], names: set[str]) -> None:
-    """Operations that Keras named by itself get names that no layer has."""
+def rename_operations(outputs: list[Tensor], names: set[str]) -> None:
+    """Rename the operations that Keras named by itself so that no layer shares their names."""
     waiting, seen = list(outputs), set()
     while waiting:
         operation = waiting.pop()._keras_history.operation

@@ -244,16 +244,20 @@ class Tracer(Recorder):
 
     def _match_spec(self, name: str, result: Any, spec: Any) -> Any:
         """The lowered result in Keras's dtypes. Its shapes have to be those that Keras infers."""
-        flat, wanted = keras.tree.flatten(result), keras.tree.flatten(spec)
-        if len(flat) != len(wanted):
-            raise CrosstrainError(f"{self.where}: {name} gave {len(flat)} outputs, Keras says {len(wanted)}")
+        flat, expected = keras.tree.flatten(result), keras.tree.flatten(spec)
+        if len(flat) != len(expected):
+            raise CrosstrainError(
+                f"{self.where}: {name} gave {len(flat)} outputs, Keras says {len(expected)}"
+            )
         outputs = []
-        for tensor, want in zip(flat, wanted, strict=True):
-            pairs = zip(tensor.shape, want.shape, strict=False)
-            if len(tensor.shape) != len(want.shape) or any(None not in p and p[0] != p[1] for p in pairs):
+        for tensor, tensor_spec in zip(flat, expected, strict=True):
+            pairs = zip(tensor.shape, tensor_spec.shape, strict=False)
+            if len(tensor.shape) != len(tensor_spec.shape) or any(
+                None not in p and p[0] != p[1] for p in pairs
+            ):
                 raise CrosstrainError(
                     f"{self.where}: {name} was lowered to shape {tensor.shape} where Keras has "
-                    f"{want.shape}; this is a bug of crosstrain"
+                    f"{tensor_spec.shape}; this is a bug of crosstrain"
                 )
-            outputs.append(self.cast(tensor, run_dtype(want.dtype)))
+            outputs.append(self.cast(tensor, run_dtype(tensor_spec.dtype)))
         return keras.tree.pack_sequence_as(spec, outputs)

@@ -143,8 +143,10 @@ def repeat(x: Any, *, repeats: int, axis: int) -> Any:
 
 
 def _broadcast_spec(x: Any, *, shape: tuple[int, ...]) -> Any:
-    own = (*[1] * (len(shape) - len(x.shape)), *x.shape)
-    return [type(x)(tuple(have if s == -1 else s for s, have in zip(shape, own, strict=True)), x.dtype)]
+    current = (*[1] * (len(shape) - len(x.shape)), *x.shape)
+    return [
+        type(x)(tuple(length if s == -1 else s for s, length in zip(shape, current, strict=True)), x.dtype)
+    ]
 
 
 @primitive(_broadcast_spec)

@@ -326,12 +326,12 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     )
     schedule_and_update(draft, "jnp.sqrt")
     gradient = "jax.value_and_grad(loss_of, has_aux=True)" if norm else "jax.value_and_grad(loss_of)"
-    got = "(loss, stats), gradients" if norm else "loss, gradients"
+    returned = "(loss, stats), gradients" if norm else "loss, gradients"
     draft.add(
         "@jax.jit",
         f"def train_step(params, {state}slots, {names}, rate, step{key}):",
         '    """One step on a batch; steps count from 1. The loss before it, and all that has changed."""',
-        f"    {got} = {gradient}(params, {state}{names}{key})",
+        f"    {returned} = {gradient}(params, {state}{names}{key})",
         *(
             [
                 "    new = {k: update(w, gradients[k], *slots[k], rate, step) for k, w in params.items()}",

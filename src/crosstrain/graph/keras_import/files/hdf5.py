@@ -129,7 +129,7 @@ def assign(path: Path, content: Content, model: keras.Model) -> None:
             own = layers[name].trainable_weights + layers[name].non_trainable_weights
             unassigned.discard(name)
             stored = old_weights.modern(stored, layers[name], content.version, content.by_theano)
-        _give(path, name, stored, own)
+        _assign_layer(path, name, stored, own)
     if unassigned:
         raise CrosstrainError(
             f"{path} has no weights of the layer {min(unassigned)!r}, which its network has"
@@ -140,7 +140,7 @@ def _owned(variable: Any, model: keras.Model) -> bool:
     return any(variable is other for layer in model.layers for other in layer.weights)
 
 
-def _give(path: Path, layer: str, stored: Stored, variables: Sequence[Any]) -> None:
+def _assign_layer(path: Path, layer: str, stored: Stored, variables: Sequence[Any]) -> None:
     if len(stored.arrays) != len(variables):
         raise CrosstrainError(
             f"{path} has {len(stored.arrays)} weights of the layer {layer!r}; its network has "
@@ -158,10 +158,10 @@ def _give(path: Path, layer: str, stored: Stored, variables: Sequence[Any]) -> N
 def _in_order(stored: Stored, variables: Sequence[Any]) -> Sequence[np.ndarray]:
     """The arrays in the order of the variables: by their names where these tell all apart, else as they
     lie in the file."""
-    there = {_short(name): array for name, array in zip(stored.names, stored.arrays, strict=True)}
-    wanted = [_short(variable.path) for variable in variables]
-    if len(there) == len(set(wanted)) == len(wanted) and set(there) == set(wanted):
-        return [there[name] for name in wanted]
+    by_name = {_short(name): array for name, array in zip(stored.names, stored.arrays, strict=True)}
+    names = [_short(variable.path) for variable in variables]
+    if len(by_name) == len(set(names)) == len(names) and set(by_name) == set(names):
+        return [by_name[name] for name in names]
     return stored.arrays
 
 

@@ -28,7 +28,7 @@ def dropout(t: Tracer, layer: Any, x: Any, training: Any = None, **_: Any) -> An
     shape = layer.noise_shape
     if shape is not None:
         shape = tuple(
-            None if s is None or s == have else int(s) for s, have in zip(shape, x.shape, strict=True)
+            None if s is None or s == length else int(s) for s, length in zip(shape, x.shape, strict=True)
         )
     op = "alpha_dropout" if isinstance(layer, kl.AlphaDropout) else "dropout"
     return noisy(t, op, layer.rate, training, x, rate=float(layer.rate), noise_shape=shape)

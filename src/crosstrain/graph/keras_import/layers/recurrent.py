@@ -38,7 +38,7 @@ def named(t: Tracer, function: Any) -> str:
     return name
 
 
-def begun(t: Tracer, layer: Any, initial_state: Any) -> list[Any]:
+def start_states(t: Tracer, layer: Any, initial_state: Any) -> list[Any]:
     """The states to start from ([] for zeros), after refusing what crosstrain lacks."""
     if layer.stateful:
         raise CrosstrainError(
@@ -92,7 +92,7 @@ def recurrent_noise(t: Tracer, layer: Any, x: Any, training: Any) -> Any:
     return None if drawn is ones else drawn
 
 
-def ended(t: Tracer, layer: Any, outputs: Any, states: list[Any]) -> Any:
+def layer_outputs(t: Tracer, layer: Any, outputs: Any, states: list[Any]) -> Any:
     zeroed = getattr(layer, "zero_output_for_mask", False)
     result = outputs if layer.return_sequences else outputs[:, -1] if zeroed else states[0]
     return (result, *states) if layer.return_state else result
@@ -102,7 +102,7 @@ def ended(t: Tracer, layer: Any, outputs: Any, states: list[Any]) -> Any:
 def recurrent(
     t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
 ) -> Any:
-    states = begun(t, layer, initial_state)
+    states = start_states(t, layer, initial_state)
     cell, mask = layer.cell, single_mask(mask)
     x = t.cast(x, "float32")
     weights = (cell.kernel, cell.recurrent_kernel, cell.bias if cell.use_bias else None)
@@ -122,7 +122,7 @@ def recurrent(
         mask = mask if mask is None else t.cast(mask, "bool")
         result = t.emit(f"stepwise_{op}", x, mask, noise, *weights, *start, **settings)
     outputs, *last = result
-    return ended(t, layer, outputs, last)
+    return layer_outputs(t, layer, outputs, last)
 
 
 @native(kl.RNN, kl.ConvLSTM1D, kl.ConvLSTM2D, kl.ConvLSTM3D)
@@ -130,7 +130,7 @@ def written_out(
     t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
 ) -> Any:
     """A recurrent layer whose cell is not native: the cell is traced once for each step."""
-    start, mask = begun(t, layer, initial_state), single_mask(mask)
+    start, mask = start_states(t, layer, initial_state), single_mask(mask)
     steps = x.shape[1]
     if steps is None or steps > LONGEST:
         raise CrosstrainError(

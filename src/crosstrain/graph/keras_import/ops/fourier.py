@@ -68,11 +68,11 @@ def fft(t: Tracer, operation: Any, spec: Any, x: Any) -> Pair:
 
 def fitted(t: Tracer, x: Any, length: int) -> Any:
     """The last axis cut or padded with zeros to a length."""
-    have, rank = x.shape[-1], len(x.shape)
-    if have == length:
+    size, rank = x.shape[-1], len(x.shape)
+    if size == length:
         return x
-    if have < length:
-        return t.op.pad(x, padding=[(0, 0)] * (rank - 1) + [(0, length - have)])
+    if size < length:
+        return t.op.pad(x, padding=[(0, 0)] * (rank - 1) + [(0, length - size)])
     return t.op.slice(x, starts=[None] * rank, stops=[None] * (rank - 1) + [length], strides=[1] * rank)
 
 

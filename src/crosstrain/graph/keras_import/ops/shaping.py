@@ -191,7 +191,7 @@ def broadcast_to(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
         if isinstance(size, BatchSize) and x.shape[axis] == 1:
             x = t.with_batch(x, axis, size)
     return t.op.broadcast_to(
-        x, shape=tuple(-1 if have is None else int(s) for s, have in zip(shape, x.shape, strict=True))
+        x, shape=tuple(-1 if length is None else int(s) for s, length in zip(shape, x.shape, strict=True))
     )
 
 
