@@ -133,13 +133,13 @@ def test_penalties() -> None:
     assert graph.phase(training=False).penalties == ()
     shown = {f"penalty {i}": ref for i, ref in enumerate(graph.penalties)}
     (name,) = graph.outputs
-    seen = replace(graph, outputs={**graph.outputs, **shown})
-    made, _ = run_numpy(seen, weights, {next(iter(graph.inputs)): x})
+    with_penalties = replace(graph, outputs={**graph.outputs, **shown})
+    outputs, _ = run_numpy(with_penalties, weights, {next(iter(graph.inputs)): x})
     kernel = weights[weight_names(model)[0]].astype("float64")
     of_kernel = 0.1 * np.abs(kernel).sum() + 0.2 * np.square(kernel).sum()
-    of_activity = 0.01 * np.square(made[name]).sum() / 5  # Keras divides by the number of examples
-    found = sorted(float(made[key]) for key in shown)
-    assert found == pytest.approx(sorted([of_kernel, of_activity]), rel=1e-12)
+    of_activity = 0.01 * np.square(outputs[name]).sum() / 5  # Keras divides by the number of examples
+    penalties = sorted(float(outputs[key]) for key in shown)
+    assert penalties == pytest.approx(sorted([of_kernel, of_activity]), rel=1e-12)
 
 
 def test_weight_names_are_unique_and_in_order() -> None:
