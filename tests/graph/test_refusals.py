@@ -1,4 +1,4 @@
-"""What the importer has no form of is refused in a sentence that names layer and operation, and an import
+"""What the importer does not support is refused in a sentence that names layer and operation, and an import
 leaves Keras and the model as they were."""
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def test_noise_that_never_ends() -> None:
         def compute_output_shape(self, shape: Any) -> Any:
             return shape
 
-    with pytest.raises(CrosstrainError, match="training=True always"):
+    with pytest.raises(CrosstrainError, match="always called with training=True"):
         import_model(keras.Model(inputs, Always()(inputs)))
 
 

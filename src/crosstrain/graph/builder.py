@@ -30,7 +30,7 @@ def run_dtype(dtype: str) -> str:
         return dtype
     if dtype in ("uint16", "uint32", "uint64"):
         return "int64"
-    raise ShapeError(f"the dtype {dtype} has no place in a graph; use float32 or an integer dtype")
+    raise ShapeError(f"the dtype {dtype} cannot be used in a graph; use float32 or an integer dtype")
 
 
 def as_written(array: np.ndarray) -> np.ndarray:

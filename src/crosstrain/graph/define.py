@@ -117,7 +117,7 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
         zoo.network_row(source)
         model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes))
     if not isinstance(model, keras.Model):
-        raise CrosstrainError(f"{source} gives {type(model).__name__}; it has to return a keras.Model")
+        raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
     return built(model, input_specs(definition), source)
 
 
@@ -220,7 +220,7 @@ def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: st
         return model
     if not specs:
         raise CrosstrainError(
-            f"{source} is not built and there is no data to tell its input shapes; give it keras.Input layers"
+            f"{source} is not built, and no data gives its input shapes; give it keras.Input layers"
         )
     tensors = {name: keras.Input(spec.shape[1:], name=name or "input") for name, spec in specs.items()}
     guarded(source, lambda: model(next(iter(tensors.values())) if len(tensors) == 1 else tensors))
@@ -235,7 +235,7 @@ def check_masks(model: keras.Model) -> None:
     if masked:
         raise CrosstrainError(
             f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps "
-            "out of its loss, which crosstrain has no form of; end the mask before it (with a "
+            "out of its loss, which crosstrain does not support; end the mask before it (with a "
             "keras.layers.Lambda(lambda x: x)) to count all steps, or give a loss that leaves them out "
             "(ignore_class of sparse_categorical_crossentropy)"
         )

@@ -20,7 +20,7 @@ Implementation = Callable[..., Any]
 
 
 class UnsupportedOp(NotImplementedError):  # noqa: N818 (the op is at fault, not the program)
-    """An engine has no form of a primitive op that the graph needs."""
+    """An engine does not support a primitive op of the graph."""
 
 
 class Ops:
@@ -46,7 +46,7 @@ class Ops:
             raise UnsupportedOp(f"{self._framework} cannot run the op {name!r}: {self._unsupported[name]}")
         op = VOCABULARY.get(name)
         if op is None or op.meaning is None:
-            raise UnsupportedOp(f"{self._framework} has no form of the op {name!r}")
+            raise UnsupportedOp(f"{self._framework} does not support the op {name!r}")
         implementation = partial(op.meaning, self)
         setattr(self, name, implementation)
         return implementation

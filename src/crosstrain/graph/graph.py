@@ -153,14 +153,14 @@ class Graph:
         known = {reference(name) for name in self.inputs} | {f"@{name}" for name in self.weights}
         for node in self.nodes:
             if node.op not in VOCABULARY:
-                raise GraphError(f"node {node.name!r} asks for an unknown op {node.op!r}")
+                raise GraphError(f"node {node.name!r} has the unknown op {node.op!r}")
             for ref in node.inputs:
                 if ref is not None and ref not in known:
-                    raise GraphError(f"node {node.name!r} reads {ref}, which nothing before it makes")
+                    raise GraphError(f"node {node.name!r} reads {ref}, which no earlier node produces")
             known.update(node.references)
         for what in (*self.outputs.values(), *self.updates.values(), *self.penalties):
             if what not in known:
-                raise GraphError(f"{self.name} ends in {what}, which no node makes")
+                raise GraphError(f"{self.name} ends in {what}, which no node produces")
         return self
 
     # -- on disk --------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class Weight(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class VocabularyOp(keras.layers.Layer):
-    """One op of crosstrain's vocabulary that keras.ops has no functional form of: called on the list of its
+    """One op of crosstrain's vocabulary that keras.ops lacks as a function: called on the list of its
     tensors, it gives the list of its outputs. ``given`` says for each input of the op what stands there: a
     ``tensor``, ``none`` or the ``seed``."""
 

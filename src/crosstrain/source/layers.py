@@ -123,7 +123,7 @@ class _View:
         rule = RULES.get(node.op)
         if rule is None:
             known = ", ".join(sorted(RULES))
-            raise refuse(node, f"crosstrain code has no form of the op {node.op!r}; it has {known}")
+            raise refuse(node, f"crosstrain code does not support the op {node.op!r}; it supports {known}")
         result = rule(self, node)
         if isinstance(result, str):
             self.alias[node.references[0]] = result
@@ -335,7 +335,7 @@ def _pad(view: _View, node: Node) -> Step:
         raise refuse(node, "padding is written for the channels or for height and width, not for both")
     if any(pairs[3]):
         if pairs[3][0] != sum(pairs[3]) // 2:
-            raise refuse(node, "maps of zeros are added half before and half behind")
+            raise refuse(node, "maps of zeros are added half before and half after")
         channels = {
             "in_channels": view.shape(node.inputs[0])[-1],
             "channels": view.shape(node.references[0])[-1],

@@ -117,7 +117,7 @@ def check(
         }  # fmt: skip
         outcome = run_job(job, folder=folder / "logs", timeout=timeout)
         if outcome.status != "done":
-            raise CrosstrainError(f"the engine {others[0]} could not give the truth: {outcome.error}")
+            raise CrosstrainError(f"the engine {others[0]} could not compute the reference: {outcome.error}")
         job = {
             "task": "crosstrain.source.check:run", "engine": engine, "target": target, "items": items,
             "precision": PRECISION, "threads": 1, "device": "cpu",

@@ -54,7 +54,7 @@ def _finite(text: str) -> float:
     """A JSON number; ``ValueError`` for what no float holds (``1e400``, ``NaN``)."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
@@ -106,7 +106,7 @@ def loss(text: str) -> Loss:
     name, options = named(text)
     weight = options.pop("weight", 1.0)
     if not is_number(weight):
-        raise CrosstrainError(f"the weight of loss {name!r} is {shortened(weight)}, which is no number")
+        raise CrosstrainError(f"the weight of loss {name!r} is {shortened(weight)}, which is not a number")
     return Loss(name, options, float(weight))
 
 
@@ -151,7 +151,7 @@ def optimizer(spec: str | Optimizer, **overrides: Any) -> Optimizer:
         if key not in known:
             raise CrosstrainError(f"an optimizer has no setting {key!r}; there are {', '.join(known)}")
         if not is_number(each):
-            raise CrosstrainError(f"the optimizer's {key} is {shortened(each)}, which is no number")
+            raise CrosstrainError(f"the optimizer's {key} is {shortened(each)}, which is not a number")
     if name != "sgd" and name != "rmsprop" and options.get("momentum"):
         raise CrosstrainError(f"the optimizer {name} has no momentum; sgd and rmsprop have one")
     try:
@@ -181,7 +181,7 @@ def schedule(spec: str | Schedule) -> Schedule:
     for key, each in options.items():
         what, fits = KINDS[known[key]]
         if not fits(each):
-            raise CrosstrainError(f"the schedule {name}'s {key} is {shortened(each)}, which is no {what}")
+            raise CrosstrainError(f"the schedule {name}'s {key} is {shortened(each)}, which is not {what}")
     if name == "step" and len(options["boundaries"]) != len(options["factors"]):
         raise CrosstrainError("the schedule step needs as many factors as boundaries, one for each")
     try:
@@ -189,7 +189,7 @@ def schedule(spec: str | Schedule) -> Schedule:
     except ValueError as error:
         raise CrosstrainError(str(error)) from None
     if not is_number(result.rate(1.0, 1)):
-        raise CrosstrainError(f"the schedule {name} gives no rate with {shortened(spec)}")
+        raise CrosstrainError(f"the schedule {name} gives no valid rate with {shortened(spec)}")
     return result
 
 
@@ -202,12 +202,12 @@ def _numbers(each: Any) -> bool:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "int": ("whole number", _whole),
-    "float": ("number", is_number),
-    "float | None": ("number", lambda each: each is None or is_number(each)),
+    "int": ("a whole number", _whole),
+    "float": ("a number", is_number),
+    "float | None": ("a number", lambda each: each is None or is_number(each)),
     "bool": ("true or false", lambda each: isinstance(each, bool)),
-    "list[int]": ("list of numbers, as [500,900]", _numbers),
-    "list[float]": ("list of numbers, as [0.1,0.01]", _numbers),
+    "list[int]": ("a list of numbers, as [500,900]", _numbers),
+    "list[float]": ("a list of numbers, as [0.1,0.01]", _numbers),
 }
 """What a schedule's setting may be, by its annotation: in words, and as a test."""
 
@@ -231,10 +231,10 @@ def seconds(duration: str | float | None) -> float | None:
     else:
         match = _DURATION.match(duration.strip())
         if match is None:
-            raise CrosstrainError(f"{duration!r} is no time; write 90s, 10m or 1.5h")
+            raise CrosstrainError(f"{duration!r} is not a time; write 90s, 10m or 1.5h")
         number = float(match["number"]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match["unit"]]
     if number is not None and not number > 0:
-        raise CrosstrainError(f"a time of {duration} is not more than nothing")
+        raise CrosstrainError(f"a time must be more than 0, not {duration}")
     if number is not None and number > LONGEST:
         raise CrosstrainError(f"a time of {shortened(duration)} is more than a hundred years")
     return None if number is None else float(number)
@@ -249,9 +249,9 @@ def share(fraction: str | float | None) -> float | None:
         try:
             number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
-            raise CrosstrainError(f"{fraction!r} is no share; write 2% or 0.02") from None
+            raise CrosstrainError(f"{fraction!r} is not a share; write 2% or 0.02") from None
     if number is not None and not 0 < number < 1:
-        raise CrosstrainError(f"a share of {fraction} does not lie between 0 and 100 %")
+        raise CrosstrainError(f"a share must lie between 0 and 100 %, not {fraction}")
     return None if number is None else float(number)
 
 
@@ -262,14 +262,14 @@ def size_in_bytes(size: str | int | None) -> int | None:
     else:
         match = _SIZE.match(size.strip())
         if match is None:
-            raise CrosstrainError(f"{size!r} is no amount of memory; write 512M or 2G")
+            raise CrosstrainError(f"{size!r} is not an amount of memory; write 512M or 2G")
         power = ("", "k", "M", "G", "T").index(match["unit"])
         amount = float(match["number"]) * 1024**power
         if not math.isfinite(amount):
-            raise CrosstrainError(f"{shortened(size)} is more memory than a number can say")
+            raise CrosstrainError(f"{shortened(size)} is too much memory")
         number = int(amount)
     if number is not None and number <= 0:
-        raise CrosstrainError(f"an amount of memory of {size} is not more than nothing")
+        raise CrosstrainError(f"an amount of memory must be more than 0, not {size}")
     return number
 
 
@@ -281,7 +281,7 @@ def engine_options(texts: list[str]) -> dict[str, dict[str, Any]]:
         engine, dot, option = key.strip().partition(".")
         if not (equals and dot and engine and option):
             raise CrosstrainError(
-                f"{text!r} is no option; write engine.option=value, as torch.compile=default"
+                f"{text!r} is not an option; write engine.option=value, as in torch.compile=default"
             )
         options.setdefault(engine, {})[option] = value(raw.strip())
     return options
@@ -310,7 +310,7 @@ def networks(names: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tup
             continue
         parts = match["sizes"].split("+")
         if any(not part.strip("0") for part in parts):
-            raise CrosstrainError(f"{each} asks for an input size of 0, which is less than one pixel")
+            raise CrosstrainError(f"{each} has an input size of 0, which is less than one pixel")
         pixels = tuple(_pixels(part) for part in parts)
         entries.append((match["network"], pixels))
     return [name for name, _ in entries], entries
@@ -330,9 +330,9 @@ def sizes(spec: int | str | Sequence[int] | None) -> list[int]:
 def _pixels(size: Any) -> int:
     text = isinstance(size, str)
     if text and not (size.isdecimal() and size.strip("0")):
-        raise CrosstrainError(f"{shortened(size)} is no input size; write numbers of pixels, as 32,48")
+        raise CrosstrainError(f"{shortened(size)} is not an input size; write pixels, as in 32,48")
     if not text and (isinstance(size, bool) or not isinstance(size, Integral)):
-        raise CrosstrainError(f"{shortened(size)} is no input size, which is a whole number of pixels")
+        raise CrosstrainError(f"{shortened(size)} is not an input size; it must be a whole number of pixels")
     # Long digits are not even read: Python refuses thousands of them.
     if (text and len(size) > len(str(LARGEST_SIZE)) * 2) or (number := int(size)) > LARGEST_SIZE:
         raise CrosstrainError(f"an input size of {shortened(size)} is more than {LARGEST_SIZE} pixels")
@@ -357,7 +357,7 @@ def dimensions(shape: str | Sequence[int] | None) -> tuple[int, ...] | None:
         return None if shape is None else tuple(shape)
     parts = [part.strip() for part in re.split(r"[,x×]", shape)]
     if not all(part.isdecimal() and len(part) < 10 and int(part) for part in parts):
-        raise CrosstrainError(f"{shortened(shape)} is no input shape; write numbers, as 32,32,3")
+        raise CrosstrainError(f"{shortened(shape)} is not an input shape; write numbers, as in 32,32,3")
     return tuple(int(part) for part in parts)
 
 

@@ -53,7 +53,7 @@ def keras_model(graph: Graph, weights: Weights) -> keras.Model:
     """The graph as a functional Keras model with these weights, in Keras's current ``floatx``.
 
     One output is given as a tensor, several as a dictionary by the graph's names; several inputs are taken
-    as a list or by name. Raises ``CrosstrainError`` where Keras has no form of the graph.
+    as a list or by name. Raises ``CrosstrainError`` where Keras cannot express the graph.
     """
     return export(graph, weights).model
 

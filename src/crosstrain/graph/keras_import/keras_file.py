@@ -65,13 +65,15 @@ def _from_zip(path: Path, trust: bool, floatx: str) -> Any:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             config = json.loads(archive.read("config.json"))
             if not isinstance(config, dict) or "class_name" not in config:
-                raise ValueError("its config.json describes no object")
+                raise ValueError("its config.json is not an object")
             names = archive.namelist()
             old = (
                 _version(json.loads(archive.read("metadata.json"))) < 3 if "metadata.json" in names else False
             )
     except _DAMAGED as error:
-        raise CrosstrainError(f"{path} is not a whole .keras file ({error}); save the model again") from error
+        raise CrosstrainError(
+            f"{path} is not a complete .keras file ({error}); save the model again"
+        ) from error
     if not trust:
         code.check(path, config)
 
@@ -145,7 +147,7 @@ def _rename(before: h5py.Group, after: h5py.Group) -> None:
     """Copy weights; Keras 2 had another name for layers, and on Windows backslashes in paths."""
     for name in before:
         if not isinstance(before.get(name, getlink=True), h5py.HardLink):
-            raise CrosstrainError(f"its weights {name!r} do not lie in the file")
+            raise CrosstrainError(f"its weights {name!r} are not in the file")
         new = name.replace("\\", "/").replace("_layer_checkpoint_dependencies", "layers")
         if isinstance(before[name], h5py.Group):
             _rename(before[name], after.require_group(new))

@@ -303,4 +303,4 @@ def check_fit(
             shape, target_shape = ((*s, 1) if len(s) < longer else s for s in (shape, target_shape))
         if shape != target_shape:
             hint = "; use sparse_categorical_crossentropy for class numbers" if "categorical" in kind else ""
-            raise CrosstrainError(f"{problem}: they have to be of one shape{hint}")
+            raise CrosstrainError(f"{problem}: they must have the same shape{hint}")

@@ -95,12 +95,12 @@ def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = N
     """The model as a graph, and its weights as they are now.
 
     ``inputs`` gives the input specs of a subclassed model (functional ones know theirs). Raises
-    ``CrosstrainError`` for a layer or operation that crosstrain has no form of; the sentence names it.
+    ``CrosstrainError`` for a layer or operation that crosstrain does not support; the sentence names it.
     """
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise CrosstrainError(
-                f"the weight {variable.path!r} has a constraint, which crosstrain has no form of; "
+                f"the weight {variable.path!r} has a constraint, which crosstrain does not support; "
                 "build the layer without it"
             )
     structure = input_structure(model, inputs)

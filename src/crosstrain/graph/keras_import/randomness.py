@@ -63,7 +63,7 @@ def drawing(t: Importing) -> dict[str, Callable[..., Any]]:
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise CrosstrainError(
-            f"{t.where} draws random numbers in a way that crosstrain has no form of; it has "
+            f"{t.where} draws random numbers in a way that crosstrain does not support; it supports "
             "keras.random.normal, uniform, randint and dropout, and the layers Dropout, GaussianNoise and "
             "GaussianDropout"
         )

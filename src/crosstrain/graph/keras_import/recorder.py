@@ -71,7 +71,7 @@ class Recorder:
             return value
         if isinstance(value, keras.KerasTensor):
             raise CrosstrainError(
-                f"{self.where} mixes in a symbolic tensor from outside of the model; pass it as an input"
+                f"{self.where} uses a symbolic tensor from outside the model; pass it as an input"
             )
         if isinstance(value, bool | int | float):
             kind = "float32" if isinstance(value, float) and dtype not in ("float32",) else dtype
@@ -125,7 +125,7 @@ class Recorder:
         if size.factor != 1 or x.shape[axis] != 1:
             raise CrosstrainError(
                 f"{self.where} spreads a tensor over a multiple of the batch size, which crosstrain "
-                "has no form of"
+                "does not support"
             )
         source = size.source
         rank = len(source.shape)

@@ -230,7 +230,7 @@ class Tracer(Recorder):
         lower = LOWERINGS.get(kind)
         if lower is None:
             raise CrosstrainError(
-                f"{self.where} uses keras.ops {kind.__name__}, which crosstrain has no form of; "
+                f"{self.where} uses keras.ops {kind.__name__}, which crosstrain does not support; "
                 "write it with elementary operations, or open an issue that names it"
             )
         settings = keras.tree.flatten([v for k, v in vars(operation).items() if k[0] != "_"])
@@ -247,7 +247,7 @@ class Tracer(Recorder):
         flat, expected = keras.tree.flatten(result), keras.tree.flatten(spec)
         if len(flat) != len(expected):
             raise CrosstrainError(
-                f"{self.where}: {name} gave {len(flat)} outputs, Keras says {len(expected)}"
+                f"{self.where}: {name} gave {len(flat)} outputs, Keras expects {len(expected)}"
             )
         outputs = []
         for tensor, tensor_spec in zip(flat, expected, strict=True):
@@ -257,7 +257,7 @@ class Tracer(Recorder):
             ):
                 raise CrosstrainError(
                     f"{self.where}: {name} was lowered to shape {tensor.shape} where Keras has "
-                    f"{tensor_spec.shape}; this is a bug of crosstrain"
+                    f"{tensor_spec.shape}; this is a bug in crosstrain"
                 )
             outputs.append(self.cast(tensor, run_dtype(tensor_spec.dtype)))
         return keras.tree.pack_sequence_as(spec, outputs)

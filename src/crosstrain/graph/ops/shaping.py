@@ -19,7 +19,7 @@ def _reshape_spec(x: Any, *, shape: tuple[int, ...]) -> Any:
             raise ValueError(f"{x.shape} cannot be given the shape {shape}")
         return [type(x)(tuple(total // known if s == -1 else s for s in shape), x.dtype)]
     if shape[:1] != (-1,):
-        raise ValueError(f"{x.shape} has the batch, so its new shape has to begin with -1, not {shape}")
+        raise ValueError(f"{x.shape} includes the batch, so its new shape has to begin with -1, not {shape}")
     return [type(x)((None, *shape[1:]), x.dtype)]
 
 

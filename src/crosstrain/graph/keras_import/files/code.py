@@ -35,7 +35,7 @@ def check(path: Path, config: Any) -> None:
             )
         if not _inside(entry):
             raise CrosstrainError(
-                f"{path} asks for {name!r} from the module {module}, which is code from outside of Keras; "
+                f"{path} uses {name!r} from the module {module}, which is code from outside Keras; "
                 "if you trust its source, give --trust"
             )
 

@@ -59,7 +59,7 @@ def read(path: Path) -> Content:
         raise
     except DAMAGED as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CrosstrainError(f"{path} is not a whole HDF5 file of a Keras model ({reason})") from error
+        raise CrosstrainError(f"{path} is not a complete HDF5 file of a Keras model ({reason})") from error
 
 
 def _without_config(path: Path, file: h5py.File) -> str:
@@ -106,12 +106,12 @@ def _array(group: h5py.Group, name: str) -> np.ndarray:
     place: Any = group
     for part in name.strip("/").split("/"):
         if not isinstance(place.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{name} does not lie in the file")
+            raise ValueError(f"{name} is not in the file")
         place = place[part]
     if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external:
-        raise ValueError(f"{name} does not lie in the file")
+        raise ValueError(f"{name} is not in the file")
     if place.dtype.kind not in "biuf":
-        raise ValueError(f"{name} does not consist of numbers")
+        raise ValueError(f"{name} is not numeric")
     return np.asarray(place[()])
 
 
@@ -125,7 +125,9 @@ def assign(path: Path, content: Content, model: keras.Model) -> None:
         else:
             name = layer_name(stored.layer)
             if name not in layers:
-                raise CrosstrainError(f"{path} has weights of a layer {name!r}, which its network has not")
+                raise CrosstrainError(
+                    f"{path} has weights of a layer {name!r}, which its network does not have"
+                )
             own = layers[name].trainable_weights + layers[name].non_trainable_weights
             unassigned.discard(name)
             stored = old_weights.modern(stored, layers[name], content.version, content.by_theano)

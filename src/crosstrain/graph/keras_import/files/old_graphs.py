@@ -71,7 +71,7 @@ def _ends(tensors: Any, kinds: Mapping[str, str]) -> Any:
         # for functional models alone, Keras 3 counts calls from 1 here, and from 0 between layers
         return [name, call + (kinds[name] == "Functional"), index]
     if not isinstance(tensors, list) or not tensors:
-        raise CrosstrainError("the model says not what its inputs and outputs are")
+        raise CrosstrainError("the model does not say what its inputs and outputs are")
     ends = [_ends(one, kinds) for one in tensors]
     return ends[0] if len(ends) == 1 else ends
 
@@ -120,7 +120,9 @@ def _first_argument(value: Any, keywords: dict[str, Any], entry: Entry, kinds: M
         return [_first_argument(one, keywords, entry, kinds) for one in value]
     if isinstance(value, Mapping):
         return {name: _first_argument(one, keywords, entry, kinds) for name, one in value.items()}
-    raise CrosstrainError(f"the layer {entry['name']!r} is called on what is no output of a layer")
+    raise CrosstrainError(
+        f"the layer {entry['name']!r} is called on something other than the output of a layer"
+    )
 
 
 def _argument(value: Any, kinds: Mapping[str, str]) -> Any:

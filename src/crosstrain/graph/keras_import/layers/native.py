@@ -77,7 +77,7 @@ def conv_transpose(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
 def batch_norm(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
     if layer.renorm:
         raise CrosstrainError(
-            f"{t.where} renormalises (renorm=True), which crosstrain has no form of; use renorm=False, "
+            f"{t.where} renormalises (renorm=True), which crosstrain does not support; use renorm=False, "
             "or GroupNormalization where batches are small"
         )
     if mask is not None and layer.trainable:

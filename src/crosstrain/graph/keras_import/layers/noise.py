@@ -18,7 +18,7 @@ def noisy(t: Tracer, op: str, amount: float, training: Any, x: Any, **settings: 
         return x
     if mode is True:
         raise CrosstrainError(
-            f"{t.where} is called with training=True always; crosstrain has noise in training only"
+            f"{t.where} is always called with training=True; crosstrain applies noise in training only"
         )
     return t.noise(op, t.cast(x, "float32"), **settings)
 

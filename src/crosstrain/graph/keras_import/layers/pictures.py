@@ -48,7 +48,9 @@ def at(t: Tracer, flat: Any, row: Any, column: Any, size: tuple[int, int], mode:
 def affine_transform(t: Tracer, operation: Any, spec: Any, images: Any, transform: Any) -> Any:
     """Cell (y, x) of the result is the picture at (b0 x + b1 y + b2, a0 x + a1 y + a2)."""
     if len(images.shape) != 4 or None in images.shape[1:] or len(transform.shape) != 2:
-        raise CrosstrainError(f"{t.where} transforms pictures; crosstrain has that for a batch of known size")
+        raise CrosstrainError(
+            f"{t.where} transforms pictures; crosstrain supports that for a batch of known size"
+        )
     first, dtype = operation.data_format == "channels_first", run_dtype(images.dtype)
     x = t.cast(images, "float32")
     x = t.op.transpose(x, axes=(0, 2, 3, 1)) if first else x
@@ -93,7 +95,7 @@ def augmentation(t: Tracer, layer: Any, x: Any, training: Any = None, **_: Any) 
         return plain
     if mode is True:
         raise CrosstrainError(
-            f"{t.where} is called with training=True always; crosstrain has augmentation in training only"
+            f"{t.where} is always called with training=True; crosstrain applies augmentation in training only"
         )
     return t.op.augment_select(t.cast(layer.call(x, training=True), "float32"), plain, amount=1.0)
 

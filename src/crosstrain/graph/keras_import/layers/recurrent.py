@@ -42,8 +42,9 @@ def start_states(t: Tracer, layer: Any, initial_state: Any) -> list[Any]:
     """The states to start from ([] for zeros), after refusing what crosstrain lacks."""
     if layer.stateful:
         raise CrosstrainError(
-            f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain has no form "
-            "of; use stateful=False and longer sequences, or hand states on by return_state and initial_state"
+            f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain does not "
+            "support; use stateful=False and longer sequences, or pass states on with return_state and "
+            "initial_state"
         )
     if initial_state is None:
         return []

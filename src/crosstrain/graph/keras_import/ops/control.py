@@ -79,7 +79,7 @@ def cond(t: Tracer, operation: Any, spec: Any, pred: Any, true_fn: Any, false_fn
 @lowers(kc.Switch, kc.WhileLoop, spec=False)
 def branch(t: Tracer, operation: Any, spec: Any, *arguments: Any, **named: Any) -> Any:
     raise CrosstrainError(
-        f"{t.where} branches or loops on what the data says; use ops.where, or a loop of fixed length"
+        f"{t.where} branches or loops on the values of tensors; use ops.where, or a loop of fixed length"
     )
 
 

@@ -49,8 +49,8 @@ def interpolation(length: int, cells: int, method: str, antialias: bool) -> np.n
 def resize(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     if operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio:
         raise CrosstrainError(
-            f"{t.where} resizes with crop_to_aspect_ratio or pad_to_aspect_ratio, which crosstrain has "
-            "no form of"
+            f"{t.where} resizes with crop_to_aspect_ratio or pad_to_aspect_ratio, which crosstrain does "
+            "not support"
         )
     first = operation.data_format == "channels_first"
     rank, dtype = len(x.shape), run_dtype(x.dtype)

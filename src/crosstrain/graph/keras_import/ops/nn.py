@@ -219,7 +219,7 @@ def attention(
     """softmax(scale · query keyᵀ + bias) value over (batch, length, heads, size); masked scores are -inf in
     effect; groups of query heads share a key head where there are fewer of those."""
     if operation.attn_logits_soft_cap is not None:
-        raise CrosstrainError(f"{t.where} caps attention scores, which crosstrain has no form of")
+        raise CrosstrainError(f"{t.where} caps attention scores, which crosstrain does not support")
     query, key, value = (t.cast(x, "float32") for x in (query, key, value))
     heads, shared = query.shape[2], key.shape[2]
     if heads != shared:
