@@ -8,7 +8,7 @@ from crosstrain.source.target import Draft
 from crosstrain.source.writing import indented
 
 BATCHES = '''def batches(examples, batch_size, seed, epoch):
-    """The places of each batch's examples, in crosstrain's order; the last batch may be shorter."""
+    """Indices of each batch's examples, in crosstrain's order; the last batch may be shorter."""
     order = np.random.default_rng((seed, epoch)).permutation(examples)
     for start in range(0, examples, batch_size):
         yield order[start : start + batch_size]'''
@@ -69,7 +69,7 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
         "    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])",
         f'    parser.add_argument("data", help="an .npz with the arrays {listed}")',
         '    parser.add_argument("--weights", help="crosstrain\'s weights to start from, an .npz")',
-        '    parser.add_argument("--out", help="where the trained weights go, an .npz")',
+        '    parser.add_argument("--out", help="where to save the trained weights, an .npz")',
         '    parser.add_argument("--epochs", type=int, default=5)',
         f'    parser.add_argument("--batch-size", type=int, default={draft.training.batch_size})',
         '    parser.add_argument("--seed", type=int, default=0)',
@@ -103,13 +103,13 @@ def schedule_and_update(draft: Draft, sqrt: str) -> None:
 
 
 LOAD = '''def load_weights(model, path):
-    """Take crosstrain's weights, an .npz by name."""
+    """Load crosstrain's weights, an .npz by name."""
     with np.load(path) as stored:
         for name, tensor, axes in named_weights(model):
             {load}'''
 
 SAVE = '''def save_weights(model, path):
-    """Write the weights as crosstrain has them."""
+    """Save the weights in crosstrain's layout."""
     weights = {{}}
     for name, tensor, axes in named_weights(model):
         weights[name] = {save}.transpose(np.argsort(axes))

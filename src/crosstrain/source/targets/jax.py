@@ -178,7 +178,7 @@ def average_pool(x, size, stride, padding="VALID"):
 ''',
     "pad_channels": '''
 def pad_channels(x, channels):
-    """Maps of zeros before and behind, until there are so many."""
+    """Zero channels before and after, for ``channels`` in all."""
     missing = channels - x.shape[-1]
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 ''',
@@ -187,17 +187,17 @@ def dropout(key, x, rate, salt):
     """Without a key, as in inference, x itself; each layer has a salt of its own."""
     if key is None:
         return x
-    kept = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, x.shape)
-    return jnp.where(kept, x / (1 - rate), 0)
+    mask = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, x.shape)
+    return jnp.where(mask, x / (1 - rate), 0)
 ''',
     "probabilities": '''
 def probabilities(p):
-    """Summing to 1 and away from 0 and 1, as Keras takes them."""
+    """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
     return jnp.clip(p / p.sum(-1, keepdims=True), 1e-7, 1 - 1e-7)
 ''',
     "picked": '''
 def picked(log_p, classes):
-    """The entry of each row that its class names."""
+    """The entry of each row at its class."""
     return jnp.take_along_axis(log_p, classes[:, None], axis=-1)
 ''',
 }  # fmt: skip
@@ -330,7 +330,7 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     draft.add(
         "@jax.jit",
         f"def train_step(params, {state}slots, {names}, rate, step{key}):",
-        '    """One step on a batch; steps count from 1. The loss before it, and all that has changed."""',
+        '    """One step on a batch; steps count from 1. Returns the loss before it and the new state."""',
         f"    {returned} = {gradient}(params, {state}{names}{key})",
         *(
             [
@@ -346,7 +346,7 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     zeros = f"({', '.join(['jnp.zeros_like(w)'] * len(training.slots))}{',' * (len(training.slots) == 1)})"
     draft.add(
         "def make_slots(params):",
-        '    """What the update remembers of every parameter, at the start."""',
+        '    """The initial state of the update, for every parameter."""',
         f"    return {{k: {zeros} for k, w in params.items()}}",
     )
     key_argument = ", jax.random.fold_in(key, step)" if drop else ""
@@ -371,7 +371,7 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     stripped = f'name.removeprefix("{prefix}")' if prefix else "name"
     draft.add(
         "def load_weights(path):",
-        '    """crosstrain\'s weights, an .npz by name: they are laid out as here."""',
+        '    """crosstrain\'s weights, an .npz by name; the layouts are the same."""',
         "    with np.load(path) as stored:",
         f"        weights = {{{stripped}: jnp.asarray(stored[name]) for name in stored.files}}",
         f"    {read}",
@@ -380,7 +380,7 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     merged = "params | stats" if norm else "params"
     draft.add(
         f"def save_weights(params, {state}path):",
-        '    """Write the weights as crosstrain has them."""',
+        '    """Save the weights in crosstrain\'s layout."""',
         f"    weights = {merged}" if norm else "    weights = params",
         f"    np.savez(path, **{{{written}: np.asarray(w) for name, w in weights.items()}})",
     )

@@ -118,7 +118,7 @@ CALLS: dict[str, Template] = {
 HELPERS = {
     "pad_channels": '''
 def pad_channels(x, channels):
-    """Maps of zeros before and behind, until there are so many."""
+    """Zero channels before and after, for ``channels`` in all."""
     missing = channels - x.shape[-1]
     return ops.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 ''',
@@ -278,14 +278,14 @@ def _training(draft: Draft) -> None:
     named = f'f"{prefix}' + '{weight.path}"' if prefix else "weight.path"
     draft.add(
         "def load_weights(model, path):",
-        '    """Take crosstrain\'s weights, an .npz by name: they are named and laid out as here."""',
+        '    """Load crosstrain\'s weights, an .npz by name; names and layouts are the same."""',
         "    with np.load(path) as stored:",
         "        for weight in model.weights:",
         f"            weight.assign(stored[{named}])",
     )
     draft.add(
         "def save_weights(model, path):",
-        '    """Write the weights as crosstrain has them."""',
+        '    """Save the weights in crosstrain\'s layout."""',
         "    weights = {}",
         "    for weight in model.weights:",
         f"        weights[{named}] = keras.ops.convert_to_numpy(weight)",
