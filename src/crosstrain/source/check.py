@@ -73,7 +73,7 @@ def _imported(path: Path, name: str) -> Any:
 
 
 def _evidence(model: Any, item: Mapping[str, Any], case: Case, precision: str) -> Arrays:
-    """As the engines' evidence: outputs, loss, gradients, and the weights after the steps."""
+    """What a proof compares: outputs, loss, gradients, and the weights after the steps."""
     features = list(case.program.inference.inputs)
 
     def batch(values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -109,11 +109,11 @@ class Model:
         self.restart()
 
     def begin(self) -> None:
-        """Set the precision and make ``self.model``."""
+        """Set the precision and create ``self.model``."""
         raise NotImplementedError
 
     def restart(self) -> None:
-        """The given weights, and an optimizer that has done nothing yet."""
+        """Load the initial weights and create a fresh optimizer."""
         self.module.load_weights(self.model, self.path)
         self.optimizer = self.module.make_optimizer(self.model)
 

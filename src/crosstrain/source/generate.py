@@ -20,7 +20,7 @@ TARGETS = ("torch", "tensorflow", "jax", "keras", "paddle", "mxnet")
 
 
 def target_of(name: str) -> Target:
-    """The target called ``name``; ``CrosstrainError`` names those there are."""
+    """The target called ``name``. Raises ``CrosstrainError``, which lists the targets."""
     if name not in TARGETS:
         raise CrosstrainError(f"crosstrain code has no target {name!r}; there are {', '.join(TARGETS)}")
     module = importlib.import_module(f"crosstrain.source.targets.{name}")
@@ -71,7 +71,7 @@ def source_of(
 
 
 def code_lines(source: str) -> int:
-    """Lines that hold code: no blank lines, no comments, no docstrings."""
+    """The number of lines of code: no blank lines, comments or docstrings."""
     docstrings: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if (

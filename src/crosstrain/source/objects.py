@@ -1,4 +1,4 @@
-"""Classes of layers, for the targets that make layers in a constructor and call them afterwards."""
+"""Classes of layers, for targets that create layers in a constructor and call them afterwards."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _steps(items) -> list[Step]:  # type: ignore[no-untyped-def]
 
 
 def _block_lines(draft: Draft, run: Run, style: Style) -> list[str]:
-    """The lines that make the blocks of a run."""
+    """The lines that create the blocks of a run."""
     settings_used = draft.yields[draft.numbered("blocks", run)]
     label = "names" if run.block.names else "name"
     fields = {

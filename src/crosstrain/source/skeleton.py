@@ -1,4 +1,4 @@
-"""What stands around the network and is alike for targets: batches, files of weights, the command."""
+"""The parts of a source that all targets share: batches, weight files, the command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def arrays(draft: Draft) -> str:
 
 
 def described(draft: Draft) -> str:
-    """What ``train`` is given, for its docstring."""
+    """The arguments of ``train``, for its docstring."""
     shapes = [draft.network.shapes[value] for value in draft.network.inputs.values()]
     parts = [
         f"{name} ({', '.join(['N', *map(str, shape)])}{',' if not shape else ''})"
@@ -58,7 +58,7 @@ def train(
 
 
 def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> None:
-    """The command: trains on an ``.npz`` of arrays."""
+    """The command line: trains on an ``.npz`` of arrays."""
     kinds = ["float32"] * len(draft.inputs)
     kinds += ["int64" if classes else "float32" for classes in draft.training.class_targets()]
     names = [*draft.inputs, *draft.targets]
@@ -87,7 +87,7 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
 
 
 def loss_of(draft: Draft, losses: Mapping[tuple[str, bool], str], framework: str) -> None:
-    """``loss_of``: the loss of outputs and targets, out of the framework's forms ``losses``."""
+    """``loss_of``: the loss of outputs and targets, from the framework's expressions ``losses``."""
     outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
     draft.add(
         f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",

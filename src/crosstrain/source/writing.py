@@ -25,7 +25,7 @@ Call = Callable[[Step, Sequence[str]], str]
 
 @dataclass
 class Deferred:
-    """An expression that waits to be written into the next one; ``roots`` are the values it reads."""
+    """An expression to be inlined into the next one; ``roots`` are the values it reads."""
 
     text: str
     roots: tuple[str, ...]
@@ -122,7 +122,7 @@ class Writer:
         self.lines.append(f"{variable} = {text}")
 
     def _waits(self, step: Step, following: Item | None, depth: int, text: str) -> bool:
-        """Whether the next step takes this one's expression as it is."""
+        """Whether this step's expression is inlined into the next step."""
         if not self.fuse or not isinstance(following, Step) or following.inputs.count(step.output) != 1:
             return False
         fits = (step.kind in PRODUCERS and following.kind in CONSUMERS) or (
@@ -145,7 +145,7 @@ def _inputs(item: Item) -> tuple[str, ...]:
 
 
 def literal(value: Any) -> str:
-    """A setting as source: an expression as it is, a number or text as Python writes it."""
+    """A setting as source: an expression unchanged, a number or text as its literal."""
     if isinstance(value, Code):
         return str(value)
     return f'"{value}"' if isinstance(value, str) else repr(value)
@@ -156,7 +156,8 @@ def indented(lines: Sequence[str], levels: int = 1) -> list[str]:
 
 
 def fitted(line: str) -> list[str]:
-    """A line that is too long, with what its last brackets hold on lines of its own (as formatters do)."""
+    """A line that is too long, with the content of its last brackets on lines of its own, as formatters
+    do."""
     if len(line) <= WIDTH or not line.endswith(("]", ")", "}", "):")):
         return [line]
     tail = ":" if line.endswith(":") else ""
@@ -177,7 +178,7 @@ def fitted(line: str) -> list[str]:
 
 
 def split(text: str) -> list[str]:
-    """The parts between commas that stand in no brackets or quotes."""
+    """The parts between top-level commas (outside brackets and quotes)."""
     parts, depth, start, quote = [], 0, 0, ""
     for index, c in enumerate(text):
         if quote:

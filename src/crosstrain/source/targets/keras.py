@@ -261,7 +261,7 @@ def _training(draft: Draft) -> None:
     loss = "float(loss)" if len(calls) == 1 else "float(loss[0])"
     draft.add(
         f"def train_step(model, {names}):",
-        '    """One step on a batch; the loss before it."""',
+        '    """One step on a batch. Returns the loss before it."""',
         *indented(rate),
         "    model.reset_metrics()",
         f"    loss = model.train_on_batch({inputs}, {targets})",
