@@ -13,7 +13,7 @@ from crosstrain.graph.graph import SEED, Graph, Node, TensorSpec, Weights, Weigh
 from crosstrain.graph.ops import VOCABULARY
 
 SMALL = 64
-"""Constants of at most this many numbers stand in the graph itself; larger ones go to the ``.npz``."""
+"""Constants of at most this many numbers are stored in the graph itself, larger ones in the ``.npz``."""
 
 FLOATS = ("float32", "float64")
 
@@ -44,7 +44,7 @@ def as_written(array: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Replay:
-    """Nodes of a first pass over the same code, which a second pass takes up again where it is equal."""
+    """Nodes of a first pass over the same code, which a second pass reuses where they are equal."""
 
     nodes: dict[str, list[Node]] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ class Builder:
         return f"@{name}"
 
     def constant(self, value: Any, dtype: str) -> str:
-        """A constant: a node where it is small, a non-trainable weight ``constant/N`` where it is not."""
+        """The reference of a constant: a node if it is small, else a non-trainable weight ``constant/N``."""
         array = np.asarray(value)
         if array.dtype == np.float32 and array.size <= SMALL:
             array = as_written(array)
@@ -114,7 +114,8 @@ class Builder:
     def emit(
         self, op: str, *inputs: str | None, name: str = "", layer: str = "", **attributes: Any
     ) -> tuple[str, ...]:
-        """Add a node; gives the references of its outputs. Raises ``ShapeError`` where it cannot be."""
+        """Add a node. Returns the references of its outputs. Raises ``ShapeError`` if the inputs do not
+        fit."""
         attributes = {k: frozen(v) for k, v in attributes.items()}
         key = json.dumps([op, inputs, attributes, layer], default=str)
         if self.replay is not None and (again := self.replay.take(key)) is not None:
@@ -134,7 +135,7 @@ class Builder:
         return node.references
 
     def since(self, start: int) -> Replay:
-        """The nodes from number ``start`` on, to be taken up again by a second pass."""
+        """The nodes from number ``start`` on, for a second pass to reuse."""
         replay = Replay()
         for node in self.nodes[start:]:
             key = json.dumps([node.op, node.inputs, node.attributes, node.layer], default=str)

@@ -101,7 +101,7 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
 
 
 def load_model(definition: Definition, floatx: str) -> keras.Model:
-    """The model of a definition, its weights built."""
+    """The model of a definition, with its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
     if source.endswith((".keras", ".h5", ".hdf5")):
@@ -122,7 +122,7 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
 
 
 def is_file(source: str) -> bool:
-    """Whether the source is a file of the user's (rather than a network of the zoo)."""
+    """Whether the source is a user's file (rather than a network of the zoo)."""
     return source.endswith((".keras", ".h5", ".hdf5", ".onnx")) or ".py:" in source
 
 
@@ -138,7 +138,7 @@ def located(definition: Definition) -> Path:
 
 
 def load_object(place: str) -> Any:
-    """What ``file.py:name`` names. The file runs with its own folder on the path."""
+    """The object that ``file.py:name`` names. The file runs with its own folder on the path."""
     file, _, name = place.rpartition(":")
     path = Path(file).expanduser()
     if not path.is_file():
@@ -166,7 +166,7 @@ def load_object(place: str) -> Any:
 
 
 def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
-    """The user's function, given those of input_shape, input_shapes and classes that it takes."""
+    """Call the user's function with those of input_shape, input_shapes and classes that it accepts."""
     if not callable(function):
         return function
     parameters = inspect.signature(function).parameters
@@ -194,7 +194,8 @@ def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
 
 
 def guarded(place: str, build: Callable[[], Any]) -> Any:
-    """Run the user's code; what goes wrong in it is told in a sentence (the traceback goes to the log)."""
+    """Run the user's code. Errors are raised as ``CrosstrainError`` in a sentence (the traceback goes to the
+    log)."""
     try:
         return build()
     except CrosstrainError:
@@ -213,7 +214,7 @@ def single(shapes: Any, source: str) -> tuple[int, ...] | None:
 
 
 def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: str) -> keras.Model:
-    """The model with its weights: a subclassed one is called once on symbolic inputs."""
+    """The model with its weights: a subclassed model is called once on symbolic inputs."""
     if model.built and getattr(model, "inputs", None) is not None:
         return model
     if getattr(model, "inputs", None) is not None or (model.built and model.weights and not specs):
@@ -228,7 +229,7 @@ def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: st
 
 
 def check_masks(model: keras.Model) -> None:
-    """Keras leaves masked steps out of the loss and the metrics of an output that carries its mask on."""
+    """Refuse masked outputs: Keras leaves their masked steps out of the loss and the metrics."""
     outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
     names = list(getattr(model, "output_names", None) or map(str, range(len(outputs))))
     masked = [name for name, y in zip(names, outputs, strict=False) if get_keras_mask(y) is not None]
@@ -248,7 +249,7 @@ def input_specs(definition: Definition) -> dict[str, TensorSpec] | None:
 
 
 def check_inputs(graph: Graph, job: Mapping[str, Any]) -> None:
-    """The network's inputs have to be the data's."""
+    """Check that the network's inputs match the data's."""
     shapes = job.get("input_shapes")
     if not shapes:
         return

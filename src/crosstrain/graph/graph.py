@@ -65,7 +65,7 @@ class Graph:
         raise GraphError(f"{self.name} has no node called {name!r}")
 
     def spec(self, ref: str) -> TensorSpec:
-        """The shape and dtype behind a reference."""
+        """The shape and dtype of a reference."""
         if ref.startswith("@"):
             weight = self.weights[ref[1:]]
             return TensorSpec(weight.shape, weight.dtype)
@@ -80,7 +80,7 @@ class Graph:
 
     @property
     def parameters(self) -> int:
-        """Number of trainable numbers."""
+        """The number of trainable parameters."""
         return sum(int(np.prod(self.weights[name].shape)) for name in self.trainable)
 
     @property
@@ -115,7 +115,7 @@ class Graph:
         ).pruned()
 
     def pruned(self) -> Graph:
-        """Without the nodes whose outputs nothing reads. Weights stay, read or not."""
+        """A copy without the nodes whose outputs nothing reads. Weights stay, read or not."""
         needed = {*self.outputs.values(), *self.updates.values(), *self.penalties}
         nodes = []
         for node in reversed(self.nodes):
@@ -126,7 +126,7 @@ class Graph:
         return replace(self, inputs=inputs, nodes=tuple(reversed(nodes)))
 
     def renamed(self, prefix: str, bound: Mapping[str, str]) -> Graph:
-        """Its nodes prefixed and each input in ``bound`` replaced by a reference from elsewhere."""
+        """A copy with its nodes prefixed and each input in ``bound`` replaced by the given reference."""
 
         def move(ref: str | None) -> str | None:
             if ref is None or ref.startswith("@"):
@@ -216,7 +216,7 @@ class Graph:
         ).check()
 
     def save(self, path: Path, weights: Weights | None = None) -> None:
-        """Write ``path`` (JSON) and, where weights are given, the ``.npz`` beside it."""
+        """Write ``path`` (JSON) and, if weights are given, the ``.npz`` beside it."""
         path.write_text(json.dumps(self.to_json(), indent=1))
         if weights is not None:
             arrays: dict[str, Any] = dict(weights)

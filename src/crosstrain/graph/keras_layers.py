@@ -26,8 +26,8 @@ def run_dtype(dtype: str) -> str:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Weight(keras.layers.Layer):
-    """A weight that no layer of Keras's own holds. Called on any tensor it gives the weight; called with
-    ``new`` too it takes that over in training, and gives the tensor back."""
+    """A weight that no layer of Keras's own holds. Called on any tensor it returns the weight; called with
+    ``new`` as well it assigns ``new`` in training and returns the tensor."""
 
     def __init__(self, shape: Sequence[int], kind: str = "float32", **settings: Any) -> None:
         super().__init__(**settings)
@@ -60,8 +60,8 @@ class Weight(keras.layers.Layer):
 @keras.saving.register_keras_serializable(PACKAGE)
 class VocabularyOp(keras.layers.Layer):
     """One op of crosstrain's vocabulary that keras.ops lacks as a function: called on the list of its
-    tensors, it gives the list of its outputs. ``given`` says for each input of the op what stands there: a
-    ``tensor``, ``none`` or the ``seed``."""
+    tensors, it returns the list of its outputs. ``given`` is the kind of each input of the op: ``tensor``,
+    ``none`` or ``seed``; the name is part of the file format."""
 
     def __init__(self, op: str, attributes: Mapping[str, Any], given: Sequence[str], **settings: Any) -> None:
         super().__init__(**settings)
@@ -70,7 +70,7 @@ class VocabularyOp(keras.layers.Layer):
         self.built = True
 
     def inputs_of(self, tensors: Sequence[Any]) -> list[Any]:
-        """What the op reads, the seed's generator in its place."""
+        """The op's inputs, with the seed's generator in its place."""
         waiting = iter(tensors)
         by_kind = {"tensor": lambda: next(waiting), "none": lambda: None, "seed": lambda: self.seed_generator}
         return [by_kind[kind]() for kind in self.given]
@@ -107,7 +107,7 @@ class VocabularyOp(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Penalty(keras.layers.Layer):
-    """Called on ``[x, penalty, …]``: adds the penalties, scalars, to the loss and gives ``x``."""
+    """Called on ``[x, penalty, …]``: adds the penalties, scalars, to the loss and returns ``x``."""
 
     def call(self, tensors: Sequence[Any]) -> Any:
         x, *penalties = tensors

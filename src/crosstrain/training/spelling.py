@@ -22,11 +22,11 @@ _DURATION = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h|)$")
 _SIZE = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>[kMGT]?)i?B?$")
 
 DEEPEST = 16
-"""Lists and objects in a value may lie so deep in each other; no setting needs more."""
+"""The deepest nesting of lists and objects in a value; no setting needs more."""
 LARGEST_SIZE = 32_768
-"""Pixels at an edge: what OpenCV can resize to."""
+"""Pixels per edge: the most that OpenCV can resize to."""
 LONGEST = 100 * 365 * 86_400
-"""Seconds: what a clock can wait for, with room to spare."""
+"""Seconds: a timeout that every system clock can handle."""
 
 PYTHONIC = {"True": True, "False": False, "None": None}
 
@@ -51,7 +51,7 @@ def value(text: str) -> Any:
 
 
 def _finite(text: str) -> float:
-    """A JSON number; ``ValueError`` for what no float holds (``1e400``, ``NaN``)."""
+    """A JSON number. Raises ``ValueError`` for what a float cannot hold (``1e400``, ``NaN``)."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text} is not a finite number")
@@ -59,7 +59,7 @@ def _finite(text: str) -> float:
 
 
 def _depth(tree: Any) -> int:
-    """How deep lists and objects lie in each other, without recursion."""
+    """The nesting depth of lists and objects, without recursion."""
     depth, level = 0, [tree]
     while level := [each for each in level if isinstance(each, list | dict)]:
         depth += 1
@@ -68,7 +68,7 @@ def _depth(tree: Any) -> int:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number that a float can hold."""
+    """Whether a value is a finite number that a float can hold."""
     try:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:
@@ -76,7 +76,7 @@ def is_number(value: Any) -> bool:
 
 
 def shortened(text: Any) -> str:
-    """A value as a message shows it."""
+    """The value's ``repr``, shortened for a message."""
     shown = repr(text)
     return shown if len(shown) <= 40 else f"{shown[:37]}…{shown[-1]}"
 
@@ -138,7 +138,8 @@ def _by_output(texts: Sequence[str]) -> dict[str, str | Loss]:
 
 
 def optimizer(spec: str | Optimizer, **overrides: Any) -> Optimizer:
-    """An optimizer from its spelling, as ``adam:beta_1=0.8``; ``overrides`` that are not None win."""
+    """An optimizer from its spelling, as ``adam:beta_1=0.8``; ``overrides`` that are not None take
+    precedence."""
     if isinstance(spec, Optimizer):
         name, options = spec.name, {k: v for k, v in spec.to_json().items() if k != "name"}
     else:
@@ -209,11 +210,11 @@ KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "list[int]": ("a list of numbers, as [500,900]", _numbers),
     "list[float]": ("a list of numbers, as [0.1,0.01]", _numbers),
 }
-"""What a schedule's setting may be, by its annotation: in words, and as a test."""
+"""The type of a schedule's setting by its annotation: in words, and as a predicate."""
 
 
 def _settings_of(name: str) -> tuple[dict[str, str], list[str]]:
-    """The settings a schedule takes with their annotations, and those of them that it needs."""
+    """The settings of a schedule with their annotations, and the required ones."""
     if name == "plateau":
         own = [f for f in fields(Plateau) if f.name not in ("rate", "best", "waited")]
         return {f.name: str(f.type) for f in own}, []
@@ -295,7 +296,7 @@ def by_engine(options: Mapping[str, Mapping[str, Any]] | Sequence[str] | None) -
 
 
 def items(text: str | None) -> list[str]:
-    """``a,b,c`` as a list, without empty ones."""
+    """``a,b,c`` as a list, without empty items."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
@@ -362,7 +363,7 @@ def dimensions(shape: str | Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them: ``a``, ``a and b``, ``a, b and c``."""
+    """Names joined as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 

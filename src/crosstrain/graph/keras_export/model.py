@@ -34,7 +34,7 @@ BY_LAYER = {
 transposed convolution, whose functional node mixes up its arguments (Keras 3.15)."""
 
 MOVING = ("moving_mean", "moving_variance")
-"""Variables of a layer that training changes though they have no gradient."""
+"""Variables of a layer that training updates without a gradient."""
 
 _numpy = Ops(NUMPY, "NumPy")
 
@@ -143,7 +143,8 @@ class _Exporter:
         self._fuse()
 
     def _uniform(self, form: Form) -> bool:
-        """Whether weights are trained all or none, as a layer's are; statistics move in the first case."""
+        """Whether all weights are trained or none, as in a layer; statistics are updated in the first
+        case."""
         kinds = {
             self.graph.weights[ref[1:]].trainable for key, ref in form.weights.items() if key not in MOVING
         }
@@ -253,7 +254,7 @@ class _Exporter:
         return [np.asarray(v) for v in (result if isinstance(result, tuple | list) else [result])]
 
     def _op(self, node: Node) -> list[Tensor]:
-        """The node on keras.ops; by a layer that runs it where a functional model cannot hold it."""
+        """The node on keras.ops, or on a layer that runs it where a functional model cannot hold it."""
         rule = VOCABULARY[node.op].phase
         if node.op in BY_LAYER or rule is not None or getattr(OPS, node.op) is None:
             return self._by_layer(node)
@@ -276,7 +277,8 @@ class _Exporter:
         return list(layer(tensors or [self.anchor]))
 
     def _argument(self, ref: str) -> Tensor:
-        """What an op reads: a tensor; or a constant, a number of no particular precision where it can be."""
+        """An op's input: a tensor, or a constant, as a Python number if possible (which has no precision of
+        its own)."""
         value = self.values.get(ref)
         if not isinstance(value, np.ndarray):
             return self._tensor(ref)
@@ -285,7 +287,7 @@ class _Exporter:
         return float(value) if value.ndim == 0 else value.astype(keras.config.floatx())
 
     def _tensor(self, ref: str) -> Tensor:
-        """A value as a KerasTensor: weights by a layer that holds them, constants by one that makes them."""
+        """A value as a KerasTensor: weights and constants come from layers that hold them."""
         if ref.startswith("@") and ref not in self.values:
             name, spec = ref[1:], self.graph.weights[ref[1:]]
             layer = Weight(spec.shape, spec.dtype, name=self._name(name))
@@ -304,7 +306,7 @@ class _Exporter:
 
     # -- the ends -------------------------------------------------------------------------------------
     def _finish_outputs(self, outputs: dict[str, Tensor]) -> Any:
-        """The outputs in Keras's structure, the first behind all that has to happen beside it."""
+        """The outputs in Keras's structure; the first one depends on all penalties and updates."""
         first = next(iter(outputs))
         penalties = [self._tensor(ref) for ref in self.body.penalties]
         for name, rule in self.regularized.items():
@@ -330,12 +332,12 @@ class _Exporter:
         return tensor
 
     def _place(self, node: Node, form: Form) -> str:
-        """What the layer is called: as the layer that the node was traced from, else after its weights."""
+        """The layer's name: that of the layer that the node was traced from, else from its weights."""
         kernels = [ref[1:].rpartition("/")[0] for ref in form.weights.values()]
         return node.layer or next(filter(None, kernels), "") or node.name
 
     def _name(self, preferred: str) -> str:
-        """A name that Keras takes and no other layer has."""
+        """A valid, unique name for a layer."""
         base = identifier(preferred)
         name, count = base, 0
         while name in self.names:
@@ -346,7 +348,7 @@ class _Exporter:
 
 
 def identifier(name: str) -> str:
-    """Without the slashes of a path, which Keras's names must not have."""
+    """The name without slashes, which Keras does not allow."""
     return name.replace("/", "_").replace(":", "_") or "unnamed"
 
 

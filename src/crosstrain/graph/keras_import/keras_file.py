@@ -23,7 +23,7 @@ _DAMAGED = (
     zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError,
     RuntimeError, RecursionError,
 )  # fmt: skip
-"""What reading a zip and its JSON raises where they are not whole (``RuntimeError``: it is encrypted)."""
+"""What reading a damaged zip and its JSON raises (``RuntimeError`` if it is encrypted)."""
 
 
 def load_keras_file(path: Path, trust: bool = False, floatx: str = "float32") -> keras.Model:
@@ -96,7 +96,8 @@ def _version(metadata: Any) -> int:
 
 
 def _explained(path: Path, load: Callable[[], Any]) -> Any:
-    """What ``load`` gives; what goes wrong is told in a sentence (the traceback goes to the log)."""
+    """The result of ``load``. Errors are raised as ``CrosstrainError`` in a sentence (the traceback goes to
+    the log)."""
     try:
         return load()
     except CrosstrainError as error:
@@ -116,7 +117,7 @@ def with_floats(config: Any, floatx: str) -> Any:
     """A configuration whose full-precision floats are ``floatx``."""
 
     def at(value: Any, dtype: bool = False) -> Any:
-        """``dtype``: whether this is what stands behind a key ``dtype``."""
+        """``dtype``: whether this is the value of a key ``dtype``."""
         if isinstance(value, Mapping):
             return {k: at(v, dtype or k == "dtype") for k, v in value.items()}
         if isinstance(value, list):
@@ -127,7 +128,7 @@ def with_floats(config: Any, floatx: str) -> Any:
 
 
 def _rewrite(path: Path, copy: Path, config: Any, old: bool) -> None:
-    """A copy of a zip with another configuration; with ``old``, the weights by today's names too."""
+    """A copy of a zip with another configuration; with ``old``, the weights get their current names too."""
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
         for entry in source.infolist():
             if entry.filename == "config.json":
@@ -144,7 +145,7 @@ def _rewrite(path: Path, copy: Path, config: Any, old: bool) -> None:
 
 
 def _rename(before: h5py.Group, after: h5py.Group) -> None:
-    """Copy weights; Keras 2 had another name for layers, and on Windows backslashes in paths."""
+    """Copy weights; Keras 2 named layers differently, and on Windows wrote backslashes in paths."""
     for name in before:
         if not isinstance(before.get(name, getlink=True), h5py.HardLink):
             raise CrosstrainError(f"its weights {name!r} are not in the file")

@@ -18,14 +18,14 @@ from crosstrain.graph.keras_import.files.old_graphs import layer_name
 from crosstrain.graph.keras_import.files.old_weights import Stored
 
 TOP = "top_level_model_weights"
-"""Where Keras keeps what a model owns itself rather than through its layers."""
+"""Where Keras stores the weights that a model owns itself rather than through its layers."""
 DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
-"""What h5py and JSON raise on files that are not whole."""
+"""What h5py and JSON raise on damaged files."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an HDF5 model holds. ``weights`` are by layer, in the order of the file."""
+    """The content of an HDF5 model. ``weights`` are by layer, in the order of the file."""
 
     config: Mapping[str, Any]
     version: int
@@ -40,7 +40,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 def read(path: Path) -> Content:
-    """All that a Keras model in HDF5 holds. ``CrosstrainError`` where it is damaged or not a model."""
+    """Read a Keras model in HDF5. Raises ``CrosstrainError`` if it is damaged or not a model."""
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
@@ -83,7 +83,7 @@ def _json(value: Any) -> Any:
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
-    """A list of names; longer ones than HDF5 takes in an attribute lie in several, numbered."""
+    """A list of names; lists too long for one HDF5 attribute are split into several, numbered ones."""
     if attribute in group.attrs:
         return [_text(name) for name in group.attrs[attribute]]
     names: list[str] = []
@@ -116,7 +116,8 @@ def _array(group: h5py.Group, name: str) -> np.ndarray:
 
 
 def assign(path: Path, content: Content, model: keras.Model) -> None:
-    """Give ``model`` the weights of the file. ``CrosstrainError`` names the weight that does not fit."""
+    """Load the file's weights into ``model``. Raises ``CrosstrainError``, which names the weight that does
+    not fit."""
     layers = {layer.name: layer for layer in model.layers}
     unassigned = {name for name, layer in layers.items() if layer.weights}
     for stored in content.weights:
@@ -158,8 +159,8 @@ def _assign_layer(path: Path, layer: str, stored: Stored, variables: Sequence[An
 
 
 def _in_order(stored: Stored, variables: Sequence[Any]) -> Sequence[np.ndarray]:
-    """The arrays in the order of the variables: by their names where these tell all apart, else as they
-    lie in the file."""
+    """The arrays in the order of the variables: by name if the names are unique, else in the order of the
+    file."""
     by_name = {_short(name): array for name, array in zip(stored.names, stored.arrays, strict=True)}
     names = [_short(variable.path) for variable in variables]
     if len(by_name) == len(set(names)) == len(names) and set(by_name) == set(names):

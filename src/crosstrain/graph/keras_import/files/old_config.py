@@ -29,15 +29,15 @@ HOMES = (
     "keras.losses", "keras.metrics", "keras.optimizers", "keras.optimizers.schedules", "keras.random",
     "keras",
 )  # fmt: skip
-"""Where Keras 3 has its classes, in the order in which they are looked for."""
+"""Modules of Keras 3 with its classes, in the order of lookup."""
 HOMES_BY_ARGUMENT = {
     "initializer": "keras.initializers",
     "regularizer": "keras.regularizers",
     "constraint": "keras.constraints",
 }
-"""Names like ``Identity`` are a layer's and an initializer's; the argument tells which is meant."""
+"""Names like ``Identity`` belong to a layer and an initializer; the argument decides which is meant."""
 FUNCTIONAL = "keras.src.models.functional"
-"""Where Keras 3 itself says that functional models are from."""
+"""The module that Keras 3 itself writes for functional models."""
 Entry = Mapping[str, Any]
 
 
@@ -52,7 +52,7 @@ def modern(entry: Entry) -> dict[str, Any]:
 
 
 def kind(entry: Entry) -> str:
-    """The name that Keras 3 has for the class of an entry."""
+    """The name of an entry's class in Keras 3."""
     name = str(entry["class_name"])
     return CLASSES.get(name, name)
 
@@ -91,7 +91,7 @@ def _object(entry: Entry, argument: str) -> Any:
 
 
 def _unknown(entry: Entry, config: Entry) -> dict[str, Any]:
-    """A class that Keras 3 has not: one of the user's that is registered, or a refusal."""
+    """A class that Keras 3 does not have: a registered class of the user's, or an error."""
     name = str(entry["class_name"])
     if name in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
         operation = config.get("function") or config.get("name")
@@ -127,7 +127,7 @@ def _lookup(home: str, name: str) -> Any:
 
 
 def _merge(config: Any) -> dict[str, Any]:
-    """The layer for a ``Merge`` of Keras 1."""
+    """The layer that replaces a ``Merge`` of Keras 1."""
     mode = config.get("mode") if isinstance(config, Mapping) else None
     if mode not in MERGES:
         raise CrosstrainError(f"a Merge layer with the mode {mode!r} cannot be read")
@@ -137,7 +137,7 @@ def _merge(config: Any) -> dict[str, Any]:
 
 
 def _arguments(name: str, config: Entry, home: str) -> dict[str, Any]:
-    """The arguments of a class, by today's names; those without effect are left out."""
+    """The arguments of a class, by their current names; those without effect are left out."""
     names = {**EVERYWHERE, **ARGUMENTS.get(name, {})}
     arguments: dict[str, Any] = {}
     for key, value in config.items():
@@ -187,7 +187,7 @@ def _lambda(config: Entry) -> dict[str, Any]:
 
 @cache
 def _parameters(cls: type) -> frozenset[str]:
-    """The arguments that a class takes, its base classes' too where it hands them on."""
+    """The arguments of a class, including its base classes' where it passes them on."""
     names: set[str] = set()
     for base in cls.__mro__:
         if "__init__" not in vars(base):

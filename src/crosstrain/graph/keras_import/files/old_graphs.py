@@ -38,7 +38,7 @@ def with_input(layers: Sequence[Entry], entries: Sequence[dict[str, Any]]) -> li
 
 
 def _shape_of(config: Entry) -> list[int | None] | None:
-    """From ``input_shape`` or ``input_dim`` of the oldest files, with an axis for the batch."""
+    """The shape from ``input_shape`` or ``input_dim`` of the oldest files, with a batch axis."""
     if config.get("input_shape"):
         return [None, *config["input_shape"]]
     return [None, config["input_dim"]] if config.get("input_dim") and "input_length" not in config else None
@@ -111,7 +111,7 @@ def _node(node: Any, entry: Entry, kinds: Mapping[str, str]) -> Any:
 
 
 def _first_argument(value: Any, keywords: dict[str, Any], entry: Entry, kinds: Mapping[str, str]) -> Any:
-    """What a layer is called on; the call's keywords, which stand behind each tensor, are gathered."""
+    """The first argument of a call; its keywords, which follow each tensor, are collected."""
     if _is_tensor(value, kinds):
         if len(value) == 4 and isinstance(value[3], Mapping):
             keywords.update(value[3])
