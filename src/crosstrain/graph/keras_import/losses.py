@@ -21,7 +21,7 @@ from crosstrain.training.recipe import Loss
 SPARSE = "sparse_categorical_crossentropy"
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 KEEPS_INTEGERS = (SPARSE, "ctc")
-"""Losses whose targets are class numbers; Keras hands all others their targets as floats."""
+"""Losses whose targets are class indices; Keras passes floats to all others."""
 
 Targets = Mapping[str, Mapping[str, Any]]
 Chosen = dict[str, Loss]
@@ -66,7 +66,7 @@ def import_loss(
 
 
 def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | None) -> dict[str, Any]:
-    """Target specs by output name; None where nothing is known."""
+    """Target specs by output name; None if unknown."""
     outputs = list(graph.outputs)
     if not targets:
         return dict.fromkeys(outputs)
@@ -91,7 +91,7 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
 def specs_losses(
     graph: Graph, losses: Mapping[str, Loss] | None, specs: Mapping[str, Any]
 ) -> dict[str, Loss | None]:
-    """The losses asked for by output name; None where crosstrain is to choose."""
+    """The requested losses by output name; None if crosstrain is to choose."""
     outputs = list(graph.outputs)
     if losses is None or not losses:
         known = [name for name in outputs if specs[name] is not None]
@@ -113,7 +113,7 @@ def specs_losses(
 
 
 def last_op(graph: Graph, name: str) -> str:
-    """The op that makes an output, looking through changes of shape."""
+    """The op that produces an output, looking through changes of shape."""
     nodes = {ref: node for node in graph.nodes for ref in node.references}
     node = nodes.get(graph.outputs[name])
     while node is not None and node.op in ("reshape", "cast", "squeeze", "expand_dims"):
@@ -163,7 +163,7 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
 
 
 def fitting_target(graph: Graph, name: str, loss: Loss) -> dict[str, Any]:
-    """A target that fits, where there is no data."""
+    """The target that fits a loss when there is no data."""
     shape = list(graph.spec(graph.outputs[name]).shape)
     kind = canonical(loss.name)
     if kind == SPARSE:
@@ -191,7 +191,8 @@ def canonical(name: str) -> str:
 
 
 def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
-    """The Keras loss, called with (y_true, y_pred), giving a value for each example."""
+    """The Keras loss, called with (y_true, y_pred), which returns a value for each example; and its
+    reduction."""
     if ":" in loss.name:
         if load is None:
             raise CrosstrainError(f"the loss {loss.name!r} cannot be loaded here")
@@ -259,7 +260,7 @@ def one_loss(
 
 
 def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
-    """The sum or the mean of values; of those that count, where the loss says so (``ignore_class``)."""
+    """The sum or the mean of values; with a mask (``ignore_class``), of the unmasked ones."""
     total: Traced
     if not values.shape:
         return values
@@ -276,7 +277,7 @@ def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
 def check_fit(
     name: str, kind: str, target: Traced, output: Traced, classes: int | None, loss_fn: Any
 ) -> None:
-    """Refuse what would broadcast into nonsense."""
+    """Refuse shapes that would broadcast into a meaningless loss."""
     shape, target_shape = tuple(output.shape), tuple(target.shape)
     where = f"the output {name!r} of shape {shape[1:]} and its target of shape {target_shape[1:]}"
     problem = f"the loss {kind!r} does not fit {where}"

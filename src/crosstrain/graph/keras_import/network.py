@@ -66,7 +66,7 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
 
 
 class Leaf:
-    """One named input (a class of its own, so that Keras's tree functions do not look inside)."""
+    """One named input (a class, so that Keras's tree functions do not look inside)."""
 
     def __init__(self, name: str, spec: TensorSpec) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""What Keras does differently while an import is running; everything is put back afterwards."""
+"""Patches of Keras while an import is running; everything is restored afterwards."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def shapes(tracer: Importing) -> list[Replacement]:
 
 @contextlib.contextmanager
 def patched(tracer: Importing) -> Iterator[None]:
-    """Calls on symbolic tensors go to ``tracer``, for the time of the context."""
+    """Redirect calls on symbolic tensors to ``tracer`` within the context."""
     replacements: list[Replacement] = [
         (Layer, "symbolic_call", lambda self, *a, **k: tracer.call_layer(self, *a, **k)),
         (Operation, "symbolic_call", lambda self, *a, **k: tracer.call_operation(self, *a, **k)),

@@ -12,7 +12,8 @@ from crosstrain.graph.keras_import.trace import Tracer
 
 
 def noisy(t: Tracer, op: str, amount: float, training: Any, x: Any, **settings: Any) -> Any:
-    """A random op that follows the phase; nothing where there is no noise or the layer is told to infer."""
+    """A random op that follows the phase; ``x`` itself without noise or if the layer is called for
+    inference."""
     mode = t.phase_of(training)
     if amount == 0 or mode is False:
         return x

@@ -1,4 +1,4 @@
-"""The project's own Keras layers, written down as what they stand for."""
+"""The project's own Keras layers, imported as the ops that they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurrent layers: the native three as one op each, any other cell by writing out its steps."""
+"""Recurrent layers: the three native ones as one op each, any other cell unrolled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 
 LONGEST = 256
-"""Most steps of a cell that is not native that are written out one by one."""
+"""The most steps for which a cell that is not native is unrolled."""
 
 ACTIVATIONS = {
     ka.tanh: "tanh", ka.sigmoid: "sigmoid", ka.relu: "relu", ka.linear: "linear",
@@ -39,7 +39,7 @@ def named(t: Tracer, function: Any) -> str:
 
 
 def start_states(t: Tracer, layer: Any, initial_state: Any) -> list[Any]:
-    """The states to start from ([] for zeros), after refusing what crosstrain lacks."""
+    """The initial states ([] for zeros). Raises ``CrosstrainError`` for stateful layers."""
     if layer.stateful:
         raise CrosstrainError(
             f"{t.where} keeps its state from batch to batch (stateful=True), which crosstrain does not "
@@ -52,7 +52,7 @@ def start_states(t: Tracer, layer: Any, initial_state: Any) -> list[Any]:
 
 
 def single_mask(mask: Any) -> Any:
-    """The mask of the sequence, or None (Keras gives a list where there are states)."""
+    """The mask of the sequence, or None (Keras passes a list if there are states)."""
     flat = [mask] if isinstance(mask, Traced) else keras.tree.flatten(mask)
     return flat[0] if flat else None
 
@@ -62,8 +62,8 @@ def gates(layer: Any) -> int:
 
 
 def with_dropout(t: Tracer, layer: Any, x: Any, weights: Any, training: Any) -> tuple[Any, Any]:
-    """(x, weights) with dropout on the inputs: one draw for all steps, as Keras has it. Where each gate has a
-    draw of its own (implementation=1) the input is multiplied by its kernel here, and the kernel gone."""
+    """(x, weights) with dropout on the inputs: one draw for all steps, as in Keras. If each gate has its own
+    draw (implementation=1), the input is multiplied by its kernel here, and the kernel is None."""
     cell = layer.cell
     settings = {"rate": float(cell.dropout), "noise_shape": (None, 1, None)}
     if not cell.dropout:
@@ -83,7 +83,7 @@ def with_dropout(t: Tracer, layer: Any, x: Any, weights: Any, training: Any) -> 
 
 
 def recurrent_noise(t: Tracer, layer: Any, x: Any, training: Any) -> Any:
-    """What the state is multiplied by before each gate in training (recurrent dropout); None for nothing."""
+    """The factor of the state before each gate in training (recurrent dropout), or None."""
     rate, count = layer.cell.recurrent_dropout, gates(layer)
     if not rate:
         return None
@@ -161,18 +161,19 @@ def written_out(
 
 
 def state_like(after: Any, before: list[Any]) -> Any:
-    """The states before a step in the structure of those after it."""
+    """The states before a step, in the structure of those after it."""
     return keras.tree.pack_sequence_as(after, keras.tree.flatten(before))
 
 
 def select(t: Tracer, present: Any, new: Any, old: Any) -> Any:
-    """``new`` for the examples (N,) whose step is there, ``old`` for the others."""
+    """``new`` for the examples whose step is present (N,), ``old`` for the others."""
     shape = (-1,) + (1,) * (len(new.shape) - 1)
     return t.op.where(t.op.reshape(t.cast(present, "bool"), shape=shape), new, old)
 
 
 def sees_the_batch(layer: Any) -> bool:
-    """Whether one example's output may depend on the others (so that time must not join the batch)."""
+    """Whether one example's output may depend on the others (so that time must not be merged into the
+    batch)."""
     inner = layer._flatten_layers()
     return any(
         not type(x).__module__.startswith("keras.") or isinstance(x, kl.BatchNormalization) for x in inner
@@ -181,8 +182,8 @@ def sees_the_batch(layer: Any) -> bool:
 
 @native(kl.TimeDistributed)
 def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
-    """The inner layer at every step: time joins the batch where examples do not mix. An inner layer that
-    takes a mask gets that of its step."""
+    """The inner layer at every step: time is merged into the batch where examples do not mix. An inner layer
+    that takes a mask gets that of its step."""
     if type(layer.layer) is kl.Dense:
         return layer.layer(x)
     steps = x.shape[1]
@@ -203,7 +204,7 @@ def time_distributed(t: Tracer, layer: Any, x: Any, training: Any = None, mask: 
 def bidirectional(
     t: Tracer, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **_: Any
 ) -> Any:
-    """Keras's own call, without its way around to fused kernels."""
+    """As Keras's own call, without its detour to fused kernels."""
     half = len(initial_state) // 2 if initial_state is not None else 0
     states = (initial_state[:half], initial_state[half:]) if half else (None, None)
     kwargs = {} if training is None else {"training": training}

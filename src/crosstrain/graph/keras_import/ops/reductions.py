@@ -170,7 +170,7 @@ def matmul(t: Tracer, operation: Any, spec: Any, a: Any, b: Any) -> Any:
 
 
 def contracted(t: Tracer, dtype: str, a: Any, b: Any, left: list[int], right: list[int]) -> Any:
-    """Sum over pairs of axes; what is left of ``a``, then of ``b``."""
+    """Sum over pairs of axes; the result has the other axes of ``a``, then those of ``b``."""
     letters = iter(string.ascii_letters)
     first = [next(letters) for _ in a.shape]
     second = [next(letters) for _ in b.shape]
