@@ -139,7 +139,7 @@ def test_choice(
 REFUSED = [
     (Loss("no_such_loss"), (CLASSES,), (CLASSES,), "float32", None, "no loss 'no_such_loss'"),
     (Loss("huber", {"epsilon": 1}), (CLASSES,), (CLASSES,), "float32", None, "settings"),
-    (Loss("mse"), (CLASSES,), (), "float32", None, "one shape"),
+    (Loss("mse"), (CLASSES,), (), "float32", None, "the same shape"),
     (
         Loss("categorical_crossentropy"),
         (CLASSES,),
