@@ -123,7 +123,7 @@ def same_average_pool(x, size, stride):
 ''',
     "BatchNorm": '''
 class BatchNorm(nn.Module):
-    """As in Keras: momentum is the share of the old value, and the moving variance is the biased one.
+    """As in Keras: momentum is the old value's share, and the moving variance is the biased one.
 
     PyTorch's own layer trains alike but keeps the unbiased variance for inference.
     """
