@@ -140,7 +140,7 @@ def test_what_is_no_input_size(number: Any) -> None:
 @pytest.mark.parametrize("name", ["learning_rate", "momentum", "weight_decay"])
 @pytest.mark.parametrize("number", [1e400, float("nan"), 10**400])
 def test_what_is_no_rate(name: str, number: Any) -> None:
-    with pytest.raises(CrosstrainError, match=f"{name} is .*which is no number"):
+    with pytest.raises(CrosstrainError, match=f"{name} is .*which is not a number"):
         settings("lenet5", "digits", **{name: number})
 
 
@@ -175,22 +175,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"schedule": "cosine"}, "needs decay_steps: write cosine:decay_steps"),
     ({"schedule": "cosinus"}, "no schedule 'cosinus'"),
     ({"schedule": "warmup:steps=5"}, "no setting 'steps'"),
-    ({"schedule": 'step:boundaries=[1,"b"],factors=[1,2]'}, "boundaries is .*which is no list of numbers"),
+    ({"schedule": 'step:boundaries=[1,"b"],factors=[1,2]'}, "boundaries is .*which is not a list of numbers"),
     ({"schedule": "step:boundaries=[5,9],factors=[0.1]"}, "as many factors as boundaries"),
-    ({"schedule": "exponential:decay_steps=9,decay_rate=-1"}, "gives no rate"),
+    ({"schedule": "exponential:decay_steps=9,decay_rate=-1"}, "gives no valid rate"),
     ({"schedule": "cosine:decay_steps=0"}, "cannot have these settings"),
-    ({"schedule": "warmup:warmup_steps=soon"}, "warmup_steps is 'soon', which is no whole number"),
+    ({"schedule": "warmup:warmup_steps=soon"}, "warmup_steps is 'soon', which is not a whole number"),
     ({"options": ["torch.x=" + "[" * 100_000]}, r"'\[\[.*…' is nested more than 16 deep"),
     ({"loss": ["huber", "mse"]}, "two losses for the only output"),
     ({"epochs": 10**30}, "epochs must be at most"),
     ({"seed": 10**30}, "seed must be at most"),
     ({"sizes": [40_000]}, "more than 32768 pixels"),
     ({"timeout": "9" * 400}, "more than a hundred years"),
-    ({"memory_limit": "9" * 400}, "more memory than"),
-    ({"learning_rate": float("nan")}, "learning_rate is nan, which is no number"),
-    ({"budget": "soon"}, "'soon' is no time"),
-    ({"timeout": "0"}, "not more than nothing"),
-    ({"memory_limit": "much"}, "no amount of memory"),
+    ({"memory_limit": "9" * 400}, "too much memory"),
+    ({"learning_rate": float("nan")}, "learning_rate is nan, which is not a number"),
+    ({"budget": "soon"}, "'soon' is not a time"),
+    ({"timeout": "0"}, "must be more than 0"),
+    ({"memory_limit": "much"}, "not an amount of memory"),
     ({"engines": "torch", "options": {"jax": {"x": 1}}}, "option for 'jax'"),
 ]
 

@@ -184,8 +184,8 @@ def test_a_flattened_picture_in_front_of_more_than_a_dense_layer(tmp_path: Path)
 @pytest.mark.parametrize(
     ("sample", "sentence"),
     [
-        (one_op("gelu", (4,), approximate=False), "Caffe has no form of the op 'erf'"),
-        (one_op("argmax", (4,), axis=-1), "Caffe has no form of the op 'argmax'"),
+        (one_op("gelu", (4,), approximate=False), "Caffe does not support the op 'erf'"),
+        (one_op("argmax", (4,), axis=-1), "Caffe does not support the op 'argmax'"),
         (one_op("relu", (5, 4)), r"Caffe takes vectors and pictures of a fixed size, .* 'i0' is \(N, 5, 4\)"),
         (one_op("reshape", (2, 2, 3), shape=(-1, 12)), "puts a flattened picture in the order of"),
         (one_op("reshape", (12,), shape=(-1, 2, 2, 3)), "Caffe has pictures channels first"),

@@ -134,7 +134,7 @@ def refused(job: dict[str, Any], emit: Any) -> dict[str, Any]:
 def cannot(job: dict[str, Any], emit: Any) -> dict[str, Any]:
     from crosstrain.graph.evaluate import UnsupportedOp
 
-    raise UnsupportedOp("torch has no form of the op 'warp'")
+    raise UnsupportedOp("torch does not support the op 'warp'")
 
 
 def fails(job: dict[str, Any], emit: Any) -> dict[str, Any]:

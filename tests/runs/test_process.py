@@ -97,7 +97,7 @@ def test_a_crash_is_reported_in_words(run: Run, task: str, words: str) -> None:
     ("task", "status", "kind", "words"),
     [
         ("refused", "cannot", "refused", "the input is 3 channels and the data has 1"),
-        ("cannot", "cannot", "cannot", "torch has no form of the op 'warp'"),
+        ("cannot", "cannot", "cannot", "torch does not support the op 'warp'"),
         ("fails", "failed", "failed", "ZeroDivisionError: division by zero"),
         ("full_disk", "failed", "storage", "the disk is full"),
         ("no_memory", "memory", "memory", "not enough memory"),

@@ -386,7 +386,7 @@ def test_other_batches_other_profile(timed: Timed, prover: Prover, tmp_path: Pat
         ({"division": "wide"}, "there is no division 'wide'; there are closed and open"),
         ({"engine": "torch@x"}, "tuning takes engines by their own names"),
         ({"engine": "torsh"}, "there is no engine 'torsh'"),
-        ({"budget": "soon"}, "is no time"),
+        ({"budget": "soon"}, "is not a time"),
     ],
 )
 def test_wrong_use(given: dict[str, Any], told: str, tmp_path: Path) -> None:
