@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crosstrain.graph.graph import Graph, Node, TensorSpec, WeightSpec
-from crosstrain.proof.batch import taken
+from crosstrain.proof.batch import sample
 from crosstrain.proof.flow import Coverage, activity, connected, coverage_of, drawn_weights, listed
 from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition
@@ -90,8 +90,8 @@ def test_long_lists_are_cut() -> None:
 
 def test_examples_of_a_data_set_are_spread_over_it_and_do_not_tie() -> None:
     arrays = {"x": np.repeat(np.arange(10.0, dtype="float32"), 10)[:, None], "target/y": np.arange(100)}
-    chosen = taken(arrays, 10)
+    chosen = sample(arrays, 10)
     assert chosen["target/y"].tolist() == list(range(0, 100, 10))
     assert np.allclose(chosen["x"][:, 0], np.arange(10.0), atol=0.05)
-    assert len(np.unique(taken({"x": np.zeros((20, 4))}, 20)["x"])) == 80
-    assert taken({"x": np.zeros((3, 2))}, 7)["x"].shape == (7, 2)
+    assert len(np.unique(sample({"x": np.zeros((20, 4))}, 20)["x"])) == 80
+    assert sample({"x": np.zeros((3, 2))}, 7)["x"].shape == (7, 2)

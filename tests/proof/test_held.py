@@ -15,7 +15,7 @@ from crosstrain.graph.ops import NUMPY
 from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.holding import held as held_module
 from crosstrain.proof.holding.frozen import CONSTANT, SELECTING, FrozenNode
-from crosstrain.proof.holding.held import HELD, branches, held
+from crosstrain.proof.holding.held import BRANCHING, branches, with_branches
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.truths.by_differences import slopes
 from crosstrain.proof.truths.by_numpy import evaluate
@@ -42,7 +42,7 @@ def single_node(op: str, attributes: dict[str, Any], x: np.ndarray) -> Graph:
 
 
 def test_every_op_that_can_be_held_is_tried() -> None:
-    assert set(KINKED) == set(HELD)
+    assert set(KINKED) == set(BRANCHING)
 
 
 @pytest.mark.parametrize("op", KINKED)
@@ -50,7 +50,7 @@ def test_a_held_op_gives_what_the_op_gives(op: str) -> None:
     x = 6 * IMAGE
     graph = single_node(op, KINKED[op], x)
     taken, near = branches(graph, {}, {"x": x})
-    nodes = HELD[op].build(graph.nodes[0], [f"%{name}" for name in taken])
+    nodes = BRANCHING[op].build(graph.nodes[0], [f"%{name}" for name in taken])
     inputs = {**graph.inputs, **{k: TensorSpec((None, *v.shape[1:]), "bool") for k, v in taken.items()}}
     followed = replace(graph, nodes=tuple(nodes), inputs=inputs).check()
     assert np.array_equal(
@@ -71,7 +71,7 @@ def test_the_held_case_has_the_gradients_and_steps_of_the_free_one(prover: Calla
     walked = witness.hear(made.case, "trajectory", ["float64"])["float64"]
     names = list(made.case.network.weights)
     weights = [{**made.case.weights, **{n: walked[f"step/{t}/weight/{n}"] for n in names}} for t in range(10)]
-    case, near = held(made.case, weights)
+    case, near = with_branches(made.case, weights)
     assert near == 0
     assert any(name.startswith("branch/relu1/relu/") for name in case.network.inputs)
     bound = witness.hear(case, "trajectory", ["float64"])["float64"]

@@ -60,7 +60,7 @@ def muster(settings: Settings, logs: Path) -> Field:
     rows = engine_rows()
     ready: dict[str, Division] = {}
     absent: dict[str, str] = {}
-    told: dict[str, dict[str, Any]] = {}
+    descriptions: dict[str, dict[str, Any]] = {}
     for name in settings.engines:
         engine = engine_of(name)
         if not find(rows[engine]):
@@ -70,9 +70,9 @@ def muster(settings: Settings, logs: Path) -> Field:
         if settings.device == "cpu" and not options:
             ready[name] = "closed"
             continue
-        if engine not in told:
-            told[engine] = _described(engine, settings.device, logs)
-        description = told[engine]
+        if engine not in descriptions:
+            descriptions[engine] = _described(engine, settings.device, logs)
+        description = descriptions[engine]
         if reason := lacking(name, settings.device, description, gpus()):
             absent[name] = reason
             continue

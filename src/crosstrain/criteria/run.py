@@ -40,7 +40,7 @@ def _repeatable(case: Case, record: Record) -> dict[str, Any]:
 
 
 def _deterministic(case: Case, record: Record) -> dict[str, Any]:
-    known = record.found.get("repeatability", {}).get("repeatable")
+    known = record.measured.get("repeatability", {}).get("repeatable")
     return repeatability.deterministic(case, known)
 
 
@@ -110,7 +110,7 @@ class Criteria:
                 "portability": facts.portability(engine_row(engine_of(row.engine))),
             }
             for record, row in self._records
-            if record.found or record.why_not
+            if record.measured or record.why_not
         ]
 
     def _case(self, row: Row, planned: Sequence[Cell]) -> Case | None:
@@ -146,8 +146,8 @@ class Criteria:
         usual = sum(durations) / len(durations) if durations else None
         if usual is None:
             return ""
-        left = sum(last_seconds.get(measure.name, usual) for measure in missing)
-        return f", about {left:.0f} s left"
+        remaining = sum(last_seconds.get(measure.name, usual) for measure in missing)
+        return f", about {remaining:.0f} s left"
 
 
 def _left_to_do(cases: Sequence[tuple[Case | None, Record]]) -> list[Measure]:

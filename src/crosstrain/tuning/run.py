@@ -176,7 +176,7 @@ class _Tuning:
         space = self._space(engine, subject)
         seconds = min(max(self.budget / TRIALS, SHORTEST), LONGEST)
         bench = Bench(self.settings, subject, space, self.store.logs, self.watch.stage, seconds, self.budget)
-        winner = search.Search(space, bench.measure, bench.left).best()
+        winner = search.Search(space, bench.measure, bench.has_time).best()
         empty = Profile(
             crosstrain=own_version(), engine=engine, engine_version=versions_of([engine])[engine],
             network=subject.network, input_size=subject.size,
@@ -190,9 +190,9 @@ class _Tuning:
             return empty.model_copy(update={"status": "failed", "error": error, "trials": bench.trials})
         profile = self._settled(empty, bench, winner)
         profiles.keep(profile)
-        tried = {in_words(trial.settings.items()) for trial in bench.trials}
+        measured = {in_words(trial.settings.items()) for trial in bench.trials}
         planned = [in_words(choice) for choice in space.singles()]
-        if missed := sum(words not in tried for words in planned):
+        if missed := sum(words not in measured for words in planned):
             note = f"no time for {missed} of {len(planned)} settings"
             self.watch.note(f"{engine}: {note}; give it more with --budget.")
         self.watch.note(_summary(profile))

@@ -57,10 +57,10 @@ class Remaining:
         """Of everything; None where nothing is known yet."""
         present = self.of_cell(now)
         whole = None if present is None or self._current is None else now - self._started + present
-        found = [self._expected(cell, whole) for cell in self._waiting]
-        if any(each is None for each in found) or (self._current is not None and present is None):
+        estimates = [self._expected(cell, whole) for cell in self._waiting]
+        if any(each is None for each in estimates) or (self._current is not None and present is None):
             return None
-        return (present or 0.0) + sum(each for each in found if each is not None)
+        return (present or 0.0) + sum(each for each in estimates if each is not None)
 
     def _expected(self, cell: Cell, otherwise: float | None) -> float | None:
         same = self._taken.get(cell.group)
@@ -119,10 +119,10 @@ class Course:
         else:
             self._remaining.drop(cell)
 
-    def left_of_cell(self, now: float) -> float | None:
-        """Seconds that the present cell still takes; None where nothing is known yet."""
+    def cell_seconds_left(self, now: float) -> float | None:
+        """Seconds that the present cell will still take; None where nothing is known yet."""
         return self._remaining.of_cell(now)
 
-    def left(self, now: float) -> float | None:
-        """Seconds that all still takes; None where nothing is known yet."""
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until everything is done; None where nothing is known yet."""
         return self._remaining.of_all(now)
