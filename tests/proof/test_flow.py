@@ -25,9 +25,9 @@ def test_another_case_is_taken_where_no_gradient_flows(network: str, prover: Cal
     (certificate,) = own.certificates(INSTALLED[0], ["float64"])
     assert certificate.status == "proved", certificate
     assert own.case.hash != before
-    told = certificate.basis["tested"]
-    assert told["with_gradient"] == told["weights"] > 0
-    assert not told["untested"]
+    tested = certificate.basis["tested"]
+    assert tested["with_gradient"] == tested["weights"] > 0
+    assert not tested["untested"]
     assert certificate.gradients
     assert any("this proof drew others" in note for note in certificate.notes)
 
