@@ -15,7 +15,7 @@ from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition
 from tests.proof.conftest import INSTALLED
 from tests.proof.faults import Fault
-from tests.proof.test_case import made
+from tests.proof.test_case import case_of
 
 
 @pytest.mark.parametrize("network", ["saturated", "dead"])
@@ -44,7 +44,7 @@ def test_a_network_that_lets_nothing_through_is_not_proved(prover: Callable[...,
 
 
 def test_what_is_tested_is_told_by_name(defined: Callable[..., Definition]) -> None:
-    case = made(defined("pictures"))
+    case = case_of(defined("pictures"))
     gradients = {name: np.ones(case.weights[name].shape) for name in case.network.trainable}
     whole = coverage_of(case, gradients)
     assert whole.whole
@@ -60,7 +60,7 @@ def test_what_is_tested_is_told_by_name(defined: Callable[..., Definition]) -> N
 
 
 def test_a_clipped_loss_is_seen(defined: Callable[..., Definition]) -> None:
-    case = made(defined("saturated"))
+    case = case_of(defined("saturated"))
     assert activity(case)[1] > 0.5
     easy = replace(case, weights=drawn_weights(case.network, case.weights, 0))
     assert activity(easy)[1] == 0
