@@ -78,7 +78,7 @@ def test_the_limit_is_told_with_what_is_missing(
     assert len(result.cells) == 2 * 8
     limit = next(note for note in result.notes if "The limit of 8 rounds ended the repeats (8)" in note)
     assert "mlp at 8 on jax ±" in limit
-    assert "repeats more would do" in limit
+    assert "more repeats should suffice" in limit
 
 
 def test_the_budget_ends_it(workers: Workers, prover: Prover, tmp_path: Path) -> None:

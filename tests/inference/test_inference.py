@@ -164,7 +164,7 @@ def test_the_soonest_that_agrees_is_recommended() -> None:
     cells += [cell("wrong", times(0.1), r, error=0.5) for r in range(3)]
     recommendation = recommend(cells)
     assert recommendation.engine in ("quick", "like it")
-    assert "cannot be told apart" in recommendation.reason
+    assert "cannot be distinguished from it" in recommendation.reason
     assert "slow takes 2." in recommendation.reason
     assert "wrong" not in recommendation.reason
 

@@ -59,7 +59,7 @@ class Bench:
         try:
             result = CellResult(**record)
         except ValidationError:
-            self.watch.note(f"The record of {cell.id} is not one of this version; the cell is run again.")
+            self.watch.note(f"The record of {cell.id} is from another version; the cell runs again.")
             return None
         if len(result.epochs) != epochs and not result.diverged:
             return None
@@ -107,7 +107,7 @@ class Bench:
             remaining = self.remaining()
             if remaining is not None and remaining <= 0:
                 return None
-            self.watch.stage(f"Looking for a batch of {cell.network} that {cell.engine} has the memory for")
+            self.watch.stage(f"Finding a batch size of {cell.network} that fits into memory on {cell.engine}")
             self.fitting[cell.group] = batch_that_fits(
                 self.job(cell, epochs), run_job, self.store.logs, self._timeout(remaining)
             )

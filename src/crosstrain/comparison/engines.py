@@ -90,7 +90,7 @@ def _described(name: str, device: str, logs: Path) -> dict[str, Any]:
     )
     if outcome.result is None:
         raise CrosstrainError(
-            f"the engine {name} cannot say what it can do: {outcome.error} (log: {outcome.log})"
+            f"the engine {name} cannot describe itself: {outcome.error} (log: {outcome.log})"
         )
     return outcome.result
 

@@ -50,7 +50,9 @@ def _refuse_strangers(folder: Path) -> None:
         return
     strangers = sorted(p.name for p in folder.iterdir() if p.name not in _OURS)
     if strangers:
-        raise CrosstrainError(f"{folder} holds other things ({strangers[0]}); name a new or an empty folder")
+        raise CrosstrainError(
+            f"{folder} contains other files ({strangers[0]}); name a new or an empty folder"
+        )
 
 
 def _first_missing(folder: Path) -> Path | None:

@@ -76,7 +76,11 @@ def taking_part(results: Sequence[CellResult], wide: Sequence[Wide]) -> Callable
 def progress_note(wide: Sequence[Wide], share: float, index: int) -> str:
     """What is still too wide before round ``index`` (from 0), and how long it may go on."""
     remaining = [w.remaining for w in wide if w.remaining is not None]
-    more = f"; some {max(remaining)} more foretold" if remaining and len(remaining) == len(wide) else ""
+    more = (
+        f"; about {max(remaining)} more repeats are expected"
+        if remaining and len(remaining) == len(wide)
+        else ""
+    )
     return f"Round {index + 1}, for intervals of ±{100 * share:g}%: {_names(wide)}{more}."
 
 
@@ -92,7 +96,9 @@ def final_note(results: Sequence[CellResult], wide: Sequence[Wide], share: float
         )
     remaining = [w.remaining for w in wide if w.remaining is not None]
     more = (
-        f"; some {max(remaining)} repeats more would do" if remaining and len(remaining) == len(wide) else ""
+        f"; about {max(remaining)} more repeats should suffice"
+        if remaining and len(remaining) == len(wide)
+        else ""
     )
     return (
         f"{ended_by} ended the repeats ({repeats}) before every interval was within ±{100 * share:g}%: "

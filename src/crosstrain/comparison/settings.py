@@ -195,7 +195,9 @@ def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
 
 def _networks(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
-        raise CrosstrainError("name at least one network, as lenet5 (crosstrain networks lists them)")
+        raise CrosstrainError(
+            "name at least one network, for example lenet5 (crosstrain networks lists them)"
+        )
     for name in names:
         source(name)
     return tuple(dict.fromkeys(names))
@@ -225,7 +227,7 @@ def _engines(engines: str | Sequence[str] | None) -> tuple[str, ...]:
     if not chosen:
         elsewhere = ready(training=True)
         raise CrosstrainError(
-            f"your own Python has no engine; say which to take, as --engines {elsewhere[0]}, or --engines all"
+            f"your own Python has no engine; use --engines all, or name one, as --engines {elsewhere[0]}"
             if elsewhere
             else f"no engine is installed; one comes with: {next(iter(rows.values())).how_to_install}"
         )

@@ -105,7 +105,7 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
     watch.begin([cell], [], settings.recipe.epochs)
     previous = _previous_result(folder, settings.recipe.epochs)
     if previous is not None:
-        watch.note(f"{settings.recipe.epochs} epochs were trained before; nothing is left to do.")
+        watch.note(f"{settings.recipe.epochs} epochs are already trained; there is nothing left to do.")
         return Trained(folder, previous)
     watch.start(cell)
     outcome = run_job(

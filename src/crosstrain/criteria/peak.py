@@ -53,7 +53,7 @@ def share(case: Case) -> dict[str, Any]:
     macs = costs.macs
     rate = case.row.images_per_second
     if not macs:
-        raise UnknownError("the network multiplies no matrices that could be counted")
+        raise UnknownError("the network has no matrix products to count")
     if rate is None:
         raise UnknownError("no epoch was timed")
     settings = case.bench.settings

@@ -114,7 +114,7 @@ class _Inference:
             raise CrosstrainError(f"{subject} has no trained weights yet ({run.weights.name} is missing)")
         spec = self.settings.data or run.data
         if not spec:
-            raise CrosstrainError(f"{subject} does not say what it was trained on; say it with --data")
+            raise CrosstrainError(f"{subject} does not record its training data; name the data with --data")
         shapes = [tuple(description["shape"]) for description in definition.data["inputs"].values()]
         size, channels = None, None
         if len(shapes) == 1 and len(shapes[0]) == 3 and not spec.startswith("arrays:"):
@@ -148,7 +148,7 @@ class _Inference:
         if out.exists():
             return
         out.parent.mkdir(exist_ok=True)
-        self.watch.stage(f"What {served.name} means: NumPy in float64 over the test set")
+        self.watch.stage(f"Evaluating {served.name} in NumPy, float64, over the test set")
         outcome = self._job("reference", f"reference-{served.label}", served, out=str(out.resolve()))
         if outcome.status != "done":
             raise CrosstrainError(
@@ -215,7 +215,7 @@ class _Inference:
         try:
             return InferenceCell(**record)
         except ValidationError:
-            self.watch.note(f"The record of {cell.id} is not one of this version; the cell is run again.")
+            self.watch.note(f"The record of {cell.id} is from another version; the cell runs again.")
             return None
 
     def _measured(self, cell: Cell) -> InferenceCell:

@@ -74,7 +74,7 @@ def inference_settings(
         if run_of(name) is None:
             source(name)
             if data is None:
-                raise CrosstrainError(f"{name} is no trained run: say with --data on which data to run it")
+                raise CrosstrainError(f"{name} is no trained run; name the data to run it on with --data")
     batch_sizes = tuple(dict.fromkeys(spelling.batch_sizes(arguments["batch_sizes"])))
     counts = {
         "threads": arguments["threads"],

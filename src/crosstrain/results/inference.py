@@ -186,13 +186,13 @@ def _sentence(chosen: InferenceRow, others: list[InferenceRow]) -> str:
     assert chosen.latency is not None
     size = "" if chosen.first.input_size is None else f" at {size_text(chosen.first.input_size)}"
     sentence = (
-        f"To answer single requests of {chosen.first.network}{size} take {chosen.first.engine}: half of them "
+        f"For single requests to {chosen.first.network}{size}, use {chosen.first.engine}: half of them "
         f"take less than {_milliseconds(chosen.latency.value)}"
     )
     ties = [row.first.engine for row in others if statistics.tied(row.runs, chosen.runs)]
     behind = [row for row in others if row.first.engine not in ties]
     if ties:
-        sentence += f"; {', '.join(ties)} cannot be told apart from it"
+        sentence += f"; {', '.join(ties)} cannot be distinguished from it"
     if behind:
         second = min(behind, key=lambda row: row.latency.value)  # type: ignore[union-attr]
         if ratio := statistics.ratio(second.runs, chosen.runs):
@@ -202,7 +202,8 @@ def _sentence(chosen: InferenceRow, others: list[InferenceRow]) -> str:
     rates = {r.first.engine: r.throughput(largest) for r in (chosen, *others)} if largest else {}
     fastest = max((name for name, rate in rates.items() if rate), key=lambda n: rates[n].value, default=None)  # type: ignore[union-attr]
     if fastest:
-        sentence += f". In batches of {largest}, {fastest} does most: {rates[fastest].value:.0f} examples/s"  # type: ignore[union-attr]
+        rate = rates[fastest].value  # type: ignore[union-attr]
+        sentence += f". In batches of {largest}, {fastest} has the highest throughput: {rate:.0f} examples/s"
     return sentence + "."
 
 

@@ -163,10 +163,10 @@ class _Tuning:
         key = profiles.key_of(self.settings, subject, self.division)
         stored = profiles.find(engine, subject.network, key)
         if stored.why_not:
-            self.watch.note(f"{stored.why_not}; {engine} is tuned anew.")
+            self.watch.note(f"{stored.why_not}; {engine} is tuned again.")
         if stored.profile:
             self.watch.note(
-                f"{engine} was tuned for {subject} before ({stored.profile.made}); --again redoes it."
+                f"{engine} is already tuned for {subject} ({stored.profile.made}); --again redoes it."
             )
             result.kept.append(engine)
         return stored.profile
@@ -194,7 +194,7 @@ class _Tuning:
         planned = [in_words(choice) for choice in space.singles()]
         if missed := sum(words not in measured for words in planned):
             note = f"no time for {missed} of {len(planned)} settings"
-            self.watch.note(f"{engine}: {note}; give it more with --budget.")
+            self.watch.note(f"{engine}: {note}; increase --budget to try them.")
         self.watch.note(_summary(profile))
         return profile
 
@@ -204,7 +204,7 @@ class _Tuning:
         broken = {"status": "broken", "error": "it is not installed"}
         description: dict[str, Any] = describe(row, where) if where else broken
         if description["status"] != "ready":
-            raise CrosstrainError(f"the engine {engine} cannot say what it can do: {description['error']}")
+            raise CrosstrainError(f"the engine {engine} cannot describe itself: {description['error']}")
         definition = subject.definitions[self.settings.recipe.seed]
         return space_of(
             engine, description["options"], device=self.settings.device, threads=self.settings.threads,
