@@ -1,4 +1,4 @@
-"""Runs cells: the job of each, its result, and what is kept of it."""
+"""Runs cells: the job of each, its result, and its stored record."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Bench:
         return self.subjects[cell.network, size_text(cell.size)]
 
     def job(self, cell: Cell, epochs: int) -> dict[str, Any]:
-        """What the worker of a cell is told."""
+        """The job of a cell's worker."""
         settings, subject = self.settings, self._subject(cell)
         recipe = replace(settings.recipe, seed=cell.seed, epochs=epochs)
         return {

@@ -157,7 +157,7 @@ class Certifier:
                 return None
             return [CertificateResult(**each) for each in data["certificates"]]
         except (ValueError, KeyError, TypeError):
-            return None  # damaged: it is proved again and written anew
+            return None  # damaged: it is proved again and rewritten
 
     def _write(
         self, subject: Subject, engine: str, key: str, certificates: Sequence[CertificateResult]

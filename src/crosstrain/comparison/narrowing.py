@@ -1,9 +1,9 @@
 """``--repeats-until``: which rows' intervals are still too wide, who takes part in a further round, and how
 many more it may take.
 
-A network at an input size goes on, with all its engines, for as long as one of its rows is too wide: engines
-are compared with each other there, so they keep taking turns and keep as many repeats, whatever one of them
-would need by itself. Networks and sizes that are done rest; those are not compared repeat by repeat.
+A network at an input size continues, with all its engines, while one of its rows is too wide: its engines
+are compared with each other, so they keep taking turns and have equal numbers of repeats, whatever each would
+need by itself. Finished networks and sizes pause; they are not compared repeat by repeat.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def taking_part(results: Sequence[CellResult], wide: Sequence[Wide]) -> Callable
 
 
 def progress_note(wide: Sequence[Wide], share: float, index: int) -> str:
-    """What is still too wide before round ``index`` (from 0), and how long it may go on."""
+    """What is still too wide before round ``index`` (from 0), and how many repeats to expect."""
     remaining = [w.remaining for w in wide if w.remaining is not None]
     more = (
         f"; about {max(remaining)} more repeats are expected"

@@ -24,7 +24,7 @@ def pairs(networks: Sequence[str], rows: Sequence[EngineRow], *, trust: bool = F
     Composites count by their own name: an engine declares those that rest on what it lacks. Raises
     ``CrosstrainError`` for a network that cannot be defined.
     """
-    sources = [source(name) for name in networks]  # wrong names are told before anything is started
+    sources = [source(name) for name in networks]  # wrong names are reported before anything starts
     descriptions = described({row.name: row for row in rows})
     with ThreadPoolExecutor(AT_ONCE) as pool:
         needed = list(pool.map(lambda each: ops_of(each, trust=trust), sources))
@@ -61,7 +61,7 @@ def ops_of(source: str, *, trust: bool = False) -> list[str]:
         try:
             return list(json.loads(note.read_text())["ops"])
         except (ValueError, KeyError, TypeError):
-            note.unlink()  # damaged: found anew
+            note.unlink()  # damaged: determined again
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as folder:
         definition = define(source, folder=Path(folder), trust=trust)
         nodes = [*definition.graph.nodes, *definition.loss.nodes]

@@ -39,7 +39,7 @@ ALL = "all"
 """Stands for all engines that can run here."""
 
 MOMENTUM = 0.9
-"""What ``sgd`` uses where nothing is said: the momentum of most of the literature on images."""
+"""What ``sgd`` uses by default: the momentum of most of the literature on images."""
 
 
 def verbatim(default: Any) -> Any:
@@ -187,7 +187,7 @@ def _verbatim(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
-    """How often each seed is repeated where nothing is said."""
+    """How often each seed is repeated by default."""
     if narrow:
         return -(-FEWEST_RANKED // seeds)
     return MOST_REPEATS if budget else 1

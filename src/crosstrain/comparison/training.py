@@ -59,8 +59,8 @@ class Trained:
 
 def train(settings: Settings, out: Path | None = None, watch: Watch | None = None) -> Trained:
     """Train the one network of ``settings`` on its one engine, in the folder ``out`` (default: one named
-    after the settings, the number of epochs apart: more of them go on from the last). Raises
-    ``CrosstrainError`` for wrong use, ``KeyboardInterrupt`` on Ctrl-C; epochs that were done are kept."""
+    after the settings without the number of epochs, so that more epochs continue the training). Raises
+    ``CrosstrainError`` for invalid usage, ``KeyboardInterrupt`` on Ctrl-C; finished epochs are kept."""
     if len(settings.networks) != 1 or len(settings.engines) != 1 or len(settings.subjects()) > 1:
         raise CrosstrainError(
             "training takes one network, one engine and one input size; compare takes several"
@@ -151,5 +151,5 @@ def _previous_result(folder: Path, epochs: int) -> CellResult | None:
     try:
         result = CellResult.model_validate_json((folder / "result.json").read_bytes())
     except (FileNotFoundError, ValidationError):
-        return None  # a damaged one is written anew; the checkpoint has what was trained
+        return None  # a damaged one is rewritten; the checkpoint has the trained state
     return result if result.status == "done" and len(result.epochs) == epochs else None

@@ -41,7 +41,7 @@ class Case:
 
     @cached_property
     def job(self) -> dict[str, Any]:
-        """What the worker of the first cell was told; its ``engine`` is the framework's, whatever the
+        """The job of the first cell's worker; its ``engine`` is the framework's, whatever the
         entrant is called."""
         return self.bench.job(self.cell, len(self.first.epochs))
 

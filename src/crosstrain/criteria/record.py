@@ -24,7 +24,7 @@ class FailedError(UnknownError):
 class Record:
     """The criteria of one row, kept in ``path``.
 
-    ``basis`` says which cells they were taken from: with other cells, all is measured anew. ``measured`` has
+    ``basis`` says which cells they were taken from: with other cells, everything is measured again. ``measured`` has
     the fields by measure, ``why_not`` a sentence for each field without a value, ``failed`` the measures
     that are worth another try.
     """
@@ -75,7 +75,7 @@ class Record:
         write_json(self.path, {**self.row, **state})
 
     def to_json(self, fields: Sequence[str]) -> dict[str, Any]:
-        """As in the result: all ``fields``, None where unknown, and what measures told beyond them."""
+        """As in the result: all ``fields``, None where unknown, and the further values of measures."""
         values = {name: value for each in self.measured.values() for name, value in each.items()}
         return {**self.row, **dict.fromkeys(fields), **values, "why_not": dict(self.why_not)}
 

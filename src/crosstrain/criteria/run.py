@@ -24,8 +24,8 @@ NO_CELL = "no cell of this row ended well"
 
 @dataclass(frozen=True)
 class Measure:
-    """``find`` gives the values of ``fields`` for a row, or raises ``UnknownError``. ``title`` is what is
-    told while it takes its time; one without is quick and done anew each time."""
+    """``find`` gives the values of ``fields`` for a row, or raises ``UnknownError``. ``title`` is
+    the stage that is shown meanwhile; a measure without one is quick and repeated each time."""
 
     name: str
     fields: tuple[str, ...]

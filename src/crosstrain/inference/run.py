@@ -53,7 +53,7 @@ class Served:
         return height if height == width else [height, width]
 
     def job(self) -> dict[str, Any]:
-        """What every task about it is told."""
+        """The fields that every job about it shares."""
         return {
             "network_folder": str(self.definition.folder.resolve()),
             "weights": str(self.weights.resolve()) if self.weights else None,

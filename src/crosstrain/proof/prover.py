@@ -40,7 +40,7 @@ NEARLY = 0.1
 
 NOTHING = "nothing departs, but nothing was tested: every gradient is exactly 0 in every case that was tried"
 WHOLE = "the departure shows only when the network runs as a whole"
-STATE = "the engine's own steps are right, but not those out of a state that it is told to take over"
+STATE = "the engine's own steps are right, but not those from a state that it loads"
 
 
 @dataclass
@@ -201,8 +201,8 @@ class Prover:
     ) -> tuple[dict[str, Errors], Arrays] | None:
         """Where rounding decides the side of a ReLU: gradients and steps with the truth's branches.
 
-        Taken only where outputs and loss are right as they are, gradients nearly, some unit really is near
-        its kink, and what comes is within its bounds; else None, and what was said stands.
+        Applies only if outputs and loss are right, gradients nearly so, some unit really is near its kink,
+        and the new numbers are within their bounds; otherwise None, and the first evidence counts.
         """
         bounds = BOUNDS[precision]
         forward = max(free[name].worst for name in ("initial_weights", "outputs", "loss"))

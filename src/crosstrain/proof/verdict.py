@@ -20,7 +20,7 @@ LIKELY = 4.0
 """What rounding may come to, over what float64 lets one expect of it."""
 
 AFTER_STEPS = ("weights_after_steps", "slots", "carried_over")
-"""Groups of what stands after steps, to which the bound for weights applies."""
+"""Groups of the state after steps, to which the bound for weights applies."""
 
 
 def bound_of(name: str, precision: str) -> float:

@@ -36,7 +36,7 @@ from crosstrain.tuning.trials import CONFIRMING_ROUND, Bench
 
 KIND = "tuning"
 BUDGET = 300.0
-"""Seconds for an engine where nothing is said."""
+"""Default seconds for an engine."""
 
 DIVISIONS: tuple[Division, ...] = ("closed", "open")
 SHORTEST, LONGEST, TRIALS = 0.1, 4.0, 150

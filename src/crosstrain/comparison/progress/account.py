@@ -1,4 +1,4 @@
-"""Where the wall time goes: told for every comparison, so that crosstrain's own cost stays visible."""
+"""Where the wall time goes: reported for every comparison, so that crosstrain's own cost stays visible."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Published:
             "left_seconds": self._course.seconds_left(now) if self._course.cells else None,
         }  # fmt: skip
         # Whole, but not synced to the disk: nobody needs it after a power cut, and syncing disturbs what is
-        # being measured. A disk that takes nothing is told where results are kept.
+        # being measured. A full disk is reported where results are written.
         temporary = self._path.with_name(f"{FILE}.{os.getpid()}.tmp")
         try:
             temporary.write_text(json.dumps(state))

@@ -76,10 +76,10 @@ class Remaining:
 
 
 class Course:
-    """How far a comparison is, from what a ``Watch`` is told. ``now`` is any clock's seconds.
+    """The progress of a comparison, from the events of a ``Watch``. ``now`` is in seconds of any clock.
 
-    ``ended`` of ``cells`` are over; ``share`` (0 to 1) of the present one's training is done, None before
-    that is known; ``epochs`` is the number of epochs of each.
+    ``ended`` of ``cells`` are finished; ``share`` (0 to 1) of the current one's training is done, None
+    until that is known; ``epochs`` is the number of epochs of each.
     """
 
     def __init__(self) -> None:
