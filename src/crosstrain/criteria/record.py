@@ -24,9 +24,9 @@ class FailedError(UnknownError):
 class Record:
     """The criteria of one row, kept in ``path``.
 
-    ``basis`` says which cells they were taken from: with other cells, everything is measured again. ``measured`` has
-    the fields by measure, ``why_not`` a sentence for each field without a value, ``failed`` the measures
-    that are worth another try.
+    ``basis`` says which cells they were taken from: with other cells, everything is measured again.
+    ``measured`` has the fields by measure, ``why_not`` a sentence for each field without a value, ``failed``
+    the measures that are worth another try.
     """
 
     path: Path
