@@ -1,7 +1,7 @@
 """What makes times doubtful: drift over a run and within processes, other load, processes that differ much.
 
-Engines take turns, so what slows the machine for minutes slows all alike. Each finding is a sentence, reported
-only if it is both beyond chance and large enough to matter.
+Engines take turns, so what slows the machine for minutes slows all alike. Each finding is a sentence,
+reported only if it is both beyond chance and large enough to matter.
 """
 
 from __future__ import annotations
