@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crosstrain.api import compare as compare
     from crosstrain.api import compare_inference as compare_inference
     from crosstrain.api import describe_engines as describe_engines
+    from crosstrain.api import describe_network as describe_network
     from crosstrain.api import export as export
     from crosstrain.api import list_datasets as list_datasets
     from crosstrain.api import list_engines as list_engines
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from crosstrain.graph.graph import Graph as Graph
     from crosstrain.proof.certificate import Certificate as Certificate
     from crosstrain.reporting.comparison import Comparison as Comparison
+    from crosstrain.reporting.network.description import NetworkDescription as NetworkDescription
     from crosstrain.results.inference import InferenceResult as InferenceResult
     from crosstrain.runs.definition import Definition as Definition
     from crosstrain.runs.definition import define as define
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult as TuningResult
 
 _NAMES = {
-    "crosstrain.api": "code compare compare_inference describe_engines export list_datasets list_engines "
-    "list_networks prove report study train tune",
+    "crosstrain.api": "code compare compare_inference describe_engines describe_network export list_datasets "
+    "list_engines list_networks prove report study train tune",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
     "crosstrain.data": "Prepared prepare",
@@ -56,6 +58,7 @@ _NAMES = {
     "crosstrain.results.inference": "InferenceResult",
     "crosstrain.proof.certificate": "Certificate",
     "crosstrain.reporting.comparison": "Comparison",
+    "crosstrain.reporting.network.description": "NetworkDescription",
     "crosstrain.runs.definition": "Definition define",
     "crosstrain.studies.run": "Study",
     "crosstrain.training.optimizers": "Optimizer",

@@ -8,8 +8,9 @@ from crosstrain.api.engines import (
     install_engines,
     remove_engines,
 )
+from crosstrain.api.networks import describe_network, list_networks
 from crosstrain.api.proving import code, lines_of_source, prove
-from crosstrain.api.results import export, list_datasets, list_engines, list_networks, report
+from crosstrain.api.results import export, list_datasets, list_engines, report
 from crosstrain.api.training import train, tune
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "compare",
     "compare_inference",
     "describe_engines",
+    "describe_network",
     "engine_pairs",
     "examine_engines",
     "export",

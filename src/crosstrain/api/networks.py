@@ -1,17 +1,59 @@
-"""Networks as the public functions take them: by name, or as Keras models."""
+"""Networks: the catalogue, one of them described, and how the public functions take them (by name, or as
+Keras models)."""
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from crosstrain import zoo
 from crosstrain.comparison.settings import RUNS
 from crosstrain.errors import CrosstrainError
+from crosstrain.reporting.network.description import NetworkDescription
+from crosstrain.runs.definition import define, source
 from crosstrain.system.files import slug
 from crosstrain.training import spelling
+from crosstrain.zoo.catalogue.choosing import chosen
 
 MODELS = RUNS / "models"
 """Where Keras models that were given as objects are kept."""
+
+
+def list_networks(
+    *, task: str | None = None, year: int | str | None = None, max_parameters: int | str | None = None
+) -> dict[str, zoo.NetworkRow]:
+    """The networks of the catalogue by name: all, or those of a ``task``, of a ``year`` (``2015``,
+    ``"2014-2016"``, ``"2016-"``, ``"-2012"``) and of at most ``max_parameters`` (``"5M"``)."""
+    return chosen(zoo.networks(), task, year, max_parameters)
+
+
+def describe_network(
+    network: Any, *, input_shape: Sequence[int] | None = None, classes: int | None = None, trust: bool = False
+) -> NetworkDescription:
+    """The layers of a network, and its graph to draw.
+
+    ``network`` is a name of the catalogue, ``file.py:function``, ``model.keras``, ``model.onnx`` or a Keras
+    model; ``input_shape`` (without the batch) and ``classes`` replace its own. The result has ``outline``
+    (all layers), ``draw(path)`` and ``to_json()``. Nothing is trained, and no weights are drawn. Raises
+    ``CrosstrainError`` for a network that cannot be defined.
+    """
+    names, own = names_of(network)
+    if len(names) != 1:
+        raise CrosstrainError(f"one network can be described at a time, not {len(names)}")
+    variant = zoo.variant(names[0])
+    with tempfile.TemporaryDirectory(prefix="crosstrain-") as folder:
+        definition = define(
+            source(names[0]),
+            folder=Path(folder),
+            input_shapes={"": input_shape} if input_shape else None,
+            classes=classes,
+            trust=trust or own,
+            weights=False,
+        )
+        return NetworkDescription.of(names[0], variant and variant.row, definition.graph)
 
 
 def names_of(network: Any) -> tuple[list[str], bool]:

@@ -15,7 +15,6 @@ from crosstrain.engines.registry import EngineRow, engines
 from crosstrain.exchange.formats import FORMATS
 from crosstrain.reporting.making import Report, make
 from crosstrain.training import spelling
-from crosstrain.zoo import NetworkRow, networks
 
 if TYPE_CHECKING:
     from crosstrain.exchange.export import Exported
@@ -59,11 +58,6 @@ def report(
     """
     folders = [folder] if isinstance(folder, str | Path) else folder
     return make([Path(each) for each in folders], form, Path(out) if out else None)
-
-
-def list_networks() -> dict[str, NetworkRow]:
-    """The networks of the zoo by name."""
-    return networks()
 
 
 def list_engines() -> dict[str, EngineRow]:

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from crosstrain import zoo
 from crosstrain.engines.registry import EngineRow
 from crosstrain.runs.definition import define, source
 from crosstrain.runs.descriptions import AT_ONCE, described
 from crosstrain.system.files import write_json
 from crosstrain.system.places import cache_root
-from crosstrain.zoo import networks as zoo
 
 
 def pairs(networks: Sequence[str], rows: Sequence[EngineRow], *, trust: bool = False) -> list[dict[str, Any]]:
@@ -54,16 +54,18 @@ def _obstacle(row: EngineRow, description: Mapping[str, Any] | None, ops: Iterab
 def ops_of(source: str, *, trust: bool = False) -> list[str]:
     """The names of all ops in a network's graph and in the loss that fits it.
 
-    Those of the zoo are remembered until crosstrain's code changes.
+    Those of the zoo are read from the tiny variant, which has the same, and remembered until crosstrain's
+    code changes.
     """
-    note = cache_root() / "networks" / f"{source}-{_code()}.json" if source in zoo() else None
+    note = cache_root() / "networks" / f"{source}-{_code()}.json" if source in zoo.networks() else None
     if note and note.exists():
         try:
             return list(json.loads(note.read_text())["ops"])
         except (ValueError, KeyError, TypeError):
             note.unlink()  # damaged: determined again
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as folder:
-        definition = define(source, folder=Path(folder), trust=trust)
+        name = f"{source}:{zoo.TINY}" if note else source
+        definition = define(name, folder=Path(folder), trust=trust)
         nodes = [*definition.graph.nodes, *definition.loss.nodes]
     ops = sorted({node.op for node in nodes})
     if note:
@@ -75,6 +77,6 @@ def ops_of(source: str, *, trust: bool = False) -> list[str]:
 def _code() -> str:
     """A mark of the code that decides what graphs look like."""
     root = Path(__file__).parents[1]
-    files = sorted([*root.glob("zoo/*.py"), *root.glob("graph/**/*.py")])
+    files = sorted([*root.glob("zoo/**/*.py"), *root.glob("graph/**/*.py")])
     facts = [[str(file.relative_to(root)), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]

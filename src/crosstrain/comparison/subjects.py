@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from crosstrain import data
+from crosstrain import data, zoo
 from crosstrain.comparison.plan import labels
 from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.settings import Settings
@@ -25,7 +25,6 @@ from crosstrain.graph.graph import SEED
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
 from crosstrain.runs.definition import Definition, define, source
-from crosstrain.zoo import networks as zoo
 
 Tell = Callable[[str], None]
 
@@ -103,9 +102,8 @@ class Workshop:
         are not resized unless asked for, and networks without pictures have no such size."""
         if parse(self.settings.data)[0].name == "arrays":
             return None, None
-        row = zoo().get(network)
-        if row is not None:
-            return row.input_shape[:2], None
+        if variant := zoo.variant(network):
+            return variant.input_shape[:2], None
         self.tell(f"Looking at {network}")
         try:
             with self._making(self.folder / f"{self._labels[network]}-own") as folder:

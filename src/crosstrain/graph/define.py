@@ -15,6 +15,7 @@ from typing import Any
 import keras
 from keras.src.backend.common.masking import get_keras_mask
 
+from crosstrain import zoo
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
@@ -46,10 +47,13 @@ def record(
     check_inputs(graph, job)
     losses = job.get("losses")
     wanted = losses and {output: Loss(**loss) for output, loss in losses.items()}
-    loss, constants, chosen, targets = import_loss(wanted, graph, job.get("targets"), load_object)
+    source = str(job["source"])
+    asked = None if is_file(source) else zoo.variant(source)
+    loss, constants, chosen, targets = import_loss(
+        wanted, graph, job.get("targets"), load_object, asked.row.loss_weights if asked else {}
+    )
 
     counted = cost(graph)
-    source = str(job["source"])
     data = {
         "format": 1,
         **{key: job.get(key) for key in ("source", "input_shapes", "classes", "seed", "trust")},
@@ -78,7 +82,7 @@ def record(
         **more,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    graph.save(folder / "network.json", weights)
+    graph.save(folder / "network.json", weights if job.get("drawn", True) else None)
     loss.save(folder / "loss.json", constants or None)
     (folder / "definition.json").write_text(json.dumps(data, indent=1))
     return data
@@ -96,7 +100,7 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     set_seed(int(definition.get("seed") or 0))
-    with numpy_initial():
+    with numpy_initial(drawn=definition.get("drawn", True)):
         return load_model(definition, floatx)
 
 
@@ -112,9 +116,6 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
         set_seed(int(definition.get("seed") or 0))  # again: loading may have drawn, or brought in TensorFlow
         model = called(place, function, shapes, classes)
     else:
-        from crosstrain import zoo
-
-        zoo.network_row(source)
         model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes))
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")

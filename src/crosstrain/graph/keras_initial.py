@@ -67,6 +67,15 @@ def _drawing(draw: Draw, own: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _zeros(draw: Draw, own: Callable[..., Any]) -> Callable[..., Any]:
+    def call(shape: Any, *arguments: Any, dtype: Any = None, **settings: Any) -> Any:
+        if _tracing() or not _plain(shape):
+            return own(shape, *arguments, dtype=dtype, **settings)
+        return _tensor(np.zeros(shape, dtype or keras.config.floatx()))
+
+    return call
+
+
 def _filling(fill: Draw, own: Callable[..., Any]) -> Callable[..., Any]:
     def call(shape: Any, dtype: Any = None, **settings: Any) -> Any:
         if _tracing() or not _plain(shape) or settings:
@@ -101,12 +110,12 @@ def set_seed(seed: int) -> None:
 
 
 @contextmanager
-def numpy_initial() -> Iterator[None]:
-    """Have Keras's initializers draw with NumPy within the context."""
-    if backend.backend() == "numpy":
+def numpy_initial(*, drawn: bool = True) -> Iterator[None]:
+    """Have Keras's initializers draw with NumPy within the context; all numbers are 0 unless ``drawn``."""
+    if backend.backend() == "numpy" and drawn:
         yield
         return
-    places = [(backend.random, DRAWS, _drawing), (backend.numpy, FILLS, _filling)]
+    places = [(backend.random, DRAWS, _drawing if drawn else _zeros), (backend.numpy, FILLS, _filling)]
     own = {(module, name): getattr(module, name) for module, table, _ in places for name in table}
     try:
         for module, table, replacing in places:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crosstrain import zoo
 from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
-from crosstrain.zoo import networks as zoo
 
 __all__ = ["Definition", "define", "keras_home", "source"]
 
@@ -42,6 +42,7 @@ def define(
     seed: int = 0,
     trust: bool = False,
     floatx: str = "float32",
+    weights: bool = True,
     timeout: float | None = 600.0,
     on_event: OnEvent | None = None,
 ) -> Definition:
@@ -49,9 +50,10 @@ def define(
 
     ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
     without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
-    "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None for the choice that fits. Raises
-    ``CrosstrainError`` where the source or the shapes are at fault. ``on_event`` is told when Keras is
-    imported and defining begins (``phase``).
+    "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None for the choice that fits. Without
+    ``weights`` none are drawn or written, which is enough to look at a graph. Raises ``CrosstrainError``
+    where the source or the shapes are at fault. ``on_event`` is told when Keras is imported and defining
+    begins (``phase``).
     """
     backend, python = keras_home()
     job = {
@@ -64,6 +66,7 @@ def define(
         "seed": seed,
         "trust": trust,
         "floatx": floatx,
+        "drawn": weights,
         "folder": str(folder),
         "device": "cpu",
         "keras_backend": backend,
@@ -82,16 +85,13 @@ def define(
 
 def source(network: str) -> str:
     """What a worker is told to build: a name of the zoo, or a path made absolute."""
-    if network in zoo():
+    if zoo.variant(network):
         return network
     path, colon, function = network.rpartition(":")
     if not colon or not path.endswith(".py"):
         path, colon, function = network, "", ""
     if not path.endswith((".py", ".keras", ".h5", ".hdf5", ".onnx")):
-        raise CrosstrainError(
-            f"there is no network {network!r} in the zoo; there are {', '.join(zoo())}, "
-            "or give file.py:function, model.keras or model.onnx"
-        )
+        raise zoo.unknown(network)
     if path.endswith(".py") and not function:
         raise CrosstrainError(f"{network} names a file but no function in it; write {network}:FUNCTION")
     if not Path(path).is_file():

@@ -1,112 +1,63 @@
-"""The catalogue of networks: a row for each, and one function that builds it in Keras.
+"""The catalogue of networks: a row for each, and a function that builds it in Keras.
 
-Listing needs no Keras; ``build`` imports it. To add a network: a function in a module of this folder and
-a row here.
+Listing needs no Keras; ``build`` imports it. To add a network: a function in a module of this folder and a
+row in ``catalogue/networks.py``. A network is asked for as ``NAME``, ``NAME:ARGUMENT=VALUE`` (several, each
+after a colon) or ``NAME:tiny``.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import inspect
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.zoo.catalogue.applications import APPLICATIONS
+from crosstrain.zoo.catalogue.networks import NETWORKS
+from crosstrain.zoo.catalogue.row import NetworkRow
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["NetworkRow", "build", "network_row", "networks"]
+__all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", "unknown", "variant"]
+
+TINY = "tiny"
+"""What asks for the variant for tests: ``NAME:tiny``."""
+_ROWS = (*NETWORKS, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
-class NetworkRow:
-    """``function`` is "module:function" and takes (input_shape, classes), both as in ``input_shape``
-    (height, width, channels) and ``classes``; those given here are the paper's. ``parameters`` counts the
-    trainable numbers at that shape, ``macs`` the multiply-accumulates for one example (tests hold the
-    network to both)."""
+class Variant:
+    """A network of the catalogue with arguments: ``vgg16:width=0.5``. ``arguments`` are those written, as
+    text; ``tiny`` asks for the row's variant for tests, of which they change more."""
 
-    name: str
-    function: str
-    summary: str
-    paper: str
-    input_shape: tuple[int, int, int]
-    classes: int
-    parameters: int
-    macs: int
+    row: NetworkRow
+    tiny: bool
+    arguments: Mapping[str, str]
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) where no other is asked for."""
+        return tuple(self._sizes.get("input_shape", self.row.input_shape))
 
-_ROWS = (
-    NetworkRow(
-        "mlp",
-        "perceptron:mlp",
-        "two hidden layers, 300 and 100 units",
-        "LeCun et al. 1998, section III.C.4 (28×28-300-100-10)",
-        (28, 28, 1),
-        10,
-        266_610,
-        266_200,
-    ),
-    NetworkRow(
-        "lenet5",
-        "lenet:lenet5",
-        "two convolutions with average pooling, three dense layers",
-        "LeCun et al. 1998, figure 2",
-        (32, 32, 1),
-        10,
-        61_706,
-        416_520,
-    ),
-    NetworkRow(
-        "idsia",
-        "idsia:idsia",
-        "three wide convolutions with max pooling: one column of the traffic-sign committee",
-        "Cireşan et al. 2011, table I",
-        (48, 48, 3),
-        43,
-        1_793_943,
-        124_526_100,
-    ),
-    NetworkRow(
-        "resnet20",
-        "resnet:resnet20",
-        "residual network of 20 layers, parameter-free shortcuts (option A)",
-        "He et al. 2015, section 4.2",
-        (32, 32, 3),
-        10,
-        269_722,
-        40_551_040,
-    ),
-    NetworkRow(
-        "resnet20-b",
-        "resnet:resnet20_b",
-        "residual network of 20 layers, projection shortcuts (option B)",
-        "He et al. 2015, sections 3.3 and 4.2",
-        (32, 32, 3),
-        10,
-        272_474,
-        40_813_184,
-    ),
-    NetworkRow(
-        "resnet32",
-        "resnet:resnet32",
-        "residual network of 32 layers, parameter-free shortcuts (option A)",
-        "He et al. 2015, section 4.2",
-        (32, 32, 3),
-        10,
-        464_154,
-        68_862_592,
-    ),
-    NetworkRow(
-        "resnet32-b",
-        "resnet:resnet32_b",
-        "residual network of 32 layers, projection shortcuts (option B)",
-        "He et al. 2015, sections 3.3 and 4.2",
-        (32, 32, 3),
-        10,
-        466_906,
-        69_124_736,
-    ),
-)
+    @property
+    def classes(self) -> int:
+        """The number of classes where no other is asked for."""
+        return int(self._sizes.get("classes", self.row.classes))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The row's arguments for the function, without those written."""
+        sizes = ("input_shape", "classes")
+        return {k: v for k, v in {**self.row.arguments, **self._sizes}.items() if k not in sizes}
+
+    @property
+    def _sizes(self) -> Mapping[str, Any]:
+        return self.row.tiny if self.tiny else {}
 
 
 def networks() -> dict[str, NetworkRow]:
@@ -118,20 +69,86 @@ def network_row(name: str) -> NetworkRow:
     """The row called ``name``; ``CrosstrainError`` names those there are."""
     rows = networks()
     if name not in rows:
-        raise CrosstrainError(
-            f"there is no network {name!r} in the zoo; there are {', '.join(rows)}, "
-            "or give file.py:function or model.keras"
-        )
+        raise unknown(name)
     return rows[name]
 
 
-def build(name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None) -> keras.Model:
-    """The Keras model called ``name``; its last layer gives logits, (batch, classes).
+def unknown(name: str) -> CrosstrainError:
+    """The error that says so of a name that is no network, with those like it."""
+    near = difflib.get_close_matches(name, networks(), 3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "crosstrain networks lists them"
+    return CrosstrainError(
+        f"there is no network {name!r} in the zoo; {hint} A network of your own is file.py:function, "
+        "model.keras or model.onnx"
+    )
 
-    ``input_shape`` is (height, width, channels); what is not given is the paper's.
+
+def variant(text: str) -> Variant | None:
+    """What ``NAME[:ARGUMENT=VALUE…]`` asks for; None where NAME is not in the catalogue. Raises
+    ``CrosstrainError`` for arguments that are not written so."""
+    name, *parts = text.split(":")
+    row = networks().get(name)
+    if row is None:
+        return None
+    arguments = {}
+    for part in parts:
+        if part == TINY:
+            continue
+        argument, equals, value = part.partition("=")
+        if not (argument and equals and value):
+            raise CrosstrainError(f"{text}: write an argument as {name}:NAME=VALUE, or {name}:{TINY}")
+        if argument in arguments:
+            raise CrosstrainError(f"{text} gives {argument} twice")
+        arguments[argument] = value
+    return Variant(row, TINY in parts, arguments)
+
+
+def build(name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None) -> keras.Model:
+    """The Keras model called ``name`` (with arguments, as ``vgg16:width=0.5``); its last layer gives logits,
+    (batch, classes).
+
+    ``input_shape`` is (height, width, channels); what is not given is the paper's. Raises
+    ``CrosstrainError`` for a name or an argument that there is not.
     """
-    row = network_row(name)
-    module, _, function = row.function.partition(":")
+    wanted = variant(name)
+    if wanted is None:
+        raise unknown(name)
+    module, _, function = wanted.row.function.partition(":")
     builder = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-    model: keras.Model = builder(tuple(input_shape or row.input_shape), classes or row.classes)
+    written = _values(name, builder, wanted)
+    model: keras.Model = builder(
+        tuple(input_shape or wanted.input_shape), classes or wanted.classes, **{**wanted.settings, **written}
+    )
+    model.name = name  # functions build families, and Keras has names of its own
     return model
+
+
+def _values(name: str, builder: Callable[..., Any], wanted: Variant) -> dict[str, Any]:
+    """The written arguments, in the types of the function's defaults."""
+    parameters = inspect.signature(builder).parameters
+    known = {
+        key: parameter.default
+        for key, parameter in parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and type(parameter.default) in _READERS
+    }
+    values = {}
+    for key, text in wanted.arguments.items():
+        if key not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise CrosstrainError(f"{wanted.row.name} has no argument {key!r}; {has}")
+        kind = type(known[key])
+        try:
+            values[key] = _READERS[kind](text)
+        except (ValueError, KeyError) as error:
+            raise CrosstrainError(f"{name}: {key} is {_KINDS[kind]}, not {text!r}") from error
+        if not 0 <= values[key] < math.inf or (key == "width" and not values[key]):
+            raise CrosstrainError(f"{name}: {key} must not be {text}")
+    return values
+
+
+_READERS: dict[type, Callable[[str], Any]] = {
+    bool: lambda text: {"true": True, "false": False}[text.lower()],
+    int: int,
+    float: float,
+}
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number"}

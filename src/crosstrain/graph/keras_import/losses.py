@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -32,12 +33,14 @@ def import_loss(
     graph: Graph,
     targets: Targets | None,
     load: Callable[[str], Any] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> tuple[Graph, Weights, Chosen, dict[str, dict[str, Any]]]:
     """The loss of a network as a graph, its constants, the losses used and the specs of their targets.
 
     ``targets`` maps output names (any name where there is one of each) to ``{"shape", "dtype",
     "classes"}``, without the batch; None takes what fits the losses. ``load`` finds a user's own loss by
-    ``file.py:function``. The result is the mean over the batch (Keras's sum_over_batch_size), summed over
+    ``file.py:function``. ``weights`` are what outputs count whose losses ``losses`` does not name (1 where
+    they are not in it). The result is the mean over the batch (Keras's sum_over_batch_size), summed over
     the outputs with their weights. Raises ``CrosstrainError`` where a loss does not fit.
     """
     specs = matched(graph, targets, losses)
@@ -45,6 +48,11 @@ def import_loss(
         name: requested or default_loss(graph, name, specs[name])
         for name, requested in specs_losses(graph, losses, specs).items()
     }
+    if not losses or set(losses) == {""}:
+        chosen = {
+            name: replace(loss, weight=loss.weight * (weights or {}).get(name, 1.0))
+            for name, loss in chosen.items()
+        }
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
 
     builder = Builder("loss", constants="loss/constant_")

@@ -175,16 +175,6 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
     out.print(f"Results are in {folder}", style="dim", soft_wrap=True)
 
 
-def networks_table(networks: Sequence[Mapping[str, Any]]) -> Table:
-    """A row for each network of the zoo."""
-    table = grid(["network", "input", "parameters", "MACs", "what it is"], right=(2, 3), flexible=4)
-    for row in networks:
-        shape = "×".join(map(str, row["input_shape"]))
-        what = f"{row['summary']} ({row['paper']})"
-        table.add_row(row["name"], shape, text.count(row["parameters"]), text.count(row["macs"]), what)
-    return table
-
-
 def datasets_table(kinds: Sequence[Mapping[str, Any]]) -> Table:
     """Kinds of data sets, with the files that each expects."""
     table = grid(["--data", "what it is, and its files"], flexible=1)

@@ -1,0 +1,1 @@
+"""The catalogue of networks: what a row says, and the rows."""

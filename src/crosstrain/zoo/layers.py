@@ -1,0 +1,90 @@
+"""Layers that papers use and Keras lacks, written in ``keras.ops``, so that every engine runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+
+def scaled(channels: int, width: float, multiple: int = 1) -> int:
+    """``channels`` times ``width``, rounded to a positive multiple of ``multiple``."""
+    return max(1, round(channels * width / multiple)) * multiple
+
+
+@keras.saving.register_keras_serializable("crosstrain")
+class LocalResponseNormalization(layers.Layer):
+    """Divides by the activity of neighbouring channels at the same pixel (Krizhevsky et al. 2012, section
+    3.3).
+
+    ``y = x / (bias + alpha · Σ x²) ** beta``, the sum over the ``size`` channels around each. The paper's
+    constants are the defaults. Caffe's and PyTorch's alpha is divided by ``size``; this one is not. Input and
+    output (batch, …, channels).
+    """
+
+    def __init__(
+        self, size: int = 5, bias: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **settings: Any
+    ) -> None:
+        super().__init__(**settings)
+        self.size, self.bias, self.alpha, self.beta = size, bias, alpha, beta
+
+    def call(self, inputs: Any) -> Any:
+        channels, before = inputs.shape[-1], (self.size - 1) // 2
+        sides = [(0, 0)] * (len(inputs.shape) - 1) + [(before, self.size - 1 - before)]
+        squares = ops.pad(ops.square(inputs), sides)
+        total = squares[..., :channels]
+        for start in range(1, self.size):
+            total = total + squares[..., start : start + channels]
+        return inputs / ops.power(self.bias + self.alpha * total, self.beta)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"size": self.size, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("crosstrain")
+class LayerScale(layers.Layer):
+    """Multiplies each channel by a weight that begins near 0 (Touvron et al. 2021, section 2)."""
+
+    def __init__(self, initial: float = 1e-6, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.initial = initial
+
+    def build(self, input_shape: Any) -> None:
+        self.gamma = self.add_weight(
+            shape=(input_shape[-1],), initializer=keras.initializers.Constant(self.initial), name="gamma"
+        )
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.gamma
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "initial": self.initial}
+
+
+@keras.saving.register_keras_serializable("crosstrain")
+class ClassToken(layers.Layer):
+    """Puts a learned token before the patches and adds a learned position to each (Dosovitskiy et al. 2021,
+    equation 1). Input (batch, patches, size), output (batch, 1 + patches, size)."""
+
+    def build(self, input_shape: Any) -> None:
+        _, patches, size = input_shape
+        normal = keras.initializers.TruncatedNormal(stddev=0.02)
+        self.token = self.add_weight(shape=(1, 1, size), initializer="zeros", name="token")
+        self.positions = self.add_weight(shape=(1, 1 + patches, size), initializer=normal, name="positions")
+
+    def call(self, inputs: Any) -> Any:
+        # Padding with zeros and adding gives the token to every example without knowing how many there are.
+        token = ops.pad(self.token, ((0, 0), (0, inputs.shape[1]), (0, 0)))
+        return ops.pad(inputs, ((0, 0), (1, 0), (0, 0))) + token + self.positions
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, patches, size = input_shape
+        return batch, 1 + patches, size

@@ -1,0 +1,1 @@
+"""Residual networks: for photographs, and for small pictures."""
