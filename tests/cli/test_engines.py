@@ -137,7 +137,6 @@ def test_pairs_come_from_ops_and_declarations(
         ["torch", "✓", "✓"], ["jax", "✓", "!"], ["absent", "!", "!"],
     ]  # fmt: skip
     assert "jax, lenet5: jax cannot run the op 'average_pool'" in shown
-    assert "--engines" in refused(crosstrain("networks", "mlp"))
 
 
 def test_a_comparison_shows_what_an_engine_cannot_run() -> None:

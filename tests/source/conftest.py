@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crosstrain.api import list_networks
+from crosstrain import zoo
 from crosstrain.runs.definition import Definition, define
 from crosstrain.source.proving import Subject
 from crosstrain.training.optimizers import Optimizer
@@ -17,7 +17,8 @@ HERE = Path(__file__).parent / "networks.py"
 OF_THE_PROOFS = Path(__file__).parents[1] / "proof" / "networks.py"
 FILES = {"pictures": OF_THE_PROOFS, "lstm": OF_THE_PROOFS, "gru": OF_THE_PROOFS}
 OWN = ("pictures", "lstm", "branched", "named_by_keras", "dense_blocks")
-ALL = (*list_networks(), *OWN)
+ZOO = ("mlp", "lenet5", "idsia", "resnet20", "resnet20-b", "resnet32", "resnet32-b")
+ALL = (*ZOO, *OWN)
 SGD = Recipe(optimizer=Optimizer("sgd", momentum=0.9))
 
 Subjects = Callable[..., Subject]
@@ -36,7 +37,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subjects:
 
     def of(name: str, recipe: Recipe = SGD) -> Subject:
         if name not in definitions:
-            source = name if name in list_networks() else f"{FILES.get(name, HERE)}:{name}"
+            source = name if zoo.variant(name) else f"{FILES.get(name, HERE)}:{name}"
             definitions[name] = define(source, folder=folder / name)
         d = definitions[name]
         losses = {output: Loss(**loss) for output, loss in d.data["losses"].items()}

@@ -28,7 +28,7 @@ SCHEDULED = Recipe(
     schedule=Schedule("cosine", {"decay_steps": 5}),
 )
 PROVED = ("mlp", "lenet5", "idsia", "resnet20", *OWN)
-"""``python -m tests.source.prove_all`` proves the rest of the zoo too."""
+"""``python -m tests.source.prove_all`` proves the whole zoo too, in its tiny variants."""
 DECAYED = Recipe(optimizer=Optimizer("adamw"), schedule=Schedule("warmup", {"warmup_steps": 3}))
 
 

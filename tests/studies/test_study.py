@@ -127,7 +127,7 @@ def test_the_plan_of_the_traffic_signs_is_the_published_one() -> None:
         ("[data]", 'prefer = "speed"\n[data]', "prefer: there is no criterion 'speed'"),
         ("[recipe]", "[recipe", "is not valid TOML"),
         ("0.05", "-1", "recipe.learning_rate: input should be greater than 0, not -1"),
-        ('"mlp@8+16"', '"alexnet"', "(scale small, part cpu): there is no network 'alexnet' in the zoo"),
+        ('"mlp@8+16"', '"resnet99"', "(scale small, part cpu): there is no network 'resnet99' in the zoo"),
         ('"theano"', '"caffe"', "part cpu: there is no engine 'caffe'"),
     ],
 )  # fmt: skip

@@ -41,7 +41,7 @@ def unlike() -> list[Any]:
 
 @dataclass(frozen=True)
 class Tried:
-    """A tiny variant as a program, with weights and a batch. Its dropout drops nothing, since every engine draws
+    """A tiny variant as a program, with weights and a batch. Its dropout drops nothing: every engine draws
     noise of its own."""
 
     program: Program

@@ -16,7 +16,8 @@ LETTER = 6.6
 """Pixels that a letter of the title is wide, at most on average."""
 HEIGHT, PITCH, MARGIN, RADIUS = 38.0, 62.0, 28.0, 6.0
 COLOURS = {
-    "Conv": "#dbeafe", "Depthwise": "#cffafe", "Transposed": "#dbeafe", "Dense": "#ede9fe", "Attention": "#fae8ff",
+    "Conv": "#dbeafe", "Depthwise": "#cffafe", "Transposed": "#dbeafe", "Dense": "#ede9fe",
+    "Attention": "#fae8ff",
     "Max pool": "#fee2e2", "Average pool": "#fee2e2", "Global average": "#fee2e2", "Add": "#dcfce7",
     "Concat": "#dcfce7", "Multiply": "#dcfce7", "Input": "#f3f4f6",
 }  # fmt: skip
@@ -98,7 +99,8 @@ def _edges(folded: Folded, places: Layout, middle: list[float], top: list[float]
         if box.inputs:
             x, y = middle[target], top[target]
             drawn.append(
-                f'<path d="M{x - 4:.1f} {y - 7:.1f} L{x + 4:.1f} {y - 7:.1f} L{x:.1f} {y:.1f} Z" fill="#6b7280"/>'
+                f'<path d="M{x - 4:.1f} {y - 7:.1f} L{x + 4:.1f} {y - 7:.1f} L{x:.1f} {y:.1f} Z" '
+                'fill="#6b7280"/>'
             )
     return drawn
 
@@ -125,8 +127,8 @@ def _frames(
         left, right = min([left, *bends]) - 10, max([right, *bends]) + 10
         upper, lower = min(top[i] for i in inside) - 12, max(top[i] for i in inside) + HEIGHT + 8
         drawn.append(
-            f'<rect x="{left:.1f}" y="{upper:.1f}" width="{right - left:.1f}" height="{lower - upper:.1f}" rx="10" '
-            f'fill="#f9fafb" stroke="#9ca3af" stroke-dasharray="5 4"/>'
+            f'<rect x="{left:.1f}" y="{upper:.1f}" width="{right - left:.1f}" height="{lower - upper:.1f}" '
+            'rx="10" fill="#f9fafb" stroke="#9ca3af" stroke-dasharray="5 4"/>'
             f'<text x="{right + 6:.1f}" y="{(upper + lower) / 2 + 5:.1f}" font-size="15" font-weight="bold">'
             f"×\N{NO-BREAK SPACE}{frame.count}</text>"
         )
