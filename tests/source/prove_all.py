@@ -1,4 +1,5 @@
-"""Proves the source of every zoo network (its tiny variant) for every target, and tells the lines of code and the errors:
+"""Proves the source of every zoo network (its tiny variant) for every target, and tells the lines of code and
+the errors:
 
 python -m tests.source.prove_all [TARGET …] [--networks NAME …]
 """

@@ -20,7 +20,9 @@ from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.keras_import import import_loss, import_model
 from crosstrain.graph.ops import NUMPY
 from crosstrain.graph.program import Program
+from crosstrain.graph.reference import run_numpy
 from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Loss
 
 BATCH = 4
 STEP = 1e-6
@@ -129,3 +131,35 @@ def test_the_full_size_is_proved(name: str) -> None:
         name, engines=["torch", "tensorflow", "jax"], precisions=["float64"], progress=False
     )
     assert proof.proved, [c.reason for c in proof if c.status != "proved"]
+
+
+def test_googlenet_s_heads_learn_one_target_and_the_auxiliary_ones_count_less() -> None:
+    """Szegedy et al. 2014, section 5: their losses are added with a weight of 0.3."""
+    graph, _ = import_model(zoo.build("googlenet:tiny"), None)
+    target = {"": {"shape": [], "dtype": "int64", "classes": 5}}
+    weights = zoo.network_row("googlenet").loss_weights
+    loss, constants, chosen, targets = import_loss(None, graph, target, None, weights)
+    assert {name: part.weight for name, part in chosen.items()} == {
+        "logits": 1.0, "auxiliary1": 0.3, "auxiliary2": 0.3,
+    }  # fmt: skip
+    random = np.random.default_rng(0)
+    outputs = {name: random.normal(size=(BATCH, 5)) for name in chosen}
+    labels = random.integers(0, 5, BATCH)
+    feed = {f"output/{name}": value for name, value in outputs.items()}
+    feed |= {f"target/{name}": labels for name in targets}
+    found = float(run_numpy(loss, constants, feed)[0]["loss"])
+    parts = {
+        name: float(np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(BATCH), labels]))
+        for name, z in outputs.items()
+    }
+    assert found == pytest.approx(parts["logits"] + 0.3 * (parts["auxiliary1"] + parts["auxiliary2"]))
+    named, *_ = import_loss({"logits": Loss("sparse_categorical_crossentropy")}, graph, target, None, weights)
+    assert list(named.inputs) == ["output/logits", "target/logits"], (
+        "losses by name replace the network's own"
+    )
+
+
+@pytest.mark.slow("1,797 pictures of 80×80 pixels through GoogLeNet, in a process of its own")
+def test_googlenet_is_trained_on_one_target() -> None:
+    trained = crosstrain.train("googlenet:tiny", "digits", engine="torch", epochs=1, progress=False)
+    assert trained.result.status == "done"
