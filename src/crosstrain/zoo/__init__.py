@@ -129,7 +129,9 @@ def _values(name: str, builder: Callable[..., Any], wanted: Variant) -> dict[str
     known = {
         key: parameter.default
         for key, parameter in parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and type(parameter.default) in _READERS
+        if parameter.kind is parameter.KEYWORD_ONLY
+        and type(parameter.default) in _READERS
+        and key not in wanted.row.arguments  # what makes the network the one that it is called
     }
     values = {}
     for key, text in wanted.arguments.items():
