@@ -154,9 +154,7 @@ def test_googlenet_s_heads_learn_one_target_and_the_auxiliary_ones_count_less() 
     }
     assert found == pytest.approx(parts["logits"] + 0.3 * (parts["auxiliary1"] + parts["auxiliary2"]))
     named, *_ = import_loss({"logits": Loss("sparse_categorical_crossentropy")}, graph, target, None, weights)
-    assert list(named.inputs) == ["output/logits", "target/logits"], (
-        "losses by name replace the network's own"
-    )
+    assert list(named.inputs) == ["output/logits", "target/logits"], "named losses replace the network's own"
 
 
 @pytest.mark.slow("1,797 pictures of 80×80 pixels through GoogLeNet, in a process of its own")

@@ -14,11 +14,14 @@ HEAVY = (
     "Dense",
     "Max pool",
     "Average pool",
+    "Global average",
     "Attention",
     "Concat",
     "Input",
 )
 """Beginnings of the titles of layers that begin a box of their own."""
+ACTIVATIONS = ("ReLU", "GELU", "SiLU", "ELU", "SELU", "Tanh", "Sigmoid", "Softmax")
+"""Beginnings of the titles of the only layers that are joined to one of several inputs."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def folded(outline: Outline) -> Folded:
 
 # -- boxes ------------------------------------------------------------------------------------------
 def _boxes(outline: Outline) -> tuple[list[Box], dict[str, int]]:
-    """Layers joined to the one before where that feeds nothing else and they are light."""
+    """Layers joined to the one before where that feeds nothing else and they are light. After a layer of several
+    inputs only activations are: what follows a block is no part of it."""
     readers = [0] * len(outline.layers)
     for layer in outline.layers:
         for place in layer.inputs:
@@ -76,7 +80,7 @@ def _boxes(outline: Outline) -> tuple[list[Box], dict[str, int]]:
     home: list[int] = []
     for layer in outline.layers:
         before = layer.inputs[0] if len(layer.inputs) == 1 else None
-        if before is not None and readers[before] == 1 and not _heavy(layer, outline.layers[before]):
+        if before is not None and readers[before] == 1 and _joins(layer, boxes[home[before]]):
             home.append(home[before])
             box = boxes[home[-1]]
             boxes[home[-1]] = replace(
@@ -93,8 +97,10 @@ def _boxes(outline: Outline) -> tuple[list[Box], dict[str, int]]:
     return boxes, {name: home[place] for name, place in outline.outputs.items()}
 
 
-def _heavy(layer: Layer, before: Layer) -> bool:
-    return layer.title.startswith(HEAVY) or before.title.startswith("Input")
+def _joins(layer: Layer, box: Box) -> bool:
+    if len(box.inputs) > 1:
+        return layer.title.startswith(ACTIVATIONS)
+    return bool(box.inputs) and not layer.title.startswith(HEAVY)
 
 
 # -- blocks that repeat -------------------------------------------------------------------------------

@@ -42,8 +42,7 @@ def layout(inputs: Sequence[Sequence[int]], widths: Sequence[float], gap: float 
 
 
 def _ranks(inputs: Sequence[Sequence[int]]) -> list[int]:
-    """The longest path to each box; a box nearer to what reads it than it has to be moves down to it, which
-    keeps short branches at their end."""
+    """The longest path to each box."""
     ranks: list[int] = []
     for sources in inputs:
         ranks.append(max((ranks[source] + 1 for source in sources), default=0))
