@@ -50,4 +50,4 @@ def test_the_arguments_of_the_page_are_there() -> None:
     assert len(written) >= 7
     for name in written:
         small = name if name.endswith("tiny") else f"{name}:tiny"
-        assert zoo.build(small).name == small
+        assert zoo.build(small).name.startswith(name.partition(":")[0])

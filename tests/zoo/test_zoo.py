@@ -109,7 +109,7 @@ def test_the_tiny_variant_is_the_same_network_made_small(row: zoo.NetworkRow) ->
     graph = graph_of(f"{row.name}:tiny")
     assert graph.parameters < 1_000_000
     assert graph.parameters < row.parameters / 5
-    assert graph.name == f"{row.name}:tiny"
+    assert graph.name == f"{row.name}-tiny"
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet32", "resnet44", "resnet56", "resnet20-preact"])

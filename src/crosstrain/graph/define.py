@@ -23,6 +23,7 @@ from crosstrain.graph.keras_import import import_loss, import_model, weight_name
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.keras_file import load_keras_file
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
+from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
 
 Definition = Mapping[str, Any]
@@ -100,7 +101,7 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     set_seed(int(definition.get("seed") or 0))
-    with numpy_initial(drawn=definition.get("drawn", True)):
+    with numpy_initial(drawn=definition.get("drawn", True)), deep_recursion():
         return load_model(definition, floatx)
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.system.files import slug
+from crosstrain.system.recursion import deep_recursion
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
 from crosstrain.zoo.catalogue.row import NetworkRow
@@ -116,10 +118,12 @@ def build(name: str, input_shape: tuple[int, ...] | None = None, classes: int | 
     module, _, function = wanted.row.function.partition(":")
     builder = getattr(importlib.import_module(f"{__name__}.{module}"), function)
     written = _values(name, builder, wanted)
-    model: keras.Model = builder(
-        tuple(input_shape or wanted.input_shape), classes or wanted.classes, **{**wanted.settings, **written}
-    )
-    model.name = name  # functions build families, and Keras has names of its own
+    settings = {**wanted.settings, **written}
+    with deep_recursion():
+        model: keras.Model = builder(
+            tuple(input_shape or wanted.input_shape), classes or wanted.classes, **settings
+        )
+    model.name = slug(name)  # functions build families, and Keras has names of its own
     return model
 
 

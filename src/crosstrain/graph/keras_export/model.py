@@ -17,6 +17,7 @@ from crosstrain.graph.keras_export.penalties import Regularizer, regularizers
 from crosstrain.graph.keras_layers import Penalty, VocabularyOp, Weight, run_dtype
 from crosstrain.graph.keras_ops import OPS
 from crosstrain.graph.ops import NUMPY, VOCABULARY
+from crosstrain.system.recursion import deep_recursion
 
 Tensor = Any
 
@@ -100,9 +101,10 @@ class _Exporter:
             self._node(node)
         outputs = self._finish_outputs({name: self._tensor(ref) for name, ref in self.graph.outputs.items()})
         rename_operations(list(outputs.values()) if isinstance(outputs, dict) else [outputs], self.names)
-        model = keras.Model(
-            inputs if len(inputs) > 1 else inputs[0], outputs, name=identifier(self.graph.name)
-        )
+        with deep_recursion():
+            model = keras.Model(
+                inputs if len(inputs) > 1 else inputs[0], outputs, name=identifier(self.graph.name)
+            )
         for name, variable in self.variables.items():
             variable.assign(np.asarray(self.arrays[name]).reshape(variable.shape))
         return Export(model, self.variables, self.noise)

@@ -68,8 +68,8 @@ def folded(outline: Outline) -> Folded:
 
 # -- boxes ------------------------------------------------------------------------------------------
 def _boxes(outline: Outline) -> tuple[list[Box], dict[str, int]]:
-    """Layers joined to the one before where that feeds nothing else and they are light. After a layer of several
-    inputs only activations are: what follows a block is no part of it."""
+    """Layers joined to the one before where that feeds nothing else and they are light. After a layer of
+    several inputs only activations are: what follows a block is no part of it."""
     readers = [0] * len(outline.layers)
     for layer in outline.layers:
         for place in layer.inputs:
