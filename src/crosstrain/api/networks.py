@@ -53,7 +53,7 @@ def describe_network(
             trust=trust or own,
             weights=False,
         )
-        return NetworkDescription.of(names[0], variant and variant.row, definition.graph)
+        return NetworkDescription.of(names[0], variant.row if variant else None, definition.graph)
 
 
 def names_of(network: Any) -> tuple[list[str], bool]:

@@ -78,10 +78,9 @@ def network_row(name: str) -> NetworkRow:
 def unknown(name: str) -> CrosstrainError:
     """The error that says so of a name that is no network, with those like it."""
     near = difflib.get_close_matches(name, networks(), 3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "crosstrain networks lists them"
+    hint = f"did you mean {' or '.join(near)}" if near else "'crosstrain networks' lists them"
     return CrosstrainError(
-        f"there is no network {name!r} in the zoo; {hint} A network of your own is file.py:function, "
-        "model.keras or model.onnx"
+        f"there is no network {name!r} in the zoo; {hint}, or give file.py:function, model.keras or model.onnx"
     )
 
 
