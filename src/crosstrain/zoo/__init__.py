@@ -80,7 +80,8 @@ def unknown(name: str) -> CrosstrainError:
     near = difflib.get_close_matches(name, networks(), 3)
     hint = f"did you mean {' or '.join(near)}" if near else "'crosstrain networks' lists them"
     return CrosstrainError(
-        f"there is no network {name!r} in the zoo; {hint}, or give file.py:function, model.keras or model.onnx"
+        f"there is no network {name!r} in the zoo; {hint}, or give file.py:function, model.keras or "
+        "model.onnx"
     )
 
 

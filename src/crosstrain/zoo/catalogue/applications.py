@@ -7,10 +7,16 @@ from crosstrain.zoo.catalogue.row import NetworkRow
 _SMALL = {"input_shape": (32, 32, 3), "classes": 5}
 _DENSENET = {"kind": "densenet.DenseNet", "blocks": (2, 2, 2, 2), "width": 1 / 8}
 _NASNET = {
-    "kind": "nasnet.NASNet", "penultimate_filters": 96, "num_blocks": 1, "stem_block_filters": 8,
+    "kind": "nasnet.NASNet",
+    "penultimate_filters": 96,
+    "num_blocks": 1,
+    "stem_block_filters": 8,
 }
 _EFFICIENTNET = {
-    "kind": "efficientnet.EfficientNet", "width_coefficient": 0.1, "depth_coefficient": 0.1, "default_size": 32,
+    "kind": "efficientnet.EfficientNet",
+    "width_coefficient": 0.1,
+    "depth_coefficient": 0.1,
+    "default_size": 32,
 }
 
 # fmt: off

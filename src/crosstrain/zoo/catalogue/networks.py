@@ -91,7 +91,8 @@ NETWORKS = (
         "Szegedy et al. 2014, table 1", 2014, (224, 224, 3), 1000, 13_378_280, 1_591_044_096,
         tiny={"input_shape": (80, 80, 3), "classes": 5, "width": 1 / 16}, published_parameters="6,998,552",
         published_macs="1.43 G",
-        note="published without the auxiliary classifiers, by Caffe and by Sze et al. 2017; with auxiliary=false it has 6,998,552 parameters and 1.58 G MACs",
+        note="published without the auxiliary classifiers, by Caffe and by Sze et al. 2017; "
+        "with auxiliary=false it has 6,998,552 parameters and 1.58 G MACs",
         loss_weights={"auxiliary1": 0.3, "auxiliary2": 0.3},
     ),
     NetworkRow(
