@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend.common.masking import get_keras_mask
 
 from crosstrain import zoo
@@ -101,7 +102,9 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     set_seed(int(definition.get("seed") or 0))
-    with numpy_initial(drawn=definition.get("drawn", True)), deep_recursion():
+    # Without JAX, Keras's NumPy backend learns shapes by running layers on arrays that nothing has filled.
+    quiet = np.errstate(all="ignore")
+    with numpy_initial(drawn=definition.get("drawn", True)), deep_recursion(), quiet:
         return load_model(definition, floatx)
 
 
