@@ -156,7 +156,7 @@ def test_sgd_has_momentum_where_nothing_is_said() -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"networks": "resnet99"}, "no network 'resnet99'.*lenet5"),
+    ({"networks": "resnet99"}, "no network 'resnet99'.*did you mean resnet56"),
     ({"networks": ""}, "at least one network"),
     ({"networks": "gone.py:build"}, "no file gone.py"),
     ({"networks": "gone.keras"}, "no file gone.keras"),
