@@ -23,13 +23,16 @@ from crosstrain.reporting.network.outline import Outline, outline
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
 
-DEEP = ("resnet1202", "densenet", "inception", "nasnet", "efficientnet", "xception", "resnet152", "resnet101")
+LARGE = (
+    "resnet1202", "densenet", "inception", "nasnet", "efficientnet", "xception", "resnet152", "resnet101",
+    "resnet110", "vgg13", "vgg16", "vgg19", "alexnet-one-tower",
+)  # fmt: skip
 """Beginnings of the names of networks that take longer to define than all others together."""
 
 
 def cases(rows: Any) -> list[Any]:
-    slow = pytest.mark.slow("hundreds of layers: minutes in all")
-    return [pytest.param(row, id=row.name, marks=slow if row.name.startswith(DEEP) else ()) for row in rows]
+    slow = pytest.mark.slow("hundreds of layers or of megabytes: minutes in all")
+    return [pytest.param(row, id=row.name, marks=slow if row.name.startswith(LARGE) else ()) for row in rows]
 
 
 ROWS = cases((*NETWORKS, *APPLICATIONS))

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import slug
 from crosstrain.system.recursion import deep_recursion
@@ -119,7 +121,8 @@ def build(name: str, input_shape: tuple[int, ...] | None = None, classes: int | 
     builder = getattr(importlib.import_module(f"{__name__}.{module}"), function)
     written = _values(name, builder, wanted)
     settings = {**wanted.settings, **written}
-    with deep_recursion():
+    # Without JAX, Keras's NumPy backend learns shapes by running layers on arrays that nothing has filled.
+    with deep_recursion(), np.errstate(all="ignore"):
         model: keras.Model = builder(
             tuple(input_shape or wanted.input_shape), classes or wanted.classes, **settings
         )
