@@ -160,7 +160,7 @@ def test_engines_by_either_name(arguments: list[str], flag: str) -> None:
 @pytest.mark.parametrize("command", ["compare", "train", "tune"])
 @pytest.mark.parametrize("flag", ["--size", "--sizes"])
 def test_sizes_by_either_name(command: str, flag: str) -> None:
-    assert "'big' is no input size" in refused(
+    assert "'big' is not an input size" in refused(
         run(command, "mlp", "--data", "digits", "--engine", "torch", flag, "big")
     )
 

@@ -52,7 +52,7 @@ def test_a_comparison_needs_a_cell(training: Path) -> None:
 def test_a_missing_folder_or_file_is_reported(training: Path, tmp_path: Path) -> None:
     with pytest.raises(CrosstrainError, match=r"no trained weights yet \(last.npz"):
         load(training, weights="last")
-    with pytest.raises(CrosstrainError, match=r"no folder of crosstrain's"):
+    with pytest.raises(CrosstrainError, match=r"is not a crosstrain folder"):
         load(tmp_path / "gone")
 
 

@@ -113,7 +113,11 @@ def test_the_plan_of_the_traffic_signs_is_the_published_one() -> None:
     [
         ("epochs = 2", "epoch = 2", "scales.small.epoch: there is no such key"),
         ("epochs = 2", "epochs = 0", "small.epochs: input should be greater than or equal to 1, not 0"),
-        ("epochs = 2", 'budget = "soon"', "scales.small.budget: 'soon' is no time; write 90s, 10m or 1.5h"),
+        (
+            "epochs = 2",
+            'budget = "soon"',
+            "scales.small.budget: 'soon' is not a time; write 90s, 10m or 1.5h",
+        ),
         ('title = "Mine"', "", "title: is missing"),
         ('parts = ["cpu"]', 'parts = ["tpu"]', "scales.small.parts names 'tpu'; there are cpu, gpu"),
         ('name = "gpu"', 'name = "cpu"', "two parts are called cpu"),
