@@ -125,18 +125,6 @@ def test_initial_weights_are_numpys() -> None:
     assert np.array_equal(drawn, wanted.astype("float32"))
 
 
-def test_a_mask_that_reaches_the_loss(own: str, tmp_path: Path) -> None:
-    path = Path(own)
-    path.write_text(
-        path.read_text().replace(
-            "kl.Dense(3)(kl.GlobalMaxPooling1D()(Words()(x)))",
-            "kl.Dense(3, name='tags')(kl.Embedding(5, 4, mask_zero=True)(x))",
-        )
-    )
-    with pytest.raises(CrosstrainError, match=r"'tags'.*carries a mask.*ignore_class"):
-        define(f"{own}:build", folder=tmp_path / "network")
-
-
 # -- randomness -----------------------------------------------------------------------------------
 class Jitter(kl.Layer):
     """Draws by itself, in several ways."""

@@ -92,7 +92,9 @@ def test_optimizers_keep_their_settings(optimizer: Any, tmp_path: Path) -> None:
     for key, value in compiled.optimizer.to_json().items():
         if key not in ("name", "momentum", "nesterov", "amsgrad", "centered") or key in config:
             assert value == (
-                type(optimizer).__name__.lower() if key == "name" else pytest.approx(config[renamed.get(key, key)])
+                type(optimizer).__name__.lower()
+                if key == "name"
+                else pytest.approx(config[renamed.get(key, key)])
             ), key
 
 

@@ -47,6 +47,9 @@ def prove(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     trust: bool = False,
     data: Prepared | None = None,
+    output: str = "",
+    weights: str = "",
+    remarks: Sequence[str] = (),
     launch: Launch = run_job,
 ) -> Proof:
     """Certificates of a network, one for each engine and precision.
@@ -56,7 +59,8 @@ def prove(
     for each input by name. ``work`` keeps the definition, the case and the truths, which are used again;
     without it a temporary folder does. ``timeout`` (seconds) is for each process. ``options`` are engine
     options by engine. ``steps`` 0 leaves the optimizer out; left out, it is 10, or fewer for a large network.
-    ``data`` gives inputs and targets in place of random ones.
+    ``data`` gives inputs and targets in place of random ones. ``output`` and ``weights`` are those of
+    ``define``; ``remarks`` are sentences for every certificate.
 
     An engine that is missing, crashes or lacks an op gets a certificate with the status ``cannot`` and
     the reason; the others go on. Raises ``CrosstrainError`` for wrong use and for a network that cannot be
@@ -69,7 +73,7 @@ def prove(
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crosstrain-proof-")))
         folder.mkdir(parents=True, exist_ok=True)
         definition = source if isinstance(source, Definition) else _defined(
-            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout
+            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output, weights
         )  # fmt: skip
         step_count = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
@@ -85,6 +89,7 @@ def prove(
             launch,
             on_event,
             None if data is None else examples(definition, data),
+            (*remarks, *definition.remarks),
         )
         certificates = [
             c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))
@@ -126,6 +131,8 @@ def _defined(
     trust: bool,
     folder: Path,
     timeout: float | None,
+    output: str,
+    weights: str,
 ) -> Definition:
     shapes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
     return define(
@@ -136,5 +143,7 @@ def _defined(
         losses=recipe.to_json()["losses"],
         seed=seed,
         trust=trust,
+        output=output,
+        weights=weights,
         timeout=timeout or 600.0,
     )

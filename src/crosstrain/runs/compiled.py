@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +60,23 @@ def output_names(model: Mapping[str, Any]) -> list[str]:
     if isinstance(layers[0], str):
         return [layers[0]]
     return [str(layer[0]) for layer in layers]
+
+
+def recipe_of(networks: Sequence[str]) -> tuple[Compiled, tuple[str, ...]]:
+    """The recipe that all of ``networks`` were compiled with (an empty one where they were not, or
+    differ), and sentences that say so."""
+    recipes = {network: compiled_of(network) for network in networks}
+    compiled = {network: recipe for network, recipe in recipes.items() if recipe is not None}
+    if not compiled:
+        return Compiled(), ()
+    first = next(iter(compiled.values()))
+    if len(compiled) < len(networks) or any(recipe != first for recipe in compiled.values()):
+        return Compiled(), (
+            f"{' and '.join(compiled)} were compiled, but not all networks with one recipe: the optimizer is "
+            "crosstrain's default; --optimizer names another for all",
+        )
+    remarks = [
+        f"{network} was compiled: its own recipe is the default ({first.summary()})" for network in compiled
+    ]
+    remarks += [f"crosstrain lacks {what}, and takes its own default" for what in first.lacking]
+    return first, tuple(remarks)

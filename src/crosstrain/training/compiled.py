@@ -1,8 +1,8 @@
 """The recipe that a compiled Keras model carries in its file, in crosstrain's terms.
 
 Keras 3 keeps it as ``compile_config`` in the zip of a ``.keras`` file, Keras 2 too; HDF5 files have a
-``training_config`` (``keras.Model.compile`` documents the arguments). What crosstrain has no form of becomes a
-sentence in ``lacking``, and crosstrain's own default stands in its place.
+``training_config`` (``keras.Model.compile`` documents the arguments). What crosstrain has no form of
+becomes a sentence in ``lacking``, and crosstrain's own default stands in its place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
 
 OPTIMIZER_SETTINGS = {f.name for f in fields(Optimizer)} - {"name", "learning_rate"}
-RENAMED = {"initial_accumulator_value": "initial_accumulator", "clip_norm": "clipnorm", "clip_value": "clipvalue"}
+RENAMED = {
+    "initial_accumulator_value": "initial_accumulator",
+    "clip_norm": "clipnorm",
+    "clip_value": "clipvalue",
+}
 CHANGES = {
     "use_ema": "the moving average of its weights",
     "gradient_accumulation_steps": "the accumulation of its gradients over several steps",
@@ -152,7 +156,7 @@ def _by_output(entry: Any, outputs: Sequence[str]) -> dict[str, Any]:
     if isinstance(entry, Mapping) and "class_name" not in entry:
         named = dict(entry)
     elif isinstance(entry, list | tuple):
-        named = dict(zip(outputs, entry, strict=False)) if len(entry) > 1 else {"": each for each in entry}
+        named = dict(zip(outputs if len(entry) > 1 else [""], entry, strict=False))
     else:
         named = {"": entry} if len(outputs) < 2 else dict.fromkeys(outputs, entry)
     return {"": next(iter(named.values()))} if len(outputs) < 2 and len(named) == 1 else named
