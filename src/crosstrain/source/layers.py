@@ -124,8 +124,8 @@ class _View:
         if node.op.startswith("stepwise_"):
             raise refuse(
                 node,
-                "crosstrain code writes no recurrent layer with a mask or with recurrent dropout; train it with "
-                "crosstrain train, or export it as ONNX",
+                "crosstrain code writes no recurrent layer with a mask or with recurrent dropout; train it "
+                "with crosstrain train, or export it as ONNX",
             )
         if rule is None:
             known = ", ".join(sorted(RULES))
