@@ -51,7 +51,7 @@ LOSSES = [
     ("SparseCategoricalCrossentropy", {}, TAGS, LABELS),
     ("SparseCategoricalCrossentropy", {"reduction": "sum"}, TAGS, LABELS),
     ("SparseCategoricalCrossentropy", {"reduction": "mean_with_sample_weight"}, TAGS, LABELS),
-    ("SparseCategoricalCrossentropy", {"ignore_class": 1}, TAGS, LABELS),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 1, "from_logits": True}, TAGS, LABELS),
     (
         "CategoricalCrossentropy", {"label_smoothing": 0.1}, target([STEPS, CLASSES], "float32", CLASSES),
         np.eye(CLASSES)[LABELS],
@@ -66,6 +66,7 @@ def test_is_the_loss_of_keras(name: str, settings: dict[str, Any], targets: Any,
     graph, weights, masks = import_with_masks(tagger())
     loss, constants, _, _ = import_loss({"": Loss(name, settings)}, graph, targets, None, masks)
     whole = merged("whole", graph.phase(training=True), loss)
+    weights = {name: 9 * value for name, value in weights.items()}  # so that every step counts differently
     outputs, _ = run_numpy(whole, {**weights, **constants}, {"words": WORDS, "target/tags": values})
     predicted = outputs["output/tags"]
     set_keras_mask(made := keras.ops.convert_to_tensor(predicted), keras.ops.convert_to_tensor(WORDS != 0))

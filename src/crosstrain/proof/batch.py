@@ -195,7 +195,7 @@ def sample(
     """``examples`` examples spread evenly over a data set (which may be sorted by class); a smaller set is
     repeated. Inputs of floats get a thousandth of noise: the black border of a picture ties, and which of
     two equal values a maximum takes is no matter of right or wrong. What is ``padding`` stays so."""
-    generator = np.random.default_rng(examples)
+    generator, padding = np.random.default_rng(examples), padding or {}
     batch = {}
     for name, array in arrays.items():
         step = max(len(array) // examples, 1)
@@ -205,9 +205,7 @@ def sample(
             if not name.startswith("target/"):
                 size = float(np.sqrt(np.mean(np.square(chosen)))) or 1.0
                 noisy = chosen + 1e-3 * size * generator.standard_normal(chosen.shape)
-                chosen = (
-                    np.where(chosen == padding[name], chosen, noisy) if name in (padding or {}) else noisy
-                )
+                chosen = np.where(chosen == padding[name], chosen, noisy) if name in padding else noisy
         batch[name] = chosen
     return batch
 

@@ -24,7 +24,11 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     if job.get("weights"):
         weights = own_weights(Path(job["weights"]), imported.graph)
     names = list(imported.graph.weights)
-    more = {"opset": imported.opset, "producer": imported.producer, "notes": list(imported.notes)}
+    more: dict[str, Any] = {
+        "opset": imported.opset,
+        "producer": imported.producer,
+        "notes": list(imported.notes),
+    }
     return record(job, imported.graph.name, imported.graph, {**imported.weights, **weights}, names, **more)
 
 
