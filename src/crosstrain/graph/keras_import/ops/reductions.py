@@ -263,8 +263,8 @@ def einsum(t: Tracer, operation: Any, spec: Any, *operands: Any) -> Any:
 
 
 def without_broadcasting(t: Tracer, operands: Sequence[Any], equation: str) -> tuple[tuple[Any, ...], str]:
-    """Operands whose axes of length 1 are gone where the same letter is longer elsewhere: NumPy repeats these,
-    TensorFlow only behind ``...``."""
+    """Operands whose axes of length 1 are gone where the same letter is longer elsewhere: NumPy repeats
+    these, TensorFlow only behind ``...``."""
     terms, _, result = equation.partition("->")
     parts = terms.split(",")
     longer = {
