@@ -162,6 +162,28 @@ def test_old_files_with_a_decay() -> None:
     assert compiled.schedule == Schedule("inverse_time", {"decay_steps": 1, "decay_rate": 1e-6})
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"learning_rate": "fast"},
+        {"learning_rate": [0.1]},
+        {"learning_rate": 0.1, "momentum": {}},
+        {"learning_rate": 0.1, "clipnorm": -1.0},
+        {"learning_rate": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}}},
+        {
+            "learning_rate": {
+                "class_name": "PiecewiseConstantDecay",
+                "config": {"values": [], "boundaries": 3},
+            }
+        },
+    ],
+)
+def test_settings_that_make_no_sense_are_lacking(config: dict[str, Any]) -> None:
+    compiled = read_compiled({"optimizer": {"class_name": "SGD", "config": config}}, [""])
+    assert compiled.lacking
+    assert isinstance(compiled.summary(), str)
+
+
 def test_an_average_of_weights_is_not_passed_over(tmp_path: Path) -> None:
     model = one_output()
     model.compile(keras.optimizers.SGD(0.1, use_ema=True), "mse")

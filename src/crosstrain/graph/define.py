@@ -60,10 +60,7 @@ def record(
     source = str(job["source"])
     data = {
         "format": 1,
-        **{
-            key: job.get(key)
-            for key in ("source", "input_shapes", "classes", "seed", "trust", "output", "weights")
-        },
+        **{key: job.get(key) for key in ("source", "input_shapes", "classes", "seed", "trust", "output")},
         "remarks": remarks,
         "floatx": job.get("floatx") or "float32",
         "file": str(source_file(source).resolve()) if is_file(source) else None,

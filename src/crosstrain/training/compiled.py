@@ -86,6 +86,8 @@ def _optimizer(entry: Any, lacking: list[str]) -> tuple[Optimizer | None, Schedu
     settings = {RENAMED.get(key, key): value for key, value in config.items()}
     known = {k: _single(v) for k, v in settings.items() if k in OPTIMIZER_SETTINGS and v is not None}
     try:
+        if not all(isinstance(each, int | float) for each in (rate or 0, *known.values())):
+            raise ValueError("one of its settings is no number")
         return Optimizer(name, learning_rate=rate, **known), schedule
     except (TypeError, ValueError) as error:
         lacking.append(f"its optimizer {class_name!r} ({error})")
