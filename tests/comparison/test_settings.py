@@ -193,6 +193,8 @@ def test_a_compiled_models_own_recipe_is_the_default(tmp_path: Path) -> None:
     assert (
         "own recipe is the default (adam (learning rate 0.002, exponential), loss mae, metrics mae)" in remark
     )
+    (remark,) = settings(own.networks[0], "digits", output="dense").remarks
+    assert "(adam (learning rate 0.002, exponential), metrics mae)" in remark
 
 
 def test_options_override_single_parts_of_it(tmp_path: Path) -> None:

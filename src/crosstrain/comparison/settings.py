@@ -58,8 +58,8 @@ class Settings:
     ``networks`` are names of the zoo, ``file.py:function`` or ``model.keras``; ``sizes`` empty means each
     network's own; ``pairs``, where there are any, are the networks with sizes of their own (``idsia@48``).
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
-    ``timeout`` are seconds, ``memory_limit`` bytes. ``output`` and ``weights`` are
-    those of ``runs.definition.define``; ``remarks`` are sentences on where the recipe comes from.
+    ``timeout`` are seconds, ``memory_limit`` bytes. ``output`` and ``weights`` are those
+    of ``runs.definition.define``; ``remarks`` are sentences on where the recipe comes from.
     """
 
     networks: tuple[str, ...]
@@ -151,7 +151,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     names, with_sizes = spelling.networks(network)
     networks, output = _networks(names), arguments.get("output") or ""
     weights_file = check_choice(networks, output, arguments.get("weights"))
-    compiled, remarks = recipe_of(networks)
+    compiled, remarks = recipe_of(networks, output)
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
         networks=networks,

@@ -6,6 +6,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,9 @@ def output_names(model: Mapping[str, Any]) -> list[str]:
     return [str(layer[0]) for layer in layers]
 
 
-def recipe_of(networks: Sequence[str]) -> tuple[Compiled, tuple[str, ...]]:
+def recipe_of(networks: Sequence[str], output: str = "") -> tuple[Compiled, tuple[str, ...]]:
     """The recipe that all of ``networks`` were compiled with (an empty one where they were not, or
-    differ), and sentences that say so."""
+    differ), and sentences that say so. Another ``output`` than the model's own has no loss in it."""
     recipes = {network: compiled_of(network) for network in networks}
     compiled = {network: recipe for network, recipe in recipes.items() if recipe is not None}
     if not compiled:
@@ -75,8 +76,10 @@ def recipe_of(networks: Sequence[str]) -> tuple[Compiled, tuple[str, ...]]:
             f"{' and '.join(compiled)} were compiled, but not all networks with one recipe: the optimizer is "
             "crosstrain's default; --optimizer names another for all",
         )
+    first = replace(first, losses={}) if output else first
     remarks = [
-        f"{network} was compiled: its own recipe is the default ({first.summary()})" for network in compiled
+        f"{network} was compiled: its own recipe is the default ({first.summary() or 'none of it'})"
+        for network in compiled
     ]
     remarks += [f"crosstrain lacks {what}, and takes its own default" for what in first.lacking]
     return first, tuple(remarks)
