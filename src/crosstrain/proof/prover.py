@@ -17,7 +17,7 @@ from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
-from crosstrain.proof.compare import Errors, group
+from crosstrain.proof.compare import Errors, group, relative
 from crosstrain.proof.flow import Coverage, alternatives, coverage_of
 from crosstrain.proof.holding.held import held
 from crosstrain.proof.locating import forward as locate
@@ -247,7 +247,13 @@ class Prover:
             if not found and max(compared["outputs"].worst, compared["loss"].worst) > bounds.values:
                 found = locate.forward(self.case, precision, testify)
             elif not found and compared["gradients"].worst > bounds.values:
-                found = locate_training.gradients(self.case, precision, testify)
+                got = group(said, "gradient")
+                right = {
+                    name
+                    for name, true in group(truth.values, "gradient").items()
+                    if np.any(true) and name in got and relative(got[name], true) <= bounds.values
+                }
+                found = locate_training.gradients(self.case, precision, testify, right)
             elif not found:
                 found = locate_training.steps(self.case, precision, testify)
             why = WHOLE if compared["gradients"].worst > bounds.values else STATE
