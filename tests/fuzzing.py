@@ -1,7 +1,7 @@
 """Reads damaged files one by one, and says of each what its reader did.
 
-``readings`` runs in this process, under a limit of processor time. ``watched`` runs it in a process of its own,
-which a file may bring down or stop for good: that file is named, and the next one goes on in a new process.
+``readings`` runs in this process, under a limit of processor time. ``watched`` runs it in a process of its
+own, which a file may bring down or stop for good: that file is named, and a new process goes on.
 """
 
 from __future__ import annotations

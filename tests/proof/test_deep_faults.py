@@ -1,7 +1,7 @@
 """Faults planted in deep networks: what forgives rounding in two hundred layers forgives none of them.
 
-Every fault of ``test_faults`` is here again. It lies half way through the body where the body has the op, else in
-the tail. The truth is asked for once for each recipe; a fault costs one run of the engine and the search.
+Every fault of ``test_faults`` is here again. It lies half way through the body where the body has the op,
+else in the tail. The truth is asked for once for each recipe; a fault runs the engine and the search.
 """
 
 from __future__ import annotations
@@ -159,14 +159,15 @@ def in_tail(name: str) -> dict[str, Planted]:
     }  # fmt: skip
 
 
-MOMENTUM = replace(CLIPPED, losses=SMOOTHED.losses)
-"""Momentum, clipping by norm and label smoothing in one, so that one truth serves every fault that needs no Adam."""
+LOSSES = {"logits": loss for loss in (SMOOTHED.losses or {}).values()}
+MOMENTUM = replace(CLIPPED, losses=LOSSES)
+"""Momentum, clipping by norm and label smoothing in one: one truth for every fault that needs no Adam."""
 
-ADAPTIVE = replace(ADAM, losses=SMOOTHED.losses)
+ADAPTIVE = replace(ADAM, losses=LOSSES)
 
 OUTSIDE = (
-    "transposed pictures", "scrambled channels", "decaying learning rate", "weight decay", "other batch order",
-    "stale batches", "momentum with the rate outside", "other epsilon of the optimizer",
+    "transposed pictures", "scrambled channels", "decaying learning rate", "weight decay",
+    "other batch order", "stale batches", "momentum with the rate outside", "other epsilon of the optimizer",
     "missing bias correction", "label smoothing left out", "clipping by value",
 )  # fmt: skip
 """Faults that lie in no node of the network: the very ones of the small networks."""
