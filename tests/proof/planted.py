@@ -66,8 +66,6 @@ def uncorrected(rate: float, step: int) -> float:
 
 
 CLIPPED = replace(RECIPE, optimizer=replace(RECIPE.optimizer, clipnorm=0.03125))
-SMOOTHED = replace(
-    RECIPE,
-    losses={"output": Loss("categorical_crossentropy", {"from_logits": True, "label_smoothing": 0.125})},
-)
+SMOOTH = Loss("categorical_crossentropy", {"from_logits": True, "label_smoothing": 0.125})
+SMOOTHED = replace(RECIPE, losses={"output": SMOOTH})
 ADAM = replace(RECIPE, optimizer=Optimizer("adam", learning_rate=0.01))

@@ -25,7 +25,7 @@ from tests.proof.faults import Fault
 from tests.proof.planted import (
     ADAM,
     CLIPPED,
-    SMOOTHED,
+    SMOOTH,
     Planted,
     doubled,
     redrawn,
@@ -159,11 +159,10 @@ def in_tail(name: str) -> dict[str, Planted]:
     }  # fmt: skip
 
 
-LOSSES = {"logits": loss for loss in (SMOOTHED.losses or {}).values()}
-MOMENTUM = replace(CLIPPED, losses=LOSSES)
+MOMENTUM = replace(CLIPPED, losses={"logits": SMOOTH})
 """Momentum, clipping by norm and label smoothing in one: one truth for every fault that needs no Adam."""
 
-ADAPTIVE = replace(ADAM, losses=LOSSES)
+ADAPTIVE = replace(ADAM, losses=MOMENTUM.losses)
 
 OUTSIDE = (
     "transposed pictures", "scrambled channels", "decaying learning rate", "weight decay",
