@@ -11,4 +11,34 @@ in; what comes out is of the same kind (:mod:`crosstrain.classic.arrays`). One f
 - ``associative``: Hopfield, bidirectional memory, Elman, Jordan, cellular networks;
 - ``stochastic``: Boltzmann machines, deep belief and deep stacking networks;
 - ``tasks``: worked examples; ``pictures``: what they draw; ``neurolab``: NeuroLab's own calls.
+
+Everything here is loaded when it is first asked for.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_NAMES = {
+    "associative": "BidirectionalAssociativeMemory BinaryHopfield CapacityWarning CellularNetwork "
+    "ContinuousHopfield DenseAssociativeMemory Hopfield ModernHopfield Template capacity_curve "
+    "theoretical_overlap",
+    "stochastic": "BoltzmannMachine DeepBeliefNetwork DeepStackingNetwork RBM cooling",
+}
+"""The public names of each folder."""
+
+_HOME = {name: folder for folder, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -49,7 +49,8 @@ def read(estimator: BaseEstimator, X: Any, *, reset: bool, **checks: Any) -> tup
         return namespace(), validate_data(estimator, X, reset=reset, **checks)
     validate_data(estimator, to_numpy(X), reset=reset, **checks)
     xp = namespace(X)
-    return xp, xp.astype(X, xp.float64)
+    with double_precision(X):
+        return xp, xp.astype(X, xp.float64)
 
 
 def to_numpy(array: Any) -> np.ndarray:
@@ -67,7 +68,8 @@ def like(result: np.ndarray, reference: Any) -> Array:
         return result
     if result.dtype.kind in "OUS":  # labels: only NumPy has strings
         return result
-    return namespace(reference).asarray(result, device=array_api_compat.device(reference))
+    with double_precision(reference):
+        return namespace(reference).asarray(result, device=array_api_compat.device(reference))
 
 
 @contextlib.contextmanager
