@@ -11,8 +11,6 @@ in; what comes out is of the same kind (:mod:`crosstrain.classic.arrays`). One f
 - ``associative``: Hopfield, bidirectional memory, Elman, Jordan, cellular networks;
 - ``stochastic``: Boltzmann machines, deep belief and deep stacking networks;
 - ``tasks``: worked examples; ``pictures``: what they draw; ``neurolab``: NeuroLab's own calls.
-
-Everything here is loaded when it is first asked for.
 """
 
 from __future__ import annotations
@@ -20,25 +18,34 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_NAMES = {
-    "associative": "BidirectionalAssociativeMemory BinaryHopfield CapacityWarning CellularNetwork "
-    "ContinuousHopfield DenseAssociativeMemory Hopfield ModernHopfield Template capacity_curve "
-    "theoretical_overlap",
-    "stochastic": "BoltzmannMachine DeepBeliefNetwork DeepStackingNetwork RBM cooling",
+MODULES = {
+    "BidirectionalAssociativeMemory": "associative.bidirectional",
+    "BinaryHopfield": "associative.threshold",
+    "BoltzmannMachine": "stochastic.boltzmann",
+    "CapacityWarning": "associative.capacity",
+    "CellularNetwork": "associative.cellular",
+    "ContinuousHopfield": "associative.continuous",
+    "DeepBeliefNetwork": "stochastic.belief",
+    "DeepStackingNetwork": "stochastic.stacking",
+    "DenseAssociativeMemory": "associative.modern",
+    "Hopfield": "associative.hopfield",
+    "ModernHopfield": "associative.modern",
+    "RBM": "stochastic.rbm",
+    "Template": "associative.templates",
+    "capacity_curve": "associative.capacity",
+    "cooling": "stochastic.cooling",
+    "theoretical_overlap": "associative.capacity",
 }
-"""The public names of each folder."""
+"""Each estimator's module; it loads when the estimator is first asked for."""
 
-_HOME = {name: folder for folder, names in _NAMES.items() for name in names.split()}
-
-__all__ = sorted(_HOME)
+__all__ = list(MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for (PEP 562)."""
-    if name not in _HOME:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *MODULES})

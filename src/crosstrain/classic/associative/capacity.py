@@ -23,25 +23,26 @@ class CapacityWarning(UserWarning):
 class CapacityCurve:
     """How well patterns are recalled at each load (patterns / units).
 
-    ``overlaps`` are means of m = x·s / N between a stored pattern x and the state s that the network settles
-    in when it starts from x; 1 is perfect. ``overlaps`` and ``loads`` have one entry for each load.
+    A network that starts from a stored pattern x and settles in s has the overlap m = x·s / N; 1 is perfect.
+    ``overlaps`` are its means, ``recalled`` the shares of starts that end with m of at least 0.9. One entry
+    for each of ``loads``.
     """
 
     units: int
     loads: np.ndarray
     overlaps: np.ndarray
+    recalled: np.ndarray
 
     @property
     def critical_load(self) -> float:
-        """The load at which the overlap falls through 0.7, linear between the measured ones; NaN if never.
-
-        Theory has a jump from 0.967 to about 0.35 there, of which 0.7 is the middle."""
-        below = np.flatnonzero(self.overlaps < 0.7)
+        """The load at which half of the patterns are no longer recalled, linear between the measured ones;
+        NaN where that is not among them."""
+        below = np.flatnonzero(self.recalled < 0.5)
         if not len(below) or below[0] == 0:
             return float("nan")
         right = below[0]
-        x, m = self.loads[right - 1 : right + 1], self.overlaps[right - 1 : right + 1]
-        return float(x[0] + (m[0] - 0.7) / (m[0] - m[1]) * (x[1] - x[0]))
+        x, share = self.loads[right - 1 : right + 1], self.recalled[right - 1 : right + 1]
+        return float(x[0] + (share[0] - 0.5) / (share[0] - share[1]) * (x[1] - x[0]))
 
 
 def capacity_curve(
@@ -65,7 +66,7 @@ def capacity_curve(
     """
     learn = rule_of(rule).learn
     random = check_random_state(random_state)
-    means = []
+    by_load = []
     for load in loads:
         stored = round(load * units)
         if stored < 1:
@@ -74,12 +75,17 @@ def capacity_curve(
         for _ in range(trials):
             patterns = np.where(random.random_sample((stored, units)) < 0.5, -1.0, 1.0)
             weights = learn(np.zeros((units, units)), patterns, patterns)
-            overlaps.append(_overlap(patterns[:probes], weights, max_sweeps, random))
-        means.append(np.mean(overlaps))
-    return CapacityCurve(units, np.asarray(loads, float), np.asarray(means))
+            overlaps.append(_overlaps(patterns[:probes], weights, max_sweeps, random))
+        by_load.append(np.concatenate(overlaps))
+    return CapacityCurve(
+        units,
+        np.asarray(loads, float),
+        np.array([each.mean() for each in by_load]),
+        np.array([(each >= 0.9).mean() for each in by_load]),
+    )
 
 
-def _overlap(patterns: np.ndarray, weights: np.ndarray, max_sweeps: int, random: Any) -> float:
+def _overlaps(patterns: np.ndarray, weights: np.ndarray, max_sweeps: int, random: Any) -> np.ndarray:
     states = patterns.T.copy()
     bias = np.zeros(len(weights))
 
@@ -89,7 +95,8 @@ def _overlap(patterns: np.ndarray, weights: np.ndarray, max_sweeps: int, random:
     for _ in range(max_sweeps):
         if not sweep(states, weights, bias, random.permutation(len(weights)), decide):
             break
-    return float(np.mean(states * patterns.T))
+    overlaps: np.ndarray = np.mean(states * patterns.T, axis=0)
+    return overlaps
 
 
 def theoretical_overlap(load: float) -> float:

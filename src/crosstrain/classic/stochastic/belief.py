@@ -131,11 +131,12 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
                 self.coefs_.append(_initial(data.shape[1], units, random))
                 self.intercepts_.append(np.zeros(units))
                 data = np.empty((0, units))
-        self._hidden = len(self.coefs_)
+        self._pretrained = self.coefs_, self.intercepts_
         return self
 
     def fine_tune(self, X: Any, y: Any, *, engine: str | None = None, device: str = "cpu") -> Self:
-        """Train all layers, with a new softmax layer on top, on ``X`` and the labels ``y``.
+        """Train all layers, from their pre-trained weights and with a new softmax layer on top, on ``X`` and
+        the labels ``y``.
 
         ``engine`` names the engine of crosstrain that trains (``torch``, ``tensorflow``, ``jax``, …), in
         float64 and a process of its own; None: NumPy. Both make the same steps on the same batches.
@@ -195,7 +196,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
         """The top hidden layer's means; shape (n_samples, units of that layer)."""
         check_is_fitted(self, "coefs_")
         with arrays.double_precision(X):
-            return self._layers(X, self._hidden)[1]
+            return self._layers(X, len(self._pretrained[0]))[1]
 
     def to_keras(self, classes: int | None = None) -> keras.Model:
         """The network as a Keras model with these weights: sigmoid layers, then logits; float64.
@@ -204,7 +205,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
         can then fine-tune the model. After ``fine_tune`` it is left out.
         """
         check_is_fitted(self, "coefs_")
-        if len(self.coefs_) > self._hidden:
+        if len(self.coefs_) > len(self._pretrained[0]):
             return _keras_model(self.coefs_, self.intercepts_)
         if classes is None:
             raise ValueError("the network has no last layer yet; say for how many classes it is to be")
@@ -212,7 +213,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
 
     @property
     def _n_features_out(self) -> int:
-        return len(self.intercepts_[self._hidden - 1])
+        return len(self._pretrained[1][-1])
 
     # -- inside --------------------------------------------------------------------------------------
     def _rbm(self, units: int, visible: str, random: np.random.RandomState) -> RBM:
@@ -237,8 +238,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
         self, classes: int, random: np.random.RandomState
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Copies of the hidden layers and a fresh last one."""
-        coefs = [each.copy() for each in self.coefs_[: self._hidden]]
-        intercepts = [each.copy() for each in self.intercepts_[: self._hidden]]
+        coefs, intercepts = ([each.copy() for each in layers] for layers in self._pretrained)
         last = _initial(coefs[-1].shape[1], classes, random, gain=1.0)
         return [*coefs, last], [*intercepts, np.zeros(classes)]
 
