@@ -56,7 +56,7 @@ class CounterPropagation(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_units: int = 30,
+        n_units: int = 60,
         *,
         n_winners: int = 1,
         learning_rate: float = 0.1,

@@ -114,33 +114,63 @@ class LVQ(ClassifierMixin, BaseEstimator):
             )
         random = check_random_state(self.random_state)
         data = np.ascontiguousarray(to_numpy(X))
-        owners = np.repeat(np.arange(len(self.classes_)), self._sizes())
-        prototypes = self._first(data, classes, owners, random)
+        prototypes, owners = self._first(data, classes, random)
         self.prototype_classes_ = self.classes_[owners]
         self.loss_curve_: list[float] = []
-        for number in range(1, self.max_iter + 1):
-            self.n_iter_ = number
+        for number in range(self.max_iter):
             order = random.permutation(len(data)) if self.shuffle else np.arange(len(data))
-            left = 1 - (self.n_iter_ - 1) / self.max_iter if self.decay == "linear" else 1.0
-            RULES[self.version](
-                self, prototypes, owners, data[order], classes[order], left * self.learning_rate
-            )
-            if not np.isfinite(prototypes).all():
-                raise ValueError(
-                    "LVQ: the prototypes ran away to infinity; a smaller learning_rate, or version='1' or "
-                    "'generalised', keeps them"
-                )
+            left = 1 - number / self.max_iter if self.decay == "linear" else 1.0
+            self._one_pass(prototypes, owners, data[order], classes[order], left * self.learning_rate)
             wrong = owners[nearest(np, data, prototypes)[0]] != classes
             self.loss_curve_.append(float(wrong.mean()))
+        self.n_iter_ = self.max_iter
         self.prototypes_ = like(prototypes, X)
         return self
 
+    @in_double_precision
+    def partial_fit(self, X: Array, y: Any, classes: Any = None) -> Self:
+        """One pass over ``X``, in its order, at the full learning rate. The first call needs ``classes``,
+        all labels there are, if its ``y`` lacks some; and samples of each unless there is ``init``."""
+        self._check()
+        first = not hasattr(self, "prototypes_")
+        _, X = read(self, X, reset=first)
+        seen, indices = read_labels(self, X, y)
+        data = np.ascontiguousarray(to_numpy(X))
+        if first:
+            self.classes_ = seen if classes is None else np.unique(to_numpy(classes))
+            self.n_iter_ = 0
+        strange = np.setdiff1d(seen, self.classes_)
+        if len(strange):
+            raise ValueError(
+                f"LVQ: the labels {strange.tolist()} are not among classes, {self.classes_.tolist()}"
+            )
+        labels = np.searchsorted(self.classes_, seen)[indices]
+        if first:
+            prototypes, owners = self._first(data, labels, check_random_state(self.random_state))
+            self.prototype_classes_ = self.classes_[owners]
+        else:
+            prototypes = np.array(to_numpy(self.prototypes_))
+            owners = np.searchsorted(self.classes_, self.prototype_classes_)
+        self._one_pass(prototypes, owners, data, labels, self.learning_rate)
+        self.n_iter_ += 1
+        self.prototypes_ = like(prototypes, X)
+        return self
+
+    def _one_pass(
+        self, prototypes: np.ndarray, owners: np.ndarray, data: np.ndarray, classes: np.ndarray, rate: float
+    ) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            RULES[self.version](self, prototypes, owners, data, classes, rate)
+        if not np.isfinite(prototypes).all():
+            raise ValueError(
+                "LVQ: the prototypes ran away to infinity; a smaller learning_rate, or version='1' or "
+                "'generalised', keeps them"
+            )
+
     def _sizes(self) -> np.ndarray:
-        sizes = (
-            np.broadcast_to(self.prototypes_per_class, len(self.classes_))
-            if np.ndim(self.prototypes_per_class) == 0
-            else np.asarray(self.prototypes_per_class)
-        )
+        sizes = np.asarray(self.prototypes_per_class)
+        if sizes.ndim == 0:
+            sizes = np.broadcast_to(sizes, self.classes_.shape)
         if sizes.shape != self.classes_.shape or sizes.dtype.kind not in "iu" or (sizes < 1).any():
             raise ValueError(
                 "LVQ: prototypes_per_class must be a whole number of at least 1, or one for each of the "
@@ -149,19 +179,23 @@ class LVQ(ClassifierMixin, BaseEstimator):
         return sizes
 
     def _first(
-        self, data: np.ndarray, classes: np.ndarray, owners: np.ndarray, random: np.random.RandomState
-    ) -> np.ndarray:
+        self, data: np.ndarray, classes: np.ndarray, random: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The first prototypes, and the class of each."""
+        owners = np.repeat(np.arange(len(self.classes_)), self._sizes())
         shape = (len(owners), data.shape[1])
         if self.init is not None:
             prototypes = np.array(to_numpy(self.init), dtype=np.float64)
             if prototypes.shape != shape:
                 raise ValueError(f"LVQ: init must have the shape {shape}, not {prototypes.shape}")
-            return prototypes
+            return prototypes, owners
         prototypes = np.empty(shape)
-        for index in range(len(self.classes_)):
+        for index, label in enumerate(self.classes_):
             members, mine = np.flatnonzero(classes == index), np.flatnonzero(owners == index)
+            if not len(members):
+                raise ValueError(f"LVQ: without init each class needs a sample; {label!r} has none")
             prototypes[mine] = data[random.choice(members, len(mine), replace=len(members) < len(mine))]
-        return prototypes
+        return prototypes, owners
 
     @in_double_precision
     def predict(self, X: Array) -> Array:

@@ -34,7 +34,7 @@ class _RadialBasis(BaseEstimator):
         n_centres: int = 20,
         *,
         centres: str | Array = "kmeans",
-        width: str | float = "spread",
+        width: str | float = "nearest",
         basis: str = "gaussian",
         alpha: float = 0.0,
         random_state: Any = None,
