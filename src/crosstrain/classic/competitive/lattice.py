@@ -48,7 +48,7 @@ class Lattice:
             high = ROW if self.topology == "hexagonal" else 1.0
             around = np.array([self.columns, self.rows * high])
             gap = np.minimum(gap, around - gap)
-        return (gap**2).sum(axis=2)
+        return np.asarray((gap**2).sum(axis=2))
 
     @cached_property
     def neighbours(self) -> np.ndarray:

@@ -268,7 +268,8 @@ class SelfOrganizingMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         weights = to_numpy(self.weights_)
         near = self.lattice_.neighbours
         apart = np.sqrt(squared_distances(np, weights, weights)) * near
-        return (apart.sum(axis=1) / np.maximum(near.sum(axis=1), 1)).reshape(self.rows, self.columns)
+        mean = apart.sum(axis=1) / np.maximum(near.sum(axis=1), 1)
+        return np.asarray(mean).reshape(self.rows, self.columns)
 
     def hits(self, X: Array) -> np.ndarray:
         """How many samples each unit wins, (rows, columns) of int64."""
@@ -303,4 +304,4 @@ def _plane(data: np.ndarray, positions: np.ndarray) -> np.ndarray:
     at = np.divide(positions, span, out=np.full_like(positions, 0.5), where=span > 0) * 4 - 2
     if span[1] > span[0]:  # the first component lies along the longer side
         at = at[:, ::-1]
-    return mean + at[:, : len(reach)] @ reach
+    return np.asarray(mean + at[:, : len(reach)] @ reach)

@@ -185,7 +185,8 @@ def first_weights(estimator: Any, data: np.ndarray, random: np.random.RandomStat
     :raises ValueError: ``init`` is not (n_units, n_features).
     """
     if estimator.init is None:
-        return data[random.choice(len(data), estimator.n_units, replace=len(data) < estimator.n_units)]
+        chosen = random.choice(len(data), estimator.n_units, replace=len(data) < estimator.n_units)
+        return np.asarray(data[chosen])
     weights = np.array(to_numpy(estimator.init), dtype=np.float64)
     wanted = (estimator.n_units, data.shape[1])
     if weights.shape != wanted:

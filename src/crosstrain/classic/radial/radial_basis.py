@@ -78,12 +78,10 @@ class _RadialBasis(BaseEstimator):
             return centres
         if self.centres == "data":
             return data
-        random, number = (
-            check_random_state(self.random_state),
-            min(self.n_centres, len(np.unique(data, axis=0))),
-        )
+        random = check_random_state(self.random_state)
+        number = min(self.n_centres, len(np.unique(data, axis=0)))
         if self.centres == "samples":
-            return data[random.choice(len(data), number, replace=False)]
+            return np.asarray(data[random.choice(len(data), number, replace=False)])
         found = KMeans(number, n_init=1, random_state=random).fit(data)
         return np.asarray(found.cluster_centers_, dtype=np.float64)
 
