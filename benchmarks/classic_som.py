@@ -142,8 +142,9 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['case']:24} {row['ratio']:5.1f} times as fast as MiniSom "
-            f"(at least {row['least ratio']:.1f}); {row['crosstrain seconds']:.3f} s and {row['MiniSom seconds']:.3f} s; quantisation error "
-            f"{row['crosstrain error']:.6f} and {row['MiniSom error']:.6f}"
+            f"(at least {row['least ratio']:.1f}); "
+            f"{row['crosstrain seconds']:.3f} s and {row['MiniSom seconds']:.3f} s; "
+            f"quantisation error {row['crosstrain error']:.6f} and {row['MiniSom error']:.6f}"
         )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
