@@ -8,7 +8,36 @@ in; what comes out is of the same kind (:mod:`crosstrain.classic.arrays`). One f
 - ``multilayer``: the multilayer perceptron and its training rules, from descent to Levenberg–Marquardt;
 - ``radial``: radial basis, generalised regression and probabilistic networks;
 - ``competitive``: winner takes all, Hamming, Kohonen's map, neural gas, LVQ, ART;
-- ``associative``: Hopfield, bidirectional memory, Elman, Jordan, cellular networks;
+- ``recurrent``: Elman, Jordan;
+- ``associative``: Hopfield, bidirectional memory, cellular networks;
 - ``stochastic``: Boltzmann machines, deep belief and deep stacking networks;
 - ``tasks``: worked examples; ``pictures``: what they draw; ``neurolab``: NeuroLab's own calls.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+MODULES = {
+    "Adaline": "single_layer.adaline",
+    "Elman": "recurrent.networks",
+    "Jordan": "recurrent.networks",
+    "Madaline": "single_layer.madaline",
+    "MultilayerPerceptronClassifier": "multilayer.perceptron",
+    "MultilayerPerceptronRegressor": "multilayer.perceptron",
+    "Perceptron": "single_layer.perceptron",
+}
+"""Each estimator's module; it loads when the estimator is first asked for."""
+
+__all__ = list(MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *MODULES})
