@@ -50,6 +50,7 @@ class ResilientStepper:
         self.options, self.xp = options, namespace(weights)
         self.last = self.xp.zeros_like(weights)
         self.rates = self.last + options.rate
+        self.largest, self.smallest = self.last + options.largest, self.last + options.smallest
 
     def step(self, gradient: Array) -> Array:
         """What to subtract from the weights."""
@@ -57,7 +58,7 @@ class ResilientStepper:
         product = gradient * self.last
         rates = xp.where(product > 0, self.rates * options.increase, self.rates)
         rates = xp.where(product < 0, self.rates * options.decrease, rates)
-        self.rates = xp.clip(rates, options.smallest, options.largest)
+        self.rates = xp.maximum(xp.minimum(rates, self.largest), self.smallest)
         if options.forget:
             gradient = xp.where(product < 0, xp.zeros_like(gradient), gradient)
         self.last = gradient
