@@ -21,6 +21,7 @@ from typing import Any
 
 MODULES = {
     "ART1": "competitive.adaptive_resonance",
+    "Adaline": "single_layer.adaline",
     "BidirectionalAssociativeMemory": "associative.bidirectional",
     "BinaryHopfield": "associative.threshold",
     "BoltzmannMachine": "stochastic.boltzmann",
@@ -38,8 +39,12 @@ MODULES = {
     "Hopfield": "associative.hopfield",
     "Instar": "competitive.stars",
     "LVQ": "competitive.lvq",
+    "Madaline": "single_layer.madaline",
     "ModernHopfield": "associative.modern",
+    "MultilayerPerceptronClassifier": "multilayer.perceptron",
+    "MultilayerPerceptronRegressor": "multilayer.perceptron",
     "Outstar": "competitive.stars",
+    "Perceptron": "single_layer.perceptron",
     "ProbabilisticNetwork": "radial.probabilistic",
     "RBM": "stochastic.rbm",
     "RadialBasisNetworkClassifier": "radial.radial_basis",
