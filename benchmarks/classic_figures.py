@@ -1,5 +1,5 @@
-"""The figures of docs/classic/figures.md: capacity, deep belief and deep stacking nets on MNIST, the travelling
-salesman. Each is measured anew with the settings that stand here.
+"""The figures of docs/classic/figures.md: capacity, deep belief and deep stacking nets on MNIST, the
+travelling salesman. Each is measured anew with the settings that stand here.
 
     python benchmarks/classic_figures.py capacity|salesman|belief|stacking [--mnist DIR]
 """

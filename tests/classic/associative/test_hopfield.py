@@ -19,7 +19,9 @@ def damage(patterns: np.ndarray, share: float, seed: int = 1) -> np.ndarray:
     return np.where(np.random.default_rng(seed).random(patterns.shape) < share, -patterns, patterns)
 
 
-signs = array_strategy(float, st.tuples(st.integers(1, 6), st.integers(2, 40)), elements=st.sampled_from([-1.0, 1.0]))
+signs = array_strategy(
+    float, st.tuples(st.integers(1, 6), st.integers(2, 40)), elements=st.sampled_from([-1.0, 1.0])
+)
 
 
 # -- rules ------------------------------------------------------------------------------------------
@@ -158,9 +160,9 @@ def test_more_patterns_than_the_capacity_are_a_warning() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"rule": "oja"}, "there is no rule 'oja'; there are hebb, pseudo-inverse, storkey"),
-        ({"update": "now"}, "there is no update 'now'"),
-        ({"max_sweeps": 0}, "max_sweeps must be at least 1, not 0"),
+        ({"rule": "oja"}, "rule must be one of 'hebb', 'pseudo-inverse', 'storkey', not 'oja'"),
+        ({"update": "now"}, "update must be one of 'asynchronous', 'synchronous', not 'now'"),
+        ({"max_sweeps": 0}, "max_sweeps must be a whole number of at least 1, not 0"),
     ],
 )
 def test_settings_that_do_not_exist(settings: dict, sentence: str) -> None:

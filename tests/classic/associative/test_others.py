@@ -193,7 +193,9 @@ def test_a_template_of_one_s_own_reaches_as_far_as_its_index() -> None:
 def test_what_is_wrong_with_a_grid_is_said() -> None:
     with pytest.raises(ValueError, match=r"a grid of \(3, 3\) has not as many cells"):
         CellularNetwork(shape=(3, 3)).fit(np.zeros((1, 8)))
-    with pytest.raises(ValueError, match="there is no template 'blur'; there are edge"):
+    with pytest.raises(
+        ValueError, match="template must be one of 'edge', 'hole-filling', 'noise-removal', not 'blur'"
+    ):
         CellularNetwork("blur").fit(np.zeros((1, 8)))
     with pytest.raises(ValueError, match="square tables of the same odd size"):
         Template(((0, 0), (0, 0)), ((0, 0), (0, 0)))

@@ -106,7 +106,8 @@ def test_the_upper_weights_are_the_ridge_solution() -> None:
 
 
 def test_the_lower_gradient_sees_through_the_upper_solution() -> None:
-    """At the ridge solution the derivative of the whole objective, U being solved anew, is the lower one's."""
+    """At the ridge solution the derivative of the whole objective, U being solved anew, is the lower
+    one's."""
     random = np.random.default_rng(1)
     X, targets = random.normal(size=(40, 5)), random.normal(size=(40, 2))
     lower, bias = random.normal(size=(5, 4)), random.normal(size=4)
@@ -153,9 +154,9 @@ def test_modules_are_trained_in_processes_with_the_same_result() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"schedule": "later"}, "there is no schedule 'later'; there are stacked, together"),
-        ({"ridge": 0}, "ridge must be more than 0, not 0"),
-        ({"n_modules": 0}, "n_modules must be at least 1, not 0"),
+        ({"schedule": "later"}, "schedule must be one of 'stacked', 'together', not 'later'"),
+        ({"ridge": 0}, "ridge must be a number above 0, not 0"),
+        ({"n_modules": 0}, "n_modules must be a whole number of at least 1, not 0"),
     ],
 )
 def test_settings_that_do_not_exist(settings: dict, sentence: str) -> None:

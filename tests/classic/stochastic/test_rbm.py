@@ -77,8 +77,8 @@ def test_the_exact_gradient_is_that_of_the_log_likelihood(kind: str) -> None:
 @given(st.integers(0, 10_000))
 @settings(max_examples=15)
 def test_cd_s_gradient_tends_to_the_exact_one(seed: int) -> None:
-    """With more steps the chains forget the data: the mean over 20,000 chains is the exact gradient within five
-    standard errors, and one step is further away than thirty (or both within the noise)."""
+    """With more steps the chains forget the data: the mean over 20,000 chains is the exact gradient within
+    five standard errors, and one step is further away than thirty (or both within the noise)."""
     rbm = machine(seed, size=0.7)
     X = np.repeat(states(4)[[3, 12, 15]], 7000, axis=0)
     exact = rbm.gradient(X).weights
@@ -154,10 +154,10 @@ def test_momentum_and_decay_follow_their_formulas() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"visible": "poisson"}, "there are no visible units 'poisson'; there are bernoulli, gaussian"),
-        ({"method": "mc"}, "there is no method 'mc'; there are cd, pcd, pt"),
-        ({"n_components": 0}, "n_components must be at least 1, not 0"),
-        ({"momentum": 1.0}, "momentum must be at least 0 and below 1"),
+        ({"visible": "poisson"}, "visible must be one of 'bernoulli', 'gaussian', not 'poisson'"),
+        ({"method": "mc"}, "method must be one of 'cd', 'pcd', 'pt', not 'mc'"),
+        ({"n_components": 0}, "n_components must be a whole number of at least 1, not 0"),
+        ({"momentum": 1.5}, "momentum must be a number of at least 0 and at most 1, not 1.5"),
     ],
 )
 def test_settings_that_do_not_exist(settings: dict, sentence: str) -> None:

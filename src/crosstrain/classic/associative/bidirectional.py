@@ -6,10 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.associative.patterns import read_patterns, two_valued
+from crosstrain.classic.targets import read_targets
 
 RULES = ("hebb", "pseudo-inverse")
 
@@ -56,17 +57,11 @@ class BidirectionalAssociativeMemory(BaseEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Store the pairs of rows of ``X`` (n_pairs, n_features) and ``y`` (n_pairs, n_outputs) or
         (n_pairs,)."""
-        if self.rule not in RULES:
-            raise ValueError(f"there is no rule {self.rule!r}; there are {', '.join(RULES)}")
-        if self.max_passes < 1:
-            raise ValueError(f"max_passes must be at least 1, not {self.max_passes}")
+        parameters.one_of(self, "rule", RULES)
+        parameters.whole(self, "max_passes")
         x = read_patterns(self, X, reset=True, binarize=self.binarize)
-        if y is None:
-            raise ValueError("this estimator requires y to be passed, but the target y is None")
-        values = check_array(arrays.to_numpy(y), ensure_2d=False, dtype=np.float64, input_name="y")
-        check_consistent_length(x, values)
-        self._flat = values.ndim == 1
-        targets = two_valued(values.reshape(len(values), -1), self.binarize, what="y")
+        values, self._flat = read_targets(self, x, y)
+        targets = two_valued(values, self.binarize, what="y")
         self.weights_ = x.T @ targets if self.rule == "hebb" else np.linalg.pinv(x) @ targets
         return self
 

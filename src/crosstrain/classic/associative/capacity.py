@@ -103,6 +103,9 @@ def theoretical_overlap(load: float) -> float:
     """The overlap m of a recalled pattern in an infinite network with Hebb's rule, without noise; 0 above the
     critical load 0.1379.
 
+    >>> round(theoretical_overlap(0.1), 3), theoretical_overlap(0.14)
+    (0.998, 0.0)
+
     With y = m / sqrt(2 α r) the equations of Amit, Gutfreund and Sompolinsky (1985) come down to
     erf(y) = y (sqrt(2 α) + 2/sqrt(π) exp(-y²)) and m = erf(y); the largest solution is the memory.
     """

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.associative.templates import TEMPLATES, Rows, Template
 
 
@@ -68,8 +68,10 @@ class CellularNetwork(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Nothing is learnt from ``X`` but its number of columns, which has to be that of the grid's
         cells."""
         arrays.read(self, X, reset=True)
-        if isinstance(self.template, str) and self.template not in TEMPLATES:
-            raise ValueError(f"there is no template {self.template!r}; there are {', '.join(TEMPLATES)}")
+        if not isinstance(self.template, Template):
+            parameters.one_of(self, "template", tuple(TEMPLATES))
+        parameters.within(self, "step", low=0, high=1, open_low=True)
+        parameters.whole(self, "max_steps")
         self.template_ = TEMPLATES[self.template] if isinstance(self.template, str) else self.template
         self.shape_ = tuple(self.shape or (1, self.n_features_in_))
         if len(self.shape_) != 2 or self.shape_[0] * self.shape_[1] != self.n_features_in_:

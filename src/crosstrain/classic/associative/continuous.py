@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.associative.patterns import read_patterns
-from crosstrain.classic.associative.rules import rule_of
+from crosstrain.classic.associative.rules import RULES
 
 NEARLY_ONE = 1 - 1e-12
 """The largest response: beyond it the inverse of tanh overflows."""
@@ -74,12 +74,12 @@ class ContinuousHopfield(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Store the rows of ``X`` (n_patterns, n_units). ``y`` is ignored."""
-        for name in ("gain", "time_constant", "step", "max_steps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+        parameters.one_of(self, "rule", tuple(RULES))
+        parameters.within(self, "gain", "time_constant", "step", low=0, high=float("inf"), open_low=True)
+        parameters.whole(self, "max_steps")
         patterns = read_patterns(self, X, reset=True, binarize=self.binarize)
         units = patterns.shape[1]
-        self.weights_ = rule_of(self.rule).learn(np.zeros((units, units)), patterns, patterns)
+        self.weights_ = RULES[self.rule].learn(np.zeros((units, units)), patterns, patterns)
         return self
 
     def transform(self, X: Any) -> Any:

@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.associative.capacity import CapacityWarning
 from crosstrain.classic.associative.patterns import read_patterns
-from crosstrain.classic.associative.rules import rule_of
+from crosstrain.classic.associative.rules import RULES
 from crosstrain.classic.dynamics import energy, sweep
 
 UPDATES = ("asynchronous", "synchronous")
@@ -143,11 +143,9 @@ class Hopfield(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     # -- inside --------------------------------------------------------------------------------------
     def _check_parameters(self) -> None:
-        rule_of(self.rule)
-        if self.update not in UPDATES:
-            raise ValueError(f"there is no update {self.update!r}; there are {', '.join(UPDATES)}")
-        if self.max_sweeps < 1:
-            raise ValueError(f"max_sweeps must be at least 1, not {self.max_sweeps}")
+        parameters.one_of(self, "rule", tuple(RULES))
+        parameters.one_of(self, "update", UPDATES)
+        parameters.whole(self, "max_sweeps")
 
     def _store(self, patterns: np.ndarray, fresh: bool) -> Self:
         units = patterns.shape[1]
@@ -155,7 +153,7 @@ class Hopfield(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.weights_ = np.zeros((units, units))
             self.patterns_ = patterns[:0]
         self.patterns_ = np.vstack([self.patterns_, patterns])
-        rule = rule_of(self.rule)
+        rule = RULES[self.rule]
         self.weights_ = rule.learn(self.weights_, self.patterns_, patterns)
         if len(self.patterns_) > rule.capacity(units):
             warnings.warn(

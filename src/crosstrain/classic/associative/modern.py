@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.associative.patterns import read_patterns
 
 
@@ -50,9 +50,8 @@ class ModernHopfield(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Store the rows of ``X`` (n_patterns, n_features). ``y`` is ignored."""
-        for name in ("beta", "max_steps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+        parameters.within(self, "beta", low=0, high=float("inf"), open_low=True)
+        parameters.whole(self, "max_steps")
         _, self.patterns_ = arrays.read(self, X, reset=True)
         return self
 
@@ -147,10 +146,8 @@ class DenseAssociativeMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimat
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Store the rows of ``X`` (n_patterns, n_units). ``y`` is ignored."""
-        if self.degree < 2:
-            raise ValueError(f"degree must be at least 2, not {self.degree}")
-        if self.max_sweeps < 1:
-            raise ValueError(f"max_sweeps must be at least 1, not {self.max_sweeps}")
+        parameters.whole(self, "degree", least=2)
+        parameters.whole(self, "max_sweeps")
         self.patterns_ = read_patterns(self, X, reset=True, binarize=self.binarize)
         return self
 

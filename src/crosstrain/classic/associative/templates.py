@@ -16,6 +16,9 @@ class Template:
     ``feedback`` is A, ``control`` B: square, of the same odd size 2r + 1, r being the neighbourhood index.
     ``start`` is the first state of every cell, None: its input. ``boundary`` is the output and input of the
     cells beyond the edge. In pictures 1 is black and -1 white.
+
+    >>> Template(feedback=((0,),), control=((1,),)).radius
+    0
     """
 
     feedback: Rows

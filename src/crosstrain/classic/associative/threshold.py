@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.associative.patterns import read_patterns
 from crosstrain.classic.dynamics import energy, sweep
 
@@ -59,8 +59,7 @@ class BinaryHopfield(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Store the rows of ``X`` (n_patterns, n_units). ``y`` is ignored."""
-        if self.max_sweeps < 1:
-            raise ValueError(f"max_sweeps must be at least 1, not {self.max_sweeps}")
+        parameters.whole(self, "max_sweeps")
         signs = 2 * read_patterns(self, X, reset=True, binarize=self.binarize, low=0.0) - 1
         self._thresholds(signs.shape[1])
         self.weights_ = signs.T @ signs

@@ -14,10 +14,10 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays, on_engine
+from crosstrain.classic import arrays, on_engine, parameters
 from crosstrain.classic.stochastic import backpropagation
-from crosstrain.classic.stochastic.labels import read_labels
 from crosstrain.classic.stochastic.rbm import RBM
+from crosstrain.classic.targets import labels_like, read_labels
 from crosstrain.runs.restored import choose_backend
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe
@@ -112,8 +112,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
             raise ValueError(
                 f"hidden_layer_sizes needs layers of 1 unit or more, not {self.hidden_layer_sizes}"
             )
-        if self.pretraining_iter < 0:
-            raise ValueError(f"pretraining_iter must be at least 0, not {self.pretraining_iter}")
+        parameters.whole(self, "pretraining_iter", least=0)
         data = arrays.to_numpy(arrays.read(self, X, reset=True)[1])
         random = check_random_state(self.random_state)
         self.coefs_: list[np.ndarray] = []
@@ -144,11 +143,9 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
         :raises CrosstrainError: the engine cannot train here.
         """
         check_is_fitted(self, "coefs_")
-        for name in ("n_iter", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be more than 0, not {self.learning_rate}")
+        parameters.whole(self, "n_iter", "batch_size")
+        parameters.within(self, "learning_rate", low=0, high=float("inf"), open_low=True)
+        parameters.within(self, "momentum", low=0, high=1)
         data, labels = self._labels(X, y, reset=False)
         random = check_random_state(self.random_state)
         coefs, intercepts = self._with_softmax(len(self.classes_), random)
@@ -190,7 +187,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
     def predict(self, X: Any) -> Any:
         """The most probable class of each row; shape (n_samples,)."""
         best = arrays.to_numpy(self.predict_proba(X)).argmax(axis=1)
-        return arrays.like(self.classes_[best], X)
+        return labels_like(self.classes_, best, X)
 
     def transform(self, X: Any) -> Any:
         """The top hidden layer's means; shape (n_samples, units of that layer)."""
@@ -231,7 +228,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
     def _labels(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """``X`` on the host and each label's number in ``classes_``."""
         data = arrays.to_numpy(arrays.read(self, X, reset=reset)[1])
-        self.classes_, numbers = read_labels(data, y)
+        self.classes_, numbers = read_labels(self, data, y)
         return data, numbers
 
     def _with_softmax(

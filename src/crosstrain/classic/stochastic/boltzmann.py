@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.associative.patterns import read_patterns
 from crosstrain.classic.dynamics import energy
 from crosstrain.classic.stochastic.annealing import Annealed, anneal, gibbs_sweep, mean_field
@@ -188,19 +188,11 @@ class BoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     # -- inside --------------------------------------------------------------------------------------
     def _check_parameters(self) -> None:
-        if self.positive not in POSITIVE:
-            raise ValueError(f"there is no positive phase {self.positive!r}; there are {', '.join(POSITIVE)}")
-        if self.n_components < 0:
-            raise ValueError(f"n_components must be at least 0, not {self.n_components}")
-        for name in ("n_iter", "n_chains"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be more than 0, not {self.learning_rate}")
-        if self.first_temperature < 1:
-            raise ValueError(
-                f"first_temperature must be at least 1, where learning is, not {self.first_temperature}"
-            )
+        parameters.one_of(self, "positive", POSITIVE)
+        parameters.whole(self, "n_components", least=0)
+        parameters.whole(self, "n_iter", "n_chains", "cooling_steps")
+        parameters.within(self, "learning_rate", low=0, high=float("inf"), open_low=True)
+        parameters.within(self, "first_temperature", low=1, high=float("inf"))  # where learning is
 
     def _generator(self) -> np.random.Generator:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)

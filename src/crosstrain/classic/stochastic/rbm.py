@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.stochastic.machine import Gradient, Machine, difference, positive
 from crosstrain.classic.stochastic.negative import (
     ContrastiveDivergence,
@@ -210,19 +210,13 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     # -- inside --------------------------------------------------------------------------------------
     def _check_parameters(self) -> None:
-        for name in ("n_components", "steps", "batch_size", "n_iter", "n_temperatures"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be more than 0, not {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1, not {self.momentum}")
-        if not 0 < self.min_beta <= 1:
-            raise ValueError(f"min_beta must be more than 0 and at most 1, not {self.min_beta}")
-        if self.visible not in VISIBLE:
-            raise ValueError(f"there are no visible units {self.visible!r}; there are {', '.join(VISIBLE)}")
-        if self.method not in METHODS:
-            raise ValueError(f"there is no method {self.method!r}; there are {', '.join(METHODS)}")
+        parameters.whole(self, "n_components", "steps", "batch_size", "n_iter", "n_temperatures")
+        parameters.within(self, "learning_rate", low=0, high=float("inf"), open_low=True)
+        parameters.within(self, "weight_decay", low=0, high=float("inf"))
+        parameters.within(self, "momentum", low=0, high=1)
+        parameters.within(self, "min_beta", low=0, high=1, open_low=True)
+        parameters.one_of(self, "visible", tuple(VISIBLE))
+        parameters.one_of(self, "method", METHODS)
 
     def _read(self, X: Any, reset: bool) -> np.ndarray:
         data = arrays.to_numpy(arrays.read(self, X, reset=reset)[1])

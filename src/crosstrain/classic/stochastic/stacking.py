@@ -12,9 +12,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from crosstrain.classic import arrays
-from crosstrain.classic.stochastic.labels import read_labels
+from crosstrain.classic import arrays, parameters
 from crosstrain.classic.stochastic.units import sigmoid_in_place
+from crosstrain.classic.targets import labels_like, read_labels
 
 SCHEDULES = ("stacked", "together")
 ROWS = 4096
@@ -129,7 +129,7 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         """Learn the labels ``y`` (n_samples,) of the rows of ``X`` (n_samples, n_features)."""
         self._check_parameters()
         data = arrays.to_numpy(arrays.read(self, X, reset=True)[1])
-        self.classes_, numbers = read_labels(data, y)
+        self.classes_, numbers = read_labels(self, data, y)
         targets = (numbers[:, None] == np.arange(len(self.classes_))).astype(float)
         random = check_random_state(self.random_state)
         train = self._stacked if self.schedule == "stacked" else self._together
@@ -149,20 +149,14 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> Any:
         """The class with the largest output; shape (n_samples,)."""
         best = self._outputs(X)[-1].argmax(axis=1)
-        return arrays.like(self.classes_[best], X)
+        return labels_like(self.classes_, best, X)
 
     # -- inside --------------------------------------------------------------------------------------
     def _check_parameters(self) -> None:
-        for name in ("n_modules", "n_hidden", "batch_size", "n_rounds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.n_iter < 0:
-            raise ValueError(f"n_iter must be at least 0, not {self.n_iter}")
-        for name in ("ridge", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"there is no schedule {self.schedule!r}; there are {', '.join(SCHEDULES)}")
+        parameters.whole(self, "n_modules", "n_hidden", "batch_size", "n_rounds")
+        parameters.whole(self, "n_iter", least=0)
+        parameters.within(self, "ridge", "learning_rate", low=0, high=float("inf"), open_low=True)
+        parameters.one_of(self, "schedule", SCHEDULES)
 
     def _stacked(self, X: np.ndarray, targets: np.ndarray, random: np.random.RandomState) -> list[Module]:
         modules = []

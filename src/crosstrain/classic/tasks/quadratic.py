@@ -1,4 +1,5 @@
-"""Optimisation under constraints as the energy of a network of units 0 and 1, and two networks that lower it."""
+"""Optimisation under constraints as the energy of a network of units 0 and 1, and two networks that lower
+it."""
 
 from __future__ import annotations
 
@@ -72,7 +73,8 @@ def by_boltzmann(problem: Energy, annealing: Annealing, seed: int) -> np.ndarray
 
 
 def by_hopfield(problem: Energy, annealing: Annealing, seed: int) -> np.ndarray:
-    """The final responses of Hopfield's continuous network, (runs, units) from 0 to 1, in the order of the runs.
+    """The final responses of Hopfield's continuous network, (runs, units) from 0 to 1, in the order of the
+    runs.
 
     Its resting states solve v = ½(1 + tanh((Wv + b) / 2T)); the gain 1/T rises while it settles (J. Hopfield,
     D. Tank 1985: "Neural" computation of decisions in optimization problems; C. Peterson, B. Söderberg 1989).

@@ -43,7 +43,9 @@ class Recalled:
 
 def letters() -> np.ndarray:
     """Eight letters of 7 × 5 cells as -1 and 1, (8, 35)."""
-    return np.array([[1.0 if cell == "1" else -1.0 for cell in _FONT[name].replace(" ", "")] for name in _FONT])
+    return np.array(
+        [[1.0 if cell == "1" else -1.0 for cell in _FONT[name].replace(" ", "")] for name in _FONT]
+    )
 
 
 def digit_pictures() -> np.ndarray:

@@ -12,13 +12,14 @@ from crosstrain.classic.tasks.quadratic import Annealing, Energy, grid, solve
 MOST_CITIES = 14
 """Beyond it the exact solution takes too long to stand beside."""
 PENALTY = 0.7
-"""For a city or place too many or too few, in longest distances. Less lets tours break, more hides lengths."""
+"""For a city or place too many or too few, in longest distances. Less lets tours break, more hides
+lengths."""
 
 
 @dataclass(frozen=True)
 class Tour:
-    """``order`` of the cities (n,), its ``length`` and that of the shortest tour, ``optimum``; ``valid`` is the
-    share of the network's runs whose units made a tour by themselves."""
+    """``order`` of the cities (n,), its ``length`` and that of the shortest tour, ``optimum``; ``valid`` is
+    the share of the network's runs whose units made a tour by themselves."""
 
     cities: np.ndarray
     order: np.ndarray
