@@ -37,7 +37,7 @@ def test_backpropagation_s_gradient_is_the_loss_s() -> None:
 
 def test_a_belief_network_classifies_digits_and_its_layers_are_rbms() -> None:
     X, y = digits()
-    network = DeepBeliefNetwork((64, 32), pretraining_iter=5, n_iter=30, random_state=0)
+    network = DeepBeliefNetwork((64, 32), pretraining_iter=5, n_iter=100, random_state=0)
     network.fit(X[:1000], y[:1000])
     assert network.score(X[1000:], y[1000:]) > 0.88
     assert [len(errors) for errors in network.reconstruction_errors_] == [5, 5]

@@ -70,7 +70,7 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
     >>> from sklearn.datasets import load_digits
     >>> from crosstrain.classic import DeepBeliefNetwork
     >>> X, y = load_digits(return_X_y=True)
-    >>> network = DeepBeliefNetwork((64,), pretraining_iter=5, n_iter=20, random_state=0)
+    >>> network = DeepBeliefNetwork((64,), pretraining_iter=5, n_iter=40, random_state=0)
     >>> bool(network.fit(X[:1000] / 16, y[:1000]).score(X[1000:] / 16, y[1000:]) > 0.85)
     True
     """
