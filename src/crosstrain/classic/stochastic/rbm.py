@@ -262,7 +262,9 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self._read(X, reset=False), self._machine()
 
     def _note(self, data: np.ndarray) -> None:
-        self.errors_.append(float(np.mean((data[:WATCHED] - self.reconstruct(data[:WATCHED])) ** 2)))
+        machine, rows = self._machine(), data[:WATCHED]
+        again = machine.visible.mean(machine.visible_field(machine.hidden_mean(rows)))
+        self.errors_.append(float(np.mean((rows - again) ** 2)))
         self.n_iter_ += 1
 
     def _update(self, data: np.ndarray) -> None:

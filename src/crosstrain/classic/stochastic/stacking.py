@@ -83,6 +83,7 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
     ----------
     modules_ : list of Module
     classes_ : ndarray of shape (n_classes,)
+    n_iter_ : int
     n_features_in_ : int
 
     Notes
@@ -134,7 +135,7 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         random = check_random_state(self.random_state)
         train = self._stacked if self.schedule == "stacked" else self._together
         self.modules_ = train(data, targets, random)
-        self.n_iter_ = max(1, self.n_iter)
+        self.n_iter_ = self.n_iter
         return self
 
     def decision_function(self, X: Any) -> Any:
