@@ -40,7 +40,7 @@ class BinaryHopfield(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> from crosstrain.classic import BinaryHopfield
-    >>> memory = BinaryHopfield(random_state=0).fit([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 0, 1]])
+    >>> memory = BinaryHopfield(random_state=0).fit([[1, 1, 1, 0, 0, 0]])
     >>> memory.transform([[1, 0, 1, 0, 0, 0]]).astype(int)
     array([[1, 1, 1, 0, 0, 0]])
     """
