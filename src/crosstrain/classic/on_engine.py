@@ -35,7 +35,8 @@ def train(
     ``X`` is (examples, features), ``labels`` (examples,) are numbers below ``classes``. Returns the trained
     weights in Keras's order and the mean loss of each epoch. Every engine sees the same batches.
 
-    :raises CrosstrainError: the engine does not exist, is not installed, cannot train the model, or the loss
+    :raises ValueError: the engine does not exist.
+    :raises CrosstrainError: the engine is not installed, cannot train the model, or the loss
         became no number.
     """
     row = engine_row(engine)

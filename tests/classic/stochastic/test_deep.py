@@ -87,7 +87,7 @@ def test_the_keras_model_computes_the_same() -> None:
 def test_an_engine_that_cannot_train_is_a_sentence() -> None:
     X, y = digits()
     network = DeepBeliefNetwork((4,), pretraining_iter=1, n_iter=1).pretrain(X[:50])
-    with pytest.raises(CrosstrainError, match="there is no engine 'abacus'"):
+    with pytest.raises(ValueError, match="there is no engine 'abacus'"):
         network.fine_tune(X[:50], y[:50], engine="abacus")
     with pytest.raises(CrosstrainError, match="serves trained networks; it does not train"):
         network.fine_tune(X[:50], y[:50], engine="onnxruntime")
