@@ -20,6 +20,8 @@ SCHEME, COLOUR_MAP = "viridis", cv2.COLORMAP_VIRIDIS
 """The same scale of colours, for Vega and for OpenCV."""
 SCALE = 2
 """Pixels of a PNG for one of the chart."""
+EXACT_COLOURS = 3
+"""OpenCV's kind of GIF dithering that leaves pictures of few colours as they are."""
 FORMS = (".png", ".svg", ".html")
 
 
@@ -61,7 +63,7 @@ def save_animation(frames: Sequence[np.ndarray], file: str | Path, seconds: floa
     animation.frames = list(frames)
     animation.durations = np.array([round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)])
     animation.loop_count = 0
-    if not cv2.imwriteanimation(str(path), animation):
+    if not cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_GIF_DITHER, EXACT_COLOURS]):
         raise OSError(f"{path} could not be written")
     return path
 

@@ -17,12 +17,16 @@ def energy_landscape(
     file: str | Path,
     *,
     title: str = "Energy of two units",
+    bounds: tuple[tuple[float, float], tuple[float, float]] = ((-1.0, 1.0), (-1.0, 1.0)),
 ) -> Path:
     """Draws ``energy`` (of an array (2,), two units' states) and the ways that states take down to rest.
 
-    ``paths`` has for each start its states step by step, (steps, 2). Writes PNG, SVG or HTML.
+    ``paths`` has for each start its states step by step, (steps, 2); ``bounds``
+    are each unit's least and largest state. Writes PNG, SVG or HTML.
     """
-    return error_surface(energy, paths, file, title=title, names=("unit 1", "unit 2"))
+    return error_surface(
+        energy, paths, file, title=title, names=("unit 1", "unit 2"), height="energy", bounds=bounds
+    )
 
 
 def energy_course(

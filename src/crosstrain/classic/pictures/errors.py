@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from crosstrain.classic.pictures.canvas import CLASSES, backdrop, field, grid, records, save
@@ -13,8 +14,8 @@ from crosstrain.classic.pictures.canvas import CLASSES, backdrop, field, grid, r
 SIDE = 440
 CURVE = 400
 """Points of a curve."""
-CELLS = 220
-"""Points of a surface along each side."""
+CELLS, FINER = 160, 6
+"""Points of a surface along each side, and pixels between them."""
 BANDS = 24
 """Steps of colour on a surface: their edges are lines of equal error."""
 INK = "#1b1f24"
@@ -78,16 +79,20 @@ def error_surface(
     *,
     title: str = "Error over two weights",
     names: tuple[str, str] = ("weight 1", "weight 2"),
+    height: str = "error",
+    bounds: tuple[tuple[float, float], tuple[float, float]] | None = None,
 ) -> Path:
     """Draws ``loss`` (of an array (2,)) as a coloured surface, and on it the path of each training rule.
 
     ``paths`` has for each rule its weights step by step, (steps, 2). The colours' steps are the same part of
-    the area each, so that valleys show however steep the walls are. Writes PNG, SVG or HTML.
+    the area each, so that valleys show however steep the walls are. ``height`` says what the loss is;
+    ``bounds`` are each weight's least and largest, by default those of the paths and some more. Writes PNG,
+    SVG or HTML.
     """
     import altair as alt
 
     steps = _paths(paths, 2)
-    low, high = _range(steps)
+    low, high = np.transpose(bounds) if bounds else _range(steps)
     x, y = grid(low, high, CELLS, CELLS)
     values = np.array([[float(loss(np.array([u, v]))) for u in x] for v in y])
     rows = [
@@ -109,7 +114,7 @@ def error_surface(
         ),
         walks.mark_line(strokeWidth=2).encode(**place, color=colour, order="step:Q"),
         walks.mark_circle(size=16, opacity=1).encode(**place, color=colour),
-        alt.Chart(alt.Data(values=rows[:1]))
+        alt.Chart(alt.Data(values=[row for row in rows if row["step"] == 0]))
         .mark_point(size=170, shape="diamond", color="white", fill=INK, strokeWidth=1.5, opacity=1)
         .encode(**place),
         alt.Chart(alt.Data(values=ends))
@@ -120,8 +125,8 @@ def error_surface(
         title=alt.Title(
             title,
             subtitle=[
-                f"dark: small error ({values.min():.3g}), bright: large ({values.max():.3g})",
-                "diamond: the start; large dot: where a rule ends",
+                f"dark: small {height} ({values.min():.3g}), bright: large ({values.max():.3g})",
+                "diamond: the start; large dot: the end",
             ],
         ),
     )  # fmt: skip
@@ -129,9 +134,12 @@ def error_surface(
 
 
 def _banded(values: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """The band of each value, by rank, and the first and the last band."""
-    edges = np.quantile(values[np.isfinite(values)], np.linspace(0, 1, BANDS + 1)[1:-1])
-    return np.searchsorted(edges, values).astype(np.float64), 0.0, BANDS - 1.0
+    """The band of each value, by rank, and the first and the last band; finer than the values, so that
+    the bands' edges are smooth."""
+    values = np.minimum(values, values[np.isfinite(values)].max())
+    fine = cv2.resize(values, None, fx=FINER, fy=FINER, interpolation=cv2.INTER_LINEAR)
+    edges = np.quantile(fine, np.linspace(0, 1, BANDS + 1)[1:-1])
+    return np.searchsorted(edges, fine).astype(np.float64), 0.0, BANDS - 1.0
 
 
 def _paths(paths: Mapping[str, np.ndarray], weights: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosstrain.classic.arrays import to_numpy
-from crosstrain.classic.pictures.canvas import SCHEME, records, save
+from crosstrain.classic.pictures.canvas import CLASSES, SCHEME, records, save
 
 if TYPE_CHECKING:
     import altair as alt
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 380, 150
 """The longer side of one map, and of one among many, in pixels."""
+IN_A_ROW = 5
+"""So many planes stand in one row; more in several."""
+SHORT = 2
+"""Letters of a label that fits on a unit."""
 HEXAGON = "M0,-1L0.866,-0.5L0.866,0.5L0,1L-0.866,0.5L-0.866,-0.5Z"
 SQUARE = "M-1,-1L1,-1L1,1L-1,1Z"
 
@@ -29,7 +33,8 @@ def u_matrix(som: SelfOrganizingMap, file: str | Path, *, title: str = "U-matrix
 
 
 def hit_map(som: SelfOrganizingMap, X: Any, file: str | Path, *, y: Any = None, title: str = "Hits") -> Path:
-    """Draws how many samples each unit wins; with labels ``y``, on each unit that of most of its samples."""
+    """Draws how many samples each unit wins; with labels ``y``, on each unit that of most of its samples:
+    written where labels are short, as dots of their colours where they are long."""
     import altair as alt
 
     hits = som.hits(X)
@@ -38,20 +43,20 @@ def hit_map(som: SelfOrganizingMap, X: Any, file: str | Path, *, y: Any = None, 
         return save(_titled(chart, title, f"{int(hits.sum())} samples"), file)
     labels = most_frequent(to_numpy(som.predict(X)), to_numpy(y), hits.size)
     rows = [row | {"label": label} for row, label in zip(_rows(som, hits), labels, strict=True) if label]
-    text = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_text(fontWeight="bold", fontSize=min(14.0, 0.5 * _unit(som, WIDE)))
-        .encode(
-            x="x:Q",
-            y="y:Q",
-            text="label:N",
-            color=alt.condition(
-                f"datum.value > {0.6 * hits.max()}", alt.value("#1b1f24"), alt.value("white")
-            ),
+    units = alt.Chart(alt.Data(values=rows)).encode(x="x:Q", y="y:Q")
+    names = sorted({row["label"] for row in rows})
+    if max(map(len, names)) <= SHORT:
+        bright = f"datum.value > {0.6 * hits.max()}"
+        marks = units.mark_text(fontWeight="bold", fontSize=min(14.0, 0.5 * _unit(som, WIDE))).encode(
+            text="label:N", color=alt.condition(bright, alt.value("#1b1f24"), alt.value("white"))
         )
-    )
+    else:
+        colours = [CLASSES[index % len(CLASSES)] for index in range(len(names))]
+        marks = units.mark_circle(
+            size=(0.5 * _unit(som, WIDE)) ** 2, stroke="white", strokeWidth=1.5, opacity=1
+        ).encode(fill=alt.Fill("label:N", title=None, scale=alt.Scale(domain=names, range=colours)))
     subtitle = f"{int(hits.sum())} samples; on each unit the label of most of its own"
-    return save(_titled(alt.layer(chart, text), title, subtitle), file)
+    return save(_titled(alt.layer(chart, marks), title, subtitle), file)
 
 
 def component_planes(
@@ -69,10 +74,14 @@ def component_planes(
     if len(names) != len(planes):
         raise ValueError(f"the map has {len(planes)} features, and there are {len(names)} names")
     charts = [
-        _titled(plane(som, values, NARROW, ""), str(name), f"{values.min():.3g} … {values.max():.3g}")
+        plane(som, values, NARROW, "").properties(
+            title=alt.Title(
+                str(name), fontSize=11, subtitle=f"{values.min():.3g} … {values.max():.3g}", limit=NARROW + 20
+            )
+        )
         for name, values in zip(names, planes, strict=True)
     ]
-    columns = int(np.ceil(np.sqrt(len(charts) * 1.5)))
+    columns = len(charts) if len(charts) <= IN_A_ROW else int(np.ceil(np.sqrt(len(charts) * 1.5)))
     chart = alt.concat(*charts, columns=columns, spacing=12).resolve_scale(color="independent")
     return save(chart.properties(title=title), file)
 

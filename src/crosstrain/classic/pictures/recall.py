@@ -50,7 +50,8 @@ def recall(
         {
             "step": number,
             "url": data_uri(_image(patterns[number].reshape(shape), low, high)),
-            "label": f"step {number}" + (f", energy {energies[number]:.4g}" if energies is not None else ""),
+            "label": f"step {number}"
+            + (f", energy {energies[number]:.4g}" if energies is not None else "").replace("-", "−"),
         }
         for number in numbers
     ]
