@@ -56,7 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--neurolab", required=True, metavar="PYTHON", help="a Python that has NeuroLab 0.3.5")
+    parser.add_argument(
+        "--neurolab", required=True, metavar="PYTHON", help="a Python that has NeuroLab 0.3.5"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rows", default="", help="only rows whose name contains this")
     arguments = parser.parse_args()
@@ -70,12 +72,19 @@ def main() -> None:
         old, new = (min(pair[side][0] for pair in pairs) for side in (0, 1))
         ratios[name] = old / new
         table.add_row(
-            name, f"{old * 1e3:.2f}", f"{new * 1e3:.3f}", f"{ratios[name]:.1f}", difference(name, *(each[1] for each in pairs[0]))
+            name,
+            f"{old * 1e3:.2f}",
+            f"{new * 1e3:.3f}",
+            f"{ratios[name]:.1f}",
+            difference(name, *(each[1] for each in pairs[0])),
         )
     Console(width=110).print(table)
     for title, chosen in (
         ("1,000 samples", [ratio for name, ratio in ratios.items() if "1,000" in name]),
-        ("the lecture's handful of samples", [ratio for name, ratio in ratios.items() if "1,000" not in name]),
+        (
+            "the lecture's handful of samples",
+            [ratio for name, ratio in ratios.items() if "1,000" not in name],
+        ),
     ):
         if chosen:
             mean = math.exp(sum(map(math.log, chosen)) / len(chosen))

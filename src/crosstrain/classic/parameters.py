@@ -29,9 +29,7 @@ def whole(estimator: BaseEstimator, *names: str, least: int = 1) -> None:
             _refuse(estimator, name, f"a whole number of at least {least}")
 
 
-def within(
-    estimator: BaseEstimator, *names: str, low: float, high: float, open_low: bool = False
-) -> None:
+def within(estimator: BaseEstimator, *names: str, low: float, high: float, open_low: bool = False) -> None:
     """:raises ValueError: a parameter is no number from ``low`` (itself left out if ``open_low``) to ``high``."""
     for name in names:
         value: Any = getattr(estimator, name)

@@ -14,9 +14,7 @@ from crosstrain.classic.arrays import Array, like, to_numpy
 
 def _present(estimator: BaseEstimator, y: Any) -> None:
     if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
-        )
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
 
 
 def read_labels(estimator: BaseEstimator, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

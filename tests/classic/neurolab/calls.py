@@ -88,7 +88,10 @@ def hamming(nl: Any) -> list[float]:
 
 def made_by_hand(nl: Any) -> list[float]:
     """A network with a connection that skips a layer, and first weights in given ranges."""
-    first, second = nl.layer.Perceptron(2, 3, nl.trans.TanSig()), nl.layer.Perceptron(5, 2, nl.trans.PureLin())
+    first, second = (
+        nl.layer.Perceptron(2, 3, nl.trans.TanSig()),
+        nl.layer.Perceptron(5, 2, nl.trans.PureLin()),
+    )
     first.initf, second.initf = nl.init.InitRand([-1, 1], "wb"), nl.init.init_rand
     second.np["b"].fill(0.25)
     net = nl.core.Net(RANGES, 2, [first, second], [[-1], [-1, 0], [1]], nl.train.train_gd, nl.error.SSE())
@@ -98,7 +101,17 @@ def made_by_hand(nl: Any) -> list[float]:
 def functions(nl: Any) -> list[float]:
     x = np.linspace(-3, 3, 13)
     numbers: list[float] = []
-    for name in ("TanSig", "PureLin", "LogSig", "HardLim", "HardLims", "SoftMax", "SatLins", "SatLin", "SatLinPrm"):
+    for name in (
+        "TanSig",
+        "PureLin",
+        "LogSig",
+        "HardLim",
+        "HardLims",
+        "SoftMax",
+        "SatLins",
+        "SatLin",
+        "SatLinPrm",
+    ):
         transf = getattr(nl.trans, name)()
         numbers += [*transf(x), *transf.deriv(x, transf(x))]
     numbers += [*nl.trans.SatLinPrm(0.5, -1, 2)(x), *nl.trans.Competitive()(np.abs(x - 1))]

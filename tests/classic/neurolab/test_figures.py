@@ -28,7 +28,9 @@ def test_the_lecture_s_script_runs_after_changing_its_import(real_data: Path) ->
     if not script.is_file():
         pytest.skip(f"no script for NeuroLab at {script}")
     text = script.read_text()
-    changed = text.replace("import numpy as np, neurolab as nl", "import numpy as np, crosstrain.classic.neurolab as nl")
+    changed = text.replace(
+        "import numpy as np, neurolab as nl", "import numpy as np, crosstrain.classic.neurolab as nl"
+    )
     assert changed != text
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -41,6 +43,8 @@ def test_the_lecture_s_script_runs_after_changing_its_import(real_data: Path) ->
         if rule not in ("bfgs", "cg"):
             assert ours == theirs
             continue
-        (start, error), (their_start, their_error) = (re.fullmatch(r"(.*) epochs.*last (\S+)", line).groups() for line in (ours, theirs))
+        (start, error), (their_start, their_error) = (
+            re.fullmatch(r"(.*) epochs.*last (\S+)", line).groups() for line in (ours, theirs)
+        )
         assert start == their_start
         assert float(error) == pytest.approx(float(their_error), rel=0.25)

@@ -113,4 +113,3 @@ class Network:
                 columns += [xp.reshape(outer, (samples, -1)), delta]
             blocks.append(xp.concat(columns, axis=1))
         return xp.reshape(xp.stack(blocks, axis=1), (samples * n_outputs, self.n_weights))
-

@@ -52,7 +52,12 @@ class _MultilayerPerceptron(BaseEstimator):
         objective = NetworkObjective(network, BoundError(ERRORS[error], xp), X, targets)
         start = arrays.like(first_weights(self.initialisation, random, X, sizes, names), X)
         trained = train(
-            resolved(self.rule), objective, start, max_iter=self.max_iter, goal=self.goal, name=type(self).__name__
+            resolved(self.rule),
+            objective,
+            start,
+            max_iter=self.max_iter,
+            goal=self.goal,
+            name=type(self).__name__,
         )
         layers = network.split(trained.weights)
         self.coefs_ = [matrix for matrix, _ in layers]

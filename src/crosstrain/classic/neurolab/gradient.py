@@ -41,16 +41,24 @@ class Backpropagation:
             self._places.append((start, middle, middle + layer.cn, layer.np["w"].shape))
             start = middle + layer.cn
         self._derivs: list[Derivative] = [
-            layer.transf.deriv if type(layer.transf) in trans.ROWWISE else partial(trans.deriv_by_rows, layer.transf)
+            layer.transf.deriv
+            if type(layer.transf) in trans.ROWWISE
+            else partial(trans.deriv_by_rows, layer.transf)
             for layer in net.layers
         ]
         self._error_deriv: Derivative = (
-            net.errorf.deriv if type(net.errorf) in error.ROWWISE else partial(error.deriv_by_rows, net.errorf)
+            net.errorf.deriv
+            if type(net.errorf) in error.ROWWISE
+            else partial(error.deriv_by_rows, net.errorf)
         )
         elman = [[-1, 0], *([number] for number in range(len(net.layers)))]
         plain = all(type(layer)._step is Perceptron._step for layer in net.layers)
         self._passes = (
-            self._chain if plain and net.is_chain else self._elman if plain and net.connect == elman else self._steps
+            self._chain
+            if plain and net.is_chain
+            else self._elman
+            if plain and net.connect == elman
+            else self._steps
         )
 
     def __call__(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

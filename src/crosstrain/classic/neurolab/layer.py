@@ -134,6 +134,7 @@ class Reccurent(Layer):
         if len(inputs) <= rows:
             return np.add.reduce(inputs[:, None, :] * w, axis=2)
         blocks = [
-            np.add.reduce(inputs[start : start + rows, None, :] * w, axis=2) for start in range(0, len(inputs), rows)
+            np.add.reduce(inputs[start : start + rows, None, :] * w, axis=2)
+            for start in range(0, len(inputs), rows)
         ]
         return np.concatenate(blocks)

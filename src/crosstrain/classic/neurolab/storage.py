@@ -48,11 +48,18 @@ def _thing(thing: Any) -> dict[str, Any]:
     """A function, or an object by its class and its plain attributes."""
     if hasattr(thing, "__qualname__"):
         return {"function": _own(thing)}
-    return {"class": _own(type(thing)), "attributes": {name: _plain(value) for name, value in vars(thing).items()}}
+    return {
+        "class": _own(type(thing)),
+        "attributes": {name: _plain(value) for name, value in vars(thing).items()},
+    }
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float) else [float(each) if not isinstance(each, str) else each for each in value]
+    return (
+        value
+        if isinstance(value, str | int | float)
+        else [float(each) if not isinstance(each, str) else each for each in value]
+    )
 
 
 def _trainer(trainf: Any) -> str | None:

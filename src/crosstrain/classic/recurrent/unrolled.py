@@ -112,7 +112,10 @@ class UnrolledObjective:
         back = first[:, self.inputs.shape[1] :]
         hidden_slopes, output_slopes = self._slopes(passes)
         hidden, outputs = len(first), len(second)
-        own = [np.arange(units * size).reshape(units, size) for units, size in ((hidden, first.shape[1]), (outputs, hidden))]
+        own = [
+            np.arange(units * size).reshape(units, size)
+            for units, size in ((hidden, first.shape[1]), (outputs, hidden))
+        ]
         starts = (0, first.size + hidden)
         context = np.zeros((back.shape[1], len(weights)))
         rows = []

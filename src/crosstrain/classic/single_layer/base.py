@@ -93,14 +93,20 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
         present, indices = read_labels(self, data, y)
         if first:
             if classes is None:
-                raise ValueError(f"{type(self).__name__}: the first partial_fit needs classes, all labels that may come")
+                raise ValueError(
+                    f"{type(self).__name__}: the first partial_fit needs classes, all labels that may come"
+                )
             self.classes_ = unique_labels(classes)
             self._start(data.shape[1], self._n_outputs, check_random_state(self.random_state))
             self.loss_curve_, self.n_iter_ = [], 0
         strange = np.setdiff1d(present, self.classes_)
         if len(strange):
-            raise ValueError(f"{type(self).__name__}: y has the labels {strange.tolist()}, which are not in classes")
-        self.loss_curve_.append(self._epoch(data, self._desired(np.searchsorted(self.classes_, present)[indices])))
+            raise ValueError(
+                f"{type(self).__name__}: y has the labels {strange.tolist()}, which are not in classes"
+            )
+        self.loss_curve_.append(
+            self._epoch(data, self._desired(np.searchsorted(self.classes_, present)[indices]))
+        )
         self.n_iter_ += 1
         return self
 

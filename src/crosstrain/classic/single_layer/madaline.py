@@ -111,7 +111,8 @@ class Madaline(SingleLayerClassifier):
         inputs = np.column_stack([X, np.ones(len(X))])
         lengths = np.square(inputs).sum(axis=1)
         n_wrong = [
-            self._learn(weights, inputs, lengths, desired[:, output]) for output, weights in enumerate(self._weights)
+            self._learn(weights, inputs, lengths, desired[:, output])
+            for output, weights in enumerate(self._weights)
         ]
         wrong = self._wrong(inputs, desired)
         if wrong < self._best[0]:
@@ -119,7 +120,9 @@ class Madaline(SingleLayerClassifier):
         self._show(self._weights)
         return max(n_wrong) / len(X)
 
-    def _learn(self, weights: np.ndarray, inputs: np.ndarray, lengths: np.ndarray, desired: np.ndarray) -> int:
+    def _learn(
+        self, weights: np.ndarray, inputs: np.ndarray, lengths: np.ndarray, desired: np.ndarray
+    ) -> int:
         """One epoch of one output, whose ``weights`` (units, inputs) change; its mistakes."""
         needed = NEEDED[self.logic](self.units)
 

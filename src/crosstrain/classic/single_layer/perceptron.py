@@ -123,7 +123,9 @@ class Perceptron(SingleLayerClassifier):
     def _epoch(self, X: np.ndarray, desired: np.ndarray) -> float:
         inputs, target = self._associate(X), desired > 0
         if self._pockets:
-            wrong = [self._pocket_epoch(output, inputs, target[:, output]) for output in range(len(self.coef_))]
+            wrong = [
+                self._pocket_epoch(output, inputs, target[:, output]) for output in range(len(self.coef_))
+            ]
             return max(wrong) / len(X)
 
         def is_wrong(block: slice) -> np.ndarray:

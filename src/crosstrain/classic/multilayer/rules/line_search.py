@@ -43,7 +43,13 @@ class LineSearch:
     shortest: float = 1e-20
 
     def __call__(
-        self, objective: Objective, weights: Array, loss: float, gradient: Array, direction: Array, step: float
+        self,
+        objective: Objective,
+        weights: Array,
+        loss: float,
+        gradient: Array,
+        direction: Array,
+        step: float,
     ) -> Reached | None:
         """The first trial that meets both conditions; one that only lowers the loss enough, if rounding
         leaves nothing better; None if there is neither.

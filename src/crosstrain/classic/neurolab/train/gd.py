@@ -81,7 +81,14 @@ class TrainGDM(_Descent):
     """Gradient descent with momentum: ``lr=0.01, adapt=False, mc=0.9, rr=0.0``."""
 
     def __init__(
-        self, net: Any, input: Any, target: Any, lr: float = 0.01, adapt: bool = False, mc: float = 0.9, rr: float = 0.0
+        self,
+        net: Any,
+        input: Any,
+        target: Any,
+        lr: float = 0.01,
+        adapt: bool = False,
+        mc: float = 0.9,
+        rr: float = 0.0,
     ) -> None:
         super().__init__(net, adapt, rr, Descent(lr, momentum=mc))
 

@@ -67,7 +67,11 @@ def _with_tuples(
 
 
 def _with_arrays(
-    layer: Competitive, rows: np.ndarray, shares: Shares | None, rate: float, conscience: Sequence[float] | None
+    layer: Competitive,
+    rows: np.ndarray,
+    shares: Shares | None,
+    rate: float,
+    conscience: Sequence[float] | None,
 ) -> None:
     w = layer.np["w"]
     weights = None if conscience is None else np.array(conscience)
