@@ -5,8 +5,8 @@ NeuroLab needs a NumPy below 1.24, and so a Python of its own:
     python3.11 -m venv old && old/bin/pip install "numpy==1.23.5" "scipy==1.10.1" "neurolab==0.3.5"
     python benchmarks/classic.py --neurolab old/bin/python [--repeats 5]
 
-Each row trains, or answers, once in the one process and once in the other, in turn; the time is processor time, the
-ratio that of the shortest times. Beside it the largest difference between both libraries' numbers.
+Each row trains, or answers, once in the one process and once in the other, in turn; the time is processor
+time, the ratio that of the shortest times. Beside it the largest difference between both libraries' numbers.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"  # before NumPy is loaded; both libraries get one core
 
-import classic_rows
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
 
-from crosstrain.classic import neurolab
+import classic_rows  # noqa: E402
+from crosstrain.classic import neurolab  # noqa: E402
 
 
 class NeuroLab:

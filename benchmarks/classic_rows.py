@@ -126,7 +126,8 @@ for _rule in ("wta", "cwta"):
 
 
 def newlvq(nl: Any, inputs: np.ndarray, targets: np.ndarray, epochs: int) -> list[float]:
-    # NeuroLab 0.3.5 slices by floats here, an error since NumPy 1.12: floor gives integers while it is called.
+    # NeuroLab 0.3.5 slices by floats here, an error since NumPy 1.12: floor gives integers while it is
+    # called.
     floor = np.floor
     np.floor = lambda values: floor(values).astype(int)  # type: ignore[assignment]
     try:

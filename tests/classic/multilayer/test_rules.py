@@ -131,8 +131,8 @@ def test_resilient_steps_by_hand() -> None:
     first, grown = 0.07, 0.07 * 1.2
     shrunk = grown / 2
     before = -(first + grown)
-    # Same sign: the rate grows; another sign: it halves and rprop steps back by that, iRprop- waits, and iRprop+
-    # takes the last step back.
+    # Same sign: the rate grows; another sign: it halves and rprop steps back by that, iRprop- waits, and
+    # iRprop+ takes the last step back.
     assert resilient("rprop", [1, 1, -1, -1]) == pytest.approx([0, -first, before, before + shrunk])
     assert resilient("irprop-", [1, 1, -1, -1]) == pytest.approx([0, -first, before, before])
     assert resilient("irprop+", [1, 1, -1, -1]) == pytest.approx([0, -first, before, before + grown])

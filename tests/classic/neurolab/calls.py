@@ -1,4 +1,5 @@
-"""Calls of NeuroLab, each with the numbers it leads to. ``figures.json`` holds those of NeuroLab 0.3.5 itself.
+"""Calls of NeuroLab, each with the numbers it leads to. ``figures.json`` holds those of NeuroLab 0.3.5
+itself.
 
 To write that file anew, in a Python with NeuroLab, NumPy 1.23 and SciPy 1.10::
 

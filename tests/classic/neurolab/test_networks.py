@@ -21,8 +21,8 @@ CURVE = np.sin(LINE) * 0.5
 class Cube:
     """A user's transfer function, for vectors only."""
 
-    out_minmax = [-1, 1]
-    inp_active = [-1, 1]
+    out_minmax = (-1, 1)
+    inp_active = (-1, 1)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         assert x.ndim == 1
@@ -169,7 +169,8 @@ def test_a_user_s_training_algorithm() -> None:
     net.layers[0].np["w"][:], net.layers[0].np["b"][:] = 1.0, 0.0
     net.trainf = nl.train.trainer(Halve)
     assert net.train([[1.0]], [[0.0]], epochs=3, show=0, goal=0) == [0.5, 0.125, 0.03125]
-    # After the third epoch nothing is learnt: the weight is a quarter now, and a sixteenth in the second epoch.
+    # After the third epoch nothing is learnt: the weight is a quarter now, and a sixteenth in the second
+    # epoch.
     assert net.train([[1.0]], [[0.0]], epochs=2, show=0, goal=0, share=0.25)[1] == 0.5 / 16**2
 
 

@@ -314,7 +314,8 @@ def check_rule(estimator: Any) -> None:
         )
     if isinstance(resolved(rule), LevenbergMarquardt) and estimator.error not in ("sse", "mse"):
         raise ValueError(
-            f"{type(estimator).__name__}: Levenberg–Marquardt lowers a sum of squares: error must be 'sse' or "
+            f"{type(estimator).__name__}: Levenberg–Marquardt lowers a sum of squares: error must be "
+            f"'sse' or "
             f"'mse' with it, not {estimator.error!r}"
         )
 
@@ -325,6 +326,7 @@ def check_hidden(estimator: Any) -> None:
     sizes = hidden if isinstance(hidden, tuple | list) else None
     if sizes is None or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
         raise ValueError(
-            f"{type(estimator).__name__}: hidden must be the units of each hidden layer, whole numbers above 0 "
+            f"{type(estimator).__name__}: hidden must be the units of each hidden layer, whole numbers "
+            f"above 0 "
             f"as in (10,), not {hidden!r}"
         )

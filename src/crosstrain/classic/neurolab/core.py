@@ -12,15 +12,15 @@ import numpy as np
 from crosstrain.classic.neurolab import storage
 
 Connect = list[list[int]]
-"""For each layer, and then for the network's output, which signals it gets: -1 for the network's input, else a
-layer's number."""
+"""For each layer, and then for the network's output, which signals it gets: -1 for the network's input, else
+a layer's number."""
 
 
 class NeuroLabError(Exception):
     """Something that a network or its training refuses."""
 
 
-class TrainStop(NeuroLabError):
+class TrainStop(NeuroLabError):  # noqa: N818 (NeuroLab's name)
     """Training has come to its end; the message says which."""
 
 

@@ -15,7 +15,6 @@ from crosstrain.classic.neurolab import error, trans
 from crosstrain.classic.neurolab.layer import Perceptron
 from crosstrain.classic.neurolab.vector import np_get_ref
 
-
 Pass = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A layer's inputs, net inputs and outputs, (samples, ·) each."""
 Derivative = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -72,7 +72,8 @@ def newlvq(minmax: Any, cn0: int, pc: Any) -> Net:
 
 
 def newelm(minmax: Any, size: Sequence[int], transf: Sequence[Any] | None = None) -> Net:
-    """Elman's recurrent network, trained by ``train_gdx`` on MSE: the first layer also hears its last outputs.
+    """Elman's recurrent network, trained by ``train_gdx`` on MSE: the first layer also hears its last
+    outputs.
 
     :param minmax: the range of each input
     :param size: the units of each layer, the last of them the outputs

@@ -1,4 +1,5 @@
-"""Networks as JSON files: the kinds of layers and functions by name, the weights as numbers, nothing that runs.
+"""Networks as JSON files: the kinds of layers and functions by name, the weights as numbers, nothing that
+runs.
 
 Numbers are written so that they are read back to the last bit.
 """
@@ -70,6 +71,7 @@ def _own(thing: Any) -> str:
     package = __name__.rpartition(".")[0]
     if not thing.__module__.startswith(package):
         raise ValueError(
-            f"A network with {thing.__qualname__} cannot be saved: only layers and functions of {package} can be read back"
+            f"A network with {thing.__qualname__} cannot be saved: only layers and functions of "
+            f"{package} can be read back"
         )
     return str(thing.__qualname__)

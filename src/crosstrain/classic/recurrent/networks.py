@@ -48,7 +48,8 @@ class _SimpleRecurrent(RegressorMixin, BaseEstimator):
         """What comes back; checks its parameters."""
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Learns from one series: ``X`` (steps, features) and ``y`` (steps,) or (steps, outputs), in order of time.
+        """Learns from one series: ``X`` (steps, features) and ``y`` (steps,) or (steps, outputs), in order of
+        time.
 
         Warns (``ConvergenceWarning``) where a goal was set and not reached.
 
@@ -127,14 +128,16 @@ class _SimpleRecurrent(RegressorMixin, BaseEstimator):
 class Elman(_SimpleRecurrent):
     """Elman's network: the hidden units also hear what they said a step before.
 
-    Elman, "Finding structure in time" (Cognitive Science 14, 1990). The rows of ``X`` are the steps of one series.
+    Elman, "Finding structure in time" (Cognitive Science 14, 1990). The rows of ``X`` are the steps of one
+    series.
 
     Parameters
     ----------
     hidden : int, default=10
         Hidden units.
     transfer : str, default="tanh"
-        The hidden units' transfer function, as :class:`~crosstrain.classic.MultilayerPerceptronRegressor` has them.
+        The hidden units' transfer function, as :class:`~crosstrain.classic.MultilayerPerceptronRegressor` has
+        them.
     output : str, default="identity"
         The outputs' transfer function.
     error : str, default="mse"
@@ -144,8 +147,9 @@ class Elman(_SimpleRecurrent):
     initialisation : str, default="random"
         First weights: "nguyen-widrow", "random" or "midpoint".
     through_time : bool, default=True
-        Whether errors go back through the context, to all steps before. False: the context counts as an input,
-        as Elman had it; then the gradient is not that of the error, and only the descent and resilient rules suit.
+        Whether errors go back through the context, to all steps before. False: the context counts as an
+        input, as Elman had it; then the gradient is not that of the error, and only the descent and resilient
+        rules suit.
     max_iter : int, default=200
         Most iterations.
     goal : float or None, default=None
@@ -217,8 +221,8 @@ class Elman(_SimpleRecurrent):
 class Jordan(_SimpleRecurrent):
     """Jordan's network: the hidden units also hear what the network answered before.
 
-    Jordan, "Attractor dynamics and parallelism in a connectionist sequential machine" (Cognitive Science Society,
-    1986). The rows of ``X`` are the steps of one series.
+    Jordan, "Attractor dynamics and parallelism in a connectionist sequential machine" (Cognitive Science
+    Society, 1986). The rows of ``X`` are the steps of one series.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A network that hears its own past, unrolled over one series: forward, backward through time, Jacobian.
 
-The weights are those of a feed-forward network (:mod:`crosstrain.classic.multilayer.network`) of one hidden layer,
-whose inputs are the features and the context. In NumPy: each step needs the one before it.
+The weights are those of a feed-forward network (:mod:`crosstrain.classic.multilayer.network`) of one hidden
+layer, whose inputs are the features and the context. In NumPy: each step needs the one before it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class UnrolledObjective:
         return [hidden, output]
 
     def _jacobian(self, weights: np.ndarray, passes: Sequence[Pass]) -> np.ndarray:
-        """The outputs' derivatives by the weights, from the first step to the last (Williams and Zipser, 1989)."""
+        """The outputs' derivatives by the weights, from the first step to the last (Williams and Zipser,
+        1989)."""
         (first, _), (second, _) = self.network.split(weights)
         back = first[:, self.inputs.shape[1] :]
         hidden_slopes, output_slopes = self._slopes(passes)

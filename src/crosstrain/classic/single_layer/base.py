@@ -72,7 +72,8 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
                 break
         if self.goal is not None and self.loss_curve_[-1] > self.goal:
             warnings.warn(
-                f"{type(self).__name__}: the goal of an error of at most {self.goal:g} was not reached; in epoch "
+                f"{type(self).__name__}: the goal of an error of at most {self.goal:g} was not reached; "
+                f"in epoch "
                 f"{len(self.loss_curve_)} it was {self.loss_curve_[-1]:.6g}.",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -85,7 +86,8 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
         """Learns from these samples once, in their order.
 
         :param classes: all labels that will ever come; needed in the first call
-        :raises ValueError: a parameter or the data is not as it should be, or a label is not one of ``classes``.
+        :raises ValueError: a parameter or the data is not as it should be, or a label is not one of
+            ``classes``.
         """
         self._check()
         first = not hasattr(self, "classes_")

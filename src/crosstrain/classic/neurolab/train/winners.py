@@ -19,7 +19,8 @@ FEW = 256
 
 Points = list[tuple[float, ...]]
 Shares = list[list[float]]
-"""How far towards each sample (row) each unit (column) moves if it wins: 1 would be all the way, below 0 is away."""
+"""How far towards each sample (row) each unit (column) moves if it wins: 1 would be all the way, below 0 is
+away."""
 
 
 def as_points(rows: np.ndarray) -> Points:
