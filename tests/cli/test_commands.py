@@ -97,7 +97,7 @@ class TestCompare:
         result = crosstrain("compare", "mlp", "--data", "digits", *QUICK, "--out", "out")
         assert result.exit_code == 0, result.output
         assert "Take torch with mlp at 8" in result.stdout
-        assert "All lies in out" in result.stdout
+        assert "Results are in out" in result.stdout
         assert max(map(len, result.stdout.splitlines())) <= 100
         assert "epoch 2/2" in result.stderr
 
@@ -161,23 +161,23 @@ WRONG: list[tuple[list[str], str]] = [
     (["compare", "mlp", "--data", "digitz"], "no data set 'digitz'; did you mean digits"),
     (["compare", "mlp", "--data", "digits", "--engines", "pytorch"], "no engine 'pytorch'"),
     (["compare", "mlp", "--data", "mnist:gone"], "no file or folder gone"),
-    (["compare", "mlp", "--data", "digits", "--budget", "soon"], "'soon' is no time"),
-    (["compare", "mlp", "--data", "digits", "--sizes", "32,big"], "'big' is no input size"),
-    (["compare", "mlp", "--data", "digits", "--option", "compile"], "'compile' is no option"),
+    (["compare", "mlp", "--data", "digits", "--budget", "soon"], "'soon' is not a time"),
+    (["compare", "mlp", "--data", "digits", "--sizes", "32,big"], "'big' is not an input size"),
+    (["compare", "mlp", "--data", "digits", "--option", "compile"], "'compile' is not an option"),
     (["compare", "mlp", "--data", "digits", "--json", "gone/r.json"], "cannot write gone/r.json"),
     (["compare", "mlp", "--data", "digits", "--option", "torch.a=" + "[" * 9000], "nested"),
     (["compare", "mlp", "--data", "digits", "--optimizer", "adam:beta_1=" + "[" * 9000], "nested"),
-    (["compare", "mlp", "--data", "digits", "--sizes", "1e400"], "'1e400' is no input size"),
+    (["compare", "mlp", "--data", "digits", "--sizes", "1e400"], "'1e400' is not an input size"),
     (["compare", "mlp", "--data", "digits", "--sizes", "9" * 5000], "more than 32768 pixels"),
-    (["compare", "mlp", "--data", "digits", "--memory-limit", "9" * 400], "more memory than"),
+    (["compare", "mlp", "--data", "digits", "--memory-limit", "9" * 400], "too much memory"),
     (["train", "mlp", "--data", "digits", "--engine", "torch", "--learning-rate", "1e400"], "no number"),
     (["prove", "mlp", "--schedule", 'step:boundaries=[1,"b"],factors=[1,2]'], "no list of numbers"),
-    (["prove", "mlp", "--loss", "huber:weight=1e400"], "is '1e400', which is no number"),
-    (["prove", "mlp", "--input-shape", "9" * 5000], "no input shape"),
+    (["prove", "mlp", "--loss", "huber:weight=1e400"], "is '1e400', which is not a number"),
+    (["prove", "mlp", "--input-shape", "9" * 5000], "not an input shape"),
     (["compare", "gone.py:net", "--data", "digits"], "no file gone.py"),
     (["prove", "resnet99"], "no network 'resnet99'"),
     (["prove", "mlp", "--precision", "float8"], "no proof in 'float8'"),
-    (["prove", "mlp", "--input-shape", "large"], "'large' is no input shape"),
+    (["prove", "mlp", "--input-shape", "large"], "'large' is not an input shape"),
     (["prove", "mlp", "--engines", "pytorch"], "no engine 'pytorch'"),
     (["train", "mlp", "--data", "digits", "--engine", "pytorch"], "no engine 'pytorch'"),
     (["train", "mlp,lenet5", "--data", "digits", "--engine", "torch"], "takes one network"),

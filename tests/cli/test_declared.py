@@ -104,16 +104,16 @@ class More(Fewer, total=False):
 
 def test_one_declaration_makes_the_keyword_the_option_and_the_help() -> None:
     @declares("a drawing", single={"layer": "layer"})
-    def draw(**asked: Unpack[More]) -> Any:
-        return asked
+    def draw(**arguments: Unpack[More]) -> Any:
+        return arguments
 
     seen: list[Any] = []
     drawing = typer.Typer(rich_markup_mode=None)
 
     @drawing.command()
     @declared.takes(draw)
-    def command(**asked: Any) -> None:
-        seen.append(draw(**asked))
+    def command(**arguments: Any) -> None:
+        seen.append(draw(**arguments))
 
     assert str(inspect.signature(draw)).startswith("(*, colour: str = 'green', layer: int | None = None)")
     assert "layer: How many. Also spelled ``layers``." in draw.__doc__
@@ -160,7 +160,7 @@ def test_engines_by_either_name(arguments: list[str], flag: str) -> None:
 @pytest.mark.parametrize("command", ["compare", "train", "tune"])
 @pytest.mark.parametrize("flag", ["--size", "--sizes"])
 def test_sizes_by_either_name(command: str, flag: str) -> None:
-    assert "'big' is no input size" in refused(
+    assert "'big' is not an input size" in refused(
         run(command, "mlp", "--data", "digits", "--engine", "torch", flag, "big")
     )
 

@@ -74,10 +74,10 @@ def test_wrong_use_is_2_and_one_sentence(arguments: list[str], words: str) -> No
 
 @pytest.mark.skipif(not OWN, reason="no engine is installed here")
 def test_the_own_python_is_left_alone() -> None:
-    done = crosstrain("engines", "install", OWN[0])
-    assert done.exit_code == 0
-    assert f"{OWN[0]} " in done.stdout
-    assert "runs in your own Python" in done.stdout
+    result = crosstrain("engines", "install", OWN[0])
+    assert result.exit_code == 0
+    assert f"{OWN[0]} " in result.stdout
+    assert "runs in your own Python" in result.stdout
     gone = crosstrain("engines", "remove", OWN[0])
     assert gone.exit_code == 0
     assert "nothing to remove" in gone.stdout
@@ -90,17 +90,17 @@ def test_an_installation_that_fails_is_1_and_the_others_go_on(
         raise CrosstrainError(f"cannot install {row.name}: no network")
 
     monkeypatch.setattr("crosstrain.api.engines.install", fail)
-    done = crosstrain("engines", "install", "absent", *OWN[:1])
-    assert done.exit_code == 1
-    assert "cannot install absent: no network" in done.stderr
-    assert all(name in done.stdout for name in OWN[:1])
+    result = crosstrain("engines", "install", "absent", *OWN[:1])
+    assert result.exit_code == 1
+    assert "cannot install absent: no network" in result.stderr
+    assert all(name in result.stdout for name in OWN[:1])
 
 
 def test_doctor_of_what_is_missing_is_1_and_says_what_to_do(absent: EngineRow) -> None:
-    done = crosstrain("engines", "doctor", "absent")
-    assert done.exit_code == 1
-    assert "absent is not installed" in done.stdout
-    assert "crosstrain engines install absent" in done.stdout
+    result = crosstrain("engines", "doctor", "absent")
+    assert result.exit_code == 1
+    assert "absent is not installed" in result.stdout
+    assert "crosstrain engines install absent" in result.stdout
 
 
 # -- all, and pairs ------------------------------------------------------------------------------
@@ -118,20 +118,20 @@ def test_pairs_come_from_ops_and_declarations(
     absent: EngineRow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ready = {"status": "ready", "error": None, "unsupported": {}}
-    told = {
+    descriptions = {
         "torch": ready,
         "jax": {**ready, "unsupported": {"average_pool": "it has no windows", "fft": "never asked"}},
         "tensorflow": {"status": "broken", "error": "no libcuda"},
     }
-    monkeypatch.setattr(pairs, "described", lambda rows: told)
-    done = crosstrain("networks", "mlp,lenet5", "--engines", "torch,jax,tensorflow,absent", "--json", "-")
-    found = {(p["network"], p["engine"]): p for p in json.loads(done.stdout)["pairs"]}
-    assert {key for key, pair in found.items() if pair["runs"]} == {
+    monkeypatch.setattr(pairs, "described", lambda rows: descriptions)
+    result = crosstrain("networks", "mlp,lenet5", "--engines", "torch,jax,tensorflow,absent", "--json", "-")
+    by_key = {(p["network"], p["engine"]): p for p in json.loads(result.stdout)["pairs"]}
+    assert {key for key, pair in by_key.items() if pair["runs"]} == {
         ("mlp", "torch"), ("lenet5", "torch"), ("mlp", "jax"),
     }  # fmt: skip
-    assert found["lenet5", "jax"]["reason"] == "jax cannot run the op 'average_pool': it has no windows"
-    assert found["mlp", "tensorflow"]["reason"] == "broken: no libcuda"
-    assert "crosstrain engines install absent" in found["mlp", "absent"]["reason"]
+    assert by_key["lenet5", "jax"]["reason"] == "jax cannot run the op 'average_pool': it has no windows"
+    assert by_key["mlp", "tensorflow"]["reason"] == "broken: no libcuda"
+    assert "crosstrain engines install absent" in by_key["mlp", "absent"]["reason"]
     shown = crosstrain("networks", "mlp,lenet5", "--engines", "torch,jax,absent").stdout
     assert [line.split() for line in shown.splitlines()[2:5]] == [
         ["torch", "✓", "✓"], ["jax", "✓", "!"], ["absent", "!", "!"],
@@ -144,15 +144,15 @@ def test_a_comparison_shows_what_an_engine_cannot_run() -> None:
     from tests.comparison.test_report import result
 
     reason = "mxnet cannot run the op 'lstm': it has no scan"
-    told = result(
+    comparison = result(
         cell("torch"), cell("mxnet", status="cannot", error=reason, epochs=[], certificate="cannot")
     )
     out = console()
     with out.capture() as shown:
-        out.print(comparison_table(told))
+        out.print(comparison_table(comparison))
     (line,) = [line for line in shown.get().splitlines() if "mxnet" in line]
     assert "cannot" in line
-    assert any(reason in line and "cannot" in line for line in faults(told))
+    assert any(reason in line and "cannot" in line for line in faults(comparison))
 
 
 def test_without_an_own_engine_the_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

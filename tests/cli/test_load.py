@@ -49,14 +49,14 @@ def test_a_comparison_needs_a_cell(training: Path) -> None:
         load(training, cell="two")
 
 
-def test_what_is_not_there_is_told(training: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_or_file_is_reported(training: Path, tmp_path: Path) -> None:
     with pytest.raises(CrosstrainError, match=r"no trained weights yet \(last.npz"):
         load(training, weights="last")
-    with pytest.raises(CrosstrainError, match=r"no folder of crosstrain's"):
+    with pytest.raises(CrosstrainError, match=r"is not a crosstrain folder"):
         load(tmp_path / "gone")
 
 
-def test_damaged_or_other_weights_are_told(training: Path) -> None:
+def test_damaged_or_other_weights_are_reported(training: Path) -> None:
     whole = (training / "best.npz").read_bytes()
     (training / "best.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CrosstrainError, match="damaged"):

@@ -23,12 +23,12 @@ def command(*arguments: str) -> list[str]:
 
 
 def crosstrain(folder: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
+    process = subprocess.run(
         command(*arguments), cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode == expect, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    assert process.returncode == expect, process.stderr
+    assert "Traceback" not in process.stderr
+    return process
 
 
 def installed() -> list[str]:
@@ -39,10 +39,10 @@ def installed() -> list[str]:
 
 def test_compare_for_real(tmp_path: Path) -> None:
     names = installed()
-    done = crosstrain(
+    process = crosstrain(
         tmp_path, "compare", *NET, "--sizes", "8", "--epochs", "2", "--json", "-", "--out", "out"
     )
-    data: dict[str, Any] = json.loads(done.stdout)
+    data: dict[str, Any] = json.loads(process.stdout)
     assert [c["engine"] for c in data["cells"]] == names
     assert {c["status"] for c in data["cells"]} == {"done"}
     assert {c["certificate"] for c in data["cells"]} == {"proved"}
@@ -53,10 +53,12 @@ def test_compare_for_real(tmp_path: Path) -> None:
 
 
 def test_prove_for_real(tmp_path: Path) -> None:
-    done = crosstrain(tmp_path, "prove", "mlp", "--input-shape", "6,6,1", "--engines", "torch", "--json", "-")
-    found = json.loads(done.stdout)
-    assert found["network"] == "mlp"
-    for each in found["engines"]:
+    process = crosstrain(
+        tmp_path, "prove", "mlp", "--input-shape", "6,6,1", "--engines", "torch", "--json", "-"
+    )
+    proof = json.loads(process.stdout)
+    assert proof["network"] == "mlp"
+    for each in proof["engines"]:
         assert each["status"] == "proved"
         assert {
             "engine",
@@ -86,10 +88,10 @@ def test_train_resume_and_load(tmp_path: Path) -> None:
         "    model = crosstrain.load('out', weights=which)\n"
         "    print(float((np.argmax(np.asarray(model(inputs[''])), -1) == targets['']).mean()))\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True
     )
-    best, last = map(float, done.stdout.split())
+    best, last = map(float, process.stdout.split())
     assert last == pytest.approx(whole["test_accuracy"], abs=1e-9)
     assert best > 0.8
 
@@ -154,14 +156,14 @@ def test_the_python_api_with_a_live_model(tmp_path: Path) -> None:
         "again = crosstrain.compare(model, **told)\n"
         "print(again.cells[0].finished == found.cells[0].finished)\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
         env={**os.environ, "KERAS_BACKEND": "numpy"},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "['done']" in done.stdout
-    assert "<table" in done.stdout
-    assert done.stdout.strip().endswith("True")
+    assert process.returncode == 0, process.stderr
+    assert "['done']" in process.stdout
+    assert "<table" in process.stdout
+    assert process.stdout.strip().endswith("True")
 
 
 OWN_NETWORK = """
@@ -203,12 +205,12 @@ def test_a_users_layer_and_loss_with_two_inputs_and_two_outputs(tmp_path: Path) 
         },
     )
     (tmp_path / "net.py").write_text(OWN_NETWORK)
-    done = crosstrain(
+    process = crosstrain(
         tmp_path, "compare", "net.py:build", "--data", "arrays:data.npz", "--engines", ",".join(installed()),
         "--epochs", "3", "--loss", "sum=net.py:smooth_distance",
         "--loss", "sign=sparse_categorical_crossentropy:from_logits=true", "--threads", "1", "--json", "-",
     )  # fmt: skip
-    cells = json.loads(done.stdout)["cells"]
+    cells = json.loads(process.stdout)["cells"]
     assert [cell["engine"] for cell in cells] == installed()
     for cell in cells:
         assert (cell["status"], cell["certificate"]) == ("done", "proved")

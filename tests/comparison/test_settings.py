@@ -21,7 +21,7 @@ from crosstrain.training.schedules import Schedule
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "found"),
+    ("text", "name", "options"),
     [
         ("adam", "adam", {}),
         ("huber:delta=2", "huber", {"delta": 2}),
@@ -34,8 +34,8 @@ from crosstrain.training.schedules import Schedule
         ("my/losses.py:focal:gamma=2,name=x", "my/losses.py:focal", {"gamma": 2, "name": "x"}),
     ],
 )
-def test_names_with_settings(text: str, name: str, found: dict[str, Any]) -> None:
-    assert spelling.named(text) == (name, found)
+def test_names_with_settings(text: str, name: str, options: dict[str, Any]) -> None:
+    assert spelling.named(text) == (name, options)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ def test_what_is_no_input_size(number: Any) -> None:
 @pytest.mark.parametrize("name", ["learning_rate", "momentum", "weight_decay"])
 @pytest.mark.parametrize("number", [1e400, float("nan"), 10**400])
 def test_what_is_no_rate(name: str, number: Any) -> None:
-    with pytest.raises(CrosstrainError, match=f"{name} is .*which is no number"):
+    with pytest.raises(CrosstrainError, match=f"{name} is .*which is not a number"):
         settings("lenet5", "digits", **{name: number})
 
 
 def test_engine_options_are_json_or_text() -> None:
-    found = spelling.engine_options(["torch.compile=true", "torch.layout=channels_last", "jax.unroll=4"])
-    assert found == {"torch": {"compile": True, "layout": "channels_last"}, "jax": {"unroll": 4}}
+    options = spelling.engine_options(["torch.compile=true", "torch.layout=channels_last", "jax.unroll=4"])
+    assert options == {"torch": {"compile": True, "layout": "channels_last"}, "jax": {"unroll": 4}}
 
 
 def test_sgd_has_momentum_where_nothing_is_said() -> None:
@@ -175,30 +175,30 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"schedule": "cosine"}, "needs decay_steps: write cosine:decay_steps"),
     ({"schedule": "cosinus"}, "no schedule 'cosinus'"),
     ({"schedule": "warmup:steps=5"}, "no setting 'steps'"),
-    ({"schedule": 'step:boundaries=[1,"b"],factors=[1,2]'}, "boundaries is .*which is no list of numbers"),
+    ({"schedule": 'step:boundaries=[1,"b"],factors=[1,2]'}, "boundaries is .*which is not a list of numbers"),
     ({"schedule": "step:boundaries=[5,9],factors=[0.1]"}, "as many factors as boundaries"),
-    ({"schedule": "exponential:decay_steps=9,decay_rate=-1"}, "gives no rate"),
+    ({"schedule": "exponential:decay_steps=9,decay_rate=-1"}, "gives no valid rate"),
     ({"schedule": "cosine:decay_steps=0"}, "cannot have these settings"),
-    ({"schedule": "warmup:warmup_steps=soon"}, "warmup_steps is 'soon', which is no whole number"),
+    ({"schedule": "warmup:warmup_steps=soon"}, "warmup_steps is 'soon', which is not a whole number"),
     ({"options": ["torch.x=" + "[" * 100_000]}, r"'\[\[.*…' is nested more than 16 deep"),
     ({"loss": ["huber", "mse"]}, "two losses for the only output"),
     ({"epochs": 10**30}, "epochs must be at most"),
     ({"seed": 10**30}, "seed must be at most"),
     ({"sizes": [40_000]}, "more than 32768 pixels"),
     ({"timeout": "9" * 400}, "more than a hundred years"),
-    ({"memory_limit": "9" * 400}, "more memory than"),
-    ({"learning_rate": float("nan")}, "learning_rate is nan, which is no number"),
-    ({"budget": "soon"}, "'soon' is no time"),
-    ({"timeout": "0"}, "not more than nothing"),
-    ({"memory_limit": "much"}, "no amount of memory"),
+    ({"memory_limit": "9" * 400}, "too much memory"),
+    ({"learning_rate": float("nan")}, "learning_rate is nan, which is not a number"),
+    ({"budget": "soon"}, "'soon' is not a time"),
+    ({"timeout": "0"}, "must be more than 0"),
+    ({"memory_limit": "much"}, "not an amount of memory"),
     ({"engines": "torch", "options": {"jax": {"x": 1}}}, "option for 'jax'"),
 ]
 
 
-@pytest.mark.parametrize(("given_", "sentence"), WRONG, ids=[str(w[0]) for w in WRONG])
-def test_wrong_use_is_told(given_: dict[str, Any], sentence: str) -> None:
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG, ids=[str(w[0]) for w in WRONG])
+def test_wrong_use_is_told(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(CrosstrainError, match=sentence):
-        settings(**{"networks": "lenet5", "data": "digits", **given_})
+        settings(**{"networks": "lenet5", "data": "digits", **arguments})
 
 
 def test_a_file_without_a_function_is_told(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_the_second_time_nothing_is_done(tmp_path: Path, prepared: Callable) -> 
     spec = f"mnist:{mnist_folder(tmp_path / 'm', train=2000)}"
     first, calls = prepared(spec, size=32), []
     start = time.perf_counter()
-    again = prepared(spec, size=32, progress=lambda *told: calls.append(told))
+    again = prepared(spec, size=32, progress=lambda *event: calls.append(event))
     seconds = time.perf_counter() - start
     assert (first.cached, again.cached) == (False, True)
     assert again.folder == first.folder
@@ -164,10 +164,10 @@ def test_processes_at_once_prepare_once(tmp_path: Path, cache: Path) -> None:
     children = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
-    told = [json.loads(child.communicate(timeout=120)[0]) for child in children]
-    assert sorted(cached for cached, _, _ in told) == [False, True, True, True]
-    assert len({content for _, content, _ in told}) == 1
-    assert {count for _, _, count in told} == {450}
+    results = [json.loads(child.communicate(timeout=120)[0]) for child in children]
+    assert sorted(cached for cached, _, _ in results) == [False, True, True, True]
+    assert len({content for _, content, _ in results}) == 1
+    assert {count for _, _, count in results} == {450}
     assert len(folders(cache)) == 1
 
 
@@ -176,7 +176,7 @@ def test_the_environment_names_the_cache(tmp_path: Path, monkeypatch: pytest.Mon
     assert prepare("digits").folder.is_relative_to(tmp_path / "elsewhere")
 
 
-def test_a_cache_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="a part of that path is a file"):
         prepare("digits", cache=tmp_path / "file")

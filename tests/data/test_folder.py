@@ -51,7 +51,7 @@ def test_a_class_may_be_called_train(tmp_path: Path, prepared: Callable) -> None
     assert prepared(f"folder:{root}", size=10).manifest["classes"] == ["bus", "train"]
 
 
-def test_files_that_are_no_images_and_damaged_ones_are_told(tmp_path: Path, prepared: Callable) -> None:
+def test_files_that_are_no_images_and_damaged_ones_are_reported(tmp_path: Path, prepared: Callable) -> None:
     root = class_folders(tmp_path / "pets", each=30)
     (root / "notes.txt").write_text("x")
     (root / "cat" / "thumbs.db").write_text("x")
@@ -60,15 +60,15 @@ def test_files_that_are_no_images_and_damaged_ones_are_told(tmp_path: Path, prep
     (root / "dog" / "008.png").unlink()
     (root / "dog" / "008.png").symlink_to("nowhere.png")
     data = prepared(f"folder:{root}", size=10)
-    assert "2 files are no images in a class's folder: cat/thumbs.db, notes.txt" in data.warnings
+    assert "2 files are not images in a class folder: cat/thumbs.db, notes.txt" in data.warnings
     damaged = next(sentence for sentence in data.warnings if "damaged" in sentence)
     assert damaged.startswith("2 of 60 images are damaged: ")
     assert "dog/007.png (the PNG is cut short)" in damaged
-    assert "dog/008.png (it is no regular file)" in damaged
+    assert "dog/008.png (it is not a regular file)" in damaged
     assert sum(data.manifest["splits"].values()) == 58
 
 
-def test_an_empty_class_is_told(tmp_path: Path, prepared: Callable) -> None:
+def test_an_empty_class_is_reported(tmp_path: Path, prepared: Callable) -> None:
     root = class_folders(tmp_path / "pets")
     (root / "emu").mkdir()
     warnings = prepared(f"folder:{root}", size=10).warnings
@@ -78,14 +78,14 @@ def test_an_empty_class_is_told(tmp_path: Path, prepared: Callable) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path, prepared: Callable) -> None:
     root = class_folders(tmp_path / "pets")
     os.mkfifo(root / "cat" / "pipe.png")
-    assert "cat/pipe.png (it is no regular file)" in prepared(f"folder:{root}", size=10).warnings[0]
+    assert "cat/pipe.png (it is not a regular file)" in prepared(f"folder:{root}", size=10).warnings[0]
 
 
 def test_folders_that_do_not_serve(tmp_path: Path, prepared: Callable) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(
-        CrosstrainError, match="has no folders; it is to hold a folder of images for each class"
+        CrosstrainError, match="has no folders; it must hold a folder of images for each class"
     ):
         prepared(f"folder:{empty}", size=10)
     (empty / "cat").mkdir()
@@ -100,7 +100,7 @@ def test_folders_that_do_not_serve(tmp_path: Path, prepared: Callable) -> None:
         prepared(f"folder:{empty}", size=10)
     with pytest.raises(CrosstrainError, match="is not a folder"):
         prepared(f"folder:{empty / 'cat' / '0.png'}", size=10)
-    with pytest.raises(CrosstrainError, match="say which size"):
+    with pytest.raises(CrosstrainError, match="give one size for all"):
         prepared(f"folder:{empty}")
 
 
@@ -112,7 +112,7 @@ def test_a_class_that_training_lacks_is_refused(tmp_path: Path, prepared: Callab
 
 
 @pytest.mark.parametrize("kind", ["folder", "gtsrb"])
-def test_an_unreadable_folder_is_told(
+def test_an_unreadable_folder_is_reported(
     tmp_path: Path, prepared: Callable, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     # permission bits do not stop root, as whom tests may run; so the system call is made to refuse

@@ -96,12 +96,12 @@ def test_damaged_missing_and_unlisted_pictures_are_counted(tmp_path: Path, prepa
     (tree / FIRST / "00002_00005.ppm").write_bytes(b"")
     write_picture(tree / FIRST / "00077_00000.ppm", picture(1))
     data = prepared(f"gtsrb:{tree}", size=16)
-    told = "\n".join(data.warnings)
-    assert "1 of 82 rows of the tables name pictures that are not here: " in told
-    assert "00000_00003; left out" in told
-    assert "2 of 81 images are damaged: " in told
-    assert "00002_00005.ppm (it is empty)" in told
-    assert "1 of 82 pictures are in no table" in told
+    text = "\n".join(data.warnings)
+    assert "1 of 82 rows of the tables name pictures that are not here: " in text
+    assert "00000_00003; left out" in text
+    assert "2 of 81 images are damaged: " in text
+    assert "00002_00005.ppm (it is empty)" in text
+    assert "1 of 82 pictures are in no table" in text
     assert sum(data.manifest["splits"].values()) == 79
     assert all(len(data.arrays(s)[0][""]) == n for s, n in data.manifest["splits"].items())
 
@@ -137,7 +137,9 @@ def test_too_many_damaged_pictures_are_refused(tmp_path: Path, prepared: Callabl
         ("00000_00000.ppm;20;24;5;6;25;18;0", "does not lie within its 20x24 pixels"),
     ],
 )
-def test_a_bad_row_is_left_out_and_told(tmp_path: Path, prepared: Callable, row: str, reason: str) -> None:
+def test_a_bad_row_is_left_out_and_reported(
+    tmp_path: Path, prepared: Callable, row: str, reason: str
+) -> None:
     tree = sign_tree(tmp_path / "t", test=(0, 1))
     table = tree / FIRST / "GT-00000.csv"
     table.write_text(table.read_text().replace("00000_00000.ppm;20;24;5;6;15;18;0", row))
@@ -170,7 +172,7 @@ def test_trees_that_are_none(tmp_path: Path, prepared: Callable) -> None:
 
 
 def test_a_size_is_needed(tmp_path: Path, prepared: Callable) -> None:
-    with pytest.raises(CrosstrainError, match="say which size"):
+    with pytest.raises(CrosstrainError, match="give one size for all"):
         prepared(f"gtsrb:{sign_tree(tmp_path / 't')}")
 
 
@@ -209,8 +211,8 @@ def test_a_damaged_member_is_a_damaged_picture(tmp_path: Path, prepared: Callabl
     data = bytearray(archive.read_bytes())
     data[info.header_offset + 200] ^= 0xFF
     archive.write_bytes(data)
-    told = "\n".join(prepared(f"gtsrb:{archive}", size=16).warnings)
-    assert "00001_00001.ppm (the zip is damaged there); left out" in told
+    text = "\n".join(prepared(f"gtsrb:{archive}", size=16).warnings)
+    assert "00001_00001.ppm (the zip is damaged there); left out" in text
 
 
 def test_frames_in_one_archive(tmp_path: Path, prepared: Callable) -> None:
@@ -234,5 +236,5 @@ def test_frames_in_one_archive(tmp_path: Path, prepared: Callable) -> None:
     with pytest.raises(CrosstrainError, match=r"1 labels in y_test are outside 0\.\.42"):
         prepared(f"gtsrb:{tmp_path / 'bad.npz'}", size=20)
     np.savez(tmp_path / "short.npz", **{**arrays, "roi_test": np.zeros((3, 4), int)})
-    with pytest.raises(CrosstrainError, match=r"roi_test is to be integer \(4, 4\)"):
+    with pytest.raises(CrosstrainError, match=r"roi_test must be integer \(4, 4\)"):
         prepared(f"gtsrb:{tmp_path / 'short.npz'}", size=20)

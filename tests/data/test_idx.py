@@ -50,13 +50,13 @@ def test_a_file_cut_anywhere_is_refused(array: np.ndarray, zipped: bool, data: s
         (b"", "starts with"),
     ],
 )
-def test_wrong_files_are_told(tmp_path: Path, content: bytes, message: str) -> None:
+def test_wrong_files_are_reported(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(CrosstrainError, match=message):
         read_idx(tmp_path / "file", 1)
 
 
-def test_a_gz_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_gz_that_is_none_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file.gz").write_bytes(b"<html>404</html>")
     with pytest.raises(CrosstrainError, match="damaged or truncated gzip"):
         read_idx(tmp_path / "file.gz", 1)
@@ -89,7 +89,7 @@ def test_a_missing_file_is_named(tmp_path: Path, prepared: Callable) -> None:
         prepared(f"mnist:{folder}")
 
 
-def test_labels_that_do_not_match_are_told(tmp_path: Path, prepared: Callable) -> None:
+def test_labels_that_do_not_match_are_reported(tmp_path: Path, prepared: Callable) -> None:
     folder = mnist_folder(tmp_path / "m")
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(59, np.uint8))
     with pytest.raises(CrosstrainError, match=r"60 images, but train-labels-idx1-ubyte\.gz 59 labels"):
@@ -99,7 +99,7 @@ def test_labels_that_do_not_match_are_told(tmp_path: Path, prepared: Callable) -
         prepared(f"mnist:{folder}")
 
 
-def test_a_class_without_images_is_told(tmp_path: Path, prepared: Callable) -> None:
+def test_a_class_without_images_is_reported(tmp_path: Path, prepared: Callable) -> None:
     folder = mnist_folder(tmp_path / "m")
     write_idx(folder / "train-labels-idx1-ubyte", (np.arange(60) % 8).astype(np.uint8))
     warnings = prepared(f"mnist:{folder}").warnings

@@ -75,7 +75,7 @@ def test_a_region_outside_the_picture_is_damage(box: images.Box) -> None:
         images.crop(picture(3), box)
 
 
-def test_centre_crop_keeps_the_wished_shape() -> None:
+def test_centre_crop_keeps_the_requested_shape() -> None:
     wide = np.arange(6 * 10).reshape(6, 10, 1)
     assert np.array_equal(images.centre_crop(wide, (32, 32)), wide[:, 2:8])
     assert np.array_equal(images.centre_crop(wide, (6, 10)), wide)

@@ -54,10 +54,10 @@ def test_arrays_are_read_only_maps(prepared: Callable) -> None:
 
 
 def test_progress_reaches_the_total(tmp_path: Path, prepared: Callable) -> None:
-    told: list[tuple[int, int, str]] = []
-    prepared(f"mnist:{mnist_folder(tmp_path / 'm', train=300)}", progress=lambda *args: told.append(args))
-    assert told[0] == (1, 4, "reading files")
-    preparing = [(done, total) for done, total, what in told if what == "preparing"]
+    events: list[tuple[int, int, str]] = []
+    prepared(f"mnist:{mnist_folder(tmp_path / 'm', train=300)}", progress=lambda *args: events.append(args))
+    assert events[0] == (1, 4, "reading files")
+    preparing = [(done, total) for done, total, what in events if what == "preparing"]
     assert preparing == sorted(preparing)
     assert preparing[-1] == (320, 320)
 
@@ -74,7 +74,7 @@ def test_progress_reaches_the_total(tmp_path: Path, prepared: Callable) -> None:
         ("", "no data set ''"),
     ],
 )
-def test_wrong_specs_are_told(prepared: Callable, spec: str, message: str) -> None:
+def test_wrong_specs_are_reported(prepared: Callable, spec: str, message: str) -> None:
     with pytest.raises(CrosstrainError, match=message):
         prepared(spec)
 
@@ -91,7 +91,7 @@ def test_wrong_specs_are_told(prepared: Callable, spec: str, message: str) -> No
         ({"channels": 2}, "1 channel"),
     ],
 )
-def test_wrong_settings_are_told(prepared: Callable, settings: dict, message: str) -> None:
+def test_wrong_settings_are_reported(prepared: Callable, settings: dict, message: str) -> None:
     with pytest.raises(CrosstrainError, match=message):
         prepared("digits", **settings)
 
@@ -107,7 +107,7 @@ def test_the_reading_side_needs_numpy_only(prepared: Callable) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path, prepared: Callable) -> None:
+def test_a_folder_that_is_none_is_reported(tmp_path: Path, prepared: Callable) -> None:
     with pytest.raises(CrosstrainError, match="holds no prepared data set"):
         Prepared.load(tmp_path)
     (tmp_path / "manifest.json").write_text('{"format": 99}')

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 
-def found(folder: Path, name: str) -> Path:
+def existing(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.exists():
         pytest.skip(f"{path} is not there")
@@ -21,7 +21,7 @@ def found(folder: Path, name: str) -> Path:
 
 
 def test_mnist_has_its_official_counts(real_data: Path, prepared: Callable) -> None:
-    data = prepared(f"mnist:{found(real_data, 'mnist')}", size=32)
+    data = prepared(f"mnist:{existing(real_data, 'mnist')}", size=32)
     assert data.manifest["splits"] == {"train": 54_000, "validation": 6_000, "test": 10_000}
     counts = data.manifest["class_counts"]
     assert counts["test"] == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -36,7 +36,7 @@ def test_mnist_has_its_official_counts(real_data: Path, prepared: Callable) -> N
 
 @pytest.fixture
 def signs(real_data: Path) -> Path:
-    return found(real_data / "gtsrb", "gtsrb_native_subset_2150_png.zip")
+    return existing(real_data / "gtsrb", "gtsrb_native_subset_2150_png.zip")
 
 
 def rows_of(signs: Path) -> list[dict[str, str]]:
@@ -107,7 +107,7 @@ def test_signs_are_as_opencv_makes_them(signs: Path, prepared: Callable) -> None
 
 @pytest.mark.slow("51,839 pictures are prepared; a part of them is, in every run")
 def test_all_of_gtsrb_from_one_archive(real_data: Path, prepared: Callable) -> None:
-    data = prepared(f"gtsrb:{found(real_data / 'gtsrb', 'gtsrb32_full.npz')}", size=32)
+    data = prepared(f"gtsrb:{existing(real_data / 'gtsrb', 'gtsrb32_full.npz')}", size=32)
     splits = data.manifest["splits"]
     assert splits["train"] + splits["validation"] == 39_209
     assert splits["test"] == 12_630

@@ -16,22 +16,24 @@ SEEDS = st.integers(0, 2**31)
 
 @given(labels=LABELS, fraction=FRACTIONS, seed=SEEDS)
 def test_held_out_is_disjoint_complete_and_stratified(labels: np.ndarray, fraction: float, seed: int) -> None:
-    kept, held = held_out(labels, fraction, seed)
-    assert np.array_equal(np.sort(np.concatenate([kept, held])), np.arange(len(labels)))
-    assert np.array_equal(kept, np.sort(kept))
-    assert np.array_equal(held, np.sort(held))
+    remaining, held_positions = held_out(labels, fraction, seed)
+    assert np.array_equal(np.sort(np.concatenate([remaining, held_positions])), np.arange(len(labels)))
+    assert np.array_equal(remaining, np.sort(remaining))
+    assert np.array_equal(held_positions, np.sort(held_positions))
     for label in np.unique(labels):
-        count, taken = np.count_nonzero(labels == label), np.count_nonzero(labels[held] == label)
-        assert abs(taken - fraction * count) <= 1
-        assert taken < count
+        count, share = np.count_nonzero(labels == label), np.count_nonzero(labels[held_positions] == label)
+        assert abs(share - fraction * count) <= 1
+        assert share < count
 
 
 @given(labels=LABELS, fraction=FRACTIONS, seed=SEEDS)
 def test_held_out_takes_the_share_of_the_whole(labels: np.ndarray, fraction: float, seed: int) -> None:
-    _, held = held_out(labels, fraction, seed)
+    _, held_positions = held_out(labels, fraction, seed)
     alone = sum(np.count_nonzero(labels == label) == 1 for label in np.unique(labels))
     # classes of one example cannot give it, however large their remainder
-    assert round(fraction * len(labels)) - alone - 1 <= len(held) <= round(fraction * len(labels)) + 1
+    assert (
+        round(fraction * len(labels)) - alone - 1 <= len(held_positions) <= round(fraction * len(labels)) + 1
+    )
 
 
 @given(
@@ -42,21 +44,21 @@ def test_held_out_takes_the_share_of_the_whole(labels: np.ndarray, fraction: flo
 def test_groups_are_never_split(groups: list[tuple[int, int]], fraction: float, seed: int) -> None:
     labels = np.array([label for label, _ in groups])
     names = np.array([label * 10 + group for label, group in groups])
-    kept, held = held_out(labels, fraction, seed, names)
-    assert not set(names[kept]) & set(names[held])
-    assert np.array_equal(np.sort(np.concatenate([kept, held])), np.arange(len(labels)))
+    remaining, held_positions = held_out(labels, fraction, seed, names)
+    assert not set(names[remaining]) & set(names[held_positions])
+    assert np.array_equal(np.sort(np.concatenate([remaining, held_positions])), np.arange(len(labels)))
     for label in np.unique(labels):
         tracks = len(np.unique(names[labels == label]))
-        taken = len(np.unique(names[held][labels[held] == label]))
-        assert taken < tracks
-        assert taken >= 1 or tracks == 1
+        chosen = len(np.unique(names[held_positions][labels[held_positions] == label]))
+        assert chosen < tracks
+        assert chosen >= 1 or tracks == 1
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.2])
 def test_equal_groups_give_their_share(fraction: float) -> None:
     labels = np.repeat(np.arange(3), 300)
-    _, held = held_out(labels, fraction, 0, np.arange(900) // 10)
-    assert np.bincount(labels[held]).tolist() == [int(300 * fraction)] * 3
+    _, held_positions = held_out(labels, fraction, 0, np.arange(900) // 10)
+    assert np.bincount(labels[held_positions]).tolist() == [int(300 * fraction)] * 3
 
 
 @given(seed=SEEDS)

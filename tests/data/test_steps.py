@@ -82,9 +82,9 @@ def test_standardized_by_the_training_part_alone(signs: Path, prepared: Callable
     for split in ("train", "validation", "test"):
         expected = (plain.arrays(split)[0][""] - mean) / deviation
         np.testing.assert_allclose(data.arrays(split)[0][""], expected, atol=2e-6)
-    told = data.manifest["standardized"][""]
-    np.testing.assert_allclose(told["mean"], mean, rtol=1e-6)
-    np.testing.assert_allclose(told["deviation"], deviation, rtol=1e-6)
+    statistics = data.manifest["standardized"][""]
+    np.testing.assert_allclose(statistics["mean"], mean, rtol=1e-6)
+    np.testing.assert_allclose(statistics["deviation"], deviation, rtol=1e-6)
 
 
 def test_plain_arrays_can_be_standardized_too(tmp_path: Path, prepared: Callable) -> None:
@@ -101,9 +101,9 @@ def test_plain_arrays_can_be_standardized_too(tmp_path: Path, prepared: Callable
 
 
 def test_other_steps_are_other_data(signs: Path, prepared: Callable) -> None:
-    wishes = (None, "clahe", "clahe:clip=3", "clahe:tiles=4", "standardize")
-    hashes = {prepared(f"gtsrb:{signs}", size=SIZE, steps=steps).hash for steps in wishes}
-    assert len(hashes) == len(wishes)
+    requests = (None, "clahe", "clahe:clip=3", "clahe:tiles=4", "standardize")
+    hashes = {prepared(f"gtsrb:{signs}", size=SIZE, steps=steps).hash for steps in requests}
+    assert len(hashes) == len(requests)
     again = prepared(f"gtsrb:{signs}", size=SIZE, steps="clahe:clip=2:tiles=8")
     assert again.hash in hashes, "the defaults, spelled out, are the same preparation"
     assert again.cached
@@ -114,10 +114,10 @@ def test_other_steps_are_other_data(signs: Path, prepared: Callable) -> None:
     [
         ("sharpen", "no preparation 'sharpen'; there are clahe"),
         ("clahe:gain=2", "no setting 'gain'; it has clip, tiles"),
-        ("clahe:clip=much", "clahe:clip is to be a number"),
+        ("clahe:clip=much", "clahe:clip must be a number"),
         ("clahe:clip=0", "more than 0"),
-        ("standardize,clahe", "standardize comes last"),
-        ("hog,clahe", "hog comes last"),
+        ("standardize,clahe", "standardize must come last"),
+        ("hog,clahe", "hog must come last"),
     ],
 )
 def test_wrong_steps_are_one_sentence(signs: Path, prepared: Callable, steps: str, word: str) -> None:
@@ -154,10 +154,10 @@ def test_a_random_split_says_that_it_leaks(signs: Path, prepared: Callable) -> N
 def test_steps_keep_shape_and_never_write_to_what_they_get(pixels: np.ndarray, name: str) -> None:
     before = pixels.copy()
     row = PICTURE_STEPS[name]
-    made = row.apply(pixels, **row.settings)
+    result = row.apply(pixels, **row.settings)
     np.testing.assert_array_equal(pixels, before)
-    assert made.shape == pixels.shape
-    assert made.dtype == np.uint8
+    assert result.shape == pixels.shape
+    assert result.dtype == np.uint8
 
 
 def test_spelling_goes_there_and_back() -> None:

@@ -61,11 +61,11 @@ def wheel(folder: Path, name: str, version: str, files: Mapping[str, str]) -> Pa
     for path, text in content.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
         record += f"{path},sha256={digest},{len(text.encode())}\n"
-    made = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(made, "w") as archive:
+    wheel_path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel_path, "w") as archive:
         for path, text in {**content, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
             archive.writestr(path, text)
-    return made
+    return wheel_path
 
 
 def framework(folder: Path, version: str, engine: str = NAME) -> Path:
@@ -109,8 +109,8 @@ def source(folder: Path, version: str, slow: Path) -> None:
 def row(requirements: Path, name: str = NAME, **more: object) -> EngineRow:
     """The row of the engine as the supervisor has it."""
     here = (3, sys.version_info.minor)
-    given = {"reads": "fake", "python": (here, here), **more}
-    return EngineRow(name, "fakeframe_engine", (NAME,), NAME, str(requirements), **given)  # type: ignore[arg-type]
+    fields = {"reads": "fake", "python": (here, here), **more}
+    return EngineRow(name, "fakeframe_engine", (NAME,), NAME, str(requirements), **fields)  # type: ignore[arg-type]
 
 
 def main(requirements: str, sources: str) -> None:

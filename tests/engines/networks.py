@@ -121,27 +121,27 @@ Loss = Callable[[Net, Mapping[str, str]], Graph]
 
 def cross_entropy(net: Net, outputs: Mapping[str, str]) -> Graph:
     """Mean sparse cross-entropy of the logits of every output, summed over the outputs."""
-    made = Builder("loss", "loss/constant/")
+    builder = Builder("loss", "loss/constant/")
     total = ""
     for name, ref in outputs.items():
-        output = made.add_input(f"output/{name}", net.specs[ref])
-        target = made.add_input(f"target/{name}", TensorSpec((None,), "int64"))
-        (each,) = made.emit("sparse_categorical_crossentropy", target, output, from_logits=True)
-        (mean,) = made.emit("mean", each)
-        total = made.emit("add", total, mean)[0] if total else mean
-    return made.graph({"loss": total})
+        output = builder.add_input(f"output/{name}", net.specs[ref])
+        target = builder.add_input(f"target/{name}", TensorSpec((None,), "int64"))
+        (each,) = builder.emit("sparse_categorical_crossentropy", target, output, from_logits=True)
+        (mean,) = builder.emit("mean", each)
+        total = builder.emit("add", total, mean)[0] if total else mean
+    return builder.graph({"loss": total})
 
 
 def squared_error(net: Net, outputs: Mapping[str, str]) -> Graph:
     """Mean squared error of every output, summed over the outputs."""
-    made = Builder("loss", "loss/constant/")
+    builder = Builder("loss", "loss/constant/")
     total = ""
     for name, ref in outputs.items():
-        output = made.add_input(f"output/{name}", net.specs[ref])
-        target = made.add_input(f"target/{name}", net.specs[ref])
-        (mean,) = made.emit("mean", *made.emit("squared_difference", output, target))
-        total = made.emit("add", total, mean)[0] if total else mean
-    return made.graph({"loss": total})
+        output = builder.add_input(f"output/{name}", net.specs[ref])
+        target = builder.add_input(f"target/{name}", net.specs[ref])
+        (mean,) = builder.emit("mean", *builder.emit("squared_difference", output, target))
+        total = builder.emit("add", total, mean)[0] if total else mean
+    return builder.graph({"loss": total})
 
 
 def perceptron() -> Case:

@@ -118,31 +118,31 @@ def _elementwise() -> list[OpCase]:
         "isnan",
         "isfinite",
     ]
-    made = [OpCase(op, (normal(3, 4),), {"approximate": False} if op == "gelu" else {}) for op in smooth]
-    made += [OpCase(op, (spread(4, 5) * 2,)) for op in kinked]
-    made += [OpCase(op, (within(0.2, 3, 3, 4),)) for op in ("log", "log1p", "sqrt", "rsqrt", "reciprocal")]
-    made += [OpCase(op, (within(-0.9, 0.9, 3, 4),)) for op in ("arcsin", "arccos", "arctanh")]
-    made += [OpCase("arccosh", (within(1.2, 3, 3, 4),))]
-    made += [
+    cases = [OpCase(op, (normal(3, 4),), {"approximate": False} if op == "gelu" else {}) for op in smooth]
+    cases += [OpCase(op, (spread(4, 5) * 2,)) for op in kinked]
+    cases += [OpCase(op, (within(0.2, 3, 3, 4),)) for op in ("log", "log1p", "sqrt", "rsqrt", "reciprocal")]
+    cases += [OpCase(op, (within(-0.9, 0.9, 3, 4),)) for op in ("arcsin", "arccos", "arctanh")]
+    cases += [OpCase("arccosh", (within(1.2, 3, 3, 4),))]
+    cases += [
         OpCase(op, (normal(3, 1), normal(2, 1, 4)))
         for op in ("add", "subtract", "multiply", "logaddexp", "squared_difference")
     ]
-    made += [OpCase(op, (normal(3, 4), within(0.5, 2, 4))) for op in ("divide", "arctan2")]
-    made += [OpCase(op, (spread(3, 4), spread(3, 4) + 0.02)) for op in ("maximum", "minimum")]
-    made += [OpCase("power", (within(0.3, 2, 3, 4), normal(3, 4)))]
-    made += [
+    cases += [OpCase(op, (normal(3, 4), within(0.5, 2, 4))) for op in ("divide", "arctan2")]
+    cases += [OpCase(op, (spread(3, 4), spread(3, 4) + 0.02)) for op in ("maximum", "minimum")]
+    cases += [OpCase("power", (within(0.3, 2, 3, 4), normal(3, 4)))]
+    cases += [
         OpCase(op, (spread(4, 5), np.array([1.5, -1.5, 0.7, -0.7, 2.0]))) for op in ("mod", "floor_divide")
     ]
-    made += [OpCase("floor_divide", (whole(20, 5) - 10, np.full(5, 3)), label="whole")]
-    made += [OpCase("mod", (whole(20, 5) - 10, np.full(5, 3)), label="whole")]
+    cases += [OpCase("floor_divide", (whole(20, 5) - 10, np.full(5, 3)), label="whole")]
+    cases += [OpCase("mod", (whole(20, 5) - 10, np.full(5, 3)), label="whole")]
     for op in ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal"):
-        made += [
+        cases += [
             OpCase(op, (whole(3, 4, 5), whole(3, 5))),
             OpCase(op, (normal(3, 4), normal(4)), label="floats"),
         ]
-    made += [OpCase(op, (truth(4, 5), truth(4, 5))) for op in ("logical_and", "logical_or", "logical_xor")]
-    made += [OpCase("logical_not", (truth(4, 5),))]
-    made += [
+    cases += [OpCase(op, (truth(4, 5), truth(4, 5))) for op in ("logical_and", "logical_or", "logical_xor")]
+    cases += [OpCase("logical_not", (truth(4, 5),))]
+    cases += [
         OpCase("where", (truth(3, 4), normal(3, 4), normal(4))),
         OpCase("clip", (spread(4, 5),), {"minimum": -1.0, "maximum": 2.0}),
         OpCase("clip", (spread(4, 5),), {"minimum": None, "maximum": 2.0}, "above"),
@@ -157,7 +157,7 @@ def _elementwise() -> list[OpCase]:
         OpCase("sigmoid", (np.array([-900.0, -40.0, 21.0, 60.0, 900.0]),), label="far"),
         OpCase("log_sigmoid", (np.array([-900.0, -40.0, 21.0, 60.0, 900.0]),), label="far"),
     ]
-    return made
+    return cases
 
 
 def _activations() -> list[OpCase]:
@@ -185,18 +185,18 @@ def _activations() -> list[OpCase]:
 
 
 def _reductions() -> list[OpCase]:
-    made = []
+    cases = []
     for op in ("sum", "mean", "max", "min", "prod", "variance", "logsumexp"):
-        made += [
+        cases += [
             OpCase(op, (spread(2, 3, 4),), {"axis": (0, 2)}),
             OpCase(op, (spread(2, 3, 4),), {"axis": None}, "all"),
             OpCase(op, (spread(2, 3, 4),), {"axis": -2, "keepdims": True}, "kept"),
         ]
     for op in ("any", "all"):
-        made += [OpCase(op, (truth(3, 4),), {"axis": 1}), OpCase(op, (truth(3, 4),), {"axis": None}, "all")]
+        cases += [OpCase(op, (truth(3, 4),), {"axis": 1}), OpCase(op, (truth(3, 4),), {"axis": None}, "all")]
     ties = np.array([[1.0, 3.0, 3.0, 0.0], [2.0, 0.0, 0.0, 2.0]])
     return [
-        *made,
+        *cases,
         OpCase("sum", (whole(9, 3, 4),), {"axis": 0}, "whole"),
         OpCase("argmax", (ties,), {"axis": -1}),
         OpCase("argmax", (ties,), {"axis": 0, "keepdims": True}, "kept"),
@@ -467,7 +467,7 @@ def _shaping() -> list[OpCase]:
 
 OP_CASES = {
     case.name: case
-    for made in (
+    for group in (
         _elementwise(),
         _activations(),
         _reductions(),
@@ -477,5 +477,5 @@ OP_CASES = {
         _losses(),
         _shaping(),
     )
-    for case in made
+    for case in group
 }

@@ -39,11 +39,11 @@ def built(engine: Engine, case: Case, setting: Setting | None = None) -> Network
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, engine: Engine) -> Case:
     """Each of the networks, but for those with an op that the engine declares it cannot run."""
-    made, unsupported = CASES[request.param](), engine.describe().unsupported
-    for node in made.program.training.nodes:
+    case, unsupported = CASES[request.param](), engine.describe().unsupported
+    for node in case.program.training.nodes:
         if node.op in unsupported:
             pytest.skip(f"{engine.name} cannot run {node.op}: {unsupported[node.op]}")
-    return made
+    return case
 
 
 # -- what it says of itself -------------------------------------------------------------------------
@@ -324,11 +324,11 @@ def test_what_was_read_is_a_copy(engine: Engine) -> None:
     network.train(case.batch, 0.1)
     state = network.read()
     assert state.slots is not None
-    kept = {k: v.copy() for k, v in state.weights.items()}
+    weights = {k: v.copy() for k, v in state.weights.items()}
     slots = {k: {n: v.copy() for n, v in s.items()} for k, s in state.slots.items()}
     network.train(case.batch, 0.1)
     network.wait()
-    for name, weight in kept.items():
+    for name, weight in weights.items():
         np.testing.assert_array_equal(state.weights[name], weight)
     for name, values in slots.items():
         for slot, value in values.items():
@@ -337,14 +337,14 @@ def test_what_was_read_is_a_copy(engine: Engine) -> None:
 
 def test_what_was_given_is_not_written_to(engine: Engine) -> None:
     case = convolutional().with_optimizer(OPTIMIZERS["momentum"])
-    kept = {k: v.copy() for k, v in case.weights.items()}
+    before = {k: v.copy() for k, v in case.weights.items()}
     network = built(engine, case)
     state = network.read()
     network.load(State(case.weights, state.slots, 0))
     for _ in range(2):
         network.train(case.batch, 0.1)
     network.wait()
-    for name, weight in kept.items():
+    for name, weight in before.items():
         np.testing.assert_array_equal(case.weights[name], weight)
 
 
@@ -416,10 +416,10 @@ def test_dropout_drops_the_gradient_of_what_it_drops(engine: Engine, drawing: En
         {"y": y}, squared_error, {"x": np.ones((1, 500)), "target/y": np.zeros((1, 500)), "seed": np.int32(3)}
     )
     loss, gradients = built(engine, case).gradients(case.batch)
-    kept = gradients["scale"] != 0
-    assert 0.35 < kept.mean() < 0.65
-    assert loss == pytest.approx(4 * kept.sum() / 500, rel=bound(engine, 1e-12))
-    np.testing.assert_allclose(gradients["scale"][kept], 2 * 4 / 500, rtol=bound(engine, 1e-12))
+    mask = gradients["scale"] != 0
+    assert 0.35 < mask.mean() < 0.65
+    assert loss == pytest.approx(4 * mask.sum() / 500, rel=bound(engine, 1e-12))
+    np.testing.assert_allclose(gradients["scale"][mask], 2 * 4 / 500, rtol=bound(engine, 1e-12))
 
 
 # -- several at once -----------------------------------------------------------------------------------

@@ -39,19 +39,19 @@ def test_native_engines_and_keras_on_them_have_builds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "found", "pins"),
+    ("engine", "available", "pins"),
     [
         ("jax", NEW, "jax-cuda13.txt"), ("jax", OLD, "jax-cuda12.txt"),
         ("torch", NEW, "torch-cuda13.txt"), ("tensorflow", NEW, "tensorflow-cuda12.txt"),
         ("keras-jax", OLD, "keras-jax-cuda12.txt"),
     ],
 )  # fmt: skip
-def test_the_newest_build_that_the_driver_runs_is_taken(engine: str, found: Gpus, pins: str) -> None:
-    assert cuda_row(engine_row(engine), found).requirements == pins
+def test_the_newest_build_that_the_driver_runs_is_taken(engine: str, available: Gpus, pins: str) -> None:
+    assert cuda_row(engine_row(engine), available).requirements == pins
 
 
 @pytest.mark.parametrize(
-    ("engine", "found", "sentence"),
+    ("engine", "available", "sentence"),
     [
         (
             "torch",
@@ -63,9 +63,9 @@ def test_the_newest_build_that_the_driver_runs_is_taken(engine: str, found: Gpus
         ("theano", NEW, "theano has no build for CUDA"),
     ],
 )
-def test_where_there_is_none_one_sentence_says_why(engine: str, found: Gpus, sentence: str) -> None:
+def test_where_there_is_none_one_sentence_says_why(engine: str, available: Gpus, sentence: str) -> None:
     with pytest.raises(CrosstrainError, match=re.escape(sentence)):
-        cuda_row(engine_row(engine), found)
+        cuda_row(engine_row(engine), available)
 
 
 @pytest.mark.parametrize("row", WITH_BUILDS, ids=lambda row: row.name)
@@ -83,32 +83,32 @@ def test_builds_pin_the_frameworks_of_the_plain_environment(row: EngineRow) -> N
 
 
 def test_what_will_be_fetched_is_said_first() -> None:
-    told = to_download(cuda_row(engine_row("jax"), NEW))
+    message = to_download(cuda_row(engine_row("jax"), NEW))
     count = len(pins_of(cuda_row(engine_row("jax"), NEW)))
-    assert told.startswith(f"fetching {count} packages, among them jax, ")
-    assert "nvidia-cudnn-cu13" in told
-    assert "numpy" not in told
+    assert message.startswith(f"fetching {count} packages, among them jax, ")
+    assert "nvidia-cudnn-cu13" in message
+    assert "numpy" not in message
 
 
 def test_install_cuda_makes_that_environment_though_python_has_the_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def install(row: EngineRow, tell: Any) -> Installed:
-        asked.append(row.requirements)
-        return Installed(made_up(row), True, 1.0)
+        requested.append(row.requirements)
+        return Installed(fake_environment(row), True, 1.0)
 
     monkeypatch.setattr(EngineRow, "importable", property(lambda row: True))
     monkeypatch.setattr("crosstrain.api.engines.install", install)
     monkeypatch.setattr(cuda.gpus, "gpus", lambda: OLD)
-    found = install_engines(["jax", "torch"], cuda=True, progress=False)
-    assert [each["status"] for each in found] == ["made", "failed"]
-    assert "needs a driver that runs CUDA 13" in found[1]["error"]
-    assert asked == ["jax-cuda12.txt"]
+    results = install_engines(["jax", "torch"], cuda=True, progress=False)
+    assert [each["status"] for each in results] == ["made", "failed"]
+    assert "needs a driver that runs CUDA 13" in results[1]["error"]
+    assert requested == ["jax-cuda12.txt"]
 
 
-def made_up(row: EngineRow) -> Any:
+def fake_environment(row: EngineRow) -> Any:
     """As much of an environment as says that it is whole; where it is then found."""
     folder = folder_of(row)
     folder.mkdir(parents=True)
@@ -122,10 +122,10 @@ def test_it_takes_the_place_of_the_users_own_python(monkeypatch: pytest.MonkeyPa
     before = find(row)
     assert before is not None
     assert before.own
-    made_up(cuda_row(row, NEW))
-    found = find(row)
-    assert found is not None
-    assert found.folder == folder_of(cuda_row(row, NEW))
+    fake_environment(cuda_row(row, NEW))
+    after = find(row)
+    assert after is not None
+    assert after.folder == folder_of(cuda_row(row, NEW))
 
 
 # -- arithmetic -------------------------------------------------------------------------------------
@@ -145,16 +145,16 @@ def test_closed_cells_on_a_gpu_keep_nvidias_libraries_from_tf32(
 ) -> None:
     for name in ("NVIDIA_TF32_OVERRIDE", "CUDA_DEVICE_ORDER"):
         monkeypatch.delenv(name, raising=False)
-    made = environment({"task": "train", "engine": "torch", **job})
-    assert made.get("NVIDIA_TF32_OVERRIDE") == override
-    assert (made.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID") == (job["device"] != "cpu")
-    assert "XLA_PYTHON_CLIENT_PREALLOCATE" not in made
+    variables = environment({"task": "train", "engine": "torch", **job})
+    assert variables.get("NVIDIA_TF32_OVERRIDE") == override
+    assert (variables.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID") == (job["device"] != "cpu")
+    assert "XLA_PYTHON_CLIENT_PREALLOCATE" not in variables
 
 
 def test_proofs_share_a_gpu() -> None:
-    made = environment({"task": "evidence", "engine": "jax", "device": "cuda:0"})
-    assert made["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
-    assert made["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    variables = environment({"task": "evidence", "engine": "jax", "device": "cuda:0"})
+    assert variables["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert variables["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
 
 
 class Framework:

@@ -22,7 +22,7 @@ FILES: Mapping[str, str] = dict(
     re.findall(r"^`([\w./-]+)`[^\n]*\n```\w+\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
 )
 LINES = re.findall(r"^(crosstrain .*)", PAGE, flags=re.MULTILINE)
-TRIED = "description or refused or batches_of_any_length or nesterov"
+CONTRACT_TESTS = "description or refused or batches_of_any_length or nesterov"
 """What the contract asks that needs no other ops than the page's table has."""
 COMMANDS = {words[1]: words for words in map(shlex.split, LINES)}
 

@@ -20,7 +20,7 @@ import pytest
 
 import crosstrain
 from crosstrain.engines.registry import BUILT_IN, EngineRow
-from crosstrain.environments.environments import alone
+from crosstrain.environments.environments import isolated
 from crosstrain.proof.prove import prove
 from crosstrain.runs.definition import source
 from crosstrain.runs.descriptions import describe
@@ -137,7 +137,7 @@ def _contract(row: EngineRow, tools: Path, folder: Path) -> Report:
     if isinstance(here, str):
         return Report(Counter(), {}, Counter(), here)
     results = folder / f"{row.name}.xml"
-    paths = [str(alone(Path(crosstrain.__file__).parent)), str(ROOT), str(tools)]
+    paths = [str(isolated(Path(crosstrain.__file__).parent)), str(ROOT), str(tools)]
     variables = {
         **os.environ, **row.variables, **VARIABLES.get(row.name, {}),
         "CROSSTRAIN_TEST_ENGINE": row.name, "PYTHONNOUSERSITE": "1",
@@ -168,12 +168,12 @@ def _report(results: Path, printed: str) -> Report:
     cases = list(ET.parse(results).iter("testcase")) if results.exists() else []
     for case in cases:
         wrong = next((part for part in case if part.tag in ("failure", "error")), None)
-        left_out = case.find("skipped")
+        skip = case.find("skipped")
         if wrong is not None:
             failed[str(case.get("name"))] = str(wrong.get("message")).splitlines()[0][:200]
-        if left_out is not None:
-            skipped[str(left_out.get("message"))] += 1
-        counts["failed" if wrong is not None else "skipped" if left_out is not None else "passed"] += 1
+        if skip is not None:
+            skipped[str(skip.get("message"))] += 1
+        counts["failed" if wrong is not None else "skipped" if skip is not None else "passed"] += 1
     seconds = sum(float(case.get("time", 0)) for case in cases)
     return Report(counts, failed, skipped, printed, seconds)
 
@@ -185,8 +185,8 @@ def test_the_contract(
     report = contract(row)
     needed(row.name)
     with capsys.disabled():
-        told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(report.counts.items()))
-        print(f"\n  {row.name}: {told or 'nothing ran'} in {report.seconds:.0f} s")
+        summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(report.counts.items()))
+        print(f"\n  {row.name}: {summary or 'nothing ran'} in {report.seconds:.0f} s")
         for reason, number in report.skipped.items():
             print(f"    {number} skipped: {reason}")
     assert not report.failed, "\n".join(f"{name}: {why}" for name, why in report.failed.items())
@@ -204,10 +204,10 @@ def proofs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("row", "network"), [_certificate(row, network) for network in NETWORKS for row in FOREIGN]
 )
 def test_a_certificate(row: EngineRow, network: str, proofs: Path) -> None:
-    said = describe(row, needed(row.name))
-    assert said["status"] == "ready", said["error"]
+    description = describe(row, needed(row.name))
+    assert description["status"] == "ready", description["error"]
     name, shape = NETWORKS[network]
-    precisions = [precision for precision in ("float64", "float32") if precision in said["precisions"]]
+    precisions = [precision for precision in ("float64", "float32") if precision in description["precisions"]]
     proof = prove(
         source(name), [row.name], precisions, input_shape=shape, steps=5, threads=1, timeout=300.0,
         work=proofs / network,
@@ -237,5 +237,5 @@ def test_nothing_is_in_an_environment_that_is_not_pinned() -> None:
         pytest.skip("no environment has been made")
     for name, (row, folder) in environments.items():
         pinned = {plain(pin.partition("==")[0]) for pin in pins_of(row)} | {"pip", "setuptools"}
-        found = {plain(each.name) for each in distributions(path=[str(p) for p in packages_in(folder)])}
-        assert found <= pinned, name
+        installed = {plain(each.name) for each in distributions(path=[str(p) for p in packages_in(folder)])}
+        assert installed <= pinned, name

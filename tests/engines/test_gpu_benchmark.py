@@ -28,12 +28,12 @@ def test_certificates_and_rates(tmp_path: Path) -> None:
         "--out", str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "gpu.json").read_text())
-    proved = {(c["engine"], c["precision"]): c["status"] for c in found["certificates"]}
+    results = json.loads((tmp_path / "gpu.json").read_text())
+    proved = {(c["engine"], c["precision"]): c["status"] for c in results["certificates"]}
     assert proved == {(e, p): "proved" for e in ("torch", "jax") for p in ("float64", "float32")}
-    assert found["errors"] == {"mlp": {}}
-    assert {role: len(rates) for role, rates in found["rates"]["mlp"].items()} == dict.fromkeys(roles, 1)
-    assert all(rate > 0 for (rate,) in found["rates"]["mlp"].values())
+    assert results["errors"] == {"mlp": {}}
+    assert {role: len(rates) for role, rates in results["rates"]["mlp"].items()} == dict.fromkeys(roles, 1)
+    assert all(rate > 0 for (rate,) in results["rates"]["mlp"].values())
     table = (tmp_path / "gpu.md").read_text()
     assert table in done.stdout + "\n"
     assert "| MLP 20-64-64-3 (64) |" in table

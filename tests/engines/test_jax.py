@@ -120,8 +120,8 @@ def test_batch_norm_is_its_meaning(own: Callable[..., Any], axis: int, scaled: b
     with jax.enable_x64(True):
         scale = vectors or (None, None)
         expected = meaning(ops, x, *scale, *moving, **settings)[1:]
-        made = own(x, *scale, *moving, **settings)[1:]
-    for value, right in zip(made, expected, strict=True):
+        actual = own(x, *scale, *moving, **settings)[1:]
+    for value, right in zip(actual, expected, strict=True):
         assert distance(value, right) < 1e-12
 
 
@@ -129,8 +129,8 @@ def test_batch_norm_is_its_meaning(own: Callable[..., Any], axis: int, scaled: b
 def test_sums_over_many_rows_are_exact_in_float32(rows: int) -> None:
     """A plain product with ones is wrong by 7e-6 here, enough to turn ReLUs and spoil whole gradients."""
     x = RANDOM.random((rows, 5), dtype=np.float32) + 1
-    made = np.asarray(jax.jit(windows.column_sums, compiler_options=dict(windows.COMPILER))(x), "float64")
-    np.testing.assert_allclose(made, x.astype("float64").sum(axis=0), rtol=5e-7)
+    actual = np.asarray(jax.jit(windows.column_sums, compiler_options=dict(windows.COMPILER))(x), "float64")
+    np.testing.assert_allclose(actual, x.astype("float64").sum(axis=0), rtol=5e-7)
 
 
 # -- what is compiled ---------------------------------------------------------------------------------
@@ -141,12 +141,12 @@ def compiled_step(network: JaxNetwork, case: Case) -> Any:
         return network._train.lower(*state, batch, network._number(0.1), network._number(1))
 
 
-@pytest.mark.parametrize(("compiler", "kept"), [("auto", True), ("default", False)])
-def test_fences_outlive_compilation_where_they_are_asked_for(compiler: str, kept: bool) -> None:
+@pytest.mark.parametrize(("compiler", "fenced"), [("auto", True), ("default", False)])
+def test_fences_outlive_compilation_where_they_are_asked_for(compiler: str, fenced: bool) -> None:
     """A new XLA may rename the pass that removes them: then this fails, and only speed is lost."""
     case = convolutional()
     text = compiled_step(built(case, compiler=compiler), case).compile().as_text()
-    assert ("opt-barrier" in text) == kept
+    assert ("opt-barrier" in text) == fenced
 
 
 def test_settings_that_xla_does_not_know_are_left_out(

@@ -62,15 +62,15 @@ def test_an_output_that_is_a_weight_keeps_its_float64() -> None:
     case = net.case({"sum": outputs["sum"]}, squared_error, {"x": np.ones((2, 4))})
     program = type(case.program)(graph, case.program.loss, case.program.optimizer)
     network = ENGINE.build(program, case.weights, Setting(precision="float64"))
-    given = network.predict(case.batch)
-    assert list(given) == ["sum", "weight"]
-    np.testing.assert_array_equal(given["weight"], case.weights["weight"])
+    values = network.predict(case.batch)
+    assert list(values) == ["sum", "weight"]
+    np.testing.assert_array_equal(values["weight"], case.weights["weight"])
 
 
 def test_kernels_lie_as_the_device_reads_them() -> None:
     case = convolutional()
     network = built(case, "float32")
-    stored = network._held["first/kernel"].parameter
+    stored = network._weights["first/kernel"].parameter
     assert stored.shape == (4, 3, 3, 3)
     np.testing.assert_array_equal(
         stored.asnumpy(), case.weights["first/kernel"].transpose(3, 2, 0, 1).astype("float32")
@@ -116,10 +116,10 @@ def test_einsum_of_three_and_of_sums() -> None:
     outputs["x"] = net.op("add", x, x)
     case = net.case({"x": outputs["x"]}, squared_error, {"x": np.ones((2, 1))})
     program = type(case.program)(net.graph(outputs), case.program.loss, case.program.optimizer)
-    given = ENGINE.build(program, case.weights, Setting(precision="float64")).predict(case.batch)
+    values = ENGINE.build(program, case.weights, Setting(precision="float64")).predict(case.batch)
     weights = [case.weights[k] for k in "abc"]
     for key, equation in equations.items():
-        assert distance(given[key], np.einsum(equation, *weights)) < 1e-12, key
+        assert distance(values[key], np.einsum(equation, *weights)) < 1e-12, key
 
 
 def test_gradients_repeat() -> None:

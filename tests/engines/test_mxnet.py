@@ -140,9 +140,9 @@ def test_moving_variance_of_images_is_as_exact_as_inference_reads_it(scale: floa
     network = built(case)
     network.train(case.batch, 0.0)
     (expected,) = (v for k, v in case.reference(case.program.training)[1].items() if k.endswith("variance"))
-    found = network.read().weights["norm/moving_variance"]
-    assert (found >= 0).all()
-    assert np.abs(found - expected).max() < 1e-6 * (expected + 1e-3).max()
+    actual = network.read().weights["norm/moving_variance"]
+    assert (actual >= 0).all()
+    assert np.abs(actual - expected).max() < 1e-6 * (expected + 1e-3).max()
 
 
 def test_threads_are_fixed_when_mxnet_starts() -> None:

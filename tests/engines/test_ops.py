@@ -37,13 +37,15 @@ class Sheet:
     """For each float output random factors; the loss is the sum of products."""
 
 
-def _add(made: Builder, case: OpCase, probes: dict[str, np.ndarray]) -> tuple[dict[str, str], str | None]:
+def _add(builder: Builder, case: OpCase, probes: dict[str, np.ndarray]) -> tuple[dict[str, str], str | None]:
     """A case's nodes: its outputs by name, and its part of the loss."""
     inputs = []
     for index, array in enumerate(case.inputs):
         weight = f"{case.name}/{index}"
-        inputs.append(None if array is None else made.add_weight(weight, array, case.differentiable(index)))
-    references = made.emit(case.op, *inputs, name=case.name, **case.attributes)
+        inputs.append(
+            None if array is None else builder.add_weight(weight, array, case.differentiable(index))
+        )
+    references = builder.emit(case.op, *inputs, name=case.name, **case.attributes)
     outputs, total = {}, None
     for index, ref in enumerate(references):
         outputs[f"{case.name}/{index}"] = ref
@@ -51,29 +53,31 @@ def _add(made: Builder, case: OpCase, probes: dict[str, np.ndarray]) -> tuple[di
         if expected.dtype.kind == "f" and case.op not in WITHOUT_GRADIENT:
             probe = np.random.default_rng(3).standard_normal(expected.shape)
             probes[f"{case.name}/{index}"] = probe
-            product = made.emit("multiply", ref, made.add_weight(f"{case.name}/probe{index}", probe, False))
-            (part,) = made.emit("sum", *product)
-            total = part if total is None else made.emit("add", total, part)[0]
+            product = builder.emit(
+                "multiply", ref, builder.add_weight(f"{case.name}/probe{index}", probe, False)
+            )
+            (part,) = builder.emit("sum", *product)
+            total = part if total is None else builder.emit("add", total, part)[0]
     return outputs, total
 
 
 @cache
 def sheet(*names: str) -> Sheet:
     """The named cases, or all."""
-    made = Builder("ops")
-    x = made.add_input("x", TensorSpec((None, 1)))
-    (total,) = made.emit("mean", x)
+    builder = Builder("ops")
+    x = builder.add_input("x", TensorSpec((None, 1)))
+    (total,) = builder.emit("mean", x)
     outputs: dict[str, str] = {}
     probes: dict[str, np.ndarray] = {}
     for case in (OP_CASES[n] for n in names or OP_CASES):
-        named, part = _add(made, case, probes)
+        named, part = _add(builder, case, probes)
         outputs |= named
         if part is not None:
-            (total,) = made.emit("add", total, part)
+            (total,) = builder.emit("add", total, part)
     loss = Builder("loss", "loss/constant/")
-    (end,) = loss.emit("linear", loss.add_input("output/total", made.specs[total]))
-    network = made.graph({**outputs, "total": total})
-    return Sheet(Program(network, loss.graph({"loss": end}), Optimizer()), made.arrays, probes)
+    (end,) = loss.emit("linear", loss.add_input("output/total", builder.specs[total]))
+    network = builder.graph({**outputs, "total": total})
+    return Sheet(Program(network, loss.graph({"loss": end}), Optimizer()), builder.arrays, probes)
 
 
 @cache
@@ -87,11 +91,13 @@ def reference(case: OpCase) -> tuple[np.ndarray, ...]:
 
 def evaluated(case: OpCase, inputs: Any) -> tuple[np.ndarray, ...]:
     """A case's outputs in NumPy, run as a graph of its own."""
-    made = Builder("one op")
-    refs = [None if a is None else made.add_weight(f"{i}", np.asarray(a), True) for i, a in enumerate(inputs)]
-    outputs = made.emit(case.op, *refs, **case.attributes)
-    graph = made.graph({str(i): ref for i, ref in enumerate(outputs)})
-    values, _ = compiled(graph, REFERENCE, "float64")(made.arrays, {})
+    builder = Builder("one op")
+    refs = [
+        None if a is None else builder.add_weight(f"{i}", np.asarray(a), True) for i, a in enumerate(inputs)
+    ]
+    outputs = builder.emit(case.op, *refs, **case.attributes)
+    graph = builder.graph({str(i): ref for i, ref in enumerate(outputs)})
+    values, _ = compiled(graph, REFERENCE, "float64")(builder.arrays, {})
     return tuple(np.asarray(values[str(i)]) for i in range(len(outputs)))
 
 
@@ -148,8 +154,8 @@ def test_what_is_declared_unsupported_is_refused_with_the_reason(engine: Engine)
 
 
 def test_every_op_has_a_case() -> None:
-    tried = {case.op for case in OP_CASES.values()}
-    assert set(VOCABULARY) - NOT_IN_GRAPHS - NOISE == tried
+    covered = {case.op for case in OP_CASES.values()}
+    assert set(VOCABULARY) - NOT_IN_GRAPHS - NOISE == covered
 
 
 @pytest.mark.parametrize("name", OP_CASES)

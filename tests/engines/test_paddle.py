@@ -26,7 +26,7 @@ paddle = pytest.importorskip("paddle")
 from crosstrain.engines.paddle import images as paddle_images  # noqa: E402
 from crosstrain.engines.paddle import products as paddle_products  # noqa: E402
 from crosstrain.engines.paddle.engine import ENGINE  # noqa: E402
-from crosstrain.engines.paddle.layout import LAY_OUT, channels_first, laid_out_kernels  # noqa: E402
+from crosstrain.engines.paddle.layout import LAY_OUT, channels_first, convolution_kernels  # noqa: E402
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 SAME: Pairs = ((1, 1), (1, 1))
@@ -61,7 +61,7 @@ NETWORKS: dict[str, Callable[[], Case]] = {"residual": residual, **CASES}
 
 # -- the layout -----------------------------------------------------------------------------------------
 def counted(graph: Graph) -> Counter[str]:
-    return Counter(node.op for node in channels_first(graph, laid_out_kernels(graph)).nodes)
+    return Counter(node.op for node in channels_first(graph, convolution_kernels(graph)).nodes)
 
 
 def test_a_residual_network_turns_its_image_once() -> None:
@@ -76,7 +76,7 @@ def test_a_residual_network_turns_its_image_once() -> None:
 def test_what_has_no_channels_first_form_sees_channels_last() -> None:
     net = Net("mixed")
     y = net.conv("conv", net.feature("image", 4, 6, 3), 5, 3)
-    made = {
+    outputs = {
         "image": y,
         "cumulated": net.op("cumsum", net.op("tanh", y), axis=1),
         "joined": net.op("concatenate", y, net.op("relu", y), axis=-1),
@@ -84,7 +84,7 @@ def test_what_has_no_channels_first_form_sees_channels_last() -> None:
         "most": net.op("max", y, axis=(1, 2)),
     }
     batch = {"image": net.random.standard_normal((2, 4, 6, 3))}
-    case = net.case(made, squared_error, batch)
+    case = net.case(outputs, squared_error, batch)
     expected, _ = case.reference(case.program.inference)
     for name, value in built(case).predict(batch).items():
         assert distance(value, expected[name]) < 1e-12, name
@@ -345,15 +345,17 @@ def test_noise_is_keyed_by_seed_and_salt_alone() -> None:
     def dropped(salts: tuple[int, ...]) -> np.ndarray:
         net = Net("keyed")
         x = net.op("multiply", net.feature("x", 300), net.add_weight("scale", np.ones(300), True))
-        made = {f"y{salt}": net.op("dropout", x, net.seed(), rate=0.5, salt=salt) for salt in salts}
-        targets = {f"target/{name}": np.zeros((1, 300)) for name in made}
-        case = net.case(made, squared_error, {"x": np.ones((1, 300)), "seed": np.int32(2**31 - 1), **targets})
+        outputs = {f"y{salt}": net.op("dropout", x, net.seed(), rate=0.5, salt=salt) for salt in salts}
+        targets = {f"target/{name}": np.zeros((1, 300)) for name in outputs}
+        case = net.case(
+            outputs, squared_error, {"x": np.ones((1, 300)), "seed": np.int32(2**31 - 1), **targets}
+        )
         return built(case).predict(case.batch, training=True)["y4"]
 
     np.testing.assert_array_equal(dropped((4,)), dropped((1, 4)))
 
 
-def test_missing_input_is_told_by_name() -> None:
+def test_missing_input_is_reported_by_name() -> None:
     case = perceptron()
     with pytest.raises(CrosstrainError, match="target/y"):
         built(case).train({"x": case.batch["x"]}, 0.1)

@@ -52,12 +52,12 @@ def check_against_numpy(op: str, arrays: Arrays, **how: Any) -> None:
     )
     slope = (ahead - behind) / 2e-5
     for precision, limit in LIMITS.items():
-        made = value_and_gradients(
+        actual = value_and_gradients(
             operations(precision), op, [a.astype(precision) for a in arrays], probe, **how
         )
-        assert made[0].dtype == precision
-        assert distance(made[0], expected) < limit
-        pairs = list(zip(made[1:], moves, strict=True))
+        assert actual[0].dtype == precision
+        assert distance(actual[0], expected) < limit
+        pairs = list(zip(actual[1:], moves, strict=True))
         scale = sum(np.linalg.norm(g) * np.linalg.norm(m) for g, m in pairs)
         assert abs(sum(np.sum(g * m) for g, m in pairs) - slope) < max(limit, 1e-8) * max(scale, 1.0)
 
@@ -144,8 +144,8 @@ def test_fused_batch_norm_is_the_composite(shape: tuple[int, ...], scaled: bool,
 
         return tf.function(function, autograph=False, jit_compile=jit)(*map(tf.constant, arrays))
 
-    made, expected = run(operations("float32")), run(operations("float32", fused=False))
-    for value, wanted in zip(made, expected, strict=True):
+    actual, expected = run(operations("float32")), run(operations("float32", fused=False))
+    for value, wanted in zip(actual, expected, strict=True):
         np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=2e-5)
 
 
@@ -161,13 +161,13 @@ def test_fused_batch_norm_keeps_a_small_epsilon() -> None:
 
 def test_inference_passes_through_the_fused_kernel_too() -> None:
     case = convolutional()
-    made = [
+    outputs = [
         ENGINE.build(case.program, case.weights, Setting(options={"fused_batch_norm": fused})).predict(
             case.batch
         )
         for fused in (True, False)
     ]
-    assert distance(made[0]["y"], made[1]["y"]) < 1e-5
+    assert distance(outputs[0]["y"], outputs[1]["y"]) < 1e-5
 
 
 # -- the network ----------------------------------------------------------------------------------------
@@ -193,8 +193,8 @@ def test_closed_options_do_the_same_work(options: dict[str, Any]) -> None:
 def test_bfloat16_is_another_arithmetic() -> None:
     """Near, but not the same: that is why it is an open option."""
     assert ENGINE.describe().options["arithmetic"].division == "open"
-    made, expected = trained({"arithmetic": "bfloat16"}), trained({})
-    distances = [distance(value, expected[name]) for name, value in made.items()]
+    actual, expected = trained({"arithmetic": "bfloat16"}), trained({})
+    distances = [distance(value, expected[name]) for name, value in actual.items()]
     assert 1e-5 < max(distances) < 0.2
 
 
@@ -241,12 +241,12 @@ def test_joined_weights_do_the_same_work(limit: int, monkeypatch: pytest.MonkeyP
 
 def test_blocks_join_small_weights_and_give_them_back() -> None:
     shapes = {"a": (2, 3), "b": (), "c": (4, 5), "d": (3,)}
-    made = blocks(shapes, 6)
-    assert [tuple(block.shapes) for block in made] == [("a", "b", "d"), ("c",)]
+    joined = blocks(shapes, 6)
+    assert [tuple(block.shapes) for block in joined] == [("a", "b", "d"), ("c",)]
     parts = {
         name: tf.constant(np.random.default_rng(0).standard_normal(shape)) for name, shape in shapes.items()
     }
-    for block in made:
+    for block in joined:
         whole = block.whole(parts)
         assert whole.shape == block.shape
         for name, value in block.parts(whole).items():

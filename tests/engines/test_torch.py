@@ -28,21 +28,21 @@ def built(case: Case, precision: str = "float64", device: str = "cpu", **options
     return ENGINE.build(case.program, case.weights, Setting(device, precision, options=options))
 
 
-def residual(outputs: Callable[[dict[str, str]], dict[str, str]] = lambda made: {"y": made["y"]}) -> Case:
+def residual(outputs: Callable[[dict[str, str]], dict[str, str]] = lambda refs: {"y": refs["y"]}) -> Case:
     """Convolution, BatchNorm and ReLU, a residual block, ReLU before a pooling, dense; all that is fused."""
     net = Net("residual")
-    made = {"x": net.feature("image", 8, 8, 3)}
-    made["stem"] = net.op("relu", net.batch_norm("stem_norm", net.conv("stem", made["x"], 4, 3, bias=False)))
-    branch = net.op("relu", net.batch_norm("norm1", net.conv("conv1", made["stem"], 4, 3, bias=False)))
-    made["norm2"] = net.batch_norm("norm2", net.conv("conv2", branch, 4, 3, bias=False))
-    made["sum"] = net.op("add", made["norm2"], made["stem"])
-    made["joined"] = net.op("relu", made["sum"])
-    made["positive"] = net.op("relu", net.conv("conv3", made["joined"], 5, 3))
-    made["pooled"] = net.op("max_pool", made["positive"], window=(2, 2), strides=(2, 2), padding=VALID)
-    made["y"] = net.dense("logits", net.op("mean", made["pooled"], axis=(1, 2)), 3)
+    refs = {"x": net.feature("image", 8, 8, 3)}
+    refs["stem"] = net.op("relu", net.batch_norm("stem_norm", net.conv("stem", refs["x"], 4, 3, bias=False)))
+    branch = net.op("relu", net.batch_norm("norm1", net.conv("conv1", refs["stem"], 4, 3, bias=False)))
+    refs["norm2"] = net.batch_norm("norm2", net.conv("conv2", branch, 4, 3, bias=False))
+    refs["sum"] = net.op("add", refs["norm2"], refs["stem"])
+    refs["joined"] = net.op("relu", refs["sum"])
+    refs["positive"] = net.op("relu", net.conv("conv3", refs["joined"], 5, 3))
+    refs["pooled"] = net.op("max_pool", refs["positive"], window=(2, 2), strides=(2, 2), padding=VALID)
+    refs["y"] = net.dense("logits", net.op("mean", refs["pooled"], axis=(1, 2)), 3)
     batch = {"image": net.random.standard_normal((4, 8, 8, 3)), "target/y": np.array([0, 2, 1, 1])}
-    case = net.case({"y": made["y"]}, cross_entropy, batch)
-    network = net.graph(outputs(made), net.updates)
+    case = net.case({"y": refs["y"]}, cross_entropy, batch)
+    network = net.graph(outputs(refs), net.updates)
     return Case(type(case.program)(network, case.program.loss, Optimizer()), case.weights, case.batch)
 
 
@@ -66,7 +66,7 @@ def test_chains_in_inference() -> None:
 
 
 def test_a_value_that_is_asked_for_ends_its_chain() -> None:
-    case = residual(lambda made: {k: made[k] for k in ("y", "norm2", "sum", "positive")})
+    case = residual(lambda refs: {k: refs[k] for k in ("y", "norm2", "sum", "positive")})
     graph = fused(case.program.network.phase(training=True))
     assert members(graph) == [
         ["conv", "batch_norm", "relu!"],
@@ -141,12 +141,12 @@ def test_series_are_images_too() -> None:
 )
 def test_kernels_lie_as_convolutions_read_them(channels_last: bool, memory_format: Any) -> None:
     graph = residual().program.training
-    placed = pieces(graph, channels_last)
+    layout = pieces(graph, channels_last)
     joint = torch.zeros(graph.parameters)
-    kernel = placed["conv1/kernel"].view(joint)
+    kernel = layout["conv1/kernel"].view(joint)
     assert tuple(kernel.shape) == graph.weights["conv1/kernel"].shape
     assert kernel.permute(3, 2, 0, 1).is_contiguous(memory_format=memory_format)
-    sizes = sorted((p.start, p.start + p.size) for p in placed.values())
+    sizes = sorted((p.start, p.start + p.size) for p in layout.values())
     assert [begin for begin, _ in sizes[1:]] == [end for _, end in sizes[:-1]], "parts overlap or leave gaps"
 
 
@@ -225,7 +225,7 @@ def test_loss_is_a_number_on_the_device_without_a_graph_behind_it() -> None:
     assert loss.ndim == 0
 
 
-def test_missing_input_and_weights_are_told_by_name() -> None:
+def test_missing_input_and_weights_are_reported_by_name() -> None:
     case = perceptron()
     with pytest.raises(CrosstrainError, match="target/y"):
         built(case).train({"x": case.batch["x"]}, 0.1)

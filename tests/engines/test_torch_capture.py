@@ -41,11 +41,11 @@ class Tape(TorchDispatchMode):
         self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Any]]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         # As views of their own: a later call may turn the axes of what is made here.
-        places = [x.detach() if isinstance(x, torch.Tensor) else x for x in tree_leaves(made)]
+        places = [x.detach() if isinstance(x, torch.Tensor) else x for x in tree_leaves(result)]
         self.calls.append((func, args, kwargs or {}, places))
-        return made
+        return result
 
 
 class Player:

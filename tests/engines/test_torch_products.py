@@ -25,22 +25,22 @@ def projected(net: Net, name: str, x: str, bias: bool = True) -> str:
 
 
 def attended(
-    seen: tuple[str, ...] = (),
+    extra_outputs: tuple[str, ...] = (),
     scores: str = "btnh,bsnh->bnts",
     weighted: str = "bnts,bsnh->btnh",
     bias: bool = True,
 ) -> Case:
-    """Attention as Keras's layer writes it. The values in ``seen`` are outputs too."""
+    """Attention as Keras's layer writes it. The values in ``extra_outputs`` are outputs too."""
     net = Net("attention")
-    made = {"x": net.feature("x", TIMES, WIDTH)}
-    q, k, v = (projected(net, name, made["x"], bias) for name in ("query", "key", "value"))
-    made["scores"] = net.op("einsum", q, k, equation=scores)
-    scaled = net.op("multiply", made["scores"], net.op("constant", value=SIZE**-0.5, dtype="float32"))
-    made["weights"] = net.op("softmax", scaled, axis=-1)
-    y = net.op("einsum", made["weights"], v, equation=weighted)
+    refs = {"x": net.feature("x", TIMES, WIDTH)}
+    q, k, v = (projected(net, name, refs["x"], bias) for name in ("query", "key", "value"))
+    refs["scores"] = net.op("einsum", q, k, equation=scores)
+    scaled = net.op("multiply", refs["scores"], net.op("constant", value=SIZE**-0.5, dtype="float32"))
+    refs["weights"] = net.op("softmax", scaled, axis=-1)
+    y = net.op("einsum", refs["weights"], v, equation=weighted)
     out = net.op("einsum", y, net.drawn("out/kernel", HEADS, SIZE, WIDTH), equation="abcd,cde->abe")
-    made["y"] = net.op("add", out, net.drawn("out/bias", WIDTH))
-    outputs = {name: made[name] for name in ("y", *seen)}
+    refs["y"] = net.op("add", out, net.drawn("out/bias", WIDTH))
+    outputs = {name: refs[name] for name in ("y", *extra_outputs)}
     x = net.random.standard_normal((4, TIMES, WIDTH))
     target = {f"target/{name}": np.zeros((4, *net.specs[ref].shape[1:])) for name, ref in outputs.items()}
     return net.case(outputs, squared_error, {"x": x, **target})

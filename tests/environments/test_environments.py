@@ -21,7 +21,7 @@ from crosstrain.api.doctor import examine
 from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
 from crosstrain.environments import environments
-from crosstrain.environments.environments import MANIFEST, alone, find, folder_of, own_environment, ready
+from crosstrain.environments.environments import MANIFEST, find, folder_of, isolated, own_environment, ready
 from crosstrain.environments.installing import install, interpreter, log_of, remove, sweep
 from crosstrain.environments.pip import explained
 from crosstrain.errors import CrosstrainError, StorageError
@@ -71,11 +71,11 @@ def requirements(folder: Path, text: str) -> Path:
 @pytest.fixture(scope="module")
 def rows(wheels: Path) -> dict[str, EngineRow]:
     """Two engines that need two versions of the same framework."""
-    made = {}
+    result = {}
     for name, version in ((fake.NAME, "1.0"), ("newframe", "2.0")):
         (wheels / name).mkdir()
-        made[name] = fake.row(requirements(wheels / name, f"borrowed==1.0\nfakeframe=={version}\n"), name)
-    return made
+        result[name] = fake.row(requirements(wheels / name, f"borrowed==1.0\nfakeframe=={version}\n"), name)
+    return result
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def installed(offline: None, rows: dict[str, EngineRow]) -> dict[str, EngineRow]
     return rows
 
 
-def left(folder: Path) -> list[str]:
+def contents(folder: Path) -> list[str]:
     """What lies among the environments, without locks."""
     return sorted(p.name for p in folder.iterdir() if p.suffix != ".lock") if folder.exists() else []
 
@@ -115,20 +115,19 @@ def test_an_environment_is_made_once_and_says_what_it_is(installed: dict[str, En
     assert here.manifest["seconds"] > 0
     assert here.manifest["bytes"] > 10**6
     assert not log_of(here.folder).exists()
-    told: list[str] = []
-    again = install(row, told.append)
-    assert (again.fresh, again.environment, told) == (False, here, [])
+    messages: list[str] = []
+    again = install(row, messages.append)
+    assert (again.fresh, again.environment, messages) == (False, here, [])
 
 
 @pytest.mark.usefixtures("known")
 def test_two_engines_do_not_disturb_each_other(installed: dict[str, EngineRow]) -> None:
-    said = {
+    descriptions = {
         name: describe(row, environments.find(row) or pytest.fail(name)) for name, row in installed.items()
     }
-    assert {name: (told["status"], told["error"]) for name, told in said.items()} == {
-        fake.NAME: ("ready", None), "newframe": ("ready", None),
-    }  # fmt: skip
-    assert [said[name]["version"] for name in (fake.NAME, "newframe")] == ["1.0", "2.0"]
+    states = {name: (each["status"], each["error"]) for name, each in descriptions.items()}
+    assert states == {fake.NAME: ("ready", None), "newframe": ("ready", None)}
+    assert [descriptions[name]["version"] for name in (fake.NAME, "newframe")] == ["1.0", "2.0"]
     assert {*installed} <= {*ready()}
     assert not {*installed} & {*ready(training=True)}
 
@@ -142,15 +141,15 @@ def test_descriptions_are_remembered(
     assert here is not None
     forget(row)
     first = describe(row, here)
-    asked: list[Any] = []
+    calls: list[Any] = []
     original = environments.python_of
     monkeypatch.setattr(
-        "crosstrain.runs.process.python_of", lambda name: asked.append(name) or original(name)
+        "crosstrain.runs.process.python_of", lambda name: calls.append(name) or original(name)
     )
     assert describe(row, here) == first
-    assert asked == []
+    assert calls == []
     assert describe(row, here, anew=True) == first
-    assert asked == [fake.NAME]
+    assert calls == [fake.NAME]
 
 
 def test_another_list_is_another_environment(tmp_path: Path, rows: dict[str, EngineRow]) -> None:
@@ -171,12 +170,12 @@ def test_two_processes_at_once_make_one_environment(empty_cache: Path, tmp_path:
     ended = [(p.communicate(timeout=120), p.returncode) for p in [begin(path), begin(path)]]
     assert [code for _, code in ended] == [0, 0], ended
     printed = [out.splitlines() for (out, _), _ in ended]
-    said = [json.loads(lines[-1]) for lines in printed]
-    assert sorted(each["fresh"] for each in said) == [False, True]
-    assert said[0]["python"] == said[1]["python"]
-    waited = next(lines for lines, each in zip(printed, said, strict=True) if not each["fresh"])
+    reports = [json.loads(lines[-1]) for lines in printed]
+    assert sorted(each["fresh"] for each in reports) == [False, True]
+    assert reports[0]["python"] == reports[1]["python"]
+    waited = next(lines for lines, each in zip(printed, reports, strict=True) if not each["fresh"])
     assert "# waiting: another process is installing fakeframe" in waited
-    assert len(left(empty_cache)) == 1
+    assert len(contents(empty_cache)) == 1
 
 
 def within(seconds: float, true: Callable[[], Any]) -> bool:
@@ -190,12 +189,12 @@ def within(seconds: float, true: Callable[[], Any]) -> bool:
 
 def at_work(folder: Path) -> list[str]:
     """The processes whose command line or executable lies in a folder."""
-    found = []
+    processes = []
     for process in psutil.process_iter(["cmdline", "pid"]):
         words = process.info["cmdline"] or []
         if process.info["pid"] != os.getpid() and any(str(folder) in word for word in words):
-            found.append(" ".join(words))
-    return found
+            processes.append(" ".join(words))
+    return processes
 
 
 @pytest.fixture
@@ -224,7 +223,7 @@ def test_killed_half_way_and_again(stage: str, empty_cache: Path, tmp_path: Path
     assert find(row) is None
     slow_build.unlink()
     assert install(row).fresh
-    assert left(empty_cache) == [folder_of(row).name]
+    assert contents(empty_cache) == [folder_of(row).name]
     assert (folder_of(row) / MANIFEST).exists()
 
 
@@ -235,7 +234,7 @@ def test_interrupted_leaves_nothing(empty_cache: Path, tmp_path: Path, slow_buil
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in printed
-    assert [name for name in left(empty_cache) if not name.endswith(".log")] == []
+    assert [name for name in contents(empty_cache) if not name.endswith(".log")] == []
     assert at_work(empty_cache) == []
 
 
@@ -245,12 +244,12 @@ def test_leftovers_go_unless_someone_is_at_work(empty_cache: Path, tmp_path: Pat
     (empty_cache / "notes").mkdir()
     with locked(empty_cache / "busy-0123456789ab.lock"):
         sweep()
-        assert left(empty_cache) == ["busy-0123456789ab", "notes"]
+        assert contents(empty_cache) == ["busy-0123456789ab", "notes"]
         busy = fake.row(requirements(tmp_path, ""), "busy")
         with pytest.raises(CrosstrainError, match="another process is installing busy"):
             remove(busy)
     sweep()
-    assert left(empty_cache) == ["notes"]
+    assert contents(empty_cache) == ["notes"]
 
 
 # -- what goes wrong ----------------------------------------------------------------------------
@@ -267,10 +266,10 @@ def test_no_network(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.Monke
     row = fake.row(requirements(tmp_path, "fakeframe==1.0\n"))
     with pytest.raises(CrosstrainError) as caught:
         install(row)
-    told = sentence(caught)
-    assert "the package index http://127.0.0.1:9/simple cannot be reached" in told
-    assert left(empty_cache) == [log_of(folder_of(row)).name]
-    assert log_of(folder_of(row)).name in told
+    message = sentence(caught)
+    assert "the package index http://127.0.0.1:9/simple cannot be reached" in message
+    assert contents(empty_cache) == [log_of(folder_of(row)).name]
+    assert log_of(folder_of(row)).name in message
     # Without retries, pip does not tell a silent index from one that has nothing.
     output = (
         "Looking in indexes: http://here/simple\nERROR: No matching distribution found for fakeframe==1.0\n"
@@ -283,10 +282,10 @@ def test_a_version_that_there_is_not(empty_cache: Path, tmp_path: Path) -> None:
     row = fake.row(requirements(tmp_path, "fakeframe==9.9\n"))
     with pytest.raises(CrosstrainError) as caught:
         install(row)
-    told = sentence(caught)
-    assert f"there is no fakeframe==9.9 for Python 3.{sys.version_info.minor}" in told
-    assert "1.0, 2.0" in told
-    assert left(empty_cache) == [log_of(folder_of(row)).name]
+    message = sentence(caught)
+    assert f"there is no fakeframe==9.9 for Python 3.{sys.version_info.minor}" in message
+    assert "1.0, 2.0" in message
+    assert contents(empty_cache) == [log_of(folder_of(row)).name]
 
 
 def test_a_list_without_its_framework(empty_cache: Path, tmp_path: Path) -> None:
@@ -328,7 +327,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: dict
         with pytest.raises(StorageError, match="the disk is full") as caught:
             install(rows[fake.NAME])
         assert str(disk) in sentence(caught)
-        assert [name for name in left(disk / "environments") if not name.endswith(".log")] == []
+        assert [name for name in contents(disk / "environments") if not name.endswith(".log")] == []
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
@@ -352,13 +351,13 @@ def test_no_right_to_write(
         install(rows[fake.NAME])
 
 
-def test_a_compiler_that_is_missing_is_told_before_anything_is_loaded(
+def test_a_compiler_that_is_missing_is_reported_before_anything_is_loaded(
     empty_cache: Path, tmp_path: Path
 ) -> None:
     row = fake.row(requirements(tmp_path, "fakeframe==1.0\n"), programs=("g++-of-nobody", "clang-of-nobody"))
     with pytest.raises(CrosstrainError, match=r"needs g\+\+-of-nobody or clang-of-nobody, which is not on"):
         install(row)
-    assert left(empty_cache) == []
+    assert contents(empty_cache) == []
 
 
 def test_another_python_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,7 +428,7 @@ def test_remove_takes_former_pins_and_leaves_links_targets_and_others(
         (folder / MANIFEST).write_text("{}")
     (empty_cache / "fakeframe-ba9876543210").symlink_to(target)
     remove(row)
-    assert left(empty_cache) == [other.name]
+    assert contents(empty_cache) == [other.name]
     assert (target / MANIFEST).exists()
 
 
@@ -456,18 +455,18 @@ def test_another_python_sees_the_package_alone(
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package.parent / "numpy").mkdir()
-    place = alone(package)
+    place = isolated(package)
     assert [entry.name for entry in place.iterdir()] == ["thing"]
     assert (place / "thing").is_symlink()
-    assert alone(package) == place
+    assert isolated(package) == place
 
-    def refuse(*given: Any, **more: Any) -> None:
+    def refuse(*arguments: Any, **more: Any) -> None:
         raise OSError("links are not for everyone here")
 
     (place / "thing").unlink()
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    copy = alone(package)
+    copy = isolated(package)
     assert (copy / "thing" / "__init__.py").is_file()
-    assert alone(package) == copy
+    assert isolated(package) == copy
     (package / "more.py").write_text("")
-    assert (alone(package) / "thing" / "more.py").is_file()
+    assert (isolated(package) / "thing" / "more.py").is_file()

@@ -20,7 +20,7 @@ Foreign = Callable[[Mapping[str, tuple[onnx.ModelProto, Arrays]]], dict[str, "Ar
 @pytest.fixture(scope="session")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
     """Runs models in ONNX Runtime: outputs by name, or the error's text."""
-    found = needed("onnxruntime")
+    environment = needed("onnxruntime")
 
     def run(models: Mapping[str, tuple[onnx.ModelProto, Arrays]]) -> dict[str, Arrays | str]:
         folder = tmp_path_factory.mktemp("foreign")
@@ -28,7 +28,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
             save(model, folder / f"{name}.onnx")
             np.savez(folder / f"{name}.npz", **inputs)
         script = Path(__file__).with_name("ort_runner.py")
-        subprocess.run([found.python, str(script), str(folder)], check=True, timeout=300)
+        subprocess.run([environment.python, str(script), str(folder)], check=True, timeout=300)
         results: dict[str, Arrays | str] = {}
         for name in models:
             error = folder / f"{name}.error"

@@ -76,8 +76,8 @@ def differences(form: str, sample: Sample, path: Path) -> dict[str, float]:
     together, alone = predict(inputs), predict({k: v[:1] for k, v in inputs.items()})
     assert set(together) == set(sample.expected)
 
-    def off(made: np.ndarray, expected: np.ndarray) -> float:
-        return distance(made, expected) if made.shape == expected.shape else float("inf")
+    def off(actual: np.ndarray, expected: np.ndarray) -> float:
+        return distance(actual, expected) if actual.shape == expected.shape else float("inf")
 
     return {
         k: max(off(together[k], v), off(alone[k], v[:1])) for k, v in sample.expected.items()
@@ -114,8 +114,8 @@ def run_alone(
         return [stored[name] for name in stored.files]
 
 
-def assert_close(made: list[np.ndarray], expected: Arrays) -> None:
-    for one, (name, array) in zip(made, expected.items(), strict=True):
+def assert_close(outputs: list[np.ndarray], expected: Arrays) -> None:
+    for one, (name, array) in zip(outputs, expected.items(), strict=True):
         assert distance(one, array) < 1e-5, name
 
 
@@ -123,10 +123,10 @@ def refused_when_spoilt(
     form: str, engine: str, spoil: Callable[[Path], None], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole export: right as it is, thrown away where a weight was changed before the verification."""
-    made = export("lenet5", form, out=folder / "right")
-    assert made.verified_by == engine
-    assert made.output_error < LARGEST_ERROR / 10
-    assert made.bytes == sum(p.stat().st_size for p in (folder / "right").rglob("*") if p.is_file())
+    result = export("lenet5", form, out=folder / "right")
+    assert result.verified_by == engine
+    assert result.output_error < LARGEST_ERROR / 10
+    assert result.bytes == sum(p.stat().st_size for p in (folder / "right").rglob("*") if p.is_file())
     honest = exporting._Worker.write
 
     def spoilt(self: Any, path: Path) -> None:

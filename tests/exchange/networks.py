@@ -43,29 +43,29 @@ def sampled(graph: Graph, weights: Weights, inputs: Arrays) -> Sample:
 def of_op(case: OpCase, weights_in: bool) -> Sample | None:
     """An op case with its first input fed, and the others too unless ``weights_in``. None where all of it is
     constant."""
-    made, references, feed = Builder("case"), [], {}
+    builder, references, feed = Builder("case"), [], {}
     for index, array in enumerate(case.inputs):
         if array is None:
             references.append(None)
         elif index and weights_in:
-            references.append(made.add_weight(f"w{index}", array, True))
+            references.append(builder.add_weight(f"w{index}", array, True))
         else:
             spec = TensorSpec(array.shape, run_dtype(array.dtype.name))
-            references.append(made.add_input(f"i{index}", spec))
+            references.append(builder.add_input(f"i{index}", spec))
             feed[f"i{index}"] = array
     if not feed:
         return None
-    results = made.emit(case.op, *references, name="node", **case.attributes)
+    results = builder.emit(case.op, *references, name="node", **case.attributes)
     # In inference batch_norm is normalize, which has one output.
     count = 1 if case.op == "batch_norm" else len(results)
-    graph = made.graph({f"o{i}": ref for i, ref in enumerate(results[:count])})
-    return sampled(graph, made.arrays, feed)
+    graph = builder.graph({f"o{i}": ref for i, ref in enumerate(results[:count])})
+    return sampled(graph, builder.arrays, feed)
 
 
 def op_samples(weights_in: bool) -> Iterator[tuple[str, Sample]]:
     for name, case in OP_CASES.items():
-        if case.op not in NOISE and (made := of_op(case, weights_in)):
-            yield name, made
+        if case.op not in NOISE and (sample := of_op(case, weights_in)):
+            yield name, sample
 
 
 ZOO = {"mlp": (28, 28, 1), "lenet5": (32, 32, 1), "resnet20": (16, 16, 3), "resnet20-b": (16, 16, 3)}

@@ -46,21 +46,21 @@ def cases() -> Iterator[Any]:
     """The node cases of the default domain."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = collect_testcases(None)
-    for case in found:
+        collected = collect_testcases(None)
+    for case in collected:
         if all(node.domain in ("", "ai.onnx") for node in case.model.graph.node):
             yield case
 
 
 def with_constants(model: onnx.ModelProto, arrays: dict[str, np.ndarray]) -> onnx.ModelProto:
     """The model with some of its inputs as initialisers."""
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    kept = [i for i in made.graph.input if i.name not in arrays]
-    del made.graph.input[:]
-    made.graph.input.extend(kept)
-    made.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in arrays.items())
-    return made
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    inputs = [i for i in result.graph.input if i.name not in arrays]
+    del result.graph.input[:]
+    result.graph.input.extend(inputs)
+    result.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in arrays.items())
+    return result
 
 
 def attempts(case: Any, feed: dict[str, Any]) -> Iterator[list[str]]:
@@ -76,11 +76,11 @@ def attempts(case: Any, feed: dict[str, Any]) -> Iterator[list[str]]:
 
 def check(case: Any, model: onnx.ModelProto, feed: dict[str, np.ndarray], expected: Sequence[Any]) -> str:
     """ "" where the outputs are those expected, else what differs. Raises ``CrosstrainError``."""
-    found = imported(model, case.name, free_batch=False)
+    network = imported(model, case.name, free_batch=False)
     names = {key.translate(str.maketrans(":@%", "___")): a for key, a in feed.items()}
-    inputs = {k: names[k] if k in names else np.int32(0) for k in found.graph.inputs}
+    inputs = {k: names[k] if k in names else np.int32(0) for k in network.graph.inputs}
     with np.errstate(all="ignore"):
-        got, _ = run_numpy(found.graph, found.weights, inputs, "float32")
+        got, _ = run_numpy(network.graph, network.weights, inputs, "float32")
     for (name, array), wanted in zip(got.items(), expected, strict=True):
         if tuple(array.shape) != tuple(np.shape(wanted)):
             return f"{name} has the shape {array.shape}, not {np.shape(wanted)}"
@@ -109,13 +109,13 @@ def run(names: Sequence[str] = ()) -> Outcome:
 def _one(case: Any, outcome: Outcome) -> None:
     reason, passed = "", False
     op = case.model.graph.node[0].op_type if case.model.graph.node else ""
-    for given, expected in case.data_sets:
+    for inputs, expected in case.data_sets:
         if not all(
-            isinstance(a, np.ndarray | np.generic) and np.asarray(a).dtype.kind in "fiub" for a in given
+            isinstance(a, np.ndarray | np.generic) and np.asarray(a).dtype.kind in "fiub" for a in inputs
         ):
             outcome.refused[case.name] = "its inputs are no plain arrays"
             return
-        feed = {i.name: np.asarray(a) for i, a in zip(case.model.graph.input, given, strict=True)}
+        feed = {i.name: np.asarray(a) for i, a in zip(case.model.graph.input, inputs, strict=True)}
         for constants in attempts(case, feed):
             try:
                 model = with_constants(case.model, {k: feed[k] for k in constants})

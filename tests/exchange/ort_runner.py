@@ -19,8 +19,8 @@ def main(folder: Path) -> None:
     for path in sorted(folder.glob("*.onnx")):
         try:
             session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-            with np.load(path.with_suffix(".npz")) as given:
-                values = session.run(None, {i.name: given[i.name] for i in session.get_inputs()})
+            with np.load(path.with_suffix(".npz")) as inputs:
+                values = session.run(None, {i.name: inputs[i.name] for i in session.get_inputs()})
             names = [output.name for output in session.get_outputs()]
             np.savez(path.with_suffix(".out.npz"), **dict(zip(names, values, strict=True)))
         except Exception as error:  # told to the test

@@ -55,8 +55,8 @@ def test_every_op_is_the_same_or_refused_by_name(tmp_path: Path) -> None:
         except UnsupportedOp as error:
             refused[name] = str(error)
             continue
-        made = format_row("caffe").opened(path, formats.source(sample))(sample.single())
-        apart = max(formats.distance(made[k], v) for k, v in sample.expected.items())
+        outputs = format_row("caffe").opened(path, formats.source(sample))(sample.single())
+        apart = max(formats.distance(outputs[k], v) for k, v in sample.expected.items())
         if not apart < 2e-5:
             wrong[name] = apart
         done.add(name)
@@ -70,13 +70,13 @@ def one_op(
 ) -> Sample:
     """An op on inputs of the given shapes (without the batch), then on weights."""
     random = np.random.default_rng(5)
-    made, feed, references = Builder("one"), {}, []
+    builder, feed, references = Builder("one"), {}, []
     for i, shape in enumerate(inputs):
-        references.append(made.add_input(f"i{i}", TensorSpec((None, *shape))))
+        references.append(builder.add_input(f"i{i}", TensorSpec((None, *shape))))
         feed[f"i{i}"] = random.standard_normal((3, *shape))
-    references += [made.add_weight(name, array, True) for name, array in (weights or {}).items()]
-    results = made.emit(op, *references, name="node", **attributes)
-    return sampled(made.graph({f"o{i}": ref for i, ref in enumerate(results)}), made.arrays, feed)
+    references += [builder.add_weight(name, array, True) for name, array in (weights or {}).items()]
+    results = builder.emit(op, *references, name="node", **attributes)
+    return sampled(builder.graph({f"o{i}": ref for i, ref in enumerate(results)}), builder.arrays, feed)
 
 
 def check(sample: Sample, folder: Path) -> None:
@@ -87,18 +87,18 @@ def check(sample: Sample, folder: Path) -> None:
 @pytest.mark.parametrize("op", ["max_pool", "average_pool"])
 def test_poolings_of_all_kinds_of_edges(op: str, tmp_path: Path) -> None:
     """Rounded down though Caffe rounds up, padded unevenly, with means that leave the padding out."""
-    tried = 0
+    count = 0
     for length, size, stride, before, after in itertools.product(
         (6, 7, 9), (2, 3), (1, 2, 4), (0, 1), (0, 1)
     ):
-        tried += 1
-        folder = tmp_path / str(tried)
+        count += 1
+        folder = tmp_path / str(count)
         folder.mkdir()
         sample = one_op(
             op, (length, 8, 2), window=(size, 2), strides=(stride, 2), padding=((before, after), (0, 0))
         )
         check(sample, folder)
-    assert tried == 72
+    assert count == 72
 
 
 @pytest.mark.parametrize("dilation", [1, 2])
@@ -165,27 +165,27 @@ def test_shapes(name: str, tmp_path: Path) -> None:
 def test_a_flattened_picture_in_front_of_more_than_a_dense_layer(tmp_path: Path) -> None:
     """Its order is Caffe's through an activation, constants, statistics and a concatenation."""
     random = np.random.default_rng(2)
-    made = Builder("flat")
-    image = made.add_input("image", TensorSpec((None, 3, 4, 2)))
-    numbers = made.add_input("numbers", TensorSpec((None, 5)))
-    weight = lambda name, *shape: made.add_weight(name, random.random(shape), True)
-    (x,) = made.emit("reshape", image, name="flat", shape=(-1, 24))
-    (x,) = made.emit("tanh", x, name="tanh")
-    (x,) = made.emit("multiply", x, weight("scale", 24), name="scaled")
+    builder = Builder("flat")
+    image = builder.add_input("image", TensorSpec((None, 3, 4, 2)))
+    numbers = builder.add_input("numbers", TensorSpec((None, 5)))
+    weight = lambda name, *shape: builder.add_weight(name, random.random(shape), True)
+    (x,) = builder.emit("reshape", image, name="flat", shape=(-1, 24))
+    (x,) = builder.emit("tanh", x, name="tanh")
+    (x,) = builder.emit("multiply", x, weight("scale", 24), name="scaled")
     statistics = [weight(n, 24) for n in ("gamma", "beta", "mean", "variance")]
-    (x,) = made.emit("normalize", x, *statistics, name="norm", axis=-1, epsilon=1e-3)
-    (x,) = made.emit("concatenate", numbers, x, name="both", axis=-1)
-    (x,) = made.emit("dense", x, weight("kernel", 29, 4), weight("bias", 4), name="out")
+    (x,) = builder.emit("normalize", x, *statistics, name="norm", axis=-1, epsilon=1e-3)
+    (x,) = builder.emit("concatenate", numbers, x, name="both", axis=-1)
+    (x,) = builder.emit("dense", x, weight("kernel", 29, 4), weight("bias", 4), name="out")
     feed = {"image": random.standard_normal((3, 3, 4, 2)), "numbers": random.standard_normal((3, 5))}
-    check(sampled(made.graph({"out": x}), made.arrays, feed), tmp_path)
+    check(sampled(builder.graph({"out": x}), builder.arrays, feed), tmp_path)
 
 
 # -- refusals -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("sample", "sentence"),
     [
-        (one_op("gelu", (4,), approximate=False), "Caffe has no form of the op 'erf'"),
-        (one_op("argmax", (4,), axis=-1), "Caffe has no form of the op 'argmax'"),
+        (one_op("gelu", (4,), approximate=False), "Caffe does not support the op 'erf'"),
+        (one_op("argmax", (4,), axis=-1), "Caffe does not support the op 'argmax'"),
         (one_op("relu", (5, 4)), r"Caffe takes vectors and pictures of a fixed size, .* 'i0' is \(N, 5, 4\)"),
         (one_op("reshape", (2, 2, 3), shape=(-1, 12)), "puts a flattened picture in the order of"),
         (one_op("reshape", (12,), shape=(-1, 2, 2, 3)), "Caffe has pictures channels first"),
@@ -200,7 +200,7 @@ def test_what_caffe_lacks_is_refused_in_a_sentence(sample: Sample, sentence: str
     assert not (tmp_path / "out").exists()
 
 
-def test_an_opencv_that_reads_no_caffe_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_opencv_that_reads_no_caffe_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample = formats.built("perceptron")
     path = formats.written("caffe", sample, tmp_path)
     monkeypatch.setattr(cv2, "__version__", "5.0.0")
@@ -213,8 +213,8 @@ def test_the_net_is_text_without_weights_and_the_model_has_them(tmp_path: Path) 
     sample = formats.built("lenet5")
     path = formats.written("caffe", sample, tmp_path)
     model = net_parameter().FromString((path / WEIGHTS).read_bytes())
-    held = sum(len(blob.data) for layer in model.layer for blob in layer.blobs)
-    assert held == sum(array.size for array in sample.weights.values())
+    size = sum(len(blob.data) for layer in model.layer for blob in layer.blobs)
+    assert size == sum(array.size for array in sample.weights.values())
     text = (path / NET).read_text()
     assert "blobs" not in text
     assert [layer.type for layer in model.layer][-1] == "InnerProduct"

@@ -62,15 +62,15 @@ def test_a_format_names_engines_that_there_are_and_a_module_that_needs_none(name
 # -- the worker's tasks -------------------------------------------------------------------------
 def test_the_tasks_of_an_export(job: dict[str, Any], tmp_path: Path) -> None:
     tasks.write({**job, "out": str(tmp_path / "net.onnx")}, silent)
-    told = tasks.sample({**job, "out": str(tmp_path / "sample.npz"), "examples": 5}, silent)
-    assert told == {"examples": 5}
+    result = tasks.sample({**job, "out": str(tmp_path / "sample.npz"), "examples": 5}, silent)
+    assert result == {"examples": 5}
     with np.load(tmp_path / "sample.npz") as stored:
-        (given,) = (k for k in stored.files if k.startswith("input/"))
-        assert stored[given].shape == (5, 32, 32, 1)
+        (key,) = (k for k in stored.files if k.startswith("input/"))
+        assert stored[key].shape == (5, 32, 32, 1)
         graph, weights = from_onnx(tmp_path / "net.onnx")
         from crosstrain.graph.reference import run_numpy
 
-        outputs, _ = run_numpy(graph, weights, {given.removeprefix("input/"): stored[given]})
+        outputs, _ = run_numpy(graph, weights, {key.removeprefix("input/"): stored[key]})
         for name, value in outputs.items():
             assert np.allclose(value, stored[f"output/{name}"], rtol=1e-5, atol=1e-6)
 
@@ -84,8 +84,8 @@ def test_trained_weights_take_the_place_of_the_initial_ones(job: dict[str, Any],
 
 def test_random_inputs_fit_words_and_numbers() -> None:
     graph = network("branched").graph
-    made = tasks.random_inputs(graph, 3)
-    assert {k: (v.shape, v.dtype.name) for k, v in made.items()} == {
+    inputs = tasks.random_inputs(graph, 3)
+    assert {k: (v.shape, v.dtype.name) for k, v in inputs.items()} == {
         "words": ((3, 4), "int32"), "pixels": ((3, 6), "float32"), "numbers": ((3, 3), "float32"),
     }  # fmt: skip
 
@@ -94,13 +94,13 @@ def test_random_inputs_fit_words_and_numbers() -> None:
 @pytest.mark.usefixtures("real_cache")
 def test_a_network_is_exported_verified_and_not_written_over(tmp_path: Path) -> None:
     out = tmp_path / "net.onnx"
-    made = export("lenet5", "onnx", out=out)
-    assert made.output_error < 1e-5
-    assert made.verified_by == "onnxruntime"
-    assert made.bytes == out.stat().st_size
-    assert (made.weights, made.real_data, made.test_accuracy) == ("initial", False, None)
+    result = export("lenet5", "onnx", out=out)
+    assert result.output_error < 1e-5
+    assert result.verified_by == "onnxruntime"
+    assert result.bytes == out.stat().st_size
+    assert (result.weights, result.real_data, result.test_accuracy) == ("initial", False, None)
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
-    with pytest.raises(CrosstrainError, match="is there already"):
+    with pytest.raises(CrosstrainError, match="already exists"):
         export("lenet5", "onnx", out=out)
     before = out.stat().st_mtime_ns
     export("lenet5", "onnx", out=out, overwrite=True)
@@ -129,12 +129,12 @@ def test_what_departs_is_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_an_accuracy_that_departs_is_refused() -> None:
     judge = exporting._Worker._judge
-    found = {"output_error": 1e-7, "test_accuracy": 0.90, "test_examples": 10_000}
-    judge(None, "onnxruntime", found, 0.9005)  # type: ignore[arg-type]
+    verified = {"output_error": 1e-7, "test_accuracy": 0.90, "test_examples": 10_000}
+    judge(None, "onnxruntime", verified, 0.9005)  # type: ignore[arg-type]
     with pytest.raises(CrosstrainError, match=r"its test accuracy is 0\.9000, the network's 0\.9100"):
-        judge(None, "onnxruntime", found, 0.91)  # type: ignore[arg-type]
+        judge(None, "onnxruntime", verified, 0.91)  # type: ignore[arg-type]
     with pytest.raises(CrosstrainError, match="departs"):
-        judge(None, "onnxruntime", {**found, "output_error": float("nan")}, 0.90)  # type: ignore[arg-type]
+        judge(None, "onnxruntime", {**verified, "output_error": float("nan")}, 0.90)  # type: ignore[arg-type]
 
 
 # -- wrong use ----------------------------------------------------------------------------------
@@ -144,15 +144,15 @@ def test_an_accuracy_that_departs_is_refused() -> None:
     [
         ({"form": "pmml"}, r"there is no format 'pmml'; there are onnx, keras"),
         ({"weights": "newest"}, r"weights are best or last, not 'newest'"),
-        ({"cell": "a-b"}, r"lenet5 is no folder of a comparison, so it has no cell 'a-b'"),
+        ({"cell": "a-b"}, r"lenet5 is not the folder of a comparison, so it has no cell 'a-b'"),
         ({"run": "nothing-here"}, r"there is no network 'nothing-here' in the zoo"),
-        ({"run": "."}, r"is no folder of crosstrain's"),
+        ({"run": "."}, r"is not a crosstrain folder"),
     ],
 )
 def test_wrong_use_is_one_sentence(settings: dict[str, Any], sentence: str, tmp_path: Path) -> None:
-    given = {"run": "lenet5", "form": "onnx", "out": tmp_path / "x", **settings}
+    arguments = {"run": "lenet5", "form": "onnx", "out": tmp_path / "x", **settings}
     with pytest.raises(CrosstrainError, match=sentence) as error:
-        export(**given)
+        export(**arguments)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -180,9 +180,9 @@ def test_the_command_prints_json_alone(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["export", "lenet5", "--format", "onnx", "--json", "-"])
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["path"] == "lenet5.onnx"
-    assert told["files"] == {"lenet5.onnx": (tmp_path / "lenet5.onnx").stat().st_size}
+    report = json.loads(result.stdout)
+    assert report["path"] == "lenet5.onnx"
+    assert report["files"] == {"lenet5.onnx": (tmp_path / "lenet5.onnx").stat().st_size}
 
 
 def test_the_command_says_what_is_wrong_and_exits_with_2() -> None:

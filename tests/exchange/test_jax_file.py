@@ -43,9 +43,9 @@ def test_it_is_for_all_platforms_and_its_batch_is_open(tmp_path: Path) -> None:
     from jax import export
 
     path = formats.written("jax", formats.built("lenet5"), tmp_path)
-    made = export.deserialize((path / NETWORK).read_bytes())
-    assert set(made.platforms) == set(PLATFORMS)
-    assert [str(kind.shape[0]) for kind in made.out_avals] == ["batch"]
+    exported = export.deserialize((path / NETWORK).read_bytes())
+    assert set(exported.platforms) == set(PLATFORMS)
+    assert [str(kind.shape[0]) for kind in exported.out_avals] == ["batch"]
     assert "(N, 32, 32, 1)" in (path / LOAD).read_text()
 
 

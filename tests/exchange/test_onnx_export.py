@@ -31,11 +31,11 @@ def ops_of(model: onnx.ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in model.graph.node)
 
 
-def agree(found: Any, sample: Sample) -> None:
-    assert not isinstance(found, str), found
+def agree(outputs: Any, sample: Sample) -> None:
+    assert not isinstance(outputs, str), outputs
     for name, expected in sample.expected.items():
-        assert found[name].dtype.kind == expected.dtype.kind
-        assert distance(found[name], expected) < BOUND
+        assert outputs[name].dtype.kind == expected.dtype.kind
+        assert distance(outputs[name], expected) < BOUND
 
 
 # -- every op -----------------------------------------------------------------------------------
@@ -43,8 +43,8 @@ def agree(found: Any, sample: Sample) -> None:
 def ran(request: pytest.FixtureRequest, foreign: Foreign) -> dict[str, Any]:
     """All op cases in ONNX Runtime, their further inputs as weights or as inputs."""
     samples = dict(op_samples(request.param == "weights"))
-    made = foreign({name: (model_of(s), s.single()) for name, s in samples.items()})
-    return {name: (made[name], samples[name]) for name in samples}
+    outputs = foreign({name: (model_of(s), s.single()) for name, s in samples.items()})
+    return {name: (outputs[name], samples[name]) for name in samples}
 
 
 @pytest.mark.parametrize("name", [n for n, case in OP_CASES.items() if case.op not in NOISE])
@@ -55,8 +55,8 @@ def test_onnx_runtime_agrees_on_every_op(name: str, ran: dict[str, Any]) -> None
 
 
 def test_every_op_of_the_vocabulary_can_be_written() -> None:
-    tried = {case.op for case in OP_CASES.values()}
-    assert set(VOCABULARY) - NOISE - NOT_IN_GRAPHS <= tried
+    covered = {case.op for case in OP_CASES.values()}
+    assert set(VOCABULARY) - NOISE - NOT_IN_GRAPHS <= covered
     for _, sample in op_samples(False):
         model_of(sample)
 
@@ -67,9 +67,9 @@ def test_onnx_runtime_agrees_on_networks_for_batches_of_any_length(name: str, fo
     sample = network(name)
     model, inputs = model_of(sample), sample.single()
     alone = {k: v[:1] for k, v in inputs.items()}
-    found = foreign({"all": (model, inputs), "one": (model, alone)})
-    agree(found["all"], sample)
-    one = found["one"]
+    outputs = foreign({"all": (model, inputs), "one": (model, alone)})
+    agree(outputs["all"], sample)
+    one = outputs["one"]
     assert not isinstance(one, str), one
     for key, expected in sample.expected.items():
         assert distance(one[key], expected[:1]) < BOUND
@@ -77,10 +77,10 @@ def test_onnx_runtime_agrees_on_networks_for_batches_of_any_length(name: str, fo
 
 def test_a_residual_network_has_one_transpose_and_native_nodes() -> None:
     model = model_of(network("resnet20"))
-    found = ops_of(model)
-    assert found["Transpose"] == 1
-    assert found["Conv"] == found["BatchNormalization"] == 19
-    assert set(found) == {
+    counts = ops_of(model)
+    assert counts["Transpose"] == 1
+    assert counts["Conv"] == counts["BatchNormalization"] == 19
+    assert set(counts) == {
         "Transpose", "Conv", "BatchNormalization", "Relu", "Add", "Slice", "Pad", "GlobalAveragePool",
         "Flatten", "Gemm",
     }  # fmt: skip
@@ -94,16 +94,16 @@ def test_weights_keep_their_names_and_inputs_keras_shapes() -> None:
     assert set(sample.weights) <= set(named)
     kernel = sample.weights["lenet5/c1/kernel"]
     assert np.array_equal(named["lenet5/c1/kernel"], kernel.transpose(3, 2, 0, 1).astype("float32"))
-    (given,) = model.graph.input
-    lengths = given.type.tensor_type.shape.dim
+    (graph_input,) = model.graph.input
+    lengths = graph_input.type.tensor_type.shape.dim
     assert lengths[0].dim_param == "batch"
     assert [d.dim_value for d in lengths[1:]] == [32, 32, 1]
     assert [o.version for o in model.opset_import] == [onnx_export.OPSET]
 
 
 def test_recurrent_layers_are_native() -> None:
-    found = ops_of(model_of(network("recurrent")))
-    assert found["LSTM"] == found["GRU"] == found["RNN"] == 1
+    counts = ops_of(model_of(network("recurrent")))
+    assert counts["LSTM"] == counts["GRU"] == counts["RNN"] == 1
 
 
 def test_noise_outside_of_training_is_refused() -> None:

@@ -26,12 +26,12 @@ FILES = Path(__file__).parent / "files"
 CONVERTED = Path(onnx.__file__).parent / "backend" / "test" / "data" / "pytorch-converted"
 
 
-def run(found: Any, x: np.ndarray) -> np.ndarray:
+def run(result: Any, x: np.ndarray) -> np.ndarray:
     """The only output for the only input; pictures are turned to the order that the graph takes."""
-    (name,) = (k for k in found.graph.inputs if k != SEED)
-    if x.ndim == 4 and any("is taken with its channels last" in note for note in found.notes):
+    (name,) = (k for k in result.graph.inputs if k != SEED)
+    if x.ndim == 4 and any("is taken with its channels last" in note for note in result.notes):
         x = x.transpose(0, 2, 3, 1)
-    outputs, _ = run_numpy(found.graph, found.weights, {name: x, SEED: np.int32(0)})
+    outputs, _ = run_numpy(result.graph, result.weights, {name: x, SEED: np.int32(0)})
     (y,) = outputs.values()
     return np.asarray(y)
 
@@ -40,28 +40,28 @@ def run(found: Any, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_come_back_as_they_were(name: str) -> None:
     sample = network(name)
-    found = imported(to_onnx(sample.graph, sample.weights), name)
-    assert set(found.graph.outputs) == set(sample.graph.outputs)
-    outputs, _ = run_numpy(found.graph, found.weights, sample.inputs)
+    result = imported(to_onnx(sample.graph, sample.weights), name)
+    assert set(result.graph.outputs) == set(sample.graph.outputs)
+    outputs, _ = run_numpy(result.graph, result.weights, sample.inputs)
     for key, expected in sample.expected.items():
         assert distance(outputs[key], expected) < 1e-6
-    kept = {k for k in sample.graph.weights if k != "frozen/kernel"}
-    assert kept <= set(found.graph.weights)
-    for key in kept:
-        assert found.graph.weights[key].trainable == sample.graph.weights[key].trainable
-        assert found.weights[key].shape == sample.weights[key].shape
+    names = {k for k in sample.graph.weights if k != "frozen/kernel"}
+    assert names <= set(result.graph.weights)
+    for key in names:
+        assert result.graph.weights[key].trainable == sample.graph.weights[key].trainable
+        assert result.weights[key].shape == sample.weights[key].shape
 
 
 def test_a_residual_network_comes_back_without_transposes() -> None:
     sample = network("resnet20")
-    found = imported(to_onnx(sample.graph, sample.weights), "resnet20")
-    before, after = (Counter(n.op for n in g.nodes) for g in (sample.graph, found.graph))
+    result = imported(to_onnx(sample.graph, sample.weights), "resnet20")
+    before, after = (Counter(n.op for n in g.nodes) for g in (sample.graph, result.graph))
     assert after["transpose"] == 0
     assert {op: after[op] for op in ("conv", "batch_norm", "relu", "dense")} == {
         op: before[op] for op in ("conv", "batch_norm", "relu", "dense")
     }
-    assert found.graph.parameters == sample.graph.parameters
-    assert set(found.graph.updates) == set(sample.graph.updates)
+    assert result.graph.parameters == sample.graph.parameters
+    assert set(result.graph.updates) == set(sample.graph.updates)
 
 
 @pytest.mark.parametrize("weights_in", [True, False], ids=["weights", "inputs"])
@@ -70,8 +70,8 @@ def test_every_op_comes_back(weights_in: bool) -> None:
     far = {}
     for name, sample in op_samples(weights_in):
         model = to_onnx(sample.graph, sample.weights, precision="float64")
-        found = imported(model, name, free_batch=False)
-        outputs, _ = run_numpy(found.graph, found.weights, sample.inputs)
+        result = imported(model, name, free_batch=False)
+        outputs, _ = run_numpy(result.graph, result.weights, sample.inputs)
         far |= {
             f"{name}/{k}": d for k, v in sample.expected.items() if not (d := distance(outputs[k], v)) < 1e-7
         }
@@ -98,15 +98,15 @@ def test_what_pytorch_once_exported() -> None:
     passed, refused, wrong = [], {}, {}
     for folder in sorted(CONVERTED.iterdir()):
         try:
-            found = imported(onnx.load(folder / "model.onnx"), folder.name, free_batch=False)
+            result = imported(onnx.load(folder / "model.onnx"), folder.name, free_batch=False)
         except CrosstrainError as error:
             refused[folder.name] = str(error)
             continue
         read_in = lambda p: numpy_helper.to_array(TensorProto.FromString(p.read_bytes()))
         x, y = (read_in(folder / "test_data_set_0" / f"{k}_0.pb") for k in ("input", "output"))
-        made = run(found, x)
-        if made.shape != y.shape or not np.allclose(made, y, rtol=1e-3, atol=1e-5):
-            wrong[folder.name] = made.shape
+        actual = run(result, x)
+        if actual.shape != y.shape or not np.allclose(actual, y, rtol=1e-3, atol=1e-5):
+            wrong[folder.name] = actual.shape
         else:
             passed.append(folder.name)
     print(f"{len(passed)} passed, {refused}")
@@ -124,10 +124,10 @@ def test_files_of_other_exporters_give_their_frameworks_outputs(path: Path) -> N
     stem = path.stem.removesuffix("_fixed").removesuffix("_new")
     with np.load(FILES / f"{stem}.npz") as stored:
         x, y = stored["x"], stored["y"]
-    found = read(path)
-    assert found.graph.trainable
-    assert distance(run(found, x), y) < 1e-6
-    assert distance(run(found, x[:1]), y[:1]) < 1e-6
+    result = read(path)
+    assert result.graph.trainable
+    assert distance(run(result, x), y) < 1e-6
+    assert distance(run(result, x[:1]), y[:1]) < 1e-6
 
 
 def test_there_are_files_of_three_exporters() -> None:
@@ -135,16 +135,16 @@ def test_there_are_files_of_three_exporters() -> None:
 
 
 def test_batch_norm_and_dropout_train_again() -> None:
-    found = read(FILES / "mxnet_residual.onnx")
-    graph = found.graph
+    result = read(FILES / "mxnet_residual.onnx")
+    graph = result.graph
     statistics = [k for k, v in graph.weights.items() if not v.trainable]
     assert set(statistics) == set(graph.updates)
     assert len(statistics) == 4
     x = np.random.default_rng(0).standard_normal((3, 16, 16, 3))
-    _, updates = run_numpy(graph, found.weights, {"data": x}, training=True)
-    assert all(np.any(updates[k] != found.weights[k]) for k in statistics)
+    _, updates = run_numpy(graph, result.weights, {"data": x}, training=True)
+    assert all(np.any(updates[k] != result.weights[k]) for k in statistics)
     assert not any(n.op == "transpose" for n in graph.nodes)
-    assert found.notes == (
+    assert result.notes == (
         "the input 'data' took batches of 1; now of any length",
         "the input 'data' is taken with its channels last",
     )
@@ -153,13 +153,13 @@ def test_batch_norm_and_dropout_train_again() -> None:
 # -- as a definition ----------------------------------------------------------------------------
 def test_a_model_becomes_a_definition(tmp_path: Path) -> None:
     path = FILES / "mxnet_lenet.onnx"
-    made = define(str(path), folder=tmp_path / "net", input_shapes={"": (18, 18, 1)})
+    definition = define(str(path), folder=tmp_path / "net", input_shapes={"": (18, 18, 1)})
     data = json.loads((tmp_path / "net" / "definition.json").read_text())
     assert data["file_hash"]
     assert data["opset"] == 19
-    assert made.graph.hash == data["graph_hash"] == from_onnx(path)[0].hash
+    assert definition.graph.hash == data["graph_hash"] == from_onnx(path)[0].hash
     assert next(iter(data["losses"].values()))["settings"] == {"from_logits": True}
-    assert data["weights"] == list(made.graph.weights)
+    assert data["weights"] == list(definition.graph.weights)
     probable = define(str(FILES / "keras_residual.onnx"), folder=tmp_path / "other")
     assert next(iter(probable.data["losses"].values()))["settings"] == {"from_logits": False}
     with pytest.raises(CrosstrainError, match="takes 18×18×1, the data is 20×20×1"):
@@ -194,10 +194,10 @@ def test_an_op_out_of_scope_is_named_with_its_node_and_opset() -> None:
 
 
 def test_other_domains_are_refused() -> None:
-    made = model([helper.make_node("FusedGelu", ["x"], ["y"], domain="com.microsoft")])
-    made.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    foreign = model([helper.make_node("FusedGelu", ["x"], ["y"], domain="com.microsoft")])
+    foreign.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     with pytest.raises(CrosstrainError, match=r"domain 'com\.microsoft'"):
-        imported(made, "m")
+        imported(foreign, "m")
 
 
 def test_a_constant_without_bounds_is_refused() -> None:
@@ -218,14 +218,14 @@ def test_mixing_the_batch_with_another_axis_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08", bytes(range(256)) * 8])
-def test_what_is_no_model_is_told_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_model_is_reported_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
-    with pytest.raises(CrosstrainError, match="is no ONNX model") as error:
+    with pytest.raises(CrosstrainError, match="is not an ONNX model") as error:
         read(tmp_path / "m.onnx")
     sentence(error)
 
 
-def test_a_cut_file_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_cut_file_is_reported_in_a_sentence(tmp_path: Path) -> None:
     whole = (FILES / "mxnet_lenet.onnx").read_bytes()
     for length in (10, 1000, len(whole) - 7):
         (tmp_path / "m.onnx").write_bytes(whole[:length])
@@ -246,7 +246,7 @@ def test_data_outside_of_the_models_folder_is_not_read(tmp_path: Path, place: st
     for key, value in (("location", place), ("length", "16")):
         entry = weight.external_data.add()
         entry.key, entry.value = key, value
-    made = model([helper.make_node("Add", ["x", "w"], ["y"])], weights=[weight])
-    (folder / "m.onnx").write_bytes(made.SerializeToString())
+    proto = model([helper.make_node("Add", ["x", "w"], ["y"])], weights=[weight])
+    (folder / "m.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(CrosstrainError, match="only the model's own folder is read"):
         read(folder / "m.onnx")

@@ -36,8 +36,10 @@ def test_it_runs_where_there_is_no_keras(tmp_path: Path) -> None:
     assert list(sample.expected) == ["hidden", "classes"]
     path = formats.written("tensorflow", sample, tmp_path)
     assert not (path / "keras_metadata.pb").exists()
-    made = formats.run_alone(ALONE, sample, path, tmp_path, ("crosstrain", "keras", "onnx", "torch", "jax"))
-    formats.assert_close(made, sample.expected)
+    outputs = formats.run_alone(
+        ALONE, sample, path, tmp_path, ("crosstrain", "keras", "onnx", "torch", "jax")
+    )
+    formats.assert_close(outputs, sample.expected)
 
 
 def test_what_is_trainable_stays_so(tmp_path: Path) -> None:

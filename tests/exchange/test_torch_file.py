@@ -40,27 +40,27 @@ def test_a_network_is_the_same_in_its_source(name: str, tmp_path: Path) -> None:
 def test_it_runs_where_there_is_nothing_but_pytorch_and_safetensors(tmp_path: Path) -> None:
     sample = formats.built("resnet20")
     path = formats.written("torch", sample, tmp_path)
-    made = formats.run_alone(
+    outputs = formats.run_alone(
         ALONE, sample, path, tmp_path, ("crosstrain", "keras", "onnx", "tensorflow", "jax")
     )
-    formats.assert_close(made, sample.expected)
+    formats.assert_close(outputs, sample.expected)
 
 
 def test_the_source_has_no_training_and_no_name_that_is_not_there(tmp_path: Path) -> None:
     path = formats.written("torch", formats.built("resnet20"), tmp_path)
     tree = ast.parse((path / MODEL).read_text())
-    made = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-    assert made[-1] == "load"
-    assert not {"train", "main", "loss_of", "save_weights"} & set(made)
+    definitions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    assert definitions[-1] == "load"
+    assert not {"train", "main", "loss_of", "save_weights"} & set(definitions)
     imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     imported |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert imported == {"pathlib", "torch", "torch.nn.functional", "safetensors.torch"}
 
 
 def test_what_has_no_source_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    made = Builder("sorted")
-    (y,) = made.emit("sort", made.add_input("x", TensorSpec((None, 4))), name="sorted", axis=-1)
-    sample = sampled(made.graph({"y": y}), {}, {"x": np.ones((2, 4))})
+    builder = Builder("sorted")
+    (y,) = builder.emit("sort", builder.add_input("x", TensorSpec((None, 4))), name="sorted", axis=-1)
+    sample = sampled(builder.graph({"y": y}), {}, {"x": np.ones((2, 4))})
     with pytest.raises(CrosstrainError, match="cannot be written as source"):
         formats.written("torch", sample, tmp_path)
     assert not (tmp_path / "out").exists()

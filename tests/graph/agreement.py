@@ -28,12 +28,12 @@ class Case:
     batch: int = 3
 
 
-def relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
-    assert found.shape == wanted.shape, (found.shape, wanted.shape)
-    if wanted.size == 0:
+def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    assert actual.shape == expected.shape, (actual.shape, expected.shape)
+    if expected.size == 0:
         return 0.0
-    wanted = wanted.astype("float64")
-    return float(np.linalg.norm(found - wanted) / max(float(np.linalg.norm(wanted)), 1e-30))
+    expected = expected.astype("float64")
+    return float(np.linalg.norm(actual - expected) / max(float(np.linalg.norm(expected)), 1e-30))
 
 
 def drawn(model: Any, case: Case, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -74,22 +74,22 @@ def errors_of(case: Case) -> dict[str, float]:
     graph, weights = import_model(model)
     noisy = {"seed": np.asarray(0)} if "seed" in graph.inputs else {}
 
-    found: dict[str, float] = {}
+    errors: dict[str, float] = {}
     for training in (False, True):
         if training and noisy:
             continue
         outputs, updates = run_numpy(graph, weights, {**inputs, **noisy}, training=training)
-        wanted = output_names(
+        expected = output_names(
             model, model([inputs[t._keras_history.operation.name] for t in model.inputs], training=training)
         )
         for name, value in outputs.items():
-            found[f"{'training' if training else 'inference'}/{name}"] = relative_error(
-                value, np.asarray(wanted[name])
+            errors[f"{'training' if training else 'inference'}/{name}"] = relative_error(
+                value, np.asarray(expected[name])
             )
         after = dict(zip(weight_names(model), model.get_weights(), strict=True))
         for name, value in updates.items():
-            found[f"update/{name}"] = relative_error(value, after[name])
-    return found
+            errors[f"update/{name}"] = relative_error(value, after[name])
+    return errors
 
 
 def loss_error(name: str, settings: dict[str, Any], output: np.ndarray, target: np.ndarray) -> float:
@@ -106,9 +106,9 @@ def loss_error(name: str, settings: dict[str, Any], output: np.ndarray, target: 
     network = Graph("any", {"y": TensorSpec((None, *output.shape[1:]))}, {"y": "%y"}, ())
     spec = {"shape": target.shape[1:], "dtype": target.dtype.name, "classes": None}
     graph, constants, _, _ = import_loss({"": Loss(name, settings)}, network, {"": spec})
-    made, _ = run_numpy(graph, constants, {"output/y": output, "target/y": target})
-    wanted = float(getattr(keras.losses, name)(**settings)(target, output))
-    return abs(float(made["loss"]) - wanted) / max(abs(wanted), 1e-30)
+    outputs, _ = run_numpy(graph, constants, {"output/y": output, "target/y": target})
+    expected = float(getattr(keras.losses, name)(**settings)(target, output))
+    return abs(float(outputs["loss"]) - expected) / max(abs(expected), 1e-30)
 
 
 def main(out: str, names: list[str]) -> None:

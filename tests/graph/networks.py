@@ -23,8 +23,8 @@ def of(
 
     def build() -> keras.Model:
         inputs = [keras.Input(s, dtype=dtype, name=f"x{i}") for i, s in enumerate(shapes)]
-        made = layer()
-        outputs = call(made, *inputs) if call else made(inputs if len(inputs) > 1 else inputs[0])
+        instance = layer()
+        outputs = call(instance, *inputs) if call else instance(inputs if len(inputs) > 1 else inputs[0])
         return keras.Model(inputs, outputs)
 
     return build

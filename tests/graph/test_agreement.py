@@ -28,27 +28,27 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     command = [sys.executable, "-m", "tests.graph.agreement", str(out)]
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
-    assert out.exists(), done.stderr[-2000:]
+    assert out.exists(), process.stderr[-2000:]
     return dict(json.loads(out.read_text()))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_keras(name: str, results: dict[str, Any]) -> None:
-    found = results[name]
-    assert isinstance(found, dict), found
-    assert found, "nothing was compared"
-    departing = {what: error for what, error in found.items() if not error <= CASES[name].tolerance}
+    errors = results[name]
+    assert isinstance(errors, dict), errors
+    assert errors, "nothing was compared"
+    departing = {what: error for what, error in errors.items() if not error <= CASES[name].tolerance}
     assert not departing
 
 
 @pytest.mark.parametrize("name", [f"loss {i} {case[0]}" for i, case in enumerate(LOSSES)])
 def test_losses_agree_with_keras(name: str, results: dict[str, Any]) -> None:
-    found = results[name]
-    assert isinstance(found, dict), found
-    assert found["loss"] <= 1e-7 if "Focal" in name or "Huber" in name else found["loss"] <= 1e-12
+    errors = results[name]
+    assert isinstance(errors, dict), errors
+    assert errors["loss"] <= 1e-7 if "Focal" in name or "Huber" in name else errors["loss"] <= 1e-12
 
 
 def test_state_was_compared(results: dict[str, Any]) -> None:

@@ -31,8 +31,8 @@ keras.utils.set_random_seed(0)
 model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=7)
 graph, weights = import_model(model)
 x = np.random.default_rng(0).random((4, size, size, 3))
-(made,) = run_numpy(graph, weights, {k: 0 if k == "seed" else x for k in graph.inputs})[0].values()
-error = relative_error(made, np.asarray(model(x, training=False)))
+(output,) = run_numpy(graph, weights, {k: 0 if k == "seed" else x for k in graph.inputs})[0].values()
+error = relative_error(output, np.asarray(model(x, training=False)))
 print(json.dumps([error, graph.parameters, model.count_params()]))
 """
 
@@ -47,7 +47,7 @@ def test_agrees_with_keras(name: str) -> None:
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     command = [sys.executable, "-c", SCRIPT, name, str(SIZE)]
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=Path(__file__).parents[2],
         env=environment,
@@ -56,7 +56,7 @@ def test_agrees_with_keras(name: str) -> None:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    error, parameters, counted = json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr[-2000:]
+    error, parameters, counted = json.loads(process.stdout.splitlines()[-1])
     assert error < 1e-12
     assert 0 < parameters <= counted

@@ -132,7 +132,7 @@ def test_truncated_keras_file(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in (0, 20, len(whole) // 2, len(whole) - 30):
         path.write_bytes(whole[:length])
-        with pytest.raises(CrosstrainError, match="is not a whole"):
+        with pytest.raises(CrosstrainError, match="is not a complete"):
             define(str(path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -89,9 +89,9 @@ def own(tmp_path: Path) -> str:
 
 
 def test_a_layer_that_holds_an_embedding(own: str, tmp_path: Path) -> None:
-    made = define(f"{own}:build", folder=tmp_path / "network")
+    definition = define(f"{own}:build", folder=tmp_path / "network")
     graph, weights = Graph.load(tmp_path / "network" / "network.json")
-    assert made.data["outputs"] == {"dense": [3]}
+    assert definition.data["outputs"] == {"dense": [3]}
     assert sum(w.size for w in weights.values()) == 30 * 8 + 12 * 8 + 8 * 3 + 3
     assert [n.op for n in graph.nodes].count("take") == 2
 
@@ -200,12 +200,12 @@ def test_recurrent_dropout_keeps_one_draw_for_all_steps() -> None:
     bias = next(k for k in weights if k.endswith("bias"))
     weights[bias] = np.ones_like(weights[bias])
     name = next(k for k in graph.inputs if k != "seed")
-    given = {name: np.zeros((1, 3, 2)), "seed": np.asarray(0)}
-    (y,) = run_numpy(graph, weights, given, training=True)[0].values()
-    kept = y[0, 1] > 1
-    assert 10 < kept.sum() < 54
-    assert np.allclose(y[0, 1], np.where(kept, 3.0, 1.0))  # 1 + 1 / (1 - 0.5)
-    assert np.allclose(y[0, 2], np.where(kept, 7.0, 1.0))
+    inputs = {name: np.zeros((1, 3, 2)), "seed": np.asarray(0)}
+    (y,) = run_numpy(graph, weights, inputs, training=True)[0].values()
+    mask = y[0, 1] > 1
+    assert 10 < mask.sum() < 54
+    assert np.allclose(y[0, 1], np.where(mask, 3.0, 1.0))  # 1 + 1 / (1 - 0.5)
+    assert np.allclose(y[0, 2], np.where(mask, 7.0, 1.0))
     assert [n.op for n in graph.phase(training=False).nodes] == ["simple_rnn"]
 
 
@@ -258,5 +258,5 @@ NAMES = (
 @pytest.mark.skipif(not NETWORKS.is_file(), reason="the networks of shared/doors are not here")
 @pytest.mark.parametrize("name", NAMES.split(" "))
 def test_tutorial_networks_come_in(name: str, tmp_path: Path) -> None:
-    made = define(f"{NETWORKS}:{name}", folder=tmp_path)
-    assert made.data["nodes"] > 0
+    definition = define(f"{NETWORKS}:{name}", folder=tmp_path)
+    assert definition.data["nodes"] > 0

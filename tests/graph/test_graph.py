@@ -58,25 +58,25 @@ def test_merged_with_its_loss(imported: Any) -> None:
     whole = merged("all", graph.phase(True), loss)
     rng = np.random.default_rng(0)
     inputs = {"x": rng.random((6, 8, 8, 3)), "target/scores": rng.integers(0, 5, 6), "seed": np.asarray(1)}
-    made, updates = run_numpy(whole, {**weights, **constants}, inputs, training=True)
-    scores = made["output/scores"]
+    outputs, updates = run_numpy(whole, {**weights, **constants}, inputs, training=True)
+    scores = outputs["output/scores"]
     log_p = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
-    wanted = (
+    expected = (
         -log_p[np.arange(6), inputs["target/scores"]].mean()
         + 0.01 * np.square(weights["scores/kernel"].astype("f8")).sum()
     )
-    assert float(made["loss"]) == pytest.approx(wanted, rel=1e-12)
+    assert float(outputs["loss"]) == pytest.approx(expected, rel=1e-12)
     assert set(updates) == {"bn/moving_mean", "bn/moving_variance"}
 
 
 def test_cost(imported: Any) -> None:
     graph, _ = imported
-    found = cost(graph)
-    assert found.parameters == 3 * 3 * 3 * 4 + 2 * 4 + 64 * 5 + 5
-    assert found.state == 8
-    assert found.macs == 4 * 4 * 3 * 3 * 3 * 4 + 64 * 5
-    assert sum(row.parameters for row in found.nodes) == found.parameters
-    assert found.activation_bytes == 4 * (3 * 64 + 64 + 5)
+    costs = cost(graph)
+    assert costs.parameters == 3 * 3 * 3 * 4 + 2 * 4 + 64 * 5 + 5
+    assert costs.state == 8
+    assert costs.macs == 4 * 4 * 3 * 3 * 3 * 4 + 64 * 5
+    assert sum(row.parameters for row in costs.nodes) == costs.parameters
+    assert costs.activation_bytes == 4 * (3 * 64 + 64 + 5)
     table = describe(graph)
     assert max(map(len, table.splitlines())) <= 100 + 20
     assert "441 parameters" in table

@@ -36,37 +36,37 @@ def in_float64() -> Iterator[None]:
         yield
 
 
-def names_again(made: Export) -> dict[str, str]:
+def names_again(exported: Export) -> dict[str, str]:
     """The weight names of the imported model → those of the graph that it was made from."""
-    known = {id(v): name for name, v in made.variables.items()}
-    pairs = zip(weight_names(made.model), made.model.weights, strict=True)
+    known = {id(v): name for name, v in exported.variables.items()}
+    pairs = zip(weight_names(exported.model), exported.model.weights, strict=True)
     return {name: known[id(v)] for name, v in pairs if id(v) in known}
 
 
 def check(graph: Graph, weights: Weights, inputs: Mapping[str, Any], tolerance: float = 1e-10) -> Export:
     """The graph, and the graph of its Keras model, give the same in both phases."""
-    made = export(graph, weights)
-    again, values = import_model(made.model)
-    names = names_again(made)
+    exported = export(graph, weights)
+    again, values = import_model(exported.model)
+    names = names_again(exported)
     assert {names[name] for name in again.trainable} == set(graph.trainable)
     batch = {**inputs, "seed": np.int32(0)}
     noisy = "seed" in graph.inputs  # numbers come out in another order
     for training in (False,) if noisy else (False, True):
-        wanted, moved = run_numpy(graph, weights, batch, training=training)
-        found, moved_again = run_numpy(again, values, batch, training=training)
-        assert list(found) == list(wanted)
-        moved_again = {names[name]: value for name, value in moved_again.items()}
-        assert set(moved_again) == set(moved)
+        expected, updates = run_numpy(graph, weights, batch, training=training)
+        actual, updates_again = run_numpy(again, values, batch, training=training)
+        assert list(actual) == list(expected)
+        updates_again = {names[name]: value for name, value in updates_again.items()}
+        assert set(updates_again) == set(updates)
         for what, left, right in (
-            *((name, found[name], value) for name, value in wanted.items()),
-            *((name, moved_again[name], value) for name, value in moved.items()),
+            *((name, actual[name], value) for name, value in expected.items()),
+            *((name, updates_again[name], value) for name, value in updates.items()),
         ):
             np.testing.assert_allclose(left, right, rtol=tolerance, atol=tolerance, err_msg=what)
-    wanted_penalties, found_penalties = (
+    expected_penalties, actual_penalties = (
         sum(float(penalty_of(g, p, w)) for p in g.penalties) for g, w in ((graph, weights), (again, values))
     )
-    assert found_penalties == pytest.approx(wanted_penalties, rel=1e-6)
-    return made
+    assert actual_penalties == pytest.approx(expected_penalties, rel=1e-6)
+    return exported
 
 
 def penalty_of(graph: Graph, penalty: str, weights: Weights) -> Any:
@@ -80,8 +80,8 @@ def penalty_of(graph: Graph, penalty: str, weights: Weights) -> Any:
 def test_the_zoo_comes_back(name: str) -> None:
     graph, weights = import_model(zoo.build(name, ZOO[name], 10))
     x = np.random.default_rng(0).standard_normal((2, *ZOO[name]))
-    made = check(graph, weights, {next(iter(graph.inputs)): x})
-    assert all(type(layer).__module__.startswith("keras.") for layer in made.model.layers)
+    exported = check(graph, weights, {next(iter(graph.inputs)): x})
+    assert all(type(layer).__module__.startswith("keras.") for layer in exported.model.layers)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -105,27 +105,29 @@ def test_every_layer_family_comes_back(name: str) -> None:
 
 def of_one_op(name: str) -> tuple[Graph, Weights, dict[str, np.ndarray]]:
     """A case's op on an input where that can be, and on weights otherwise."""
-    case, made = OP_CASES[name], Builder("one")
-    refs: list[str | None] = [made.add_input("x", TensorSpec((None, 1)))]
-    given = [None if a is None else made.add_weight(f"w{i}/value", np.asarray(a), case.differentiable(i))
-             for i, a in enumerate(case.inputs)]  # fmt: skip
-    outputs = made.emit(case.op, *given, name="made", **case.attributes)
+    case, builder = OP_CASES[name], Builder("one")
+    refs: list[str | None] = [builder.add_input("x", TensorSpec((None, 1)))]
+    arguments = [
+        None if a is None else builder.add_weight(f"w{i}/value", np.asarray(a), case.differentiable(i))
+        for i, a in enumerate(case.inputs)
+    ]
+    outputs = builder.emit(case.op, *arguments, name="result", **case.attributes)
     named = {f"y{i}": ref for i, ref in enumerate(outputs)}
-    return made.graph({**named, "x": str(refs[0])}), made.arrays, {"x": np.ones((2, 1))}
+    return builder.graph({**named, "x": str(refs[0])}), builder.arrays, {"x": np.ones((2, 1))}
 
 
 @pytest.mark.parametrize("name", OP_CASES)
 def test_every_op_comes_back(name: str) -> None:
     graph, weights, batch = of_one_op(name)
-    made = export(graph, weights)
-    again, values = import_model(made.model)
+    exported = export(graph, weights)
+    again, values = import_model(exported.model)
     statistics = OP_CASES[name].op == "batch_norm"  # its further outputs are there in training alone
     for training in (True,) if statistics else (False, True):
-        wanted, _ = run_numpy(graph, weights, batch, training=training)
-        found, _ = run_numpy(again, values, batch, training=training)
-        for key, value in wanted.items():
-            assert found[key].dtype.kind == value.dtype.kind
-            np.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-9, err_msg=key)
+        expected, _ = run_numpy(graph, weights, batch, training=training)
+        actual, _ = run_numpy(again, values, batch, training=training)
+        for key, value in expected.items():
+            assert actual[key].dtype.kind == value.dtype.kind
+            np.testing.assert_allclose(actual[key], value, rtol=1e-9, atol=1e-9, err_msg=key)
 
 
 @pytest.mark.parametrize("name", ["resnet20", "own ByPhase", "group norm", "subclassed"])
@@ -139,59 +141,59 @@ def test_a_saved_model_is_the_model(name: str, tmp_path: Path) -> None:
     graph, weights = import_model(model)
     if inputs is None:
         inputs = {next(iter(graph.inputs)): np.random.default_rng(0).standard_normal((2, *ZOO[name]))}
-    made = keras_model(graph, weights)
-    file = tmp_path / "made.keras"
-    made.save(file)
+    exported = keras_model(graph, weights)
+    file = tmp_path / "exported.keras"
+    exported.save(file)
     again, values = import_model(load_keras_file(file, floatx="float64"))
     for training in (False, True):
-        wanted, _ = run_numpy(graph, weights, inputs, training=training)
-        found, _ = run_numpy(again, values, inputs, training=training)
-        for key, value in wanted.items():
-            np.testing.assert_allclose(found[key], value, rtol=1e-10, atol=1e-12)
+        expected, _ = run_numpy(graph, weights, inputs, training=training)
+        actual, _ = run_numpy(again, values, inputs, training=training)
+        for key, value in expected.items():
+            np.testing.assert_allclose(actual[key], value, rtol=1e-10, atol=1e-12)
 
 
 def test_an_activation_is_the_layers_own_again() -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh", name="hidden")])
-    made = keras_model(*import_model(model))
-    assert made.get_layer("hidden").activation is keras.activations.tanh
+    exported = keras_model(*import_model(model))
+    assert exported.get_layer("hidden").activation is keras.activations.tanh
 
 
 def test_a_regularizer_is_the_layers_own_again() -> None:
     rule = keras.regularizers.L1L2(0.25, 0.5)
     layer = keras.layers.Dense(3, kernel_regularizer=rule, name="hidden")
-    made = keras_model(*import_model(keras.Sequential([keras.Input((4,)), layer])))
-    again = made.get_layer("hidden").kernel_regularizer
+    exported = keras_model(*import_model(keras.Sequential([keras.Input((4,)), layer])))
+    again = exported.get_layer("hidden").kernel_regularizer
     assert (again.l1, again.l2) == (0.25, 0.5)
 
 
 def test_a_shared_layer_is_one_layer() -> None:
     x, dense = keras.Input((4,)), keras.layers.Dense(4, name="shared")
-    made = keras_model(*import_model(keras.Model(x, dense(dense(x)))))
-    assert len([layer for layer in made.layers if isinstance(layer, keras.layers.Dense)]) == 1
+    exported = keras_model(*import_model(keras.Model(x, dense(dense(x)))))
+    assert len([layer for layer in exported.layers if isinstance(layer, keras.layers.Dense)]) == 1
 
 
 def test_a_half_frozen_layer_keeps_its_halves() -> None:
     """Keras freezes whole layers; here the bias alone is frozen, so that both stand loose."""
-    made = Builder("halves")
-    x = made.add_input("x", TensorSpec((None, 2)))
-    kernel = made.add_weight("d/kernel", np.ones((2, 3)), True)
-    (y,) = made.emit("dense", x, kernel, made.add_weight("d/bias", np.zeros(3), False))
-    graph = made.graph({"y": y})
-    exported = check(graph, made.arrays, {"x": np.ones((2, 2))})
+    builder = Builder("halves")
+    x = builder.add_input("x", TensorSpec((None, 2)))
+    kernel = builder.add_weight("d/kernel", np.ones((2, 3)), True)
+    (y,) = builder.emit("dense", x, kernel, builder.add_weight("d/bias", np.zeros(3), False))
+    graph = builder.graph({"y": y})
+    exported = check(graph, builder.arrays, {"x": np.ones((2, 2))})
     assert [v.path for v in exported.model.trainable_variables] == [exported.variables["d/kernel"].path]
 
 
 def test_single_outputs_are_tensors_and_several_are_named() -> None:
     case = SMALL["branched"]()
-    made = keras_model(case.program.network, case.weights)
-    assert set(made.output) == {"a", "b"}
-    assert [t._keras_history.operation.name for t in made.inputs] == list(case.program.network.inputs)
+    exported = keras_model(case.program.network, case.weights)
+    assert set(exported.output) == {"a", "b"}
+    assert [t._keras_history.operation.name for t in exported.inputs] == list(case.program.network.inputs)
     case = SMALL["perceptron"]()
     assert keras_model(case.program.network, case.weights).output.shape == (None, 3)
 
 
 def test_a_graph_without_inputs_is_refused() -> None:
-    made = Builder("nothing")
-    w = made.add_weight("w", np.ones(3), True)
+    builder = Builder("nothing")
+    w = builder.add_weight("w", np.ones(3), True)
     with pytest.raises(CrosstrainError, match="no inputs"):
-        keras_model(made.graph({"y": w}), made.arrays)
+        keras_model(builder.graph({"y": w}), builder.arrays)

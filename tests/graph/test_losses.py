@@ -29,9 +29,9 @@ def network(shape: tuple[int, ...] = (CLASSES,), activation: str | None = None) 
 def value(loss: Loss, output: np.ndarray, target: np.ndarray, load: Any = None) -> float:
     spec = {"shape": target.shape[1:], "dtype": target.dtype.name, "classes": None}
     graph, constants, _, _ = import_loss({"": loss}, network(output.shape[1:]), {"": spec}, load)
-    made, _ = run_numpy(graph, constants, {"output/y": output, "target/y": target})
-    assert made["loss"].shape == ()
-    return float(made["loss"])
+    outputs, _ = run_numpy(graph, constants, {"output/y": output, "target/y": target})
+    assert outputs["loss"].shape == ()
+    return float(outputs["loss"])
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_loss_of_ones_own(tmp_path: Path) -> None:
         "def weighted(y_true, y_pred, power=2):\n"
         "    return ops.mean(ops.exp(-y_true) * ops.abs(y_true - y_pred) ** power, axis=-1)\n"
     )
-    found = value(Loss(f"{source}:weighted", {"power": 3}), SCORES, REAL, load_object)
-    assert found == pytest.approx(np.mean(np.exp(-REAL) * np.abs(REAL - SCORES) ** 3), rel=1e-12)
+    actual = value(Loss(f"{source}:weighted", {"power": 3}), SCORES, REAL, load_object)
+    assert actual == pytest.approx(np.mean(np.exp(-REAL) * np.abs(REAL - SCORES) ** 3), rel=1e-12)
 
 
 def test_weighted_sum_over_outputs() -> None:
@@ -101,11 +101,11 @@ def test_weighted_sum_over_outputs() -> None:
     }
     loss, constants, _, _ = import_loss(losses, graph, targets)
     b = RNG.normal(size=(BATCH, 1))
-    made, _ = run_numpy(
+    outputs, _ = run_numpy(
         loss, constants, {"output/a": SCORES, "target/a": LABELS, "output/b": b, "target/b": b + 3}
     )
     first = np.mean(np.log(np.exp(SCORES).sum(-1)) - SCORES[np.arange(BATCH), LABELS])
-    assert float(made["loss"]) == pytest.approx(0.5 * first + 2 * 9, rel=1e-12)
+    assert float(outputs["loss"]) == pytest.approx(0.5 * first + 2 * 9, rel=1e-12)
 
 
 CHOICES = [
@@ -139,7 +139,7 @@ def test_choice(
 REFUSED = [
     (Loss("no_such_loss"), (CLASSES,), (CLASSES,), "float32", None, "no loss 'no_such_loss'"),
     (Loss("huber", {"epsilon": 1}), (CLASSES,), (CLASSES,), "float32", None, "settings"),
-    (Loss("mse"), (CLASSES,), (), "float32", None, "one shape"),
+    (Loss("mse"), (CLASSES,), (), "float32", None, "the same shape"),
     (
         Loss("categorical_crossentropy"),
         (CLASSES,),

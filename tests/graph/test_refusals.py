@@ -1,4 +1,4 @@
-"""What the importer has no form of is refused in a sentence that names layer and operation, and an import
+"""What the importer does not support is refused in a sentence that names layer and operation, and an import
 leaves Keras and the model as they were."""
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def test_noise_that_never_ends() -> None:
         def compute_output_shape(self, shape: Any) -> Any:
             return shape
 
-    with pytest.raises(CrosstrainError, match="training=True always"):
+    with pytest.raises(CrosstrainError, match="always called with training=True"):
         import_model(keras.Model(inputs, Always()(inputs)))
 
 
@@ -133,13 +133,13 @@ def test_penalties() -> None:
     assert graph.phase(training=False).penalties == ()
     shown = {f"penalty {i}": ref for i, ref in enumerate(graph.penalties)}
     (name,) = graph.outputs
-    seen = replace(graph, outputs={**graph.outputs, **shown})
-    made, _ = run_numpy(seen, weights, {next(iter(graph.inputs)): x})
+    with_penalties = replace(graph, outputs={**graph.outputs, **shown})
+    outputs, _ = run_numpy(with_penalties, weights, {next(iter(graph.inputs)): x})
     kernel = weights[weight_names(model)[0]].astype("float64")
     of_kernel = 0.1 * np.abs(kernel).sum() + 0.2 * np.square(kernel).sum()
-    of_activity = 0.01 * np.square(made[name]).sum() / 5  # Keras divides by the number of examples
-    found = sorted(float(made[key]) for key in shown)
-    assert found == pytest.approx(sorted([of_kernel, of_activity]), rel=1e-12)
+    of_activity = 0.01 * np.square(outputs[name]).sum() / 5  # Keras divides by the number of examples
+    penalties = sorted(float(outputs[key]) for key in shown)
+    assert penalties == pytest.approx(sorted([of_kernel, of_activity]), rel=1e-12)
 
 
 def test_weight_names_are_unique_and_in_order() -> None:

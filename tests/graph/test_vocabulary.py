@@ -26,12 +26,12 @@ def real(*shape: int) -> np.ndarray:
 
 def agrees(op: str, inputs: list[Any], attributes: dict[str, Any]) -> None:
     """The rule gives shape and kind of dtype of what the op makes; with the batch unknown, only it is."""
-    made = getattr(XP, op)(*inputs, **attributes)
-    made = list(made) if isinstance(made, tuple) else [made]
+    outputs = getattr(XP, op)(*inputs, **attributes)
+    outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
     specs = [None if i is None else spec_of(i) for i in inputs]
-    found = VOCABULARY[op].shape(*specs, **attributes)
-    assert len(found) == len(made)
-    for spec, array in zip(found, made, strict=True):
+    inferred = VOCABULARY[op].shape(*specs, **attributes)
+    assert len(inferred) == len(outputs)
+    for spec, array in zip(inferred, outputs, strict=True):
         assert spec.shape == np.shape(array), (op, spec, np.shape(array))
         assert spec.dtype == spec_of(array).dtype, (op, spec, np.asarray(array).dtype)
 

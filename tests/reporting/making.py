@@ -41,9 +41,9 @@ def prepared(folder: Path, size: int | None = None, steps: str | None = None) ->
 def comparison(folder: Path) -> ComparisonResult:
     """The result, whole, and its folder (``plan.json``, ``result.json``, predictions) at ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = prepared(folder.parent)
+    dataset = prepared(folder.parent)
     cells = [
-        cell(network, size, engine, repeat, found.hash)
+        cell(network, size, engine, repeat, dataset.hash)
         for repeat in range(REPEATS)
         for network in NETWORKS
         for size in SIZES
@@ -61,8 +61,8 @@ def comparison(folder: Path) -> ComparisonResult:
         for size in SIZES
     ]
     (folder / "cells").mkdir(exist_ok=True)
-    for made in cells:
-        write_arrays(predictions_file(folder / "cells", made.id), answers(found, made))
+    for result_cell in cells:
+        write_arrays(predictions_file(folder / "cells", result_cell.id), answers(dataset, result_cell))
     summary = rows([*cells, *failed])
     result = ComparisonResult(
         crosstrain="0.1.0",
@@ -80,10 +80,10 @@ def comparison(folder: Path) -> ComparisonResult:
             "python": "3.11",
             "versions": {"torch": "2.13.0", "keras": "3.15"},
         },
-        data=dict(found.manifest),
+        data=dict(dataset.manifest),
         settings={
             "networks": list(NETWORKS),
-            "data": found.manifest["spec"],
+            "data": dataset.manifest["spec"],
             "engines": list(SECONDS),
             "sizes": list(SIZES),
             "epochs": 3,
@@ -134,9 +134,9 @@ def cell(network: str, size: int, engine: str, repeat: int, data_hash: str) -> C
     )
 
 
-def answers(found: Prepared, of: CellResult) -> dict[str, np.ndarray]:
+def answers(dataset: Prepared, of: CellResult) -> dict[str, np.ndarray]:
     """Predictions with a tenth of them wrong; ``jax`` errs on other examples than the rest."""
-    true = np.asarray(found.arrays("test")[1][""]).astype(np.int32)
+    true = np.asarray(dataset.arrays("test")[1][""]).astype(np.int32)
     wrong = np.arange(len(true)) % 10 == (3 if of.engine == "jax" else 2)
     predicted = np.where(wrong, (true + 1) % len(CLASSES), true).astype(np.int32)
     probability = np.linspace(0.5, 0.99, len(true)).astype(np.float32)
@@ -149,7 +149,7 @@ def answers(found: Prepared, of: CellResult) -> dict[str, np.ndarray]:
 
 
 def certificates() -> list[CertificateResult]:
-    made = []
+    results = []
     for network in NETWORKS:
         for size in SIZES:
             for engine in SECONDS:
@@ -165,7 +165,7 @@ def certificates() -> list[CertificateResult]:
                     "got": {"norm": 1.02, "shape": [2], "entries": [1.02, 0.0]},
                     "cause": f"another padding {IMAGE}",
                 }
-                made.append(
+                results.append(
                     CertificateResult(
                         network=network,
                         input_size=size,
@@ -180,7 +180,7 @@ def certificates() -> list[CertificateResult]:
                         reason=f"departs at {SCRIPT}" if departs else "",
                     )
                 )
-    return made
+    return results
 
 
 def extras() -> dict[str, Any]:

@@ -12,9 +12,9 @@ EVIL = "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt
 """Does harm wherever it is taken for markup."""
 
 
-def cell(network: str, size: int | None, engine: str, seconds: float, **given: Any) -> CellResult:
+def cell(network: str, size: int | None, engine: str, seconds: float, **fields: Any) -> CellResult:
     """A finished cell of three epochs."""
-    repeat = given.get("repeat", 0)
+    repeat = fields.get("repeat", 0)
     epochs = [
         Epoch.model_validate(
             {
@@ -25,26 +25,26 @@ def cell(network: str, size: int | None, engine: str, seconds: float, **given: A
         )
         for k in range(3)
     ]  # fmt: skip
-    told: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": f"{network}-{size}-{engine}-s0-r{repeat}", "network": network, "engine": engine,
         "engine_version": "1.0", "input_size": size, "status": "done", "certificate": "proved",
         "epochs": epochs, "test_accuracy": 0.9, "test_examples": 1000, "peak_memory_bytes": 300 * 2**20,
         "compile_seconds": 1.5, "import_seconds": 0.7, "train_seconds": 3 * seconds,
     }  # fmt: skip
-    return CellResult(**{**told, **given})
+    return CellResult(**{**defaults, **fields})
 
 
 def interval(value: float) -> dict[str, Any]:
     return {"value": value, "low": 0.9 * value, "high": 1.1 * value, "samples": 9, "method": "bootstrap"}
 
 
-def result(cells: list[CellResult], **given: Any) -> ComparisonResult:
+def result(cells: list[CellResult], **fields: Any) -> ComparisonResult:
     """A result of these cells."""
-    told: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "crosstrain": "0.1.0", "folder": "runs/sample", "cells": cells,
         "recommendation": recommend(rows(cells)),
     }  # fmt: skip
-    return ComparisonResult(**{**told, **given})
+    return ComparisonResult(**{**defaults, **fields})
 
 
 def small() -> ComparisonResult:
@@ -68,19 +68,19 @@ def small() -> ComparisonResult:
     )
 
 
-def settings(**given: Any) -> dict[str, Any]:
+def settings(**options: Any) -> dict[str, Any]:
     """As ``Settings.identity`` has them."""
     from crosstrain.comparison.settings import settings as made
 
     return made(
-        "lenet5,resnet20", "digits", **{"engines": "torch,jax", "sizes": [16, 32], **given}
+        "lenet5,resnet20", "digits", **{"engines": "torch,jax", "sizes": [16, 32], **options}
     ).identity()
 
 
 def full(evil: str = "") -> ComparisonResult:
     """Everything that a result can hold; ``evil`` stands in every text that comes from elsewhere."""
-    found = small()
-    done = found.cells
+    base = small()
+    cells = base.cells
     network, engine, classes = (
         f"net{evil}",
         f"torch@{evil}" if evil else "torch@new",
@@ -92,7 +92,7 @@ def full(evil: str = "") -> ComparisonResult:
             network=c.network, input_size=c.input_size, engine=c.engine, precision="float64", status="proved",
             outputs=1e-15, loss=0.0, gradients=2e-15, weights_after_steps=3e-15,
         )
-        for c in done if not c.repeat
+        for c in cells if not c.repeat
     ]  # fmt: skip
     certificates += [
         CertificateResult(
@@ -109,10 +109,10 @@ def full(evil: str = "") -> ComparisonResult:
     where = [
         {"network": n, "input_size": s, "engine": "torch"} for n in ("lenet5", "resnet20") for s in (16, 32)
     ]
-    return found.model_copy(
+    return base.model_copy(
         update={
             "cells": [
-                *done,
+                *cells,
                 cell("resnet20", 32, "mxnet", 1.0, status="crashed", error=f"it fell{evil}", epochs=[],
                      certificate="none"),
                 cell(network, 32, engine, 2.0, certificate="departs"),
@@ -154,8 +154,8 @@ def full(evil: str = "") -> ComparisonResult:
                 "warnings": [f"the random split leaks{evil}"],
                 "inputs": {"": {"shape": [32, 32, 3], "dtype": "float32"}},
             },
-            "settings": {**found.settings, "data": f"folder:{evil}"},
-            "machine": {**found.machine, "processor": f"A processor{evil}",
+            "settings": {**base.settings, "data": f"folder:{evil}"},
+            "machine": {**base.machine, "processor": f"A processor{evil}",
                         "versions": {f"torch{evil}": "2.13"}},
             "wall": {"total": 100.0, "training": 80.0, "compiling": 5.0},
             "notes": [f"a note{evil}"],

@@ -47,18 +47,18 @@ UNFOLD = "for (const each of document.querySelectorAll('details')) each.open = t
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield made
-        made.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison full of hostile names, with its report."""
-    made = tmp_path_factory.mktemp("report") / "out"
-    comparison(made)
-    report.write_page(made)
-    return made
+    path = tmp_path_factory.mktemp("report") / "out"
+    comparison(path)
+    report.write_page(path)
+    return path
 
 
 @dataclass
@@ -94,10 +94,10 @@ class Opened:
         """Serious and critical violations in a part of the page (default: all), with where they are."""
         from axe_playwright_python.sync_playwright import Axe
 
-        found = Axe().run(self.page, context, {"resultTypes": ["violations"]}).response["violations"]
+        violations = Axe().run(self.page, context, {"resultTypes": ["violations"]}).response["violations"]
         return [
             f"{v['id']}: {v['help']}: {[n['html'][:120] for n in v['nodes'][:3]]}"
-            for v in found
+            for v in violations
             if v["impact"] in ("serious", "critical")
         ]
 
@@ -105,7 +105,7 @@ class Opened:
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Callable[..., Opened]]:
     """Opens addresses in contexts of their own; at the end nothing may have gone wrong in any of them."""
-    made: list[Opened] = []
+    pages: list[Opened] = []
 
     def open_(address: str, **context: Any) -> Opened:
         place = browser.new_context(**{"viewport": DESKTOP, **context})
@@ -115,12 +115,12 @@ def opened(browser: Any) -> Iterator[Callable[..., Opened]]:
         page.on("pageerror", lambda error: one.faults.append(str(error)))
         page.on("dialog", lambda dialog: (one.faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
         place.on("request", lambda request: one.requests.append(request.url))
-        made.append(one)
+        pages.append(one)
         page.goto(address)
         return one.drawn()
 
     yield open_
-    for one in made:
+    for one in pages:
         one.page.context.close()
         assert one.faults == []
 
@@ -181,9 +181,9 @@ def test_the_policy_stops_what_would_get_in(
     bad = tmp_path / "bad.html"
     bad.write_text(html.replace("<main", f"{SCRIPT}{IMAGE}<main", 1))
     page = opened(bad.as_uri(), offline=True)
-    told, page.faults = page.faults, []
-    assert len(told) >= 2
-    assert all("Content Security Policy" in fault for fault in told), told
+    faults, page.faults = page.faults, []
+    assert len(faults) >= 2
+    assert all("Content Security Policy" in fault for fault in faults), faults
 
 
 # -- what one can do ----------------------------------------------------------------------------------

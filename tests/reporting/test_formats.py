@@ -23,36 +23,36 @@ def crosstrain(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def kept(folder: Path, of: ComparisonResult) -> Path:
+def write_result(folder: Path, of: ComparisonResult) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "result.json").write_text(of.model_dump_json())
     return folder
 
 
-def told(folder: Path, form: str) -> str:
-    done = crosstrain("report", folder, "--format", form)
-    assert done.exit_code == 0, done.output
-    return done.stdout
+def report_text(folder: Path, form: str) -> str:
+    report = crosstrain("report", folder, "--format", form)
+    assert report.exit_code == 0, report.output
+    return report.stdout
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return kept(tmp_path / "sample", small())
+    return write_result(tmp_path / "sample", small())
 
 
 def test_markdown_has_a_table_for_each_size_and_quantity(folder: Path) -> None:
-    found = told(folder, "markdown")
-    assert re.findall(r"^### (\S+ \S+) .*size (\d+), device cpu$", found, re.M) == [
+    report = report_text(folder, "markdown")
+    assert re.findall(r"^### (\S+ \S+) .*size (\d+), device cpu$", report, re.M) == [
         ("Training time", "16"), ("Training time", "32"), ("Test accuracy", "16"), ("Test accuracy", "32"),
     ]  # fmt: skip
     by_key = {(r.network, r.input_size, r.engine): r for r in rows(small().cells)}
-    time_32 = found.split("### ")[2].splitlines()
+    time_32 = report.split("### ")[2].splitlines()
     assert time_32[2] == "| engine | lenet5 | resnet20 |"
     best = [text.interval(by_key[n, 32, "torch"].seconds) for n in ("lenet5", "resnet20")]
     assert time_32[4] == f"| torch | **{best[0]}** | **{best[1]}** |"
     other = [text.interval(by_key[n, 32, "jax@tuned"].seconds) for n in ("lenet5", "resnet20")]
     assert time_32[5] == f"| jax@tuned | {other[0]} | {other[1]} |"
-    accuracy = found.split("### ")[3].splitlines()
+    accuracy = report.split("### ")[3].splitlines()
     assert accuracy[4].count("**90.00 [") == 2
     assert accuracy[5].count(" =") == 2  # the same accuracy is a tie
 
@@ -74,8 +74,8 @@ def test_what_departs_is_never_the_best() -> None:
 
 
 def test_csv_and_json_have_the_rows_in_full_precision(folder: Path) -> None:
-    lines = list(csv.DictReader(io.StringIO(told(folder, "csv"))))
-    records = json.loads(told(folder, "json"))["rows"]
+    lines = list(csv.DictReader(io.StringIO(report_text(folder, "csv"))))
+    records = json.loads(report_text(folder, "json"))["rows"]
     expected = rows(small().cells)
     assert len(lines) == len(records) == len(expected) == 8
     for line, record, row in zip(lines, records, expected, strict=True):
@@ -94,9 +94,9 @@ def test_csv_and_json_have_the_rows_in_full_precision(folder: Path) -> None:
 
 def test_csv_of_several_machines_has_their_ratio(folder: Path, tmp_path: Path) -> None:
     slower = [cell("lenet5", 16, "torch", 3.0, repeat=repeat) for repeat in range(3)]
-    other = kept(tmp_path / "other", result(slower))
-    done = crosstrain("report", folder, other, "--format", "csv")
-    line = next(x for x in csv.DictReader(io.StringIO(done.stdout)) if x["machine"] == "other")
+    other = write_result(tmp_path / "other", result(slower))
+    report = crosstrain("report", folder, other, "--format", "csv")
+    line = next(x for x in csv.DictReader(io.StringIO(report.stdout)) if x["machine"] == "other")
     assert float(line["ratio"]) == pytest.approx(3 / 1.002, rel=1e-6)
     assert float(line["ratio_low"]) < float(line["ratio"]) < float(line["ratio_high"])
 
@@ -109,10 +109,10 @@ SPECIAL = {
 
 def test_latex_is_well_formed_whatever_the_names(tmp_path: Path) -> None:
     of = result([cell(name, 32, "torch", 1.0 + i) for i, name in enumerate(SPECIAL)])
-    found = told(kept(tmp_path / "names", of), "latex")
+    report = report_text(write_result(tmp_path / "names", of), "latex")
     for written in SPECIAL.values():
-        assert f" {written} " in found
-    body = found.split("\\begin{table}")[1]
+        assert f" {written} " in report
+    body = report.split("\\begin{table}")[1]
     assert re.findall(r"\\(toprule|midrule|bottomrule)", body) == ["toprule", "midrule", "bottomrule"]
     assert "\\begin{tabular}{lrrrrrr}" in body
     plain = body.replace("\\&", "").replace("\\{", "").replace("\\}", "")
@@ -120,40 +120,40 @@ def test_latex_is_well_formed_whatever_the_names(tmp_path: Path) -> None:
         if line.endswith("\\\\"):
             assert line.count("&") == len(SPECIAL)
         assert line.count("{") == line.count("}")
-    assert found.isascii()
+    assert report.isascii()
 
 
 def test_markup_and_formulas_in_names_are_text(tmp_path: Path) -> None:
     of = result([cell("<b>|`x`", 8, "torch", 1.0), cell("=HYPERLINK(1)", 8, "torch", 1.0)])
-    place = kept(tmp_path / "names", of)
-    found = told(place, "markdown")
-    assert "&lt;b&gt;\\|\\`x\\`" in found
-    assert "<b>" not in found
-    assert [line["network"] for line in csv.DictReader(io.StringIO(told(place, "csv")))][
+    place = write_result(tmp_path / "names", of)
+    report = report_text(place, "markdown")
+    assert "&lt;b&gt;\\|\\`x\\`" in report
+    assert "<b>" not in report
+    assert [line["network"] for line in csv.DictReader(io.StringIO(report_text(place, "csv")))][
         1
     ] == "'=HYPERLINK(1)"
 
 
 def test_everything_that_a_result_can_hold_has_its_tables(tmp_path: Path) -> None:
-    place = kept(tmp_path / "full", full())
-    tables: list[dict[str, Any]] = json.loads(told(place, "json"))["tables"]
+    place = write_result(tmp_path / "full", full())
+    tables: list[dict[str, Any]] = json.loads(report_text(place, "json"))["tables"]
     assert {t["input_size"] for t in tables} == {"16", "32"}
     time_32 = next(t for t in tables if t["input_size"] == "32")
     entry = time_32["engines"]["mxnet"][time_32["networks"].index("resnet20")]
     assert entry == {"shown": "crashed", "best": False, "tie": False, "mark": ""}
-    assert told(place, "latex").count("\\begin{table}") == len(tables)
+    assert report_text(place, "latex").count("\\begin{table}") == len(tables)
 
 
 def test_where_it_is_written_and_what_is_refused(folder: Path, tmp_path: Path) -> None:
-    done = crosstrain("report", folder)
-    assert done.stdout.strip() == str(folder / "report.html")
+    report = crosstrain("report", folder)
+    assert report.stdout.strip() == str(folder / "report.html")
     assert (folder / "report.html").stat().st_size > 500_000
     out = tmp_path / "tables.tex"
     assert crosstrain("report", folder, "--format", "latex", "--out", out).stdout.strip() == str(out)
-    assert out.read_text(encoding="utf-8") == told(folder, "latex")
+    assert out.read_text(encoding="utf-8") == report_text(folder, "latex")
     for wrong, sentence in (
         ([tmp_path], "holds no comparison"), ([folder, "--format", "xml"], "there is no format 'xml'"),
-        ([folder, "--out", tmp_path / "no" / "file"], "name a file in a folder that is there"),
+        ([folder, "--out", tmp_path / "no" / "file"], "name a file in an existing folder"),
     ):  # fmt: skip
         refused = crosstrain("report", *wrong)
         assert refused.exit_code == 2

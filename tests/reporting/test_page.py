@@ -96,14 +96,14 @@ def test_every_section_and_chart_is_there_in_order(page: Page) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_the_page_tells_what_the_result_holds(page: Page) -> None:
-    for told in (
+def test_the_page_shows_what_the_result_holds(page: Page) -> None:
+    for words in (
         "Take torch with lenet5 at 16", "crashed", "it fell", "cannot be proved", "batch_norm",
         "[1, 2.5, …], norm 3.25",
         "the random split leaks", "0123abcd", "0.770 [0.693–0.847]", "No counter".lower(), "a note", "31.0 %",
         "1.25 [1.12–1.38] times the time", "2 of 3", "no, ±2.0e-07",
     ):  # fmt: skip
-        assert told in page.words, told
+        assert words in page.words, words
     rows = page.data("chart-specs")["time-by-network"]["datasets"]["rows"]
     torch = next(
         row for row in rows if (row["network"], row["size"], row["engine"]) == ("lenet5", "16", "torch")
@@ -116,7 +116,7 @@ def test_the_page_tells_what_the_result_holds(page: Page) -> None:
     assert growth[1]["seconds"] / growth[0]["seconds"] == pytest.approx(2.0)
 
 
-def test_what_is_empty_is_left_out_and_nothing_finished_is_said() -> None:
+def test_empty_sections_are_left_out_and_an_unfinished_result_says_so() -> None:
     failed = cell("net", 8, "torch", 1.0, status="failed", error="no memory", epochs=[], certificate="none")
     page = Page(render(result([failed]), Path("nowhere")))
     assert [each["id"] for each in page.all("section")] == ["summary", "results", "certificates", "notes"]
@@ -186,9 +186,9 @@ def test_several_machines_stand_beside_each_other(tmp_path: Path, monkeypatch: p
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(each.model_dump_json())
     monkeypatch.chdir(tmp_path)
-    made = crosstrain.report(["fast", "slow"])
-    assert made.path == Path("report.html")
-    page = Page(made.path.read_text(encoding="utf-8"))
+    report = crosstrain.report(["fast", "slow"])
+    assert report.path == Path("report.html")
+    page = Page(report.path.read_text(encoding="utf-8"))
     rows = page.data("chart-specs")["time-by-machine"]["datasets"]["rows"]
     assert {row["machine"] for row in rows} == {"fast", "slow"}
     assert page.words.count("2.00 [") == 8
@@ -228,11 +228,11 @@ HARD: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("given", HARD)
+@pytest.mark.parametrize("options", HARD)
 def test_the_command_leads_to_the_same_settings(
-    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = settings(**given)
+    wanted = settings(**options)
     words = shlex.split(command(wanted))
     assert words == arguments(wanted)
     assert words[:2] == ["crosstrain", "compare"]
@@ -246,8 +246,8 @@ def test_the_command_leads_to_the_same_settings(
         raise CrosstrainError("heard enough")
 
     monkeypatch.setattr("crosstrain.api.compare", listen)
-    done = CliRunner().invoke(app, words[1:])
-    assert "heard enough" in done.stderr
+    outcome = CliRunner().invoke(app, words[1:])
+    assert "heard enough" in outcome.stderr
     assert json.loads(json.dumps(heard)) == json.loads(json.dumps(wanted))
 
 
@@ -309,10 +309,10 @@ def test_a_comparison_at_inference_has_its_page(tmp_path: Path) -> None:
 def test_compare_writes_the_page_at_its_end(
     tmp_path: Path, workers: Workers, prover: Prover, quick_definitions: None, defined: Any
 ) -> None:
-    found = crosstrain.compare(
+    comparison = crosstrain.compare(
         "mlp", "digits", engines="torch,jax", sizes=8, epochs=2, out=tmp_path / "run", progress=False
     )
     page = Page((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
-    assert found.recommendation.reason in page.words
+    assert comparison.recommendation.reason in page.words
     assert "mlp on digits" in page.words
-    assert found.report() == tmp_path / "run" / "report.html"
+    assert comparison.report() == tmp_path / "run" / "report.html"

@@ -59,10 +59,10 @@ class Client:
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     comparison(tmp_path / "out")
-    made = Client(tmp_path / "out")
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    result = Client(tmp_path / "out")
+    yield result
+    result.server.shutdown()
+    result.server.server_close()
 
 
 def test_the_report_is_served_and_rendered_anew_when_the_result_changes(
@@ -75,8 +75,8 @@ def test_the_report_is_served_and_rendered_anew_when_the_result_changes(
     assert client.ask("/report.html")[1] == page
     assert len(client.rendered) == 1
     path = tmp_path / "out" / "result.json"
-    told = json.loads(path.read_text())
-    write_json(path, {**told, "cells": told["cells"][:5]})
+    result = json.loads(path.read_text())
+    write_json(path, {**result, "cells": result["cells"][:5]})
     assert client.state()["version"] != version
     assert "5 cells" in client.ask("/")[1]
     path.write_text("{")
@@ -84,7 +84,7 @@ def test_the_report_is_served_and_rendered_anew_when_the_result_changes(
     path.unlink()
     waiting = client.ask("/")[1]
     assert "no results yet" in waiting
-    assert client.rendered == [len(told["cells"]), 5]
+    assert client.rendered == [len(result["cells"]), 5]
 
 
 @pytest.mark.parametrize(
@@ -139,18 +139,18 @@ def test_what_a_comparison_is_at_shows_while_it_runs(tmp_path: Path, workers: Wo
                 result = json.loads((folder / "result.json").read_text())
                 seen.append((running(folder), len(result["cells"]), result["running"]))
 
-    done = compare(
+    finished = compare(
         "lenet5", "digits", engines=["torch", "jax"], epochs=2, repeats=1, proof=False, out=folder,
         progress=Looks(),
     )  # fmt: skip
-    assert [(told["done"], told["cells"]) for told, _, _ in seen] == [(0, 2)] * 2 + [(1, 2)] * 2
-    assert all(told["cell"].startswith("lenet5 at 32 on ") and flag for told, _, flag in seen)
+    assert [(status["done"], status["cells"]) for status, _, _ in seen] == [(0, 2)] * 2 + [(1, 2)] * 2
+    assert all(status["cell"].startswith("lenet5 at 32 on ") and flag for status, _, flag in seen)
     assert seen[0][1] == 0  # begun, and nothing to show yet
     assert running(folder) is None
     assert not (folder / FILE).exists()
     final = json.loads((folder / "result.json").read_text())
     assert (len(final["cells"]), final["running"]) == (2, False)
-    assert done.result.running is False
+    assert finished.result.running is False
 
 
 def test_a_process_that_died_is_not_running(tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ def test_a_process_that_died_is_not_running(tmp_path: Path) -> None:
     assert running(tmp_path) is None
     with Published(Silent(), tmp_path) as watch:
         watch.stage("Preparing")
-        found = running(tmp_path)
-        assert found is not None
-        assert found["stage"] == "Preparing"
+        status = running(tmp_path)
+        assert status is not None
+        assert status["stage"] == "Preparing"
 
 
 def test_partial_results_take_at_most_a_hundredth_of_the_time() -> None:

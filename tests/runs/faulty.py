@@ -63,9 +63,9 @@ def crash_with_child(job: dict[str, Any], emit: Any) -> dict[str, Any]:
 
 
 def eat(job: dict[str, Any], emit: Any) -> dict[str, Any]:
-    held = []
+    blocks = []
     while True:
-        held.append(bytearray(b"x") * (16 * 2**20))
+        blocks.append(bytearray(b"x") * (16 * 2**20))
         time.sleep(0.02)
 
 
@@ -82,7 +82,7 @@ def no_memory(job: dict[str, Any], emit: Any) -> dict[str, Any]:
 
 def _pipes() -> list[int]:
     """The descriptors of this process that are the writing end of a pipe: the protocol is one of them."""
-    found = []
+    descriptors = []
     for name in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
@@ -90,8 +90,8 @@ def _pipes() -> list[int]:
         except FileNotFoundError:
             continue
         if target.startswith("pipe:") and int(flags.split("flags:")[1].split()[0], 8) & os.O_WRONLY:
-            found.append(int(name))
-    return found
+            descriptors.append(int(name))
+    return descriptors
 
 
 def garbage(job: dict[str, Any], emit: Any) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def refused(job: dict[str, Any], emit: Any) -> dict[str, Any]:
 def cannot(job: dict[str, Any], emit: Any) -> dict[str, Any]:
     from crosstrain.graph.evaluate import UnsupportedOp
 
-    raise UnsupportedOp("torch has no form of the op 'warp'")
+    raise UnsupportedOp("torch does not support the op 'warp'")
 
 
 def fails(job: dict[str, Any], emit: Any) -> dict[str, Any]:

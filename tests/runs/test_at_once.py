@@ -43,8 +43,8 @@ def test_no_more_run_than_may_and_they_begin_in_order() -> None:
 
         return go
 
-    found = dict(at_once([task(number) for number in range(9)], 3))
-    assert found == {number: number * number for number in range(9)}
+    results = dict(at_once([task(number) for number in range(9)], 3))
+    assert results == {number: number * number for number in range(9)}
     assert most[0] <= 3
     assert begun[0] == 0
     assert sorted(begun) == list(range(9))
@@ -96,8 +96,8 @@ def test_where_the_consumer_goes_away_no_process_is_left(
         return "first"
 
     def go_away_after_the_first() -> None:
-        with closing(at_once([work, work, soon], 3)) as made:
-            for _ in made:
+        with closing(at_once([work, work, soon], 3)) as outcomes:
+            for _ in outcomes:
                 raise KeyboardInterrupt
 
     started = time.monotonic()

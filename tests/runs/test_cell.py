@@ -84,13 +84,13 @@ def job(folder: Path, recipe: Recipe, engine: str = "recorder", noisy: bool = Fa
         sample.write_data(folder / "data")
     if not (folder / "network").exists():
         sample.write_definition(folder / "network", noisy)
-    made = {
+    fields = {
         "task": "train", "engine": engine, "device": "cpu", "precision": "float32", "threads": 1,
         "options": {},
         "network_folder": str(folder / "network"), "data_folder": str(folder / "data"),
         "recipe": recipe.to_json(), "division": "closed", "evaluate": True, **more,
     }  # fmt: skip
-    copied: Job = json.loads(json.dumps(made))
+    copied: Job = json.loads(json.dumps(fields))
     return copied
 
 
@@ -110,17 +110,17 @@ def test_the_answers_on_the_test_set_are_kept(tmp_path: Path, recorder: Recorder
     record, _ = run(
         job(tmp_path, recipe(epochs=1, metrics=("accuracy", "confusion")), predictions_out=str(out))
     )
-    kept = read_arrays(out)
+    predictions = read_arrays(out)
     data = Prepared.load(tmp_path / "data")
     inputs, targets = (next(iter(arrays.values())) for arrays in data.arrays("test"))
     scores = np.asarray(inputs)[:, : sample.CLASSES].astype(np.float64)  # what the recorder predicts
     chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    assert np.array_equal(kept["true"], targets)
-    assert np.array_equal(kept["predicted"], scores.argmax(axis=1))
-    np.testing.assert_allclose(kept["probability"], chances.max(axis=1), rtol=1e-6)
-    assert np.mean(kept["predicted"] == kept["true"]) == pytest.approx(record["test_accuracy"])
+    assert np.array_equal(predictions["true"], targets)
+    assert np.array_equal(predictions["predicted"], scores.argmax(axis=1))
+    np.testing.assert_allclose(predictions["probability"], chances.max(axis=1), rtol=1e-6)
+    assert np.mean(predictions["predicted"] == predictions["true"]) == pytest.approx(record["test_accuracy"])
     table = np.zeros((sample.CLASSES, sample.CLASSES), int)
-    np.add.at(table, (kept["true"], kept["predicted"]), 1)
+    np.add.at(table, (predictions["true"], predictions["predicted"]), 1)
     assert table.tolist() == record["test_metrics"]["confusion"]
     # No pass more than without: warming up apart, each test example is asked for once.
     assert sum(recorder.done("predict")[-2:]) == sample.EXAMPLES["test"]
@@ -141,9 +141,9 @@ def test_a_worker_needs_numpy_alone() -> None:
 def test_the_engine_sees_every_batch_in_the_recipes_order(recorder: Recorder, tmp_path: Path) -> None:
     run(job(tmp_path, recipe(epochs=2), seed=5))
     x, y = sample.examples("train")
-    given = recorder.done("train")[-10:]
+    calls = recorder.done("train")[-10:]
     expected = [index for epoch in (0, 1) for index in batches(len(x), sample.BATCH, 5, epoch)]
-    for (inputs, rate), index in zip(given, expected, strict=True):
+    for (inputs, rate), index in zip(calls, expected, strict=True):
         assert set(inputs) == {"features", "target/scores"}
         assert np.array_equal(inputs["features"], x[index])
         assert np.array_equal(inputs["target/scores"], y[index])
@@ -190,13 +190,13 @@ def test_the_plateau_divides_when_nothing_improves(recorder: Recorder, tmp_path:
 
 
 def test_the_augmentation_reaches_the_batches(recorder: Recorder, tmp_path: Path) -> None:
-    made = cell.Material.load(
+    material = cell.Material.load(
         sample.write_definition(tmp_path / "n"), sample.write_data(tmp_path / "d"),
         recipe(augmentation={"flip": True}), "float32",
     )  # fmt: skip
     image = np.random.default_rng(0).random((150, 4, 4, 1), np.float32)
-    made.splits["train"].inputs["features"] = image
-    batch = next(made.epoch(0, 0))[1]["features"]
+    material.splits["train"].inputs["features"] = image
+    batch = next(material.epoch(0, 0))[1]["features"]
     plain = image[next(batches(150, sample.BATCH, 0, 0))]
     assert not np.array_equal(batch, plain)
     assert np.array_equal(np.sort(batch, axis=2), np.sort(plain, axis=2))
@@ -213,19 +213,19 @@ def test_the_wait_at_the_end_of_an_epoch_is_on_the_clock(recorder: Recorder, tmp
     assert result["train_seconds"] >= sum(epoch["train_seconds"] for epoch in result["epochs"])
 
 
-def test_progress_is_told_at_most_four_times_a_second(recorder: Recorder, tmp_path: Path) -> None:
+def test_progress_is_reported_at_most_four_times_a_second(recorder: Recorder, tmp_path: Path) -> None:
     slow = recorder.train
     recorder.train = lambda *a: (time.sleep(0.03), slow(*a))[1]  # type: ignore[assignment,method-assign]
     started = time.perf_counter()
     _, events = run(job(tmp_path, recipe(epochs=2, batch_size=6), evaluate=False))
-    told = [event for event in events if event["event"] == "progress"]
-    assert 2 <= len(told) <= 1 + 4 * (time.perf_counter() - started)
-    assert told[0]["steps"] == 25
-    assert told[0]["epoch"] == 1
-    assert told[0]["images_per_second"] == pytest.approx(6 / 0.03, rel=0.4)
+    progress = [event for event in events if event["event"] == "progress"]
+    assert 2 <= len(progress) <= 1 + 4 * (time.perf_counter() - started)
+    assert progress[0]["steps"] == 25
+    assert progress[0]["epoch"] == 1
+    assert progress[0]["images_per_second"] == pytest.approx(6 / 0.03, rel=0.4)
 
 
-def test_phases_and_epochs_are_told(recorder: Recorder, tmp_path: Path) -> None:
+def test_phases_and_epochs_are_reported(recorder: Recorder, tmp_path: Path) -> None:
     result, events = run(job(tmp_path, recipe(epochs=2), weights_out=str(tmp_path / "w.npz")))
     phases = [event["name"] for event in events if event["event"] == "phase"]
     assert phases == [
@@ -258,12 +258,12 @@ def test_loss_and_accuracy_are_of_the_whole_sets(recorder: Recorder, tmp_path: P
     recorder.losses = [0.0] * 4 + [1.0, 2.0, 3.0, 4.0, 5.0]
     result, _ = run(job(tmp_path, recipe(epochs=1, metrics=("accuracy", "top_k:2", "confusion"))))
     assert result["epochs"][0]["train_loss"] == pytest.approx((32 * (1 + 2 + 3 + 4) + 22 * 5) / 150)
-    for split, found in (
+    for split, accuracy in (
         ("validation", result["epochs"][0]["validation_accuracy"]),
         ("test", result["test_accuracy"]),
     ):
         x, y = sample.examples(split)
-        assert found == pytest.approx(np.mean(x[:, :3].argmax(1) == y))
+        assert accuracy == pytest.approx(np.mean(x[:, :3].argmax(1) == y))
     x, y = sample.examples("test")
     logits = x[:, :3].astype(float)
     expected = np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), y])
@@ -273,7 +273,9 @@ def test_loss_and_accuracy_are_of_the_whole_sets(recorder: Recorder, tmp_path: P
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_training_that_diverges_is_told_and_stopped(recorder: Recorder, tmp_path: Path, bad: float) -> None:
+def test_a_training_that_diverges_is_reported_and_stopped(
+    recorder: Recorder, tmp_path: Path, bad: float
+) -> None:
     recorder.losses = [1.0] * 4 + [1.0] * 5 + [1.0, 1.0, bad, bad, bad]
     result, _ = run(job(tmp_path, recipe(epochs=9), checkpoint=str(tmp_path / "c.npz")))
     assert "step 3 of epoch 2" in result["diverged"]
@@ -323,8 +325,8 @@ def torch() -> Any:
 
 def test_training_learns_and_its_weights_are_kept(torch: Any, tmp_path: Path) -> None:
     last, best = tmp_path / "last.npz", tmp_path / "best.npz"
-    made = recipe(epochs=8, optimizer=Optimizer("sgd", 0.1, momentum=0.9))
-    result, _ = run(job(tmp_path, made, "torch", weights_out=str(last), best_out=str(best)))
+    training = recipe(epochs=8, optimizer=Optimizer("sgd", 0.1, momentum=0.9))
+    result, _ = run(job(tmp_path, training, "torch", weights_out=str(last), best_out=str(best)))
     assert result["epochs"][-1]["train_loss"] < 0.5 * result["epochs"][0]["train_loss"]
     assert result["test_accuracy"] > 0.7
     weights = read_arrays(last)
@@ -363,40 +365,42 @@ def test_a_resumed_training_is_the_same_training(
         "weights_out": str(tmp_path / "parts.npz"),
     }
     for epochs in (2, 3, 5):
-        found, events = run(job(tmp_path, recipe(epochs=epochs, **settings), "torch", noisy, **parts))
-        assert len(found["epochs"]) == epochs
+        result, events = run(job(tmp_path, recipe(epochs=epochs, **settings), "torch", noisy, **parts))
+        assert len(result["epochs"]) == epochs
     assert [e["epoch"] for e in events if e["event"] == "epoch"] == [4, 5]
     for key in ("train_loss", "validation_accuracy", "validation_loss", "learning_rate"):
-        assert [e[key] for e in found["epochs"]] == [e[key] for e in expected["epochs"]], key
+        assert [e[key] for e in result["epochs"]] == [e[key] for e in expected["epochs"]], key
     for name, value in read_arrays(tmp_path / "whole.npz").items():
         assert np.array_equal(value, read_arrays(tmp_path / "parts.npz")[name]), name
-    assert (found["best_epoch"], found["steps"]) == (expected["best_epoch"], expected["steps"])
+    assert (result["best_epoch"], result["steps"]) == (expected["best_epoch"], expected["steps"])
 
 
 def test_a_checkpoint_of_another_training_is_refused(recorder: Recorder, tmp_path: Path) -> None:
-    kept = {"checkpoint": str(tmp_path / "c.npz"), "resume": True}
-    run(job(tmp_path, recipe(epochs=1), **kept))
+    checkpoint = {"checkpoint": str(tmp_path / "c.npz"), "resume": True}
+    run(job(tmp_path, recipe(epochs=1), **checkpoint))
     with pytest.raises(CrosstrainError, match="of another recipe"):
-        run(job(tmp_path, recipe(epochs=2, batch_size=16), **kept))
-    run(job(tmp_path, recipe(epochs=2, batch_size=16), **{**kept, "resume": False}))
+        run(job(tmp_path, recipe(epochs=2, batch_size=16), **checkpoint))
+    run(job(tmp_path, recipe(epochs=2, batch_size=16), **{**checkpoint, "resume": False}))
 
 
-def test_a_damaged_checkpoint_is_told(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported(recorder: Recorder, tmp_path: Path) -> None:
     path = tmp_path / "c.npz"
-    kept = {"checkpoint": str(path), "resume": True}
-    run(job(tmp_path, recipe(epochs=1), **kept))
+    checkpoint = {"checkpoint": str(path), "resume": True}
+    run(job(tmp_path, recipe(epochs=1), **checkpoint))
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(CrosstrainError, match="is damaged"):
-        run(job(tmp_path, recipe(epochs=2), **kept))
+        run(job(tmp_path, recipe(epochs=2), **checkpoint))
 
 
 @pytest.mark.parametrize("engine", ["torch", "tensorflow", "jax"])
 def test_every_engine_takes_up_its_training_in_a_new_process(engine: str, tmp_path: Path) -> None:
-    made = {"optimizer": Optimizer("nadam", 0.01, weight_decay=1e-3), "metrics": ("accuracy", "top_k:2")}
+    settings = {"optimizer": Optimizer("nadam", 0.01, weight_decay=1e-3), "metrics": ("accuracy", "top_k:2")}
 
     def trained(epochs: int, name: str, **more: Any) -> dict[str, Any]:
         weights = str(tmp_path / f"{name}.npz")
-        wanted = job(tmp_path, recipe(epochs=epochs, **made), engine, noisy=True, weights_out=weights, **more)
+        wanted = job(
+            tmp_path, recipe(epochs=epochs, **settings), engine, noisy=True, weights_out=weights, **more
+        )
         outcome = run_job(wanted, folder=tmp_path / "logs")
         if outcome.kind == "cannot":
             pytest.skip(outcome.error or "")
@@ -404,10 +408,10 @@ def test_every_engine_takes_up_its_training_in_a_new_process(engine: str, tmp_pa
         return outcome.result
 
     expected = trained(4, "whole")
-    kept = {"checkpoint": str(tmp_path / "c.npz"), "resume": True}
-    trained(2, "parts", **kept)
-    found = trained(4, "parts", **kept)
-    assert [e["train_loss"] for e in found["epochs"]] == [e["train_loss"] for e in expected["epochs"]]
-    assert found["test_metrics"] == expected["test_metrics"]
+    checkpoint = {"checkpoint": str(tmp_path / "c.npz"), "resume": True}
+    trained(2, "parts", **checkpoint)
+    resumed = trained(4, "parts", **checkpoint)
+    assert [e["train_loss"] for e in resumed["epochs"]] == [e["train_loss"] for e in expected["epochs"]]
+    assert resumed["test_metrics"] == expected["test_metrics"]
     for name, value in read_arrays(tmp_path / "whole.npz").items():
         assert np.array_equal(value, read_arrays(tmp_path / "parts.npz")[name]), name

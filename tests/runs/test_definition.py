@@ -31,51 +31,51 @@ def loud():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Definition:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Definition:
     folder = tmp_path_factory.mktemp("definition")
     (folder / "mine.py").write_text(MODEL)
     return define(f"{folder / 'mine.py'}:small", folder=folder / "network", input_shapes={"": [5]}, classes=2)
 
 
-def test_a_definition_is_whole(made: Definition) -> None:
-    assert made.graph.parameters == 5 * 4 + 4 + 4 * 2 + 2 == made.data["parameters"]
-    assert made.data["graph_hash"] == made.graph.hash
-    assert set(made.weights()) >= set(made.graph.weights)
-    program = made.program(Optimizer("adam"))
+def test_a_definition_is_whole(small: Definition) -> None:
+    assert small.graph.parameters == 5 * 4 + 4 + 4 * 2 + 2 == small.data["parameters"]
+    assert small.data["graph_hash"] == small.graph.hash
+    assert set(small.weights()) >= set(small.graph.weights)
+    program = small.program(Optimizer("adam"))
     assert "loss" in program.training.outputs
     assert program.optimizer.name == "adam"
     assert any(name.startswith("target/") for name in program.training.inputs)
 
 
-def test_a_definition_is_found_again(made: Definition) -> None:
-    again = Definition.load(made.folder)
-    assert again.data == made.data
-    assert again.network == made.folder / "network.json"
-    for name, value in made.weights().items():
+def test_a_definition_is_found_again(small: Definition) -> None:
+    again = Definition.load(small.folder)
+    assert again.data == small.data
+    assert again.network == small.folder / "network.json"
+    for name, value in small.weights().items():
         assert np.array_equal(again.weights()[name], value)
 
 
-def test_the_seed_decides_the_weights(made: Definition, tmp_path: Path) -> None:
+def test_the_seed_decides_the_weights(small: Definition, tmp_path: Path) -> None:
     def kernel(seed: int) -> Any:
-        found = define(
-            str(made.data["source"]),
+        again = define(
+            str(small.data["source"]),
             folder=tmp_path / str(seed),
             input_shapes={"": [5]},
             classes=2,
             seed=seed,
         )
-        assert found.graph.hash == made.graph.hash
-        return next(v for k, v in found.weights().items() if k.endswith("kernel"))
+        assert again.graph.hash == small.graph.hash
+        return next(v for k, v in again.weights().items() if k.endswith("kernel"))
 
-    same = next(v for k, v in made.weights().items() if k.endswith("kernel"))
+    same = next(v for k, v in small.weights().items() if k.endswith("kernel"))
     assert np.array_equal(kernel(0), same)
     assert not np.array_equal(kernel(1), same)
 
 
-def test_the_supervisor_imports_no_framework(made: Definition) -> None:
+def test_the_supervisor_imports_no_framework(small: Definition) -> None:
     code = (
         "import sys; from pathlib import Path; from crosstrain.runs.definition import Definition\n"
-        f"Definition.load(Path({str(made.folder)!r})).program\n"
+        f"Definition.load(Path({str(small.folder)!r})).program\n"
         "import crosstrain.runs.process, crosstrain.runs.store\n"
         "sys.exit(str({'keras', 'torch', 'tensorflow', 'jax'} & set(sys.modules) or ''))"
     )

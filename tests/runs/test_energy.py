@@ -27,8 +27,8 @@ def test_only_whole_packages_count(tmp_path: Path) -> None:
     zone(tmp_path, "0:0", "core")  # a part of it
     zone(tmp_path, "1", "package-1")
     zone(tmp_path, "2", "psys")  # all of it once more
-    found, reason = counters(powercap=tmp_path)
-    assert ([counter.name for counter in found], reason) == (["package-0", "package-1"], "")
+    available, reason = counters(powercap=tmp_path)
+    assert ([counter.name for counter in available], reason) == (["package-0", "package-1"], "")
 
 
 def test_joules_go_to_the_phase_in_which_they_were_taken(tmp_path: Path) -> None:
@@ -37,35 +37,35 @@ def test_joules_go_to_the_phase_in_which_they_were_taken(tmp_path: Path) -> None
     def show(microjoules: int) -> None:
         (package / "energy_uj").write_text(str(microjoules))
 
-    with Meter(found=counters(powercap=tmp_path)[0]) as meter:
-        heard: list[str] = []
-        hear = meter.heard_by(lambda event: heard.append(event["event"]))
+    with Meter(energy_counters=counters(powercap=tmp_path)[0]) as meter:
+        received: list[str] = []
+        on_event = meter.wrap(lambda event: received.append(event["event"]))
         show(RANGE - 4_000_000)  # 1 J of import
-        hear({"event": "phase", "name": "train"})
+        on_event({"event": "phase", "name": "train"})
         show(2_000_000)  # 6 J of training, over the counter's end
-        hear({"event": "epoch", "epoch": 1})
+        on_event({"event": "epoch", "epoch": 1})
         show(3_000_000)  # 1 J of saving
-        hear({"event": "phase", "name": "train"})
+        on_event({"event": "phase", "name": "train"})
         show(11_000_000)  # 8 J of training
-        hear({"event": "phase", "name": "evaluate"})
+        on_event({"event": "phase", "name": "evaluate"})
         show(14_000_000)  # 3 J of evaluating
-        hear({"event": "epoch", "epoch": 2})
+        on_event({"event": "epoch", "epoch": 2})
         show(16_000_000)  # 2 J until the process is gone
-    told = meter.to_json()
-    assert heard == ["phase", "epoch", "phase", "phase", "epoch"]
-    assert told["energy_joules"] == pytest.approx(21.0)
-    assert told["energy_training_joules"] == pytest.approx(14.0)
-    assert told["energy_epochs"] == 2
-    assert "package-0" in told["energy_covers"]
-    assert per_epoch([told, {}]) == pytest.approx(7.0)
+    energy = meter.to_json()
+    assert received == ["phase", "epoch", "phase", "phase", "epoch"]
+    assert energy["energy_joules"] == pytest.approx(21.0)
+    assert energy["energy_training_joules"] == pytest.approx(14.0)
+    assert energy["energy_epochs"] == 2
+    assert "package-0" in energy["energy_covers"]
+    assert per_epoch([energy, {}]) == pytest.approx(7.0)
     assert per_epoch([{}]) is None
 
 
 def test_a_counter_that_goes_away_spoils_the_sum(tmp_path: Path) -> None:
     package = zone(tmp_path, "0", "package-0")
-    with Meter(found=counters(powercap=tmp_path)[0]) as meter:
+    with Meter(energy_counters=counters(powercap=tmp_path)[0]) as meter:
         (package / "energy_uj").unlink()
-        meter.hear({"event": "phase", "name": "train"})
+        meter.on_event({"event": "phase", "name": "train"})
     assert meter.to_json() == {}
 
 
@@ -83,7 +83,7 @@ def test_long_phases_are_sampled_in_between(tmp_path: Path, monkeypatch: pytest.
             return next(seen)
 
     counter = Counter()
-    with Meter(found=[counter]) as meter:
+    with Meter(energy_counters=[counter]) as meter:
         while counter.reads < 12:
             pass
     # 0 → 999, over the end → 0 (1 J), → 999, …: three times over the end.
@@ -98,10 +98,10 @@ def test_a_gpu_counts_beside_the_processor(tmp_path: Path, monkeypatch: pytest.M
     package, nvml = zone(tmp_path, "0", "package-0"), four_cards()
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    found, reason = counters("cuda:1", tmp_path)
-    assert ([counter.name for counter in found], reason) == (["package-0", "GPU 1"], "")
-    with Meter(found=found) as meter:
-        meter.hear({"event": "phase", "name": "train"})
+    available, reason = counters("cuda:1", tmp_path)
+    assert ([counter.name for counter in available], reason) == (["package-0", "GPU 1"], "")
+    with Meter(energy_counters=available) as meter:
+        meter.on_event({"event": "phase", "name": "train"})
         (package / "energy_uj").write_text("2000000")
         nvml.cards[1].millijoules += 40_000
     assert meter.to_json()["energy_training_joules"] == pytest.approx(42.0)
@@ -110,9 +110,9 @@ def test_a_gpu_counts_beside_the_processor(tmp_path: Path, monkeypatch: pytest.M
     assert counters("cuda:1", tmp_path / "none")[0][0].name == "GPU 2"
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(Card(millijoules=None)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    found, reason = counters("cuda:0", tmp_path)
-    assert not found  # the processor's joules alone would be no answer
-    assert "does not tell its energy: Not Supported" in reason
+    available, reason = counters("cuda:0", tmp_path)
+    assert not available  # the processor's joules alone would be no answer
+    assert "does not report its energy: Not Supported" in reason
 
 
 def test_why_there_is_no_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,4 +130,4 @@ def test_why_there_is_no_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     (package / "energy_uj").unlink()
     assert "cannot be read" in counters(powercap=tmp_path)[1]
-    assert Meter(found=[]).to_json() == {}
+    assert Meter(energy_counters=[]).to_json() == {}

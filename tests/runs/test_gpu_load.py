@@ -15,11 +15,11 @@ OWN, STRANGER = 100, 7
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Card:
-    made = Card("NVIDIA H200", memory=Memory(139 * GIB, GIB))
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(made))
+    fake = Card("NVIDIA H200", memory=Memory(139 * GIB, GIB))
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(fake))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(gpu_load, "SAMPLE_SECONDS", 0.0)
-    return made
+    return fake
 
 
 def test_memory_is_the_jobs_own_and_others_are_seen(card: Card) -> None:
@@ -31,13 +31,13 @@ def test_memory_is_the_jobs_own_and_others_are_seen(card: Card) -> None:
     card.processes = [Process(OWN, 2 * GIB)]
     card.samples, card.slowed = [Sample(OWN, 60, 20)], 0x40
     watched.sample()
-    told = watched.to_json()
-    assert told["device_driver_bytes"] == 3 * GIB
-    assert told["device_other_bytes"] == 20 * GIB
+    report = watched.to_json()
+    assert report["device_driver_bytes"] == 3 * GIB
+    assert report["device_other_bytes"] == 20 * GIB
     # Three samples: before the job, with the stranger, without.
-    assert told["device_other_load"] == pytest.approx(0.1)
-    assert told["device_megahertz"] == round((1980 + 2 * 1500) / 3)
-    assert told["device_throttled"] == 1
+    assert report["device_other_load"] == pytest.approx(0.1)
+    assert report["device_megahertz"] == round((1980 + 2 * 1500) / 3)
+    assert report["device_throttled"] == 1
 
 
 def test_a_sample_counts_once(card: Card) -> None:
@@ -54,14 +54,14 @@ def test_in_a_container_memory_is_the_cards_growth_and_nobody_is_accused(card: C
     card.memory.used = 5 * GIB
     card.samples = [Sample(4711, 90, 10)]  # the job's, under the number that the host gives it
     watched.sample()
-    told = watched.to_json()
-    assert told["device_driver_bytes"] == 4 * GIB
-    assert "device_other_load" not in told
-    assert "device_other_bytes" not in told
+    report = watched.to_json()
+    assert report["device_driver_bytes"] == 4 * GIB
+    assert "device_other_load" not in report
+    assert "device_other_bytes" not in report
 
 
 def test_what_the_driver_does_not_tell_is_left_out(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*given: object) -> None:
+    def refuse(*arguments: object) -> None:
         raise FakeNvml.NVMLError("Not Supported")
 
     for question in ("nvmlDeviceGetUtilizationRates", "nvmlDeviceGetClockInfo", "nvmlDeviceGetMemoryInfo"):
@@ -90,16 +90,16 @@ def test_cards_are_those_that_cuda_shows_in_its_order(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    found = gpus.gpus()
-    assert [card.name for card in found.cards] == names
-    assert bool(found.reason) == (not names)
-    assert found.cuda == (13, 0)
-    assert gpus.may_be() == bool(names)
+    available = gpus.gpus()
+    assert [card.name for card in available.cards] == names
+    assert bool(available.reason) == (not names)
+    assert available.cuda == (13, 0)
+    assert gpus.may_exist() == bool(names)
 
 
 def test_a_driver_that_cannot_be_asked_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(fault="NVML Shared Library Not Found"))
-    found = gpus.gpus()
-    assert not found.cards
-    assert "NVML Shared Library Not Found" in found.reason
+    available = gpus.gpus()
+    assert not available.cards
+    assert "NVML Shared Library Not Found" in available.reason
     assert gpus.free_memory("cuda:0") is None

@@ -71,10 +71,10 @@ def test_a_second_run_keeps_the_log_of_the_first(run: Run) -> None:
 
 def test_peak_memory_is_the_workers_own(run: Run) -> None:
     """What the supervisor holds does not count (ru_maxrss would start from it)."""
-    held = np.ones(600 * 2**20, np.uint8)
+    ballast = np.ones(600 * 2**20, np.uint8)
     outcome = run("well")
     assert outcome.peak_memory_bytes is not None
-    assert 5 * 2**20 < outcome.peak_memory_bytes < 300 * 2**20 < held.nbytes
+    assert 5 * 2**20 < outcome.peak_memory_bytes < 300 * 2**20 < ballast.nbytes
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_peak_memory_is_the_workers_own(run: Run) -> None:
         ("leave", "exit code 3"),
     ],
 )
-def test_a_crash_is_told_in_words(run: Run, task: str, words: str) -> None:
+def test_a_crash_is_reported_in_words(run: Run, task: str, words: str) -> None:
     outcome = run(task)
     assert outcome.status == "crashed"
     assert outcome.result is None
@@ -97,7 +97,7 @@ def test_a_crash_is_told_in_words(run: Run, task: str, words: str) -> None:
     ("task", "status", "kind", "words"),
     [
         ("refused", "cannot", "refused", "the input is 3 channels and the data has 1"),
-        ("cannot", "cannot", "cannot", "torch has no form of the op 'warp'"),
+        ("cannot", "cannot", "cannot", "torch does not support the op 'warp'"),
         ("fails", "failed", "failed", "ZeroDivisionError: division by zero"),
         ("full_disk", "failed", "storage", "the disk is full"),
         ("no_memory", "memory", "memory", "not enough memory"),
@@ -236,9 +236,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_environment_says_everything_before_an_import() -> None:
-    made = environment({"threads": 2, "device": "cpu", "keras_backend": "numpy"})
+    variables = environment({"threads": 2, "device": "cpu", "keras_backend": "numpy"})
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC"):
-        assert made[name] == "2"
-    assert made["KERAS_BACKEND"] == "numpy"
-    assert made["JAX_PLATFORMS"] == "cpu"
+        assert variables[name] == "2"
+    assert variables["KERAS_BACKEND"] == "numpy"
+    assert variables["JAX_PLATFORMS"] == "cpu"
     assert "JAX_PLATFORMS" not in environment({"device": "cuda:0"}) or "JAX_PLATFORMS" in os.environ

@@ -60,7 +60,7 @@ def test_the_plan(store: Store) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"status": "do', b"[1]", b"\xff\xfe\x00", b"null"])
-def test_a_damaged_cell_is_told_and_done_again(store: Store, content: bytes) -> None:
+def test_a_damaged_cell_is_reported_and_done_again(store: Store, content: bytes) -> None:
     (store.cells / "a.json").write_bytes(content)
     assert store.cell("a") is None
     assert "a.json is damaged; the cell is run again" in store.warnings[0]
@@ -76,11 +76,11 @@ def test_a_name_cannot_leave_the_folder(store: Store, name: str) -> None:
 
 def test_what_dead_writers_left_is_taken_away(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        left = [store.folder / f"plan.json.1{TEMPORARY}", store.cells / f"a.npz.1{TEMPORARY}"]
-        for path in left:
+        temporaries = [store.folder / f"plan.json.1{TEMPORARY}", store.cells / f"a.npz.1{TEMPORARY}"]
+        for path in temporaries:
             path.write_text("half")
     with Store(tmp_path):
-        assert not any(path.exists() for path in left)
+        assert not any(path.exists() for path in temporaries)
 
 
 def test_pickles_are_neither_written_nor_read(tmp_path: Path) -> None:
@@ -114,24 +114,24 @@ def test_killed_in_the_middle_a_second_run_repeats_nothing(tmp_path: Path) -> No
     first = python("-m", "tests.runs.supervisor", str(tmp_path), "c")
     assert first.stdout is not None
     assert first.stderr is not None
-    said: list[str] = []
-    while "start c" not in said:
-        said.append(first.stdout.readline().strip())
-        assert said[-1], first.stderr.read()
+    lines: list[str] = []
+    while "start c" not in lines:
+        lines.append(first.stdout.readline().strip())
+        assert lines[-1], first.stderr.read()
     while (tmp_path / "marks").read_text().split() != ["a", "b", "c"]:
         time.sleep(0.05)  # the worker of c is at work when its supervisor dies
     first.kill()
     assert first.wait() == -signal.SIGKILL
     first.communicate()
-    kept = {path.name: path.read_bytes() for path in (tmp_path / "cells").glob("*.json")}
-    assert set(kept) == {"a.json", "b.json"}
+    cells = {path.name: path.read_bytes() for path in (tmp_path / "cells").glob("*.json")}
+    assert set(cells) == {"a.json", "b.json"}
 
     second = python("-m", "tests.runs.supervisor", str(tmp_path))
     out, errors = second.communicate(timeout=120)
     assert second.returncode == 0, errors
     assert out.split() == ["start", "c", "kept", "c", "start", "d", "kept", "d"]
     assert (tmp_path / "marks").read_text().split() == ["a", "b", "c", "c", "d"]
-    for name, content in kept.items():
+    for name, content in cells.items():
         assert (tmp_path / "cells" / name).read_bytes() == content
     assert set(Store(tmp_path).finished(CELLS)) == set(CELLS)
 

@@ -42,11 +42,11 @@ class Core:
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> Core:
     """The only core of a machine whose counters and clock a test moves: real ones are never quiet."""
-    made = Core()
+    fake = Core()
     monkeypatch.setattr(surroundings, "_usable", lambda: [0])
-    monkeypatch.setattr(surroundings.psutil, "cpu_times", lambda percpu: [made])
+    monkeypatch.setattr(surroundings.psutil, "cpu_times", lambda percpu: [fake])
     monkeypatch.setattr(surroundings.time, "process_time", lambda: 0.0)
-    return made
+    return fake
 
 
 def at(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -60,9 +60,9 @@ def test_what_others_use_is_what_the_job_does_not(core: Core, monkeypatch: pytes
     core.user, core.steal, used[0] = 9.0, 0.5, 6.0
     at(monkeypatch, 110.0)
     watched.sample()
-    told = watched.to_json()
-    assert told["other_load"] == pytest.approx(0.3)
-    assert told["stolen_load"] == pytest.approx(0.05)
+    report = watched.to_json()
+    assert report["other_load"] == pytest.approx(0.3)
+    assert report["stolen_load"] == pytest.approx(0.05)
 
 
 def test_too_short_a_time_says_nothing(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,9 +102,9 @@ def test_heat_and_frequency_where_the_system_tells(
     speed.write_text("2800000\n")
     at(monkeypatch, 20.0)
     watched.sample()
-    told = watched.to_json()
-    assert told["throttled"] == 2
-    assert told["megahertz"] == 3000
+    report = watched.to_json()
+    assert report["throttled"] == 2
+    assert report["megahertz"] == 3000
 
 
 def test_a_real_process_is_its_own_load_and_a_second_one_is_not() -> None:

@@ -32,13 +32,13 @@ def cache_of_the_tests() -> None:
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Subjects:
     """``subject(name, recipe)``: a network of the zoo, or of ``networks.py``."""
     folder = tmp_path_factory.mktemp("definitions")
-    made: dict[str, Definition] = {}
+    definitions: dict[str, Definition] = {}
 
     def of(name: str, recipe: Recipe = SGD) -> Subject:
-        if name not in made:
+        if name not in definitions:
             source = name if name in list_networks() else f"{FILES.get(name, HERE)}:{name}"
-            made[name] = define(source, folder=folder / name)
-        d = made[name]
+            definitions[name] = define(source, folder=folder / name)
+        d = definitions[name]
         losses = {output: Loss(**loss) for output, loss in d.data["losses"].items()}
         return Subject(name, d.graph, d.loss, d.weights(), losses, recipe)
 

@@ -38,12 +38,14 @@ def main() -> int:
             print(f"{target}: not installed", flush=True)
             continue
         start = time.perf_counter()
-        for subject, found in zip(subjects, check(subjects, target), strict=True):
+        for subject, result in zip(subjects, check(subjects, target), strict=True):
             lines = source_of(subject.graph, subject.losses, SGD, target, subject.name).lines
-            errors = "  ".join(f"{group} {error:.1e}" for group, error in found.errors.items())
-            verdict = "proved" if found.proved else "NOT EQUAL"
-            failed += not found.proved
-            print(f"{target:10} {subject.name:10} {lines:4}  {verdict:9} {found.error or errors}", flush=True)
+            errors = "  ".join(f"{group} {error:.1e}" for group, error in result.errors.items())
+            verdict = "proved" if result.proved else "NOT EQUAL"
+            failed += not result.proved
+            print(
+                f"{target:10} {subject.name:10} {lines:4}  {verdict:9} {result.error or errors}", flush=True
+            )
         print(f"{target}: {time.perf_counter() - start:.0f} s", flush=True)
     return min(failed, 1)
 

@@ -19,7 +19,7 @@ from crosstrain.reporting.comparison import Comparison
 from crosstrain.results.schema import ComparisonResult, Recommendation
 from crosstrain.studies import plan as plans
 from crosstrain.studies import run as studying
-from crosstrain.studies.original import beside
+from crosstrain.studies.original import replications
 from tests.comparison.fakes import Workers
 
 PLAN = """
@@ -63,10 +63,10 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # -- networks with sizes of their own -----------------------------------------------------------------
 def test_networks_may_have_sizes_of_their_own() -> None:
-    wish = settings("idsia@48,resnet20@32+48,lenet5", "digits", engines=["torch"], sizes=[28])
-    assert wish.networks == ("idsia", "resnet20", "lenet5")
-    assert wish.subjects() == [("idsia", 48), ("resnet20", 32), ("resnet20", 48), ("lenet5", 28)]
-    assert " idsia@48,resnet20@32+48,lenet5@28 " in command(wish.identity())
+    request = settings("idsia@48,resnet20@32+48,lenet5", "digits", engines=["torch"], sizes=[28])
+    assert request.networks == ("idsia", "resnet20", "lenet5")
+    assert request.subjects() == [("idsia", 48), ("resnet20", 32), ("resnet20", 48), ("lenet5", 28)]
+    assert " idsia@48,resnet20@32+48,lenet5@28 " in command(request.identity())
     plain = settings("idsia,lenet5", "digits", engines=["torch"], sizes=[28, 32])
     assert plain.subjects() == [("idsia", 28), ("idsia", 32), ("lenet5", 28), ("lenet5", 32)]
     assert "pairs" not in plain.identity()
@@ -78,7 +78,7 @@ def test_what_is_preferred_is_no_part_of_what_a_comparison_is() -> None:
     one, other = (settings("mlp", "digits", engines=["torch"], prefer=p) for p in ("time", "memory=2,time"))
     assert one.identity() == other.identity()
     assert one.default_folder == other.default_folder
-    with pytest.raises(CrosstrainError, match="one cannot prefer 'speed'"):
+    with pytest.raises(CrosstrainError, match="there is no criterion 'speed'"):
         settings("mlp", "digits", engines=["torch"], prefer="speed")
     with pytest.raises(CrosstrainError, match="latency is measured only with --criteria"):
         settings("mlp", "digits", engines=["torch"], prefer="latency")
@@ -113,15 +113,19 @@ def test_the_plan_of_the_traffic_signs_is_the_published_one() -> None:
     [
         ("epochs = 2", "epoch = 2", "scales.small.epoch: there is no such key"),
         ("epochs = 2", "epochs = 0", "small.epochs: input should be greater than or equal to 1, not 0"),
-        ("epochs = 2", 'budget = "soon"', "scales.small.budget: 'soon' is no time; write 90s, 10m or 1.5h"),
+        (
+            "epochs = 2",
+            'budget = "soon"',
+            "scales.small.budget: 'soon' is not a time; write 90s, 10m or 1.5h",
+        ),
         ('title = "Mine"', "", "title: is missing"),
         ('parts = ["cpu"]', 'parts = ["tpu"]', "scales.small.parts names 'tpu'; there are cpu, gpu"),
         ('name = "gpu"', 'name = "cpu"', "two parts are called cpu"),
         ('name = "gpu"', 'name = "../gpu"', "parts.2.name: string should match pattern"),
         ('"mlp@8+16"', '"mlp@0"', "scales.small.networks: mlp@0 asks for an input size of 0"),
         ("[recipe]", 'prefer = "speed"\n[recipe]', "data.prefer: there is no such key"),
-        ("[data]", 'prefer = "speed"\n[data]', "prefer: one cannot prefer 'speed'"),
-        ("[recipe]", "[recipe", "is no TOML"),
+        ("[data]", 'prefer = "speed"\n[data]', "prefer: there is no criterion 'speed'"),
+        ("[recipe]", "[recipe", "is not valid TOML"),
         ("0.05", "-1", "recipe.learning_rate: input should be greater than 0, not -1"),
         ('"mlp@8+16"', '"alexnet"', "(scale small, part cpu): there is no network 'alexnet' in the zoo"),
         ('"theano"', '"caffe"', "part cpu: there is no engine 'caffe'"),
@@ -144,7 +148,7 @@ def test_a_wrong_plan_is_refused_with_its_file_and_key(plan: Path, old: str, new
         (["nonsense"], "there is no study 'nonsense'; there are digits, traffic-signs, or give your own"),
         (["missing.toml"], "there is no file missing.toml"),
         (["mine.toml", "--scale", "huge"], "the study has no scale 'huge'; it has small, full"),
-        (["traffic-signs"], "say with --data on what to run the study: gtsrb:DIR-or-zip"),
+        (["traffic-signs"], "name the data of the study with --data: gtsrb:DIR-or-zip"),
         (["mine.toml", "--engines", "caffe"], "there is no engine 'caffe'"),
         ([], "name a study"),
     ],
@@ -169,10 +173,10 @@ def test_a_study_of_ones_own(plan: Path, workers: Workers, tmp_path: Path) -> No
     assert "Theano is not installed" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert "8 px, s/epoch [95 %]" in result.stdout
-    told = json.loads((tmp_path / "out.json").read_text())
-    assert told == json.loads((tmp_path / "out" / "study.json").read_text())
-    assert [(part["name"], part["skipped"]) for part in told["parts"]] == [("cpu", None)]
-    assert told["parts"][0]["result"]["front"]
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document == json.loads((tmp_path / "out" / "study.json").read_text())
+    assert [(part["name"], part["skipped"]) for part in document["parts"]] == [("cpu", None)]
+    assert document["parts"][0]["result"]["front"]
     assert (tmp_path / "out" / "study.toml").read_text() == PLAN
     assert "</html>" in (tmp_path / "out" / "report.html").read_text()
     assert Comparison.load(tmp_path / "out").ok
@@ -195,15 +199,15 @@ def test_a_gpu_is_taken_by_the_engines_that_find_one(
     plan: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(studying, "describe", lambda row, here: {"devices": ["cpu", "cuda:0"]})
-    found = []
+    calls = []
 
-    def noted(wish: Settings, folder: Path, watch: Any) -> ComparisonResult:
-        found.append((wish.device, folder))
+    def noted(request: Settings, folder: Path, watch: Any) -> ComparisonResult:
+        calls.append((request.device, folder))
         return _none()
 
     monkeypatch.setattr(studying.comparing, "run", noted)
-    studying.run(studying.Wish(plans.read(plan), plan, scale="full"), tmp_path / "out")
-    assert found == [("cpu", tmp_path / "out"), ("cuda:0", tmp_path / "out" / "gpu")]
+    studying.run(studying.Request(plans.read(plan), plan, scale="full"), tmp_path / "out")
+    assert calls == [("cpu", tmp_path / "out"), ("cuda:0", tmp_path / "out" / "gpu")]
 
 
 def _none() -> ComparisonResult:
@@ -218,8 +222,8 @@ def test_ctrl_c_keeps_what_is_finished(plan: Path, workers: Workers, tmp_path: P
     result = invoke("mine.toml", "--out", "out")
     assert result.exit_code == 130
     assert "run the same command again" in result.stderr
-    told = json.loads((tmp_path / "out" / "study.json").read_text())
-    assert len([c for c in told["parts"][0]["result"]["cells"] if c["status"] == "done"]) == 3
+    document = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert len([c for c in document["parts"][0]["result"]["cells"] if c["status"] == "done"]) == 3
     workers.fail = lambda job: None
     assert invoke("mine.toml", "--out", "out").exit_code == 0
     assert workers.cells.count("mlp-8-torch-s0-r0") == 1
@@ -238,11 +242,11 @@ def test_a_real_study_of_the_digits(tmp_path: Path) -> None:
 
 
 # -- beside what was published --------------------------------------------------------------------------
-def result_with(**given: Any) -> ComparisonResult:
-    return _none().model_copy(update=given)
+def result_with(**fields: Any) -> ComparisonResult:
+    return _none().model_copy(update=fields)
 
 
-def test_published_changes_stand_beside_those_found_here() -> None:
+def test_published_changes_stand_beside_those_measured_here() -> None:
     published = plans.read(plans.find("traffic-signs")).published
     factor = {"value": 1.3, "low": 1.2, "high": 1.4, "samples": 9, "method": "bootstrap"}
     row = {"network": "idsia", "input_size": 48}
@@ -250,12 +254,12 @@ def test_published_changes_stand_beside_those_found_here() -> None:
         tuning=[{**row, "engine": "mxnet", "factor": factor}, {**row, "engine": "jax", "factor": factor}],
         criteria=[{**row, "engine": "torch", "deterministic": {"cost": factor}}],
     )
-    found = {(each.what, each.engine): each for each in beside(published, [result])}
-    assert round(found["tuning", "mxnet"].there, 2) == 1.92
-    assert found["tuning", "mxnet"].here == (("idsia at 48", factor),)
-    assert found["tuning", "tensorflow"].here == ()
-    assert round(found["repeatability", "cntk"].there, 2) == 1.77
-    assert found["repeatability", "cntk"].here == ()
+    by_key = {(each.what, each.engine): each for each in replications(published, [result])}
+    assert round(by_key["tuning", "mxnet"].there, 2) == 1.92
+    assert by_key["tuning", "mxnet"].here == (("idsia at 48", factor),)
+    assert by_key["tuning", "tensorflow"].here == ()
+    assert round(by_key["repeatability", "cntk"].there, 2) == 1.77
+    assert by_key["repeatability", "cntk"].here == ()
 
 
 def test_published_times_are_compared_as_factors() -> None:
@@ -274,7 +278,7 @@ def test_published_times_are_compared_as_factors() -> None:
         for e, v in (("torch", 2.0), ("jax", 2.4))
     ]
     published = plans.Published.model_validate({"times": times})
-    torch, jax, cntk = beside(published, [result_with(rows=rows, settings={"device": "cpu"})])
+    torch, jax, cntk = replications(published, [result_with(rows=rows, settings={"device": "cpu"})])
     assert (torch.there, jax.there, cntk.there) == (1.0, 1.5, 0.5)
     assert jax.here[0][1]["value"] == pytest.approx(1.2)
     assert torch.here[0][1]["value"] == 1.0

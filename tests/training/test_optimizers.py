@@ -75,20 +75,20 @@ def keras_trajectory(optimizer: Optimizer, start: dict[str, np.ndarray]) -> list
     names = {"initial_accumulator": "initial_accumulator_value"}
     fields = optimizer.to_json()
     fields.pop("name")
-    taken = {**FAMILIES[optimizer.name].defaults, **OPTIONAL.get(optimizer.name, {}), **COMMON_FIELDS}
-    wanted = {names.get(k, k): v for k, v in fields.items() if k in taken}
-    made = getattr(keras.optimizers, KERAS_CLASS[optimizer.name])(**wanted)
+    accepted = {**FAMILIES[optimizer.name].defaults, **OPTIONAL.get(optimizer.name, {}), **COMMON_FIELDS}
+    arguments = {names.get(k, k): v for k, v in fields.items() if k in accepted}
+    keras_optimizer = getattr(keras.optimizers, KERAS_CLASS[optimizer.name])(**arguments)
     variables = [keras.Variable(value, dtype="float64", name=name) for name, value in start.items()]
-    made.build(variables)
-    found = []
+    keras_optimizer.build(variables)
+    trajectory = []
     for step, rate in enumerate(rates(float(optimizer.learning_rate or 0))):
-        made.learning_rate = rate
-        given = [keras.ops.convert_to_tensor(gradients(step)[v.name], dtype="float64") for v in variables]
+        keras_optimizer.learning_rate = rate
+        tensors = [keras.ops.convert_to_tensor(gradients(step)[v.name], dtype="float64") for v in variables]
         with np.errstate(divide="ignore"):  # Keras divides by the norm of vanishing gradients, harmlessly
-            made.apply(given)
-        found.append({v.name: np.array(v.numpy()) for v in variables})
-        assert all(value.dtype == np.float64 for value in found[-1].values())
-    return found
+            keras_optimizer.apply(tensors)
+        trajectory.append({v.name: np.array(v.numpy()) for v in variables})
+        assert all(value.dtype == np.float64 for value in trajectory[-1].values())
+    return trajectory
 
 
 OPTIONAL = {
@@ -139,23 +139,25 @@ def test_every_family_is_held_against_keras() -> None:
 def test_a_gradient_that_is_no_number_is_treated_as_keras_treats_it(clip: str, bad: float) -> None:
     import keras
 
-    given = {"a": np.array([1.0, bad, 2.0]), "b": np.array([3.0])}
+    bad_gradients = {"a": np.array([1.0, bad, 2.0]), "b": np.array([3.0])}
     keras_optimizer = keras.optimizers.SGD(1.0, **{clip: 0.5})
-    variables = [keras.Variable(np.zeros_like(g), dtype="float64") for g in given.values()]
+    variables = [keras.Variable(np.zeros_like(g), dtype="float64") for g in bad_gradients.values()]
     keras_optimizer.build(variables)
     with np.errstate(all="ignore"):
-        keras_optimizer.apply([keras.ops.convert_to_tensor(g, dtype="float64") for g in given.values()])
-        weights = {k: np.zeros_like(g) for k, g in given.items()}
-        found, _ = apply(
+        keras_optimizer.apply(
+            [keras.ops.convert_to_tensor(g, dtype="float64") for g in bad_gradients.values()]
+        )
+        weights = {k: np.zeros_like(g) for k, g in bad_gradients.items()}
+        new_weights, _ = apply(
             Ops(NUMPY, "numpy"),
             Optimizer("sgd", 1.0, **{clip: 0.5}),
             weights,
-            given,
-            {k: {} for k in given},
+            bad_gradients,
+            {k: {} for k in bad_gradients},
             1.0,
             1,
         )
-    for value, variable in zip(found.values(), variables, strict=True):
+    for value, variable in zip(new_weights.values(), variables, strict=True):
         np.testing.assert_allclose(value, variable.numpy())
 
 

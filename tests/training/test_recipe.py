@@ -60,35 +60,35 @@ def pictures() -> dict[str, np.ndarray]:
 
 
 def test_flips_mirror_about_half_of_the_pictures(pictures: dict[str, np.ndarray]) -> None:
-    made = augmented(pictures, {"flip": True}, seed=1, step=0)
-    before, after = pictures["image"], made["image"]
+    result = augmented(pictures, {"flip": True}, seed=1, step=0)
+    before, after = pictures["image"], result["image"]
     same = np.array([np.array_equal(a, b) for a, b in zip(before, after, strict=True)])
     mirrored = np.array([np.array_equal(a[:, ::-1], b) for a, b in zip(before, after, strict=True)])
     assert (same ^ mirrored).all()
     assert 16 < mirrored.sum() < 48
-    assert made["number"] is pictures["number"]
+    assert result["number"] is pictures["number"]
     assert after.dtype == np.float32
 
 
 def test_shifts_move_within_their_reach_and_fill_with_zeros(pictures: dict[str, np.ndarray]) -> None:
-    made = augmented(pictures, {"shift": 2}, seed=1, step=0)["image"]
-    found = set()
-    for before, after in zip(pictures["image"], made, strict=True):
+    result = augmented(pictures, {"shift": 2}, seed=1, step=0)["image"]
+    moves = set()
+    for before, after in zip(pictures["image"], result, strict=True):
         padded = np.pad(before, ((2, 2), (2, 2), (0, 0)))
         windows = {(y, x): padded[y : y + 9, x : x + 8] for y in range(5) for x in range(5)}
         matching = [move for move, window in windows.items() if np.array_equal(window, after)]
         assert len(matching) == 1
-        found.update(matching)
-    assert {y for y, _ in found} == {x for _, x in found} == set(range(5))
+        moves.update(matching)
+    assert {y for y, _ in moves} == {x for _, x in moves} == set(range(5))
 
 
 def test_augmentation_repeats_by_seed_and_step(pictures: dict[str, np.ndarray]) -> None:
-    def made(seed: int, step: int) -> np.ndarray:
+    def images(seed: int, step: int) -> np.ndarray:
         return augmented(pictures, {"flip": True, "shift": 1}, seed, step)["image"]
 
-    assert np.array_equal(made(1, 5), made(1, 5))
-    assert not np.array_equal(made(1, 5), made(1, 6))
-    assert not np.array_equal(made(1, 5), made(2, 5))
+    assert np.array_equal(images(1, 5), images(1, 5))
+    assert not np.array_equal(images(1, 5), images(1, 6))
+    assert not np.array_equal(images(1, 5), images(2, 5))
 
 
 def test_no_augmentation_leaves_the_arrays(pictures: dict[str, np.ndarray]) -> None:
@@ -98,6 +98,6 @@ def test_no_augmentation_leaves_the_arrays(pictures: dict[str, np.ndarray]) -> N
 
 def test_inputs_of_one_example_are_changed_alike() -> None:
     image = np.random.default_rng(0).random((32, 6, 6, 1))
-    made = augmented({"left": image, "right": image + 1}, {"flip": True, "shift": 1}, 3, 0)
-    inside = made["left"] != 0
-    assert np.array_equal(made["left"][inside] + 1, made["right"][inside])
+    result = augmented({"left": image, "right": image + 1}, {"flip": True, "shift": 1}, 3, 0)
+    inside = result["left"] != 0
+    assert np.array_equal(result["left"][inside] + 1, result["right"][inside])

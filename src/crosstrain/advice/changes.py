@@ -41,8 +41,8 @@ def _preference(name: str, chosen: Candidate, among: Sequence[Candidate]) -> str
     if ratio is None or ratio.tied:
         return ""
     worse = [price for other in fronts.CRITERIA if other != name and (price := _price(other, least, chosen))]
-    instead = f"{value(name, least)} instead of {value(name, chosen)}"
-    return f"if {name} counted most, {least.name([least, chosen])} ({', '.join([instead, *worse])})"
+    difference = f"{value(name, least)} instead of {value(name, chosen)}"
+    return f"if {name} counted most, {least.name([least, chosen])} ({', '.join([difference, *worse])})"
 
 
 def value(name: str, candidate: Candidate) -> str:
@@ -55,7 +55,7 @@ def value(name: str, candidate: Candidate) -> str:
 
 
 def _price(name: str, other: Candidate, chosen: Candidate) -> str:
-    """What another row costs more than the chosen one in a criterion, where it does beyond the noise."""
+    """The extra cost of another row in a criterion, where it exceeds the noise."""
     if name == "accuracy":
         change = other.work.less(chosen.work)
         return f"at {change.points} of accuracy" if change and change.high < 0 else ""
@@ -70,17 +70,15 @@ def repeats(other: Candidate, chosen: Candidate, among: Sequence[Candidate]) -> 
     if ratio is None or ratio.low <= 0 or not ratio.includes(1.0):
         return ""
     names = f"{chosen.name(among)} from {other.name(among)} in time"
-    apart = abs(math.log(ratio.value))
-    if apart < SLIGHT:
-        return (
-            f"no difference that this data can show tells {names}; if there is one, it is about {apart:.1%}"
-        )
+    gap = abs(math.log(ratio.value))
+    if gap < SLIGHT:
+        return f"no difference that this data can show tells {names}; if there is one, it is about {gap:.1%}"
     processes = min(len(other.row.runs), len(chosen.row.runs))
     half = (math.log(ratio.high) - math.log(ratio.low)) / 2
     if ratio.method == "widened":
         # What is added for too few processes goes once there are enough.
         half -= math.log1p(statistics.UNSEEN_NOISE)
-    needed = max(math.ceil(processes * (half / apart) ** 2), statistics.FEWEST, processes + 1)
+    needed = max(math.ceil(processes * (half / gap) ** 2), statistics.FEWEST, processes + 1)
     if needed - processes > MOST_REPEATS:
         return f"more than {MOST_REPEATS} further repeats might tell {names}"
     more = counted(needed - processes, "more repeat")
@@ -89,11 +87,11 @@ def repeats(other: Candidate, chosen: Candidate, among: Sequence[Candidate]) -> 
 
 
 def examples(mine: Work, everything: Sequence[Work]) -> str:
-    """Where others predict as well within the noise: what could tell them apart."""
-    apart = [
+    """What could separate networks and sizes whose accuracies are within noise of each other."""
+    others = [
         (other, change) for other in everything if (change := other.less(mine)) and other.rows != mine.rows
     ]
-    better = [(other, change) for other, change in apart if change.value > 0 >= change.low]
+    better = [(other, change) for other, change in others if change.value > 0 >= change.low]
     if not better:
         return ""
     other, change = max(better, key=lambda pair: pair[1].value)

@@ -73,7 +73,7 @@ class Candidate:
 
 
 def _quality(candidate: Candidate) -> float | None:
-    """What is to be small: the share of errors; the test loss where there is no accuracy."""
+    """The quantity to minimize: the error rate, or the test loss where there is no accuracy."""
     loss = candidate.work.loss
     return candidate.work.error_rate or (loss if loss and loss > 0 else None)
 
@@ -156,16 +156,16 @@ def candidates(rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = ()) 
 
 
 def works_of(candidates: Sequence[Candidate]) -> list[Work]:
-    """The works that these rows do, in their order."""
+    """The distinct works of these candidates, in their order."""
     return list({id(c.work): c.work for c in candidates}.values())
 
 
 def front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other dominates beyond the noise (Pareto), in their order."""
+    """The candidates that no other dominates beyond the noise (Pareto front), in their order."""
     undominated = [
         c for c in candidates if not any(_dominates(other, c) for other in candidates if other is not c)
     ]
-    # Ties are not transitive, so in theory all may be dominated in a circle: then nothing is told apart.
+    # Ties are not transitive, so in theory all may be dominated in a circle: then none is excluded.
     return undominated or list(candidates)
 
 
@@ -194,6 +194,6 @@ def _key(record: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _number(value: Any) -> float | None:
-    """A latency in seconds, given plainly or as an interval."""
+    """A latency in seconds, from a number or an interval."""
     plain = value.get("value") if isinstance(value, Mapping) else value
     return float(plain) if isinstance(plain, int | float) and plain > 0 else None

@@ -21,7 +21,7 @@ from crosstrain.training import spelling
 
 MOST = 4.0
 """A weight that would have to grow to more than this many times (a new one: of all weights together) to
-change the choice is not told of."""
+change the choice is not reported."""
 
 
 def weights(text: str) -> dict[str, float]:
@@ -31,14 +31,14 @@ def weights(text: str) -> dict[str, float]:
         name, equals, weight = (piece.strip() for piece in part.partition("="))
         if name not in CRITERIA:
             raise CrosstrainError(
-                f"one cannot prefer {name!r}; there are {', '.join(CRITERIA)}, also with weights as "
+                f"there is no criterion {name!r}; there are {', '.join(CRITERIA)}, also with weights as "
                 "time=2,memory=1"
             )
         if name in by_name:
             raise CrosstrainError(f"{name} has two weights in {text!r}")
         by_name[name] = _weight(name, weight) if equals else 1.0
     if by_name and not any(by_name.values()):
-        raise CrosstrainError(f"in {text!r} no weight is more than 0, so nothing is preferred")
+        raise CrosstrainError(f"no weight in {text!r} is more than 0")
     return {name: weight for name, weight in by_name.items() if weight}
 
 
@@ -46,7 +46,7 @@ def _weight(name: str, text: str) -> float:
     try:
         weight = float(text)
     except ValueError:
-        raise CrosstrainError(f"the weight of {name} is {text!r}, which is no number") from None
+        raise CrosstrainError(f"the weight of {name} is {text!r}, which is not a number") from None
     if not 0 <= weight < math.inf:
         raise CrosstrainError(f"the weight of {name} is {text}; weights are 0 or more")
     return weight

@@ -25,7 +25,7 @@ from crosstrain.results.schema import Recommendation
 from crosstrain.statistics import ratios as statistics
 
 MOST_TIES = 3
-"""So many are named."""
+"""Number of alternatives that are named."""
 
 
 def recommend(
@@ -70,7 +70,7 @@ def pareto(rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = ()) -> l
 
 # -- the rule without weights ---------------------------------------------------------------------
 def _by_rule(candidates: Sequence[Candidate]) -> tuple[Candidate, list[str], list[str]]:
-    """What is taken, the evidence, and what would change it."""
+    """The choice, its evidence, and what would change it."""
     everything = fronts.works_of(candidates)
     good = as_good_as_the_best(everything)
     eligible = [c for c in candidates if any(c.work is work for work in good)]
@@ -90,7 +90,7 @@ def _seconds(candidate: Candidate) -> float:
 
 
 def _quality(mine: Work, everything: Sequence[Work]) -> str:
-    """What is known of how well it predicts, against the other networks and sizes."""
+    """The evidence on accuracy, relative to the other networks and sizes."""
     if mine.accuracy is None:
         if mine.loss is None:
             return "there is no test metric to compare"
@@ -113,7 +113,7 @@ def _quality(mine: Work, everything: Sequence[Work]) -> str:
 
 
 def _speed(chosen: Candidate, eligible: Sequence[Candidate], level: Sequence[Candidate]) -> str:
-    """What is known of how fast it trains, against those that predict as well."""
+    """The evidence on training time, relative to candidates that predict as well."""
     others = sorted((c for c in eligible if c is not chosen), key=_seconds)
     ties = [c for c in others if any(c is t for t in level)]
     slower = next((c for c in others if not any(c is t for t in level)), None)
@@ -224,7 +224,7 @@ def _concerns(step: Worth, mine: Work) -> bool:
 
 
 def _named(step: Worth, steps: Sequence[Worth]) -> str:
-    """The step's sentence, with its network where steps of several networks' sizes are told."""
+    """The step's sentence, with its network where the steps cover several networks."""
     networks = {each.larger.network for each in steps if each.by == "input size"}
     return (
         f"{step.larger.network}: {step.text}" if step.by == "input size" and len(networks) > 1 else step.text

@@ -68,7 +68,7 @@ class Work:
 
     @cached_property
     def accuracies(self) -> list[float]:
-        """Of every cell."""
+        """Test accuracy of every cell that has one."""
         return [c.test_accuracy for row in self.rows for c in row.done if c.test_accuracy is not None]
 
     @property
@@ -105,7 +105,7 @@ class Work:
 
     @property
     def name(self) -> str:
-        """The network, at its size."""
+        """The network and its size."""
         return self.network + ("" if self.size is None else f" at {size_text(self.size)}")
 
     @property
@@ -116,7 +116,7 @@ class Work:
 
     @property
     def error_rate(self) -> float | None:
-        """The share of wrong answers, half an error added so that no error at all is not nothing."""
+        """The error rate with half an error added, so that it is never zero."""
         if self.accuracy is None:
             return None
         return ((1 - self.accuracy) * self.examples + 0.5) / (self.examples + 1)
@@ -159,7 +159,7 @@ def works(rows: Sequence[Row]) -> list[Work]:
 
 
 def as_good_as_the_best(works: Sequence[Work]) -> list[Work]:
-    """The works whose accuracy (or, lacking that, test loss) cannot be told from the best."""
+    """The works whose accuracy (or, lacking that, test loss) is within noise of the best."""
     measured = [work for work in works if work.accuracy is not None]
     if measured:
         best = max(measured, key=lambda work: work.accuracy or 0.0)

@@ -28,7 +28,7 @@ def compare(
     *,
     out: Out = None,
     progress: Progress = True,
-    **asked: Unpack[parameters.Compare],
+    **arguments: Unpack[parameters.Compare],
 ) -> Comparison:
     """Train networks natively on engines, prove that all do the same work, and compare.
 
@@ -37,9 +37,9 @@ def compare(
     seconds or ``"10m"``, memory bytes or ``"4G"``; ``criteria`` are those of ``docs/criteria.md``.
     """
     names, trusted = names_of(network)
-    asked["trust"] = asked["trust"] or trusted
+    arguments["trust"] = arguments["trust"] or trusted
     with watching(progress) as watch:
-        request = settings(names, data, **asked)
+        request = settings(names, data, **arguments)
         try:
             result = comparing.run(request, Path(out) if out else None, watch)
         except comparing.Interrupted as stop:
@@ -56,7 +56,7 @@ def compare_inference(
     *,
     out: Out = None,
     progress: Progress = True,
-    **asked: Unpack[parameters.CompareInference],
+    **arguments: Unpack[parameters.CompareInference],
 ) -> InferenceResult:
     """Serve a trained network with several engines: latency, throughput, memory, and whether they agree.
 
@@ -66,7 +66,7 @@ def compare_inference(
     """
     from crosstrain import inference
 
-    request = inference.inference_settings(network, data, **asked)
+    request = inference.inference_settings(network, data, **arguments)
     with watching(progress) as watch:
         result = inference.run(request, Path(out) if out else None, watch)
         leave_page(result.folder, watch.note)
@@ -86,7 +86,7 @@ def study(
     *,
     out: Out = None,
     progress: Progress = True,
-    **asked: Unpack[parameters.StudyPlan],
+    **arguments: Unpack[parameters.StudyPlan],
 ) -> Study:
     """Run a study: a plan of comparisons, whose results are set beside what others have published.
 
@@ -102,16 +102,16 @@ def study(
     from crosstrain.studies import run as studying
 
     file = plans.find(str(plan))
-    budget = asked["budget"]
-    request = studying.Wish(
+    budget = arguments["budget"]
+    request = studying.Request(
         plans.read(file),
         file,
         data=data or "",
-        scale=asked["scale"],
-        engines=tuple(spelling.several(asked["engines"] or ())),
+        scale=arguments["scale"],
+        engines=tuple(spelling.several(arguments["engines"] or ())),
         budget=None if budget is None else str(budget),
-        prefer=asked["prefer"],
-        threads=asked["threads"],
+        prefer=arguments["prefer"],
+        threads=arguments["threads"],
     )
     with watching(progress) as watch:
         return studying.run(request, Path(out) if out else None, watch, finish=write_page)

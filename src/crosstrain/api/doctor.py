@@ -25,7 +25,7 @@ NETWORK, SHAPE, CLASSES, STEPS = "lenet5", (16, 16, 1), 4, 3
 """What is trained and proved: convolutions, pooling and dense layers, small."""
 
 SHOWN = 3
-"""How many faults of one kind are told one by one."""
+"""Number of faults that are listed one by one."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Finding:
 
 
 def examine(rows: Sequence[EngineRow], tell: Tell = lambda words: None) -> Iterator[Finding]:
-    """A finding for each engine, in order. Nothing is changed; whatever is wrong is told, not raised."""
+    """A finding for each engine, in order. Nothing is changed; faults are returned, not raised."""
     with tempfile.TemporaryDirectory(prefix="crosstrain-doctor-") as work:
         for row in rows:
             tell(f"examining {row.name}")
@@ -67,21 +67,26 @@ def _examined(row: EngineRow, work: Path, tell: Tell) -> Finding:
     if environment is None:
         return Finding(row.name, None, (f"{row.name} is not installed",), row.how_to_install)
     damages = list(_listed(damage(row, environment)))
-    again = f"crosstrain engines remove {row.name} && crosstrain engines install {row.name}"
+    reinstall = f"crosstrain engines remove {row.name} && crosstrain engines install {row.name}"
     if environment.own:
-        again = f"python -m pip install --force-reinstall --no-deps {row.distribution}=={environment.version}"
+        reinstall = (
+            f"python -m pip install --force-reinstall --no-deps {row.distribution}=={environment.version}"
+        )
     description = describe(row, environment, anew=True)
     if description["status"] != "ready":
         return Finding(
-            row.name, environment, (*damages, f"{row.name} cannot be imported: {description['error']}"), again
+            row.name,
+            environment,
+            (*damages, f"{row.name} cannot be imported: {description['error']}"),
+            reinstall,
         )
     if not row.trains:
-        return Finding(row.name, environment, tuple(damages), again if damages else "", description)
+        return Finding(row.name, environment, tuple(damages), reinstall if damages else "", description)
     tell(f"proving {NETWORK} on {row.name}")
-    proofs, doubts = _proved(row, description["precisions"], work)
-    faults = (*damages, *doubts)
+    proofs, failures = _proved(row, description["precisions"], work)
+    faults = (*damages, *failures)
     # Where all files are those that were installed, to install them again changes nothing.
-    mend = again if damages else "report it: the framework's files are sound" if faults else ""
+    mend = reinstall if damages else "report it: the framework's files are sound" if faults else ""
     return Finding(row.name, environment, faults, mend, description, proofs)
 
 
@@ -94,7 +99,7 @@ def _proved(row: EngineRow, precisions: Sequence[str], work: Path) -> tuple[dict
     ]
     run: Callable[..., Proof] = prove
     try:
-        # The folder is shared: the network is defined, and the truth found, once for all engines.
+        # The folder is shared: the network and the truth are computed once for all engines.
         proof = run(
             NETWORK, [row.name], precisions_to_prove,
             input_shape=SHAPE, classes=CLASSES, steps=STEPS, batch_size=4, work=work, timeout=600.0,
@@ -130,28 +135,28 @@ def damage(row: EngineRow, environment: Environment) -> Iterator[str]:
 
 
 def _changed(package: Distribution) -> Iterator[str]:
-    """Files of a package that are not as its RECORD says."""
+    """Files of a package that differ from its RECORD."""
     for file in package.files or ():
-        place = Path(str(package.locate_file(file)))
+        path = Path(str(package.locate_file(file)))
         try:
             if file.hash is None or file.size is None:
                 continue  # made on this machine: compiled Python, scripts
-            if place.stat().st_size == file.size and _digest(place, file.hash.mode) == file.hash.value:
+            if path.stat().st_size == file.size and _digest(path, file.hash.mode) == file.hash.value:
                 continue
             yield f"{package.name}: {file} is not as it was installed"
         except OSError as error:
-            wrong = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-            yield f"{package.name}: {file} {wrong}"
+            problem = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+            yield f"{package.name}: {file} {problem}"
 
 
-def _digest(place: Path, kind: str) -> str:
-    with place.open("rb") as stream:
+def _digest(path: Path, kind: str) -> str:
+    with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, kind).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _listed(faults: Iterator[str]) -> Iterator[str]:
-    """The first few, and how many more there are."""
+    """The first few faults, and the number of further ones."""
     more = 0
     for count, fault in enumerate(faults):
         if count < SHOWN:

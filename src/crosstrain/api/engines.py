@@ -31,12 +31,12 @@ def describe_engines(*, look: bool | None = None) -> list[dict[str, Any]]:
     """
     sweep()
     rows = registry()
-    told = {} if look is False else described(rows, anew=look is True)
-    return [_engine(row) | told.get(name, {}) for name, row in rows.items()]
+    descriptions = {} if look is False else described(rows, anew=look is True)
+    return [_engine(row) | descriptions.get(name, {}) for name, row in rows.items()]
 
 
 def _engine(row: EngineRow) -> dict[str, Any]:
-    """What is known of an engine without asking it."""
+    """The part of an engine's description that needs no process."""
     here = find(row)
     return {
         "name": row.name, "version": here.version if here else None,
@@ -58,49 +58,49 @@ def install_engines(
 
     For each: ``engine``, ``status`` (``made``, ``there``, ``own`` for one that the user's own Python has,
     ``failed``), ``version``, ``seconds``, ``bytes`` and ``error``. Raises ``CrosstrainError`` for an
-    unknown name; an installation that fails does not keep the others from being made.
+    unknown name; an installation that fails does not stop the others.
     """
-    wanted = _rows(names)
+    selected = _rows(names)
     if names == "all" and cuda:
-        wanted = [row for row in wanted if has_cuda_build(row)]
+        selected = [row for row in selected if has_cuda_build(row)]
     elif names == "all":
-        wanted = [row for row in wanted if row.requirements and not row.importable]
-    found: list[dict[str, Any]] = []
-    with Installing(len(wanted), shown=progress) as show:
-        for row in wanted:
-            told: dict[str, Any] = {"engine": row.name, "version": row.version, "seconds": 0.0, "bytes": 0}
+        selected = [row for row in selected if row.requirements and not row.importable]
+    results: list[dict[str, Any]] = []
+    with Installing(len(selected), shown=progress) as show:
+        for row in selected:
+            result: dict[str, Any] = {"engine": row.name, "version": row.version, "seconds": 0.0, "bytes": 0}
             if row.importable and not cuda:
-                found.append(told | {"status": "own", "error": None})
+                results.append(result | {"status": "own", "error": None})
                 continue
             show.begin(row.name)
             try:
-                done = install(cuda_row(row) if cuda else row, show.tell)
-                here = done.environment
-                told |= {
+                installation = install(cuda_row(row) if cuda else row, show.tell)
+                here = installation.environment
+                result |= {
                     "version": here.version,
-                    "seconds": done.seconds,
+                    "seconds": installation.seconds,
                     "bytes": here.manifest.get("bytes"),
                 }
-                found.append(told | {"status": "made" if done.fresh else "there", "error": None})
+                results.append(result | {"status": "made" if installation.fresh else "there", "error": None})
             except (CrosstrainError, StorageError) as error:
-                found.append(told | {"status": "failed", "error": str(error)})
-            show.end(found[-1])
-    return found
+                results.append(result | {"status": "failed", "error": str(error)})
+            show.end(results[-1])
+    return results
 
 
 def remove_engines(names: str | Sequence[str], *, progress: bool = True) -> dict[str, int]:
     """Delete the environments of engines (``"all"``: of all), never anything in the user's own Python;
     returns the bytes freed by engine."""
-    wanted = _rows(names)
-    freed = {}
-    with Installing(len(wanted), shown=progress) as show:
-        for row in wanted:
+    selected = _rows(names)
+    freed_bytes = {}
+    with Installing(len(selected), shown=progress) as show:
+        for row in selected:
             show.begin(row.name)
             show.tell("removing")
-            freed[row.name] = remove(row)
+            freed_bytes[row.name] = remove(row)
             forget(row)
             show.advance()
-    return freed
+    return freed_bytes
 
 
 def examine_engines(names: str | Sequence[str] = "all", *, progress: bool = True) -> list[Finding]:
@@ -109,13 +109,13 @@ def examine_engines(names: str | Sequence[str] = "all", *, progress: bool = True
     ``"all"`` is of all that are installed. Each finding has ``engine``, ``well``, ``faults`` (sentences),
     ``mend`` (what to do), ``proofs`` and ``to_json()``.
     """
-    wanted = [row for row in _rows(names) if names != "all" or find(row)]
-    found = []
-    with Installing(len(wanted), shown=progress) as show:
-        for finding in examine(wanted, show.tell):
+    selected = [row for row in _rows(names) if names != "all" or find(row)]
+    findings = []
+    with Installing(len(selected), shown=progress) as show:
+        for finding in examine(selected, show.tell):
             show.advance()
-            found.append(finding)
-    return found
+            findings.append(finding)
+    return findings
 
 
 def _rows(names: str | Sequence[str]) -> list[EngineRow]:
@@ -133,7 +133,7 @@ def _rows(names: str | Sequence[str]) -> list[EngineRow]:
 def engine_pairs(
     networks: str | Sequence[str] = "all", engines: str | Sequence[str] = "all", *, trust: bool = False
 ) -> list[dict[str, Any]]:
-    """Which engine can train which network, found without training any: for each pair ``network``,
+    """Which engine can train which network, determined without training: for each pair ``network``,
     ``engine``, ``runs`` and ``reason``.
 
     A pair runs unless the engine declares an op of the network's graph, or of its loss, that it cannot

@@ -17,13 +17,13 @@ MODELS = RUNS / "models"
 def names_of(network: Any) -> tuple[list[str], bool]:
     """Networks by name, and whether there are models among them that were given as objects: those are the
     caller's own and trusted. They are saved to files, for the workers."""
-    several = list(network) if isinstance(network, list | tuple) else [network]
+    networks = list(network) if isinstance(network, list | tuple) else [network]
     names = [
         name
-        for each in several
+        for each in networks
         for name in (spelling.items(each) if isinstance(each, str) else [_saved(each)])
     ]
-    return names, not all(isinstance(each, str) for each in several)
+    return names, not all(isinstance(each, str) for each in networks)
 
 
 def _saved(model: Any) -> str:

@@ -11,13 +11,13 @@ from crosstrain.comparison.progress.watch import Silent, Watch
 
 Progress = Annotated[
     bool | Watch,
-    Parameter("Show progress; or a Watch of your own, which is told of it.", True, python_only=True),
+    Parameter("Show progress; or a Watch of your own that receives it.", True, python_only=True),
 ]
 
 
 @contextlib.contextmanager
 def watching(progress: bool | Watch) -> Iterator[Watch]:
-    """What is told of progress: True stands for the terminal (or plain lines where there is none)."""
+    """The watch that receives progress: True stands for the terminal (plain lines where there is none)."""
     if progress is True:
         from crosstrain.reporting.terminal.grid import console
         from crosstrain.reporting.terminal.progress import Show

@@ -34,7 +34,7 @@ def prove(
     *,
     out: Out = None,
     progress: Progress = True,
-    **asked: Unpack[parameters.Prove],
+    **arguments: Unpack[parameters.Prove],
 ) -> Proof:
     """Certificates that engines do the same work as a network's definition, or where they depart.
 
@@ -48,14 +48,14 @@ def prove(
 
     names, trusted = names_of(network)
     if len(names) != 1:
-        raise CrosstrainError("a proof is of one network; give them one after the other")
-    precisions, steps = spelling.several(asked.pop("precisions")), asked.pop("steps")
-    input_shape, classes = spelling.dimensions(asked.pop("input_shape")), asked.pop("classes")
-    data = asked.pop("data")
+        raise CrosstrainError("a proof takes one network; prove several one after the other")
+    precisions, steps = spelling.several(arguments.pop("precisions")), arguments.pop("steps")
+    input_shape, classes = spelling.dimensions(arguments.pop("input_shape")), arguments.pop("classes")
+    data = arguments.pop("data")
     if data is not None and (input_shape is not None or classes is not None):
         raise CrosstrainError("the data set decides the input's shape and the classes; leave them out")
-    asked["trust"] = asked["trust"] or trusted
-    request = settings(names, data or NO_DATA, **cast(Any, asked))
+    arguments["trust"] = arguments["trust"] or trusted
+    request = settings(names, data or NO_DATA, **cast(Any, arguments))
     entrants.plain(request.engines, "a proof")
     with watching(progress) as watch, ExitStack() as stack:
         request = settled(request, watch.note)
@@ -83,7 +83,7 @@ def code(
     engine: OneEngine,
     *,
     progress: Progress = True,
-    **asked: Unpack[parameters.Code],
+    **arguments: Unpack[parameters.Code],
 ) -> Source:
     """A network and its training as source of a framework: ``text``, its number of ``lines`` of code, and
     the ``check`` that proves it equal to the graph.
@@ -95,11 +95,11 @@ def code(
 
     names, trusted = names_of(network)
     if len(names) != 1:
-        raise CrosstrainError("source is written of one network; give them one after the other")
-    input_shape, classes = spelling.dimensions(asked.pop("input_shape")), asked.pop("classes")
-    check = asked.pop("check")
-    asked["trust"] = asked["trust"] or trusted
-    request = settings(names, NO_DATA, **cast(Any, asked))
+        raise CrosstrainError("source is written for one network; write several one after the other")
+    input_shape, classes = spelling.dimensions(arguments.pop("input_shape")), arguments.pop("classes")
+    check = arguments.pop("check")
+    arguments["trust"] = arguments["trust"] or trusted
+    request = settings(names, NO_DATA, **cast(Any, arguments))
     with watching(progress) as watch:
         watch.stage(f"Writing {names[0]} for {engine}")
         return written(
@@ -108,7 +108,7 @@ def code(
         )  # fmt: skip
 
 
-def lines_of_source(network: Network, engine: str, **asked: Any) -> int:
+def lines_of_source(network: Network, engine: str, **arguments: Any) -> int:
     """How many lines of code a network and its training take in a framework: the effort to write it there.
     Further arguments are those of ``code``; nothing is checked."""
-    return code(network, engine, **{"check": False, "progress": False, **asked}).lines
+    return code(network, engine, **{"check": False, "progress": False, **arguments}).lines

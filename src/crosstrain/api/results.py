@@ -28,7 +28,7 @@ def export(
     *,
     out: ExportOut = None,
     progress: Progress = True,
-    **asked: Unpack[parameters.Export],
+    **arguments: Unpack[parameters.Export],
 ) -> Exported:
     """Write a trained network in another tool's format (``"onnx"``, ``"keras"``, …) and verify it there.
 
@@ -41,9 +41,10 @@ def export(
 
     with watching(progress) as watch:
         return exported(
-            str(run), form, out=Path(out) if out else None, cell=asked["cell"], weights=asked["weights"],
-            data_spec=asked["data"], trust=asked["trust"], overwrite=asked["overwrite"],
-            timeout=spelling.seconds(asked["timeout"]), tell=watch.stage,
+            str(run), form, out=Path(out) if out else None, cell=arguments["cell"],
+            weights=arguments["weights"], data_spec=arguments["data"], trust=arguments["trust"],
+            overwrite=arguments["overwrite"], timeout=spelling.seconds(arguments["timeout"]),
+            tell=watch.stage,
         )  # fmt: skip
 
 

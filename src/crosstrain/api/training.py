@@ -34,7 +34,7 @@ def train(
     *,
     out: Out = None,
     progress: Progress = True,
-    **asked: Unpack[parameters.Train],
+    **arguments: Unpack[parameters.Train],
 ) -> Trained:
     """Train one network on one engine; the best and the last weights are kept in a folder.
 
@@ -42,9 +42,9 @@ def train(
     Keras model with the trained weights. Raises ``CrosstrainError`` for wrong use.
     """
     names, trusted = names_of(network)
-    asked["trust"] = asked["trust"] or trusted
+    arguments["trust"] = arguments["trust"] or trusted
     with watching(progress) as watch:
-        request = settings(names, data, **asked)
+        request = settings(names, data, **arguments)
         if request.seeds > 1:
             raise CrosstrainError(
                 f"training takes one seed, not {request.seeds} of them; seed says which, and compare takes "
@@ -70,7 +70,7 @@ def tune(
     *,
     out: Out = None,
     progress: Progress = True,
-    **asked: Unpack[parameters.Tune],
+    **arguments: Unpack[parameters.Tune],
 ) -> TuningResult:
     """Find the settings with which engines train a network fastest here, for ``compare(tuned=True)``.
 
@@ -81,10 +81,10 @@ def tune(
     from crosstrain.tuning.run import tune as tuned
 
     names, trusted = names_of(network)
-    asked["trust"] = asked["trust"] or trusted
-    division, again = asked.pop("division"), asked.pop("again")
+    arguments["trust"] = arguments["trust"] or trusted
+    division, again = arguments.pop("division"), arguments.pop("again")
     with watching(progress) as watch:
-        request = settings(names, data, epochs=1, **cast(Any, asked))
+        request = settings(names, data, epochs=1, **cast(Any, arguments))
         return tuned(
             request, division=cast(Any, division), again=again, out=Path(out) if out else None, watch=watch
         )

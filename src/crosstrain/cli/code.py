@@ -24,15 +24,16 @@ def command(
     network: str,
     engine: str,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there, not to the screen.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write the source to FILE, not to the screen."),
     ] = None,
     json_file: options.Json = None,
-    **asked: Any,
+    **arguments: Any,
 ) -> None:
     """Write a network and its training as source of one framework, and prove it equal to the network.
 
     The source needs NumPy and the framework alone. It trains on an .npz of arrays and takes crosstrain's
-    weights by name. What the check found, and the lines of code, go to standard error.
+    weights by name. The verdict of the check and the lines of code go to standard error.
 
     \b
     Examples:
@@ -42,18 +43,18 @@ def command(
     """
     options.check_json(json_file)
     options.check_json(out)
-    found = api.code(network, engine, **asked)
+    source = api.code(network, engine, **arguments)
     if out:
-        _keep(out, found.text)
+        _keep(out, source.text)
     elif options.screen(json_file):
-        _show(found.text)
-    Console(stderr=True).print(told(found), highlight=False, markup=False, soft_wrap=True)
-    options.write(found.to_json(), json_file)
-    raise typer.Exit(0 if found.check is None or found.check.proved else 1)
+        _show(source.text)
+    Console(stderr=True).print(summary(source), highlight=False, markup=False, soft_wrap=True)
+    options.write(source.to_json(), json_file)
+    raise typer.Exit(0 if source.check is None or source.check.proved else 1)
 
 
 def _show(text: str) -> None:
-    """In colours on a terminal, as it is into a pipe."""
+    """Print the source, in colours on a terminal."""
     if sys.stdout.isatty():
         Console().print(Syntax(text, "python", background_color="default"))
     else:
@@ -68,10 +69,10 @@ def _keep(out: Path, text: str) -> None:
         raise StorageError(f"cannot write {out}: there is no folder {out.parent}") from error
 
 
-def told(found: Source) -> str:
-    """What was found, as a sentence."""
-    size = f"{found.network} for {found.engine}: {found.lines} lines of code"
-    check = found.check
+def summary(source: Source) -> str:
+    """Size and verdict in one sentence."""
+    size = f"{source.network} for {source.engine}: {source.lines} lines of code"
+    check = source.check
     if check is None:
         return f"{size}; not checked"
     if check.error:

@@ -26,7 +26,7 @@ def command(
         str, typer.Option("--task", metavar="TASK", help="training, or inference: serve what is trained.")
     ] = "training",
     json_file: options.Json = None,
-    **asked: Any,
+    **arguments: Any,
 ) -> None:
     """Train networks natively on every engine, prove that all do the same work, compare.
 
@@ -47,7 +47,7 @@ def command(
     """
     options.check_json(json_file)
     if task == "inference":
-        served = api.compare_inference(network, data, **declared.of(SERVING, asked))
+        served = api.compare_inference(network, data, **declared.of(SERVING, arguments))
         screen = options.screen(json_file)
         if screen:
             print_inference(served, screen)
@@ -56,10 +56,12 @@ def command(
     if task != "training":
         raise CrosstrainError(f"there is no task {task!r}; there are training and inference")
     if data is None:
-        raise CrosstrainError("say with --data on what to train, as --data digits (crosstrain datasets)")
+        raise CrosstrainError(
+            "name the training data with --data, for example --data digits (crosstrain datasets)"
+        )
     interrupted = False
     try:
-        comparison = api.compare(network, data, **declared.of(TRAINING, asked))
+        comparison = api.compare(network, data, **declared.of(TRAINING, arguments))
     except Interrupted as stop:
         comparison, interrupted = Comparison(stop.result), True
     screen = options.screen(json_file)

@@ -39,13 +39,15 @@ def takes(*functions: Callable[..., Any]) -> Callable[[Command], Command]:
         options = [option for each in parameters.values() for option in _options(each)]
 
         @functools.wraps(command)
-        def call(**given: Any) -> None:
-            ours = {p.name: given.pop(p.name) for p in own}
-            asked = Declaration(declarations[0].subject, parameters).merged(given)
+        def call(**values: Any) -> None:
+            own_values = {p.name: values.pop(p.name) for p in own}
+            arguments = Declaration(declarations[0].subject, parameters).merged(values)
             for each in parameters.values():
-                if each.parameter.default is REQUIRED and asked.get(each.name) is None:
+                if each.parameter.default is REQUIRED and arguments.get(each.name) is None:
                     raise CrosstrainError(f"{_flags(each)[0]} is missing: {each.parameter.help}")
-            command(**ours, **{name: _value(each, asked.get(name)) for name, each in parameters.items()})
+            command(
+                **own_values, **{name: _value(each, arguments.get(name)) for name, each in parameters.items()}
+            )
 
         call.__signature__ = inspect.Signature([*options, *own])  # type: ignore[attr-defined]
         call.__annotations__ = {p.name: p.annotation for p in (*options, *own)}
@@ -54,10 +56,10 @@ def takes(*functions: Callable[..., Any]) -> Callable[[Command], Command]:
     return decorate
 
 
-def of(function: Callable[..., Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What of ``asked`` a function takes: for a command that calls one of several."""
+def of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``arguments`` that ``function`` takes, for a command that calls one of several."""
     names = declaration_of(function).names
-    return {name: value for name, value in asked.items() if name in names}
+    return {name: value for name, value in arguments.items() if name in names}
 
 
 def _united(declarations: Sequence[Declaration], own: Mapping[str, inspect.Parameter]) -> dict[str, Declared]:
@@ -74,7 +76,7 @@ def _united(declarations: Sequence[Declaration], own: Mapping[str, inspect.Param
 
 
 def _with_default(each: Declared, own: inspect.Parameter | None) -> Declared:
-    """A command may do without what its function needs."""
+    """A command may have a default for a parameter that its function requires."""
     if own is None or own.default is own.empty:
         return each
     return replace(each, parameter=replace(each.parameter, default=own.default))
@@ -133,5 +135,5 @@ def _flag(name: str) -> str:
 
 
 def _value(each: Declared, value: Any) -> Any:
-    """Nothing said is None, also of an option that may be given again."""
+    """The value; None where a repeatable option does not occur."""
     return (value or None) if each.parameter.repeated else value

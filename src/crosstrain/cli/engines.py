@@ -20,11 +20,13 @@ Look = Annotated[
     bool | None,
     typer.Option(
         "--look/--no-look",
-        help="Ask each engine anew what it can do, or none. Default: those that have not answered yet.",
+        help="Look again at what each engine can do, or at none. Default: only at those not yet known.",
     ),
 ]
 ShowOptions = Annotated[bool, typer.Option("--options", help="Show each engine's options too.")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Engines, as mxnet theano.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME…", help="Engines, for example: mxnet theano.")
+]
 
 
 @app.callback()
@@ -78,8 +80,8 @@ def install(
 ) -> None:
     """Make an environment for each engine: pinned versions, apart from your own Python, under your cache.
 
-    What is there already is left as it is; one that fails does not keep the others from being made. Builds
-    with CUDA take the place of your own Python's; to remove them brings it back.
+    Existing environments stay as they are; one that fails does not stop the others. Builds with CUDA
+    replace your own Python's; removing them brings it back.
 
     \b
     Examples:
@@ -88,19 +90,23 @@ def install(
       crosstrain engines install --cuda torch jax
     """
     options.check_json(json_file)
-    found = api.install_engines(_named(names, everything), cuda=cuda)
+    results = api.install_engines(_named(names, everything), cuda=cuda)
     screen = options.screen(json_file)
-    for told in found if screen else ():
+    for result in results if screen else ():
         assert screen is not None
-        if told["status"] == "own":
-            screen.print(f"{told['engine']} {told['version']} runs in your own Python; nothing is needed.")
-    made = [told for told in found if told["status"] in ("made", "there")]
-    if screen and made:
-        size = text.memory(sum(told["bytes"] or 0 for told in made))
-        took = text.seconds(sum(told["seconds"] for told in made))
-        screen.print(f"{len(made)} of {len(found)} engines have environments: {size}, {took} spent.")
-    options.write({"engines": found}, json_file)
-    raise typer.Exit(1 if any(told["status"] == "failed" for told in found) else 0)
+        if result["status"] == "own":
+            screen.print(
+                f"{result['engine']} {result['version']} runs in your own Python; nothing is needed."
+            )
+    environments = [result for result in results if result["status"] in ("made", "there")]
+    if screen and environments:
+        size = text.memory(sum(result["bytes"] or 0 for result in environments))
+        elapsed = text.seconds(sum(result["seconds"] for result in environments))
+        screen.print(
+            f"{len(environments)} of {len(results)} engines have environments: {size}, {elapsed} spent."
+        )
+    options.write({"engines": results}, json_file)
+    raise typer.Exit(1 if any(result["status"] == "failed" for result in results) else 0)
 
 
 @app.command()
@@ -117,17 +123,17 @@ def remove(
       crosstrain engines remove --all
     """
     options.check_json(json_file)
-    freed = api.remove_engines(_named(names, everything))
+    freed_bytes = api.remove_engines(_named(names, everything))
     screen = options.screen(json_file)
-    for name, size in freed.items() if screen else ():
+    for name, size in freed_bytes.items() if screen else ():
         assert screen is not None
         if size:
             screen.print(f"{name}: {text.memory(size)} freed")
         elif not everything:
             screen.print(f"{name}: crosstrain has made no environment for it; there is nothing to remove")
     if screen and everything:
-        screen.print(f"{text.memory(sum(freed.values()))} freed in all")
-    options.write({"freed": freed}, json_file)
+        screen.print(f"{text.memory(sum(freed_bytes.values()))} freed in all")
+    options.write({"freed": freed_bytes}, json_file)
 
 
 @app.command()
@@ -146,21 +152,21 @@ def doctor(
       crosstrain engines doctor
     """
     options.check_json(json_file)
-    found = [finding.to_json() for finding in api.examine_engines(names or "all")]
+    findings = [finding.to_json() for finding in api.examine_engines(names or "all")]
     screen = options.screen(json_file)
     if screen:
-        print_findings(found, screen)
-    options.write({"engines": found}, json_file)
-    raise typer.Exit(0 if all(each["well"] for each in found) else 1)
+        print_findings(findings, screen)
+    options.write({"engines": findings}, json_file)
+    raise typer.Exit(0 if all(each["well"] for each in findings) else 1)
 
 
 def _named(names: list[str] | None, everything: bool) -> list[str] | str:
-    """The engines that a command is for; commas may part them too."""
+    """The engines a command names, separated by spaces or commas."""
     if everything and names:
         raise CrosstrainError("name engines, or say --all, not both")
     if everything:
         return "all"
-    found = [name for text_ in names or () for name in text_.split(",") if name]
-    if not found:
+    engines = [name for text_ in names or () for name in text_.split(",") if name]
+    if not engines:
         raise CrosstrainError("name at least one engine (crosstrain engines lists them), or say --all")
-    return found
+    return engines

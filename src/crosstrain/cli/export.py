@@ -12,7 +12,7 @@ NAME = "export"
 
 
 @declared.takes(api.export)
-def command(run: str, form: str, json_file: options.Json = None, **asked: Any) -> None:
+def command(run: str, form: str, json_file: options.Json = None, **arguments: Any) -> None:
     """Write a network in the format of another tool, and verify it there.
 
     What was written is run in a foreign engine on real examples and compared with the network itself; only
@@ -26,7 +26,7 @@ def command(run: str, form: str, json_file: options.Json = None, **asked: Any) -
       crosstrain export resnet20 --format onnx
     """
     options.check_json(json_file)
-    exported = api.export(run, form, **asked)
+    exported = api.export(run, form, **arguments)
     screen = options.screen(json_file)
     if screen:
         print_export(exported, screen)

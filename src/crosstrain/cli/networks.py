@@ -43,7 +43,7 @@ def command(
     screen = options.screen(json_file)
     if engines is None:
         if networks is not None:
-            raise CrosstrainError("say with --engines which engines the network is to be trained on")
+            raise CrosstrainError("name with --engines the engines that would train the network")
         rows = [asdict(row) for row in api.list_networks().values()]
         if screen:
             screen.print(networks_table(rows))

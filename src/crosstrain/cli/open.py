@@ -17,7 +17,9 @@ NAME = "open"
 
 def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a comparison.")],
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any free one.")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 takes any free one.")
+    ] = 0,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address; open nothing.")
     ] = False,
@@ -34,12 +36,12 @@ def command(
     from crosstrain.reporting.serving import open_server
 
     server = open_server(folder, port)
-    host, taken = server.server_address[:2]
-    address = f"http://{host!s}:{taken}/"
+    host, bound_port = server.server_address[:2]
+    address = f"http://{host!s}:{bound_port}/"
     typer.echo(address)
     if running(folder):
-        typer.echo("A comparison is at work there: the page shows its results as they come.", err=True)
-    typer.echo("Ctrl-C ends this.", err=True)
+        typer.echo("A comparison is running there: the page shows its results as they come.", err=True)
+    typer.echo("Press Ctrl-C to stop.", err=True)
     sys.stdout.flush()
     try:
         if not no_browser and _screen():
@@ -52,5 +54,5 @@ def command(
 
 
 def _screen() -> bool:
-    """Whether a browser has something to show itself on."""
+    """Whether there is a display for a browser."""
     return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

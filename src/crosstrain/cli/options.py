@@ -21,7 +21,7 @@ Trust = Annotated[
 Json = Annotated[
     Path | None,
     typer.Option(
-        "--json", metavar="FILE", help="Write the result as JSON; - is standard output, then alone there."
+        "--json", metavar="FILE", help="Write the result as JSON; - writes only JSON, to standard output."
     ),
 ]
 
@@ -32,7 +32,7 @@ def screen(json_file: Path | None) -> Console | None:
 
 
 def write(data: Any, json_file: Path | None) -> None:
-    """The result as JSON, where it was asked for."""
+    """Write the result as JSON where ``--json`` asks for it."""
     if json_file is None:
         return
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -47,8 +47,8 @@ def write(data: Any, json_file: Path | None) -> None:
 
 
 def check_json(json_file: Path | None) -> None:
-    """Refuse a file that cannot be written before hours are spent on what it is for."""
+    """Refuse a file that cannot be written, before hours are spent on its content."""
     if json_file is None or json_file == Path("-"):
         return
     if json_file.is_dir() or not json_file.absolute().parent.is_dir():
-        raise CrosstrainError(f"cannot write {json_file}: name a file in a folder that is there")
+        raise CrosstrainError(f"cannot write {json_file}: name a file in an existing folder")

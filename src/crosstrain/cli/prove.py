@@ -14,7 +14,7 @@ NAME = "prove"
 
 
 @declared.takes(api.prove)
-def command(network: str, json_file: options.Json = None, **asked: Any) -> None:
+def command(network: str, json_file: options.Json = None, **arguments: Any) -> None:
     """Prove that engines do the same work as the network's definition, or show where one departs.
 
     Compares outputs in inference and in training mode, the loss, every gradient, and all weights and
@@ -28,7 +28,7 @@ def command(network: str, json_file: options.Json = None, **asked: Any) -> None:
       crosstrain prove model.keras --engines tensorflow
     """
     options.check_json(json_file)
-    proof = api.prove(network, **asked)
+    proof = api.prove(network, **arguments)
     data = proof.to_json()
     screen = options.screen(json_file)
     if screen:

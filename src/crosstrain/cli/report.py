@@ -18,7 +18,7 @@ def command(
         list[Path],
         typer.Argument(
             metavar="DIR",
-            help="Folder of a comparison; several are compared as machines, the first is what ratios are to.",
+            help="Folder of a comparison; several are compared as machines, with ratios to the first.",
         ),
     ],
     form: Annotated[
@@ -37,7 +37,7 @@ def command(
     """Write the report of a comparison again, or its tables for a paper.
 
     The page is one file that needs no network. The other formats give time and accuracy by engine and
-    network, a table for each input size and device: the best in bold, what cannot be told from it marked.
+    network, a table for each input size and device: the best in bold, ties with it marked.
 
     \b
     Examples:
@@ -47,8 +47,8 @@ def command(
       crosstrain report my-run --format latex --out tables.tex
       crosstrain report laptop server --format csv --out rows.csv
     """
-    made = api.report(folders, form=form, out=out)
-    if made.path is None:
-        sys.stdout.write(made.text)
+    report = api.report(folders, form=form, out=out)
+    if report.path is None:
+        sys.stdout.write(report.text)
     else:
-        typer.echo(made.path)
+        typer.echo(report.path)

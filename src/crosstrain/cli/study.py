@@ -28,12 +28,12 @@ def command(
         bool, typer.Option("--show", help="Print the plan as TOML, to copy for one of your own.")
     ] = False,
     json_file: options.Json = None,
-    **asked: Any,
+    **arguments: Any,
 ) -> None:
     """Run a study: a plan of comparisons, set beside what others have published.
 
     Shows time and accuracy by framework and network for each input size, a recommendation with its reason,
-    and the published figures beside those found here; the folder has the plan, study.json and report.html.
+    and the published figures beside those measured here; the folder has the plan, study.json and report.html.
     Running the same command again does only what is missing.
 
     \b
@@ -48,14 +48,16 @@ def command(
         _print_list(options.screen(json_file), json_file)
         return
     if plan is None:
-        raise CrosstrainError("name a study, as traffic-signs (--list shows all), or your own plan.toml")
+        raise CrosstrainError(
+            "name a study, for example traffic-signs (--list shows all), or your own plan.toml"
+        )
     if show:
         typer.echo(plans.find(plan).read_text(), nl=False)
         return
     options.check_json(json_file)
     interrupted = False
     try:
-        study = api.study(plan, data, **asked)
+        study = api.study(plan, data, **arguments)
     except Interrupted as stop:
         study, interrupted = stop.study, True
     screen = options.screen(json_file)
@@ -68,14 +70,14 @@ def command(
 
 
 def _print_list(screen: Console | None, json_file: Path | None) -> None:
-    found = {name: plans.read(path) for name, path in plans.studies().items()}
+    available = {name: plans.read(path) for name, path in plans.studies().items()}
     if screen:
         table = grid(["study", "scales", "--data", "question"], flexible=3)
-        for name, each in found.items():
+        for name, each in available.items():
             table.add_row(name, ", ".join(each.scales), each.data.form or each.data.default, each.question)
         screen.print(table)
-    told = [
+    listing = [
         {"name": name, "title": each.title, "question": each.question, "scales": list(each.scales)}
-        for name, each in found.items()
+        for name, each in available.items()
     ]
-    options.write(told, json_file)
+    options.write(listing, json_file)

@@ -14,10 +14,10 @@ NAME = "train"
 
 
 @declared.takes(api.train)
-def command(network: str, data: str, json_file: options.Json = None, **asked: Any) -> None:
+def command(network: str, data: str, json_file: options.Json = None, **arguments: Any) -> None:
     """Train one network on one engine; keep the best and the last weights.
 
-    Running the same command again goes on where it was left; with more --epochs, from the last one.
+    Running the same command again continues where it stopped; with more --epochs, from the last one.
     crosstrain.load(DIR) gives the trained Keras model.
 
     \b
@@ -27,7 +27,7 @@ def command(network: str, data: str, json_file: options.Json = None, **asked: An
       python -c "import crosstrain; crosstrain.load('lenet5-digits').summary()"
     """
     options.check_json(json_file)
-    trained = api.train(network, data, **asked)
+    trained = api.train(network, data, **arguments)
     screen = options.screen(json_file)
     if screen:
         print_training(trained.result, trained.folder, screen)

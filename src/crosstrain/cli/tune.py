@@ -15,12 +15,12 @@ NAME = "tune"
 
 
 @declared.takes(api.tune)
-def command(network: str, data: str, json_file: options.Json = None, **asked: Any) -> None:
+def command(network: str, data: str, json_file: options.Json = None, **arguments: Any) -> None:
     """Find the settings with which each engine trains a network fastest on this machine.
 
     Options, threads, pinning, allocator and compiler settings are tried in short trials, each in a process of
     its own; the winner is kept only where a confirming run against the default shows it clearly faster.
-    compare --tuned uses what was found. Stop it whenever you like: engines that are finished are kept.
+    compare --tuned uses the profiles. Stop it at any time: finished engines keep theirs.
 
     \b
     Examples:
@@ -31,7 +31,7 @@ def command(network: str, data: str, json_file: options.Json = None, **asked: An
     options.check_json(json_file)
     interrupted = False
     try:
-        result = api.tune(network, data, **asked)
+        result = api.tune(network, data, **arguments)
     except Interrupted as stop:
         result, interrupted = stop.result, True
     screen = options.screen(json_file)

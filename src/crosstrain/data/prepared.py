@@ -112,25 +112,25 @@ def _binary(array: np.ndarray, rows: int = 4096) -> bool:
 
 
 def pair(
-    wanted: Mapping[str, Any] | list[str] | tuple[str, ...], given: Mapping[str, Value], what: str
+    wanted: Mapping[str, Any] | list[str] | tuple[str, ...], available: Mapping[str, Value], what: str
 ) -> dict[str, str]:
-    """Which of ``given`` each of ``wanted`` is: ``{wanted name: given name}``.
+    """Which of ``available`` each of ``wanted`` is: ``{wanted name: available name}``.
 
-    One to one whatever their names, several by name; the only target of the data stands for
-    all outputs. ``what`` (``"input"``, ``"target"``) is for the ``CrosstrainError`` that says which name is
-    missing or too many.
+    A single one matches whatever its name, several match by name; a single target of the data stands for
+    all outputs. ``what`` (``"input"``, ``"target"``) appears in the ``CrosstrainError`` that is raised where
+    names are missing or unused.
     """
     names = list(wanted)
-    if len(names) == 1 and len(given) == 1:
-        return {names[0]: next(iter(given))}
-    if what == "target" and set(given) == {""}:  # several heads learn the one target
+    if len(names) == 1 and len(available) == 1:
+        return {names[0]: next(iter(available))}
+    if what == "target" and set(available) == {""}:  # several heads learn the one target
         return dict.fromkeys(names, "")
-    missing = [name for name in names if name not in given]
-    unused = [name for name in given if name not in names]
+    missing = [name for name in names if name not in available]
+    unused = [name for name in available if name not in names]
     if missing or unused:
         raise CrosstrainError(
-            f"the network's {what}s ({_listed(names)}) and the data's ({_listed(list(given))}) do not match: "
-            f"name the data's arrays after the network's {what}s"
+            f"the network's {what}s ({_listed(names)}) and the data's ({_listed(list(available))}) "
+            f"do not match: name the data's arrays after the network's {what}s"
         )
     return {name: name for name in names}
 

@@ -11,7 +11,7 @@ Positions = np.ndarray
 def held_out(
     labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
 ) -> tuple[Positions, Positions]:
-    """``(kept, held)``: about ``fraction`` of every class is held out; together they are all examples.
+    """Positions of the remaining and of the held-out examples: about ``fraction`` of every class is held out.
 
     ``labels`` and ``groups`` are 1-D with an entry for each example. Without groups, each class gives
     its share to within one example and the whole is exact to within one; with groups (a group lies
@@ -34,8 +34,8 @@ def held_out(
 def three_ways(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, Positions]:
     """Train, validation and test, stratified; the fractions are of all examples."""
     rest, tested = held_out(labels, test, seed)
-    kept, validated = held_out(labels[rest], validation / (1 - test), seed + 1)
-    return {"train": rest[kept], "validation": rest[validated], "test": tested}
+    train, validated = held_out(labels[rest], validation / (1 - test), seed + 1)
+    return {"train": rest[train], "validation": rest[validated], "test": tested}
 
 
 def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
@@ -66,5 +66,5 @@ def _whole_groups(
             continue
         chosen.append(int(index))
         have += int(sizes[index])
-    held_positions: Positions = members[np.isin(groups, names[chosen])]
-    return held_positions
+    positions: Positions = members[np.isin(groups, names[chosen])]
+    return positions

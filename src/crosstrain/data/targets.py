@@ -59,7 +59,7 @@ def labels_of(location: Path, name: str, arrays: Mapping[str, np.ndarray]) -> La
     if classes > max(examples, 2):
         raise CrosstrainError(
             f"{label} has integers up to {classes - 1} for {examples} examples, too many classes; "
-            "numbers to predict are to be floats"
+            "numbers to predict must be floats"
         )
     return Labels(_values(arrays, "int64"), _numbered(classes))
 

@@ -47,7 +47,7 @@ class FolderTree(Tree):
         path = self.folder / name
         try:
             if not path.is_file():
-                raise DamagedImage("it is no regular file")
+                raise DamagedImage("it is not a regular file")
             return path.read_bytes()
         except OSError as error:
             raise DamagedImage(f"it cannot be read ({error.strerror})") from error

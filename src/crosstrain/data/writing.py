@@ -26,17 +26,17 @@ Damage = list[tuple[int, str]]
 
 @dataclass
 class Meter:
-    """Counts examples over all columns and tells the caller."""
+    """Counts examples over all columns and reports the progress."""
 
     total: int
-    tell: Callable[[int, int, str], None] | None = None
+    progress: Callable[[int, int, str], None] | None = None
     what: str = "preparing"
     done: int = 0
 
     def advance(self, examples: int) -> None:
         self.done += examples
-        if self.tell is not None:
-            self.tell(self.done, self.total, self.what)
+        if self.progress is not None:
+            self.progress(self.done, self.total, self.what)
 
 
 @dataclass

@@ -31,8 +31,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Device:
-    """A device as a person knows it: its maker's name for it, and all of its memory (None: it is not
-    told)."""
+    """A device as a person knows it: its maker's name for it, and all of its memory (None: unknown)."""
 
     name: str
     memory_bytes: int | None = None
@@ -41,7 +40,7 @@ class Device:
 @dataclass(frozen=True)
 class Description:
     """What an engine can do on this machine. ``unsupported`` names every op of the vocabulary that it cannot
-    run, composites too, and why. ``hardware`` tells of ``devices`` what is known of them; ``cuda`` is the
+    run, composites too, and why. ``hardware`` says what is known about ``devices``; ``cuda`` is the
     version of CUDA that the framework was built with, "" for a build without, None where it is not known.
 
     The last two need not be given: where an engine's folder has a module ``device``

@@ -1,4 +1,4 @@
-"""What frameworks tell of a GPU: which CUDA they were built with, the memory that they hold, how they round.
+"""What frameworks report about a GPU: their CUDA version, the memory that they hold, how they round.
 
 The worker's side. An engine's folder may have a module ``device`` with ``cuda()``, ``peak_bytes(device)`` and
 ``ieee(native)``; for Keras on a framework, that framework's counts.

@@ -19,30 +19,30 @@ _FILE = re.compile(r"(?P<stem>.+)-cuda(?P<major>\d+)\.txt")
 
 def builds(row: EngineRow) -> dict[int, str]:
     """The requirement files of an engine's CUDA builds by the major version of CUDA, the newest first."""
-    found = {}
+    files = {}
     for path in REQUIREMENTS.glob("*-cuda*.txt"):
-        name = _FILE.fullmatch(path.name)
-        if name and f"{name['stem']}.txt" == row.requirements:
-            found[int(name["major"])] = path.name
-    return dict(sorted(found.items(), reverse=True))
+        match = _FILE.fullmatch(path.name)
+        if match and f"{match['stem']}.txt" == row.requirements:
+            files[int(match["major"])] = path.name
+    return dict(sorted(files.items(), reverse=True))
 
 
 def has_cuda_build(row: EngineRow) -> bool:
     return bool(builds(row))
 
 
-def cuda_row(row: EngineRow, found: Gpus | None = None) -> EngineRow:
+def cuda_row(row: EngineRow, available: Gpus | None = None) -> EngineRow:
     """The engine with the pins of the newest CUDA build that the driver runs.
 
-    ``found`` are the GPUs (left out: those of this machine). ``CrosstrainError`` for an engine without a
-    CUDA build, a machine without a GPU, and a driver that is too old for all of them.
+    ``available`` are the GPUs (default: those of this machine). Raises ``CrosstrainError`` for an engine
+    without a CUDA build, for a machine without a GPU, and for a driver too old for every build.
     """
     known = builds(row)
     if not known:
         raise CrosstrainError(f"{row.name} has no build for CUDA on the package index")
     if sys.platform != "linux":
         raise CrosstrainError(f"the CUDA builds of {row.name} are for Linux alone")
-    here = found or gpus.gpus()
+    here = available or gpus.gpus()
     if here.cuda is None:
         why = here.reason or "the driver does not say which CUDA it runs"
         raise CrosstrainError(f"{row.name} with CUDA needs a GPU of NVIDIA's: {why}")

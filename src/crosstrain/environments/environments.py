@@ -30,8 +30,8 @@ MANIFEST = "environment.json"
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python that has an engine's framework. ``folder`` is None for the user's own; ``told`` is what the
-    installer noted of a made one (Python's version, seconds, bytes)."""
+    """A Python that has an engine's framework. ``folder`` is None for the user's own; ``manifest`` is what
+    the installer recorded of one that it made (Python's version, seconds, bytes)."""
 
     python: str
     version: str | None
@@ -106,12 +106,12 @@ def find(row: EngineRow) -> Environment | None:
     """Where the engine can run: the environment with a CUDA build, where one was made; else the running
     Python if it has the framework, else the environment made for it. None where there is none of these.
     Nothing is imported or started."""
-    if with_cuda := made_with_cuda(row):
+    if with_cuda := cuda_environment(row):
         return with_cuda
     return Environment(sys.executable, row.version) if row.importable else own_environment(row)
 
 
-def made_with_cuda(row: EngineRow) -> Environment | None:
+def cuda_environment(row: EngineRow) -> Environment | None:
     """The environment with a CUDA build that was made for an engine (``engines install --cuda``)."""
     there = (own_environment(replace(row, requirements=name)) for name in builds(row).values())
     return next(filter(None, there), None)
@@ -148,7 +148,7 @@ def keras_python(backend: str) -> str | None:
     return environment.python if environment else None
 
 
-def alone(package: Path) -> Path:
+def isolated(package: Path) -> Path:
     """A folder that holds nothing but ``package`` (a link to it): safe on the path of another Python.
 
     Beside an installed package lie all others of that Python. Where links cannot be made, it holds a copy,

@@ -73,7 +73,7 @@ def install(row: EngineRow, tell: Tell = lambda words: None) -> Installed:
     folder = folder_of(row, minor)
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(row, folder, tell) as lock:
+        with _exclusive(row, folder, tell) as lock:
             if environment := own_environment(row):  # by the process that was waited for
                 return Installed(environment, False, time.monotonic() - started)
             tell(to_download(row))
@@ -94,12 +94,12 @@ def to_download(row: EngineRow) -> str:
     names = [pin.partition("==")[0] for pin in pins_of(row)]
     own = [name for name in names if name.lower() == row.distribution.lower()]
     nvidia = [name for name in names if name.startswith(("nvidia-", "cuda-")) or "-cuda" in name]
-    said = [*own, *nvidia]
-    return f"fetching {len(names)} packages" + (f", among them {listed(said)}" if said else "")
+    heaviest = [*own, *nvidia]
+    return f"fetching {len(names)} packages" + (f", among them {listed(heaviest)}" if heaviest else "")
 
 
 @contextlib.contextmanager
-def _alone(row: EngineRow, folder: Path, tell: Tell) -> Iterator[IO[str]]:
+def _exclusive(row: EngineRow, folder: Path, tell: Tell) -> Iterator[IO[str]]:
     """Hold the lock of an environment; waits for whoever holds it, and says so."""
     with locked(_lock(folder), wait=False) as lock:
         if lock is not None:
@@ -242,8 +242,8 @@ def packages_in(folder: Path) -> list[Path]:
 def version_in(folder: Path, distribution: str) -> str | None:
     """The version of a distribution in an environment; nothing is started."""
     path = [str(each) for each in packages_in(folder)]
-    for found in Distribution.discover(name=distribution, path=path):
-        return found.version
+    for installed in Distribution.discover(name=distribution, path=path):
+        return installed.version
     return None
 
 
@@ -264,6 +264,6 @@ def size_of(folder: Path) -> int:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                found = entry.stat(follow_symlinks=False)
-                total += getattr(found, "st_blocks", found.st_size // 512 + 1) * 512
+                status = entry.stat(follow_symlinks=False)
+                total += getattr(status, "st_blocks", status.st_size // 512 + 1) * 512
     return total

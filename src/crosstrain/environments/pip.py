@@ -156,6 +156,6 @@ def _relevant(output: str) -> str:
     """What a build raised, else the last line that pip calls an error, else the last one."""
     raised = _RAISED.findall(output)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    wrong = [line for line in lines if re.match(r"(ERROR|error|Error)\b", line)]
-    last = (raised or wrong or lines or ["pip ended without a word"])[-1]
+    errors = [line for line in lines if re.match(r"(ERROR|error|Error)\b", line)]
+    last = (raised or errors or lines or ["pip ended without a word"])[-1]
     return re.sub(r"^(ERROR|error|Error):\s*", "", last)[:200]

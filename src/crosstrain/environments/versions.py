@@ -19,12 +19,12 @@ _PACKAGES = ("keras", "numpy")
 
 def machine() -> dict[str, Any]:
     """Processor, GPUs, memory (bytes), system, and the versions of all that takes part."""
-    found = gpus()
+    nvidia = gpus()
     return {
         "processor": processor(),
         "cores": usable_cores(),
-        "gpus": [{"name": card.name, "memory_bytes": card.memory_bytes} for card in found.cards],
-        "gpu_driver": found.driver,
+        "gpus": [{"name": card.name, "memory_bytes": card.memory_bytes} for card in nvidia.cards],
+        "gpu_driver": nvidia.driver,
         "memory_bytes": psutil.virtual_memory().total,
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -40,5 +40,5 @@ def machine() -> dict[str, Any]:
 def versions_of(names: list[str]) -> dict[str, str | None]:
     """The installed version of each engine, also under further names; None for one that is missing."""
     rows = engines()
-    found = {name: find(rows[engine_of(name)]) for name in names}
-    return {name: here.version if here else None for name, here in found.items()}
+    environments = {name: find(rows[engine_of(name)]) for name in names}
+    return {name: here.version if here else None for name, here in environments.items()}

@@ -153,7 +153,7 @@ def _subject(
             _prepared(definition, spec, steps, split, tell), chosen,
         )  # fmt: skip
     if cell is not None:
-        raise CrosstrainError(f"{run} is no folder of a comparison, so it has no cell {cell!r}")
+        raise CrosstrainError(f"{run} is not the folder of a comparison, so it has no cell {cell!r}")
     tell(f"Defining {run}")
     definition = define(source(run), folder=work / "network", trust=trust)
     return _Subject(
@@ -188,7 +188,7 @@ def _default_place(run: str, subject: _Subject, row: Format) -> Path:
 
 def _check_place(place: Path, overwrite: bool) -> None:
     if place.exists() and not overwrite:
-        raise CrosstrainError(f"{place} is there already; name another with --out, or give --overwrite")
+        raise CrosstrainError(f"{place} already exists; name another with --out, or give --overwrite")
     if place.is_dir() and not (place / MARK).exists():
         raise CrosstrainError(f"{place} is a folder that no export made; name another with --out")
 
@@ -199,11 +199,11 @@ def _files(folder: Path) -> list[Path]:
 
 def _put_in_place(unverified: Path, place: Path) -> None:
     """What was verified, under its own name; an earlier export makes way at the last moment."""
-    for written in sorted(unverified.iterdir()):
-        target = place.parent / written.name
+    for path in sorted(unverified.iterdir()):
+        target = place.parent / path.name
         if target.is_dir():
             shutil.rmtree(target)
-        written.replace(target)
+        path.replace(target)
 
 
 def _first(names: tuple[str, ...], row: Format, purpose: str) -> str:
@@ -227,22 +227,22 @@ class _Worker:
     def write(self, path: Path) -> None:
         self.tell(f"Writing {self.subject.name} as {self.row.name}")
         more = {"engine": _first(self.row.written_by, self.row, "be written")} if self.row.written_by else {}
-        self._done("write", self._job("write", out=str(path.resolve()), **more))
+        self._result("write", self._job("write", out=str(path.resolve()), **more))
 
     def verified(self, path: Path, verifier: str) -> dict[str, Any]:
         """Run it in the foreign engine; ``CrosstrainError`` where it departs."""
         sample = str((self.work / "sample.npz").resolve())
         self.tell(f"What {self.subject.name} means: NumPy in float64")
-        sample_result = self._done("sample", self._job("sample", out=sample, examples=EXAMPLES))
+        sample_result = self._result("sample", self._job("sample", out=sample, examples=EXAMPLES))
         self.tell(f"Running it in {verifier}")
         job = {"engine": verifier, "path": str(path.resolve()), "sample": sample}
-        verified = self._done("verify", self._job("verify", **job))
+        verified = self._result("verify", self._job("verify", **job))
         accuracy, own = None, None
         if self.subject.data:
             own = next(iter(default()), None)
             if own:
                 self.tell(f"Accuracy on the test set in {own}")
-                accuracy = self._done("here", self._job("here", engine=own))["test_accuracy"]
+                accuracy = self._result("here", self._job("here", engine=own))["test_accuracy"]
         self._judge(verifier, verified, accuracy)
         return {
             "verified_by_version": verified["engine_version"], "examples": sample_result["examples"],
@@ -273,7 +273,7 @@ class _Worker:
         }  # fmt: skip
         return run_job(job, folder=self.work / "logs", timeout=self.timeout)
 
-    def _done(self, what: str, outcome: Outcome) -> dict[str, Any]:
+    def _result(self, what: str, outcome: Outcome) -> dict[str, Any]:
         if outcome.status == "done" and outcome.result is not None:
             return outcome.result
         if outcome.kind == "storage":

@@ -61,7 +61,7 @@ def write(source: Source, path: Path) -> None:
     graph = source.graph.phase(training=False)
     run = compiled(graph, operations(False, 1, False), "float32")
 
-    def answer(parameters: Any, inputs: Any) -> Any:
+    def predict(parameters: Any, inputs: Any) -> Any:
         # In full on every device: a GPU's own choice would round products to ten bits.
         with jax.default_matmul_precision("highest"):
             return run(parameters, inputs)[0]
@@ -80,7 +80,7 @@ def write(source: Source, path: Path) -> None:
         for name, spec in graph.inputs.items()
     }
     kinds = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in parameters.items()}
-    exported = export.export(jax.jit(answer), platforms=PLATFORMS)(kinds, shapes)
+    exported = export.export(jax.jit(predict), platforms=PLATFORMS)(kinds, shapes)
     path.mkdir()
     (path / NETWORK).write_bytes(exported.serialize())
     stored: dict[str, Any] = dict(parameters)

@@ -26,10 +26,10 @@ def opened(path: Path, source: Source) -> Opened:
     names = list(source.graph.outputs)
 
     def predict(inputs: Arrays) -> Arrays:
-        given = (
+        model_inputs = (
             {n.split(":")[0]: inputs[n] for n in inputs} if len(inputs) > 1 else next(iter(inputs.values()))
         )
-        outputs = model.predict(given, verbose=0)
+        outputs = model.predict(model_inputs, verbose=0)
         if isinstance(outputs, dict):
             return {name: np.asarray(outputs[name]) for name in names}
         several = outputs if isinstance(outputs, list | tuple) else [outputs]

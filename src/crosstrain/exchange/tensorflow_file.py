@@ -54,7 +54,7 @@ def write(source: Source, path: Path) -> None:
     ]
 
     @tf.function(input_signature=signature, autograph=False)
-    def answer(*values: Any) -> Any:
+    def predict(*values: Any) -> Any:
         weights = {name: variable.read_value() for name, variable in variables.items()}
         results, _ = run(weights, dict(zip(graph.inputs, values, strict=True)))
         return {outputs[name]: results[name] for name in graph.outputs}
@@ -62,8 +62,8 @@ def write(source: Source, path: Path) -> None:
     module = tf.Module()
     # Names of weights have slashes, which attributes cannot have.
     module.weights = {argument(name): variable for name, variable in variables.items()}
-    module.predict = answer
-    tf.saved_model.save(module, str(path), signatures={SIGNATURE: answer.get_concrete_function()})
+    module.predict = predict
+    tf.saved_model.save(module, str(path), signatures={SIGNATURE: predict.get_concrete_function()})
 
 
 def opened(path: Path, source: Source) -> Opened:

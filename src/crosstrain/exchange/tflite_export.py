@@ -25,10 +25,10 @@ def to_tflite(graph: Graph, weights: Weights) -> bytes:
             for index, spec in enumerate(inference.inputs.values())
         ]
     )
-    def answer(*inputs: Any) -> Any:
+    def predict(*inputs: Any) -> Any:
         outputs, _ = run(constants, dict(zip(inference.inputs, inputs, strict=True)))
         return {f"output_{index:03d}": outputs[name] for index, name in enumerate(inference.outputs)}
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([answer.get_concrete_function()])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([predict.get_concrete_function()])
     flatbuffer: bytes = converter.convert()
     return flatbuffer

@@ -37,17 +37,19 @@ def write(source: Source, path: Path) -> None:
     graph = replace(source.graph, penalties=()).pruned()
     losses = {output: Loss("mean_squared_error") for output in graph.outputs}
     name = str(source.definition["name"])
-    written = source_of(graph, losses, Recipe(), "torch", name)
+    source_file = source_of(graph, losses, Recipe(), "torch", name)
     scope: dict[str, Any] = {"__name__": "crosstrain_export"}
-    exec(compile(written.text, MODEL, "exec"), scope)
-    model = scope[written.model]()
+    exec(compile(source_file.text, MODEL, "exec"), scope)
+    model = scope[source_file.model]()
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as work:
         stored = Path(work) / "weights.npz"
         arrays: dict[str, Any] = dict(source.weights)
         np.savez(stored, **arrays)
         scope["load_weights"](model, stored)
     path.mkdir()
-    text = inference_source(written.text, written.model, f"{name} in PyTorch, with its trained weights.")
+    text = inference_source(
+        source_file.text, source_file.model, f"{name} in PyTorch, with its trained weights."
+    )
     (path / MODEL).write_text(text)
     state = {key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
              for key, tensor in model.state_dict().items()}  # fmt: skip

@@ -13,7 +13,7 @@ from crosstrain.graph.graph import SEED, Graph, Node, TensorSpec, Weights, Weigh
 from crosstrain.graph.ops import VOCABULARY
 
 SMALL = 64
-"""Constants of at most this many numbers stand in the graph itself; larger ones go to the ``.npz``."""
+"""Constants of at most this many numbers are stored in the graph itself, larger ones in the ``.npz``."""
 
 FLOATS = ("float32", "float64")
 
@@ -30,7 +30,7 @@ def run_dtype(dtype: str) -> str:
         return dtype
     if dtype in ("uint16", "uint32", "uint64"):
         return "int64"
-    raise ShapeError(f"the dtype {dtype} has no place in a graph; use float32 or an integer dtype")
+    raise ShapeError(f"the dtype {dtype} cannot be used in a graph; use float32 or an integer dtype")
 
 
 def as_written(array: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def as_written(array: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Replay:
-    """Nodes of a first pass over the same code, which a second pass takes up again where it is equal."""
+    """Nodes of a first pass over the same code, which a second pass reuses where they are equal."""
 
     nodes: dict[str, list[Node]] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ class Builder:
         self.replay: Replay | None = None
         self._constants_prefix = constants
         self._constants: dict[Any, str] = {}
-        self._taken: dict[str, int] = {}
+        self._name_counts: dict[str, int] = {}
         self.salt = 0
 
     # -- entries --------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class Builder:
         return f"@{name}"
 
     def constant(self, value: Any, dtype: str) -> str:
-        """A constant: a node where it is small, a non-trainable weight ``constant/N`` where it is not."""
+        """The reference of a constant: a node if it is small, else a non-trainable weight ``constant/N``."""
         array = np.asarray(value)
         if array.dtype == np.float32 and array.size <= SMALL:
             array = as_written(array)
@@ -103,18 +103,19 @@ class Builder:
         key = (array.tobytes(), array.shape, dtype)
         if key not in self._constants:
             if array.size <= SMALL and np.all(np.isfinite(array)):
-                (made,) = self.emit("constant", value=frozen(array.tolist()), dtype=dtype, name="constant")
+                (ref,) = self.emit("constant", value=frozen(array.tolist()), dtype=dtype, name="constant")
             else:
                 name = f"{self._constants_prefix}{len(self._constants)}"
-                made = self.add_weight(name, array, trainable=False)
-            self._constants[key] = made
+                ref = self.add_weight(name, array, trainable=False)
+            self._constants[key] = ref
         return self._constants[key]
 
     # -- nodes ----------------------------------------------------------------------------------
     def emit(
         self, op: str, *inputs: str | None, name: str = "", layer: str = "", **attributes: Any
     ) -> tuple[str, ...]:
-        """Add a node; gives the references of its outputs. Raises ``ShapeError`` where it cannot be."""
+        """Add a node. Returns the references of its outputs. Raises ``ShapeError`` if the inputs do not
+        fit."""
         attributes = {k: frozen(v) for k, v in attributes.items()}
         key = json.dumps([op, inputs, attributes, layer], default=str)
         if self.replay is not None and (again := self.replay.take(key)) is not None:
@@ -134,7 +135,7 @@ class Builder:
         return node.references
 
     def since(self, start: int) -> Replay:
-        """The nodes from number ``start`` on, to be taken up again by a second pass."""
+        """The nodes from number ``start`` on, for a second pass to reuse."""
         replay = Replay()
         for node in self.nodes[start:]:
             key = json.dumps([node.op, node.inputs, node.attributes, node.layer], default=str)
@@ -161,8 +162,8 @@ class Builder:
 
     def _unique(self, name: str) -> str:
         name = name.replace(":", "_").replace("@", "_").replace("%", "_")
-        count = self._taken.get(name, 0)
-        self._taken[name] = count + 1
+        count = self._name_counts.get(name, 0)
+        self._name_counts[name] = count + 1
         if count == 0 and name != SEED:
             return name
         return self._unique(f"{name}_{max(count, 1)}")

@@ -10,7 +10,7 @@ from typing import Any
 from crosstrain.graph.graph import Graph, Node, TensorSpec
 
 BYTES = {"bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int64": 8}
-"""Bytes of a number where it is not four."""
+"""Bytes per number of dtypes that do not have four."""
 
 Specs = Sequence[TensorSpec | None]
 
@@ -40,7 +40,7 @@ class Cost:
 
 
 def size(shape: Sequence[int | None]) -> int:
-    """Numbers in one example."""
+    """Number of elements in one example."""
     return math.prod(s or 1 for s in shape)
 
 
@@ -87,11 +87,11 @@ MACS: dict[str, Callable[[Specs, Specs, Any], int]] = {
     "dense": _conv, "conv": _conv, "depthwise_conv": _conv, "conv_transpose": _transposed, "matmul": _matmul,
     "einsum": _einsum, "simple_rnn": _recurrent, "lstm": _recurrent, "gru": _recurrent,
 }  # fmt: skip
-"""Ops that multiply and accumulate; all others count as none, as is usual."""
+"""Ops that multiply and accumulate; all others count as 0, as is usual."""
 
 
 def cost(graph: Graph) -> Cost:
-    """Counts for the inference phase. A weight counts at the first node that reads it."""
+    """The cost of the inference phase. A weight counts at the first node that reads it."""
     phase = graph.phase(training=False)
     specs = {
         ref: spec for node in phase.nodes for ref, spec in zip(node.references, node.outputs, strict=True)
@@ -126,18 +126,18 @@ def _row(node: Node, inputs: Specs, graph: Graph, read: set[str]) -> NodeCost:
 
 def describe(graph: Graph, width: int = 100) -> str:
     """The graph as a table: a line for each node, and the totals."""
-    found = cost(graph)
+    costs = cost(graph)
     place = width - 58
     lines = [f"{'node':<{place}} {'op':<16} {'output':>15} {'parameters':>11} {'MACs':>12}"]
-    for row in found.nodes:
+    for row in costs.nodes:
         shape = "×".join("?" if s is None else str(s) for s in row.shape[1:] if row.shape) or "scalar"
         name = row.name if len(row.name) <= place else "…" + row.name[-place + 1 :]
         lines.append(
             f"{name:<{place}} {row.op[:16]:<16} {shape:>15} {row.parameters or '':>11} {row.macs or '':>12}"
         )
     lines.append(
-        f"{graph.name}: {found.parameters:,} parameters, {found.state:,} numbers of state, "
-        f"{found.macs / 1e6:,.1f} million MACs and {found.activation_bytes / 2**20:,.1f} MiB of "
+        f"{graph.name}: {costs.parameters:,} parameters, {costs.state:,} numbers of state, "
+        f"{costs.macs / 1e6:,.1f} million MACs and {costs.activation_bytes / 2**20:,.1f} MiB of "
         "activations an example"
     )
     return "\n".join(lines)

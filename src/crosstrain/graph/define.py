@@ -97,11 +97,11 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.config.set_dtype_policy(floatx)
     set_seed(int(definition.get("seed") or 0))
     with numpy_initial():
-        return made(definition, floatx)
+        return load_model(definition, floatx)
 
 
-def made(definition: Definition, floatx: str) -> keras.Model:
-    """The model of a definition, its weights built."""
+def load_model(definition: Definition, floatx: str) -> keras.Model:
+    """The model of a definition, with its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
     if source.endswith((".keras", ".h5", ".hdf5")):
@@ -117,12 +117,12 @@ def made(definition: Definition, floatx: str) -> keras.Model:
         zoo.network_row(source)
         model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes))
     if not isinstance(model, keras.Model):
-        raise CrosstrainError(f"{source} gives {type(model).__name__}; it has to return a keras.Model")
+        raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
     return built(model, input_specs(definition), source)
 
 
 def is_file(source: str) -> bool:
-    """Whether the source is a file of the user's (rather than a network of the zoo)."""
+    """Whether the source is a user's file (rather than a network of the zoo)."""
     return source.endswith((".keras", ".h5", ".hdf5", ".onnx")) or ".py:" in source
 
 
@@ -138,7 +138,7 @@ def located(definition: Definition) -> Path:
 
 
 def load_object(place: str) -> Any:
-    """What ``file.py:name`` names. The file runs with its own folder on the path."""
+    """The object that ``file.py:name`` names. The file runs with its own folder on the path."""
     file, _, name = place.rpartition(":")
     path = Path(file).expanduser()
     if not path.is_file():
@@ -166,7 +166,7 @@ def load_object(place: str) -> Any:
 
 
 def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
-    """The user's function, given those of input_shape, input_shapes and classes that it takes."""
+    """Call the user's function with those of input_shape, input_shapes and classes that it accepts."""
     if not callable(function):
         return function
     parameters = inspect.signature(function).parameters
@@ -177,22 +177,25 @@ def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
         arguments["input_shape"] = tuple(next(iter(shapes.values())))
     if classes is not None:
         arguments["classes"] = classes
-    given = {name: value for name, value in arguments.items() if name in parameters}
+    accepted = {name: value for name, value in arguments.items() if name in parameters}
     required = [
         name
         for name, p in parameters.items()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name not in given
+        if p.default is p.empty
+        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and name not in accepted
     ]
     if required:
         raise CrosstrainError(
             f"{place} needs {', '.join(required)}; crosstrain gives input_shape, input_shapes and classes, "
             "where the data has them: take those, or have defaults"
         )
-    return guarded(place, lambda: function(**given))
+    return guarded(place, lambda: function(**accepted))
 
 
 def guarded(place: str, build: Callable[[], Any]) -> Any:
-    """Run the user's code; what goes wrong in it is told in a sentence (the traceback goes to the log)."""
+    """Run the user's code. Errors are raised as ``CrosstrainError`` in a sentence (the traceback goes to the
+    log)."""
     try:
         return build()
     except CrosstrainError:
@@ -211,14 +214,14 @@ def single(shapes: Any, source: str) -> tuple[int, ...] | None:
 
 
 def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: str) -> keras.Model:
-    """The model with its weights: a subclassed one is called once on symbolic inputs."""
+    """The model with its weights: a subclassed model is called once on symbolic inputs."""
     if model.built and getattr(model, "inputs", None) is not None:
         return model
     if getattr(model, "inputs", None) is not None or (model.built and model.weights and not specs):
         return model
     if not specs:
         raise CrosstrainError(
-            f"{source} is not built and there is no data to tell its input shapes; give it keras.Input layers"
+            f"{source} is not built, and no data gives its input shapes; give it keras.Input layers"
         )
     tensors = {name: keras.Input(spec.shape[1:], name=name or "input") for name, spec in specs.items()}
     guarded(source, lambda: model(next(iter(tensors.values())) if len(tensors) == 1 else tensors))
@@ -226,14 +229,14 @@ def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: st
 
 
 def check_masks(model: keras.Model) -> None:
-    """Keras leaves masked steps out of the loss and the metrics of an output that carries its mask on."""
+    """Refuse masked outputs: Keras leaves their masked steps out of the loss and the metrics."""
     outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
     names = list(getattr(model, "output_names", None) or map(str, range(len(outputs))))
     masked = [name for name, y in zip(names, outputs, strict=False) if get_keras_mask(y) is not None]
     if masked:
         raise CrosstrainError(
             f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps "
-            "out of its loss, which crosstrain has no form of; end the mask before it (with a "
+            "out of its loss, which crosstrain does not support; end the mask before it (with a "
             "keras.layers.Lambda(lambda x: x)) to count all steps, or give a loss that leaves them out "
             "(ignore_class of sparse_categorical_crossentropy)"
         )
@@ -246,7 +249,7 @@ def input_specs(definition: Definition) -> dict[str, TensorSpec] | None:
 
 
 def check_inputs(graph: Graph, job: Mapping[str, Any]) -> None:
-    """The network's inputs have to be the data's."""
+    """Check that the network's inputs match the data's."""
     shapes = job.get("input_shapes")
     if not shapes:
         return
@@ -259,12 +262,12 @@ def check_inputs(graph: Graph, job: Mapping[str, Any]) -> None:
             f"{', '.join(repr(s) for s in shapes)}; give them the same names"
         )
     for name, spec in inputs.items():
-        wanted, given = spec.shape[1:], tuple(shapes[name])
-        if len(wanted) != len(given) or any(
-            None not in pair and pair[0] != pair[1] for pair in zip(wanted, given, strict=True)
+        expected, actual = spec.shape[1:], tuple(shapes[name])
+        if len(expected) != len(actual) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(expected, actual, strict=True)
         ):
             raise CrosstrainError(
-                f"{job['source']} takes {sized(wanted)}, the data is {sized(given)}; prepare the data "
+                f"{job['source']} takes {sized(expected)}, the data is {sized(actual)}; prepare the data "
                 "at that size, "
                 "or have the function take input_shape"
             )

@@ -20,7 +20,7 @@ Implementation = Callable[..., Any]
 
 
 class UnsupportedOp(NotImplementedError):  # noqa: N818 (the op is at fault, not the program)
-    """An engine has no form of a primitive op that the graph needs."""
+    """An engine does not support a primitive op of the graph."""
 
 
 class Ops:
@@ -46,7 +46,7 @@ class Ops:
             raise UnsupportedOp(f"{self._framework} cannot run the op {name!r}: {self._unsupported[name]}")
         op = VOCABULARY.get(name)
         if op is None or op.meaning is None:
-            raise UnsupportedOp(f"{self._framework} has no form of the op {name!r}")
+            raise UnsupportedOp(f"{self._framework} does not support the op {name!r}")
         implementation = partial(op.meaning, self)
         setattr(self, name, implementation)
         return implementation
@@ -62,7 +62,7 @@ def compiled(graph: Graph, ops: Ops, precision: str) -> Callable[..., tuple[dict
     last_use: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         last_use.update({ref: index for ref in node.inputs if ref})
-    kept = {*graph.outputs.values(), *graph.updates.values()}
+    returned = {*graph.outputs.values(), *graph.updates.values()}
 
     steps = []
     for index, node in enumerate(graph.nodes):
@@ -70,7 +70,7 @@ def compiled(graph: Graph, ops: Ops, precision: str) -> Callable[..., tuple[dict
             k: precision if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()
         }
         implementation: Implementation = getattr(ops, node.op)
-        drop = [r for r in node.inputs if r and r[0] == "%" and last_use[r] == index and r not in kept]
+        drop = [r for r in node.inputs if r and r[0] == "%" and last_use[r] == index and r not in returned]
         bound = partial(implementation, **attributes) if attributes else implementation
         steps.append((bound, node.inputs, node.references, tuple(dict.fromkeys(drop))))
 
@@ -79,11 +79,11 @@ def compiled(graph: Graph, ops: Ops, precision: str) -> Callable[..., tuple[dict
         values.update((f"%{k}", v) for k, v in inputs.items())
         values[None] = None
         for function, arguments, results, drop in steps:
-            made = function(*[values[a] for a in arguments])
+            outputs = function(*[values[a] for a in arguments])
             if len(results) == 1:
-                values[results[0]] = made[0] if isinstance(made, tuple | list) else made
+                values[results[0]] = outputs[0] if isinstance(outputs, tuple | list) else outputs
             else:
-                values.update(zip(results, made, strict=True))
+                values.update(zip(results, outputs, strict=True))
             for ref in drop:
                 del values[ref]
         return (

@@ -65,7 +65,7 @@ class Graph:
         raise GraphError(f"{self.name} has no node called {name!r}")
 
     def spec(self, ref: str) -> TensorSpec:
-        """The shape and dtype behind a reference."""
+        """The shape and dtype of a reference."""
         if ref.startswith("@"):
             weight = self.weights[ref[1:]]
             return TensorSpec(weight.shape, weight.dtype)
@@ -80,7 +80,7 @@ class Graph:
 
     @property
     def parameters(self) -> int:
-        """Number of trainable numbers."""
+        """The number of trainable parameters."""
         return sum(int(np.prod(self.weights[name].shape)) for name in self.trainable)
 
     @property
@@ -115,18 +115,18 @@ class Graph:
         ).pruned()
 
     def pruned(self) -> Graph:
-        """Without the nodes whose outputs nothing reads. Weights stay, read or not."""
-        wanted = {*self.outputs.values(), *self.updates.values(), *self.penalties}
-        kept = []
+        """A copy without the nodes whose outputs nothing reads. Weights stay, read or not."""
+        needed = {*self.outputs.values(), *self.updates.values(), *self.penalties}
+        nodes = []
         for node in reversed(self.nodes):
-            if wanted.intersection(node.references):
-                wanted.update(i for i in node.inputs if i)
-                kept.append(node)
-        inputs = {k: v for k, v in self.inputs.items() if k != SEED or f"%{SEED}" in wanted}
-        return replace(self, inputs=inputs, nodes=tuple(reversed(kept)))
+            if needed.intersection(node.references):
+                needed.update(i for i in node.inputs if i)
+                nodes.append(node)
+        inputs = {k: v for k, v in self.inputs.items() if k != SEED or f"%{SEED}" in needed}
+        return replace(self, inputs=inputs, nodes=tuple(reversed(nodes)))
 
     def renamed(self, prefix: str, bound: Mapping[str, str]) -> Graph:
-        """Its nodes prefixed and each input in ``bound`` replaced by a reference from elsewhere."""
+        """A copy with its nodes prefixed and each input in ``bound`` replaced by the given reference."""
 
         def move(ref: str | None) -> str | None:
             if ref is None or ref.startswith("@"):
@@ -153,14 +153,14 @@ class Graph:
         known = {reference(name) for name in self.inputs} | {f"@{name}" for name in self.weights}
         for node in self.nodes:
             if node.op not in VOCABULARY:
-                raise GraphError(f"node {node.name!r} asks for an unknown op {node.op!r}")
+                raise GraphError(f"node {node.name!r} has the unknown op {node.op!r}")
             for ref in node.inputs:
                 if ref is not None and ref not in known:
-                    raise GraphError(f"node {node.name!r} reads {ref}, which nothing before it makes")
+                    raise GraphError(f"node {node.name!r} reads {ref}, which no earlier node produces")
             known.update(node.references)
         for what in (*self.outputs.values(), *self.updates.values(), *self.penalties):
             if what not in known:
-                raise GraphError(f"{self.name} ends in {what}, which no node makes")
+                raise GraphError(f"{self.name} ends in {what}, which no node produces")
         return self
 
     # -- on disk --------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ class Graph:
         ).check()
 
     def save(self, path: Path, weights: Weights | None = None) -> None:
-        """Write ``path`` (JSON) and, where weights are given, the ``.npz`` beside it."""
+        """Write ``path`` (JSON) and, if weights are given, the ``.npz`` beside it."""
         path.write_text(json.dumps(self.to_json(), indent=1))
         if weights is not None:
             arrays: dict[str, Any] = dict(weights)

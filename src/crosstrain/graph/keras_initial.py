@@ -31,13 +31,13 @@ def _uniform(generator: Any, shape: Any, minval: float = 0.0, maxval: float = 1.
 
 
 def _truncated_normal(generator: Any, shape: Any, mean: float = 0.0, stddev: float = 1.0) -> np.ndarray:
-    """Normal numbers, those beyond two deviations drawn anew."""
+    """Normal numbers; those beyond two standard deviations are drawn again."""
     count = math.prod(shape)
-    kept = np.empty(0)
-    while len(kept) < count:
+    accepted = np.empty(0)
+    while len(accepted) < count:
         drawn = generator.normal(loc=mean, scale=stddev, size=count)
-        kept = np.append(kept, drawn[np.abs(drawn - mean) <= 2 * stddev])
-    return kept[:count].reshape(shape)
+        accepted = np.append(accepted, drawn[np.abs(drawn - mean) <= 2 * stddev])
+    return accepted[:count].reshape(shape)
 
 
 DRAWS: dict[str, Draw] = {
@@ -49,7 +49,7 @@ FILLS: dict[str, Draw] = {"zeros": np.zeros, "ones": np.ones}
 
 
 def _plain(shape: Any) -> bool:
-    """Whether a shape is numbers (rather than what a framework traces)."""
+    """Whether a shape consists of numbers (rather than of traced values)."""
     return all(
         isinstance(s, int | np.integer) for s in (shape if isinstance(shape, list | tuple) else [shape])
     )
@@ -102,7 +102,7 @@ def set_seed(seed: int) -> None:
 
 @contextmanager
 def numpy_initial() -> Iterator[None]:
-    """Keras's initializers draw by NumPy, for the time of the context."""
+    """Have Keras's initializers draw with NumPy within the context."""
     if backend.backend() == "numpy":
         yield
         return

@@ -26,8 +26,8 @@ def run_dtype(dtype: str) -> str:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Weight(keras.layers.Layer):
-    """A weight that no layer of Keras's own holds. Called on any tensor it gives the weight; called with
-    ``new`` too it takes that over in training, and gives the tensor back."""
+    """A weight that no layer of Keras's own holds. Called on any tensor it returns the weight; called with
+    ``new`` as well it assigns ``new`` in training and returns the tensor."""
 
     def __init__(self, shape: Sequence[int], kind: str = "float32", **settings: Any) -> None:
         super().__init__(**settings)
@@ -59,9 +59,9 @@ class Weight(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class VocabularyOp(keras.layers.Layer):
-    """One op of crosstrain's vocabulary that keras.ops has no functional form of: called on the list of its
-    tensors, it gives the list of its outputs. ``given`` says for each input of the op what stands there: a
-    ``tensor``, ``none`` or the ``seed``."""
+    """One op of crosstrain's vocabulary that keras.ops lacks as a function: called on the list of its
+    tensors, it returns the list of its outputs. ``given`` is the kind of each input of the op: ``tensor``,
+    ``none`` or ``seed``; the name is part of the file format."""
 
     def __init__(self, op: str, attributes: Mapping[str, Any], given: Sequence[str], **settings: Any) -> None:
         super().__init__(**settings)
@@ -70,10 +70,10 @@ class VocabularyOp(keras.layers.Layer):
         self.built = True
 
     def inputs_of(self, tensors: Sequence[Any]) -> list[Any]:
-        """What the op reads, the seed's generator in its place."""
+        """The op's inputs, with the seed's generator in its place."""
         waiting = iter(tensors)
-        made = {"tensor": lambda: next(waiting), "none": lambda: None, "seed": lambda: self.seed_generator}
-        return [made[what]() for what in self.given]
+        by_kind = {"tensor": lambda: next(waiting), "none": lambda: None, "seed": lambda: self.seed_generator}
+        return [by_kind[kind]() for kind in self.given]
 
     def call(self, tensors: Sequence[Any], training: bool | None = None) -> list[Any]:
         inputs = self.inputs_of(tensors)
@@ -84,8 +84,8 @@ class VocabularyOp(keras.layers.Layer):
         if isinstance(node, str):
             return [refs[node]]
         settings = {k: run_dtype(v) if k == "dtype" else v for k, v in node.attributes.items()}
-        made = getattr(OPS, node.op)(*[refs[str(r)] for r in node.inputs], **settings)
-        outputs = list(made) if isinstance(made, tuple | list) else [made]
+        result = getattr(OPS, node.op)(*[refs[str(r)] for r in node.inputs], **settings)
+        outputs = list(result) if isinstance(result, tuple | list) else [result]
         if self.op == "batch_norm" and len(outputs) == 1:  # in inference the statistics stay as they are
             outputs += inputs[3:]
         return outputs
@@ -97,8 +97,8 @@ class VocabularyOp(keras.layers.Layer):
             else TensorSpec(tuple(x.shape), graph_dtype(keras.backend.standardize_dtype(x.dtype)))
             for x in self.inputs_of(tensors)
         ]  # fmt: skip
-        made = VOCABULARY[self.op].shape(*specs, **self.attributes)
-        return [keras.KerasTensor(s.shape, run_dtype(s.dtype)) for s in made]
+        output_specs = VOCABULARY[self.op].shape(*specs, **self.attributes)
+        return [keras.KerasTensor(s.shape, run_dtype(s.dtype)) for s in output_specs]
 
     def get_config(self) -> dict[str, Any]:
         own = {"op": self.op, "attributes": dict(self.attributes), "given": list(self.given)}
@@ -107,7 +107,7 @@ class VocabularyOp(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Penalty(keras.layers.Layer):
-    """Called on ``[x, penalty, …]``: adds the penalties, scalars, to the loss and gives ``x``."""
+    """Called on ``[x, penalty, …]``: adds the penalties, scalars, to the loss and returns ``x``."""
 
     def call(self, tensors: Sequence[Any]) -> Any:
         x, *penalties = tensors

@@ -35,7 +35,7 @@ TensorFlow has no dilated transposed convolution on a CPU and no pooling of volu
 
 
 def departs(what: str) -> bool:
-    """Whether the running Keras gets it wrong, so that elementary operations have to stand in its place."""
+    """Whether the running Keras gets it wrong, so that elementary operations have to replace it."""
     return keras.config.floatx() in DEPARTING.get(keras.backend.backend(), {}).get(what, ())
 
 
@@ -117,7 +117,7 @@ def spread(kernel: Tensor, dilation: Sequence[int]) -> Tensor:
 def conv_transpose(
     x: Tensor, kernel: Tensor, bias: Tensor = None, *, strides: Any, crop: Pairs, dilation: Any
 ) -> Tensor:
-    """Keras's ``valid``, from which the rest is cut or to which zeros are added."""
+    """By Keras's ``valid``, whose output is then cropped or padded with zeros."""
     steps = dilation
     if max(dilation) > 1 and departs("dilated_transpose"):
         kernel, steps = spread(kernel, dilation), (1,) * len(dilation)
@@ -143,7 +143,7 @@ def max_pool(x: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:
 
 
 def average_pool(x: Tensor, *, window: Any, strides: Any, padding: Pairs) -> Tensor:
-    """Padding does not count, so sums are divided by the cells that do."""
+    """Padding does not count, so sums are divided by the number of other cells."""
     within = padded(x, padding)
     if len(window) == 3 and departs("pool_3d"):
         y = reduce(ops.add, views(within, window, strides)) / math.prod(window)
@@ -249,10 +249,10 @@ def arg(function: Callable[..., Tensor]) -> Implementation:
 
 
 def floor_divide(a: Tensor, b: Tensor) -> Tensor:
-    """In the integers' own dtype, which Keras narrows on PyTorch."""
+    """In the integers' own dtype; Keras narrows it on PyTorch."""
     y = ops.floor_divide(a, b)
-    given = {keras.backend.standardize_dtype(v.dtype) for v in (a, b) if hasattr(v, "dtype")}
-    return ops.cast(y, given.pop()) if len(given) == 1 else y
+    dtypes = {keras.backend.standardize_dtype(v.dtype) for v in (a, b) if hasattr(v, "dtype")}
+    return ops.cast(y, dtypes.pop()) if len(dtypes) == 1 else y
 
 
 def top_k(x: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
@@ -279,15 +279,15 @@ def absolute(x: Tensor) -> Tensor:
 
 
 def scan(step: Callable[..., Any], state: Any, xs: Tensor, *, reverse: bool = False) -> Any:
-    """Results stand in the order of their making, which keras.ops would turn round. On TensorFlow it wants
-    results shaped as the state, so that steps are written out."""
+    """Results are in the order of computation, which keras.ops would reverse. On TensorFlow it requires
+    results shaped as the state, so steps are unrolled there."""
     if keras.backend.backend() != "tensorflow":
         return ops.scan(step, state, ops.flip(xs, 0) if reverse else xs)
-    made = []
+    outputs = []
     for t in range(xs.shape[0])[:: -1 if reverse else 1]:
         state, y = step(state, xs[t])
-        made.append(y)
-    return state, ops.stack(made)
+        outputs.append(y)
+    return state, ops.stack(outputs)
 
 
 def shape_of(x: Tensor, noise_shape: Any) -> tuple[Any, ...]:
@@ -296,7 +296,7 @@ def shape_of(x: Tensor, noise_shape: Any) -> tuple[Any, ...]:
 
 
 def random_uniform(x: Tensor, seed: Any, *, salt: int, noise_shape: Any = None) -> Tensor:
-    """``seed`` is a ``keras.random.SeedGenerator``, which has to be told seed and salt."""
+    """``seed`` is a ``keras.random.SeedGenerator`` whose state the caller sets from seed and salt."""
     return keras.random.uniform(shape_of(x, noise_shape), dtype=x.dtype, seed=seed)
 
 
@@ -320,11 +320,11 @@ OTHER_ARGUMENTS: dict[str, dict[str, str]] = {
     "cast": {"dtype": "dtype"},
     "threshold": {"value": "default_value"},
 }
-"""Attributes that keras.ops calls otherwise."""
+"""Attributes that have another name in keras.ops."""
 
 
 def named(name: str) -> Implementation:
-    """``keras.ops``'s function of the name, its arguments as the vocabulary calls them."""
+    """The function of ``keras.ops`` with that name, with arguments named as in the vocabulary."""
     function, other, meaning = getattr(ops, name), OTHER_ARGUMENTS.get(name, {}), VOCABULARY[name].meaning
 
     def call(*inputs: Tensor, **attributes: Any) -> Tensor:

@@ -36,7 +36,7 @@ def _exact(cast: Any) -> Any:
 
 @contextmanager
 def precision(floatx: str) -> Iterator[None]:
-    """``set_precision`` for the time of the context."""
+    """``set_precision`` within the context."""
     before = keras.config.floatx()
     set_precision(floatx)
     try:

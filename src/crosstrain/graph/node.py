@@ -1,4 +1,4 @@
-"""What graphs are made of: nodes, the specs of tensors and weights, and how they are referred to."""
+"""The parts of graphs: nodes, the specs of tensors and weights, and references to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Weights = dict[str, np.ndarray]
 
 
 class GraphError(ValueError):
-    """A graph that does not hold together, or asks for what cannot be done; one sentence says what."""
+    """An invalid graph, or one that asks for what cannot be done; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class WeightSpec:
 
 @dataclass(frozen=True)
 class Node:
-    """One application of an op. ``inputs`` are references; ``None`` stands for an absent optional one."""
+    """One application of an op. ``inputs`` are references; ``None`` stands for an absent optional input."""
 
     name: str
     op: str
@@ -48,7 +48,7 @@ class Node:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """What the node makes: ``%name``, ``%name:1``, …"""
+        """The references of the node's outputs: ``%name``, ``%name:1``, …"""
         return tuple(reference(self.name, i) for i in range(len(self.outputs)))
 
 

@@ -1,4 +1,4 @@
-"""What an engine is asked to run: a network, its loss and its optimizer."""
+"""The program that an engine runs: a network, its loss and its optimizer."""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ def run_numpy(
 
 
 def in_precision(array: np.ndarray, dtype: str, precision: str) -> np.ndarray:
-    """An array in the dtype that a graph gives it (``float32``: the precision of the run)."""
+    """An array in its dtype in the graph (``float32`` is the precision of the run)."""
     return np.asarray(array).astype(precision if dtype == "float32" else dtype)

@@ -13,7 +13,7 @@ PROGRAM = ("crosstrain", "compare")
 
 
 def command(settings: Mapping[str, Any]) -> str:
-    """A line for a POSIX shell, every word quoted where it must be; what is the default is left out."""
+    """A POSIX shell command, quoted where necessary; defaults are omitted."""
     return shlex.join(arguments(settings))
 
 
@@ -94,12 +94,12 @@ def _unless(value: Any, default: Any) -> Any:
     return None if value == default else value
 
 
-def _optimizer(given: Mapping[str, Any]) -> list[str]:
+def _optimizer(optimizer: Mapping[str, Any]) -> list[str]:
     """The optimizer in full: which of its settings are defaults may change between versions."""
-    if not given:
+    if not optimizer:
         return []
-    name = given.get("name", "sgd")
-    rest = {k: v for k, v in given.items() if k != "name" and v is not None and v is not False}
+    name = optimizer.get("name", "sgd")
+    rest = {k: v for k, v in optimizer.items() if k != "name" and v is not None and v is not False}
     words = []
     for key, option in (("learning_rate", "--learning-rate"), ("weight_decay", "--weight-decay")):
         if key in rest:
@@ -112,25 +112,25 @@ def _optimizer(given: Mapping[str, Any]) -> list[str]:
     return [*(["--optimizer", spelled] if spelled != "sgd" else []), *words]
 
 
-def _named(given: Mapping[str, Any], inside: str) -> str:
-    return _spelled(str(given["name"]), given.get(inside) or {})
+def _named(entry: Mapping[str, Any], inside: str) -> str:
+    return _spelled(str(entry["name"]), entry.get(inside) or {})
 
 
-def _loss(given: Mapping[str, Any]) -> str:
-    weight = given.get("weight", 1.0)
+def _loss(loss: Mapping[str, Any]) -> str:
+    weight = loss.get("weight", 1.0)
     return _spelled(
-        str(given["name"]), {**(given.get("settings") or {}), **({} if weight == 1.0 else {"weight": weight})}
+        str(loss["name"]), {**(loss.get("settings") or {}), **({} if weight == 1.0 else {"weight": weight})}
     )
 
 
 def _spelled(name: str, settings: Mapping[str, Any]) -> str:
     """``name:key=value,key=value``, as ``compare.spelling`` reads it."""
-    told = ",".join(f"{key}={_value(value)}" for key, value in settings.items())
-    return f"{name}:{told}" if told else name
+    pairs = ",".join(f"{key}={_value(value)}" for key, value in settings.items())
+    return f"{name}:{pairs}" if pairs else name
 
 
 def _value(value: Any) -> str:
-    """JSON; text that JSON would not read as something else stays bare."""
+    """As JSON; text that is not itself valid JSON stays unquoted."""
     if isinstance(value, str):
         try:
             json.loads(value)

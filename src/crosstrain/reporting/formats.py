@@ -18,9 +18,9 @@ from crosstrain.statistics import ratios as statistics
 from crosstrain.statistics.ratios import Interval
 
 TIE = "="
-"""Stands behind what cannot be told from the best."""
+"""Follows an entry that is within noise of the best."""
 SEPARATE = {"departs": "✗", "cannot": "!"}
-"""What is certified not to be the same work takes no part in who is best, and is marked."""
+"""The marks of rows that depart or cannot be proved; such rows are never the best."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a table is of: how an entry is shown, and the ranking of those that take part."""
+    """What a table shows: how an entry is printed, and how the entries are ranked."""
 
     name: str
     shown: Callable[[Row], str | None]
@@ -72,10 +72,10 @@ def _accuracy_interval(row: Row) -> Interval | None:
 
 
 def _accuracy(row: Row) -> str | None:
-    found = _accuracy_interval(row)
-    if found is None:
+    interval = _accuracy_interval(row)
+    if interval is None:
         return None
-    return f"{100 * found.value:.2f} [{100 * found.low:.2f}–{100 * found.high:.2f}]"
+    return f"{100 * interval.value:.2f} [{100 * interval.low:.2f}–{100 * interval.high:.2f}]"
 
 
 def _alike(one: Row, other: Row) -> bool:
@@ -98,14 +98,13 @@ QUANTITIES = (
 
 
 def tables(results: Mapping[str, ComparisonResult]) -> list[Table]:
-    """Of each machine (its name may be empty), each quantity, each input size and device."""
+    """The tables of each machine (its name may be empty), quantity, input size and device."""
     return [table for name, result in results.items() for table in _of_result(name, result)]
 
 
 def _of_result(machine: str, result: ComparisonResult) -> Iterator[Table]:
-    found = rows(result.cells)
     groups: dict[tuple[str, str], list[Row]] = {}
-    for row in found:
+    for row in rows(result.cells):
         groups.setdefault((size_text(row.input_size), row.cells[0].device), []).append(row)
     for quantity in QUANTITIES:
         for (size, device), group in sorted(groups.items(), key=lambda each: each[0][0].zfill(8)):
@@ -162,7 +161,7 @@ def _md_entry(entry: Entry | None) -> str:
 
 
 def _md(value: str) -> str:
-    """Text in which Markdown finds nothing of its own, on one line."""
+    """Escape Markdown syntax, and put the text on one line."""
     flat = " ".join(value.split())
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_|~#])", r"\\\1", flat)
@@ -206,8 +205,8 @@ def _tex(value: str) -> str:
 
 
 def _legend(results: Mapping[str, ComparisonResult]) -> str:
-    told = [
-        f"Best in bold; {TIE} cannot be told from it",
+    parts = [
+        f"Best in bold; {TIE} within noise of it",
         "[–] is a 95 % interval, (–) a range of few samples",
     ]
     marks = {row.certificate for result in results.values() for row in rows(result.cells)}
@@ -216,7 +215,7 @@ def _legend(results: Mapping[str, ComparisonResult]) -> str:
         "cannot": "! cannot be proved",
         "none": "not all are proved",
     }
-    return "; ".join([*told, *(word for status, word in words.items() if status in marks)]) + "."
+    return "; ".join([*parts, *(word for status, word in words.items() if status in marks)]) + "."
 
 
 COLUMNS = (
@@ -232,7 +231,7 @@ COLUMNS = (
 def records(results: Mapping[str, ComparisonResult]) -> list[dict[str, Any]]:
     """A row for each machine, network, input size and engine, with the fields of ``COLUMNS``."""
     base: dict[tuple[str, str, str], Row] = {}
-    found = []
+    entries = []
     for index, (machine, result) in enumerate(results.items()):
         for row in rows(result.cells):
             key = row.network, size_text(row.input_size), row.engine
@@ -240,8 +239,8 @@ def records(results: Mapping[str, ComparisonResult]) -> list[dict[str, Any]]:
                 base[key] = row
             other = base.get(key) if index else None
             ratio = statistics.ratio(row.runs, other.runs) if other else None
-            found.append(_record(machine, row, ratio))
-    return found
+            entries.append(_record(machine, row, ratio))
+    return entries
 
 
 def _record(machine: str, row: Row, ratio: Interval | None) -> dict[str, Any]:
@@ -269,13 +268,13 @@ def as_csv(results: Mapping[str, ComparisonResult]) -> str:
 
 
 def _harmless(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    """Prefix text that a spreadsheet would read as a formula with an apostrophe."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def as_json(results: Mapping[str, ComparisonResult]) -> str:
     """``rows`` as in the CSV, and ``tables`` as they are printed."""
-    told = {
+    document = {
         "format": 1,
         "rows": records(results),
         "tables": [
@@ -289,7 +288,7 @@ def as_json(results: Mapping[str, ComparisonResult]) -> str:
             for table in tables(results)
         ],
     }  # fmt: skip
-    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Mapping[str, ComparisonResult]], str]] = {

@@ -36,20 +36,20 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
         raise CrosstrainError(f"there is no format {form!r}; there are {', '.join((HTML, *FORMATS))}")
     if not folders:
         raise CrosstrainError("name at least one folder of a comparison")
-    found = [load(folder) for folder in folders]
+    loaded = [load(folder) for folder in folders]
     served = [
-        folder for folder, each in zip(folders, found, strict=True) if isinstance(each, InferenceResult)
+        folder for folder, each in zip(folders, loaded, strict=True) if isinstance(each, InferenceResult)
     ]
     if served and (form != HTML or len(folders) > 1):
         raise CrosstrainError(
-            f"{served[0]} holds a comparison at inference, which has a page of its own only"
+            f"{served[0]} holds a comparison at inference, which has only an HTML page of its own"
         )
     from crosstrain.reporting.page import render, render_inference, render_machines
     from crosstrain.reporting.page.machines import named
 
-    if isinstance(found[0], InferenceResult):
-        return _written(render_inference(found[0]), out or folders[0] / PAGE)
-    results = [each for each in found if not isinstance(each, InferenceResult)]
+    if isinstance(loaded[0], InferenceResult):
+        return _written(render_inference(loaded[0]), out or folders[0] / PAGE)
+    results = [each for each in loaded if not isinstance(each, InferenceResult)]
     machines = named(folders, results)
     if form != HTML:
         by_name = {machine.name if len(machines) > 1 else "": machine.result for machine in machines}
@@ -61,7 +61,7 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
 
 def leave_page(folder: str | Path, note: Callable[[str], None]) -> None:
     """The page beside a result that has just been kept, and which stands whether or not its page can be
-    written: then ``note`` is told."""
+    written; ``note`` receives the error."""
     from crosstrain.reporting.page import write_page
 
     try:
@@ -75,7 +75,7 @@ def _written(text: str, path: Path | None) -> Report:
         path = None
     if path is not None:
         if path.is_dir() or not path.absolute().parent.is_dir():
-            raise CrosstrainError(f"cannot write {path}: name a file in a folder that is there")
+            raise CrosstrainError(f"cannot write {path}: name a file in an existing folder")
         try:
             write_bytes(path, text.encode())
         except PermissionError as error:

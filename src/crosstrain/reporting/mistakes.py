@@ -22,9 +22,9 @@ from crosstrain.statistics.ratios import Interval, wilson
 from crosstrain.system.files import read_arrays
 
 WORST = 24
-"""So many mistakes are shown."""
+"""Number of mistakes that are shown."""
 CONFUSED = 20
-"""So many pairs of classes are named."""
+"""Number of confused pairs of classes that are named."""
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -103,13 +103,13 @@ class Mistakes:
 
 
 def read_mistakes(result: ComparisonResult, folder: Path) -> Mistakes | None:
-    """What the predictions in a comparison's ``folder`` say; None where none were kept (targets that are
-    no classes, cells of an older version, nothing finished)."""
-    kept = _kept(result, folder)
-    cell = _chosen(result, kept)
+    """The mistakes in the predictions under a comparison's ``folder``; None where it has no predictions
+    (targets that are no classes, cells of an older version, nothing finished)."""
+    predictions = _read_predictions(result, folder)
+    cell = _chosen(result, predictions)
     if cell is None:
         return None
-    arrays = kept[cell.id]
+    arrays = predictions[cell.id]
     data = Cache().find(cell.data_hash) if cell.data_hash else None
     names = _names(result, data, arrays)
     confusion = _confusion(arrays, len(names))
@@ -126,20 +126,19 @@ def read_mistakes(result: ComparisonResult, folder: Path) -> Mistakes | None:
         worst=worst,
         wrong=int(np.count_nonzero(arrays["true"] != arrays["predicted"])),
         examples=len(arrays["true"]),
-        agreement=tuple(_agreements(result.cells, kept)),
+        agreement=tuple(_agreements(result.cells, predictions)),
         no_pictures=no_pictures,
     )
 
 
 # -- what was kept -----------------------------------------------------------------------------------
-def _kept(result: ComparisonResult, folder: Path) -> dict[str, Arrays]:
-    """The predictions of finished cells, by the cell's id; files that are missing or damaged are passed
-    over."""
-    found = {}
+def _read_predictions(result: ComparisonResult, folder: Path) -> dict[str, Arrays]:
+    """The predictions of finished cells by cell id; missing and damaged files are skipped."""
+    predictions = {}
     for cell in result.cells:
         if cell.status == "done" and (arrays := _read(predictions_file(folder / "cells", cell.id))):
-            found[cell.id] = arrays
-    return found
+            predictions[cell.id] = arrays
+    return predictions
 
 
 def _read(path: Path) -> Arrays | None:
@@ -154,18 +153,19 @@ def _read(path: Path) -> Arrays | None:
     return arrays if sound and min(true.min(), predicted.min()) >= 0 else None
 
 
-def _chosen(result: ComparisonResult, kept: Mapping[str, Arrays]) -> CellResult | None:
+def _chosen(result: ComparisonResult, predictions: Mapping[str, Arrays]) -> CellResult | None:
     """The first cell with predictions of the recommended row, else of the most accurate one."""
-    candidates = [row for row in rows(result.cells) if any(c.id in kept for c in row.done)]
-    wish = result.recommendation
+    candidates = [row for row in rows(result.cells) if any(c.id in predictions for c in row.done)]
+    recommendation = result.recommendation
     named = [
         row
         for row in candidates
-        if (row.network, row.engine, row.input_size) == (wish.network, wish.engine, wish.input_size)
+        if (row.network, row.engine, row.input_size)
+        == (recommendation.network, recommendation.engine, recommendation.input_size)
     ]
     best = max(candidates, key=lambda row: row.test_accuracy or 0.0, default=None)
     chosen = named[0] if named else best
-    return None if chosen is None else next(cell for cell in chosen.done if cell.id in kept)
+    return None if chosen is None else next(cell for cell in chosen.done if cell.id in predictions)
 
 
 def _names(result: ComparisonResult, data: Prepared | None, arrays: Arrays) -> tuple[str, ...]:
@@ -183,12 +183,12 @@ def _confusion(arrays: Arrays, classes: int) -> np.ndarray:
 
 
 def _per_class(confusion: np.ndarray, names: Sequence[str]) -> list[ClassAccuracy]:
-    found = []
+    accuracies = []
     for index, name in enumerate(names):
         right, examples = int(confusion[index, index]), int(confusion[index].sum())
         accuracy = wilson(right / examples, examples) if examples else None
-        found.append(ClassAccuracy(name, right, examples, accuracy))
-    return found
+        accuracies.append(ClassAccuracy(name, right, examples, accuracy))
+    return accuracies
 
 
 def _confused(confusion: np.ndarray, names: Sequence[str]) -> list[Confused]:
@@ -202,7 +202,7 @@ def _confused(confusion: np.ndarray, names: Sequence[str]) -> list[Confused]:
 def _worst(
     arrays: Arrays, names: Sequence[str], data: Prepared | None
 ) -> tuple[tuple[Mistake, ...], str | None]:
-    """The mistakes that were made most surely, and why they come without pictures (or None)."""
+    """The most confident mistakes, and why they have no pictures (or None)."""
     wrong = np.flatnonzero(arrays["true"] != arrays["predicted"])
     sureness = np.nan_to_num(arrays["probability"][wrong], nan=-1.0)
     chosen = wrong[np.argsort(-sureness, kind="stable")[:WORST]]
@@ -213,7 +213,7 @@ def _worst(
     else:
         pictures = as_pictures(data, chosen)
     shown = [None] * len(chosen) if isinstance(pictures, str) else [data_uri(p) for p in pictures]
-    found = tuple(
+    mistakes = tuple(
         Mistake(
             example=int(index),
             true=names[arrays["true"][index]],
@@ -224,25 +224,25 @@ def _worst(
         )
         for index, picture in zip(chosen, shown, strict=True)
     )
-    return found, pictures if isinstance(pictures, str) else None
+    return mistakes, pictures if isinstance(pictures, str) else None
 
 
 def _number(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _agreements(cells: Sequence[CellResult], kept: Mapping[str, Arrays]) -> list[Agreement]:
+def _agreements(cells: Sequence[CellResult], predictions: Mapping[str, Arrays]) -> list[Agreement]:
     def key(cell: CellResult) -> tuple[str, str]:
         return cell.network, size_text(cell.input_size)
 
     first: dict[tuple[str, str], list[CellResult]] = {}
     for cell in cells:
-        if cell.id in kept:
+        if cell.id in predictions:
             first.setdefault(key(cell), []).append(cell)
-    return [found for group in first.values() if (found := _agreement(group, kept))]
+    return [agreement for group in first.values() if (agreement := _agreement(group, predictions))]
 
 
-def _agreement(cells: Sequence[CellResult], kept: Mapping[str, Arrays]) -> Agreement | None:
+def _agreement(cells: Sequence[CellResult], predictions: Mapping[str, Arrays]) -> Agreement | None:
     """The agreement of the entrants that have a cell of the first seed, one cell each; None for fewer than
     two."""
     seed = min(cell.seed for cell in cells)
@@ -250,7 +250,7 @@ def _agreement(cells: Sequence[CellResult], kept: Mapping[str, Arrays]) -> Agree
     one_each = [next(iter(group)) for _, group in groupby(of_seed, key=lambda c: c.engine)]
     order = list(dict.fromkeys(c.engine for c in cells))
     one_each.sort(key=lambda c: order.index(c.engine))
-    answers = [kept[cell.id]["predicted"] for cell in one_each]
+    answers = [predictions[cell.id]["predicted"] for cell in one_each]
     if len(answers) < 2 or len({len(a) for a in answers}) > 1:
         return None
     table = np.stack(answers)

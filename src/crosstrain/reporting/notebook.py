@@ -21,8 +21,8 @@ def html(result: ComparisonResult) -> str:
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in _cells(r))}</tr>" for r in rows(result.cells)
     )
-    told = [legend(result), *faults(result), *result.notes]
-    notes = "".join(f"<p><small>{escape(line)}</small></p>" for line in told if line)
+    lines = [legend(result), *faults(result), *result.notes]
+    notes = "".join(f"<p><small>{escape(line)}</small></p>" for line in lines if line)
     return (
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
         f"<p><strong>{escape(result.recommendation.reason)}</strong></p>"

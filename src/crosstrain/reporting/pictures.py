@@ -12,7 +12,7 @@ from crosstrain.data.prepared import Prepared
 LARGEST = 96
 """Pixels of a shown picture's longer side; larger ones are made smaller."""
 RANGE_FROM = 256
-"""So many test examples tell in which range plain arrays are."""
+"""Number of test examples from which the range of plain arrays is read."""
 NEAR = 1e-3
 
 
@@ -24,7 +24,7 @@ def as_pictures(data: Prepared, examples: np.ndarray) -> list[np.ndarray] | str:
         return "the network has several inputs; there is no single picture to show"
     ((name, array),) = inputs.items()
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or array.dtype.kind not in "fui":
-        return "the inputs are no pictures"
+        return "the inputs are not pictures"
     scale = data.manifest.get("standardized", {}).get(name)
     low, high = _range(_unscaled(np.asarray(array[:RANGE_FROM]), scale))
     steps = [str(step).partition(":")[0] for step in data.manifest.get("steps", ())]

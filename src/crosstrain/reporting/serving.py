@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 VERSION = "crosstrain-version"
 """The name of the page's ``meta`` that tells which result it shows; ``live.js`` reads it."""
 SECONDS = 10
-"""A client that says nothing for so long is let go."""
+"""Seconds after which a silent client is disconnected."""
 
 KINDS = ("comparison", "inference")
 Result = ComparisonResult | InferenceResult
@@ -54,7 +54,7 @@ def open_server(folder: Path, port: int = 0, render: Render | None = None) -> Th
                 f"port {port} is in use; name another with --port, or none for any free one"
             ) from error
         if error.errno == errno.EACCES:
-            raise CrosstrainError(f"port {port} is not yours to use; take one above 1023") from error
+            raise CrosstrainError(f"port {port} needs more rights than yours; name one above 1023") from error
         raise
 
 
@@ -67,7 +67,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = HOST, int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that leaves in the middle of an answer is nothing to tell of."""
+        """Ignore browsers that close the connection in the middle of an answer."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -107,15 +107,15 @@ class _Source:
     def version(self) -> str:
         """Changes with every new result; empty where there is none yet."""
         try:
-            found = (self.folder / "result.json").stat()
+            stat = (self.folder / "result.json").stat()
         except OSError:
             return ""
-        return f"{found.st_mtime_ns:x}-{found.st_size:x}"
+        return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
 
     def state(self) -> dict[str, Any]:
-        told = running(self.folder)
+        status = running(self.folder)
         shown = ("stage", "cell", "done", "cells", "share", "left_seconds")
-        return {"version": self.version(), "running": told and {key: told.get(key) for key in shown}}
+        return {"version": self.version(), "running": status and {key: status.get(key) for key in shown}}
 
     def html(self) -> str:
         version = self.version()
@@ -194,7 +194,7 @@ def _handler(source: _Source) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """A line for every question of the page would hide what the terminal has to say."""
+            """Log nothing: a line for every request would bury the messages on the terminal."""
 
     return Handler
 

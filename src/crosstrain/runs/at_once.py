@@ -27,20 +27,23 @@ def slots(tasks: int, *, free: int | None = None, on_device: int | None = None) 
     ``free`` is the memory (bytes) that can be had (left out: what the system says), ``on_device`` that of
     the GPU where the tasks use one.
     """
-    held = [psutil.virtual_memory().available if free is None else free]
-    held += [] if on_device is None else [on_device]
-    return max(1, min(tasks, usable_cores(), *(memory // MEMORY_EACH for memory in held)))
+    available = [psutil.virtual_memory().available if free is None else free]
+    available += [] if on_device is None else [on_device]
+    return max(1, min(tasks, usable_cores(), *(memory // MEMORY_EACH for memory in available)))
 
 
-def at_once(tasks: Sequence[Task[T]], most: int) -> Generator[tuple[int, T], None, None]:
+def at_once(
+    tasks: Sequence[Task[T]], most: int, stop: threading.Event | None = None
+) -> Generator[tuple[int, T], None, None]:
     """The tasks' numbers and results as they come, up to ``most`` running at a time, begun in their order.
+    ``stop`` is the event that tasks are given, where the caller has one.
 
     Where one raises, or the consumer goes away (Ctrl-C is one way), the others are told to stop and their
     processes are gone when this raises or returns; tasks that were not begun are left out.
     """
-    stop = threading.Event()
+    stop = stop or threading.Event()
     waiting: queue.SimpleQueue[tuple[int, Task[T]]] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[tuple[int, T | None, BaseException | None]] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[tuple[int, T | None, BaseException | None]] = queue.SimpleQueue()
     for numbered in enumerate(tasks):
         waiting.put(numbered)
 
@@ -51,10 +54,10 @@ def at_once(tasks: Sequence[Task[T]], most: int) -> Generator[tuple[int, T], Non
             except queue.Empty:
                 return
             try:
-                ended.put((number, task(stop), None))
+                finished.put((number, task(stop), None))
             except BaseException as error:
                 stop.set()  # here, lest another task is begun before the consumer hears of it
-                ended.put((number, None, error))
+                finished.put((number, None, error))
 
     # Daemons: what computes in this process, without a worker, cannot be stopped and must not keep it alive.
     threads = [threading.Thread(target=work, daemon=True, name=f"task-{i}") for i in range(most)]
@@ -62,7 +65,7 @@ def at_once(tasks: Sequence[Task[T]], most: int) -> Generator[tuple[int, T], Non
         thread.start()
     try:
         for _ in tasks:
-            number, result, error = ended.get()
+            number, result, error = finished.get()
             if error is not None:
                 raise error
             yield number, result  # type: ignore[misc]

@@ -72,7 +72,7 @@ def described(rows: Mapping[str, EngineRow], *, anew: bool = False) -> dict[str,
             n: pool.submit(describe, rows[n], environment, anew=anew)
             for n, environment in environments.items()
         }
-        return {name: answer.result() for name, answer in pending.items()}
+        return {name: future.result() for name, future in pending.items()}
 
 
 def forget(row: EngineRow) -> None:

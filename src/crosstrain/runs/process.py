@@ -23,7 +23,7 @@ from typing import IO, Any, Literal
 
 from crosstrain.engines.devices import OVERRIDE
 from crosstrain.engines.registry import engines
-from crosstrain.environments.environments import alone, python_of
+from crosstrain.environments.environments import isolated, python_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.system import gpus
 from crosstrain.system.exit_codes import death, last_line
@@ -158,7 +158,7 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
     package = Path(__file__).resolve().parents[1]
     if python != sys.executable:
         # What the user's own Python finds is not for another one: a NumPy there would hide that one's.
-        variables |= {"PYTHONPATH": str(alone(package)), "PYTHONNOUSERSITE": "1"}
+        variables |= {"PYTHONPATH": str(isolated(package)), "PYTHONNOUSERSITE": "1"}
         variables.pop("PYTHONHOME", None)
     elif package.parent.name not in ("site-packages", "dist-packages"):
         variables["PYTHONPATH"] = os.pathsep.join(
@@ -172,7 +172,7 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
     if job.get("device") == "cpu":
         variables.update(CUDA_VISIBLE_DEVICES="-1", HIP_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     elif job.get("device"):
-        variables.update(_on_a_gpu(job))
+        variables.update(_gpu_variables(job))
     if job.get("keras_backend"):
         variables["KERAS_BACKEND"] = str(job["keras_backend"])
     if row := engines().get(job.get("engine") or ""):
@@ -181,15 +181,15 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
     return variables
 
 
-def _on_a_gpu(job: Mapping[str, Any]) -> dict[str, str]:
+def _gpu_variables(job: Mapping[str, Any]) -> dict[str, str]:
     """What NVIDIA's libraries and the frameworks' allocators read."""
-    made = dict(gpus.ORDER)
+    variables = dict(gpus.ORDER)
     # A job that does not say its division is of the closed one, unless it has options of its own.
     if job.get("division", "open" if job.get("options") else "closed") == "closed":
-        made[OVERRIDE] = "0"
+        variables[OVERRIDE] = "0"
     if job.get("task") == "evidence":  # several share the card: none may take all of its memory at its start
-        made.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", TF_FORCE_GPU_ALLOW_GROWTH="true")
-    return made
+        variables.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", TF_FORCE_GPU_ALLOW_GROWTH="true")
+    return variables
 
 
 class _Worker:

@@ -127,7 +127,7 @@ class Store:
 
     def _path(self, name: str, suffix: str) -> Path:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for a cell's file")
+            raise ValueError(f"{name!r} is not a valid name for a cell's file")
         return self.cells / f"{name}{suffix}"
 
 

@@ -30,7 +30,7 @@ def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Ru
         plan = json.loads((folder / "plan.json").read_text())
         kind, identity = plan["kind"], plan.get("identity") or {}
     except (OSError, ValueError, KeyError) as error:
-        raise CrosstrainError(f"{folder} is no folder of crosstrain's (it has no sound plan.json)") from error
+        raise CrosstrainError(f"{folder} is not a crosstrain folder (it has no valid plan.json)") from error
     definition, trained = _files(folder, kind, plan, cell, weights)
     return Run(definition, trained, *(str(identity.get(key) or "") for key in ("data", "prepare", "split")))
 

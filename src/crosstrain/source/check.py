@@ -54,7 +54,7 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
             module = _imported(Path(item["source"]), f"crosstrain_source_{number}")
             case = Case.load(Path(item["case"]))
             model = MODELS[job["target"]](module, item, case, job["precision"])
-            write_arrays(Path(item["out"]), _testimony(model, item, case, job["precision"]))
+            write_arrays(Path(item["out"]), _evidence(model, item, case, job["precision"]))
             errors.append(None)
         except Exception as error:  # whatever a framework raises: the other sources go on
             traceback.print_exc()
@@ -72,8 +72,8 @@ def _imported(path: Path, name: str) -> Any:
     return module
 
 
-def _testimony(model: Any, item: Mapping[str, Any], case: Case, precision: str) -> Arrays:
-    """As the engines' evidence: outputs, loss, gradients, and the weights after the steps."""
+def _evidence(model: Any, item: Mapping[str, Any], case: Case, precision: str) -> Arrays:
+    """What a proof compares: outputs, loss, gradients, and the weights after the steps."""
     features = list(case.program.inference.inputs)
 
     def batch(values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -109,11 +109,11 @@ class Model:
         self.restart()
 
     def begin(self) -> None:
-        """Set the precision and make ``self.model``."""
+        """Set the precision and create ``self.model``."""
         raise NotImplementedError
 
     def restart(self) -> None:
-        """The given weights, and an optimizer that has done nothing yet."""
+        """Load the initial weights and create a fresh optimizer."""
         self.module.load_weights(self.model, self.path)
         self.optimizer = self.module.make_optimizer(self.model)
 

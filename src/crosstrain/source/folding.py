@@ -9,12 +9,12 @@ from typing import Any
 from crosstrain.source.layers import Network, Step
 
 STRUCTURE = ("rank", "to", "sequences", "approximate", "divides")
-"""Settings that blocks have to share: they are no numbers that an argument could give."""
+"""Settings that all blocks have to share: they are not numbers, so no argument can give them."""
 
-INPUT, OUTPUT = "%block", "%made"
+INPUT, OUTPUT = "%block_input", "%block_output"
 LONGEST_PERIOD = 4
 FEWEST_STEPS = 12
-"""A chain without branches is folded from so many steps on; below, straight lines read better."""
+"""The fewest steps from which a chain without branches is folded; below that, straight lines read better."""
 
 BASES = {"batch_norm": "bn", "layer_norm": "norm"}
 
@@ -102,7 +102,7 @@ def _structure(step: Step) -> tuple[Any, ...]:
 
 
 def _walk(root: _Part) -> Iterator[_Part | _Optional]:
-    """Inputs first; each once."""
+    """Every part once, inputs first."""
     seen: set[int] = set()
 
     def visit(part: _Part | _Optional | None) -> Iterator[_Part | _Optional]:
@@ -129,7 +129,7 @@ class _Template:
         self.root, self.count = root, 1
 
     def take(self, steps: Sequence[Step], entry: str) -> bool:
-        """Take one more block in; False, and nothing changed, where it is of another structure."""
+        """Add one more block; False, with nothing changed, if its structure differs."""
         by_output = {step.output: step for step in steps}
         bound: dict[int, Step] = {}
         changes: list[tuple[_Part | _Optional, int, _Part | _Optional]] = []
@@ -195,7 +195,7 @@ def _unary(part: _Part | _Optional | None) -> bool:
 
 # -- runs of blocks -----------------------------------------------------------------------------
 def fold(network: Network) -> tuple[Piece, ...]:
-    """The steps, with runs of alike blocks in the place of what repeats itself."""
+    """The steps, with repeated blocks replaced by runs."""
     segments = _segments(network)
     names = [step.name for step in network.steps if step.name]
     own = {name for name in names if names.count(name) == 1}
@@ -206,7 +206,7 @@ Segment = tuple[str | None, tuple[Step, ...]]
 
 
 def _segments(network: Network) -> list[Segment]:
-    """Cuts the steps wherever a single value goes on; each piece with the value that enters it."""
+    """Cut the steps wherever a single value is live; each piece comes with the value that enters it."""
     last: dict[str, int] = {}
     for index, step in enumerate(network.steps):
         last.update(dict.fromkeys(step.inputs, index))
@@ -214,13 +214,13 @@ def _segments(network: Network) -> list[Segment]:
     live = set(network.inputs.values())
     entry = next(iter(live)) if len(live) == 1 else None
     segments: list[Segment] = []
-    begun = 0
+    start = 0
     for index, step in enumerate(network.steps):
         live = {value for value in live if last.get(value, -1) > index}
         live.add(step.output)
         if live == {step.output} or index == len(network.steps) - 1:
-            segments.append((entry, network.steps[begun : index + 1]))
-            begun, entry = index + 1, step.output
+            segments.append((entry, network.steps[start : index + 1]))
+            start, entry = index + 1, step.output
     return segments
 
 
@@ -253,7 +253,7 @@ def _body(segments: list[Segment], start: int, period: int) -> tuple[tuple[Step,
 
 
 def _repeats(segments: list[Segment], start: int, period: int, own: set[str]) -> int:
-    """How many blocks of so many segments follow each other from here."""
+    """How many consecutive blocks of ``period`` segments begin at ``start``."""
     template: _Template | None = None
     for position in range(start, len(segments) - period + 1, period):
         steps, entry = _body(segments, position, period)
@@ -321,7 +321,8 @@ def _attributes(owners: Sequence[_Part], optional: set[int]) -> list[str]:
 def _names(
     owners: Sequence[_Part], count: int
 ) -> tuple[tuple[str, ...], list[str], tuple[tuple[str, ...], ...] | None]:
-    """Prefix of each block and suffix of each layer, where names are made so; else all names."""
+    """The prefix of each block and the suffix of each layer where names are built that way; else all
+    names."""
     blocks = [[part.steps[i] for part in owners] for i in range(count)]
     prefixes = []
     for steps in blocks:
@@ -338,7 +339,7 @@ def _names(
 
 
 def _common(names: Sequence[str]) -> str:
-    """The longest text that all begin with."""
+    """The longest common prefix."""
     first, last = min(names), max(names)
     same = next((i for i, c in enumerate(first) if c != last[i : i + 1]), len(first))
     return first[:same]
@@ -367,17 +368,17 @@ class _Arguments:
         return result
 
     def of(self, key: str, values: Sequence[Any]) -> Any:
-        """A literal or ``Code`` that gives these values (None: any)."""
+        """A literal or ``Code`` with these values (None matches any value)."""
         present = [v for v in values if v is not None]
         if all(v == present[0] for v in present[1:]):
             return present[0] if present else None
-        agrees = lambda found: all(v is None or v == f for v, f in zip(values, found, strict=True))
+        agrees = lambda candidate: all(v is None or v == f for v, f in zip(values, candidate, strict=True))
         for name, known in self.values.items():
             if agrees(known):
                 return Code(name)
         for form in DERIVED:
-            for expression, found in self._derived(form):
-                if agrees(found):
+            for expression, candidate in self._derived(form):
+                if agrees(candidate):
                     return Code(expression)
         return Code(self._new(key, [present[0] if v is None else v for v in values]))
 

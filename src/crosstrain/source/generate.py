@@ -20,12 +20,12 @@ TARGETS = ("torch", "tensorflow", "jax", "keras", "paddle", "mxnet")
 
 
 def target_of(name: str) -> Target:
-    """The target called ``name``; ``CrosstrainError`` names those there are."""
+    """The target called ``name``. Raises ``CrosstrainError``, which lists the targets."""
     if name not in TARGETS:
         raise CrosstrainError(f"crosstrain code has no target {name!r}; there are {', '.join(TARGETS)}")
     module = importlib.import_module(f"crosstrain.source.targets.{name}")
-    found: Target = getattr(module, name.upper())
-    return found
+    target: Target = getattr(module, name.upper())
+    return target
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ def source_of(
     ``losses`` gives each output's; ``called`` is how the user called the network. Raises
     ``CrosstrainError`` where a layer, a loss or an optimizer has no written form.
     """
-    found = target_of(target)
+    target_spec = target_of(target)
     if recipe.augmentation:
         raise CrosstrainError("crosstrain code cannot write augmentation; leave it out")
     training = Training(losses, recipe.optimizer, recipe.schedule, recipe.batch_size)
     name = called or graph.name
-    title = f"{name} in {found.title}: the network, its training, its weights from and to crosstrain."
-    draft = Draft(found, network_of(graph), training, title)
-    found.write(draft)
+    title = f"{name} in {target_spec.title}: the network, its training, its weights from and to crosstrain."
+    draft = Draft(target_spec, network_of(graph), training, title)
+    target_spec.write(draft)
     return Written(
         draft.finished(), draft.class_name, draft.inputs, draft.targets, tuple(draft.network.outputs),
         draft.phases, draft.network.prefix,
@@ -71,7 +71,7 @@ def source_of(
 
 
 def code_lines(source: str) -> int:
-    """Lines that hold code: no blank lines, no comments, no docstrings."""
+    """The number of lines of code: no blank lines, comments or docstrings."""
     docstrings: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if (

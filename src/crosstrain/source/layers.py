@@ -56,7 +56,7 @@ def refuse(node: Node | None, why: str) -> CrosstrainError:
 
 
 def network_of(graph: Graph) -> Network:
-    """The layer view of a graph; ``CrosstrainError`` names what has none."""
+    """The layer view of a graph. Raises ``CrosstrainError``, which names the node that has none."""
     if graph.penalties:
         raise refuse(None, "it has penalties (regularisers); use the optimizer's weight_decay")
     view = _View(graph)
@@ -87,13 +87,13 @@ def network_of(graph: Graph) -> Network:
 
 
 def _common_folder(names: set[str]) -> str:
-    """``lenet5/`` where all names begin so."""
+    """The folder that all names share, as ``lenet5/``."""
     firsts = {name.partition("/")[0] for name in names}
     return f"{firsts.pop()}/" if len(firsts) == 1 and all("/" in name for name in names) else ""
 
 
 def _ordered(steps: Mapping[str, Step], outputs: tuple[str, ...]) -> list[Step]:
-    """Depth first from the outputs: what a step needs stands before it, chains in one piece."""
+    """Steps in depth-first order from the outputs: inputs before their step, chains in one piece."""
     ordered: list[Step] = []
     visited: set[str] = set()
     pending = [(value, False) for value in reversed(outputs)]
@@ -111,7 +111,7 @@ def _ordered(steps: Mapping[str, Step], outputs: tuple[str, ...]) -> list[Step]:
 
 
 class _View:
-    """Makes steps of nodes, one by one."""
+    """Turns nodes into steps, one by one."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -119,11 +119,11 @@ class _View:
         self.read = {ref for node in graph.nodes for ref in node.inputs if ref} | {*graph.outputs.values()}
 
     def step(self, node: Node) -> Step | None:
-        """The node's step; None where it only hands a value on."""
+        """The node's step; None if it only passes a value on."""
         rule = RULES.get(node.op)
         if rule is None:
             known = ", ".join(sorted(RULES))
-            raise refuse(node, f"crosstrain code has no form of the op {node.op!r}; it has {known}")
+            raise refuse(node, f"crosstrain code does not support the op {node.op!r}; it supports {known}")
         result = rule(self, node)
         if isinstance(result, str):
             self.alias[node.references[0]] = result
@@ -160,7 +160,7 @@ class _View:
         return self.graph.spec(str(ref)).shape
 
     def padding(self, node: Node, size: tuple[int, ...]) -> str:
-        """``valid`` or ``same``, where the padding is one of these."""
+        """``valid`` or ``same`` if the padding is one of these."""
         pairs, strides = node.attributes["padding"], node.attributes["strides"]
         if not any(n for pair in pairs for n in pair):
             return "valid"
@@ -172,7 +172,7 @@ class _View:
 
 
 def even(pairs: Any) -> int | None:
-    """The padding as one number, where it is the same on all sides."""
+    """The padding as one number if it is the same on all sides."""
     sides = {n for pair in pairs for n in pair}
     return sides.pop() if len(sides) == 1 else None
 
@@ -335,7 +335,7 @@ def _pad(view: _View, node: Node) -> Step:
         raise refuse(node, "padding is written for the channels or for height and width, not for both")
     if any(pairs[3]):
         if pairs[3][0] != sum(pairs[3]) // 2:
-            raise refuse(node, "maps of zeros are added half before and half behind")
+            raise refuse(node, "maps of zeros are added half before and half after")
         channels = {
             "in_channels": view.shape(node.inputs[0])[-1],
             "channels": view.shape(node.references[0])[-1],
@@ -346,7 +346,7 @@ def _pad(view: _View, node: Node) -> Step:
 
 
 def _joined(view: _View, node: Node) -> Step:
-    """Sums, products and joins of values of one rank."""
+    """Sums, products and concatenations of values of one rank."""
     ranks = {len(view.shape(ref)) for ref in node.inputs}
     if len(ranks) != 1:
         raise refuse(node, f"{node.op} is written for values of one rank")
@@ -437,7 +437,7 @@ def channels_first(network: Network) -> Network:
 
 
 def identifier(name: str) -> str:
-    """A name that Python takes."""
+    """A valid Python identifier for ``name``."""
     cleaned = re.sub(r"\W+", "_", name).strip("_")
     return f"_{cleaned}" if not cleaned or cleaned[0].isdigit() else cleaned
 

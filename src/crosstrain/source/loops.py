@@ -114,7 +114,7 @@ def _shown(row: Any) -> str:
 
 
 def _tracked(arguments: dict[str, Row]) -> dict[str, str]:
-    """Arguments that are another argument of the block before."""
+    """Arguments that equal another argument of the previous block."""
     sources: dict[str, str] = {}
     for key, values in arguments.items():
         for source, others in arguments.items():
@@ -125,7 +125,7 @@ def _tracked(arguments: dict[str, Row]) -> dict[str, str]:
 
 
 def _stages(free: dict[str, Row], count: int) -> Stages:
-    """The fewest stages in which the arguments can be told."""
+    """The fewest stages that reproduce the arguments."""
     best: Stages | None = None
     for number in range(len(free) + 1):
         for chosen in itertools.combinations(free, number):

@@ -59,8 +59,8 @@ def code(
         )  # fmt: skip
         losses = {output: Loss(**loss) for output, loss in definition.data["losses"].items()}
         written = source_of(definition.graph, losses, recipe, target, name)
-        found = None
+        proof = None
         if check:
             subject = Subject(name, definition.graph, definition.loss, definition.weights(), losses, recipe)
-            (found,) = proved([subject], target, timeout=timeout)
-        return Source(name, target, written.text, written.lines, found)
+            (proof,) = proved([subject], target, timeout=timeout)
+        return Source(name, target, written.text, written.lines, proof)

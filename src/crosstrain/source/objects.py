@@ -1,4 +1,4 @@
-"""Classes of layers, for the targets that make layers in a constructor and call them afterwards."""
+"""Classes of layers, for targets that create layers in a constructor and call them afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crosstrain.source.writing import indented, literal
 @dataclass(frozen=True)
 class Style:
     """How a framework writes classes: ``assign`` a layer, the ``base`` class, the ``method`` that runs it
-    (with ``{inputs}``), what a constructor begins with, how runs are kept (``{blocks}``, ``{made}``,
+    (with ``{inputs}``), what a constructor begins with, how runs are stored (``{blocks}``, ``{cls}``,
     ``{generator}``, ``{names}``) and gone through (``{blocks}``, ``{x}``). ``named``: layers get the name of
     their weights."""
 
@@ -22,10 +22,10 @@ class Style:
     begin: tuple[str, ...]
     keep: tuple[str, ...]
     go: tuple[str, ...]
-    assign: str = "self.{layer} = {made}"
+    assign: str = "self.{layer} = {expression}"
     named: bool = False
     keys: bool = True
-    """Whether blocks are kept by their names."""
+    """Whether blocks are stored by name."""
     phase: str = ""
     """Behind the inputs in ``method``, where training and inference differ (``{phase}`` in ``go``)."""
 
@@ -55,10 +55,10 @@ def _block(draft: Draft, run: Run, style: Style) -> tuple[list[str], set[str]]:
     if style.named:
         named = key_names(block)
         making = Scope(lambda step: named(step))
-    made = _declared(draft, block.items, making, attribute, style)
+    declarations = _declared(draft, block.items, making, attribute, style)
     stored = sorted(argument_words(block, [line for line in body if "self." in line]), key=list(every).index)
     stored = [name for name in block.arguments if name in stored and f"self.{name}" in "\n".join(body)]
-    used = argument_words(block, made) | set(stored)
+    used = argument_words(block, declarations) | set(stored)
     arguments = [name for name in block.arguments if name in used]
     names = [("names" if block.names else "name")] if style.named else []
     lines = [
@@ -66,7 +66,7 @@ def _block(draft: Draft, run: Run, style: Style) -> tuple[list[str], set[str]]:
         f"    def __init__({', '.join(['self', *names, *arguments])}):",
         *indented(list(style.begin), 2),
         *indented([f"self.{name} = {name}" for name in stored], 2),
-        *indented(made, 2),
+        *indented(declarations, 2),
         "",
         f"    {style.method.format(inputs='x' + _phase(draft, style))}",
         *indented(body, 2),
@@ -76,13 +76,17 @@ def _block(draft: Draft, run: Run, style: Style) -> tuple[list[str], set[str]]:
 
 def _declared(draft: Draft, items, making: Scope, attribute, style: Style) -> list[str]:  # type: ignore[no-untyped-def]
     """``self.conv1 = …``: the expressions name weights, the assignments attributes."""
-    by_scope = draft.declarations(items, making, "{layer}\0{made}", lambda run: _kept(draft, run, style))
+    by_scope = draft.declarations(
+        items, making, "{layer}\0{expression}", lambda run: _block_lines(draft, run, style)
+    )
     places = {making.layer(step): attribute(step) for step in _steps(items)}
     lines = []
     for line in by_scope:
-        label, null, made = line.partition("\0")
+        label, null, expression = line.partition("\0")
         margin = line[: len(line) - len(line.lstrip())]
-        lines.append(margin + style.assign.format(layer=places[label.strip()], made=made) if null else line)
+        lines.append(
+            margin + style.assign.format(layer=places[label.strip()], expression=expression) if null else line
+        )
     return lines
 
 
@@ -96,13 +100,13 @@ def _steps(items) -> list[Step]:  # type: ignore[no-untyped-def]
     return steps
 
 
-def _kept(draft: Draft, run: Run, style: Style) -> list[str]:
-    """The lines that make the blocks of a run."""
+def _block_lines(draft: Draft, run: Run, style: Style) -> list[str]:
+    """The lines that create the blocks of a run."""
     settings_used = draft.yields[draft.numbered("blocks", run)]
     label = "names" if run.block.names else "name"
     fields = {
         "blocks": draft.numbered("blocks", run),
-        "made": draft.numbered("Block", run),
+        "cls": draft.numbered("Block", run),
         "generator": draft.numbered("blocks", run),
         "names": "names" if run.block.names else "name",
         "loop": "_" if not settings_used else "_, *settings",
@@ -118,21 +122,21 @@ def _kept(draft: Draft, run: Run, style: Style) -> list[str]:
 def _network(draft: Draft, style: Style, _: dict[int, set[str]]) -> list[str]:
     attribute = lambda step: identifier(step.name)
     calling = Scope(lambda step: f"self.{attribute(step)}")
-    held = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
+    variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
 
     def go(run: Run, x: str) -> list[str]:
         phase = ", training" if draft.phases else ""
         return [line.format(blocks=draft.numbered("blocks", run), x=x, phase=phase) for line in style.go]
 
-    body = draft.statements(draft.pieces, held, list(draft.network.outputs.values()), calling, go)
+    body = draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), calling, go)
     making = Scope(lambda step: literal(step.name)) if style.named else Scope(attribute)
-    made = _declared(draft, draft.pieces, making, attribute, style)
+    declarations = _declared(draft, draft.pieces, making, attribute, style)
     inputs = ", ".join(draft.inputs) + _phase(draft, style)
     return [
         f"class {draft.class_name}({style.base}):",
         "    def __init__(self):",
         *indented(list(style.begin), 2),
-        *indented(made, 2),
+        *indented(declarations, 2),
         "",
         f"    {style.method.format(inputs=inputs)}",
         *indented(body, 2),
@@ -145,12 +149,12 @@ def named_layers(draft: Draft, style: Style) -> list[str]:
         "def named_layers(model):",
         '    """Every layer that has weights, with its name in crosstrain."""',
     ]
-    done: set[str] = set()
+    seen: set[str] = set()
     for piece in draft.pieces:
         if isinstance(piece, Run):
             lines += indented(_named_blocks(draft, piece, style))
-        elif piece.roles and piece.name not in done:
-            done.add(piece.name)
+        elif piece.roles and piece.name not in seen:
+            seen.add(piece.name)
             lines.append(
                 f"    yield {literal(draft.network.prefix + piece.name)}, model.{identifier(piece.name)}"
             )
@@ -174,11 +178,11 @@ def _named_blocks(draft: Draft, run: Run, style: Style) -> list[str]:
             owner = next(step for step in steps if step.roles)
             yields = [f'if hasattr(block, "{block.attributes[owner.name]}"):', *indented(yields)]
         lines += yields
-    kept = f"model.{blocks}.values()" if style.keys else f"model.{blocks}"
+    blocks_in_model = f"model.{blocks}.values()" if style.keys else f"model.{blocks}"
     label = "names" if block.names is not None else "name"
     if not style.keys:
         more = f"({label}, *_)" if draft.yields[blocks] else label
-        return [f"for {more}, block in zip({blocks}(), {kept}):", *indented(lines)]
+        return [f"for {more}, block in zip({blocks}(), {blocks_in_model}):", *indented(lines)]
     if block.names is None:
         return [f"for name, block in model.{blocks}.items():", *indented(lines)]
-    return [f"for (names, *_), block in zip({blocks}(), {kept}):", *indented(lines)]
+    return [f"for (names, *_), block in zip({blocks}(), {blocks_in_model}):", *indented(lines)]

@@ -29,7 +29,7 @@ PRECISION = "float64"
 BOUNDS = {
     "inference": 1e-9, "training": 1e-9, "loss": 1e-9, "gradient": 1e-8, "step_loss": 1e-8, "weight": 1e-8,
 }  # fmt: skip
-"""Largest relative error allowed in each group of arrays, as ``proof.compare`` measures it."""
+"""The largest relative error allowed in each group of arrays, as ``proof.compare`` measures it."""
 
 SINGLE_GRADIENTS = {"gradient": 1e-7, "step_loss": 1e-7, "weight": 1e-7}
 """Bounds that replace those where a target has an op's gradient with a factor in float32."""
@@ -117,7 +117,7 @@ def check(
         }  # fmt: skip
         outcome = run_job(job, folder=folder / "logs", timeout=timeout)
         if outcome.status != "done":
-            raise CrosstrainError(f"the engine {others[0]} could not give the truth: {outcome.error}")
+            raise CrosstrainError(f"the engine {others[0]} could not compute the reference: {outcome.error}")
         job = {
             "task": "crosstrain.source.check:run", "engine": engine, "target": target, "items": items,
             "precision": PRECISION, "threads": 1, "device": "cpu",
@@ -184,7 +184,7 @@ def _as_supported(graph: Graph, target: Target) -> Graph:
 
 
 def _compared(arrays: Arrays, true: Arrays) -> dict[str, float]:
-    """The largest relative error of each group; infinite where an array is missing or of another shape."""
+    """The largest relative error of each group; infinite if an array is missing or has another shape."""
     return {
         name: errors(_part(arrays, name), _part(true, name), FLOORS.get(name, 0.0)).worst for name in BOUNDS
     }

@@ -1,4 +1,4 @@
-"""What stands around the network and is alike for targets: batches, files of weights, the command."""
+"""The parts of a source that all targets share: batches, weight files, the command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from crosstrain.source.target import Draft
 from crosstrain.source.writing import indented
 
 BATCHES = '''def batches(examples, batch_size, seed, epoch):
-    """The places of each batch's examples, in crosstrain's order; the last batch may be shorter."""
+    """Indices of each batch's examples, in crosstrain's order; the last batch may be shorter."""
     order = np.random.default_rng((seed, epoch)).permutation(examples)
     for start in range(0, examples, batch_size):
         yield order[start : start + batch_size]'''
@@ -20,19 +20,19 @@ def arrays(draft: Draft) -> str:
 
 
 def described(draft: Draft) -> str:
-    """What ``train`` is given, for its docstring."""
+    """The arguments of ``train``, for its docstring."""
     shapes = [draft.network.shapes[value] for value in draft.network.inputs.values()]
-    said = [
+    parts = [
         f"{name} ({', '.join(['N', *map(str, shape)])}{',' if not shape else ''})"
         for name, shape in zip(draft.inputs, shapes, strict=True)
     ]
     of_classes = [n for n, c in zip(draft.targets, draft.training.class_targets(), strict=True) if c]
     others = [n for n in draft.targets if n not in of_classes]
     if of_classes:
-        said.append(f"{', '.join(of_classes)} the numbers of classes (N,)")
+        parts.append(f"{', '.join(of_classes)} the numbers of classes (N,)")
     if others:
-        said.append(f"{', '.join(others)} shaped as the output")
-    return "; ".join(said)
+        parts.append(f"{', '.join(others)} shaped as the output")
+    return "; ".join(parts)
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
 
 
 def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> None:
-    """The command: trains on an ``.npz`` of arrays."""
+    """The command line: trains on an ``.npz`` of arrays."""
     kinds = ["float32"] * len(draft.inputs)
     kinds += ["int64" if classes else "float32" for classes in draft.training.class_targets()]
     names = [*draft.inputs, *draft.targets]
@@ -69,7 +69,7 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
         "    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])",
         f'    parser.add_argument("data", help="an .npz with the arrays {listed}")',
         '    parser.add_argument("--weights", help="crosstrain\'s weights to start from, an .npz")',
-        '    parser.add_argument("--out", help="where the trained weights go, an .npz")',
+        '    parser.add_argument("--out", help="where to save the trained weights, an .npz")',
         '    parser.add_argument("--epochs", type=int, default=5)',
         f'    parser.add_argument("--batch-size", type=int, default={draft.training.batch_size})',
         '    parser.add_argument("--seed", type=int, default=0)',
@@ -87,7 +87,7 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
 
 
 def loss_of(draft: Draft, losses: Mapping[tuple[str, bool], str], framework: str) -> None:
-    """``loss_of``: the loss of outputs and targets, out of the framework's forms ``losses``."""
+    """``loss_of``: the loss of outputs and targets, from the framework's expressions ``losses``."""
     outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
     draft.add(
         f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",
@@ -103,13 +103,13 @@ def schedule_and_update(draft: Draft, sqrt: str) -> None:
 
 
 LOAD = '''def load_weights(model, path):
-    """Take crosstrain's weights, an .npz by name."""
+    """Load crosstrain's weights, an .npz by name."""
     with np.load(path) as stored:
         for name, tensor, axes in named_weights(model):
             {load}'''
 
 SAVE = '''def save_weights(model, path):
-    """Write the weights as crosstrain has them."""
+    """Save the weights in crosstrain's layout."""
     weights = {{}}
     for name, tensor, axes in named_weights(model):
         weights[name] = {save}.transpose(np.argsort(axes))
@@ -138,11 +138,11 @@ def named_weights(
         if len(present) > 1:
             lines.append(f"        {'if' if not number else 'elif'} isinstance(layer, {cls}):")
             inner = "    "
-        for role, attribute, axes, said in weights:
+        for role, attribute, axes, note in weights:
             name = role.rstrip("?")
             if (kind_of[cls], name) not in roles:
                 continue
-            comment = f"  # {said}" if said else ""
+            comment = f"  # {note}" if note else ""
             line = f'yield f"{{name}}/{name}", layer.{attribute}, {axes}{comment}'
             if role.endswith("?") and not complete[kind_of[cls]]:
                 lines += [

@@ -61,7 +61,7 @@ class Scope:
     arguments: frozenset[str] = frozenset()
 
     def value(self, value: Any) -> str:
-        """A setting as it is written here."""
+        """A setting as source in this scope."""
         if isinstance(value, Code) and self.own:
             return re.sub(
                 r"(?<![\w.])([A-Za-z_]\w*)",
@@ -73,7 +73,7 @@ class Scope:
 
 @dataclass
 class Draft:
-    """A source in the making."""
+    """A source under construction."""
 
     target: Target
     original: Network
@@ -97,7 +97,7 @@ class Draft:
     # -- names ------------------------------------------------------------------------------------
     @cached_property
     def class_name(self) -> str:
-        """``ResNet20`` for resnet20: a name for a class."""
+        """The name of the class, as ``ResNet20`` for resnet20."""
         words = re.split(r"\W|_", self.network.name)
         name = "".join(w[:1].upper() + w[1:] for w in words if w).replace("Resnet", "ResNet")
         name = name.replace("Lenet", "LeNet")
@@ -107,7 +107,7 @@ class Draft:
         return f"{name}Network" if name in self.target.helpers or name == "Block" else name
 
     def numbered(self, word: str, run: Run) -> str:
-        """``blocks``, ``blocks2`` for the second run."""
+        """``word`` numbered by run: ``blocks``, ``blocks2`` for the second run."""
         place = self.runs.index(run)
         return word if place == 0 else f"{word}{place + 1}"
 
@@ -155,20 +155,20 @@ class Draft:
     def statements(
         self,
         items: Sequence[Piece | Option],
-        held: Mapping[str, str],
-        kept: Sequence[str],
+        variables: Mapping[str, str],
+        outputs: Sequence[str],
         scope: Scope,
         run: Callable[[Run, str], list[str]],
         **more: Any,
     ) -> list[str]:
-        return Writer(items, held, kept, self.call(scope), run, scope.value, **more).written()
+        return Writer(items, variables, outputs, self.call(scope), run, scope.value, **more).written()
 
     def declarations(
         self, items: Iterable[Piece | Option], scope: Scope, assign: str, run: Callable[[Run], list[str]]
     ) -> list[str]:
-        """The lines that make all layers; ``assign`` has ``{layer}`` and ``{made}``."""
+        """The lines that create all layers; ``assign`` has ``{layer}`` and ``{expression}``."""
         lines: list[str] = []
-        done: set[str] = set()
+        seen: set[str] = set()
         for item in items:
             if isinstance(item, Run):
                 lines += run(item)
@@ -176,25 +176,25 @@ class Draft:
                 inner = self.declarations(item.steps, scope, assign, run)
                 if inner:
                     lines += [f"if {literal(item.condition)}:", *indented(inner)]
-            elif item.roles and item.name not in done:
-                done.add(item.name)
-                made = self.expression(self.target.declares, item, (), scope)
-                lines.append(assign.format(layer=scope.layer(item), made=made))
+            elif item.roles and item.name not in seen:
+                seen.add(item.name)
+                expression = self.expression(self.target.declares, item, (), scope)
+                lines.append(assign.format(layer=scope.layer(item), expression=expression))
         return lines
 
     # -- pieces of text ---------------------------------------------------------------------------
     def add(self, *lines: str) -> None:
-        """One definition (or what stands alone), two blank lines away from the next."""
+        """Add one top-level definition or statement, two blank lines before the next."""
         separate = [part for line in lines for part in line.split("\n")]
         self.chunks.append("\n".join(piece for line in separate for piece in fitted(line)))
 
     def loops(self, wanted: Callable[[Run], set[str]]) -> None:
-        """The generators of all runs."""
+        """Add the generators of all runs."""
         for run in self.runs:
             self.add(*generator(run.block, self.numbered("blocks", run), wanted(run)))
 
     def finished(self) -> str:
-        """The whole source: what is imported, the helpers that are named, the chunks."""
+        """The whole source: imports, the helpers that it uses, the chunks."""
         body = "\n\n\n".join(self.chunks)
         chosen: list[str] = []
         for name in reversed(list(self.target.helpers)):
@@ -216,13 +216,13 @@ class Draft:
 
 
 def _names_read(source: str) -> set[str]:
-    """The names that code reads: not those of its docstrings and comments."""
+    """The names that code reads, docstrings and comments aside."""
     nodes = ast.walk(ast.parse(source))
     return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
 def _single_spaced(lines: Sequence[str]) -> list[str]:
-    """Without blank lines at the start or in pairs."""
+    """The lines without leading or repeated blank lines."""
     spaced: list[str] = []
     for line in lines:
         if line or (spaced and spaced[-1]):
@@ -231,14 +231,14 @@ def _single_spaced(lines: Sequence[str]) -> list[str]:
 
 
 def _needed(line: str, words: set[str]) -> str:
-    """An import of the names that the code reads; empty where it reads none."""
-    head, found, names = line.rpartition("import ")
+    """The import reduced to the names that the code reads; empty if it reads none."""
+    head, keyword, names = line.rpartition("import ")
     imported = [n for n in names.split(", ") if n and n.split()[-1].split(".")[0] in words]
-    return f"{head}{found}{', '.join(imported)}" if imported else ""
+    return f"{head}{keyword}{', '.join(imported)}" if imported else ""
 
 
 def key_names(block: Block, scope: str = "name") -> Callable[[Step], str]:
-    """How the name of a block's layer is written: an f-string in ``name``, or a place in ``names``."""
+    """How the name of a block's layer is written: an f-string of ``name``, or an entry of ``names``."""
     if block.names is not None:
         return lambda step: f"names[{step.name}]"
     return lambda step: f'f"{{{scope}}}{step.name}"' if step.name else scope

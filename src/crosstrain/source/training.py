@@ -25,10 +25,10 @@ LOSSES = {
     "meanabsoluteerror": "mean_absolute_error",
     "mae": "mean_absolute_error",
 }
-"""Keras's names of the losses that are written, in small letters, to the one that is used here."""
+"""Keras's names of the supported losses, in lower case, mapped to the one used here."""
 
 CLASSES = {"sparse_categorical_crossentropy"}
-"""Losses whose targets are class numbers."""
+"""Losses whose targets are class indices."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,13 @@ class Training:
         return [*lines, f"return {' + '.join(parts)}{more}"]
 
     def class_targets(self) -> tuple[bool, ...]:
-        """For each target whether it holds class numbers."""
+        """For each target, whether it holds class indices."""
         return tuple(LOSSES[loss.name.lower()] in CLASSES for loss in self.losses.values())
 
     # -- update -----------------------------------------------------------------------------------
     @property
     def slots(self) -> tuple[str, ...]:
-        """What the update rule remembers of each weight."""
+        """The names of the optimizer's state for each weight."""
         o = self.optimizer
         if o.name == "sgd":
             return ("velocity",) if o.momentum else ()
@@ -143,8 +143,8 @@ class Training:
         what = {"sgd": "stochastic gradient descent", "rmsprop": "RMSprop"}.get(o.name, "Adam")
         note = "; steps count from 1" if timed else ""
         inside = ": the rate stands inside the velocity" if "velocity" in slots else ""
-        given = ", ".join(["w", "g", *slots, "rate", "step"])
-        head = [f"def update({given}):", f'    """{what} as Keras has it{inside}{note}."""']
+        parameters = ", ".join(["w", "g", *slots, "rate", "step"])
+        head = [f"def update({parameters}):", f'    """{what} as Keras has it{inside}{note}."""']
         head[1] = head[1].replace('"""s', '"""S')
         return [*head, *[f"    {line}" for line in lines], f"    return {', '.join(['w', *slots])}"]
 

@@ -25,7 +25,7 @@ Call = Callable[[Step, Sequence[str]], str]
 
 @dataclass
 class Deferred:
-    """An expression that waits to be written into the next one; ``roots`` are the values it reads."""
+    """An expression to be inlined into the next one; ``roots`` are the values it reads."""
 
     text: str
     roots: tuple[str, ...]
@@ -36,15 +36,15 @@ class Writer:
     """Statements for ``items``.
 
     ``call(step, arguments)`` is the expression of a step, ``run(run, variable)`` the lines of a loop,
-    ``value(code)`` an expression in a block's arguments as it is written here. ``held`` are the variables
-    of the values that come from outside, ``kept`` the values that go out.
+    ``value(code)`` an expression in a block's arguments as it is written here. ``variables`` are those of the
+    values that come from outside, ``outputs`` the values that go out.
     """
 
     def __init__(
         self,
         items: Sequence[Item],
-        held: Mapping[str, str],
-        kept: Sequence[str],
+        variables: Mapping[str, str],
+        outputs: Sequence[str],
         call: Call,
         run: Callable[[Run, str], list[str]],
         value: Callable[[Any], str],
@@ -52,26 +52,26 @@ class Writer:
         width: int = WIDTH - 2 * len(INDENT),
         fuse: bool = True,
     ) -> None:
-        self.items, self.kept = items, tuple(kept)
+        self.items, self.outputs = items, tuple(outputs)
         self.call, self.run, self.value, self.width, self.fuse = call, run, value, width, fuse
-        self.variables = dict(held)
+        self.variables = dict(variables)
         self.waiting: dict[str, Deferred] = {}
         self.lines: list[str] = []
-        self.left = Counter(i for item in items for i in _inputs(item))
-        self.left.update(self.kept)
+        self.uses = Counter(i for item in items for i in _inputs(item))
+        self.uses.update(self.outputs)
 
     def written(self) -> list[str]:
         """The statements, the last of them ``return``."""
         for index, item in enumerate(self.items):
             following = self.items[index + 1] if index + 1 < len(self.items) else None
             self._item(item, following)
-        if len(self.kept) == 1 and self.lines:
+        if len(self.outputs) == 1 and self.lines:
             # What is assigned last is returned at once.
-            name = self.variables[self.kept[0]]
+            name = self.variables[self.outputs[0]]
             match = re.fullmatch(rf"{name} = (.+)", self.lines[-1])
             if match:
                 return [*self.lines[:-1], f"return {match[1]}"]
-        return [*self.lines, f"return {', '.join(self.variables[value] for value in self.kept)}"]
+        return [*self.lines, f"return {', '.join(self.variables[value] for value in self.outputs)}"]
 
     def chain(self) -> list[str]:
         """The statements without ``return``."""
@@ -85,9 +85,9 @@ class Writer:
             self._step(item, following)
             return
         source = item.input
-        self.left[source] -= 1
+        self.uses[source] -= 1
         variable = self.variables[source]
-        if self.left[source]:
+        if self.uses[source]:
             variable = self._free("shortcut" if isinstance(item, Option) else "")
             self.lines.append(f"{variable} = {self.variables[source]}")
         if isinstance(item, Run):
@@ -106,7 +106,7 @@ class Writer:
         roots: list[str] = []
         depth = 0
         for value in step.inputs:
-            self.left[value] -= 1
+            self.uses[value] -= 1
             waiting = self.waiting.pop(value, None)
             arguments.append(waiting.text if waiting else self.variables[value])
             roots.extend(waiting.roots if waiting else (value,))
@@ -115,25 +115,25 @@ class Writer:
         if self._waits(step, following, depth + 1, text):
             self.waiting[step.output] = Deferred(text, tuple(roots), depth + 1)
             return
-        in_use = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
-        dead = [self.variables[r] for r in roots if not self.left[r] and self.variables[r] not in in_use]
+        in_use = {self.variables[v] for v, n in self.uses.items() if n > 0 and v in self.variables}
+        dead = [self.variables[r] for r in roots if not self.uses[r] and self.variables[r] not in in_use]
         variable = dead[0] if dead else self._free("")
         self.variables[step.output] = variable
         self.lines.append(f"{variable} = {text}")
 
     def _waits(self, step: Step, following: Item | None, depth: int, text: str) -> bool:
-        """Whether the next step takes this one's expression as it is."""
+        """Whether this step's expression is inlined into the next step."""
         if not self.fuse or not isinstance(following, Step) or following.inputs.count(step.output) != 1:
             return False
         fits = (step.kind in PRODUCERS and following.kind in CONSUMERS) or (
             (step.kind, following.kind) == ("subsample", "pad_channels")
         )
-        if not fits or len(following.inputs) != 1 or self.left[step.output] != 1 or depth >= DEEPEST:
+        if not fits or len(following.inputs) != 1 or self.uses[step.output] != 1 or depth >= DEEPEST:
             return False
         return len(f"x = {self.call(following, [text])}") <= self.width
 
     def _free(self, preferred: str) -> str:
-        in_use = {self.variables[v] for v, n in self.left.items() if n > 0 and v in self.variables}
+        in_use = {self.variables[v] for v, n in self.uses.items() if n > 0 and v in self.variables}
         for name in (preferred, *FRESH):
             if name and name not in in_use:
                 return name
@@ -145,7 +145,7 @@ def _inputs(item: Item) -> tuple[str, ...]:
 
 
 def literal(value: Any) -> str:
-    """A setting as source: an expression as it is, a number or text as Python writes it."""
+    """A setting as source: an expression unchanged, a number or text as its literal."""
     if isinstance(value, Code):
         return str(value)
     return f'"{value}"' if isinstance(value, str) else repr(value)
@@ -156,7 +156,8 @@ def indented(lines: Sequence[str], levels: int = 1) -> list[str]:
 
 
 def fitted(line: str) -> list[str]:
-    """A line that is too long, with what its last brackets hold on lines of its own (as formatters do)."""
+    """A line that is too long, with the content of its last brackets on lines of its own, as formatters
+    do."""
     if len(line) <= WIDTH or not line.endswith(("]", ")", "}", "):")):
         return [line]
     tail = ":" if line.endswith(":") else ""
@@ -177,8 +178,8 @@ def fitted(line: str) -> list[str]:
 
 
 def split(text: str) -> list[str]:
-    """The parts between commas that stand in no brackets or quotes."""
-    parts, depth, begun, quote = [], 0, 0, ""
+    """The parts between top-level commas (outside brackets and quotes)."""
+    parts, depth, start, quote = [], 0, 0, ""
     for index, c in enumerate(text):
         if quote:
             quote = "" if c == quote else quote
@@ -189,6 +190,6 @@ def split(text: str) -> list[str]:
         elif c in ")]}":
             depth -= 1
         elif c == "," and not depth:
-            parts.append(text[begun:index].strip())
-            begun = index + 1
-    return [part for part in (*parts, text[begun:].strip()) if part]
+            parts.append(text[start:index].strip())
+            start = index + 1
+    return [part for part in (*parts, text[start:].strip()) if part]

@@ -114,17 +114,23 @@ class _Comparison:
         return self._result()
 
     def _write_plan(self, plan: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
-        """The plan with more of it known, also on disk: what a later run must agree with."""
-        told = {"format": folders.FORMAT, "kind": "comparison", "crosstrain": own_version(), **plan, **parts}
-        self.store.write_plan(told)
-        return told
+        """Add ``parts`` to the plan, write it to disk and return it; a later run must agree with it."""
+        full_plan = {
+            "format": folders.FORMAT,
+            "kind": "comparison",
+            "crosstrain": own_version(),
+            **plan,
+            **parts,
+        }
+        self.store.write_plan(full_plan)
+        return full_plan
 
     def _prepare(self) -> None:
-        for made in Workshop(self.settings, self.store.folder, self.watch.stage, self.account).subjects():
-            if isinstance(made, Refused):
-                self.refused.append(made)
+        for subject in Workshop(self.settings, self.store.folder, self.watch.stage, self.account).subjects():
+            if isinstance(subject, Refused):
+                self.refused.append(subject)
             else:
-                self.subjects[made.network, size_text(made.size)] = made
+                self.subjects[subject.network, size_text(subject.size)] = subject
         if not self.subjects:
             raise CrosstrainError(self.refused[0].reason)
         for refused in self.refused:
@@ -144,33 +150,35 @@ class _Comparison:
 
     def _agree_on_content(self, plan: Mapping[str, Any]) -> None:
         """Refuse to mix cells of data, networks or frameworks that have changed in between."""
-        then = plan.get("content", {})
+        recorded = plan.get("content", {})
         for key, value in self._content().items():
-            if key in then and then[key] != value:
+            if key in recorded and recorded[key] != value:
                 raise CrosstrainError(
-                    f"{key} has changed since the comparison in {self.store.folder} was begun; "
+                    f"{key} has changed since the comparison in {self.store.folder} began; "
                     "name another folder with --out"
                 )
 
     def _content(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        content: dict[str, Any] = {}
         for subject in self.subjects.values():
-            found[f"the data {self.settings.data} ({subject})"] = subject.data.hash
-            found[f"the network {subject}"] = subject.definition.graph.hash
+            content[f"the data {self.settings.data} ({subject})"] = subject.data.hash
+            content[f"the network {subject}"] = subject.definition.graph.hash
         for (network, size), setups in self.tuned.setups.items():
             for name, setup in setups.items():
-                found[f"the profile of {name} for {network} at {size}"] = setup.to_json()
+                content[f"the profile of {name} for {network} at {size}"] = setup.to_json()
         versions = versions_of(list(self.field.ready))
-        return found | {f"the version of {name}": version for name, version in versions.items()}
+        return content | {f"the version of {name}": version for name, version in versions.items()}
 
     def _certify(self) -> None:
         if not self.settings.proof:
             return
         certifier = Certifier(self.settings, self.store.folder, self.watch.stage)
         with self.account.part("proving"):
-            wanted = {key: (subject, self._setups(subject)) for key, subject in self.subjects.items()}
-            self.certificates.update(certifier.certify(wanted))
-        for sentence in shortcomings([c for found in self.certificates.values() for c in found]):
+            subjects = {key: (subject, self._setups(subject)) for key, subject in self.subjects.items()}
+            self.certificates.update(certifier.certify(subjects))
+        for sentence in shortcomings(
+            [c for certificates in self.certificates.values() for c in certificates]
+        ):
             self._note(sentence)
 
     def _setups(self, subject: Subject) -> dict[str, Setup]:
@@ -183,25 +191,27 @@ class _Comparison:
         return rounds(self.settings.seeds, self.settings.repeats, first=self.settings.recipe.seed)
 
     def _choice(self, plan: Mapping[str, Any]) -> Choice:
-        """Epochs and rounds: as wished, as chosen when the comparison was begun, or as the budget allows."""
+        """Epochs and rounds: as requested, as chosen when the comparison began, or as the budget allows."""
         epochs, passes = self.settings.recipe.epochs, self._passes()
         if self.settings.budget is None:
             return Choice(epochs, len(passes), settled=True)
         if plan.get("choice"):
             return Choice(**plan["choice"])
         probes = self._plan(Choice(1, 1))
-        self.watch.note(f"Measuring one epoch of each of {len(probes)} cells, to see what the budget holds.")
+        self.watch.note(
+            f"Measuring one epoch of each of {len(probes)} cells, to see how many epochs fit in the budget."
+        )
         self.watch.begin(probes, [], 1)
         for cell in probes:
             # A cell of one epoch, taken up again later; if it comes to no more than that, it is the result.
             self.bench.measure(cell, 1)
         choice = choose(self._estimates(), self.bench.remaining() or 0.0, epochs=epochs, passes=passes)
-        told = f"{counted(choice.epochs, 'epoch')} in {choice.rounds} of {counted(len(passes), 'round')}"
-        self.watch.note(f"The budget holds {told}.")
+        schedule = f"{counted(choice.epochs, 'epoch')} in {choice.rounds} of {counted(len(passes), 'round')}"
+        self.watch.note(f"The budget allows {schedule}.")
         return choice
 
     def _more(self, choice: Choice) -> Choice:
-        """One round more where it fits after all; else the choice is settled."""
+        """One more round where the budget allows it; else the choice is final."""
         cost = sum(estimate.seconds(choice.epochs) for estimate in self._estimates().values())
         passes = self._passes()
         if choice.rounds < len(passes) and cost <= (self.bench.remaining() or 0.0):
@@ -211,17 +221,17 @@ class _Comparison:
     def _estimates(self) -> dict[Group, Estimate]:
         """What a cell of each group costs, from the last one that was measured."""
         cells = {cell.id: cell for cell in self._plan(Choice(1, len(self._passes())))}
-        found = {}
+        estimates = {}
         for name, result in self.results.items():
             if estimate := Estimate.of(result):
-                found[cells[name].group] = estimate
-        return found
+                estimates[cells[name].group] = estimate
+        return estimates
 
     def _plan(self, choice: Choice) -> list[Cell]:
         return cells(self._sizes(), self.field.names, self._passes()[: choice.rounds], self.field.takes_part)
 
     def _sizes(self) -> dict[str, list[Size]]:
-        """Of each network."""
+        """The input sizes of each network."""
         sizes: dict[str, list[Size]] = {}
         for subject in self.subjects.values():
             sizes.setdefault(subject.network, []).append(subject.size)
@@ -237,10 +247,10 @@ class _Comparison:
                 self._note(f"The budget of {self.settings.budget:g} s left out {left_out}.")
 
     def _measure(self, added: list[Cell], epochs: int) -> None:
-        """Run these cells, or what is missing of them, on top of those that are planned already."""
+        """Add these cells to the plan, and run those that are missing."""
         self.planned += added
         # What is there may be a probe of one epoch: only cells that have all of them count.
-        finished = {c.id: kept for c in added if (kept := self.bench.kept(c, epochs))}
+        finished = {c.id: result for c in added if (result := self.bench.stored_result(c, epochs))}
         missing = [cell for cell in added if cell.id not in finished]
         self.results.update(finished)
         if missing or not self.begun:
@@ -251,22 +261,24 @@ class _Comparison:
             self.bench.measure(cell, epochs)
 
     def _further(self, choice: Choice) -> Iterator[list[Cell]]:
-        """Rounds beyond those of the plan, until every interval is as narrow as is wished (narrowing)."""
+        """Rounds beyond those of the plan, until every interval is as narrow as requested (narrowing)."""
         share, budget = self.settings.repeats_until, self.settings.budget
         if share is None:
             return
-        most = narrowing.MOST if budget is None else narrowing.MOST_IN_BUDGET
-        passes = rounds(self.settings.seeds, -(-most // self.settings.seeds), first=self.settings.recipe.seed)
-        ended_by = f"The limit of {most} rounds"
-        for index in range(choice.rounds, most):
+        max_rounds = narrowing.MOST if budget is None else narrowing.MOST_IN_BUDGET
+        passes = rounds(
+            self.settings.seeds, -(-max_rounds // self.settings.seeds), first=self.settings.recipe.seed
+        )
+        limit = f"The limit of {max_rounds} rounds"
+        for index in range(choice.rounds, max_rounds):
             wide = narrowing.still_wide(self._so_far(), share)
-            who = narrowing.taking_part(self._so_far(), wide)
-            extra = cells(self._sizes(), self.field.names, [passes[index]], who, first=index)
-            missing = [cell for cell in extra if not self.bench.kept(cell, choice.epochs)]
+            participants = narrowing.taking_part(self._so_far(), wide)
+            extra = cells(self._sizes(), self.field.names, [passes[index]], participants, first=index)
+            missing = [cell for cell in extra if not self.bench.stored_result(cell, choice.epochs)]
             cost = {c.group: e for c in missing if (e := self._estimate(c))}
             seconds = sum(estimate.seconds(choice.epochs) for estimate in cost.values())
             if missing and budget is not None and seconds > (self.bench.remaining() or 0.0):
-                ended_by = f"The budget of {budget:g} s"
+                limit = f"The budget of {budget:g} s"
                 break
             if not extra:
                 break
@@ -274,9 +286,9 @@ class _Comparison:
                 self.watch.note(narrowing.progress_note(wide, share, index))
             yield extra
         self.bench.forget_checkpoints()
-        found = self._so_far()
-        if told := narrowing.final_note(found, narrowing.still_wide(found, share), share, ended_by):
-            self._note(told)
+        results = self._so_far()
+        if message := narrowing.final_note(results, narrowing.still_wide(results, share), share, limit):
+            self._note(message)
 
     def _estimate(self, cell: Cell) -> Estimate | None:
         """What a cell costs, from the last one of its group that was measured."""
@@ -289,20 +301,20 @@ class _Comparison:
         return [self.results[cell.id] for cell in self.planned if cell.id in self.results]
 
     def _show_partial(self) -> None:
-        """Keep what there is so far, for those who look on; as often as that costs next to nothing."""
+        """Write the results so far for those who watch, as often as the cost is negligible."""
         if self.sparing.may():
             started = time.monotonic()
             self._result(running=True)
             self.sparing.took(time.monotonic() - started)
 
     def _criteria(self) -> None:
-        """What else decides, where it was asked for; else what was found of it before."""
-        found = [self.results[cell.id] for cell in self.planned if cell.id in self.results]
+        """Measure the further criteria where they are requested; else read what an earlier run measured."""
+        results = [self.results[cell.id] for cell in self.planned if cell.id in self.results]
         if not self.settings.criteria:
-            self.criteria.read(found, self.planned)
+            self.criteria.read(results, self.planned)
             return
         with self.account.part("criteria"):
-            self.criteria.measure(found, self.planned)
+            self.criteria.measure(results, self.planned)
 
     # -- the end --------------------------------------------------------------------------------
     def _note(self, text: str) -> None:
@@ -310,35 +322,35 @@ class _Comparison:
         self.watch.note(text)
 
     def _not_run(self) -> list[CellResult]:
-        """Rows for what could not take part: refused networks and absent engines."""
-        told: dict[str, Any] = {"device": self.settings.device, "precision": self.settings.precision}
-        found = [
+        """A result for each cell that cannot run: refused networks and absent engines."""
+        common: dict[str, Any] = {"device": self.settings.device, "precision": self.settings.precision}
+        results = [
             CellResult(
-                **told, id=f"{r.network}-{size_text(r.size)}-{engine}", network=r.network, input_size=r.size,
-                engine=engine, status="cannot", error=r.reason,
+                **common, id=f"{r.network}-{size_text(r.size)}-{engine}", network=r.network,
+                input_size=r.size, engine=engine, status="cannot", error=r.reason,
             )
             for r in self.refused
             for engine in self.settings.engines
         ]  # fmt: skip
-        found += [
+        results += [
             CellResult(
-                **told, id=f"{subject}-{name}", network=subject.network, input_size=subject.size, engine=name,
-                status="missing", error=reason,
+                **common, id=f"{subject}-{name}", network=subject.network, input_size=subject.size,
+                engine=name, status="missing", error=reason,
             )
             for name, reason in self.field.absent.items()
             for subject in self.subjects.values()
         ]  # fmt: skip
-        return found
+        return results
 
     def _result(self, *, running: bool = False) -> ComparisonResult:
-        """Everything so far, also kept in the folder."""
-        found = self._so_far() + self._not_run()
-        summary = rows(found)
+        """Everything so far; also written to the folder."""
+        cell_results = self._so_far() + self._not_run()
+        summary = rows(cell_results)
         first = next(iter(self.subjects.values()), None)
         result = ComparisonResult(
             crosstrain=own_version(),
             folder=str(self.store.folder),
-            cells=found,
+            cells=cell_results,
             certificates=[c for each in self.certificates.values() for c in each],
             rows=[row.to_json() for row in summary],
             recommendation=recommend(summary, self.criteria.to_json(), self.settings.prefer),
@@ -348,10 +360,10 @@ class _Comparison:
             settings=self.settings.identity(),
             wall=self.account.to_json(),
             criteria=self.criteria.to_json(),
-            stability=stability(found, usable_cores()),
-            growth=growth(found),
+            stability=stability(cell_results, usable_cores()),
+            growth=growth(cell_results),
             tuning=compared(self.tuned.profiles, summary),
-            ratios=pairwise(found),
+            ratios=pairwise(cell_results),
             notes=[*self.notes, *self.store.warnings],
             running=running,
         )
@@ -361,7 +373,7 @@ class _Comparison:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """An account of earlier runs; None where there is none, or a damaged one (it is only told)."""
+    """An account of earlier runs; None where there is none, or a damaged one (which is only reported)."""
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What was published, beside what was found here: as factors, for seconds of two machines say nothing."""
+"""Published figures beside those measured here, as factors: seconds of two machines do not compare."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ Factor = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Beside:
-    """One published figure and those found here. ``there`` is a factor, ``here`` one for each row, with the
-    row's name; empty where nothing of the kind was measured."""
+class Replication:
+    """One published figure and those measured here. ``there`` is a factor; ``here`` has one for each row,
+    with the row's name, and is empty where nothing of the kind was measured."""
 
     what: str
     engine: str
-    told: str
+    published: str
     there: float
     here: tuple[tuple[str, Factor], ...]
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "what": self.what, "engine": self.engine, "told": self.told, "there": self.there,
+            "what": self.what, "engine": self.engine, "told": self.published, "there": self.there,
             "here": [{"row": name, **factor} for name, factor in self.here],
         }  # fmt: skip
 
 
-def beside(published: Published, results: Sequence[ComparisonResult]) -> list[Beside]:
-    """Every published figure, with what these comparisons say to it."""
+def replications(published: Published, results: Sequence[ComparisonResult]) -> list[Replication]:
+    """Every published figure beside what these comparisons measured."""
     changes = [_change(each, results) for each in published.changes]
-    return changes + [found for each in published.times for found in _time(each, published.times, results)]
+    return changes + [entry for each in published.times for entry in _time(each, published.times, results)]
 
 
 # -- what one change did --------------------------------------------------------------------------
-def _change(change: Change, results: Sequence[ComparisonResult]) -> Beside:
-    find = _FOUND[change.what]
+def _change(change: Change, results: Sequence[ComparisonResult]) -> Replication:
+    find = _MEASURED[change.what]
     here = [
         (_name(record), factor)
         for result in results
         for record, factor in find(result)
         if engine_of(record["engine"]) == change.engine
     ]
-    told = f"{change.by}: {change.before:g} → {change.after:g} s an epoch"
-    return Beside(change.what, change.engine, told, change.factor, tuple(here))
+    published = f"{change.by}: {change.before:g} → {change.after:g} s an epoch"
+    return Replication(change.what, change.engine, published, change.factor, tuple(here))
 
 
 def _tuning(result: ComparisonResult) -> list[tuple[Mapping[str, Any], Factor]]:
@@ -63,15 +63,15 @@ def _repeatability(result: ComparisonResult) -> list[tuple[Mapping[str, Any], Fa
     ]
 
 
-_FOUND: Mapping[str, Callable[[ComparisonResult], list[tuple[Mapping[str, Any], Factor]]]] = {
+_MEASURED: Mapping[str, Callable[[ComparisonResult], list[tuple[Mapping[str, Any], Factor]]]] = {
     "tuning": _tuning,
     "repeatability": _repeatability,
 }
 
 
 # -- times ----------------------------------------------------------------------------------------
-def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]) -> list[Beside]:
-    """How many times as long as the quickest of the engines that both have measured at that work."""
+def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]) -> list[Replication]:
+    """The time as a multiple of the fastest engine's, among those measured both there and here."""
     if time.seconds is None:
         return []
     rows = {
@@ -82,26 +82,28 @@ def _time(time: Time, times: Sequence[Time], results: Sequence[ComparisonResult]
         if row["network"] == time.network and row["input_size"] in (time.size, None)
         and row["engine"] == engine_of(row["engine"]) and row.get("seconds_per_epoch")
     }  # fmt: skip
-    alike = [
+    same_work = [
         t for t in times
         if (t.network, t.size, t.device) == (time.network, time.size, time.device) and t.seconds
     ]  # fmt: skip
-    both = [t for t in alike if t.engine in rows]
-    base = min(both or alike, key=lambda t: t.seconds or 0.0)
+    both = [t for t in same_work if t.engine in rows]
+    base = min(both or same_work, key=lambda t: t.seconds or 0.0)
     size = "" if time.size is None else f" at {time.size}"
-    told = f"{time.network}{size}, {time.device}: {time.seconds:g} s an epoch, {base.engine} {base.seconds:g}"
+    published = (
+        f"{time.network}{size}, {time.device}: {time.seconds:g} s an epoch, {base.engine} {base.seconds:g}"
+    )
     here: tuple[tuple[str, Factor], ...] = ()
     if time.engine in rows and base.engine in rows:
-        mine, least = rows[time.engine], rows[base.engine]
+        seconds, base_seconds = rows[time.engine], rows[base.engine]
         factor = {
-            "value": mine["value"] / least["value"],
-            "low": mine["low"] / least["high"],
-            "high": mine["high"] / least["low"],
+            "value": seconds["value"] / base_seconds["value"],
+            "low": seconds["low"] / base_seconds["high"],
+            "high": seconds["high"] / base_seconds["low"],
         }
         own = {"value": 1.0, "low": 1.0, "high": 1.0}
         here = ((f"{time.network}{size}", own if time is base else factor),)
     assert base.seconds is not None
-    return [Beside("time", time.engine, told, time.seconds / base.seconds, here)]
+    return [Replication("time", time.engine, published, time.seconds / base.seconds, here)]
 
 
 def _name(record: Mapping[str, Any]) -> str:

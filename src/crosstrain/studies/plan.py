@@ -46,7 +46,7 @@ class _Strict(BaseModel):
 
 
 class Data(_Strict):
-    """What is trained on. ``form`` tells readers what ``--data`` has to be, ``default`` stands in for it."""
+    """The training data. ``form`` describes what ``--data`` must be; ``default`` is used without it."""
 
     default: str = ""
     form: str = ""
@@ -145,10 +145,10 @@ class Plan(_Strict):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two parts are called {name}")
-        for scale, given in self.scales.items():
-            for wanted in given.parts or ():
+        for key, scale in self.scales.items():
+            for wanted in scale.parts or ():
                 if wanted not in names:
-                    raise ValueError(f"scales.{scale}.parts names {wanted!r}; there are {', '.join(names)}")
+                    raise ValueError(f"scales.{key}.parts names {wanted!r}; there are {', '.join(names)}")
         return self
 
     def scale(self, name: str | None) -> tuple[str, Scale]:
@@ -189,7 +189,7 @@ def read(path: Path) -> Plan:
     except OSError as error:
         raise CrosstrainError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CrosstrainError(f"{path} is no TOML: {error}") from error
+        raise CrosstrainError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
         raise CrosstrainError(f"{path}: {_first(error)}") from None
 
@@ -198,10 +198,10 @@ def _first(error: ValidationError) -> str:
     """The first fault as key and sentence."""
     fault = error.errors()[0]
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in fault["loc"])
-    told = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(fault["type"])
-    if told is None:
-        told = fault["msg"].removeprefix("Value error, ")
-        given = fault.get("input")
-        if fault["type"] != "value_error" and isinstance(given, str | int | float):
-            told = f"{told[0].lower()}{told[1:]}, not {given!r}"
-    return f"{key}: {told}" if key else told
+    message = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(fault["type"])
+    if message is None:
+        message = fault["msg"].removeprefix("Value error, ")
+        value = fault.get("input")
+        if fault["type"] != "value_error" and isinstance(value, str | int | float):
+            message = f"{message[0].lower()}{message[1:]}, not {value!r}"
+    return f"{key}: {message}" if key else message

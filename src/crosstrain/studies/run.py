@@ -31,8 +31,8 @@ PLAN, RESULT = "study.toml", "study.json"
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A plan with what is asked of it here. ``engines`` and ``budget`` take the place of the plan's."""
+class Request:
+    """A plan and how to run it here. ``engines`` and ``budget`` replace those of the plan."""
 
     plan: Plan
     file: Path
@@ -67,11 +67,11 @@ class PartResult:
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "name": self.part.name, "device": self.part.device, "skipped": self.skipped or None,
             "absent": dict(self.absent), "result": None,
         }  # fmt: skip
-        return told if self.comparison is None else {**told, "result": self.comparison.to_json()}
+        return entry if self.comparison is None else {**entry, "result": self.comparison.to_json()}
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class Study:
         return bool(self.comparisons) and all(each.ok for each in self.comparisons)
 
     @property
-    def original(self) -> list[original.Beside]:
-        """What was published, each with what was found here."""
-        return original.beside(self.plan.published, [each.result for each in self.comparisons])
+    def original(self) -> list[original.Replication]:
+        """The published figures, each with those measured here."""
+        return original.replications(self.plan.published, [each.result for each in self.comparisons])
 
     def to_json(self) -> dict[str, Any]:
         """What ``study.json`` and ``--json`` hold (docs/study.md)."""
@@ -115,7 +115,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run(
-    wish: Wish,
+    request: Request,
     out: Path | None = None,
     watch: Watch | None = None,
     finish: Callable[[Path], object] = lambda folder: None,
@@ -123,74 +123,74 @@ def run(
     """Run a study, or what is missing of it. ``finish`` is called with each comparison's folder once it
     has a result (it writes the page). Raises ``CrosstrainError`` for wrong use, before anything is trained,
     and ``Interrupted`` on Ctrl-C."""
-    name, scale = wish.plan.scale(wish.scale)
-    folder, told = out or wish.folder, watch or Silent()
-    wished = wish.plan.parts_of(scale)
-    ready = [_ready(part, wish, told.note) for part in wished]
-    # All settings are made first: what is wrong with the last part is said before the first is trained.
-    several = [_settings(wish, name, scale, each) for each in ready]
-    done: list[PartResult] = []
-    for each, given in zip(ready, several, strict=True):
+    name, scale = request.plan.scale(request.scale)
+    folder, watch = out or request.folder, watch or Silent()
+    parts = request.plan.parts_of(scale)
+    ready = [_ready(part, request, watch.note) for part in parts]
+    # All settings come first, so that an error in the last part stops the study before the first trains.
+    all_settings = [_settings(request, name, scale, each) for each in ready]
+    results: list[PartResult] = []
+    for each, part_settings in zip(ready, all_settings, strict=True):
         for reason in (each.skipped, *each.absent.values()):
             if reason:
-                told.note(f"{each.part.name}: {reason}")
-        if given is None:
-            done.append(each)
+                watch.note(f"{each.part.name}: {reason}")
+        if part_settings is None:
+            results.append(each)
             continue
-        place = folder if each.part.name == wish.plan.parts[0].name else folder / each.part.name
+        place = folder if each.part.name == request.plan.parts[0].name else folder / each.part.name
         try:
-            found = Comparison(comparing.run(given, place, told))
+            comparison = Comparison(comparing.run(part_settings, place, watch))
         except comparing.Interrupted as stop:
-            done.append(replace(each, comparison=Comparison(stop.result)))
+            results.append(replace(each, comparison=Comparison(stop.result)))
             finish(place)
-            raise Interrupted(_kept(wish, name, folder, done)) from stop
-        done.append(replace(each, comparison=found))
+            raise Interrupted(_save(request, name, folder, results)) from stop
+        results.append(replace(each, comparison=comparison))
         finish(place)
-        _kept(wish, name, folder, done)
-    if all(each.comparison is None for each in done):
-        raise CrosstrainError("; ".join(f"{each.part.name}: {each.skipped}" for each in done))
-    return _kept(wish, name, folder, done)
+        _save(request, name, folder, results)
+    if all(each.comparison is None for each in results):
+        raise CrosstrainError("; ".join(f"{each.part.name}: {each.skipped}" for each in results))
+    return _save(request, name, folder, results)
 
 
-def _kept(wish: Wish, scale: str, folder: Path, done: Sequence[PartResult]) -> Study:
-    """The study so far, also on disk, with a copy of its plan."""
-    study = Study(wish.plan, scale, folder, tuple(done))
+def _save(request: Request, scale: str, folder: Path, results: Sequence[PartResult]) -> Study:
+    """Write the study so far and a copy of its plan to ``folder``, and return the study."""
+    study = Study(request.plan, scale, folder, tuple(results))
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / PLAN
-    if not (copy.exists() and copy.samefile(wish.file)):
-        shutil.copyfile(wish.file, copy)
+    if not (copy.exists() and copy.samefile(request.file)):
+        shutil.copyfile(request.file, copy)
     write_json(folder / RESULT, study.to_json())
     return study
 
 
 # -- what takes part ------------------------------------------------------------------------------
-def _ready(part: Part, wish: Wish, tell: Callable[[str], None]) -> PartResult:
+def _ready(part: Part, request: Request, tell: Callable[[str], None]) -> PartResult:
     """The part with the engines that are installed and have its device; ``skipped`` where none has."""
-    wanted = list(wish.engines or part.engines)
-    if ALL in wanted:
-        wanted = list(installed(training=True))
+    names = list(request.engines or part.engines)
+    if ALL in names:
+        names = list(installed(training=True))
     absent: dict[str, str] = {}
     devices: dict[str, str] = {}
     rows = engines()
     if part.device == AUTO:
-        choice = choose([name for name in wanted if engine_of(name) in rows])
+        choice = choose([name for name in names if engine_of(name) in rows])
         part = part.model_copy(update={"device": choice.device})
         if choice.note:
             tell(f"{part.name}: {choice.note}")
-    for name in wanted:
+    for name in names:
         row = rows.get(engine_of(name))
         if row is None:
-            where = "" if wish.engines else f"{wish.file}, part {part.name}: "
+            where = "" if request.engines else f"{request.file}, part {part.name}: "
             raise CrosstrainError(f"{where}there is no engine {name!r}; there are {', '.join(rows)}")
         here = find(row)
         if here is None:
             absent[name] = f"{name} is not installed; install it with: {row.how_to_install}"
             continue
-        found = ["cpu"] if part.device == "cpu" else list(describe(row, here).get("devices") or ())
-        if part.device not in found and not (part.device == GPU and any(d != "cpu" for d in found)):
+        available = ["cpu"] if part.device == "cpu" else list(describe(row, here).get("devices") or ())
+        if part.device not in available and not (part.device == GPU and any(d != "cpu" for d in available)):
             absent[name] = f"{name} finds no {part.device} on this machine"
             continue
-        devices[name] = next(d for d in found if d != "cpu") if part.device == GPU else part.device
+        devices[name] = next(d for d in available if d != "cpu") if part.device == GPU else part.device
     if not devices and part.device == "cpu":
         return PartResult(part, skipped="left out, since no engine of it is installed", absent=absent)
     if not devices:
@@ -203,39 +203,39 @@ def _ready(part: Part, wish: Wish, tell: Callable[[str], None]) -> PartResult:
     return PartResult(taking_part, absent=absent)
 
 
-def _settings(wish: Wish, name: str, scale: Scale, ready: PartResult) -> Settings | None:
+def _settings(request: Request, name: str, scale: Scale, ready: PartResult) -> Settings | None:
     if ready.skipped:
         return None
-    plan, part = wish.plan, ready.part
-    data = wish.data or plan.data.default
+    plan, part = request.plan, ready.part
+    data = request.data or plan.data.default
     if not data:
         form = plan.data.form or "digits, mnist:DIR, … (crosstrain datasets)"
-        raise CrosstrainError(f"say with --data on what to run the study: {form}")
+        raise CrosstrainError(f"name the data of the study with --data: {form}")
     recipe = plan.recipe.model_dump()
-    with _of_the_file(wish.file, f"scale {name}, part {part.name}"):
+    with _of_the_file(request.file, f"scale {name}, part {part.name}"):
         return settings(
-            [_beside(network, wish.file.parent) for network in part.networks or scale.networks],
+            [_beside(network, request.file.parent) for network in part.networks or scale.networks],
             data,
             engines=part.engines,
             epochs=scale.epochs,
             seeds=scale.seeds,
             repeats=scale.repeats,
             device=part.device,
-            threads=wish.threads,
-            options={engine: given for engine, given in part.options.items() if engine in part.engines},
+            threads=request.threads,
+            options={engine: values for engine, values in part.options.items() if engine in part.engines},
             prepare=plan.data.prepare if scale.prepare is None else scale.prepare,
             split=plan.data.split if scale.split is None else scale.split,
             tuned=scale.tuned,
             criteria=scale.criteria,
-            prefer=plan.prefer if wish.prefer is None else wish.prefer,
+            prefer=plan.prefer if request.prefer is None else request.prefer,
             repeats_until=scale.repeats_until,
-            budget=wish.budget or scale.budget,
+            budget=request.budget or scale.budget,
             **recipe,
         )
 
 
 def _beside(network: str, folder: Path) -> str:
-    """A network's file where it lies beside the plan and not in the present folder."""
+    """A network's file beside the plan, where the working directory has none."""
     names, _ = spelling.networks([network])
     path = names[0].rpartition(":")[0] if ".py:" in names[0] else names[0]
     if Path(path).suffix and not Path(path).exists() and (folder / path).is_file():
@@ -245,7 +245,7 @@ def _beside(network: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def _of_the_file(file: Path, where: str) -> Iterator[None]:
-    """Says of a wrong setting in which file it stands."""
+    """Add the file and place to the message of a wrong setting."""
     try:
         yield
     except CrosstrainError as error:

@@ -13,11 +13,11 @@ from crosstrain.reporting.terminal.tables import faults, legend
 from crosstrain.results.rows import Row, rows, size_text
 from crosstrain.results.schema import ComparisonResult, Size
 from crosstrain.statistics.ratios import wilson
-from crosstrain.studies.original import Beside
+from crosstrain.studies.original import Replication
 from crosstrain.studies.run import RESULT, PartResult, Study
 
 MOST_NETWORKS = 4
-"""As many stand beside each other in 100 columns."""
+"""Number of networks that fit beside each other in 100 columns."""
 
 
 def print_study(study: Study, out: Console) -> None:
@@ -35,7 +35,7 @@ def print_study(study: Study, out: Console) -> None:
         out.print("Beside what was published, as factors (the machines differ):", style="bold")
         out.print(original_table(study.original))
     out.print()
-    out.print(f"All lies in {study.folder} ({RESULT}, report.html)", style="dim", soft_wrap=True)
+    out.print(f"Results are in {study.folder} ({RESULT}, report.html)", style="dim", soft_wrap=True)
 
 
 def _print_part(part: PartResult, out: Console) -> None:
@@ -46,8 +46,8 @@ def _print_part(part: PartResult, out: Console) -> None:
     if part.comparison is None:
         return
     result = part.comparison.result
-    for size, found in _by_size(result):
-        for table in tables(found, size):
+    for size, group in _by_size(result):
+        for table in tables(group, size):
             out.print(table)
     out.print(legend(result), style="dim")
     for line in faults(result):
@@ -63,13 +63,13 @@ def _print_part(part: PartResult, out: Console) -> None:
             out.print(sentence)
 
 
-def tables(found: Sequence[Row], size: Size) -> list[Table]:
+def tables(rows: Sequence[Row], size: Size) -> list[Table]:
     """Seconds an epoch and accuracy of every engine (rows) on every network (columns), at one size."""
-    networks = list(dict.fromkeys(row.network for row in found))
-    engines = list(dict.fromkeys(row.engine for row in found))
-    by_key = {(row.engine, row.network): row for row in found}
+    networks = list(dict.fromkeys(row.network for row in rows))
+    engines = list(dict.fromkeys(row.engine for row in rows))
+    by_key = {(row.engine, row.network): row for row in rows}
     at = "" if size is None else f"{size_text(size)} px, "
-    made = []
+    result = []
     for start in range(0, len(networks), MOST_NETWORKS):
         columns = networks[start : start + MOST_NETWORKS]
         for title, cell in ((f"{at}s/epoch [95 %]", _time), (f"{at}test accuracy [95 %]", _accuracy)):
@@ -77,19 +77,19 @@ def tables(found: Sequence[Row], size: Size) -> list[Table]:
             for engine in engines:
                 entries = [by_key.get((engine, network)) for network in columns]
                 table.add_row(engine, *(text.NOTHING if row is None else cell(row) for row in entries))
-            made.append(table)
-    return made
+            result.append(table)
+    return result
 
 
-def original_table(found: Sequence[Beside]) -> Table:
-    """A row for each published figure, with the range of those found here."""
+def original_table(replications: Sequence[Replication]) -> Table:
+    """A row for each published figure, with the range of those measured here."""
     table = grid(["what", "engine", "published", "there", "here"], right=(3,), flexible=2)
-    for each in found:
-        table.add_row(each.what, each.engine, each.told, f"{each.there:.2f}", _here(each))
+    for each in replications:
+        table.add_row(each.what, each.engine, each.published, f"{each.there:.2f}", _here(each))
     return table
 
 
-def _here(each: Beside) -> str:
+def _here(each: Replication) -> str:
     if not each.here:
         return "not measured"
     if len(each.here) == 1:

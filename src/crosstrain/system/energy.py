@@ -64,41 +64,41 @@ class Nvml:
         try:
             return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle)) / 1e3
         except pynvml.NVMLError as error:
-            raise OSError(f"{self.name} does not tell its energy: {error}") from error
+            raise OSError(f"{self.name} does not report its energy: {error}") from error
 
 
 def counters(device: str = "cpu", powercap: Path = POWERCAP) -> tuple[list[Counter], str]:
     """The counters that can be read for work on a device (on a GPU: the processor's and that GPU's), and a
     sentence why there are none, "" where there are."""
-    found, reason = _packages(powercap)
+    packages, reason = _packages(powercap)
     if device.startswith("cuda"):
         gpu, missing = _gpu(gpus.index_of(device) or 0)
         # Without the GPU's share, the processor's alone would say nothing of what such a training takes.
-        return ([*found, gpu], "") if gpu else ([], missing)
-    return found, reason
+        return ([*packages, gpu], "") if gpu else ([], missing)
+    return packages, reason
 
 
 def _packages(powercap: Path) -> tuple[list[Counter], str]:
     zones = sorted(p for p in powercap.iterdir() if _PACKAGE.fullmatch(p.name)) if powercap.is_dir() else []
-    found: list[Counter] = []
+    packages: list[Counter] = []
     try:
         for zone in zones:
             limit = int((zone / "max_energy_range_uj").read_text()) / 1e6
             counter = Rapl(zone, (zone / "name").read_text().strip(), limit)
             counter.read()
             if counter.name.startswith("package"):  # "psys" would count the packages once more
-                found.append(counter)
+                packages.append(counter)
     except PermissionError:
         return [], "the processor's energy counters may be read by the administrator alone"
     except (OSError, ValueError) as error:
         return [], f"the processor's energy counters cannot be read ({error})"
-    return found, "" if found else "this machine shows no energy counter of its processor (RAPL)"
+    return packages, "" if packages else "this machine shows no energy counter of its processor (RAPL)"
 
 
 def _gpu(index: int) -> tuple[Counter | None, str]:
     try:
-        nvml, handle = gpus.opened(), gpus.handle(index)
-        name = gpus.asked(nvml.nvmlDeviceGetName, handle) or f"cuda:{index}"
+        nvml, handle = gpus.load_nvml(), gpus.handle(index)
+        name = gpus.query(nvml.nvmlDeviceGetName, handle) or f"cuda:{index}"
         counter = Nvml(name.decode() if isinstance(name, bytes) else str(name), handle)
         counter.read()
     except (gpus.NvmlUnavailableError, OSError) as error:
@@ -107,14 +107,14 @@ def _gpu(index: int) -> tuple[Counter | None, str]:
 
 
 class Meter:
-    """Joules taken while it is entered, and those of them that were taken while the worker was training.
+    """Joules used within its context, and those of them that were used while the worker was training.
 
-    The counters cover all that runs on their chips, other programs too. ``hear`` has to be given the
-    worker's events: they say when phases and epochs end. Without counters it does nothing and is cheap.
+    The counters cover all that runs on their chips, other programs too. Pass the worker's events to
+    ``on_event``: they mark the ends of phases and epochs. Without counters it does nothing and is cheap.
     """
 
-    def __init__(self, device: str = "cpu", found: Sequence[Counter] | None = None) -> None:
-        self._counters = counters(device)[0] if found is None else list(found)
+    def __init__(self, device: str = "cpu", energy_counters: Sequence[Counter] | None = None) -> None:
+        self._counters = counters(device)[0] if energy_counters is None else list(energy_counters)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._last: list[float] = []
@@ -135,27 +135,27 @@ class Meter:
         self._stop.set()
         self._sample()
 
-    def heard_by(self, other: OnEvent) -> OnEvent:
-        """``other``, but that events come here first."""
+    def wrap(self, callback: OnEvent) -> OnEvent:
+        """``callback``, called after the meter has had the event."""
 
         def both(event: dict[str, Any]) -> None:
-            self.hear(event)
-            other(event)
+            self.on_event(event)
+            callback(event)
 
         return both
 
-    def hear(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, event: Mapping[str, Any]) -> None:
         if event.get("event") == "phase":
             self._sample()
             self._phase = str(event.get("name"))
         elif event.get("event") == "epoch":
             self._sample()
-            # Where nothing is validated, no phase tells that the epoch is over.
+            # Where nothing is validated, no phase marks the end of the epoch.
             self._phase, self.epochs = "between", self.epochs + 1
 
     def to_json(self) -> dict[str, Any]:
         """``energy_joules`` of the whole cell, ``energy_training_joules`` and the ``energy_epochs`` that they
-        were taken for, ``energy_covers`` in words; nothing where nothing could be read."""
+        were used for, ``energy_covers`` in words; nothing where nothing could be read."""
         if not self._counters or self._broken:
             return {}
         return {
@@ -169,7 +169,7 @@ class Meter:
             self._sample()
 
     def _sample(self) -> None:
-        """Add what was taken since the last sample."""
+        """Add the energy used since the last sample."""
         if not self._counters or self._broken:
             return
         with self._lock:
@@ -179,13 +179,13 @@ class Meter:
                 self._broken = True  # a sum with a part missing would be wrong: there is none
                 return
             for counter, before, after in zip(self._counters, self._last, now, strict=False):
-                taken = after - before + (counter.limit if after < before else 0.0)
-                self.joules += taken
-                self.training_joules += taken if self._phase == "train" else 0.0
+                joules = after - before + (counter.limit if after < before else 0.0)
+                self.joules += joules
+                self.training_joules += joules if self._phase == "train" else 0.0
             self._last = now
 
 
 def per_epoch(cells: Sequence[Mapping[str, Any]]) -> float | None:
     """Joules of training an epoch, the median over the records of cells; None where none has it."""
-    found = [c["energy_training_joules"] / c["energy_epochs"] for c in cells if c.get("energy_epochs")]
-    return statistics.median(found) if found else None
+    values = [c["energy_training_joules"] / c["energy_epochs"] for c in cells if c.get("energy_epochs")]
+    return statistics.median(values) if values else None

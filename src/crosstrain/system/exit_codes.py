@@ -12,7 +12,7 @@ _SIGNALS = {
     "SIGFPE": "the worker crashed with an arithmetic fault inside the framework",
     "SIGILL": "the worker used an instruction that this CPU does not have: wrong build of the framework",
     "SIGKILL": "the worker was killed from outside, most often by the system when memory runs out",
-    "SIGTERM": "the worker was told from outside to end",
+    "SIGTERM": "the worker was terminated from outside",
     "SIGXCPU": "the worker used up the CPU time that the system allows",
     "SIGXFSZ": "the worker wrote a file larger than the system allows",
 }

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and a full disk told in one sentence."""
+"""Files that are either whole or not there, and a full disk reported in one sentence."""
 
 from __future__ import annotations
 
@@ -116,11 +116,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def remove_temporaries(folder: Path) -> int:
-    """Delete what writers that died left unfinished in ``folder``; how many there were."""
-    left = list(folder.glob(f"*{TEMPORARY}"))
-    for path in left:
+    """Delete the unfinished files of dead writers in ``folder`` and return how many there were."""
+    temporaries = list(folder.glob(f"*{TEMPORARY}"))
+    for path in temporaries:
         path.unlink(missing_ok=True)
-    return len(left)
+    return len(temporaries)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,22 +19,22 @@ NAMES = (
 class GpuLoad:
     """Samples of the GPU around a job. ``pids`` gives the job's processes.
 
-    On a device that is no GPU of NVIDIA's, or whose driver cannot be asked, it does nothing.
+    On a device that is no GPU of NVIDIA's, or whose driver cannot be queried, it does nothing.
     """
 
     def __init__(self, device: str, pids: Callable[[], Collection[int]]) -> None:
         self._pids = pids
         self._nvml: Any = None
-        self._told: dict[str, list[float]] = {name: [] for name in NAMES}
+        self._values: dict[str, list[float]] = {name: [] for name in NAMES}
         self._sampled, self._since, self._own_seen = -SAMPLE_SECONDS, 0, False
         index = gpus.index_of(device)
         if index is None:
             return
         try:
-            self._nvml, self._card = gpus.opened(), gpus.handle(index)
+            self._nvml, self._card = gpus.load_nvml(), gpus.handle(index)
         except gpus.NvmlUnavailableError:
             return
-        memory = gpus.asked(self._nvml.nvmlDeviceGetMemoryInfo, self._card)
+        memory = gpus.query(self._nvml.nvmlDeviceGetMemoryInfo, self._card)
         self._used_before = memory.used if memory else None
         self.sample()
 
@@ -47,50 +47,50 @@ class GpuLoad:
         self._memory(own := frozenset(self._pids()))
         self._others(own)
         nvml = self._nvml
-        rates = gpus.asked(nvml.nvmlDeviceGetUtilizationRates, self._card)
+        rates = gpus.query(nvml.nvmlDeviceGetUtilizationRates, self._card)
         self._note("device_utilisation", None if rates is None else rates.gpu / 100)
-        clock = gpus.asked(nvml.nvmlDeviceGetClockInfo, self._card, nvml.NVML_CLOCK_SM)
+        clock = gpus.query(nvml.nvmlDeviceGetClockInfo, self._card, nvml.NVML_CLOCK_SM)
         self._note("device_megahertz", clock)
         heat = nvml.nvmlClocksThrottleReasonHwThermalSlowdown | nvml.nvmlClocksThrottleReasonSwThermalSlowdown
-        slowed = gpus.asked(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, self._card)
+        slowed = gpus.query(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, self._card)
         self._note("device_throttled", None if slowed is None else float(bool(slowed & heat)))
 
     def to_json(self) -> dict[str, float]:
-        """``device_driver_bytes``: the most that the driver held for the job (context, kernels and what the
-        allocator keeps are in it); in a container, which is not told whose memory is whose, the growth of the
-        card's. ``device_other_bytes``: the most that others held. ``device_utilisation`` and
-        ``device_other_load``: the shares of the time in which the GPU, and others on it, ran kernels.
-        ``device_megahertz``: the mean clock; ``device_throttled``: in how many of the samples, one a second,
-        it was slowed for its heat. What the driver does not tell is left out.
+        """``device_driver_bytes``: the job's peak memory as the driver counts it (context, kernels and the
+        allocator's reserve included); in a container, where the driver does not say whose memory is whose,
+        the growth of the card's. ``device_other_bytes``: the peak of other processes. ``device_utilisation``
+        and ``device_other_load``: the shares of the time in which the GPU, and others on it, ran kernels.
+        ``device_megahertz``: the mean clock; ``device_throttled``: the samples, one a second, in which heat
+        slowed it down. What the driver does not report is omitted.
         """
         ways: dict[str, Callable[[list[float]], float]] = {
             "device_driver_bytes": max, "device_other_bytes": max, "device_throttled": sum,
         }  # fmt: skip
-        found = {name: ways.get(name, _mean)(told) for name, told in self._told.items() if told}
+        summary = {name: ways.get(name, _mean)(values) for name, values in self._values.items() if values}
         if not self._own_seen:  # then nobody can say who is another
-            found.pop("device_other_load", None)
-            found.pop("device_other_bytes", None)
+            summary.pop("device_other_load", None)
+            summary.pop("device_other_bytes", None)
         return {
             name: round(value) if name.endswith(("bytes", "megahertz", "throttled")) else round(value, 3)
-            for name, value in found.items()
+            for name, value in summary.items()
         }
 
     def _memory(self, own: frozenset[int]) -> None:
-        listed = gpus.asked(self._nvml.nvmlDeviceGetComputeRunningProcesses, self._card) or []
-        told = [process for process in listed if process.usedGpuMemory is not None]
-        mine = [process.usedGpuMemory for process in told if process.pid in own]
+        listed = gpus.query(self._nvml.nvmlDeviceGetComputeRunningProcesses, self._card) or []
+        measured = [process for process in listed if process.usedGpuMemory is not None]
+        mine = [process.usedGpuMemory for process in measured if process.pid in own]
         if mine:
             self._own_seen = True
             self._note("device_driver_bytes", sum(mine))
-            self._note("device_other_bytes", sum(p.usedGpuMemory for p in told if p.pid not in own))
+            self._note("device_other_bytes", sum(p.usedGpuMemory for p in measured if p.pid not in own))
             return
-        memory = gpus.asked(self._nvml.nvmlDeviceGetMemoryInfo, self._card)
-        if memory and self._used_before is not None and not told and not self._own_seen:
+        memory = gpus.query(self._nvml.nvmlDeviceGetMemoryInfo, self._card)
+        if memory and self._used_before is not None and not measured and not self._own_seen:
             self._note("device_driver_bytes", max(memory.used - self._used_before, 0))
 
     def _others(self, own: frozenset[int]) -> None:
         """What share of the time since the last sample others kept the GPU busy."""
-        samples = gpus.asked(self._nvml.nvmlDeviceGetProcessUtilization, self._card, self._since)
+        samples = gpus.query(self._nvml.nvmlDeviceGetProcessUtilization, self._card, self._since)
         if samples is None:  # the driver also says so where there are none
             samples = []
         by_process: dict[int, list[int]] = {}
@@ -105,7 +105,7 @@ class GpuLoad:
 
     def _note(self, name: str, value: float | None) -> None:
         if value is not None:
-            self._told[name].append(float(value))
+            self._values[name].append(float(value))
 
 
 def _mean(values: list[Any]) -> float:

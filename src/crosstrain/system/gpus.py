@@ -1,4 +1,4 @@
-"""NVIDIA's GPUs as their driver (NVML) tells of them, under the names that frameworks use (``cuda:0``)."""
+"""NVIDIA's GPUs as their driver (NVML) reports them, under the names that frameworks use (``cuda:0``)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Gpus:
 
 
 class NvmlUnavailableError(Exception):
-    """The driver cannot be asked; the message says why."""
+    """The driver cannot be queried; the message says why."""
 
 
 def index_of(device: str) -> int | None:
@@ -50,20 +50,20 @@ def index_of(device: str) -> int | None:
 def gpus() -> Gpus:
     """The cards; never raises."""
     try:
-        nvml = opened()
+        nvml = load_nvml()
     except NvmlUnavailableError as error:
         return Gpus(reason=str(error))
-    driver = asked(nvml.nvmlSystemGetDriverVersion)
-    number = asked(nvml.nvmlSystemGetCudaDriverVersion_v2)
+    driver = query(nvml.nvmlSystemGetDriverVersion)
+    number = query(nvml.nvmlSystemGetCudaDriverVersion_v2)
     cuda = (number // 1000, number % 1000 // 10) if number else None
-    names = shown(os.environ, asked(nvml.nvmlDeviceGetCount) or 0)
+    names = visible_cards(os.environ, query(nvml.nvmlDeviceGetCount) or 0)
     cards = []
     for name in names:
-        handle = asked(_handle_of, nvml, name)
+        handle = query(_handle_of, nvml, name)
         if handle is None:
             break  # as CUDA does: what follows an unknown card is hidden
-        memory = asked(nvml.nvmlDeviceGetMemoryInfo, handle)
-        title = asked(nvml.nvmlDeviceGetName, handle)
+        memory = query(nvml.nvmlDeviceGetMemoryInfo, handle)
+        title = query(nvml.nvmlDeviceGetName, handle)
         cards.append(Gpu(_text(title) or "GPU", memory.total if memory else None, handle))
     hidden = "CUDA_VISIBLE_DEVICES hides them" if names == [] else "the driver shows none"
     return Gpus(tuple(cards), _text(driver), cuda, "" if cards else hidden)
@@ -71,31 +71,31 @@ def gpus() -> Gpus:
 
 def handle(index: int) -> Any:
     """NVML's handle of ``cuda:index``; ``NvmlUnavailableError`` where there is none."""
-    found = gpus()
-    if index >= len(found.cards):
-        raise NvmlUnavailableError(found.reason or f"there is no GPU with the number {index}")
-    return found.cards[index].handle
+    available = gpus()
+    if index >= len(available.cards):
+        raise NvmlUnavailableError(available.reason or f"there is no GPU with the number {index}")
+    return available.cards[index].handle
 
 
 def free_memory(device: str) -> int | None:
-    """Bytes that are free on ``device``; None for one that is no GPU of NVIDIA's, or does not tell."""
+    """Bytes that are free on ``device``; None for one that is not an NVIDIA GPU or does not report it."""
     index = index_of(device)
     cards = gpus().cards if index is not None else ()
     if index is None or index >= len(cards):
         return None
-    memory = asked(opened().nvmlDeviceGetMemoryInfo, cards[index].handle)
+    memory = query(load_nvml().nvmlDeviceGetMemoryInfo, cards[index].handle)
     return memory.free if memory else None
 
 
-def may_be() -> bool:
+def may_exist() -> bool:
     """Whether a GPU may be here at all. Asks no framework, and is quick."""
-    if shown(os.environ, 1) == []:
+    if visible_cards(os.environ, 1) == []:
         return False
     return bool(gpus().cards) or any(Path(file).exists() for file in _DEVICE_FILES)
 
 
-def opened() -> Any:
-    """NVML's interface, initialised; ``NvmlUnavailableError`` where the driver cannot be asked."""
+def load_nvml() -> Any:
+    """NVML's interface, initialised; ``NvmlUnavailableError`` where the driver cannot be queried."""
     try:
         import pynvml
     except ImportError as error:
@@ -103,27 +103,27 @@ def opened() -> Any:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        raise NvmlUnavailableError(f"NVIDIA's driver cannot be asked: {error}") from error
+        raise NvmlUnavailableError(f"NVIDIA's driver cannot be queried: {error}") from error
     return pynvml
 
 
-def asked(question: Callable[..., Any], *given: Any) -> Any:
-    """What NVML answers; None where this card or driver does not tell it."""
+def query(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of an NVML call; None where this card or driver does not support it."""
     import pynvml
 
     try:
-        return question(*given)
+        return function(*arguments)
     except pynvml.NVMLError:
         return None
 
 
-def shown(environment: Mapping[str, str], count: int) -> list[str]:
+def visible_cards(environment: Mapping[str, str], count: int) -> list[str]:
     """The cards that ``CUDA_VISIBLE_DEVICES`` lets processes see: numbers, or parts of UUIDs."""
-    given = environment.get("CUDA_VISIBLE_DEVICES")
-    if given is None:
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
         return [str(number) for number in range(count)]
     names = []
-    for name in (each.strip() for each in given.split(",")):
+    for name in (each.strip() for each in visible.split(",")):
         if not name or name == "-1" or name == "NoDevFiles":
             break
         names.append(name)

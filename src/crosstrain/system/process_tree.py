@@ -30,10 +30,10 @@ class Tree:
     def _look(self) -> None:
         try:
             root = self._known.get(self.pid) or psutil.Process(self.pid)
-            found = [root, *root.children(recursive=True)]
+            processes = [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
-        for process in found:
+        for process in processes:
             self._known.setdefault(process.pid, process)
 
     def memory(self) -> int:

@@ -57,8 +57,8 @@ class Surroundings:
         now = time.monotonic()
         if self._last and now - self._last.clock < SAMPLE_SECONDS:
             return
-        if found := self._read():
-            self._first, self._last = self._first or found, found
+        if reading := self._read():
+            self._first, self._last = self._first or reading, reading
         if self._speeds and now - self._speed_read >= FREQUENCY_SECONDS:
             self._speed_read = now
             if kilohertz := _total(self._speeds):
@@ -67,18 +67,18 @@ class Surroundings:
     def to_json(self) -> dict[str, Any]:
         """``other_load`` and ``stolen_load`` in cores' worth (means over the job), ``throttled`` (how often
         a core was slowed down for its heat), ``megahertz`` (mean); None where the system does not tell."""
-        found: dict[str, Any] = dict.fromkeys(("other_load", "stolen_load", "throttled", "megahertz"))
+        summary: dict[str, Any] = dict.fromkeys(("other_load", "stolen_load", "throttled", "megahertz"))
         first, last = self._first, self._last
         if first and last and (span := last.clock - first.clock) >= SHORTEST:
             other = (last.busy - first.busy) - (last.own - first.own)
-            found["other_load"] = round(max(other / span, 0.0), 3)
-            found["stolen_load"] = round(max((last.stolen - first.stolen) / span, 0.0), 3)
+            summary["other_load"] = round(max(other / span, 0.0), 3)
+            summary["stolen_load"] = round(max((last.stolen - first.stolen) / span, 0.0), 3)
         after = _total(self._counters)
         if self._throttled is not None and after is not None:
-            found["throttled"] = after - self._throttled
+            summary["throttled"] = after - self._throttled
         if self._megahertz:
-            found["megahertz"] = round(sum(self._megahertz) / len(self._megahertz))
-        return found
+            summary["megahertz"] = round(sum(self._megahertz) / len(self._megahertz))
+        return summary
 
     def _read(self) -> Sample | None:
         """None once the job is gone."""

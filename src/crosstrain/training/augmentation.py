@@ -1,4 +1,4 @@
-"""Pictures changed at random while training, in NumPy and from the seed: the same for every engine."""
+"""Random augmentation of pictures in training, in NumPy and from the seed: the same for every engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SETTINGS: dict[str, Any] = {"flip": bool, "shift": int}
 
 
 def check_augmentation(settings: Mapping[str, Any]) -> None:
-    """``ValueError`` unless every setting is known and of its kind."""
+    """Raises ``ValueError`` unless every setting is known and has the right type."""
     for name, value in settings.items():
         if name not in SETTINGS:
             raise ValueError(f"there is no augmentation {name!r}; there are {', '.join(SETTINGS)}")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 NEARLY = 1e-2
-"""By how much a sum of probabilities may miss 1: half-precision rounds at 1e-3."""
+"""Tolerance for probabilities to sum to 1: half precision rounds at 1e-3."""
 
 
 @dataclass(frozen=True)
@@ -42,28 +42,28 @@ class Reading:
         return cls(classes, logits=logits)
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
-        """The class (int) that each output says."""
+        """The predicted class (int) of each output."""
         if self.threshold is None:
             return np.asarray(np.argmax(outputs, axis=-1))
         return _without_last(outputs > self.threshold).astype(np.int64)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class (N, classes), float64, from outputs (N, classes), or (N,) or (N, 1)
-        of a yes or no. Rows of NaN where the loss names no logits and the outputs are no distribution."""
-        found = outputs.astype(np.float64)
+        in binary classification. Rows are NaN where the outputs are neither logits nor a distribution."""
+        values = outputs.astype(np.float64)
         with np.errstate(all="ignore"):  # outputs of a training that diverged give NaN
             if self.threshold is not None:
-                found = _without_last(found)
-                yes = 1 / (1 + np.exp(-found.clip(-700, 700))) if self.logits else found
-                found = np.stack([1 - yes, yes], axis=-1)
+                values = _without_last(values)
+                yes = 1 / (1 + np.exp(-values.clip(-700, 700))) if self.logits else values
+                values = np.stack([1 - yes, yes], axis=-1)
             elif self.logits:
-                powers = np.exp(found - found.max(axis=-1, keepdims=True))
-                found = powers / powers.sum(axis=-1, keepdims=True)
-            distribution = (found >= 0).all(axis=-1) & (np.abs(found.sum(axis=-1) - 1) < NEARLY)
-        return np.where(distribution[..., None], found, np.nan)
+                powers = np.exp(values - values.max(axis=-1, keepdims=True))
+                values = powers / powers.sum(axis=-1, keepdims=True)
+            distribution = (values >= 0).all(axis=-1) & (np.abs(values.sum(axis=-1) - 1) < NEARLY)
+        return np.where(distribution[..., None], values, np.nan)
 
     def truths(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The class (int) that is right, from labels, one-hot rows or, for yes and no, numbers above 0.5."""
+        """The true class (int), from labels, one-hot rows or, in binary classification, numbers above 0.5."""
         if self.threshold is not None:
             return _without_last(targets.reshape(outputs.shape) > 0.5).astype(np.int64)
         if targets.ndim == outputs.ndim and targets.shape[-1] == outputs.shape[-1] > 1:
@@ -76,7 +76,7 @@ def _without_last(x: np.ndarray) -> np.ndarray:
 
 
 class Metric(Protocol):
-    """Fed batch by batch; ``result`` is JSON, None where nothing was fed."""
+    """Updated batch by batch; ``result`` is JSON, None before the first update."""
 
     def update(self, outputs: np.ndarray, targets: np.ndarray) -> None: ...
 
@@ -85,7 +85,7 @@ class Metric(Protocol):
 
 @dataclass
 class Share:
-    """The share of answers that are right: right / all."""
+    """The share of correct predictions: correct / all."""
 
     right: Callable[[np.ndarray, np.ndarray], np.ndarray]
     hits: int = 0
@@ -118,7 +118,7 @@ class MeanAbsoluteError:
 
 @dataclass
 class Confusion:
-    """Counts by right class (row) and answer (column)."""
+    """The confusion matrix: counts by true class (row) and predicted class (column)."""
 
     reading: Reading
     counts: np.ndarray = field(init=False)
@@ -145,11 +145,11 @@ def _top_k(reading: Reading, argument: str) -> Metric:
     k = int(argument or 5)
 
     def right(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Fewer than k scores are above the right one's; a score that is no number is never right."""
+        """Correct if fewer than k scores exceed the true class's; NaN is never correct."""
         truth = np.expand_dims(reading.truths(outputs, targets), -1)
         score = np.take_along_axis(outputs, truth, axis=-1)
-        found: np.ndarray = (np.sum(outputs > score, axis=-1) < k) & ~np.isnan(score[..., 0])
-        return found
+        correct: np.ndarray = (np.sum(outputs > score, axis=-1) < k) & ~np.isnan(score[..., 0])
+        return correct
 
     return Share(right)
 
@@ -160,11 +160,11 @@ METRICS: dict[str, tuple[Callable[[Reading, str], Metric], bool]] = {
     "confusion": (lambda reading, argument: Confusion(reading), True),
     "mae": (lambda reading, argument: MeanAbsoluteError(), False),
 }
-"""How each metric is made, and whether it needs classes."""
+"""The constructor of each metric, and whether it needs classes."""
 
 
 def check_metric(name: str) -> str:
-    """``name`` if there is such a metric; ``ValueError`` says which there are."""
+    """``name`` if there is such a metric. Raises ``ValueError``, which lists the metrics."""
     key, _, argument = name.partition(":")
     if key not in METRICS or (argument and not (key == "top_k" and argument.isdigit() and int(argument) > 0)):
         raise ValueError(f"there is no metric {name!r}; there are {', '.join(METRICS)}, top_k:K")
@@ -174,12 +174,12 @@ def check_metric(name: str) -> str:
 def metrics(names: tuple[str, ...], reading: Reading) -> dict[str, Metric]:
     """Those of ``names`` that fit the targets, by name; where none does, accuracy or the mean absolute
     error, whichever fits."""
-    made = {}
+    chosen = {}
     for name in map(check_metric, names):
         make, needs_classes = METRICS[name.partition(":")[0]]
         if not needs_classes or reading.classes is not None:
-            made[name] = make(reading, name.partition(":")[2])
-    if made:
-        return made
+            chosen[name] = make(reading, name.partition(":")[2])
+    if chosen:
+        return chosen
     default = "mae" if reading.classes is None else "accuracy"
     return {default: METRICS[default][0](reading, "")}

@@ -57,19 +57,19 @@ class Optimizer:
 
     @property
     def elementwise(self) -> bool:
-        """Whether weights can be updated joined into one vector (no norm for each of them)."""
+        """Whether all weights can be updated as one joined vector (no norm per weight)."""
         return self.clipnorm is None
 
     def slots(self) -> dict[str, Slot]:
-        """What the rule remembers of each weight."""
+        """The rule's state for each weight."""
         return FAMILIES[self.name].slots(self)
 
-    def slot_values(self, shape: Sequence[int], given: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The slots of a weight of this ``shape``: as given, or as they are before the first step."""
+    def slot_values(self, shape: Sequence[int], values: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The slots of a weight of this ``shape``: ``values``, and initial values for the rest."""
         fresh = {
             name: np.full(() if slot.scalar else shape, slot.initial) for name, slot in self.slots().items()
         }
-        return {**fresh, **(given or {})}
+        return {**fresh, **(values or {})}
 
     def to_json(self) -> dict[str, Any]:
         return {k: v for k, v in asdict(self).items() if v is not None}
@@ -84,7 +84,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot's first value; ``scalar`` ones are one number, the others are shaped as the weight."""
+    """A slot's initial value; ``scalar`` slots are one number, the others have the weight's shape."""
 
     initial: float = 0.0
     scalar: bool = False

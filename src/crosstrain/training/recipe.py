@@ -71,7 +71,7 @@ class Recipe:
 
 
 def batch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """The permutation (int64, one entry an example) of one epoch; the same on every engine."""
+    """The permutation (int64, one entry per example) of one epoch, the same on every engine."""
     return np.random.default_rng((seed, epoch)).permutation(examples)
 
 

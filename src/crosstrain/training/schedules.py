@@ -100,7 +100,7 @@ class Plateau:
     waited: int = 0
 
     def after_epoch(self, metric: float) -> float:
-        """Take note of an epoch's metric; the rate for the next."""
+        """Record an epoch's metric. Returns the rate for the next epoch."""
         if metric > self.best + self.min_delta:
             self.best, self.waited = metric, 0
         else:

@@ -22,11 +22,11 @@ _DURATION = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h|)$")
 _SIZE = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>[kMGT]?)i?B?$")
 
 DEEPEST = 16
-"""Lists and objects in a value may lie so deep in each other; no setting needs more."""
+"""The deepest nesting of lists and objects in a value; no setting needs more."""
 LARGEST_SIZE = 32_768
-"""Pixels at an edge: what OpenCV can resize to."""
+"""Pixels per edge: the most that OpenCV can resize to."""
 LONGEST = 100 * 365 * 86_400
-"""Seconds: what a clock can wait for, with room to spare."""
+"""Seconds: a timeout that every system clock can handle."""
 
 PYTHONIC = {"True": True, "False": False, "None": None}
 
@@ -37,30 +37,30 @@ def value(text: str) -> Any:
     if text in PYTHONIC:
         return PYTHONIC[text]
     try:
-        found = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        result = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except ValueError:
         return text
     except RecursionError:
-        found = None
+        result = None
         deep = True
     else:
-        deep = _depth(found) > DEEPEST
+        deep = _depth(result) > DEEPEST
     if deep:
         raise CrosstrainError(f"the value {shortened(text)} is nested more than {DEEPEST} deep")
-    return found
+    return result
 
 
 def _finite(text: str) -> float:
-    """A JSON number; ``ValueError`` for what no float holds (``1e400``, ``NaN``)."""
+    """A JSON number. Raises ``ValueError`` for what a float cannot hold (``1e400``, ``NaN``)."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
-def _depth(found: Any) -> int:
-    """How deep lists and objects lie in each other, without recursion."""
-    depth, level = 0, [found]
+def _depth(tree: Any) -> int:
+    """The nesting depth of lists and objects, without recursion."""
+    depth, level = 0, [tree]
     while level := [each for each in level if isinstance(each, list | dict)]:
         depth += 1
         level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
@@ -68,7 +68,7 @@ def _depth(found: Any) -> int:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number that a float can hold."""
+    """Whether a value is a finite number that a float can hold."""
     try:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:
@@ -76,20 +76,20 @@ def is_number(value: Any) -> bool:
 
 
 def shortened(text: Any) -> str:
-    """A value as a message shows it."""
+    """The value's ``repr``, shortened for a message."""
     shown = repr(text)
     return shown if len(shown) <= 40 else f"{shown[:37]}…{shown[-1]}"
 
 
 def settings(text: str) -> dict[str, Any]:
     """``key=value,key=value`` as a dictionary. Commas inside brackets belong to the value."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for part in re.split(r",(?=\s*\w+\s*=)", text) if text else ():
-        key, equals, given = part.partition("=")
+        key, equals, raw = part.partition("=")
         if not equals or not key.strip():
             raise CrosstrainError(f"{part!r} in {text!r} is not a setting; write key=value,key=value")
-        found[key.strip()] = value(given.strip())
-    return found
+        result[key.strip()] = value(raw.strip())
+    return result
 
 
 def named(text: str) -> tuple[str, dict[str, Any]]:
@@ -103,94 +103,95 @@ def named(text: str) -> tuple[str, dict[str, Any]]:
 
 def loss(text: str) -> Loss:
     """A loss from its spelling, as ``huber:delta=2`` or ``file.py:function:weight=0.5``."""
-    name, given = named(text)
-    weight = given.pop("weight", 1.0)
+    name, options = named(text)
+    weight = options.pop("weight", 1.0)
     if not is_number(weight):
-        raise CrosstrainError(f"the weight of loss {name!r} is {shortened(weight)}, which is no number")
-    return Loss(name, given, float(weight))
+        raise CrosstrainError(f"the weight of loss {name!r} is {shortened(weight)}, which is not a number")
+    return Loss(name, options, float(weight))
 
 
-def losses(given: str | Loss | Mapping[str, str | Loss] | Sequence[str] | None) -> dict[str, Loss] | None:
+def losses(specs: str | Loss | Mapping[str, str | Loss] | Sequence[str] | None) -> dict[str, Loss] | None:
     """Losses by output name (``""`` for the only output), also as ``LOSS`` or ``OUTPUT=LOSS`` strings; None
     lets crosstrain choose."""
-    if given is None:
+    if specs is None:
         return None
-    if isinstance(given, str | Loss):
-        given = {"": given}
-    elif not isinstance(given, Mapping):
-        given = _by_output(given)
-    return {name: loss(each) if isinstance(each, str) else each for name, each in given.items()}
+    if isinstance(specs, str | Loss):
+        specs = {"": specs}
+    elif not isinstance(specs, Mapping):
+        specs = _by_output(specs)
+    return {name: loss(each) if isinstance(each, str) else each for name, each in specs.items()}
 
 
 def _by_output(texts: Sequence[str]) -> dict[str, str | Loss]:
-    found: dict[str, str | Loss] = {}
+    by_output: dict[str, str | Loss] = {}
     for text in texts:
         output, equals, rest = text.partition("=")
         # "huber:delta=2" has its = behind a colon: then all of it is the loss.
         named = bool(equals) and ":" not in output
         name = output.strip() if named else ""
-        if name in found:
+        if name in by_output:
             raise CrosstrainError(
                 f"there are two losses for {f'output {name!r}' if name else 'the only output'}"
             )
-        found[name] = rest if named else text
-    return found
+        by_output[name] = rest if named else text
+    return by_output
 
 
-def optimizer(given: str | Optimizer, **overrides: Any) -> Optimizer:
-    """An optimizer from its spelling, as ``adam:beta_1=0.8``; ``overrides`` that are not None win."""
-    if isinstance(given, Optimizer):
-        name, found = given.name, {k: v for k, v in given.to_json().items() if k != "name"}
+def optimizer(spec: str | Optimizer, **overrides: Any) -> Optimizer:
+    """An optimizer from its spelling, as ``adam:beta_1=0.8``; ``overrides`` that are not None take
+    precedence."""
+    if isinstance(spec, Optimizer):
+        name, options = spec.name, {k: v for k, v in spec.to_json().items() if k != "name"}
     else:
-        name, found = named(given)
-    found |= {key: each for key, each in overrides.items() if each is not None}
+        name, options = named(spec)
+    options |= {key: each for key, each in overrides.items() if each is not None}
     if name not in FAMILIES:
         raise CrosstrainError(f"there is no optimizer {name!r}; there are {', '.join(FAMILIES)}")
     known = [f.name for f in fields(Optimizer) if f.name != "name"]
-    for key, each in found.items():
+    for key, each in options.items():
         if key not in known:
             raise CrosstrainError(f"an optimizer has no setting {key!r}; there are {', '.join(known)}")
         if not is_number(each):
-            raise CrosstrainError(f"the optimizer's {key} is {shortened(each)}, which is no number")
-    if name != "sgd" and name != "rmsprop" and found.get("momentum"):
+            raise CrosstrainError(f"the optimizer's {key} is {shortened(each)}, which is not a number")
+    if name != "sgd" and name != "rmsprop" and options.get("momentum"):
         raise CrosstrainError(f"the optimizer {name} has no momentum; sgd and rmsprop have one")
     try:
-        return Optimizer(name, **found)
+        return Optimizer(name, **options)
     except ValueError as error:
         raise CrosstrainError(str(error)) from None
 
 
-def schedule(given: str | Schedule) -> Schedule:
+def schedule(spec: str | Schedule) -> Schedule:
     """A schedule from its spelling, as ``cosine:decay_steps=1000``; its settings are checked."""
-    if isinstance(given, Schedule):
-        return given
-    name, found = named(given)
+    if isinstance(spec, Schedule):
+        return spec
+    name, options = named(spec)
     if name not in SCHEDULES and name != "plateau":
         raise CrosstrainError(
             f"there is no schedule {name!r}; there are {', '.join([*SCHEDULES, 'plateau'])}"
         )
     known, needed = _settings_of(name)
-    for key in found:
+    for key in options:
         if key not in known:
             raise CrosstrainError(
                 f"the schedule {name} has no setting {key!r}; it has {', '.join(known) or 'none'}"
             )
     for key in needed:
-        if key not in found:
+        if key not in options:
             raise CrosstrainError(f"the schedule {name} needs {key}: write {name}:{key}=…")
-    for key, each in found.items():
+    for key, each in options.items():
         what, fits = KINDS[known[key]]
         if not fits(each):
-            raise CrosstrainError(f"the schedule {name}'s {key} is {shortened(each)}, which is no {what}")
-    if name == "step" and len(found["boundaries"]) != len(found["factors"]):
+            raise CrosstrainError(f"the schedule {name}'s {key} is {shortened(each)}, which is not {what}")
+    if name == "step" and len(options["boundaries"]) != len(options["factors"]):
         raise CrosstrainError("the schedule step needs as many factors as boundaries, one for each")
     try:
-        made = Schedule(name, found)
+        result = Schedule(name, options)
     except ValueError as error:
         raise CrosstrainError(str(error)) from None
-    if not is_number(made.rate(1.0, 1)):
-        raise CrosstrainError(f"the schedule {name} gives no rate with {shortened(given)}")
-    return made
+    if not is_number(result.rate(1.0, 1)):
+        raise CrosstrainError(f"the schedule {name} gives no valid rate with {shortened(spec)}")
+    return result
 
 
 def _whole(each: Any) -> bool:
@@ -202,18 +203,18 @@ def _numbers(each: Any) -> bool:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "int": ("whole number", _whole),
-    "float": ("number", is_number),
-    "float | None": ("number", lambda each: each is None or is_number(each)),
+    "int": ("a whole number", _whole),
+    "float": ("a number", is_number),
+    "float | None": ("a number", lambda each: each is None or is_number(each)),
     "bool": ("true or false", lambda each: isinstance(each, bool)),
-    "list[int]": ("list of numbers, as [500,900]", _numbers),
-    "list[float]": ("list of numbers, as [0.1,0.01]", _numbers),
+    "list[int]": ("a list of numbers, as [500,900]", _numbers),
+    "list[float]": ("a list of numbers, as [0.1,0.01]", _numbers),
 }
-"""What a schedule's setting may be, by its annotation: in words, and as a test."""
+"""The type of a schedule's setting by its annotation: in words, and as a predicate."""
 
 
 def _settings_of(name: str) -> tuple[dict[str, str], list[str]]:
-    """The settings a schedule takes with their annotations, and those of them that it needs."""
+    """The settings of a schedule with their annotations, and the required ones."""
     if name == "plateau":
         own = [f for f in fields(Plateau) if f.name not in ("rate", "best", "waited")]
         return {f.name: str(f.type) for f in own}, []
@@ -224,147 +225,147 @@ def _settings_of(name: str) -> tuple[dict[str, str], list[str]]:
     )
 
 
-def seconds(given: str | float | None) -> float | None:
+def seconds(duration: str | float | None) -> float | None:
     """``90``, ``90s``, ``10m`` or ``1.5h`` in seconds."""
-    if given is None or isinstance(given, int | float):
-        number = given
+    if duration is None or isinstance(duration, int | float):
+        number = duration
     else:
-        match = _DURATION.match(given.strip())
+        match = _DURATION.match(duration.strip())
         if match is None:
-            raise CrosstrainError(f"{given!r} is no time; write 90s, 10m or 1.5h")
+            raise CrosstrainError(f"{duration!r} is not a time; write 90s, 10m or 1.5h")
         number = float(match["number"]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match["unit"]]
     if number is not None and not number > 0:
-        raise CrosstrainError(f"a time of {given} is not more than nothing")
+        raise CrosstrainError(f"a time must be more than 0, not {duration}")
     if number is not None and number > LONGEST:
-        raise CrosstrainError(f"a time of {shortened(given)} is more than a hundred years")
+        raise CrosstrainError(f"a time of {shortened(duration)} is more than a hundred years")
     return None if number is None else float(number)
 
 
-def share(given: str | float | None) -> float | None:
+def share(fraction: str | float | None) -> float | None:
     """``2%`` or ``0.02`` as 0.02; between 0 and 1."""
-    if given is None or isinstance(given, int | float):
-        number = given
+    if fraction is None or isinstance(fraction, int | float):
+        number = fraction
     else:
-        text = given.strip()
+        text = fraction.strip()
         try:
             number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
-            raise CrosstrainError(f"{given!r} is no share; write 2% or 0.02") from None
+            raise CrosstrainError(f"{fraction!r} is not a share; write 2% or 0.02") from None
     if number is not None and not 0 < number < 1:
-        raise CrosstrainError(f"a share of {given} does not lie between 0 and 100 %")
+        raise CrosstrainError(f"a share must lie between 0 and 100 %, not {fraction}")
     return None if number is None else float(number)
 
 
-def size_in_bytes(given: str | int | None) -> int | None:
+def size_in_bytes(size: str | int | None) -> int | None:
     """``2G``, ``512M`` or a number of bytes."""
-    if given is None or isinstance(given, int):
-        number = given
+    if size is None or isinstance(size, int):
+        number = size
     else:
-        match = _SIZE.match(given.strip())
+        match = _SIZE.match(size.strip())
         if match is None:
-            raise CrosstrainError(f"{given!r} is no amount of memory; write 512M or 2G")
+            raise CrosstrainError(f"{size!r} is not an amount of memory; write 512M or 2G")
         power = ("", "k", "M", "G", "T").index(match["unit"])
         amount = float(match["number"]) * 1024**power
         if not math.isfinite(amount):
-            raise CrosstrainError(f"{shortened(given)} is more memory than a number can say")
+            raise CrosstrainError(f"{shortened(size)} is too much memory")
         number = int(amount)
     if number is not None and number <= 0:
-        raise CrosstrainError(f"an amount of memory of {given} is not more than nothing")
+        raise CrosstrainError(f"an amount of memory must be more than 0, not {size}")
     return number
 
 
-def engine_options(given: list[str]) -> dict[str, dict[str, Any]]:
+def engine_options(texts: list[str]) -> dict[str, dict[str, Any]]:
     """``engine.option=value`` strings as options by engine."""
-    found: dict[str, dict[str, Any]] = {}
-    for text in given:
-        left, equals, right = text.partition("=")
-        engine, dot, option = left.strip().partition(".")
+    options: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        key, equals, raw = text.partition("=")
+        engine, dot, option = key.strip().partition(".")
         if not (equals and dot and engine and option):
             raise CrosstrainError(
-                f"{text!r} is no option; write engine.option=value, as torch.compile=default"
+                f"{text!r} is not an option; write engine.option=value, as in torch.compile=default"
             )
-        found.setdefault(engine, {})[option] = value(right.strip())
-    return found
+        options.setdefault(engine, {})[option] = value(raw.strip())
+    return options
 
 
-def by_engine(given: Mapping[str, Mapping[str, Any]] | Sequence[str] | None) -> dict[str, dict[str, Any]]:
-    """Options by engine, from such or from ``engine.option=value`` strings."""
-    if isinstance(given, Mapping):
-        return {engine: dict(options) for engine, options in given.items()}
-    return engine_options([given] if isinstance(given, str) else list(given or ()))
+def by_engine(options: Mapping[str, Mapping[str, Any]] | Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """Options by engine, from a mapping or from ``engine.option=value`` strings."""
+    if isinstance(options, Mapping):
+        return {engine: dict(each) for engine, each in options.items()}
+    return engine_options([options] if isinstance(options, str) else list(options or ()))
 
 
-def items(given: str | None) -> list[str]:
-    """``a,b,c`` as a list, without empty ones."""
-    return [part.strip() for part in (given or "").split(",") if part.strip()]
+def items(text: str | None) -> list[str]:
+    """``a,b,c`` as a list, without empty items."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def networks(given: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tuple[int, ...]]]]:
+def networks(names: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tuple[int, ...]]]]:
     """``idsia@48,resnet20@32+48,lenet5`` as names, and as names with sizes of their own: ``(("idsia", (48,)),
     …, ("lenet5", ()))``."""
-    found: list[tuple[str, tuple[int, ...]]] = []
-    for each in several(given):
+    entries: list[tuple[str, tuple[int, ...]]] = []
+    for each in several(names):
         match = _AT.match(each)
         if match is None:
-            found.append((each, ()))
+            entries.append((each, ()))
             continue
         parts = match["sizes"].split("+")
         if any(not part.strip("0") for part in parts):
-            raise CrosstrainError(f"{each} asks for an input size of 0, which is less than one pixel")
+            raise CrosstrainError(f"{each} has an input size of 0, which is less than one pixel")
         pixels = tuple(_pixels(part) for part in parts)
-        found.append((match["network"], pixels))
-    return [name for name, _ in found], found
+        entries.append((match["network"], pixels))
+    return [name for name, _ in entries], entries
 
 
-def several(given: str | Sequence[str]) -> list[str]:
+def several(texts: str | Sequence[str]) -> list[str]:
     """``"a,b"`` or a sequence of strings as a list."""
-    return items(given) if isinstance(given, str) else list(given)
+    return items(texts) if isinstance(texts, str) else list(texts)
 
 
-def sizes(given: int | str | Sequence[int] | None) -> list[int]:
+def sizes(spec: int | str | Sequence[int] | None) -> list[int]:
     """Input sizes: ``32,48``, a number or several."""
-    several: Sequence[Any] = items(given) if isinstance(given, str | None) else _as_list(given)
-    return [_pixels(each) for each in several]
+    parts: Sequence[Any] = items(spec) if isinstance(spec, str | None) else _as_list(spec)
+    return [_pixels(each) for each in parts]
 
 
-def _pixels(given: Any) -> int:
-    text = isinstance(given, str)
-    if text and not (given.isdecimal() and given.strip("0")):
-        raise CrosstrainError(f"{shortened(given)} is no input size; write numbers of pixels, as 32,48")
-    if not text and (isinstance(given, bool) or not isinstance(given, Integral)):
-        raise CrosstrainError(f"{shortened(given)} is no input size, which is a whole number of pixels")
+def _pixels(size: Any) -> int:
+    text = isinstance(size, str)
+    if text and not (size.isdecimal() and size.strip("0")):
+        raise CrosstrainError(f"{shortened(size)} is not an input size; write pixels, as in 32,48")
+    if not text and (isinstance(size, bool) or not isinstance(size, Integral)):
+        raise CrosstrainError(f"{shortened(size)} is not an input size; it must be a whole number of pixels")
     # Long digits are not even read: Python refuses thousands of them.
-    if (text and len(given) > len(str(LARGEST_SIZE)) * 2) or (number := int(given)) > LARGEST_SIZE:
-        raise CrosstrainError(f"an input size of {shortened(given)} is more than {LARGEST_SIZE} pixels")
+    if (text and len(size) > len(str(LARGEST_SIZE)) * 2) or (number := int(size)) > LARGEST_SIZE:
+        raise CrosstrainError(f"an input size of {shortened(size)} is more than {LARGEST_SIZE} pixels")
     if number < 1:
         raise CrosstrainError(f"an input size of {number} is less than one pixel")
     return number
 
 
-def batch_sizes(given: str | Sequence[int]) -> list[int]:
+def batch_sizes(spec: str | Sequence[int]) -> list[int]:
     """``1,8,64`` or numbers."""
-    if not isinstance(given, str):
-        return list(given)
-    parts = [part.strip() for part in given.split(",")]
+    if not isinstance(spec, str):
+        return list(spec)
+    parts = [part.strip() for part in spec.split(",")]
     if not all(part.isdecimal() and len(part) < 10 for part in parts):
-        raise CrosstrainError(f"batch sizes are numbers, as 1,8,64, not {shortened(given)}")
+        raise CrosstrainError(f"batch sizes are numbers, as 1,8,64, not {shortened(spec)}")
     return [int(part) for part in parts]
 
 
-def dimensions(given: str | Sequence[int] | None) -> tuple[int, ...] | None:
+def dimensions(shape: str | Sequence[int] | None) -> tuple[int, ...] | None:
     """``32,32,3`` (or ``32x32x3``) as a shape; None stays None."""
-    if not isinstance(given, str):
-        return None if given is None else tuple(given)
-    parts = [part.strip() for part in re.split(r"[,x×]", given)]
+    if not isinstance(shape, str):
+        return None if shape is None else tuple(shape)
+    parts = [part.strip() for part in re.split(r"[,x×]", shape)]
     if not all(part.isdecimal() and len(part) < 10 and int(part) for part in parts):
-        raise CrosstrainError(f"{shortened(given)} is no input shape; write numbers, as 32,32,3")
+        raise CrosstrainError(f"{shortened(shape)} is not an input shape; write numbers, as in 32,32,3")
     return tuple(int(part) for part in parts)
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them: ``a``, ``a and b``, ``a, b and c``."""
+    """Names joined as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
-def _as_list(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, Sequence) else [given]
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Sequence) else [value]

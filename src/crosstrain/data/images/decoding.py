@@ -72,14 +72,14 @@ def with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     """(H, W) or (H, W, C) as (H, W, ``channels``), 1 being grey (Rec. 601) and 3 RGB; alpha is dropped."""
     if picture.ndim == 2:
         picture = picture[..., None]
-    have = picture.shape[-1]
-    if have == channels:
+    current = picture.shape[-1]
+    if current == channels:
         return picture
-    if (have, channels) not in CHANNEL_CHANGES:
+    if (current, channels) not in CHANNEL_CHANGES:
         raise CrosstrainError(
-            f"pictures with {have} channels cannot be given {channels}; 1 and 3 are possible"
+            f"pictures with {current} channels cannot be converted to {channels}; 1 and 3 are possible"
         )
-    code = CHANNEL_CHANGES[have, channels]
+    code = CHANNEL_CHANGES[current, channels]
     changed = np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), code))
     return changed if changed.ndim == 3 else changed[..., None]
 

@@ -11,7 +11,7 @@ from crosstrain.data.source import Images, Request
 
 
 def in_memory(array: np.ndarray, request: Request, label: Callable[[int], str]) -> Images:
-    """``array`` (N, H, W) or (N, H, W, C), uint8 or float, as pictures of the size and channels wished."""
+    """``array`` (N, H, W) or (N, H, W, C), uint8 or float, as pictures of the requested size and channels."""
     channels = request.channels or (array.shape[3] if array.ndim == 4 else 1)
     size = request.size or (array.shape[1], array.shape[2])
     images.with_channels(np.zeros((1, 1, *array.shape[3:]), np.uint8), channels)  # refuses what cannot be

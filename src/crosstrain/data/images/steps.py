@@ -1,6 +1,6 @@
 """Steps of preparation that come after cropping and resizing: contrast, colour spaces, features, scale.
 
-What the GTSRB release and the studies on it feed to networks. A wish is spelled as
+What the GTSRB release and the studies on it feed to networks. A request is spelled as
 ``clahe:clip=2,standardize``: steps in their order, each with its settings.
 """
 
@@ -132,9 +132,9 @@ def parse_steps(text: str | None) -> tuple[Step, ...]:
         steps.append(Step(name, known_settings | _settings(name, settings, known_settings)))
     names = [step.name for step in steps]
     if STANDARDIZE in names[:-1]:
-        raise CrosstrainError(f"{STANDARDIZE} comes last: nothing works on what is no picture any more")
+        raise CrosstrainError(f"{STANDARDIZE} must come last: its result is no longer a picture")
     if "hog" in names and names.index("hog") < len([n for n in names if n != STANDARDIZE]) - 1:
-        raise CrosstrainError("hog comes last of all but standardize: it makes features of pictures")
+        raise CrosstrainError("hog must come last but for standardize: its result is no longer a picture")
     return tuple(steps)
 
 
@@ -148,9 +148,9 @@ def _settings(name: str, texts: list[str], known: Mapping[str, float]) -> dict[s
         try:
             settings[key] = float(value)
         except ValueError:
-            raise CrosstrainError(f"{name}:{key} is to be a number, not {value!r}") from None
+            raise CrosstrainError(f"{name}:{key} must be a number, not {value!r}") from None
         if not settings[key] > 0:
-            raise CrosstrainError(f"{name}:{key} is to be more than 0, not {value}")
+            raise CrosstrainError(f"{name}:{key} must be more than 0, not {value}")
     return settings
 
 

@@ -55,7 +55,7 @@ def read(location: Path, request: Request) -> Source:
         column for column in tables[next(iter(tables))].inputs.values() if not isinstance(column, Values)
     ]
     if request.size and not pictures:
-        raise CrosstrainError(f"{location} has no pictures, so they cannot be given the size {request.size}")
+        raise CrosstrainError(f"{location} has no pictures to resize to {request.size}")
     warnings = [f"arrays that no split uses were ignored: {summed_up(ignored)}"] if ignored else []
     splits, notes = _three(tables, targets, request.seed)
     return Source(splits, {n: t.classes for n, t in targets.items() if t.classes}, warnings + notes)
@@ -74,13 +74,13 @@ def _parts(location: Path) -> tuple[dict[str, _Part], list[str]]:
         kind, split, name = match.group(1), match.group(2) or ALL, match.group(3) or ""
         if name and not _NAME.fullmatch(name):
             raise CrosstrainError(
-                f"{location}: {name!r} is no name for an input or target; use letters and digits"
+                f"{location}: {name!r} is not a name for an input or target; use letters and digits"
             )
         part = parts.setdefault("validation" if split == "val" else split, _Part())
         (part.x if kind == "x" else part.y)[name] = array
     if set(parts) != {ALL} and ("train" not in parts or ALL in parts):
-        have = f"it has {summed_up(list(arrays))}" if arrays else "it has no arrays"
-        raise CrosstrainError(f"{location} is to hold x_train and y_train (or x and y alone); {have}")
+        contents = f"it has {summed_up(list(arrays))}" if arrays else "it has no arrays"
+        raise CrosstrainError(f"{location} must hold x_train and y_train (or x and y alone); {contents}")
     return parts, ignored
 
 
@@ -90,21 +90,23 @@ def _check_alike(location: Path, lead: _Part, part: _Part, split: str) -> None:
     if not part.x or not part.y:
         raise CrosstrainError(f"{where}both inputs (x…) and targets (y…) are needed")
     lengths = {}
-    for kind, have, want in (("x", part.x, lead.x), ("y", part.y, lead.y)):
-        if have.keys() != want.keys():
-            raise CrosstrainError(f"{where}{kind} has {_names(have)}, but training has {_names(want)}")
-        for name, array in have.items():
+    for kind, actual, expected in (("x", part.x, lead.x), ("y", part.y, lead.y)):
+        if actual.keys() != expected.keys():
+            raise CrosstrainError(f"{where}{kind} has {_names(actual)}, but training has {_names(expected)}")
+        for name, array in actual.items():
             label = f"{kind}/{name}" if name else kind
             if array.size == 0:
                 raise CrosstrainError(f"{where}{label} is empty (its shape is {array.shape})")
             if array.ndim == 0:
                 raise CrosstrainError(
-                    f"{where}{label} is a single number; its first axis is to count examples"
+                    f"{where}{label} is a single number; its first axis must count the examples"
                 )
-            if array.shape[1:] != want[name].shape[1:] or _family(kind, array) != _family(kind, want[name]):
+            if array.shape[1:] != expected[name].shape[1:] or _family(kind, array) != _family(
+                kind, expected[name]
+            ):
                 raise CrosstrainError(
                     f"{where}{label} is {array.dtype} {array.shape[1:]}, but in training it is "
-                    f"{want[name].dtype} {want[name].shape[1:]}"
+                    f"{expected[name].dtype} {expected[name].shape[1:]}"
                 )
             lengths[label] = len(array)
     if len(set(lengths.values())) > 1:
@@ -153,9 +155,10 @@ def _three(
     strata = first.strata("train")
     for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if split not in splits:
-            kept, held = held_out(strata, share, seed + number)
-            splits[split], splits["train"] = splits["train"].take(held), splits["train"].take(kept)
-            strata = strata[kept]
+            train_rows, held_out_rows = held_out(strata, share, seed + number)
+            train = splits["train"]
+            splits[split], splits["train"] = train.take(held_out_rows), train.take(train_rows)
+            strata = strata[train_rows]
             if split == "test":
                 notes.append(
                     f"there is no test set: {share:.0%} of the training examples were held out as one"

@@ -37,16 +37,14 @@ def files(location: Path) -> Files:
 
 
 def read(location: Path, request: Request) -> Source:
-    """RGB pictures (grey on request): the largest part around the centre with the wished shape, resized."""
+    """RGB pictures (grey on request): the largest centre crop with the requested aspect ratio, resized."""
     if request.size is None:
-        raise CrosstrainError(
-            f"the images in {location} have sizes of their own: say which size they shall get, as 64"
-        )
+        raise CrosstrainError(f"the images in {location} differ in size: give one size for all, such as 64")
     listing = _list(location)
     warnings = []
     if listing.ignored:
         warnings.append(
-            f"{len(listing.ignored)} files are no images in a class's folder: {summed_up(listing.ignored)}"
+            f"{len(listing.ignored)} files are not images in a class folder: {summed_up(listing.ignored)}"
         )
     tables = {split: _table(location, pictures, request) for split, pictures in listing.pictures.items()}
     if set(tables) == {"train"}:
@@ -57,9 +55,10 @@ def read(location: Path, request: Request) -> Source:
     labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
     for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if split not in tables:
-            kept, held = held_out(labels, share, request.seed + number)
-            tables[split], tables["train"] = tables["train"].take(held), tables["train"].take(kept)
-            labels = labels[kept]
+            train_rows, held_out_rows = held_out(labels, share, request.seed + number)
+            train = tables["train"]
+            tables[split], tables["train"] = train.take(held_out_rows), train.take(train_rows)
+            labels = labels[train_rows]
             warnings += [f"there is no test folder: {share:.0%} of train was held out as one"] * (
                 split == "test"
             )
@@ -83,7 +82,7 @@ def _list(location: Path) -> _Listing:
     classes = sorted(entry.name for entry in _entries(roots["train"]) if entry.is_dir())
     if not classes:
         raise CrosstrainError(
-            f"{roots['train']} has no folders; it is to hold a folder of images for each class"
+            f"{roots['train']} has no folders; it must hold a folder of images for each class"
         )
     listing = _Listing(classes)
     for split, root in roots.items():
@@ -137,7 +136,7 @@ def _table(location: Path, pictures: list[tuple[Path, int]], request: Request) -
         path = pictures[row][0]
         try:
             if not path.is_file():
-                raise DamagedImage("it is no regular file")
+                raise DamagedImage("it is not a regular file")
             whole = images.decode(path.read_bytes())
         except OSError as error:
             raise DamagedImage(f"it cannot be read ({error.strerror})") from error

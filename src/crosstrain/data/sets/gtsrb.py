@@ -40,9 +40,7 @@ def files(location: Path) -> Files:
 def read(location: Path, request: Request) -> Source:
     """RGB pictures (grey on request) of the 43 classes, cropped to their regions and resized."""
     if request.size is None:
-        raise CrosstrainError(
-            "the pictures of gtsrb have sizes of their own: say which size they shall get, as 48"
-        )
+        raise CrosstrainError("the pictures of gtsrb differ in size: give one size for all, such as 48")
     if location.suffix == ".npz":
         return gtsrb_arrays.read(location, request, validation)
     tree = open_tree(location)
@@ -70,8 +68,12 @@ def _splits(tree: Tree, records: Records, request: Request) -> dict[str, Table]:
         records.warnings.append(
             f"there is no test set: whole tracks were held out as one ({TEST:.0%} of each class)"
         )
-    kept, held = validation(labels[rest], tracks[rest], request, records.warnings)
-    return {"train": train.take(rest[kept]), "validation": train.take(rest[held]), "test": test}
+    train_rows, validation_rows = validation(labels[rest], tracks[rest], request, records.warnings)
+    return {
+        "train": train.take(rest[train_rows]),
+        "validation": train.take(rest[validation_rows]),
+        "test": test,
+    }
 
 
 def validation(

@@ -31,7 +31,7 @@ NEEDED = (
 def read(location: Path, request: Request, validation: HoldOut) -> Source:
     """``x_*`` uint8 (N, H, W, 3); ``wh_*`` (N, 2) native width and height; ``roi_*`` (N, 4) x1, y1, x2, y2 in
     native pixels, scaled here to the frames; ``track_train`` (N) numbers the tracks within a class.
-    ``validation(labels, tracks, wish, warnings)`` says what is trained on and what is held out."""
+    ``validation(labels, tracks, request, warnings)`` gives the rows to train on and those to hold out."""
     arrays = read_archive(location, NEEDED)
     for part in ("train", "test"):
         _check(location, arrays, part)
@@ -39,8 +39,8 @@ def read(location: Path, request: Request, validation: HoldOut) -> Source:
     labels = arrays["y_train"].astype(np.int64)
     tracks = labels * (int(arrays["track_train"].max()) + 1) + arrays["track_train"].astype(np.int64)
     warnings: list[str] = []
-    kept, held = validation(labels, tracks, request, warnings)
-    splits = {"train": train.take(kept), "validation": train.take(held), "test": test}
+    train_rows, validation_rows = validation(labels, tracks, request, warnings)
+    splits = {"train": train.take(train_rows), "validation": train.take(validation_rows), "test": test}
     return Source(splits, {"": CLASSES}, tuple(warnings))
 
 
@@ -48,14 +48,14 @@ def _check(location: Path, arrays: dict[str, np.ndarray], part: str) -> None:
     frames = arrays[f"x_{part}"]
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not len(frames):
         raise CrosstrainError(
-            f"{location}: x_{part} is to be uint8 (N, H, W, 3), not {frames.dtype} {frames.shape}"
+            f"{location}: x_{part} must be uint8 (N, H, W, 3), not {frames.dtype} {frames.shape}"
         )
     shapes = {"y": (), "wh": (2,), "roi": (4,)} | ({"track": ()} if part == "train" else {})
     for name, shape in shapes.items():
         array = arrays[f"{name}_{part}"]
         if array.shape != (len(frames), *shape) or array.dtype.kind not in "iu":
             raise CrosstrainError(
-                f"{location}: {name}_{part} is to be integer {(len(frames), *shape)}, "
+                f"{location}: {name}_{part} must be integer {(len(frames), *shape)}, "
                 f"not {array.dtype} {array.shape}"
             )
     labels = arrays[f"y_{part}"]

@@ -65,7 +65,7 @@ def read_records(tree: Tree, pictures: Iterable[str], location: Path) -> Records
     subset = [name for name in tree.names if _SUBSET.search(name)]
     classes = [name for name in tree.names if _CLASS_TABLE.search(name)]
     if not subset and not classes:
-        raise CrosstrainError(f"{location} holds no GT-000CC.csv and no subset.csv, so it is no GTSRB tree")
+        raise CrosstrainError(f"{location} has no GT-000CC.csv and no subset.csv, so it is not a GTSRB tree")
     matching = _Matching({_stem(name): name for name in sorted(pictures)})
     if not matching.stems:
         raise CrosstrainError(f"{location} holds the tables of GTSRB but not one picture")
@@ -80,7 +80,7 @@ def read_records(tree: Tree, pictures: Iterable[str], location: Path) -> Records
         for table in (name for name in tree.names if _TEST_TABLE.search(name)):
             for row in _rows(tree, table, location):
                 matching.take(row, matching.test_target(_target(table, row)), "test")
-    matching.tell(location)
+    matching.report(location)
     if not matching.records.train:
         raise CrosstrainError(f"{location}: none of the pictures that the tables list for training is there")
     return matching.records
@@ -119,7 +119,7 @@ class _Matching:
             else:
                 (self.records.test if split == "test" else self.records.train).append(record)
 
-    def tell(self, location: Path) -> None:
+    def report(self, location: Path) -> None:
         """Add what was left out to the records' warnings; refuse too many bad rows."""
         if len(self.bad) > BAD_ROWS_LIMIT * len(self.seen):
             raise CrosstrainError(

@@ -52,8 +52,9 @@ def read(location: Path, request: Request, classes: Sequence[str] = DIGITS) -> S
     """Grey pictures with a class each."""
     train, labels = _part(location, "train", request, classes)
     test, _ = _part(location, "test", request, classes)
-    kept, held = held_out(labels, HELD_OUT, request.seed)
-    return Source({"train": train.take(kept), "validation": train.take(held), "test": test}, {"": classes})
+    train_rows, validation_rows = held_out(labels, HELD_OUT, request.seed)
+    splits = {"train": train.take(train_rows), "validation": train.take(validation_rows), "test": test}
+    return Source(splits, {"": classes})
 
 
 def _part(folder: Path, part: str, request: Request, classes: Sequence[str]) -> tuple[Table, np.ndarray]:

@@ -76,7 +76,7 @@ def _plain(path: Path, name: str, array: np.ndarray) -> np.ndarray:
             f"{path}: {name!r} is not an array of numbers (its dtype is {getattr(array, 'dtype', '?')})"
         )
     if array.dtype.kind == "U" and not _is_text(array):
-        raise CrosstrainError(f"{path}: {name!r} is damaged: its texts hold what is no character")
+        raise CrosstrainError(f"{path}: {name!r} is damaged: its text has invalid characters")
     return array
 
 

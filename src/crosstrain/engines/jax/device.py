@@ -1,4 +1,4 @@
-"""What JAX tells of a GPU (``engines/devices.py``)."""
+"""What JAX reports about a GPU (``engines/devices.py``)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ EXACT = ("highest", "float32", "F32_F32_F32")
 
 def cuda() -> str | None:
     """CUDA comes as a plugin, named after its major version: ``jax-cuda13-plugin``."""
-    for found in distributions():
-        name = (found.metadata["Name"] or "").lower().replace("_", "-")
+    for distribution in distributions():
+        name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
         if name.startswith("jax-cuda") and name.endswith("-plugin"):
             return name.removeprefix("jax-cuda").removesuffix("-plugin")
     return ""

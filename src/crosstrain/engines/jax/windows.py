@@ -95,12 +95,12 @@ def channelwise_conv(
 ) -> Array:
     """Each channel by its own kernels; kernel (spatial…, 1, C · m), output channel c · m + j."""
     *size, _, out = kernel.shape
-    many = out // groups
-    weights = kernel.reshape(-1, groups, many)
+    multiplier = out // groups
+    weights = kernel.reshape(-1, groups, multiplier)
     y: Any = 0
     for view, weight in zip(views(padded(x, padding), size, strides, dilation), weights, strict=True):
-        y = y + (view * weight[:, 0] if many == 1 else view[..., None] * weight)
-    return y if many == 1 else y.reshape(*y.shape[:-2], out)
+        y = y + (view * weight[:, 0] if multiplier == 1 else view[..., None] * weight)
+    return y if multiplier == 1 else y.reshape(*y.shape[:-2], out)
 
 
 def conv_transpose(
@@ -262,9 +262,9 @@ def _standardized_forward(
 
 
 def _standardized_backward(
-    epsilon: float, sums: Callable[[Array], Array], kept: Any, cotangents: Any
+    epsilon: float, sums: Callable[[Array], Array], residuals: Any, cotangents: Any
 ) -> tuple[Array, ...]:
-    x, gamma, mean, scale = kept
+    x, gamma, mean, scale = residuals
     # Without the fence XLA's CPU compiler makes what leads to dy three times.
     dy = fence(cotangents[0]) if sums is column_sums else cotangents[0]
     dbeta = sums(dy)

@@ -25,8 +25,8 @@ def matmul(a: Value, b: Value) -> Value:
             shape = (*y.shape[:-2], y.shape[-1])
         return reshaped(y, shape)
     if b.ndim == 2:
-        rows = a.laid(None) if a.ndim == 2 else reshaped(a, (math.prod(a.shape[:-1]), a.shape[-1]))
-        y = call(MATMUL, rows, b.laid(None))
+        rows = a.to_layout(None) if a.ndim == 2 else reshaped(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+        y = call(MATMUL, rows, b.to_layout(None))
         return y if a.ndim == 2 else reshaped(y, (*a.shape[:-1], b.shape[-1]))
     rank = max(a.ndim, b.ndim)
     heads = [(1,) * (rank - v.ndim) + v.shape[:-2] for v in (a, b)]
@@ -35,7 +35,7 @@ def matmul(a: Value, b: Value) -> Value:
         _spread(reshaped(v, (*h, *v.shape[-2:])), (*head, *v.shape[-2:]))
         for v, h in zip((a, b), heads, strict=True)
     )
-    return call(BATCH_MATMUL, a.laid(None), b.laid(None))  # type: ignore[no-any-return]
+    return call(BATCH_MATMUL, a.to_layout(None), b.to_layout(None))  # type: ignore[no-any-return]
 
 
 def _spread(x: Value, shape: tuple[int, ...]) -> Value:
@@ -49,26 +49,26 @@ def einsum(*inputs: Value, equation: str) -> Value:
 
     left = terms[0]
     for done, right in enumerate(terms[1:], 2):
-        kept = set(result).union(*(letters for letters, _ in terms[done:]))
-        left = _product(left, right, kept)
+        later = set(result).union(*(letters for letters, _ in terms[done:]))
+        left = _product(left, right, later)
     letters, value = _summed(*left, set(result))
     return transposed(value, [letters.index(letter) for letter in result])
 
 
-def _summed(letters: str, x: Value, kept: set[str]) -> tuple[str, Value]:
+def _summed(letters: str, x: Value, later: set[str]) -> tuple[str, Value]:
     """Without the axes that nothing else needs."""
-    summed = tuple(i for i, letter in enumerate(letters) if letter not in kept)
-    left = "".join(letter for letter in letters if letter in kept)
-    return left, call(SUM, x.laid(None), summed) if summed else x
+    summed = tuple(i for i, letter in enumerate(letters) if letter not in later)
+    rest = "".join(letter for letter in letters if letter in later)
+    return rest, call(SUM, x.to_layout(None), summed) if summed else x
 
 
-def _product(left: tuple[str, Value], right: tuple[str, Value], kept: set[str]) -> tuple[str, Value]:
+def _product(left: tuple[str, Value], right: tuple[str, Value], later: set[str]) -> tuple[str, Value]:
     """Both terms as stacks of matrices: shared letters that stay count the matrices, shared ones that go
     are summed over."""
-    a, x = _summed(*left, kept | set(right[0]))
-    b, y = _summed(*right, kept | set(a))
-    stack = [n for n in a if n in b and n in kept]
-    inner = [n for n in a if n in b and n not in kept]
+    a, x = _summed(*left, later | set(right[0]))
+    b, y = _summed(*right, later | set(a))
+    stack = [n for n in a if n in b and n in later]
+    inner = [n for n in a if n in b and n not in later]
     rows, columns = [n for n in a if n not in b], [n for n in b if n not in a]
     size = {**dict(zip(b, y.shape, strict=True)), **dict(zip(a, x.shape, strict=True))}
 

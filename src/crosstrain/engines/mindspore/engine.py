@@ -25,7 +25,7 @@ from crosstrain.engines.mindspore.source import (
     ASSIGN,
     Compiled,
     Forward,
-    Held,
+    Variable,
     gradients_of,
     outputs_of,
     training_of,
@@ -93,7 +93,7 @@ class MindSporeNetwork:
         graphs |= {f"predict {phase}": program.network.phase(phase) for phase in (False, True)}
         self._graphs = {key: (graph, compiled(graph, self._ops, precision)) for key, graph in graphs.items()}
         check_weights(program.network.name, self._specs, weights)
-        self._held = self._parameters(weights)
+        self._weights = self._parameters(weights)
         self._slots = self._slot_parameters()
         self._compiled: dict[Any, Compiled] = {}
         self._eager = Tape(precision, writing=False)
@@ -115,13 +115,13 @@ class MindSporeNetwork:
             computed = [name for name in graph.outputs if name not in code.direct]
             results = code.call(*tensors) if computed else ()
             outputs = {name: _to_host(t, None) for name, t in zip(computed, results, strict=True)}
-            direct = ((name, self._held[weight]) for name, weight in code.direct.items())
-            outputs |= {name: _to_host(held.parameter, held.axes) for name, held in direct}
+            direct = ((name, self._weights[weight]) for name, weight in code.direct.items())
+            outputs |= {name: _to_host(variable.parameter, variable.axes) for name, variable in direct}
             return {name: outputs[name] for name in graph.outputs}
         with self._eagerly(inputs):
-            weights = {name: self._held[name].value() for name in graph.weights}
+            weights = {name: self._weights[name].value() for name in graph.weights}
             values, _ = run(weights, self._values(graph, self._prepare_inputs(graph, inputs)))
-            return {name: _to_host(value.laid(None).tensor, None) for name, value in values.items()}
+            return {name: _to_host(value.to_layout(None).tensor, None) for name, value in values.items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         if self._compile:
@@ -130,10 +130,10 @@ class MindSporeNetwork:
         else:
             loss, _, gradients = self._loss_and_gradients_eagerly(inputs)
         pairs = zip(self._trainable, gradients, strict=True)
-        return float(loss), {name: _to_host(g, self._held[name].axes) for name, g in pairs}
+        return float(loss), {name: _to_host(g, self._weights[name].axes) for name, g in pairs}
 
     def read(self) -> State:
-        weights = {name: _to_host(h.parameter, h.axes) for name, h in self._held.items()}
+        weights = {name: _to_host(h.parameter, h.axes) for name, h in self._weights.items()}
         slots = {
             name: {slot: _to_host(h.parameter, h.axes) for slot, h in each.items()}
             for name, each in self._slots.items()
@@ -142,17 +142,17 @@ class MindSporeNetwork:
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
-        for name, held in self._held.items():
-            self._write(held, state.weights[name])
+        for name, variable in self._weights.items():
+            self._write(variable, state.weights[name])
         kinds = self._program.optimizer.slots()
         for name, each in self._slots.items():
-            for slot, held in each.items():
-                shape = held.parameter.shape
+            for slot, variable in each.items():
+                shape = variable.parameter.shape
                 value = ((state.slots or {}).get(name) or {}).get(slot)
                 if value is None:
-                    ASSIGN(held.parameter, self._tensor(np.full(shape, kinds[slot].initial), "float32"))
+                    ASSIGN(variable.parameter, self._tensor(np.full(shape, kinds[slot].initial), "float32"))
                 else:
-                    self._write(held, value)
+                    self._write(variable, value)
         self._step = 0 if state.slots is None else state.step
 
     def wait(self) -> None:
@@ -175,7 +175,7 @@ class MindSporeNetwork:
         return code, [*tensors.values(), *noises]
 
     def _generate(self, what: str, graph: Graph, run: Any, tensors: Mapping[str, ms.Tensor]) -> Compiled:
-        forward = Forward(graph, run, self._precision, self._held, tensors)
+        forward = Forward(graph, run, self._precision, self._weights, tensors)
         if what == "outputs":
             return outputs_of(forward)
         if what == "gradients":
@@ -195,16 +195,18 @@ class MindSporeNetwork:
         tensors = self._prepare_inputs(graph, inputs)
 
         def forward(*trainable: Any) -> Any:
-            weights = {name: held.value() for name, held in self._held.items()}
+            weights = {name: variable.value() for name, variable in self._weights.items()}
             for name, tensor in zip(self._trainable, trainable, strict=True):
-                weights[name] = Value(tensor, axes=self._held[name].axes)
+                weights[name] = Value(tensor, axes=self._weights[name].axes)
             outputs, updates = run(weights, self._values(graph, tensors))
-            stored_updates = [value.laid(self._held[name].axes).tensor for name, value in updates.items()]
-            return outputs["loss"].laid(None).tensor, *(stored_updates or [outputs["loss"].tensor])
+            stored_updates = [
+                value.to_layout(self._weights[name].axes).tensor for name, value in updates.items()
+            ]
+            return outputs["loss"].to_layout(None).tensor, *(stored_updates or [outputs["loss"].tensor])
 
         with self._eagerly(inputs):
             positions = tuple(range(len(self._trainable)))
-            weights = [self._held[name].parameter for name in self._trainable]
+            weights = [self._weights[name].parameter for name in self._trainable]
             if not weights:
                 loss, *updates = forward()
                 return loss, updates, ()
@@ -214,43 +216,48 @@ class MindSporeNetwork:
     def _train_eagerly(self, inputs: Arrays, rate: ms.Tensor, step: ms.Tensor) -> ms.Tensor:
         loss, updates, gradients = self._loss_and_gradients_eagerly(inputs)
         with self._eagerly(inputs):
-            weights = {name: self._held[name].value() for name in self._trainable}
+            weights = {name: self._weights[name].value() for name in self._trainable}
             slots = {
-                name: {slot: held.value() for slot, held in self._slots[name].items()} for name in weights
+                name: {slot: variable.value() for slot, variable in self._slots[name].items()}
+                for name in weights
             }
             pairs = zip(self._trainable, gradients, strict=True)
-            by_weight = {name: Value(g, axes=self._held[name].axes) for name, g in pairs}
+            by_weight = {name: Value(g, axes=self._weights[name].axes) for name, g in pairs}
             new_weights, new_slots = apply(
                 self._ops, self._program.optimizer, weights, by_weight, slots, Value(rate), Value(step)
             )
             for name, value in new_weights.items():
-                ASSIGN(self._held[name].parameter, value.laid(self._held[name].axes).tensor)
+                ASSIGN(self._weights[name].parameter, value.to_layout(self._weights[name].axes).tensor)
                 for slot, new in new_slots[name].items():
-                    ASSIGN(self._slots[name][slot].parameter, new.laid(self._slots[name][slot].axes).tensor)
+                    ASSIGN(
+                        self._slots[name][slot].parameter, new.to_layout(self._slots[name][slot].axes).tensor
+                    )
             for name, tensor in zip(self._training.updates, updates, strict=False):
-                ASSIGN(self._held[name].parameter, tensor)
+                ASSIGN(self._weights[name].parameter, tensor)
         return loss
 
     # -- arrays in and out -------------------------------------------------------------------------
-    def _parameters(self, weights: Arrays) -> dict[str, Held]:
+    def _parameters(self, weights: Arrays) -> dict[str, Variable]:
         kernels = self._kernels()
-        held = {}
+        variables = {}
         for i, (name, spec) in enumerate(self._specs.items()):
             axes = kernels.get(name)
             tensor = self._tensor(_stored(weights[name], axes), spec.dtype)
             trains = name in self._trainable
-            held[name] = Held(f"w{i}", ms.Parameter(tensor, name=f"w{i}", requires_grad=trains), axes)
-        return held
+            variables[name] = Variable(
+                f"w{i}", ms.Parameter(tensor, name=f"w{i}", requires_grad=trains), axes
+            )
+        return variables
 
-    def _slot_parameters(self) -> dict[str, dict[str, Held]]:
-        slots: dict[str, dict[str, Held]] = {}
+    def _slot_parameters(self) -> dict[str, dict[str, Variable]]:
+        slots: dict[str, dict[str, Variable]] = {}
         for name in self._trainable:
-            weight, slots[name] = self._held[name], {}
+            weight, slots[name] = self._weights[name], {}
             for slot, kind in self._program.optimizer.slots().items():
                 start = np.full(() if kind.scalar else weight.parameter.shape, kind.initial)
                 key = f"{weight.key}_{slot}"
                 parameter = ms.Parameter(self._tensor(start, "float32"), name=key, requires_grad=False)
-                slots[name][slot] = Held(key, parameter, None if kind.scalar else weight.axes)
+                slots[name][slot] = Variable(key, parameter, None if kind.scalar else weight.axes)
         return slots
 
     def _kernels(self) -> dict[str, Axes]:
@@ -285,9 +292,9 @@ class MindSporeNetwork:
     def _number(self, value: float) -> ms.Tensor:
         return ms.Tensor(value, DTYPES[self._precision])
 
-    def _write(self, held: Held, array: np.ndarray) -> None:
-        dtype = str(held.parameter.dtype).lower()
-        ASSIGN(held.parameter, self._tensor(_stored(array, held.axes), dtype))
+    def _write(self, variable: Variable, array: np.ndarray) -> None:
+        dtype = str(variable.parameter.dtype).lower()
+        ASSIGN(variable.parameter, self._tensor(_stored(array, variable.axes), dtype))
 
 
 def _stored(array: Any, axes: Axes) -> np.ndarray:

@@ -86,9 +86,9 @@ def _reduction(kind: Any, truth: bool = False) -> Implementation:
         if not reduced:
             return x
         order = tuple(range(x.ndim)) if x.axes is None else x.axes
-        left = [a for a in order if a not in reduced]
-        if x.axes is not None and left != sorted(left) and not keepdims:
-            x, order = x.laid(None), tuple(range(x.ndim))
+        remaining = [a for a in order if a not in reduced]
+        if x.axes is not None and remaining != sorted(remaining) and not keepdims:
+            x, order = x.to_layout(None), tuple(range(x.ndim))
         stored = tuple(i for i, a in enumerate(order) if a in reduced)
         return call(_reducer(kind, keepdims), x, stored, axes=x.axes if keepdims else None)  # type: ignore[no-any-return]
 
@@ -100,15 +100,15 @@ reduce_sum, reduce_max = _reduction(ops.ReduceSum), _reduction(ops.ReduceMax)
 
 def softmax(x: Value, *, axis: Any = -1) -> Value:
     if isinstance(axis, int):
-        return call(_along(ops.Softmax, axis % x.ndim), x.laid(None))  # type: ignore[no-any-return]
+        return call(_along(ops.Softmax, axis % x.ndim), x.to_layout(None))  # type: ignore[no-any-return]
     powers = call(EXP, x - stop_gradient(reduce_max(x, axis=axis, keepdims=True)))  # type: ignore[operator]
     return powers / reduce_sum(powers, axis=axis, keepdims=True)  # type: ignore[no-any-return]
 
 
 def log_softmax(x: Value, *, axis: Any = -1) -> Value:
     if isinstance(axis, int) and x.dtype == "float32":
-        return call(_along(ops.LogSoftmax, axis % x.ndim), x.laid(None))  # type: ignore[no-any-return]
-    x = x.laid(None)
+        return call(_along(ops.LogSoftmax, axis % x.ndim), x.to_layout(None))  # type: ignore[no-any-return]
+    x = x.to_layout(None)
     shifted = x - stop_gradient(reduce_max(x, axis=axis, keepdims=True))  # type: ignore[operator]
     return shifted - call(LOG, reduce_sum(call(EXP, shifted), axis=axis, keepdims=True))  # type: ignore[no-any-return]
 
@@ -119,12 +119,12 @@ def _along(kind: Any, *settings: Any) -> Any:
 
 
 def argmax(x: Value, *, axis: int, keepdims: bool = False) -> Value:
-    index = call(_along(ops.Argmax, axis % x.ndim), x.laid(None))
+    index = call(_along(ops.Argmax, axis % x.ndim), x.to_layout(None))
     return expand_dims(index, axis=axis % x.ndim) if keepdims else index
 
 
 def top_k(x: Value, *, k: int) -> tuple[Value, Value]:
-    return call(TOP_K, x.laid(None), k)  # type: ignore[no-any-return]
+    return call(TOP_K, x.to_layout(None), k)  # type: ignore[no-any-return]
 
 
 def sort(x: Value, *, axis: int = -1) -> Value:
@@ -161,14 +161,14 @@ def concatenate(*inputs: Value, axis: int) -> Value:
     axes = next((i.axes for i in inputs if i.axes is not None), None)
     along = axis % inputs[0].ndim
     stored = along if axes is None else axes.index(along)
-    full = [i.laid(axes) for i in inputs if 0 not in i.shape]
+    full = [i.to_layout(axes) for i in inputs if 0 not in i.shape]
     return full[0] if len(full) == 1 else call(_along(ops.Concat, stored), tuple(full), axes=axes)  # type: ignore[no-any-return]
 
 
 def split(x: Value, *, sizes: tuple[int, ...], axis: int) -> tuple[Value, ...]:
     along = axis % x.ndim
     if len(set(sizes)) == 1:
-        return call(_along(ops.Split, along, len(sizes)), x.laid(None))  # type: ignore[no-any-return]
+        return call(_along(ops.Split, along, len(sizes)), x.to_layout(None))  # type: ignore[no-any-return]
     ends = np.cumsum(sizes)
     lead = (slice(None),) * along
     return tuple(x[(*lead, slice(int(e - n), int(e)))] for n, e in zip(sizes, ends, strict=True))
@@ -186,24 +186,24 @@ def slice_(x: Value, *, starts: Any, stops: Any, strides: Any) -> Value:
 
 
 def flip(x: Value, *, axis: Any) -> Value:
-    return call(_along(ops.ReverseV2, axes_of(x.ndim, axis)), x.laid(None))  # type: ignore[no-any-return]
+    return call(_along(ops.ReverseV2, axes_of(x.ndim, axis)), x.to_layout(None))  # type: ignore[no-any-return]
 
 
 def broadcast_to(x: Value, *, shape: tuple[int, ...]) -> Value:
     lead = len(shape) - x.ndim
     full = tuple(x.shape[i - lead] if s == -1 else int(s) for i, s in enumerate(shape))
-    return x if full == x.shape else call(_along(ops.BroadcastTo, full), x.laid(None))  # type: ignore[no-any-return]
+    return x if full == x.shape else call(_along(ops.BroadcastTo, full), x.to_layout(None))  # type: ignore[no-any-return]
 
 
 def tile(x: Value, *, repeats: tuple[int, ...]) -> Value:
-    return call(TILE, x.laid(None), tuple(map(int, repeats)))  # type: ignore[no-any-return]
+    return call(TILE, x.to_layout(None), tuple(map(int, repeats)))  # type: ignore[no-any-return]
 
 
 def repeat(x: Value, *, repeats: int, axis: int) -> Value:
     axis %= x.ndim
-    apart = reshaped(x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :]))
-    apart = tile(apart, repeats=tuple(repeats if a == axis + 1 else 1 for a in range(apart.ndim)))
-    return reshaped(apart, [n * repeats if i == axis else n for i, n in enumerate(x.shape)])
+    expanded = reshaped(x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :]))
+    expanded = tile(expanded, repeats=tuple(repeats if a == axis + 1 else 1 for a in range(expanded.ndim)))
+    return reshaped(expanded, [n * repeats if i == axis else n for i, n in enumerate(x.shape)])
 
 
 def pad(x: Value, *, padding: Any, mode: str = "constant", value: float = 0.0) -> Value:
@@ -212,7 +212,7 @@ def pad(x: Value, *, padding: Any, mode: str = "constant", value: float = 0.0) -
     for axis, pair in enumerate(padding):
         if any(pair):
             order: np.ndarray = np.pad(np.arange(x.shape[axis]), pair, mode=mode)  # type: ignore[call-overload]
-            x = call(GATHER, x.laid(None), tape().constant(order, "int32"), axis)
+            x = call(GATHER, x.to_layout(None), tape().constant(order, "int32"), axis)
     return x
 
 
@@ -228,7 +228,7 @@ def _wrapped(indices: Value, length: int) -> Value:
 
 def take(x: Value, indices: Value, *, axis: int) -> Value:
     axis %= x.ndim
-    return call(GATHER, x.laid(None), _wrapped(indices, x.shape[axis]), axis)  # type: ignore[no-any-return]
+    return call(GATHER, x.to_layout(None), _wrapped(indices, x.shape[axis]), axis)  # type: ignore[no-any-return]
 
 
 def take_along_axis(x: Value, indices: Value, *, axis: int) -> Value:
@@ -240,7 +240,7 @@ def take_along_axis(x: Value, indices: Value, *, axis: int) -> Value:
     positions = broadcast_to(
         positions, shape=tuple(indices.shape[a] if a == axis else n for a, n in enumerate(common))
     )
-    return call(GATHER_ALONG, x.laid(None), axis, positions.laid(None))  # type: ignore[no-any-return]
+    return call(GATHER_ALONG, x.to_layout(None), axis, positions.to_layout(None))  # type: ignore[no-any-return]
 
 
 def one_hot(x: Value, *, classes: int, axis: int = -1, dtype: str = "float32") -> Value:
@@ -273,10 +273,10 @@ def batch_norm(
 def scan(step: Any, state: tuple[Value, ...], xs: Value, *, reverse: bool = False) -> Any:
     """Unrolled: MindSpore compiles and differentiates straight code best."""
     ys = []
-    rows = call(_along(ops.Unstack, 0, len(xs)), xs.laid(None))
+    rows = call(_along(ops.Unstack, 0, len(xs)), xs.to_layout(None))
     for row in rows[:: -1 if reverse else 1]:
         state, y = step(state, row)
-        ys.append(y.laid(None))
+        ys.append(y.to_layout(None))
     return state, call(_along(ops.Stack, 0), tuple(ys))
 
 
@@ -343,7 +343,7 @@ TABLE: dict[str, Implementation] = {
     "any": _reduction(ops.ReduceAny, truth=True),
     "all": _reduction(ops.ReduceAll, truth=True),
     "argmax": argmax,
-    "cumsum": lambda x, *, axis: call(CUMSUM, x.laid(None), axis % x.ndim),
+    "cumsum": lambda x, *, axis: call(CUMSUM, x.to_layout(None), axis % x.ndim),
     "sort": sort,
     "top_k": top_k,
     "matmul": matmul,

@@ -19,7 +19,7 @@ ADD, ASSIGN = ops.Add(), ops.Assign()
 
 
 @dataclass(frozen=True)
-class Held:
+class Variable:
     """A weight or slot on the device: its parameter, called ``key`` in sources, and the order of its axes."""
 
     key: str
@@ -43,7 +43,12 @@ class Forward:
     """A graph as the source of a function of weights and inputs."""
 
     def __init__(
-        self, graph: Graph, run: Run, precision: str, weights: Mapping[str, Held], inputs: Mapping[str, Any]
+        self,
+        graph: Graph,
+        run: Run,
+        precision: str,
+        weights: Mapping[str, Variable],
+        inputs: Mapping[str, Any],
     ) -> None:
         self.tape, self.weights = Tape(precision), {name: weights[name] for name in graph.weights}
         self.inputs = {name: f"x{i}" for i, name in enumerate(n for n in graph.inputs if n != SEED)}
@@ -51,15 +56,17 @@ class Forward:
             values = {name: Value(inputs[name], key) for name, key in self.inputs.items()}
             if SEED in graph.inputs:
                 values[SEED] = Value(None, "")
-            outputs, updates = run({name: held.value() for name, held in self.weights.items()}, values)
-            self.outputs = {name: value.laid(None) for name, value in outputs.items()}
-            self.updates = {name: value.laid(weights[name].axes) for name, value in updates.items()}
+            outputs, updates = run(
+                {name: variable.value() for name, variable in self.weights.items()}, values
+            )
+            self.outputs = {name: value.to_layout(None) for name, value in outputs.items()}
+            self.updates = {name: value.to_layout(weights[name].axes) for name, value in updates.items()}
 
     @property
     def direct(self) -> dict[str, str]:
         """Outputs that are weights as they stand, and which: compiled code of MindSpore (2.10) gives a
         float64 parameter that it returns untouched in the precision of float32."""
-        keys = {held.key: name for name, held in self.weights.items()}
+        keys = {variable.key: name for name, variable in self.weights.items()}
         return {name: keys[value.name] for name, value in self.outputs.items() if value.name in keys}
 
     @property
@@ -74,8 +81,8 @@ class Forward:
 
     def arguments(self, first: tuple[str, ...]) -> str:
         """The arguments of a call of ``forward`` in the cell's ``construct``."""
-        held = {h.key for h in self.weights.values()}
-        return ", ".join(f"self.{a}" if a in held else a for a in self._arguments(first))
+        keys = {h.key for h in self.weights.values()}
+        return ", ".join(f"self.{a}" if a in keys else a for a in self._arguments(first))
 
     def _arguments(self, first: tuple[str, ...]) -> list[str]:
         order = [*first, *(name for name in self.weights if name not in first)]
@@ -91,13 +98,13 @@ def _tuple(names: list[str]) -> str:
 
 
 def _compiled(
-    forward: Forward, before: str, arguments: list[str], body: list[str], held: Any, objects: Any
+    forward: Forward, before: str, arguments: list[str], body: list[str], variables: Any, objects: Any
 ) -> Compiled:
     head = ", ".join(["self", *forward.inputs.values(), *forward.noise, *arguments])
     source = (
         f"{before}\n\nclass Compiled(nn.Cell):\n    @ms.jit\n    def construct({head}):\n{_indented(body, 2)}"
     )
-    parameters = {h.key: h.parameter for h in held}
+    parameters = {h.key: h.parameter for h in variables}
     network = cell(source, {**forward.tape.objects, **objects}, parameters)
     return Compiled(network, tuple(forward.tape.noise), forward.direct)
 
@@ -139,7 +146,7 @@ def gradients_of(forward: Forward, trainable: tuple[str, ...]) -> Compiled:
 
 def training_of(
     forward: Forward, trainable: tuple[str, ...], namespace: Ops, optimizer: Optimizer,
-    slots: Mapping[str, Mapping[str, Held]], number: Callable[[float], Any],
+    slots: Mapping[str, Mapping[str, Variable]], number: Callable[[float], Any],
 ) -> Compiled:  # fmt: skip
     """The loss; weights, slots and moving statistics are written over. Called with the learning rate and
     the number of the step behind the batch."""
@@ -153,17 +160,17 @@ def training_of(
             name: Value(value.tensor, f"g{i}", value.axes) for i, (name, value) in enumerate(weights.items())
         }
         old = {
-            name: {slot: held.value(f"self.{held.key}") for slot, held in slots[name].items()}
+            name: {slot: variable.value(f"self.{variable.key}") for slot, variable in slots[name].items()}
             for name in trainable
         }
         rate, step = Value(number(0.5), "rate"), Value(number(1.0), "step")
         new_weights, new_slots = apply(namespace, optimizer, weights, gradients, old, rate, step)
-        written = [(weights[name], value) for name, value in new_weights.items()]
-        written += [(old[name][slot], v) for name, each in new_slots.items() for slot, v in each.items()]
-        pairs = [(place.name, value.laid(place.axes).name) for place, value in written]
+        assignments = [(weights[name], value) for name, value in new_weights.items()]
+        assignments += [(old[name][slot], v) for name, each in new_slots.items() for slot, v in each.items()]
+        pairs = [(target.name, value.to_layout(target.axes).name) for target, value in assignments]
     pairs += [(f"self.{forward.weights[name].key}", f"n{i}") for i, name in enumerate(forward.updates)]
     body += tape.lines
-    body += [f"{tape.named(ASSIGN)}({place}, {value})" for place, value in pairs if place != value]
+    body += [f"{tape.named(ASSIGN)}({target}, {value})" for target, value in pairs if target != value]
     body.append("return loss")
-    held = [*forward.weights.values(), *(h for name in trainable for h in slots[name].values())]
-    return _compiled(forward, source, ["rate", "step"], body, held, tape.objects)
+    variables = [*forward.weights.values(), *(h for name in trainable for h in slots[name].values())]
+    return _compiled(forward, source, ["rate", "step"], body, variables, tape.objects)

@@ -67,12 +67,12 @@ class Tape:
             self.objects[self._named[id(thing)]] = thing
         return self._named[id(thing)]
 
-    def written(self, argument: Any) -> str:
+    def expression(self, argument: Any) -> str:
         """An argument as source."""
         if isinstance(argument, Value):
             return argument.name
         if isinstance(argument, tuple | list):
-            return "(" + "".join(f"{self.written(a)}, " for a in argument) + ")"
+            return "(" + "".join(f"{self.expression(a)}, " for a in argument) + ")"
         if argument is None or isinstance(argument, bool | int | str):
             return repr(argument)
         return self.named(argument)
@@ -161,14 +161,14 @@ class Value:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def laid(self, axes: Axes) -> Value:
-        """The same array with its tensor in the order ``axes`` (None: the graph's). Made once."""
+    def to_layout(self, axes: Axes) -> Value:
+        """The same array with its tensor in the order ``axes`` (None: the graph's). Transposed once."""
         if axes not in self._views:
             if axes is None:
                 assert self.axes is not None
                 self._views[None] = call(TRANSPOSE, self, _inverse(self.axes))
             else:
-                self._views[axes] = call(TRANSPOSE, self.laid(None), axes, axes=axes)
+                self._views[axes] = call(TRANSPOSE, self.to_layout(None), axes, axes=axes)
             self._views[axes]._views = self._views
         return self._views[axes]
 
@@ -207,7 +207,7 @@ def sliced(x: Value, begin: Sequence[int], end: Sequence[int], strides: Sequence
 
     Every so many cells are gathered: the gradient of MindSpore's StridedSlice (2.10, CPU) fails on them.
     """
-    x = x.laid(None)
+    x = x.to_layout(None)
     stops = [e if s == 1 else min(n, e) for n, e, s in zip(x.shape, end, strides, strict=True)]
     if any(begin) or tuple(stops) != x.shape:
         x = call(STRIDED_SLICE, x, tuple(map(int, begin)), tuple(map(int, stops)), (1,) * x.ndim)
@@ -247,9 +247,9 @@ def call(function: Function, *arguments: Any, axes: Axes = None) -> Any:
     results = result if isinstance(result, tuple | list) else (result,)
     names = [current.fresh() for _ in results] if current.writing else [""] * len(results)
     if current.writing:
-        arguments_text = ", ".join(map(current.written, arguments))
-        left = ", ".join(names) + ("," if isinstance(result, tuple | list) else "")
-        current.lines.append(f"{left} = {current.named(function)}({arguments_text})")
+        arguments_text = ", ".join(map(current.expression, arguments))
+        targets = ", ".join(names) + ("," if isinstance(result, tuple | list) else "")
+        current.lines.append(f"{targets} = {current.named(function)}({arguments_text})")
     values = [Value(t, n, None if i else axes) for i, (t, n) in enumerate(zip(results, names, strict=True))]
     return tuple(values) if isinstance(result, tuple | list) else values[0]
 
@@ -281,13 +281,13 @@ def _number(value: Any, like: Value) -> Value:
 def _fitted(value: Value, rank: int, axes: Axes) -> Value:
     """So that it broadcasts against values of this rank that lie in the order ``axes``."""
     if axes is None or value.ndim == 0:
-        return value.laid(None)
+        return value.to_layout(None)
     if value.ndim < rank:
         shape = (1,) * (rank - value.ndim) + value.shape
         if math.prod(shape) == max(shape):  # one axis is longer than 1: turning it is a reshape, too
-            return call(RESHAPE, value.laid(None), tuple(shape[a] for a in axes), axes=axes)  # type: ignore[no-any-return]
-        value = call(RESHAPE, value.laid(None), shape)
-    return value.laid(axes)
+            return call(RESHAPE, value.to_layout(None), tuple(shape[a] for a in axes), axes=axes)  # type: ignore[no-any-return]
+        value = call(RESHAPE, value.to_layout(None), shape)
+    return value.to_layout(axes)
 
 
 # -- from lines to a cell -----------------------------------------------------------------------------

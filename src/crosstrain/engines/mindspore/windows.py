@@ -27,12 +27,12 @@ BIAS_ADD, MATMUL, BATCH_MATMUL = ops.BiasAdd(), ops.MatMul(), ops.BatchMatMul()
 
 
 def reshaped(x: Value, shape: Any) -> Value:
-    result: Value = call(RESHAPE, x.laid(None), tuple(int(n) for n in shape))
+    result: Value = call(RESHAPE, x.to_layout(None), tuple(int(n) for n in shape))
     return result
 
 
 def transposed(x: Value, axes: Any) -> Value:
-    result: Value = call(TRANSPOSE, x.laid(None), tuple(axes))
+    result: Value = call(TRANSPOSE, x.to_layout(None), tuple(axes))
     return result
 
 
@@ -69,7 +69,7 @@ def spatially_padded(x: Value, padding: Pairs, value: float = 0.0) -> Value:
 def views(x: Value, window: Any, strides: Any, dilation: Any = None) -> Iterator[Value]:
     """For every position in the window, row by row: the strided slice of ``x`` that lies under it."""
     dilation = dilation or (1,) * len(window)
-    x = x.laid(None)
+    x = x.to_layout(None)
     axes = list(zip(x.shape[1:-1], window, strides, dilation, strict=True))
     lengths = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
     for position in itertools.product(*map(range, window)):
@@ -84,8 +84,8 @@ def _as_two_axes(function: Any) -> Any:
     def either(x: Value, *weights: Any, **settings: Any) -> Value:
         if x.ndim != 3:
             return function(x, *weights, **settings)  # type: ignore[no-any-return]
-        alone = {"padding": (0, 0)}
-        wide = {k: (alone.get(k, 1), *v) if isinstance(v, tuple | list) else v for k, v in settings.items()}
+        added = {"padding": (0, 0)}
+        wide = {k: (added.get(k, 1), *v) if isinstance(v, tuple | list) else v for k, v in settings.items()}
         kernel = [reshaped(k, (1, *k.shape)) for k in weights[:1]]
         y = function(reshaped(x, (x.shape[0], 1, *x.shape[1:])), *kernel, *weights[1:], **wide)
         return reshaped(y, (y.shape[0], *y.shape[2:]))
@@ -111,7 +111,7 @@ def conv(
     *size, _, out = kernel.shape
     sides = tuple(int(n) for pair in padding for n in pair)
     function = _conv2d(out, tuple(size), tuple(strides), sides, tuple(dilation), groups)
-    y = call(function, x.laid(IMAGE), kernel.laid(KERNEL), axes=IMAGE)
+    y = call(function, x.to_layout(IMAGE), kernel.to_layout(KERNEL), axes=IMAGE)
     return y if bias is None else call(BIAS_ADD, y, bias, axes=IMAGE)  # type: ignore[no-any-return]
 
 
@@ -153,10 +153,10 @@ def conv_transpose(
     x = spatially_padded(x, tuple((max(b, 0), max(a, 0)) for b, a in sides))
     cut = [slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape[1:-1], sides, strict=True)]
     x = x[(slice(None), *cut)]
-    turned = call(_reverse(tuple(range(spatial))), kernel.laid(None))
-    turned = transposed(turned, (*range(spatial), spatial + 1, spatial))
+    flipped = call(_reverse(tuple(range(spatial))), kernel.to_layout(None))
+    flipped = transposed(flipped, (*range(spatial), spatial + 1, spatial))
     none = ((0, 0),) * spatial
-    y: Value = conv(x, turned, bias, strides=(1,) * spatial, padding=none, dilation=tuple(dilation))
+    y: Value = conv(x, flipped, bias, strides=(1,) * spatial, padding=none, dilation=tuple(dilation))
     return y
 
 
@@ -165,9 +165,9 @@ def _stretched(x: Value, axis: int, stride: int) -> Value:
     if stride == 1:
         return x
     n, rest = x.shape[axis], x.shape[axis + 1 :]
-    apart = reshaped(x, (*x.shape[: axis + 1], 1, *rest))
-    apart = padded(apart, [(0, stride - 1) if a == axis + 1 else (0, 0) for a in range(apart.ndim)])
-    joined = reshaped(apart, (*x.shape[:axis], n * stride, *rest))
+    expanded = reshaped(x, (*x.shape[: axis + 1], 1, *rest))
+    expanded = padded(expanded, [(0, stride - 1) if a == axis + 1 else (0, 0) for a in range(expanded.ndim)])
+    joined = reshaped(expanded, (*x.shape[:axis], n * stride, *rest))
     return joined[(*[slice(None)] * axis, slice(0, (n - 1) * stride + 1))]
 
 
@@ -198,7 +198,7 @@ def max_pool(x: Value, *, window: Any, strides: Any, padding: Pairs) -> Value:
     lowest = -np.inf if any(map(any, padding)) else 0.0
     x = spatially_padded(x, padding, lowest)
     if x.ndim == 4 and x.dtype == "float32":
-        return call(_pool(ops.MaxPool, tuple(window), tuple(strides)), x.laid(IMAGE), axes=IMAGE)  # type: ignore[no-any-return]
+        return call(_pool(ops.MaxPool, tuple(window), tuple(strides)), x.to_layout(IMAGE), axes=IMAGE)  # type: ignore[no-any-return]
     if x.ndim == 4:
         layers = reshaped(x, (x.shape[0], 1, *x.shape[1:]))
         y = _max_of_volumes(layers, (1, *window), (1, *strides))
@@ -207,7 +207,7 @@ def max_pool(x: Value, *, window: Any, strides: Any, padding: Pairs) -> Value:
 
 
 def _max_of_volumes(x: Value, window: Any, strides: Any) -> Value:
-    y, _ = call(_pool_3d(window, strides), x.laid(VOLUME), axes=VOLUME)
+    y, _ = call(_pool_3d(window, strides), x.to_layout(VOLUME), axes=VOLUME)
     return y  # type: ignore[no-any-return]
 
 
@@ -220,7 +220,7 @@ def average_pool(x: Value, *, window: Any, strides: Any, padding: Pairs) -> Valu
     counts = _counts(x.shape, window, strides, padding)
     x = spatially_padded(x, padding)
     if x.dtype == "float32" and x.ndim == 4:
-        y = call(_pool(ops.AvgPool, tuple(window), tuple(strides)), x.laid(IMAGE), axes=IMAGE)
+        y = call(_pool(ops.AvgPool, tuple(window), tuple(strides)), x.to_layout(IMAGE), axes=IMAGE)
         factor = math.prod(window) / counts
         return y if (factor == 1).all() else elementwise(ops.Mul(), y, tape().constant(factor, x.dtype))
     total, *others = views(x, window, strides)
@@ -259,5 +259,5 @@ def native_batch_norm(
     gamma = here.constant(np.ones(n), x.dtype) if gamma is None else gamma
     beta = here.constant(np.zeros(n), x.dtype) if beta is None else beta
     spare = here.own(np.zeros(n), x.dtype), here.own(np.ones(n), x.dtype)
-    y, _, _, mean, variance = call(_batch_norm(epsilon), x.laid(IMAGE), gamma, beta, *spare, axes=IMAGE)
+    y, _, _, mean, variance = call(_batch_norm(epsilon), x.to_layout(IMAGE), gamma, beta, *spare, axes=IMAGE)
     return y, mean, variance

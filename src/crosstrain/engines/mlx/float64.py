@@ -27,8 +27,8 @@ def with_slope(
 
 def _exp(x: Array) -> Array:
     # 1 + expm1(x) has no correct digits far below 0, its inverse at -x has.
-    far = 1 / (1 + mx.expm1(mx.maximum(-x, 0)))
-    return mx.where(x < 0, far, 1 + mx.expm1(mx.maximum(x, 0)))
+    negative = 1 / (1 + mx.expm1(mx.maximum(-x, 0)))
+    return mx.where(x < 0, negative, 1 + mx.expm1(mx.maximum(x, 0)))
 
 
 def _sigmoid(x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What MXNet tells of a GPU (``engines/devices.py``)."""
+"""What MXNet reports about a GPU (``engines/devices.py``)."""
 
 from __future__ import annotations
 

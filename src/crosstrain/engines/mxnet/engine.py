@@ -78,7 +78,7 @@ class MxnetEngine:
 
 
 def _flags(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a CachedOp is told."""
+    """The flags of a CachedOp."""
     return {
         "static_alloc": options["static"] != "off",
         "static_shape": options["static"] == "shape",

@@ -36,7 +36,7 @@ WEIGHT_ORDERS = {"conv": kernel_order, "conv_transpose": kernel_order, "depthwis
 
 
 def image_of(x: Value) -> Symbol:
-    return x.laid(channels_first(x.ndim))
+    return x.symbol_in(channels_first(x.ndim))
 
 
 def _value(op: str, image: Symbol, x: Value, *rest: Value | None, **attributes: Any) -> Value:
@@ -77,7 +77,7 @@ def conv(
     x: Value, kernel: Value, bias: Value | None = None,
     *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1,
 ) -> Value:  # fmt: skip
-    weight = kernel.laid(kernel_order(kernel.ndim))
+    weight = kernel.symbol_in(kernel_order(kernel.ndim))
     size, out = kernel.shape[:-2], kernel.shape[-1]
     image = _convolved(x, weight, bias, size, out, strides, padding, dilation, groups)
     attributes = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
@@ -89,7 +89,7 @@ def depthwise_conv(
 ) -> Value:
     *size, channels, multiplier = kernel.shape
     out = channels * multiplier
-    weight = npi.reshape(kernel.laid(depthwise_order(kernel.ndim)), newshape=(out, 1, *size))
+    weight = npi.reshape(kernel.symbol_in(depthwise_order(kernel.ndim)), newshape=(out, 1, *size))
     image = _convolved(x, weight, bias, tuple(size), out, strides, padding, dilation, channels)
     attributes = {"strides": strides, "padding": padding, "dilation": dilation}
     return _value("depthwise_conv", image, x, kernel, bias, **attributes)
@@ -124,7 +124,7 @@ def conv_transpose(
 ) -> Value:
     # The full output, then what either end loses or gains, then the bias.
     *size, out, _ = kernel.shape
-    weight = kernel.laid(kernel_order(kernel.ndim))
+    weight = kernel.symbol_in(kernel_order(kernel.ndim))
     if len(size) == 3:
         image = _stretched_conv(x, weight, kernel, strides, dilation)
     else:
@@ -235,7 +235,7 @@ def _normalized(
     scale = legacy._ones(shape=channels, dtype=x.dtype) if gamma is None else gamma.symbol
     shift = legacy._zeros(shape=channels, dtype=x.dtype) if beta is None else beta.symbol
     return mx.sym.BatchNorm(
-        x.laid(order), scale, shift, mean, variance, eps=epsilon, fix_gamma=False, axis=1,
+        x.symbol_in(order), scale, shift, mean, variance, eps=epsilon, fix_gamma=False, axis=1,
         cudnn_off=epsilon < SMALLEST_EPSILON_OF_CUDNN, **more,
     )  # fmt: skip
 

@@ -107,7 +107,7 @@ def where(condition: Value, a: Value, b: Value) -> Value:
     shape = np.broadcast_shapes(choice.shape, a.shape, b.shape)
     order = next((v.native for v in (a, b) if v.shape == shape), identity(len(shape)))
     if choice.shape == a.shape == b.shape:
-        symbol = mx.sym.where(choice.cast("int32").laid(order), a.laid(order), b.laid(order))
+        symbol = mx.sym.where(choice.cast("int32").symbol_in(order), a.symbol_in(order), b.symbol_in(order))
         return Value(symbol, shape, dtype, order)
     return Value(npi.where(*(v.symbol for v in (choice, a, b))), shape, dtype)
 
@@ -159,11 +159,11 @@ def _reduction(name: str, function: Callable[..., Symbol]) -> Implementation:
         axes, order = axes_of(x.ndim, axis), x.native
         if not axes:
             return x
-        left = [a for a in order if a not in axes]
-        if not keepdims and left != sorted(left):
+        remaining = [a for a in order if a not in axes]
+        if not keepdims and remaining != sorted(remaining):
             order = identity(x.ndim)
         places = tuple(sorted(order.index(a) for a in axes))
-        symbol = function(x.laid(order), axis=places, keepdims=keepdims)
+        symbol = function(x.symbol_in(order), axis=places, keepdims=keepdims)
         if keepdims:
             return Value(symbol, spec.shape, x.dtype, order)
         if len(axes) == x.ndim:
@@ -232,7 +232,7 @@ def top_k(extra: Extra, x: Value, *, k: int) -> tuple[Value, Value]:
 def transpose(x: Value, *, axes: tuple[int, ...]) -> Value:
     # The same memory under other names: an axis of the outcome is an axis of x.
     native = tuple(axes.index(a) for a in x.native)
-    return Value(x.laid(x.native), [x.shape[a] for a in axes], x.dtype, native)
+    return Value(x.symbol_in(x.native), [x.shape[a] for a in axes], x.dtype, native)
 
 
 def reshape(x: Value, *, shape: tuple[int, ...]) -> Value:
@@ -257,7 +257,7 @@ def concatenate(*inputs: Value, axis: int) -> Value:
         return concatenate(*(i.cast("int32") for i in inputs), axis=axis).cast("bool")
     order = next((i.native for i in inputs if i.native != identity(i.ndim)), identity(inputs[0].ndim))
     place = order.index(axis % len(order))
-    symbol = mx.sym.concat(*(i.cast(dtype).laid(order) for i in inputs), dim=place)
+    symbol = mx.sym.concat(*(i.cast(dtype).symbol_in(order) for i in inputs), dim=place)
     return Value(symbol, spec.shape, dtype, order)
 
 
@@ -267,7 +267,7 @@ def split(x: Value, *, sizes: tuple[int, ...], axis: int) -> list[Value]:
     specs = _specs("split", (x,), {"sizes": sizes, "axis": axis})
     starts = (0, *np.cumsum(sizes)[:-1].tolist())
     symbol = legacy._split_v2(
-        x.laid(x.native), indices=starts, axis=x.native.index(axis % x.ndim), sections=0
+        x.symbol_in(x.native), indices=starts, axis=x.native.index(axis % x.ndim), sections=0
     )
     return [Value(symbol[i], spec.shape, x.dtype, x.native) for i, spec in enumerate(specs)]
 
@@ -283,7 +283,7 @@ def flip(x: Value, *, axis: Any) -> Value:
 
 def repeat(x: Value, *, repeats: int, axis: int) -> Value:
     (spec,) = _specs("repeat", (x,), {"repeats": repeats, "axis": axis})
-    symbol = mx.sym.repeat(x.laid(x.native), repeats=repeats, axis=x.native.index(axis % x.ndim))
+    symbol = mx.sym.repeat(x.symbol_in(x.native), repeats=repeats, axis=x.native.index(axis % x.ndim))
     return Value(symbol, spec.shape, x.dtype, x.native)
 
 
@@ -297,7 +297,7 @@ def pad(extra: Extra, x: Value, *, padding: Any, mode: str = "constant", value: 
     if mode == "constant":
         (spec,) = _specs("pad", (x,), {"padding": padding})
         order, lengths = x.native, [x.shape[a] for a in x.native]
-        symbol = images.padded(x.laid(order), lengths, tuple(padding[a] for a in order), value, x.dtype)
+        symbol = images.padded(x.symbol_in(order), lengths, tuple(padding[a] for a in order), value, x.dtype)
         return Value(symbol, spec.shape, x.dtype, order)
     for axis, pair in enumerate(padding):
         if any(pair):

@@ -20,7 +20,7 @@ def dense_order(rank: int) -> Order:
 def dense(x: Value, kernel: Value, bias: Value | None = None) -> Value:
     units = kernel.shape[-1]
     rows = x.reshaped(math.prod(x.shape[:-1]), x.shape[-1])
-    arguments = [rows.symbol, kernel.laid(dense_order(2)), *([] if bias is None else [bias.symbol])]
+    arguments = [rows.symbol, kernel.symbol_in(dense_order(2)), *([] if bias is None else [bias.symbol])]
     y = mx.sym.FullyConnected(*arguments, num_hidden=units, no_bias=bias is None, flatten=False)
     return Value(y, (rows.shape[0], units), x.dtype).reshaped(*x.shape[:-1], units)
 
@@ -58,17 +58,17 @@ def einsum(ops: Ops, *inputs: Value, equation: str) -> Value:
     terms, _, result = equation.replace(" ", "").partition("->")
     names, values = terms.split(","), list(inputs)
     while len(values) > 1:
-        kept = set(result).union(*names[2:])
-        name, value = _product(ops, names[0], values[0], names[1], values[1], kept)
+        later = set(result).union(*names[2:])
+        name, value = _product(ops, names[0], values[0], names[1], values[1], later)
         names, values = [name, *names[2:]], [value, *values[2:]]
     name, value = _summed(ops, names[0], values[0], set(result))
     return _ordered(ops, name, value, result)
 
 
-def _summed(ops: Ops, name: str, value: Value, kept: set[str]) -> tuple[str, Value]:
-    summed = tuple(axis for axis, letter in enumerate(name) if letter not in kept)
+def _summed(ops: Ops, name: str, value: Value, later: set[str]) -> tuple[str, Value]:
+    summed = tuple(axis for axis, letter in enumerate(name) if letter not in later)
     result: Value = ops.sum(value, axis=summed) if summed else value
-    return "".join(letter for letter in name if letter in kept), result
+    return "".join(letter for letter in name if letter in later), result
 
 
 def _ordered(ops: Ops, name: str, value: Value, order: str) -> Value:
@@ -76,24 +76,24 @@ def _ordered(ops: Ops, name: str, value: Value, order: str) -> Value:
     return result
 
 
-def _product(ops: Ops, left: str, a: Value, right: str, b: Value, kept: set[str]) -> tuple[str, Value]:
-    """The product of two, without the axes that are not ``kept``."""
-    left, a = _summed(ops, left, a, kept | set(right))
-    right, b = _summed(ops, right, b, kept | set(left))
+def _product(ops: Ops, left: str, a: Value, right: str, b: Value, later: set[str]) -> tuple[str, Value]:
+    """The product of two, summed over the axes that nothing ``later`` names."""
+    left, a = _summed(ops, left, a, later | set(right))
+    right, b = _summed(ops, right, b, later | set(left))
     shared = [letter for letter in left if letter in right]
     sizes = dict(zip(right, b.shape, strict=True)) | {
         letter: n for letter, n in zip(left, a.shape, strict=True) if n != 1 or letter not in right
     }
-    batch = "".join(letter for letter in shared if letter in kept)
-    inner = "".join(letter for letter in shared if letter not in kept)
+    batch = "".join(letter for letter in shared if letter in later)
+    inner = "".join(letter for letter in shared if letter not in later)
     rows = "".join(letter for letter in left if letter not in right)
     columns = "".join(letter for letter in right if letter not in left)
     count = lambda letters: math.prod(sizes[letter] for letter in letters)
 
     def matrices(name: str, value: Value, first: str, second: str) -> Value:
         order = batch + first + second
-        lying = _ordered(ops, name, value, order)
-        full: Value = ops.broadcast_to(lying, shape=tuple(sizes[letter] for letter in order))
+        ordered = _ordered(ops, name, value, order)
+        full: Value = ops.broadcast_to(ordered, shape=tuple(sizes[letter] for letter in order))
         return full.reshaped(count(batch), count(first), count(second))
 
     product = matmul(matrices(left, a, rows, inner), matrices(right, b, inner, columns))

@@ -94,7 +94,7 @@ def _fused(
 ) -> tuple[Value, ...]:  # fmt: skip
     batch, steps, _ = x.shape
     units = kernels[1].shape[0]
-    flat = [npi.reshape(k.laid((1, 0)), newshape=(-1,)) for k in kernels]
+    flat = [npi.reshape(k.symbol_in((1, 0)), newshape=(-1,)) for k in kernels]
     weights = mx.sym.concat(*flat, *biases, dim=0)
     series = mx.sym.transpose(x.symbol, axes=(1, 0, 2))
     series = mx.sym.reverse(series, axis=(0,)) if backwards else series

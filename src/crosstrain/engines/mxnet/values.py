@@ -52,12 +52,12 @@ class Value:
     """A traced array. ``shape`` and ``dtype`` are as the vocabulary has them; ``native`` is the order of
     axes in which it was computed first."""
 
-    __slots__ = ("_laid", "dtype", "native", "shape")
+    __slots__ = ("_symbols", "dtype", "native", "shape")
 
     def __init__(self, symbol: Symbol, shape: Sequence[int], dtype: str, native: Order | None = None) -> None:
         self.shape, self.dtype = tuple(shape), dtype
         self.native = identity(len(self.shape)) if native is None else native
-        self._laid: dict[Order, Symbol] = {self.native: symbol}
+        self._symbols: dict[Order, Symbol] = {self.native: symbol}
 
     @property
     def ndim(self) -> int:
@@ -70,18 +70,18 @@ class Value:
     @property
     def symbol(self) -> Symbol:
         """With the axes in the vocabulary's order."""
-        return self.laid(identity(self.ndim))
+        return self.symbol_in(identity(self.ndim))
 
-    def laid(self, order: Order) -> Symbol:
+    def symbol_in(self, order: Order) -> Symbol:
         """The symbol with its axes in ``order``."""
-        if order not in self._laid:
+        if order not in self._symbols:
             axes = tuple(self.native.index(a) for a in order)
-            self._laid[order] = mx.sym.transpose(self._laid[self.native], axes=axes)
-        return self._laid[order]
+            self._symbols[order] = mx.sym.transpose(self._symbols[self.native], axes=axes)
+        return self._symbols[order]
 
     def mapped(self, function: Callable[[Symbol], Symbol], dtype: str = "") -> Value:
         """An elementwise function of it."""
-        return Value(function(self.laid(self.native)), self.shape, dtype or self.dtype, self.native)
+        return Value(function(self.symbol_in(self.native)), self.shape, dtype or self.dtype, self.native)
 
     def cast(self, dtype: str) -> Value:
         return self if dtype == self.dtype else self.mapped(lambda s: mx.sym.cast(s, dtype=dtype), dtype)
@@ -167,7 +167,7 @@ def aligned(*values: Value) -> tuple[list[Symbol], tuple[int, ...], Order]:
     symbols = []
     for value in values:
         wide = value if value.ndim in (0, rank) else value.reshaped(*(1,) * (rank - value.ndim), *value.shape)
-        symbols.append(wide.laid(order) if wide.ndim else wide.symbol)
+        symbols.append(wide.symbol_in(order) if wide.ndim else wide.symbol)
     return symbols, shape, order
 
 
@@ -237,7 +237,9 @@ def cut(value: Value, cuts: Sequence[slice]) -> Value:
     # A stop before the first cell, for a stride that goes back, is None to MXNet.
     limits = [(r.start, r.stop if r.stop >= 0 else None, r.step) for r in (ranges[a] for a in order)]
     begin, end, step = zip(*limits, strict=True)
-    return Value(mx.sym.slice(value.laid(order), begin=begin, end=end, step=step), shape, value.dtype, order)
+    return Value(
+        mx.sym.slice(value.symbol_in(order), begin=begin, end=end, step=step), shape, value.dtype, order
+    )
 
 
 def filled(shape: Sequence[int], number: float, dtype: str) -> Value:

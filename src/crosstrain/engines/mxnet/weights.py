@@ -58,16 +58,16 @@ class Piece:
         return math.prod(self.shape)
 
     @property
-    def lying(self) -> tuple[int, ...]:
+    def stored_shape(self) -> tuple[int, ...]:
         return tuple(self.shape[a] for a in self.order)
 
     def view(self, joint: Array) -> Array:
-        return joint[self.start : self.start + self.size].reshape(self.lying)
+        return joint[self.start : self.start + self.size].reshape(self.stored_shape)
 
     def extract(self, joint: np.ndarray) -> np.ndarray:
         """The weight in Keras's order of axes, as an array of its own."""
-        lying = joint[self.start : self.start + self.size].reshape(self.lying)
-        return np.array(lying.transpose(np.argsort(self.order)), order="C")
+        stored = joint[self.start : self.start + self.size].reshape(self.stored_shape)
+        return np.array(stored.transpose(np.argsort(self.order)), order="C")
 
     def insert(self, joint: np.ndarray, value: np.ndarray) -> None:
         joint[self.start : self.start + self.size] = np.asarray(value).transpose(self.order).reshape(-1)
@@ -81,10 +81,10 @@ class JointWeights:
     ) -> None:
         self._optimizer, self._dtype, self._context = optimizer, dtype, context
         self._pieces: dict[str, Piece] = {}
-        lying, start = orders(graph), 0
+        layouts, start = orders(graph), 0
         for name in graph.trainable:
             shape = tuple(graph.weights[name].shape)
-            self._pieces[name] = Piece(shape, lying[name], start)
+            self._pieces[name] = Piece(shape, layouts[name], start)
             start += self._pieces[name].size
         self._size = start
         self._joint, self._gradient = (mx.nd.zeros((start,), ctx=context, dtype=dtype) for _ in range(2))
@@ -99,10 +99,10 @@ class JointWeights:
 
     # -- in and out -----------------------------------------------------------------------------------
     def weights(self) -> dict[str, np.ndarray]:
-        return self._apart(self._joint)
+        return self._split(self._joint)
 
     def gradients(self) -> dict[str, np.ndarray]:
-        return self._apart(self._gradient)
+        return self._split(self._gradient)
 
     def slots(self) -> dict[str, dict[str, np.ndarray]]:
         slots: dict[str, dict[str, np.ndarray]] = {name: {} for name in self._pieces}
@@ -140,7 +140,7 @@ class JointWeights:
             elif values:
                 self._fill(self._slots[slot], values)
 
-    def _apart(self, joint: Array) -> dict[str, np.ndarray]:
+    def _split(self, joint: Array) -> dict[str, np.ndarray]:
         host = joint.asnumpy()
         return {name: piece.extract(host) for name, piece in self._pieces.items()}
 

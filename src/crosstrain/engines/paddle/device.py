@@ -1,4 +1,4 @@
-"""What Paddle tells of a GPU (``engines/devices.py``)."""
+"""What Paddle reports about a GPU (``engines/devices.py``)."""
 
 from __future__ import annotations
 

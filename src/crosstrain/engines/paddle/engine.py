@@ -26,9 +26,9 @@ from paddle import Tensor
 
 from crosstrain.engines.paddle.layout import (
     channels_first,
+    convolution_kernels,
     keras_kernel_order,
     kernel_order,
-    laid_out_kernels,
 )
 from crosstrain.engines.paddle.ops import operations
 from crosstrain.engines.paddle.updates import updated
@@ -91,7 +91,7 @@ class PaddleNetwork:
 
         training = program.training
         self._specs = training.weights
-        self._kernels = set(laid_out_kernels(training)) if self._channels_first else set()
+        self._kernels = set(convolution_kernels(training)) if self._channels_first else set()
         self._weights: dict[str, Tensor] = {}
         self._state: dict[str, Tensor] = {}
         self._slots: dict[str, dict[str, Tensor]] = {}
@@ -210,8 +210,8 @@ class PaddleNetwork:
         optimizer = self._program.optimizer
         kinds = optimizer.slots()
         values = optimizer.slot_values(self._specs[name].shape, slots.get(name))
-        laid_out = {k: v if kinds[k].scalar else self._to_device_order(name, v) for k, v in values.items()}
-        return {slot: self._to_device(value, "float32") for slot, value in laid_out.items()}
+        ordered = {k: v if kinds[k].scalar else self._to_device_order(name, v) for k, v in values.items()}
+        return {slot: self._to_device(value, "float32") for slot, value in ordered.items()}
 
 
 def _to_host(value: Tensor) -> np.ndarray:

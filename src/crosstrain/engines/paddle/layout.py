@@ -51,7 +51,7 @@ def keras_kernel_order(rank: int) -> tuple[int, ...]:
     return *range(2, rank), 1, 0
 
 
-def laid_out_kernels(graph: Graph) -> tuple[str, ...]:
+def convolution_kernels(graph: Graph) -> tuple[str, ...]:
     """The weights that convolutions read as kernels, and that therefore lie in ``kernel_order``."""
     read = (str(node.inputs[1]) for node in graph.nodes if node.op in CONVOLUTIONS)
     return tuple(dict.fromkeys(ref[1:] for ref in read if ref.startswith("@")))
@@ -93,7 +93,7 @@ class _Rewriting:
     nodes: list[Node] = field(default_factory=list)
     specs: dict[str, TensorSpec] = field(default_factory=dict)
     """Of every reference so far, as in the old graph."""
-    lying: set[str] = field(default_factory=set)
+    images: set[str] = field(default_factory=set)
     """References that now are images channels-first."""
     other: dict[str, str] = field(default_factory=dict)
     """By reference: the same value in the other order, where one was needed."""
@@ -140,20 +140,20 @@ class _Rewriting:
         first, *rest = node.outputs
         shape = tuple(first.shape[a] for a in first_order(len(first.shape)))
         self.nodes.append(replace(node, outputs=(replace(first, shape=shape), *rest)))
-        self.lying.add(node.references[0])
+        self.images.add(node.references[0])
 
     # -- which nodes ------------------------------------------------------------------------------------
     def _images_of(self, node: Node) -> range:
         """Which inputs of a node are images."""
-        many = node.op in BINARY or node.op == "concatenate"
-        return range(len(node.inputs)) if many else range(1)
+        every_input = node.op in BINARY or node.op == "concatenate"
+        return range(len(node.inputs)) if every_input else range(1)
 
     def _either_way(self, node: Node) -> bool:
         """Whether the node has a channels-first form and an image to use it on."""
         if not (node.op in UNARY or node.op in BINARY or node.op in REWRITTEN):
             return False
         refs = [node.inputs[i] for i in self._images_of(node)]
-        if not any(ref in self.lying for ref in refs) or node.attributes.get("noise_shape") is not None:
+        if not any(ref in self.images for ref in refs) or node.attributes.get("noise_shape") is not None:
             return False
         ranks = {len(self.specs[str(ref)].shape) for ref in refs}
         if node.op in BINARY:
@@ -162,7 +162,7 @@ class _Rewriting:
 
     def _spatial_mean(self, node: Node) -> bool:
         """Whether it takes a mean, sum or extreme over just the spatial axes, which leaves (N, C)."""
-        if node.op not in ("mean", "sum", "max", "min") or node.inputs[0] not in self.lying:
+        if node.op not in ("mean", "sum", "max", "min") or node.inputs[0] not in self.images:
             return False
         rank = len(self.specs[str(node.inputs[0])].shape)
         axis = node.attributes.get("axis")
@@ -180,14 +180,14 @@ class _Rewriting:
         return self.other[ref]
 
     def _first(self, ref: str) -> str:
-        return ref if ref in self.lying else self._reordered(ref, first_order(len(self.specs[ref].shape)))
+        return ref if ref in self.images else self._reordered(ref, first_order(len(self.specs[ref].shape)))
 
     def _plain(self, ref: str) -> str:
         """The value in the order of the old graph."""
         if ref not in self.specs:  # the graph reads what nothing makes: running it will say so
             return ref
         rank = len(self.specs[ref].shape)
-        if ref in self.lying:
+        if ref in self.images:
             return self._reordered(ref, last_order(rank))
         return self._reordered(ref, keras_kernel_order(rank)) if ref in self.kernels else ref
 

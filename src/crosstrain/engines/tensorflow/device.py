@@ -1,4 +1,4 @@
-"""What TensorFlow tells of a GPU (``engines/devices.py``)."""
+"""What TensorFlow reports about a GPU (``engines/devices.py``)."""
 
 from __future__ import annotations
 

@@ -158,8 +158,8 @@ class Block:
 def blocks(shapes: Mapping[str, tuple[int, ...]], largest: int) -> tuple[Block, ...]:
     """Weights of up to ``largest`` numbers in one block, each of the others in one of its own."""
     small = {name: shape for name, shape in shapes.items() if math.prod(shape) <= largest}
-    alone = [Block({name: shape}) for name, shape in shapes.items() if name not in small]
-    return (*([Block(small)] if small else []), *alone)
+    large = [Block({name: shape}) for name, shape in shapes.items() if name not in small]
+    return (*([Block(small)] if small else []), *large)
 
 
 class TensorFlowNetwork:

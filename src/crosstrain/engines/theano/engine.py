@@ -94,7 +94,7 @@ class TheanoNetwork:
         self._slots = {name: self._initial_slots(name) for name in self._training.trainable}
         self._inputs = {name: self._input(name, spec) for name, spec in self._training.inputs.items()}
         # Written down at once, so that an op without a form is refused here; compiled when first called.
-        outputs, updates, self._gradients = self._written()
+        outputs, updates, self._gradients = self._training_expressions()
         self._loss = outputs["loss"].variable
         self._updates = {name: value.variable for name, value in updates.items()}
         self._functions: dict[str, Callable[..., Any]] = {}
@@ -150,7 +150,7 @@ class TheanoNetwork:
         """Theano returns when its work is done."""
 
     # -- writing it down ------------------------------------------------------------------------------
-    def _written(self) -> tuple[dict[str, Value], dict[str, Value], dict[str, Variable]]:
+    def _training_expressions(self) -> tuple[dict[str, Value], dict[str, Value], dict[str, Variable]]:
         outputs, updates = self._run(self._training)
         names = self._training.trainable
         gradients = T.grad(

@@ -152,9 +152,9 @@ def einsum(*inputs: Variable, equation: str) -> Variable:
     names, values = terms.split(","), list(inputs)
     while len(values) > 1:
         later = set(result).union(*names[2:])
-        kept = "".join(c for c in dict.fromkeys(names[0] + names[1]) if c in later)
-        values[:2] = [_contracted(values[0], names[0], values[1], names[1], kept)]
-        names[:2] = [kept]
+        output = "".join(c for c in dict.fromkeys(names[0] + names[1]) if c in later)
+        values[:2] = [_contracted(values[0], names[0], values[1], names[1], output)]
+        names[:2] = [output]
     value, name = _diagonal(values[0], names[0])
     summed = [axis for axis, c in enumerate(name) if c not in result]
     if summed:
@@ -172,17 +172,17 @@ def _diagonal(value: Variable, name: str) -> tuple[Variable, str]:
     return value, name
 
 
-def _contracted(a: Variable, left: str, b: Variable, right: str, kept: str) -> Variable:
+def _contracted(a: Variable, left: str, b: Variable, right: str, output: str) -> Variable:
     (a, left), (b, right) = _diagonal(a, left), _diagonal(b, right)
     for value, name, other in ((a, left, right), (b, right, left)):
-        alone = tuple(i for i, c in enumerate(name) if c not in other and c not in kept)
+        alone = tuple(i for i, c in enumerate(name) if c not in other and c not in output)
         if alone:  # summed before, in one operand only
             reduced, rest = total(value, axis=alone), "".join(c for i, c in enumerate(name) if i not in alone)
             if value is a:
-                return _contracted(reduced, rest, b, right, kept)
-            return _contracted(a, left, reduced, rest, kept)
-    batch = [c for c in left if c in right and c in kept]
-    summed = [c for c in left if c in right and c not in kept]
+                return _contracted(reduced, rest, b, right, output)
+            return _contracted(a, left, reduced, rest, output)
+    batch = [c for c in left if c in right and c in output]
+    summed = [c for c in left if c in right and c not in output]
     rows, columns = [c for c in left if c not in right], [c for c in right if c not in left]
     sizes: dict[str, Any] = {}
     for value, name in ((a, left), (b, right)):
@@ -197,7 +197,7 @@ def _contracted(a: Variable, left: str, b: Variable, right: str, kept: str) -> V
     contracted = T.batched_dot(x, y) if batch else T.dot(x[0], y[0])
     letters = [*batch, *rows, *columns]
     contracted = contracted.reshape([sizes[c] for c in letters], ndim=len(letters))
-    return contracted.dimshuffle(*(letters.index(c) for c in kept))
+    return contracted.dimshuffle(*(letters.index(c) for c in output))
 
 
 def _length(sizes: list[Any]) -> Any:

@@ -103,12 +103,12 @@ def erf(x: Tensor) -> Tensor:
 
 def arctan(x: Tensor) -> Tensor:
     a = x * side(x)
-    far = a > 1
-    t = far.where(1 / far.where(a, 1), far.where(0, a))
+    large = a > 1
+    t = large.where(1 / large.where(a, 1), large.where(0, a))
     for _ in range(2):  # half the angle: at most π/16
         t = t / (1 + (1 + t * t).sqrt())
     series = polynomial(t * t, [(-1) ** n / (2 * n + 1) for n in range(TERMS, -1, -1)]) * t * 4
-    return far.where(math.pi / 2 - series, series) * side(x)
+    return large.where(math.pi / 2 - series, series) * side(x)
 
 
 def arcsin(x: Tensor) -> Tensor:

@@ -55,8 +55,8 @@ class CudaRecorder:
         torch.cuda.synchronize(self._device)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            made = work()
-        return graph.replay, made
+            output = work()
+        return graph.replay, output
 
 
 class _OnStream:

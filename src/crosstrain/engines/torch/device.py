@@ -1,4 +1,4 @@
-"""What PyTorch tells of a GPU (``engines/devices.py``)."""
+"""What PyTorch reports about a GPU (``engines/devices.py``)."""
 
 from __future__ import annotations
 

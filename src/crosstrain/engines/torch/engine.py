@@ -270,8 +270,8 @@ class TorchNetwork:
     def _as_specified(self, graph: Graph, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors on the device in the dtypes that the graph takes. What stands for a seed is not read:
         the generators have it."""
-        given = {name: self._as_dtype(value, graph.inputs[name].dtype) for name, value in inputs.items()}
-        return {**given, SEED: self._seed} if SEED in graph.inputs else given
+        tensors = {name: self._as_dtype(value, graph.inputs[name].dtype) for name, value in inputs.items()}
+        return {**tensors, SEED: self._seed} if SEED in graph.inputs else tensors
 
     def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
         host = self._on_host(graph, inputs)

@@ -65,7 +65,7 @@ def _chained(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.op not in CONTINUE or not _is_image(node) or by_nodes.intersection(node.references[1:]):
             continue
-        chain = _taken_up(node, ends, read, graph)
+        chain = _continued_chain(node, ends, read, graph)
         if chain is not None:
             ends[node.references[0]] = [*chain, node]
         elif node.op in BEGIN:
@@ -86,7 +86,7 @@ def _chained(graph: Graph) -> Graph:
     )  # fmt: skip
 
 
-def _taken_up(
+def _continued_chain(
     node: Node, ends: dict[str, list[Node]], read: Counter[str | None], graph: Graph
 ) -> list[Node] | None:
     """The chain that ``node`` continues: the one that makes its image, which nothing else reads."""

@@ -50,8 +50,8 @@ def _two_biases(bias: Tensor | None) -> list[Tensor]:
 
 def _transposed(kernel: Tensor) -> Tensor:
     """(gates · units, inputs), as cuDNN reads it: it takes no view, and a trained kernel lies so already."""
-    turned = kernel.t()
-    return turned.contiguous() if kernel.is_cuda else turned
+    transposed = kernel.t()
+    return transposed.contiguous() if kernel.is_cuda else transposed
 
 
 def _run(layer: Any, x: Tensor, state: Any, weights: list[Tensor], backwards: bool) -> Any:

@@ -83,13 +83,13 @@ def _chain(table: Mapping[str, Implementation]) -> Implementation:
         image, extra, begin = channels_first(x), [], 0
         for op, count, overwrites, attributes in steps:
             function = _OVERWRITING[op] if overwrites else table[op]
-            made = function(image, *rest[begin : begin + count], **dict(attributes))
+            result = function(image, *rest[begin : begin + count], **dict(attributes))
             begin += count
-            if isinstance(made, tuple):
-                image, *besides = made
-                extra += besides
+            if isinstance(result, tuple):
+                image, *others = result
+                extra += others
             else:
-                image = made
+                image = result
         return channels_last(image, x.ndim), *extra
 
     return chain
@@ -194,11 +194,11 @@ def _wrapped(indices: Tensor, length: int) -> Tensor:
 
 def take(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
     axis %= x.ndim
-    wanted = _wrapped(indices, x.shape[axis])
+    positions = _wrapped(indices, x.shape[axis])
     if axis == 0 and x.ndim == 2:
-        return F.embedding(wanted, x)
-    picked = x.index_select(axis, wanted.reshape(-1))
-    return picked.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+        return F.embedding(positions, x)
+    rows = x.index_select(axis, positions.reshape(-1))
+    return rows.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 def take_along_axis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
@@ -219,15 +219,15 @@ def squeeze(x: Tensor, *, axis: Any) -> Tensor:
 
 
 def constants(device: torch.device) -> Implementation:
-    """The op ``constant`` on a device. Each constant is made once, not once a step."""
-    made: dict[tuple[Any, str], Tensor] = {}
+    """The op ``constant`` on a device. Each constant is created once, not at every step."""
+    tensors: dict[tuple[Any, str], Tensor] = {}
 
     def constant(*, value: Any, dtype: str) -> Tensor:
         key = (value, dtype)
-        if key not in made:
+        if key not in tensors:
             with torch.inference_mode(False):  # autograd may keep it even if inference asked first
-                made[key] = torch.tensor(value, dtype=DTYPES[dtype], device=device)
-        return made[key]
+                tensors[key] = torch.tensor(value, dtype=DTYPES[dtype], device=device)
+        return tensors[key]
 
     return constant
 
@@ -259,8 +259,8 @@ def _where_it_fits(name: str, function: Implementation) -> Implementation:
     """PyTorch's own form, and the meaning where that answers ``NotImplemented``."""
 
     def either(*inputs: Any, **attributes: Any) -> Any:
-        made = function(*inputs, **attributes)
-        return _meaning(name, *inputs, **attributes) if made is NotImplemented else made
+        result = function(*inputs, **attributes)
+        return _meaning(name, *inputs, **attributes) if result is NotImplemented else result
 
     return either
 
@@ -421,10 +421,10 @@ _PLAIN = Ops(TABLE, "torch")
 def operations(device: torch.device, statistics: MovingStatistics) -> Ops:
     """The whole vocabulary on PyTorch, constants on ``device``; BatchNorms in place leave to ``statistics``
     what comes after the backward pass."""
-    made = {
+    extra = {
         **products.OPS,
         "chain": _chain({**_IMAGES, "batch_norm_in_place": statistics.batch_norm}),
         "batch_norm_in_place": _normed(statistics.batch_norm),
         "constant": constants(device),
     }
-    return Ops({**TABLE, **made}, "torch")
+    return Ops({**TABLE, **extra}, "torch")

@@ -62,8 +62,8 @@ def _contracted(node: Node, graph: Graph) -> int | None:
     """How many axes an ``einsum`` sums over, where it is a projection by a weight; else None."""
     if node.op != "einsum" or len(node.inputs) != 2 or not str(node.inputs[1]).startswith("@"):
         return None
-    left, _, result = node.attributes["equation"].partition("->")
-    x, _, kernel = left.partition(",")
+    operands, _, result = node.attributes["equation"].partition("->")
+    x, _, kernel = operands.partition(",")
     count = len(set(x) & set(kernel))
     plain = count > 0 and len({*x, *kernel}) == len(x) + len(kernel) - count
     return count if plain and x[-count:] == kernel[:count] and result == x[:-count] + kernel[count:] else None
@@ -73,23 +73,25 @@ def _with_projections(graph: Graph) -> Graph:
     read = readers(graph)
     by_input = {ref: node for node in graph.nodes for ref in node.inputs if ref}
     nodes: list[Node] = []
-    done: dict[str, Node] = {}
+    with_bias: dict[str, Node] = {}
     for node in graph.nodes:
-        if node.name in done:
-            nodes.append(done[node.name])
+        if node.name in with_bias:
+            nodes.append(with_bias[node.name])
             continue
         count = _contracted(node, graph)
         if count is None:
             nodes.append(node)
             continue
-        made = Node(node.name, "projection", node.inputs, {"contracted": count}, node.outputs, node.layer)
+        projection = Node(
+            node.name, "projection", node.inputs, {"contracted": count}, node.outputs, node.layer
+        )
         follower = by_input.get(node.references[0])
         bias = _bias(node, follower, count, read, graph)
         if bias is None or follower is None:
-            nodes.append(made)
+            nodes.append(projection)
         else:
-            done[follower.name] = replace(
-                made, name=follower.name, inputs=(*node.inputs, bias), outputs=follower.outputs
+            with_bias[follower.name] = replace(
+                projection, name=follower.name, inputs=(*node.inputs, bias), outputs=follower.outputs
             )
     return replace(graph, nodes=tuple(nodes))
 
@@ -109,8 +111,8 @@ def _bias(
 def _with_attention(graph: Graph) -> Graph:
     """``einsum``, product with a constant, softmax, ``einsum`` as one node, where nothing else reads them."""
     read, maker = readers(graph), {ref: node for node in graph.nodes for ref in node.references}
-    made: dict[str, Node] = {}
-    gone: set[str] = set()
+    attention: dict[str, Node] = {}
+    removed: set[str] = set()
     for node in graph.nodes:
         if node.op != "einsum" or not _equation(node, "bnts,bsnh->btnh"):
             continue
@@ -129,19 +131,19 @@ def _with_attention(graph: Graph) -> Graph:
             and all(read[n.references[0]] == 1 for n in (scores, scaled, softmax))
         ):
             inputs = (*scores.inputs, node.inputs[1])
-            made[node.name] = replace(node, op="attention", inputs=inputs, attributes={"scale": scale})
-            gone |= {scores.name, scaled.name, softmax.name}
-    return replace(graph, nodes=tuple(made.get(n.name, n) for n in graph.nodes if n.name not in gone))
+            attention[node.name] = replace(node, op="attention", inputs=inputs, attributes={"scale": scale})
+            removed |= {scores.name, scaled.name, softmax.name}
+    return replace(graph, nodes=tuple(attention.get(n.name, n) for n in graph.nodes if n.name not in removed))
 
 
 def _equation(node: Node, wanted: str) -> bool:
     """Whether a node's equation is this one, whatever its axes are called."""
-    given = node.attributes["equation"]
-    names = dict(zip(given, wanted, strict=False))
+    equation = node.attributes["equation"]
+    names = dict(zip(equation, wanted, strict=False))
     return (
-        len(given) == len(wanted)
+        len(equation) == len(wanted)
         and len(set(names.values())) == len(names)
-        and "".join(names[letter] for letter in given) == wanted
+        and "".join(names[letter] for letter in equation) == wanted
     )
 
 

@@ -37,8 +37,8 @@ class Piece:
 
     def view(self, joint: Tensor) -> Tensor:
         """The weight, shaped as Keras has it, as a view of the vector."""
-        lying = joint[self.start : self.start + self.size].view([self.shape[a] for a in self.order])
-        return lying.permute(tuple(np.argsort(self.order).tolist()))
+        stored = joint[self.start : self.start + self.size].view([self.shape[a] for a in self.order])
+        return stored.permute(tuple(np.argsort(self.order).tolist()))
 
     def flat(self, value: Tensor) -> Tensor:
         """A value shaped as the weight, as a vector in the order of the memory."""
@@ -51,7 +51,7 @@ def pieces(graph: Graph, channels_last: bool) -> dict[str, Piece]:
     readers |= {
         ref: node.op for node in graph.nodes if node.op in RECURRENT for ref in node.inputs[1:3] if ref
     }
-    made: dict[str, Piece] = {}
+    result: dict[str, Piece] = {}
     start = 0
     for name in graph.trainable:
         shape = tuple(graph.weights[name].shape)
@@ -64,9 +64,9 @@ def pieces(graph: Graph, channels_last: bool) -> dict[str, Piece]:
         elif op:
             *spatial, inner, outer = order
             order = (outer, *spatial, inner) if channels_last else (outer, inner, *spatial)
-        made[name] = Piece(shape, order, start)
-        start += made[name].size
-    return made
+        result[name] = Piece(shape, order, start)
+        start += result[name].size
+    return result
 
 
 class JointWeights:

@@ -37,9 +37,10 @@ def to_caffe(source: Source) -> Any:
     for name, spec in graph.inputs.items():
         sizes = spec.shape[1:]
         if len(sizes) not in (1, 3) or None in sizes:
-            shown = ", ".join("?" if n is None else str(n) for n in spec.shape[1:])
+            shape_text = ", ".join("?" if n is None else str(n) for n in spec.shape[1:])
             raise UnsupportedOp(
-                f"Caffe takes vectors and pictures of a fixed size, and the input {name!r} is (N, {shown})"
+                f"Caffe takes vectors and pictures of a fixed size, and the input {name!r} is "
+                f"(N, {shape_text})"
             )
         values[reference(name)] = Blob(emitter, spec.shape, name=emitter.input(name, sizes))
     values.update((f"@{name}", emitter.constant(source.weights[name])) for name in graph.weights)

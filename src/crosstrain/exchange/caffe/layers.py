@@ -67,7 +67,7 @@ def _reduction(name: str, method: int) -> None:
     def write(e: Emitter, shape: Shape, x: Blob, *, axis: Any = None, keepdims: bool = False) -> Any:
         if not x.picture or axes_of(x.ndim, axis) != (1, 2):
             raise UnsupportedOp(
-                f"Caffe has no form of the op {name!r} but over the height and width of pictures"
+                f"Caffe does not support the op {name!r} but over the height and width of pictures"
             )
         whole = (x.shape[0], 1, 1, x.channels)
         y = e.one("Pooling", [x], whole, pooling_param={"pool": method, "global_pooling": True})

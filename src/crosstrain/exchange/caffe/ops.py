@@ -34,9 +34,9 @@ for _name, _kind in UNARY.items():
 def power(e: Emitter, x: Blob, scale: float = 1.0, shift: float = 0.0, exponent: float = 1.0) -> Blob:
     """(scale · x + shift) ** exponent."""
     settings = {"power": exponent, "scale": scale, "shift": shift}
-    usual = {"power": 1.0, "scale": 1.0, "shift": 0.0}
+    defaults = {"power": 1.0, "scale": 1.0, "shift": 0.0}
     return e.one(
-        "Power", [x], x.shape, power_param={k: float(v) for k, v in settings.items() if v != usual[k]}
+        "Power", [x], x.shape, power_param={k: float(v) for k, v in settings.items() if v != defaults[k]}
     )
 
 

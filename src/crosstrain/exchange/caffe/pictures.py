@@ -25,12 +25,12 @@ def picture(x: Blob, op: str) -> Blob:
     if not x.picture:
         raise UnsupportedOp(
             f"Caffe's {op} works on pictures of a fixed size, (N, height, width, channels), not on "
-            f"{_shown(x.shape)}"
+            f"{_shape_text(x.shape)}"
         )
     return x
 
 
-def _shown(shape: Shape) -> str:
+def _shape_text(shape: Shape) -> str:
     return f"({', '.join('?' if n is None else str(n) for n in shape)})"
 
 

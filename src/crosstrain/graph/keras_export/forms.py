@@ -1,4 +1,4 @@
-"""Which nodes are layers of Keras's own: one rule for each op, with the layer's settings and weights."""
+"""Which nodes are Keras layers: one rule for each op, with the layer's settings and weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Form:
 
 @dataclass(frozen=True)
 class View:
-    """A graph as the rules look at it. ``read`` holds every reference that something reads."""
+    """A graph as the rules see it. ``read`` holds every reference that something reads."""
 
     graph: Graph
     specs: Mapping[str, TensorSpec]
@@ -62,9 +62,9 @@ def form(*names: str) -> Callable[[Rule], Rule]:
     return add
 
 
-def weights_of(**given: str | None) -> dict[str, str] | None:
-    """The references that are given, where all of them are weights."""
-    named = {name: ref for name, ref in given.items() if ref is not None}
+def weights_of(**refs: str | None) -> dict[str, str] | None:
+    """The references that are not None; None unless all of them are weights."""
+    named = {name: ref for name, ref in refs.items() if ref is not None}
     return named if all(ref.startswith("@") for ref in named.values()) else None
 
 
@@ -73,12 +73,12 @@ def inputs_of(node: Node, count: int) -> tuple[str | None, ...]:
 
 
 def fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """A weight's shape, which depends on no batch."""
+    """A weight's shape, which does not depend on the batch."""
     return tuple(int(s) for s in shape if s is not None)
 
 
 def zeros(padding: Sequence[Any]) -> tuple[type, dict[str, Any]]:
-    """The ZeroPadding layer of as many axes."""
+    """The ZeroPadding layer for that many axes."""
     kind = (kl.ZeroPadding1D, kl.ZeroPadding2D, kl.ZeroPadding3D)[len(padding) - 1]
     pairs = tuple(tuple(p) for p in padding)
     return kind, {"padding": pairs[0] if len(pairs) == 1 else pairs}
@@ -178,7 +178,7 @@ def embedding(view: View, node: Node) -> Form | None:
 # -- normalisation ----------------------------------------------------------------------------------
 @form("batch_norm", "normalize")
 def batch_norm(view: View, node: Node) -> Form | None:
-    """In training its statistics have to be moved on by this very node."""
+    """In training this very node has to update its statistics."""
     _, gamma, beta, mean, variance = node.inputs
     weights = weights_of(gamma=gamma, beta=beta, moving_mean=mean, moving_variance=variance)
     if weights is None:
@@ -209,7 +209,7 @@ def layer_norm(view: View, node: Node) -> Form | None:
 # -- recurrence -------------------------------------------------------------------------------------
 RECURRENT = {"lstm": kl.LSTM, "gru": kl.GRU, "simple_rnn": kl.SimpleRNN}
 KERAS_NAMES = {"exp": "exponential"}
-"""Activations that Keras calls otherwise."""
+"""Activations that have another name in Keras."""
 
 
 def keras_name(activation: str) -> str:
@@ -220,8 +220,8 @@ def keras_name(activation: str) -> str:
 def recurrent(view: View, node: Node) -> Form | None:
     _, kernel, recurrent_kernel, bias, *states = inputs_of(node, 6 if node.op == "lstm" else 5)
     weights = weights_of(kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias)
-    given = tuple(s for s in states if s is not None)
-    if weights is None or len(given) not in (0, len(states)):
+    initial_states = tuple(s for s in states if s is not None)
+    if weights is None or len(initial_states) not in (0, len(states)):
         return None
     a = dict(node.attributes)
     settings: dict[str, Any] = {
@@ -234,13 +234,13 @@ def recurrent(view: View, node: Node) -> Form | None:
         settings["reset_after"] = a["reset_after"]
     wanted = tuple(i for i, ref in enumerate(node.references) if ref in view.read)
     if wanted == (1,):  # only the last state: what the layer gives when asked for no more
-        return Form(RECURRENT[node.op], settings, weights, states=given, gives=(1,))
+        return Form(RECURRENT[node.op], settings, weights, states=initial_states, gives=(1,))
     settings["return_sequences"] = True
     if wanted == (0,):
-        return Form(RECURRENT[node.op], settings, weights, states=given)
+        return Form(RECURRENT[node.op], settings, weights, states=initial_states)
     settings["return_state"] = True
     gives = tuple(range(len(node.references)))
-    return Form(RECURRENT[node.op], settings, weights, states=given, gives=gives)
+    return Form(RECURRENT[node.op], settings, weights, states=initial_states, gives=gives)
 
 
 # -- poolings and shapes ----------------------------------------------------------------------------
@@ -370,7 +370,7 @@ MERGES = {
 
 @form(*MERGES)
 def merge(view: View, node: Node) -> Form | None:
-    """Of tensors that have the batch and one shape; others broadcast by ops."""
+    """Of tensors of one shape with a batch axis; others are broadcast by ops."""
     specs = [view.specs[str(ref)] for ref in node.inputs]
     same = all(s == specs[0] and s.shape[:1] == (None,) for s in specs) and specs[0].dtype == "float32"
     return Form(MERGES[node.op], several=True) if same and len(set(node.inputs)) > 1 else None

@@ -34,7 +34,7 @@ BY_LAYER = {
 transposed convolution, whose functional node mixes up its arguments (Keras 3.15)."""
 
 MOVING = ("moving_mean", "moving_variance")
-"""Variables of a layer that training changes though they have no gradient."""
+"""Variables of a layer that training updates without a gradient."""
 
 _numpy = Ops(NUMPY, "NumPy")
 
@@ -53,7 +53,7 @@ def keras_model(graph: Graph, weights: Weights) -> keras.Model:
     """The graph as a functional Keras model with these weights, in Keras's current ``floatx``.
 
     One output is given as a tensor, several as a dictionary by the graph's names; several inputs are taken
-    as a list or by name. Raises ``CrosstrainError`` where Keras has no form of the graph.
+    as a list or by name. Raises ``CrosstrainError`` where Keras cannot express the graph.
     """
     return export(graph, weights).model
 
@@ -98,8 +98,8 @@ class _Exporter:
         self.anchor = inputs[0]
         for node in self.body.nodes:
             self._node(node)
-        outputs = self._ended({name: self._tensor(ref) for name, ref in self.graph.outputs.items()})
-        tidy(list(outputs.values()) if isinstance(outputs, dict) else [outputs], self.names)
+        outputs = self._finish_outputs({name: self._tensor(ref) for name, ref in self.graph.outputs.items()})
+        rename_operations(list(outputs.values()) if isinstance(outputs, dict) else [outputs], self.names)
         model = keras.Model(
             inputs if len(inputs) > 1 else inputs[0], outputs, name=identifier(self.graph.name)
         )
@@ -113,43 +113,46 @@ class _Exporter:
         only a part of a layer's weights is frozen, those nodes are ops on loose weights."""
         body = self.body
         ends = [*body.outputs.values(), *body.penalties]
-        followed = [n for n in body.nodes if n.op == "batch_norm"]
+        batch_norms = [n for n in body.nodes if n.op == "batch_norm"]
         read = {i for n in body.nodes for i in n.inputs if i} | set(ends)
-        moved = {ref for n in followed for ref in n.references[1:]}
-        read |= {ref for ref in body.updates.values() if ref not in moved}
+        statistics = {ref for n in batch_norms for ref in n.references[1:]}
+        read |= {ref for ref in body.updates.values() if ref not in statistics}
         self.view = View(body, self.specs, frozenset(read))
         rules = ((node, FORMS.get(node.op)) for node in body.nodes)
         forms = {node.name: rule(self.view, node) if rule else None for node, rule in rules}
-        self.forms = {name: made for name, made in forms.items() if made and self._uniform(made)}
+        self.forms = {name: form for name, form in forms.items() if form and self._uniform(form)}
         while True:
             owners: dict[str, set[str]] = {}
             for node in body.nodes:
-                made = self.forms.get(node.name)
-                held = set(made.weights.values()) if made else set()
+                form = self.forms.get(node.name)
+                own = set(form.weights.values()) if form else set()
                 for ref in node.inputs:
                     if ref and ref.startswith("@"):
-                        owners.setdefault(ref, set()).add(made.key if made and ref in held else node.name)
+                        owners.setdefault(ref, set()).add(form.key if form and ref in own else node.name)
             for ref in ends:
                 if ref.startswith("@"):
                     owners.setdefault(ref, set()).add("output")
-            torn = [
-                name for name, made in self.forms.items()
-                if any(len(owners[ref]) > 1 for ref in made.weights.values())
+            conflicting = [
+                name for name, form in self.forms.items()
+                if any(len(owners[ref]) > 1 for ref in form.weights.values())
             ]  # fmt: skip
-            if not torn:
+            if not conflicting:
                 break
-            for name in torn:
+            for name in conflicting:
                 del self.forms[name]
         self._fuse()
 
-    def _uniform(self, made: Form) -> bool:
-        """Whether weights are trained all or none, as a layer's are; statistics move in the first case."""
+    def _uniform(self, form: Form) -> bool:
+        """Whether all weights are trained or none, as in a layer; statistics are updated in the first
+        case."""
         kinds = {
-            self.graph.weights[ref[1:]].trainable for key, ref in made.weights.items() if key not in MOVING
+            self.graph.weights[ref[1:]].trainable for key, ref in form.weights.items() if key not in MOVING
         }
-        still = [self.graph.weights[made.weights[key][1:]] for key in MOVING if key in made.weights]
-        follows = still and "training" not in made.call
-        return len(kinds) <= 1 and not any(w.trainable for w in still) and not (follows and kinds == {False})
+        statistics = [self.graph.weights[form.weights[key][1:]] for key in MOVING if key in form.weights]
+        moves = statistics and "training" not in form.call
+        return (
+            len(kinds) <= 1 and not any(w.trainable for w in statistics) and not (moves and kinds == {False})
+        )
 
     def _fuse(self) -> None:
         """A layer's own activation: the only reader of its product, traced from the same layer."""
@@ -158,7 +161,7 @@ class _Exporter:
             for ref in node.inputs:
                 readers.setdefault(str(ref), []).append(node)
         ends = {*self.body.outputs.values(), *self.body.updates.values(), *self.body.penalties}
-        shared = Counter(made.key for made in self.forms.values())
+        shared = Counter(form.key for form in self.forms.values())
         for node in self.body.nodes:
             product, (ref, *more) = self.forms.get(node.name), node.references
             following = readers.get(ref, [])
@@ -176,81 +179,82 @@ class _Exporter:
     # -- building -------------------------------------------------------------------------------------
     def _input(self, name: str) -> Tensor:
         spec = self.graph.inputs[name]
-        given = {"dtype": run_dtype(spec.dtype), "name": self._name(name)}
+        options = {"dtype": run_dtype(spec.dtype), "name": self._name(name)}
         shape = {"shape": spec.shape[1:]} if spec.shape[:1] == (None,) else {"batch_shape": spec.shape}
-        self.values[f"%{name}"] = keras.Input(**shape, **given)
+        self.values[f"%{name}"] = keras.Input(**shape, **options)
         return self.values[f"%{name}"]
 
     def _node(self, node: Node) -> None:
-        made = self.forms.get(node.name)
-        if made is not None and made.layer is keras.layers.Identity:
+        form = self.forms.get(node.name)
+        if form is not None and form.layer is keras.layers.Identity:
             outputs = [self.values[str(node.inputs[0])]]
-        elif made is not None and isinstance(self.values.get(str(node.inputs[0])), np.ndarray):
+        elif form is not None and isinstance(self.values.get(str(node.inputs[0])), np.ndarray):
             outputs = self._op(node)
-        elif made is not None:
-            outputs = self._layer(node, made)
-        elif self._folds(node):
-            outputs = self._folded(node)
+        elif form is not None:
+            outputs = self._layer(node, form)
+        elif self._is_constant(node):
+            outputs = self._fold(node)
         else:
             outputs = self._op(node)
         self.values.update(zip(node.references, outputs, strict=False))
 
-    def _layer(self, node: Node, made: Form) -> list[Tensor]:
-        layer = self.shared.get(made.key) if made.weights else None
+    def _layer(self, node: Node, form: Form) -> list[Tensor]:
+        layer = self.shared.get(form.key) if form.weights else None
         inputs = [
-            self._tensor(str(ref)) for ref in (node.inputs if made.several else (self._fed(node, made),))
+            self._tensor(str(ref))
+            for ref in (node.inputs if form.several else (self._input_ref(node, form),))
         ]
-        for kind, settings in made.before:
-            inputs = [kind(**settings, name=self._name(f"{self._place(node, made)}_pad"))(inputs[0])]
+        for kind, settings in form.before:
+            inputs = [kind(**settings, name=self._name(f"{self._place(node, form)}_pad"))(inputs[0])]
         if layer is None:
             rules = {
                 f"{key}_regularizer": keras.regularizers.L1L2(rule.l1, rule.l2)
-                for key, ref in made.weights.items() if (rule := self.regularized.get(ref[1:]))
+                for key, ref in form.weights.items() if (rule := self.regularized.get(ref[1:]))
             }  # fmt: skip
-            layer = made.layer(**made.settings, **rules, name=self._name(self._place(node, made)))
-            self.shared[made.key] = layer
-        call = dict(made.call)
-        if made.states:
-            states = [self._tensor(ref) for ref in made.states]
+            layer = form.layer(**form.settings, **rules, name=self._name(self._place(node, form)))
+            self.shared[form.key] = layer
+        call = dict(form.call)
+        if form.states:
+            states = [self._tensor(ref) for ref in form.states]
             call["initial_state"] = states if len(states) > 1 else states[0]
-        result = layer(inputs if made.several else inputs[0], **call)
-        trained = [self.graph.weights[r[1:]].trainable for k, r in made.weights.items() if k not in MOVING]
+        result = layer(inputs if form.several else inputs[0], **call)
+        trained = [self.graph.weights[r[1:]].trainable for k, r in form.weights.items() if k not in MOVING]
         if trained:
             layer.trainable = all(trained)
         holder = getattr(layer, "cell", layer)
-        self.variables |= {ref[1:]: getattr(holder, key) for key, ref in made.weights.items()}
+        self.variables |= {ref[1:]: getattr(holder, key) for key, ref in form.weights.items()}
         if node.op in VOCABULARY and "salt" in node.attributes and node.attributes.get("rate", 1):
             self.noise.append((layer.seed_generator, node.attributes["salt"]))
-        for kind, settings in made.after:
-            result = kind(**settings, name=self._name(f"{self._place(node, made)}_crop"))(result)
+        for kind, settings in form.after:
+            result = kind(**settings, name=self._name(f"{self._place(node, form)}_crop"))(result)
         outputs: list[Tensor] = [None] * len(node.references)
         for place, value in zip(
-            made.gives, result if isinstance(result, list | tuple) else [result], strict=True
+            form.gives, result if isinstance(result, list | tuple) else [result], strict=True
         ):
             outputs[place] = value
         return outputs
 
-    def _fed(self, node: Node, made: Form) -> str:
+    def _input_ref(self, node: Node, form: Form) -> str:
         """The reference of the one tensor that the layer is called on."""
         free = [
-            ref for ref in node.inputs if ref and ref not in made.weights.values() and ref not in made.states
+            ref for ref in node.inputs if ref and ref not in form.weights.values() and ref not in form.states
         ]
         return free[0]
 
-    def _folds(self, node: Node) -> bool:
-        """Whether a node computes with constants alone."""
+    def _is_constant(self, node: Node) -> bool:
+        """Whether a node computes from constants alone."""
         ready = all(isinstance(self.values.get(str(ref)), np.ndarray) for ref in node.inputs if ref)
         return ready and "seed" not in node.inputs and not node.op.startswith("random_")
 
-    def _folded(self, node: Node) -> list[Tensor]:
-        made = getattr(_numpy, node.op)(
+    def _fold(self, node: Node) -> list[Tensor]:
+        result = getattr(_numpy, node.op)(
             *[None if ref is None else self.values[ref] for ref in node.inputs],
             **{k: "float64" if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()},
         )
-        return [np.asarray(v) for v in (made if isinstance(made, tuple | list) else [made])]
+        return [np.asarray(v) for v in (result if isinstance(result, tuple | list) else [result])]
 
     def _op(self, node: Node) -> list[Tensor]:
-        """The node on keras.ops; by a layer that runs it where a functional model cannot hold it."""
+        """The node on keras.ops, or on a layer that runs it where a functional model cannot hold it."""
         rule = VOCABULARY[node.op].phase
         if node.op in BY_LAYER or rule is not None or getattr(OPS, node.op) is None:
             return self._by_layer(node)
@@ -258,22 +262,23 @@ class _Exporter:
         inputs = [None if ref is None else self._argument(ref) for ref in node.inputs]
         if not any(isinstance(i, keras.KerasTensor) for i in inputs):
             inputs = [self._tensor(ref) if ref else None for ref in node.inputs]
-        made = getattr(OPS, node.op)(*inputs, **settings)
-        return list(made) if isinstance(made, tuple | list) else [made]
+        result = getattr(OPS, node.op)(*inputs, **settings)
+        return list(result) if isinstance(result, tuple | list) else [result]
 
     def _by_layer(self, node: Node) -> list[Tensor]:
         kinds = {None: "none", f"%{SEED}": "seed"}
-        given = [kinds.get(ref, "tensor") for ref in node.inputs]
-        layer = VocabularyOp(node.op, node.attributes, given, name=self._name(node.name))
+        input_kinds = [kinds.get(ref, "tensor") for ref in node.inputs]
+        layer = VocabularyOp(node.op, node.attributes, input_kinds, name=self._name(node.name))
         tensors = [
-            self._tensor(str(r)) for r, what in zip(node.inputs, given, strict=True) if what == "tensor"
+            self._tensor(str(r)) for r, kind in zip(node.inputs, input_kinds, strict=True) if kind == "tensor"
         ]
         if layer.seed_generator is not None:
             self.noise.append((layer.seed_generator, node.attributes["salt"]))
         return list(layer(tensors or [self.anchor]))
 
     def _argument(self, ref: str) -> Tensor:
-        """What an op reads: a tensor; or a constant, a number of no particular precision where it can be."""
+        """An op's input: a tensor, or a constant, as a Python number if possible (which has no precision of
+        its own)."""
         value = self.values.get(ref)
         if not isinstance(value, np.ndarray):
             return self._tensor(ref)
@@ -282,7 +287,7 @@ class _Exporter:
         return float(value) if value.ndim == 0 else value.astype(keras.config.floatx())
 
     def _tensor(self, ref: str) -> Tensor:
-        """A value as a KerasTensor: weights by a layer that holds them, constants by one that makes them."""
+        """A value as a KerasTensor: weights and constants come from layers that hold them."""
         if ref.startswith("@") and ref not in self.values:
             name, spec = ref[1:], self.graph.weights[ref[1:]]
             layer = Weight(spec.shape, spec.dtype, name=self._name(name))
@@ -300,8 +305,8 @@ class _Exporter:
         return value
 
     # -- the ends -------------------------------------------------------------------------------------
-    def _ended(self, outputs: dict[str, Tensor]) -> Any:
-        """The outputs in Keras's structure, the first behind all that has to happen beside it."""
+    def _finish_outputs(self, outputs: dict[str, Tensor]) -> Any:
+        """The outputs in Keras's structure; the first one depends on all penalties and updates."""
         first = next(iter(outputs))
         penalties = [self._tensor(ref) for ref in self.body.penalties]
         for name, rule in self.regularized.items():
@@ -326,14 +331,14 @@ class _Exporter:
             return outputs
         return tensor
 
-    def _place(self, node: Node, made: Form) -> str:
-        """What the layer is called: as the layer that the node was traced from, else after its weights."""
-        kernels = [ref[1:].rpartition("/")[0] for ref in made.weights.values()]
+    def _place(self, node: Node, form: Form) -> str:
+        """The layer's name: that of the layer that the node was traced from, else from its weights."""
+        kernels = [ref[1:].rpartition("/")[0] for ref in form.weights.values()]
         return node.layer or next(filter(None, kernels), "") or node.name
 
-    def _name(self, wanted: str) -> str:
-        """A name that Keras takes and no other layer has."""
-        base = identifier(wanted)
+    def _name(self, preferred: str) -> str:
+        """A valid, unique name for a layer."""
+        base = identifier(preferred)
         name, count = base, 0
         while name in self.names:
             count += 1
@@ -343,12 +348,12 @@ class _Exporter:
 
 
 def identifier(name: str) -> str:
-    """Without the slashes of a path, which Keras's names must not have."""
+    """The name without slashes, which Keras does not allow."""
     return name.replace("/", "_").replace(":", "_") or "unnamed"
 
 
-def tidy(outputs: list[Tensor], taken: set[str]) -> None:
-    """Operations that Keras named by itself get names that no layer has."""
+def rename_operations(outputs: list[Tensor], names: set[str]) -> None:
+    """Rename the operations that Keras named by itself so that no layer shares their names."""
     waiting, seen = list(outputs), set()
     while waiting:
         operation = waiting.pop()._keras_history.operation
@@ -357,9 +362,9 @@ def tidy(outputs: list[Tensor], taken: set[str]) -> None:
         seen.add(id(operation))
         if not isinstance(operation, keras.layers.Layer):
             base, count = operation.name, 0
-            while operation.name in taken:
+            while operation.name in names:
                 count += 1
                 operation.name = f"{base}_op{count}"
-            taken.add(operation.name)
+            names.add(operation.name)
         for node in operation._inbound_nodes:
             waiting.extend(node.input_tensors)

@@ -20,7 +20,7 @@ OPTIMIZERS = {
     "nadam": keras.optimizers.Nadam,
 }
 SETTINGS = {"initial_accumulator": "initial_accumulator_value"}
-"""Hyper-parameters that Keras calls otherwise."""
+"""Hyper-parameters that have another name in Keras."""
 
 _ADAM = {"momentum": "_momentums", "velocity": "_velocities", "largest_velocity": "_velocity_hats"}
 SLOTS: Mapping[str, Mapping[str, str]] = {
@@ -41,12 +41,12 @@ SLOTS: Mapping[str, Mapping[str, str]] = {
 
 
 def keras_optimizer(settings: Optimizer) -> keras.optimizers.Optimizer:
-    """Keras's own optimizer with the recipe's settings; those that a class lacks are not passed."""
-    given = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
+    """Keras's own optimizer with the recipe's settings; settings that its class lacks are not passed."""
+    options = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
     kind = OPTIMIZERS[settings.name]
     known = set(kind.__init__.__code__.co_varnames)
-    made = kind(**{k: v for k, v in given.items() if k in known})
-    if made.weight_decay is not None:
+    optimizer = kind(**{k: v for k, v in options.items() if k in known})
+    if optimizer.weight_decay is not None:
         # TensorFlow makes float32 of a Python number before it casts it to the weight's dtype.
-        made.weight_decay = np.float64(made.weight_decay)
-    return made
+        optimizer.weight_decay = np.float64(optimizer.weight_decay)
+    return optimizer

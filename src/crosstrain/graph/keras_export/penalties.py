@@ -17,15 +17,15 @@ class Regularizer:
 
 
 def regularizers(graph: Graph) -> dict[str, tuple[str, Regularizer]]:
-    """The penalties (by reference) that are a regulariser of one weight: that weight and the factors."""
+    """The penalties (by reference) that regularise one weight: the weight and the factors."""
     nodes = {ref: node for node in graph.nodes for ref in node.references}
-    found = {}
+    by_penalty = {}
     for penalty in graph.penalties:
         terms = _terms(nodes, penalty)
         if terms and len({weight for weight, _, _ in terms}) == 1:
             sums = {kind: sum(f for _, k, f in terms if k == kind) for kind in ("abs", "square")}
-            found[penalty] = (terms[0][0], Regularizer(sums["abs"], sums["square"]))
-    return found
+            by_penalty[penalty] = (terms[0][0], Regularizer(sums["abs"], sums["square"]))
+    return by_penalty
 
 
 def _constant(nodes: Mapping[str, Node], ref: str | None) -> float | None:
@@ -35,7 +35,7 @@ def _constant(nodes: Mapping[str, Node], ref: str | None) -> float | None:
 
 
 def _terms(nodes: Mapping[str, Node], ref: str | None) -> list[tuple[str, str, float]] | None:
-    """(weight, abs or square, factor) for each term of a sum; None where it is another expression."""
+    """(weight, abs or square, factor) for each term of a sum; None for any other expression."""
     node = nodes.get(str(ref))
     if node is None:
         return None

@@ -1,4 +1,4 @@
-"""What went wrong in a user's code, in a line: Keras wraps errors in paragraphs of its own."""
+"""The cause of an error in a user's code, in one line: Keras wraps errors in paragraphs of its own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _HINTS = {
     "TracerBoolConversionError": "the layer branches on a tensor's value; use keras.ops.where",
     "TracerIntegerConversionError": "the layer needs a tensor's value as a number; use keras.ops",
 }
-"""What to do about the errors by which JAX says that a value is not known while shapes are inferred."""
+"""Hints for JAX's errors about values that are unknown while shapes are inferred."""
 
 
 def cause(error: BaseException) -> str:
-    """``Kind: message (file, line)``: the paragraph that says why, and the last line of the user's own."""
+    """``Kind: message (file, line)``: the paragraph with the reason, and the last line in the user's code."""
     # A KeyError's own text is its argument as Python would write it: of Keras's paragraphs, unreadable.
     wrapped = isinstance(error, KeyError) and len(error.args) == 1 and "\n" in str(error.args[0])
     text = _COLOURS.sub("", str(error.args[0]) if wrapped else str(error)).strip()
@@ -34,8 +34,8 @@ def cause(error: BaseException) -> str:
     telling = [p for p in paragraphs if p and not _WRAPPING.match(p)]
     message = telling[0] if telling else (paragraphs[0] if paragraphs else "")
     kind = type(error).__name__
-    said = _HINTS.get(kind) or _shortened(message)
-    return f"{kind}: {said}{_place(error)}" if said else f"{kind}{_place(error)}"
+    reason = _HINTS.get(kind) or _shortened(message)
+    return f"{kind}: {reason}{_place(error)}" if reason else f"{kind}{_place(error)}"
 
 
 def _shortened(message: str, most: int = 300) -> str:
@@ -43,7 +43,7 @@ def _shortened(message: str, most: int = 300) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Where in the user's files it happened; nothing where it did not."""
+    """The place in the user's files; empty if the error was elsewhere."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

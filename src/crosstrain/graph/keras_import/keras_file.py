@@ -23,7 +23,7 @@ _DAMAGED = (
     zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError,
     RuntimeError, RecursionError,
 )  # fmt: skip
-"""What reading a zip and its JSON raises where they are not whole (``RuntimeError``: it is encrypted)."""
+"""What reading a damaged zip and its JSON raises (``RuntimeError`` if it is encrypted)."""
 
 
 def load_keras_file(path: Path, trust: bool = False, floatx: str = "float32") -> keras.Model:
@@ -65,13 +65,15 @@ def _from_zip(path: Path, trust: bool, floatx: str) -> Any:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             config = json.loads(archive.read("config.json"))
             if not isinstance(config, dict) or "class_name" not in config:
-                raise ValueError("its config.json describes no object")
+                raise ValueError("its config.json is not an object")
             names = archive.namelist()
             old = (
                 _version(json.loads(archive.read("metadata.json"))) < 3 if "metadata.json" in names else False
             )
     except _DAMAGED as error:
-        raise CrosstrainError(f"{path} is not a whole .keras file ({error}); save the model again") from error
+        raise CrosstrainError(
+            f"{path} is not a complete .keras file ({error}); save the model again"
+        ) from error
     if not trust:
         code.check(path, config)
 
@@ -94,7 +96,8 @@ def _version(metadata: Any) -> int:
 
 
 def _explained(path: Path, load: Callable[[], Any]) -> Any:
-    """What ``load`` gives; what goes wrong is told in a sentence (the traceback goes to the log)."""
+    """The result of ``load``. Errors are raised as ``CrosstrainError`` in a sentence (the traceback goes to
+    the log)."""
     try:
         return load()
     except CrosstrainError as error:
@@ -114,7 +117,7 @@ def with_floats(config: Any, floatx: str) -> Any:
     """A configuration whose full-precision floats are ``floatx``."""
 
     def at(value: Any, dtype: bool = False) -> Any:
-        """``dtype``: whether this is what stands behind a key ``dtype``."""
+        """``dtype``: whether this is the value of a key ``dtype``."""
         if isinstance(value, Mapping):
             return {k: at(v, dtype or k == "dtype") for k, v in value.items()}
         if isinstance(value, list):
@@ -125,27 +128,27 @@ def with_floats(config: Any, floatx: str) -> Any:
 
 
 def _rewrite(path: Path, copy: Path, config: Any, old: bool) -> None:
-    """A copy of a zip with another configuration; with ``old``, the weights by today's names too."""
-    with zipfile.ZipFile(path) as given, zipfile.ZipFile(copy, "w") as new:
-        for entry in given.infolist():
+    """A copy of a zip with another configuration; with ``old``, the weights get their current names too."""
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+        for entry in source.infolist():
             if entry.filename == "config.json":
-                new.writestr(entry, json.dumps(config))
+                target.writestr(entry, json.dumps(config))
             elif entry.filename == WEIGHTS and old:
                 weights = copy.with_name(WEIGHTS)
-                weights.write_bytes(given.read(entry))
+                weights.write_bytes(source.read(entry))
                 renamed = copy.with_name(f"renamed.{WEIGHTS}")
                 with h5py.File(weights) as before, h5py.File(renamed, "w") as after:
                     _rename(before, after)
-                new.write(renamed, WEIGHTS)
+                target.write(renamed, WEIGHTS)
             else:
-                new.writestr(entry, given.read(entry))
+                target.writestr(entry, source.read(entry))
 
 
 def _rename(before: h5py.Group, after: h5py.Group) -> None:
-    """Copy weights; Keras 2 had another name for layers, and on Windows backslashes in paths."""
+    """Copy weights; Keras 2 named layers differently, and on Windows wrote backslashes in paths."""
     for name in before:
         if not isinstance(before.get(name, getlink=True), h5py.HardLink):
-            raise CrosstrainError(f"its weights {name!r} do not lie in the file")
+            raise CrosstrainError(f"its weights {name!r} are not in the file")
         new = name.replace("\\", "/").replace("_layer_checkpoint_dependencies", "layers")
         if isinstance(before[name], h5py.Group):
             _rename(before[name], after.require_group(new))

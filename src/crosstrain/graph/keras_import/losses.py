@@ -21,7 +21,7 @@ from crosstrain.training.recipe import Loss
 SPARSE = "sparse_categorical_crossentropy"
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 KEEPS_INTEGERS = (SPARSE, "ctc")
-"""Losses whose targets are class numbers; Keras hands all others their targets as floats."""
+"""Losses whose targets are class indices; Keras passes floats to all others."""
 
 Targets = Mapping[str, Mapping[str, Any]]
 Chosen = dict[str, Loss]
@@ -42,8 +42,8 @@ def import_loss(
     """
     specs = matched(graph, targets, losses)
     chosen = {
-        name: given or default_loss(graph, name, specs[name])
-        for name, given in specs_losses(graph, losses, specs).items()
+        name: requested or default_loss(graph, name, specs[name])
+        for name, requested in specs_losses(graph, losses, specs).items()
     }
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
 
@@ -66,7 +66,7 @@ def import_loss(
 
 
 def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | None) -> dict[str, Any]:
-    """Target specs by output name; None where nothing is known."""
+    """Target specs by output name; None if unknown."""
     outputs = list(graph.outputs)
     if not targets:
         return dict.fromkeys(outputs)
@@ -91,7 +91,7 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
 def specs_losses(
     graph: Graph, losses: Mapping[str, Loss] | None, specs: Mapping[str, Any]
 ) -> dict[str, Loss | None]:
-    """The losses asked for by output name; None where crosstrain is to choose."""
+    """The requested losses by output name; None if crosstrain is to choose."""
     outputs = list(graph.outputs)
     if losses is None or not losses:
         known = [name for name in outputs if specs[name] is not None]
@@ -113,7 +113,7 @@ def specs_losses(
 
 
 def last_op(graph: Graph, name: str) -> str:
-    """The op that makes an output, looking through changes of shape."""
+    """The op that produces an output, looking through changes of shape."""
     nodes = {ref: node for node in graph.nodes for ref in node.references}
     node = nodes.get(graph.outputs[name])
     while node is not None and node.op in ("reshape", "cast", "squeeze", "expand_dims"):
@@ -141,29 +141,29 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
             if len(shape) == 2 and (shape[-1] or 0) > 1 and last != "sigmoid"
             else Loss("mean_squared_error")
         )
-    given, classes = tuple(target["shape"]), target.get("classes")
+    target_shape, classes = tuple(target["shape"]), target.get("classes")
     if "int" in target["dtype"]:
-        if given in (shape[1:-1], (*shape[1:-1], 1)) and shape[-1] == 1 and classes in (2, None):
+        if target_shape in (shape[1:-1], (*shape[1:-1], 1)) and shape[-1] == 1 and classes in (2, None):
             return binary if classes == 2 or last == "sigmoid" else Loss("mean_squared_error")
-        if given == shape[1:-1] or given == (*shape[1:-1], 1):
+        if target_shape == shape[1:-1] or target_shape == (*shape[1:-1], 1):
             return sparse
-        if given == shape[1:] and (classes == 2 or target.get("binary") or last == "sigmoid"):
+        if target_shape == shape[1:] and (classes == 2 or target.get("binary") or last == "sigmoid"):
             return binary
-    elif given == shape[1:]:
+    elif target_shape == shape[1:]:
         if last == "softmax":
             return Loss("categorical_crossentropy", {"from_logits": False})
         return binary if last == "sigmoid" and target.get("binary") else Loss("mean_squared_error")
-    elif (*given, 1) == shape[1:]:
+    elif (*target_shape, 1) == shape[1:]:
         return Loss("mean_squared_error")
     raise CrosstrainError(
-        f"no loss fits the output {name!r} of shape {shape[1:]} and a target of shape {given} and "
+        f"no loss fits the output {name!r} of shape {shape[1:]} and a target of shape {target_shape} and "
         f"dtype {target['dtype']}; "
         "give one, or change the network's last layer"
     )
 
 
 def fitting_target(graph: Graph, name: str, loss: Loss) -> dict[str, Any]:
-    """A target that fits, where there is no data."""
+    """The target that fits a loss when there is no data."""
     shape = list(graph.spec(graph.outputs[name]).shape)
     kind = canonical(loss.name)
     if kind == SPARSE:
@@ -181,25 +181,28 @@ def canonical(name: str) -> str:
     if ":" in name:
         return name
     try:
-        found = keras.losses.get(name)
+        loss = keras.losses.get(name)
     except (ValueError, TypeError) as error:
         raise CrosstrainError(
             f"there is no loss {name!r}; give one of Keras's by name, or file.py:function"
         ) from error
-    function = getattr(found, "fn", found)
+    function = getattr(loss, "fn", loss)
     return str(getattr(function, "__name__", name))
 
 
 def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
-    """The Keras loss, called with (y_true, y_pred), giving a value for each example."""
+    """The Keras loss, called with (y_true, y_pred), which returns a value for each example; and its
+    reduction."""
     if ":" in loss.name:
         if load is None:
             raise CrosstrainError(f"the loss {loss.name!r} cannot be loaded here")
-        found = load(loss.name)
+        implementation = load(loss.name)
     else:
         canonical(loss.name)
-        found = keras.losses.get(loss.name)
-        found = type(found) if isinstance(found, keras.losses.Loss) else found
+        implementation = keras.losses.get(loss.name)
+        implementation = (
+            type(implementation) if isinstance(implementation, keras.losses.Loss) else implementation
+        )
     settings = dict(loss.settings)
     reduction = settings.pop("reduction", "sum_over_batch_size")
     if reduction not in (*MEAN_REDUCTIONS, "sum"):
@@ -208,18 +211,18 @@ def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
             "sum_over_batch_size or sum"
         )
     try:
-        if isinstance(found, keras.losses.Loss):
-            made, reduction = found, found.reduction
-        elif isinstance(found, type):
-            made = found(**settings)
+        if isinstance(implementation, keras.losses.Loss):
+            loss_fn, reduction = implementation, implementation.reduction
+        elif isinstance(implementation, type):
+            loss_fn = implementation(**settings)
         else:
-            inspect.signature(found).bind("y_true", "y_pred", **settings)
-            made = LossFunctionWrapper(found, **settings)
+            inspect.signature(implementation).bind("y_true", "y_pred", **settings)
+            loss_fn = LossFunctionWrapper(implementation, **settings)
     except TypeError as error:
         raise CrosstrainError(
             f"the loss {loss.name!r} does not take the settings {settings}: {error}"
         ) from error
-    return made, reduction
+    return loss_fn, reduction
 
 
 def one_loss(
@@ -233,11 +236,11 @@ def one_loss(
 ) -> Traced:
     """A loss of one output, reduced to a number."""
     kind = canonical(loss.name)
-    made, reduction = loss_object(loss, load)
-    check_fit(name, kind, target, output, classes, made)
+    loss_fn, reduction = loss_object(loss, load)
+    check_fit(name, kind, target, output, classes, loss_fn)
     y_true = target if kind in KEEPS_INTEGERS else t.cast(target, "float32")
     try:
-        values = made.call(y_true, t.cast(output, "float32"))
+        values = loss_fn.call(y_true, t.cast(output, "float32"))
     except ShapeError as error:
         raise CrosstrainError(f"the loss {loss.name!r} does not fit the output {name!r}: {error}") from error
     except CrosstrainError:
@@ -257,43 +260,48 @@ def one_loss(
 
 
 def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
-    """The sum or the mean of values; of those that count, where the loss says so (``ignore_class``)."""
+    """The sum or the mean of values; with a mask (``ignore_class``), of the unmasked ones."""
     total: Traced
     if not values.shape:
         return values
     if mask is None:
         total = t.emit("sum" if reduction == "sum" else "mean", values)
         return total
-    kept = t.cast(mask, "float32")
-    total = t.op.sum(t.op.multiply(values, kept))
+    weights = t.cast(mask, "float32")
+    total = t.op.sum(t.op.multiply(values, weights))
     if reduction != "sum":
-        total = keras.ops.divide_no_nan(total, t.op.sum(kept))
+        total = keras.ops.divide_no_nan(total, t.op.sum(weights))
     return total
 
 
-def check_fit(name: str, kind: str, target: Traced, output: Traced, classes: int | None, made: Any) -> None:
-    """Refuse what would broadcast into nonsense."""
-    shape, given = tuple(output.shape), tuple(target.shape)
-    where = f"the output {name!r} of shape {shape[1:]} and its target of shape {given[1:]}"
-    say = f"the loss {kind!r} does not fit {where}"
+def check_fit(
+    name: str, kind: str, target: Traced, output: Traced, classes: int | None, loss_fn: Any
+) -> None:
+    """Refuse shapes that would broadcast into a meaningless loss."""
+    shape, target_shape = tuple(output.shape), tuple(target.shape)
+    where = f"the output {name!r} of shape {shape[1:]} and its target of shape {target_shape[1:]}"
+    problem = f"the loss {kind!r} does not fit {where}"
     if kind == SPARSE:
         if "int" not in target.dtype:
-            raise CrosstrainError(f"{say} and dtype {target.dtype}: its targets are class numbers")
-        if given not in (shape[:-1], (*shape[:-1], 1)):
-            raise CrosstrainError(f"{say}: it needs one class number for each row of {shape[-1]} scores")
+            raise CrosstrainError(f"{problem} and dtype {target.dtype}: its targets are class numbers")
+        if target_shape not in (shape[:-1], (*shape[:-1], 1)):
+            raise CrosstrainError(f"{problem}: it needs one class number for each row of {shape[-1]} scores")
         if classes is not None and shape[-1] != classes:
             raise CrosstrainError(
                 f"the output {name!r} has {shape[-1]} scores, but the data has {classes} classes"
             )
     elif kind == "ctc":
-        if len(shape) != 3 or len(given) != 2:
-            raise CrosstrainError(f"{say}: ctc takes scores (time, classes) and labels (length,)")
-    elif type(made) is LossFunctionWrapper and ":" in kind:
+        if len(shape) != 3 or len(target_shape) != 2:
+            raise CrosstrainError(f"{problem}: ctc takes scores (time, classes) and labels (length,)")
+    elif type(loss_fn) is LossFunctionWrapper and ":" in kind:
         return
     elif ":" not in kind:
-        longer = max(len(shape), len(given))
-        if abs(len(shape) - len(given)) == 1 and (shape if len(shape) == longer else given)[-1] == 1:
-            shape, given = ((*s, 1) if len(s) < longer else s for s in (shape, given))
-        if shape != given:
+        longer = max(len(shape), len(target_shape))
+        if (
+            abs(len(shape) - len(target_shape)) == 1
+            and (shape if len(shape) == longer else target_shape)[-1] == 1
+        ):
+            shape, target_shape = ((*s, 1) if len(s) < longer else s for s in (shape, target_shape))
+        if shape != target_shape:
             hint = "; use sparse_categorical_crossentropy for class numbers" if "categorical" in kind else ""
-            raise CrosstrainError(f"{say}: they have to be of one shape{hint}")
+            raise CrosstrainError(f"{problem}: they must have the same shape{hint}")

@@ -20,11 +20,11 @@ from crosstrain.graph.keras_import.trace import PHASE, Tracer
 def weight_names(model: keras.Model) -> list[str]:
     """The graph's name of each of ``model.weights``, in their order: Keras's paths, numbered where two
     variables have the same one."""
-    taken: dict[str, int] = {}
+    counts: dict[str, int] = {}
     names = []
     for variable in model.weights:
-        count = taken.get(variable.path, 0)
-        taken[variable.path] = count + 1
+        count = counts.get(variable.path, 0)
+        counts[variable.path] = count + 1
         names.append(variable.path if count == 0 else f"{variable.path}_{count}")
     if len(set(names)) != len(names):
         raise CrosstrainError(
@@ -41,12 +41,12 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
     def named(tensor: Any) -> Any:
         name = tensor._keras_history.operation.name
         single = len(keras.tree.flatten(functional._inputs_struct)) == len(inputs or ()) == 1
-        given = next(iter((inputs or {}).values())) if single else (inputs or {}).get(name)
+        spec = next(iter((inputs or {}).values())) if single else (inputs or {}).get(name)
         shape = tuple(tensor.shape)
-        if given is not None and len(given.shape) == len(shape):
+        if spec is not None and len(spec.shape) == len(shape):
             shape = (
                 shape[0],
-                *(g if s is None else s for s, g in zip(shape[1:], given.shape[1:], strict=True)),
+                *(g if s is None else s for s, g in zip(shape[1:], spec.shape[1:], strict=True)),
             )
         return Leaf(name, TensorSpec(shape, run_dtype(tensor.dtype)))
 
@@ -66,7 +66,7 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
 
 
 class Leaf:
-    """One named input (a class of its own, so that Keras's tree functions do not look inside)."""
+    """One named input (a class, so that Keras's tree functions do not look inside)."""
 
     def __init__(self, name: str, spec: TensorSpec) -> None:
         self.name = name
@@ -81,26 +81,26 @@ def output_names(model: keras.Model, outputs: Any) -> dict[str, Any]:
     names = list(getattr(model, "output_names", None) or [])
     if len(names) != len(flat):
         names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
-    taken: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     for name, tensor in zip(names, flat, strict=True):
         unique, count = name, 0
-        while unique in taken:
+        while unique in by_name:
             count += 1
             unique = f"{name}_{count}"
-        taken[unique] = tensor
-    return taken
+        by_name[unique] = tensor
+    return by_name
 
 
 def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = None) -> tuple[Graph, Weights]:
     """The model as a graph, and its weights as they are now.
 
     ``inputs`` gives the input specs of a subclassed model (functional ones know theirs). Raises
-    ``CrosstrainError`` for a layer or operation that crosstrain has no form of; the sentence names it.
+    ``CrosstrainError`` for a layer or operation that crosstrain does not support; the sentence names it.
     """
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise CrosstrainError(
-                f"the weight {variable.path!r} has a constraint, which crosstrain has no form of; "
+                f"the weight {variable.path!r} has a constraint, which crosstrain does not support; "
                 "build the layer without it"
             )
     structure = input_structure(model, inputs)

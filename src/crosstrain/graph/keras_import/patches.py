@@ -1,4 +1,4 @@
-"""What Keras does differently while an import is running; everything is put back afterwards."""
+"""Patches of Keras while an import is running; everything is restored afterwards."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Dispatch:
         self._only = only
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._module, name)
-        if not callable(found) or (self._only and name not in self._only):
-            return found
-        call = dispatching(found, getattr(self._operations, name, None))
+        attribute = getattr(self._module, name)
+        if not callable(attribute) or (self._only and name not in self._only):
+            return attribute
+        call = dispatching(attribute, getattr(self._operations, name, None))
         setattr(self, name, call)
         return call
 
@@ -140,15 +140,15 @@ def shapes(tracer: Importing) -> list[Replacement]:
 
         return create
 
-    made = {"shape": shape, "ndim": ndim, "size": size}
-    made |= {name: creating(name, value) for name, value in (("zeros", 0), ("ones", 1), ("full", None))}
+    functions = {"shape": shape, "ndim": ndim, "size": size}
+    functions |= {name: creating(name, value) for name, value in (("zeros", 0), ("ones", 1), ("full", None))}
     places = (core_ops, numpy_ops, keras.ops, keras.ops.numpy, keras.src.ops)
-    return [(place, name, new) for name, new in made.items() for place in places if name in vars(place)]
+    return [(place, name, new) for name, new in functions.items() for place in places if name in vars(place)]
 
 
 @contextlib.contextmanager
 def patched(tracer: Importing) -> Iterator[None]:
-    """Calls on symbolic tensors go to ``tracer``, for the time of the context."""
+    """Redirect calls on symbolic tensors to ``tracer`` within the context."""
     replacements: list[Replacement] = [
         (Layer, "symbolic_call", lambda self, *a, **k: tracer.call_layer(self, *a, **k)),
         (Operation, "symbolic_call", lambda self, *a, **k: tracer.call_operation(self, *a, **k)),

@@ -21,7 +21,7 @@ REFUSED = ("truncated_normal", "categorical", "shuffle", "gamma", "beta", "binom
 
 
 def around(t: Importing, shape: Any, value: float) -> Any:
-    """A tensor of a shape, which may hold the batch size, full of one value."""
+    """A tensor filled with one value; its shape may contain the batch size."""
     sizes = list(shape) if isinstance(shape, list | tuple) else [shape]
     if any(s is None for s in sizes):
         raise CrosstrainError(
@@ -31,14 +31,14 @@ def around(t: Importing, shape: Any, value: float) -> Any:
 
 
 def uniform(t: Importing, shape: Any, low: Any, high: Any) -> Any:
-    """Numbers in [low, high); their middle where nothing is drawn. Bounds may be tensors."""
+    """Numbers in [low, high); the midpoint where nothing is drawn. Bounds may be tensors."""
     if isinstance(low, Traced) or isinstance(high, Traced):
         return keras.ops.add(low, keras.ops.multiply(uniform(t, shape, 0.0, 1.0), high - low))
     return t.noise("uniform_noise", around(t, shape, (low + high) / 2), width=(float(high) - float(low)) / 2)
 
 
 def drawing(t: Importing) -> dict[str, Callable[..., Any]]:
-    """What stands in place of the functions of ``keras.random``."""
+    """The replacements of the functions of ``keras.random``."""
 
     def kind(y: Any, dtype: Any) -> Any:
         return y if dtype is None else keras.ops.cast(y, dtype)
@@ -63,26 +63,26 @@ def drawing(t: Importing) -> dict[str, Callable[..., Any]]:
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise CrosstrainError(
-            f"{t.where} draws random numbers in a way that crosstrain has no form of; it has "
+            f"{t.where} draws random numbers in a way that crosstrain does not support; it supports "
             "keras.random.normal, uniform, randint and dropout, and the layers Dropout, GaussianNoise and "
             "GaussianDropout"
         )
 
-    made: dict[str, Callable[..., Any]] = {
+    functions: dict[str, Callable[..., Any]] = {
         "normal": normal,
         "uniform": between,
         "randint": randint,
         "dropout": dropout,
     }
-    return made | {name: refuse for name in (*REFUSED, "draw_seed") if hasattr(backend.random, name)}
+    return functions | {name: refuse for name in (*REFUSED, "draw_seed") if hasattr(backend.random, name)}
 
 
 def replacements(t: Importing) -> list[tuple[Any, str, Any]]:
-    """The functions that draw, each replaced for the time of an import."""
-    made = drawing(t)
-    refuse = made["truncated_normal"]
+    """The functions that draw, each with its replacement during an import."""
+    functions = drawing(t)
+    refuse = functions["truncated_normal"]
     return [
-        *[(backend.random, name, function) for name, function in made.items()],
+        *[(backend.random, name, function) for name, function in functions.items()],
         (seed_generator.SeedGenerator, "next", refuse),
         (seed_generator, "draw_seed", refuse),
     ]
@@ -90,7 +90,8 @@ def replacements(t: Importing) -> list[tuple[Any, str, Any]]:
 
 @contextmanager
 def nothing_drawn() -> Iterator[None]:
-    """Keras's random functions give the values around which they would draw: what a proof compares with."""
+    """Have Keras's random functions return the values around which they would draw, for a proof to compare
+    with."""
 
     def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
         return keras.ops.zeros(shape, dtype or keras.config.floatx()) + mean

@@ -1,4 +1,4 @@
-"""Writes down values: constants, casts, nodes, and what depends on the batch size."""
+"""Records values in the graph: constants, casts, nodes, and what depends on the batch size."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Recorder:
 
     @property
     def layer_path(self) -> str:
-        """Names of the layers around what is being traced, the outermost model left out."""
+        """Names of the layers around what is being traced, without the outermost model."""
         return "/".join(layer.name for layer in self._layers[1:])
 
     @property
@@ -71,7 +71,7 @@ class Recorder:
             return value
         if isinstance(value, keras.KerasTensor):
             raise CrosstrainError(
-                f"{self.where} mixes in a symbolic tensor from outside of the model; pass it as an input"
+                f"{self.where} uses a symbolic tensor from outside the model; pass it as an input"
             )
         if isinstance(value, bool | int | float):
             kind = "float32" if isinstance(value, float) and dtype not in ("float32",) else dtype
@@ -89,14 +89,16 @@ class Recorder:
             return value if isinstance(value, Traced) else self.tensor(ref)
         if not isinstance(value, Traced):
             return self.tensor(self.builder.constant(keras.ops.convert_to_numpy(value), dtype))
-        made: Traced = self.emit("cast", ref, dtype=dtype)
-        return made
+        result: Traced = self.emit("cast", ref, dtype=dtype)
+        return result
 
     def emit(self, op: str, *inputs: Any, **attributes: Any) -> Any:
-        """Add a node; its outputs as symbolic tensors (one alone where there is one)."""
+        """Add a node. Returns its outputs as symbolic tensors (a single one not in a tuple)."""
         refs = [self.ref(i) for i in inputs]
-        made = self.builder.emit(op, *refs, name=self._node_name(op), layer=self.layer_path, **attributes)
-        tensors = tuple(self.tensor(ref) for ref in made)
+        output_refs = self.builder.emit(
+            op, *refs, name=self._node_name(op), layer=self.layer_path, **attributes
+        )
+        tensors = tuple(self.tensor(ref) for ref in output_refs)
         return tensors[0] if len(tensors) == 1 else tensors
 
     def noise(self, op: str, base: Any, **settings: Any) -> Any:
@@ -119,11 +121,11 @@ class Recorder:
         return self._batch[x.reference]
 
     def with_batch(self, x: Traced, axis: int, size: BatchSize) -> Traced:
-        """``x``, whose length along ``axis`` is 1, once for each example of the batch."""
+        """``x``, whose length along ``axis`` is 1, repeated for each example of the batch."""
         if size.factor != 1 or x.shape[axis] != 1:
             raise CrosstrainError(
                 f"{self.where} spreads a tensor over a multiple of the batch size, which crosstrain "
-                "has no form of"
+                "does not support"
             )
         source = size.source
         rank = len(source.shape)
@@ -137,7 +139,7 @@ class Recorder:
         return result
 
     def created(self, shape: Sequence[Any], value: Any, dtype: Any) -> Traced:
-        """A tensor full of one value, whose shape holds the batch size."""
+        """A tensor filled with one value, whose shape contains the batch size."""
         kind = run_dtype(keras.backend.standardize_dtype(dtype))
         x: Traced = self.op.reshape(self.cast(value, kind), shape=(1,) * len(shape))
         lengths = tuple(1 if isinstance(s, BatchSize) else int(s) for s in shape)

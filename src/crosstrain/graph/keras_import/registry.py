@@ -27,7 +27,7 @@ def native(*kinds: type) -> Callable[[Any], Any]:
 
 
 def lowers(*kinds: type, spec: bool = True) -> Callable[[Any], Any]:
-    """Add a rule for operations; ``spec=False`` where Keras's inference is not to be asked."""
+    """Add a rule for operations; ``spec=False`` if Keras's shape inference must not be used."""
 
     def add(rule: Any) -> Any:
         LOWERINGS.update(dict.fromkeys(kinds, rule))

@@ -13,7 +13,7 @@ from crosstrain.graph.graph import TensorSpec
 
 
 class Importing(Protocol):
-    """What symbolic tensors, and Keras while it is patched, ask of the import that is at work."""
+    """The interface of the running import for symbolic tensors and the patched Keras."""
 
     @property
     def where(self) -> str: ...
@@ -31,7 +31,7 @@ class Importing(Protocol):
 
 
 class Active:
-    """The import that is at work, if any (a process imports one model at a time)."""
+    """The running import, if any (a process imports one model at a time)."""
 
     tracer: Importing | None = None
 
@@ -43,7 +43,7 @@ def active() -> Importing:
 
 
 class Traced(KerasTensor):
-    """A value in the graph. Behaves as a backend's tensor does in the hands of a layer's ``call``."""
+    """A value in the graph. In a layer's ``call`` it behaves like a backend's tensor."""
 
     reference: str
 
@@ -148,7 +148,7 @@ _CLASSES: dict[type, type] = {}
 
 
 def symbolic_class(kind: type) -> type:
-    """The class that a variable of class ``kind`` takes on."""
+    """The symbolic class for variables of class ``kind``."""
     if kind not in _CLASSES:
         _CLASSES[kind] = type(f"Symbolic{kind.__name__}", (SymbolicVariable, kind), {})
     return _CLASSES[kind]

@@ -46,7 +46,7 @@ HANDS_ON = (
     keras.layers.Bidirectional.call,
     keras.layers.TimeDistributed.call,
 )
-"""``call`` methods that hand ``training`` on without asking what it is."""
+"""``call`` methods that pass ``training`` on without reading it."""
 
 
 class Tracer(Recorder):
@@ -56,7 +56,7 @@ class Tracer(Recorder):
         super().__init__(builder)
         self.penalties: list[str] = []
         self.variant: bool | None = None
-        """The phase that a layer is being traced in, where its ``call`` was told; None: both at once."""
+        """The phase in which a layer is being traced, or None for both at once."""
         self._variables = [variable for _, variable in weights]
         self._names = {id(variable): name for name, variable in weights}
         self._state: dict[bool, dict[str, str]] = {True: {}, False: {}}
@@ -64,7 +64,7 @@ class Tracer(Recorder):
     # -- at work --------------------------------------------------------------------------------
     @contextlib.contextmanager
     def active(self) -> Iterator[Tracer]:
-        """Everything symbolic within; everything as it was afterwards, whatever happens."""
+        """Make variables and Keras symbolic within the context; restore everything afterwards."""
         classes = [type(v) for v in self._variables]
         with patched(self):
             try:
@@ -82,7 +82,7 @@ class Tracer(Recorder):
         return self._names[id(variable)]
 
     def read(self, variable: SymbolicVariable) -> str:
-        """A weight's reference, or that of the value it was assigned earlier in this call."""
+        """A weight's reference, or that of the value assigned to it earlier in this call."""
         name = self.name_of(variable)
         start = f"@{name}"
         training, inference = self._state[True].get(name, start), self._state[False].get(name, start)
@@ -93,7 +93,7 @@ class Tracer(Recorder):
         return str(self.op.phase_select(training, inference).reference)
 
     def assign(self, variable: SymbolicVariable, value: Any, phases: Sequence[bool] | None = None) -> Traced:
-        """The variable's next value, in the phases given (None: those being traced)."""
+        """Set the variable's next value in the given phases (None: those being traced)."""
         name = self.name_of(variable)
         weight = self.builder.weights[name]
         if weight.trainable:
@@ -113,13 +113,13 @@ class Tracer(Recorder):
         return new
 
     def follow(self, variable: SymbolicVariable, value: Traced) -> None:
-        """The variable's next value, made by an op that trains and infers: it changes in training only."""
+        """Set the variable's next value from an op of both phases: it changes in training only."""
         if self.variant is not False:
             self._state[True][self.name_of(variable)] = value.reference
 
     @property
     def state(self) -> dict[bool, dict[str, str]]:
-        """What variables were assigned so far, by phase (a copy)."""
+        """The values assigned to variables so far, by phase (a copy)."""
         return {phase: dict(values) for phase, values in self._state.items()}
 
     @property
@@ -127,7 +127,7 @@ class Tracer(Recorder):
         return dict(self._state[True])
 
     def add_penalty(self, value: Any) -> None:
-        """A scalar that training adds to the loss."""
+        """Add a scalar to the training loss."""
         if self.variant is False:
             return
         for loss in keras.tree.flatten(value):
@@ -144,7 +144,7 @@ class Tracer(Recorder):
 
     # -- layers and operations ------------------------------------------------------------------
     def call_layer(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
-        """Stands in place of ``Layer.symbolic_call``."""
+        """Replaces ``Layer.symbolic_call``."""
         self._layers.append(layer)
         try:
             self._check_layer(layer)
@@ -181,25 +181,25 @@ class Tracer(Recorder):
             raise CrosstrainError(f"{self.where} is quantized; crosstrain trains networks in floating point")
 
     def trace(self, layer: Any, args: Any, kwargs: Any) -> Any:
-        """Write a layer down by running its ``call``: twice where it asks for the phase."""
+        """Trace a layer by running its ``call``, twice if it reads the phase."""
         if not isinstance(kwargs.get("training"), Phase) or any(type(layer).call is c for c in HANDS_ON):
             return layer.call(*args, **kwargs)
         before, salt, replay = len(self.builder.nodes), self.builder.salt, self.builder.replay
         self.variant = True
         masks = [(x, get_keras_mask(x)) for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Traced)]
         try:
-            training = self._told(layer, True, args, kwargs)
+            training = self._call_in_phase(layer, True, args, kwargs)
             for x, mask in masks:  # a call may take its inputs' masks away, as attention does
                 set_keras_mask(x, mask)
             self.builder.replay, self.builder.salt, self.variant = self.builder.since(before), salt, False
-            inference = self._told(layer, False, args, kwargs)
+            inference = self._call_in_phase(layer, False, args, kwargs)
         finally:
             self.variant, self.builder.replay = None, replay
         self.builder.salt = max(self.builder.salt, salt)
         keras.tree.assert_same_structure(training, inference)
         return keras.tree.map_structure(self._select, training, inference)
 
-    def _told(self, layer: Any, training: bool, args: Any, kwargs: Any) -> Any:
+    def _call_in_phase(self, layer: Any, training: bool, args: Any, kwargs: Any) -> Any:
         context = layer._get_call_context()
         outer = context.get_value("training")
         context.set_value("training", training)
@@ -225,35 +225,39 @@ class Tracer(Recorder):
         return selected
 
     def call_operation(self, operation: Operation, *args: Any, **kwargs: Any) -> Any:
-        """Stands in place of ``Operation.symbolic_call``."""
+        """Replaces ``Operation.symbolic_call``."""
         kind = type(operation)
         lower = LOWERINGS.get(kind)
         if lower is None:
             raise CrosstrainError(
-                f"{self.where} uses keras.ops {kind.__name__}, which crosstrain has no form of; "
+                f"{self.where} uses keras.ops {kind.__name__}, which crosstrain does not support; "
                 "write it with elementary operations, or open an issue that names it"
             )
         settings = keras.tree.flatten([v for k, v in vars(operation).items() if k[0] != "_"])
         sized = any(isinstance(s, BatchSize) for s in settings)
         spec = None if sized or kind in UNSPECIFIED else operation.compute_output_spec(*args, **kwargs)
         try:
-            made = lower(self, operation, spec, *args, **kwargs)
+            result = lower(self, operation, spec, *args, **kwargs)
         except ShapeError as error:
             raise CrosstrainError(f"{self.where}, {kind.__name__}: {error}") from error
-        return made if spec is None else self._agreeing(kind.__name__, made, spec)
+        return result if spec is None else self._match_spec(kind.__name__, result, spec)
 
-    def _agreeing(self, name: str, made: Any, spec: Any) -> Any:
-        """What was lowered, in Keras's dtype; its shape has to be the one that Keras infers."""
-        flat, wanted = keras.tree.flatten(made), keras.tree.flatten(spec)
-        if len(flat) != len(wanted):
-            raise CrosstrainError(f"{self.where}: {name} gave {len(flat)} outputs, Keras says {len(wanted)}")
-        done = []
-        for tensor, want in zip(flat, wanted, strict=True):
-            pairs = zip(tensor.shape, want.shape, strict=False)
-            if len(tensor.shape) != len(want.shape) or any(None not in p and p[0] != p[1] for p in pairs):
+    def _match_spec(self, name: str, result: Any, spec: Any) -> Any:
+        """The lowered result in Keras's dtypes. Its shapes have to be those that Keras infers."""
+        flat, expected = keras.tree.flatten(result), keras.tree.flatten(spec)
+        if len(flat) != len(expected):
+            raise CrosstrainError(
+                f"{self.where}: {name} gave {len(flat)} outputs, Keras expects {len(expected)}"
+            )
+        outputs = []
+        for tensor, tensor_spec in zip(flat, expected, strict=True):
+            pairs = zip(tensor.shape, tensor_spec.shape, strict=False)
+            if len(tensor.shape) != len(tensor_spec.shape) or any(
+                None not in p and p[0] != p[1] for p in pairs
+            ):
                 raise CrosstrainError(
                     f"{self.where}: {name} was lowered to shape {tensor.shape} where Keras has "
-                    f"{want.shape}; this is a bug of crosstrain"
+                    f"{tensor_spec.shape}; this is a bug in crosstrain"
                 )
-            done.append(self.cast(tensor, run_dtype(want.dtype)))
-        return keras.tree.pack_sequence_as(spec, done)
+            outputs.append(self.cast(tensor, run_dtype(tensor_spec.dtype)))
+        return keras.tree.pack_sequence_as(spec, outputs)

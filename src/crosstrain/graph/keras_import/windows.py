@@ -73,7 +73,7 @@ def crop_of(
     output_padding: Any,
     dilation: Any,
 ) -> Pairs:
-    """What a transposed convolution cuts off its full output at either end (negative: adds zeros)."""
+    """The crop of a transposed convolution's full output at either end (negative: zeros are added)."""
     pads = compute_conv_transpose_padding_args_for_jax(
         input_shape, kernel_shape, strides, padding, output_padding, dilation
     )

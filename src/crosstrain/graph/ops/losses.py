@@ -91,5 +91,7 @@ def ctc_loss(xp: Any, target: Any, output: Any, target_length: Any, output_lengt
     never = xp.full_like(emitting[:, 0], value=_NEVER)
     start = xp.concatenate(xp.full_like(never[:, :1], value=0.0), never, axis=-1)
     (blanks, emitted), _ = xp.scan(step, (start, never), xp.transpose(each, axes=(1, 0, 2)))
-    found = xp.take_along_axis(joined(blanks, emitted), xp.expand_dims(target_length, axis=-1), axis=-1)
-    return -xp.squeeze(found, axis=-1)
+    log_likelihood = xp.take_along_axis(
+        joined(blanks, emitted), xp.expand_dims(target_length, axis=-1), axis=-1
+    )
+    return -xp.squeeze(log_likelihood, axis=-1)

@@ -43,8 +43,8 @@ def dropout(xp: Any, x: Any, seed: Any, *, rate: float, salt: int, noise_shape: 
     """Zero with probability ``rate``, the rest divided by 1 - rate (Srivastava et al. 2014)."""
     if rate == 0:
         return x
-    kept = xp.random_uniform(x, seed, salt=salt, noise_shape=noise_shape) >= rate
-    return x * xp.cast(kept, dtype=dtype_of(x)) / (1 - rate)
+    mask = xp.random_uniform(x, seed, salt=salt, noise_shape=noise_shape) >= rate
+    return x * xp.cast(mask, dtype=dtype_of(x)) / (1 - rate)
 
 
 @composite(same, phase=_training_only)
@@ -74,8 +74,8 @@ def alpha_dropout(xp: Any, x: Any, seed: Any, *, rate: float, salt: int, noise_s
         return x
     floor = -1.6732632423543772 * 1.0507009873554805
     a = ((1 - rate) * (1 + rate * floor**2)) ** -0.5
-    kept = xp.cast(xp.random_uniform(x, seed, salt=salt, noise_shape=noise_shape) >= rate, dtype=dtype_of(x))
-    return a * (x * kept + floor * (1 - kept)) - a * floor * rate
+    mask = xp.cast(xp.random_uniform(x, seed, salt=salt, noise_shape=noise_shape) >= rate, dtype=dtype_of(x))
+    return a * (x * mask + floor * (1 - mask)) - a * floor * rate
 
 
 @composite(same, phase=lambda node, training: str(node.inputs[0 if training else 1]))

@@ -183,7 +183,7 @@ class _Masked:
 
     def scan(self, step: Callable[..., Any], state: Any, xs: Any, *, reverse: bool = False) -> Any:
         xp = self._xp
-        there = xp.cast(xp.transpose(self._mask, axes=(1, 0)), dtype=dtype_of(xs))
+        present = xp.cast(xp.transpose(self._mask, axes=(1, 0)), dtype=dtype_of(xs))
 
         def masked(before: Any, now: Any) -> Any:
             projected, on = xp.split(now, sizes=(xs.shape[-1], 1), axis=-1)
@@ -193,7 +193,7 @@ class _Masked:
             zero = xp.full_like(after[0], value=0.0)
             return after, xp.where(keep, after[0], zero) if self._zero_output else after[0]
 
-        joined = xp.concatenate(xs, xp.expand_dims(there, axis=-1), axis=-1)
+        joined = xp.concatenate(xs, xp.expand_dims(present, axis=-1), axis=-1)
         return xp.scan(masked, state, joined, reverse=reverse)
 
 

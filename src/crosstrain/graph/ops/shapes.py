@@ -46,10 +46,10 @@ def axes_of(rank: int, axis: Any) -> tuple[int, ...]:
 
 def reduced(x: TensorSpec, *, axis: Any = None, keepdims: bool = False, **_: Any) -> list[TensorSpec]:
     """Without the reduced axes (or with ones in their place)."""
-    gone = axes_of(len(x.shape), axis)
+    axes = axes_of(len(x.shape), axis)
     if keepdims:
-        return [_spec([1 if i in gone else s for i, s in enumerate(x.shape)], x.dtype)]
-    return [_spec([s for i, s in enumerate(x.shape) if i not in gone], x.dtype)]
+        return [_spec([1 if i in axes else s for i, s in enumerate(x.shape)], x.dtype)]
+    return [_spec([s for i, s in enumerate(x.shape) if i not in axes], x.dtype)]
 
 
 def windowed(length: int | None, size: int, stride: int, dilation: int, pad: tuple[int, int]) -> int | None:

@@ -19,7 +19,7 @@ def _reshape_spec(x: Any, *, shape: tuple[int, ...]) -> Any:
             raise ValueError(f"{x.shape} cannot be given the shape {shape}")
         return [type(x)(tuple(total // known if s == -1 else s for s in shape), x.dtype)]
     if shape[:1] != (-1,):
-        raise ValueError(f"{x.shape} has the batch, so its new shape has to begin with -1, not {shape}")
+        raise ValueError(f"{x.shape} includes the batch, so its new shape has to begin with -1, not {shape}")
     return [type(x)((None, *shape[1:]), x.dtype)]
 
 
@@ -143,8 +143,10 @@ def repeat(x: Any, *, repeats: int, axis: int) -> Any:
 
 
 def _broadcast_spec(x: Any, *, shape: tuple[int, ...]) -> Any:
-    own = (*[1] * (len(shape) - len(x.shape)), *x.shape)
-    return [type(x)(tuple(have if s == -1 else s for s, have in zip(shape, own, strict=True)), x.dtype)]
+    current = (*[1] * (len(shape) - len(x.shape)), *x.shape)
+    return [
+        type(x)(tuple(length if s == -1 else s for s, length in zip(shape, current, strict=True)), x.dtype)
+    ]
 
 
 @primitive(_broadcast_spec)

@@ -20,15 +20,15 @@ from crosstrain.proof.truths import by_numpy as reference
 from crosstrain.runs.definition import Definition
 from crosstrain.system.turns import turn
 
-BACKENDS = ("tensorflow", "jax", "torch")
-"""Keras's backends by preference. The engine's own framework is asked last: two that share a kernel would
-share its faults."""
+BACKENDS = ("tensorflow", "torch", "jax")
+"""Keras's backends by preference: JAX compiles a deep network for longer than the others take to run it. The
+engine's own framework is asked last: two that share a kernel would share its faults."""
 
 
 CLOSE = 3e-12
 """Where Keras agrees with NumPy as well as this (a deep network's rounding), no other backend is asked."""
 
-FORMAT = 5
+FORMAT = 6
 """Of the truths on disk."""
 
 
@@ -37,19 +37,19 @@ class Truth:
     """What an engine is held against.
 
     ``values`` has the keys of an engine's evidence, ``states`` is the file of the states after each step.
-    ``told`` says where they come from and how far the truths agree. ``reason`` is not empty where they do
-    not, or where there is none.
+    ``provenance`` says where they come from and how far the truths agree. ``reason`` is not empty where they
+    do not, or where there is no truth.
     """
 
     values: Arrays
     states: Path | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
 
     @property
     def error(self) -> float:
         """How far Keras's outputs and loss are off the NumPy meaning: about as far as its gradients."""
-        agreement = self.told.get("agreement", {})
+        agreement = self.provenance.get("agreement", {})
         return max((agreement[k] for k in ("inference", "training", "loss") if k in agreement), default=0.0)
 
 
@@ -67,28 +67,15 @@ def truth_of(
 
     A Keras backend that fails, or that does not agree with NumPy, is set aside and the next one is asked;
     the truth's record says so. Of several that agree less than closely, the closest is taken. Where none
-    agrees there is no truth, and ``reason`` says how they differ. Threads that ask for the truths of one
-    folder take turns: what the first has made serves the others.
+    agrees there is no truth, and ``reason`` says how they differ. Threads that need the same part of it take
+    turns: what the first computes serves the others.
     """
-    with turn(folder):
-        return _truth_of(case, definition, folder, engine, launch, timeout, on_event)
-
-
-def _truth_of(
-    case: Case,
-    definition: Definition,
-    folder: Path,
-    engine: str,
-    launch: Callable[..., Any],
-    timeout: float | None,
-    on_event: Callable[[dict[str, Any]], None] | None,
-) -> Truth:
     place = folder / "truth"
     place.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(
         f"{FORMAT} {case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
     ).hexdigest()[:16]
-    numpy = _kept(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
+    numpy = _cached(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
     set_aside: dict[str, str] = {}
     agreeing: list[Truth] = []
     # An engine keras-torch is Keras on PyTorch: its own framework is torch.
@@ -97,35 +84,38 @@ def _truth_of(
         out = place / f"{key}-{backend}.npz"
         states = place / f"{key}-{backend}-states.npz"
         report = place / f"{key}-{backend}.json"
-        if not report.exists():
-            job = {
-                "task": "truth",
-                "id": f"truth-{backend}",
-                "keras_backend": backend,
-                "definition": str(definition.folder),
-                "case": str(saved(case, folder)),
-                "device": "cpu",
-                "out": str(out),
-                "states": str(states),
-            }
-            outcome = launch(
-                job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
-            )
-            report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
-        told = json.loads(report.read_text())
-        if told["error"]:
-            set_aside[backend] = told["error"]
+        with turn(report):
+            if not report.exists():
+                job = {
+                    "task": "truth",
+                    "id": f"truth-{backend}",
+                    "keras_backend": backend,
+                    "definition": str(definition.folder),
+                    "case": str(saved(case, folder)),
+                    "device": "cpu",
+                    "out": str(out),
+                    "states": str(states),
+                }
+                outcome = launch(
+                    job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
+                )
+                report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
+        answer = json.loads(report.read_text())
+        if answer["error"]:
+            set_aside[backend] = answer["error"]
             continue
         keras = read_arrays(out)
-        apart, agreement = compare(case, numpy, keras, place / f"{key}-{backend}-slopes.json")
+        apart, agreement = compare(
+            case, numpy, keras, place / f"{key}-{backend}-slopes.json", place / f"{key}-differences.json"
+        )
         if apart:
             set_aside[backend] = apart
             continue
         basis = {
             "outputs": "NumPy meaning of the graph, float64",
-            "gradients and steps": f"Keras {told['keras']} on {backend} {told['version']}, float64",
+            "gradients and steps": f"Keras {answer['keras']} on {backend} {answer['version']}, float64",
             "agreement": agreement,
-            "remarks": told.get("remarks", []),
+            "remarks": answer.get("remarks", []),
         }
         agreeing.append(Truth({**keras, **numpy}, states, basis))
         if agreeing[-1].error <= CLOSE:
@@ -133,16 +123,19 @@ def _truth_of(
     if not agreeing:
         return Truth(
             numpy,
-            told={"set_aside": once(set_aside)},
+            provenance={"set_aside": once(set_aside)},
             reason="there is no truth to hold the engine against: " + "; ".join(once(set_aside)),
         )
     best = min(agreeing, key=lambda truth: truth.error)
-    others = {t.told["gradients and steps"]: t.error for t in agreeing if t is not best}
-    return replace(best, told={**best.told, "set_aside": once(set_aside), "less exact": others})
+    others = {t.provenance["gradients and steps"]: t.error for t in agreeing if t is not best}
+    return replace(best, provenance={**best.provenance, "set_aside": once(set_aside), "less exact": others})
 
 
-def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, dict[str, Any]]:
-    """How two truths differ (a sentence, empty where they agree), and the numbers."""
+def compare(
+    case: Case, numpy: Arrays, keras: Arrays, cached: Path, computed: Path
+) -> tuple[str, dict[str, Any]]:
+    """How two truths differ (a sentence, empty where they agree), and the numbers. ``cached`` keeps how far
+    these gradients are off finite differences, ``computed`` the differences, for other gradients too."""
     bound = BOUNDS["float64"].values
     agreement: dict[str, Any] = {}
     for name in ("inference", "training"):
@@ -153,9 +146,13 @@ def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, 
             return f"its {name} is {error:.2g} off the NumPy meaning of the graph", agreement
     gradients = group(keras, "gradient")
     if gradients:
-        if not kept.exists():
-            kept.write_text(json.dumps([slope.error for slope in differences.slopes(case, gradients)]))
-        agreement["finite_differences"] = max(json.loads(kept.read_text()))
+        with turn(computed):
+            if not cached.exists():
+                known = json.loads(computed.read_text()) if computed.exists() else {}
+                slopes = differences.slopes(case, gradients, computed=known)
+                computed.write_text(json.dumps(known))
+                cached.write_text(json.dumps([slope.error for slope in slopes]))
+        agreement["finite_differences"] = max(json.loads(cached.read_text()))
         if not agreement["finite_differences"] <= differences.AGREE:
             return (
                 f"its gradients are {agreement['finite_differences']:.2g} off finite differences",
@@ -173,8 +170,8 @@ def saved(case: Case, folder: Path) -> Path:
     return place
 
 
-def _kept(path: Path, make: Callable[[], Arrays]) -> Arrays:
-    """Arrays from a file, made and written first where it is not there."""
+def _cached(path: Path, make: Callable[[], Arrays]) -> Arrays:
+    """Arrays from a file, which is written first where it does not exist."""
     if not path.exists():
         unfinished = path.with_suffix(".part.npz")
         write_arrays(unfinished, make())
@@ -195,18 +192,18 @@ def _sentence(outcome: Any) -> str | None:
 
 
 def _homes() -> dict[str, str]:
-    """Keras's backends that can be asked, each with a Python that has it."""
-    found = {name: keras_python(name) for name in BACKENDS}
-    return {name: python for name, python in found.items() if python}
+    """Keras's available backends, each with a Python that has it."""
+    pythons = {name: keras_python(name) for name in BACKENDS}
+    return {name: python for name, python in pythons.items() if python}
 
 
 def _versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
-    made = [python for python in _homes().values() if python != sys.executable]
+    parts = [python for python in _homes().values() if python != sys.executable]
     for name in ("keras", *BACKENDS):
         try:
-            made.append(f"{name} {version(name)}")
+            parts.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return " ".join(made)
+    return " ".join(parts)

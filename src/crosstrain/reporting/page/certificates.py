@@ -14,7 +14,7 @@ from crosstrain.results.schema import CertificateResult
 
 ERRORS = ("outputs", "loss", "gradients", "weights_after_steps")
 FEW = 12
-"""More certificates than this are folded; those that are no proof are told in any case."""
+"""More certificates than this are folded; those that prove nothing are always shown."""
 MEANING = (
     "Each number is the largest norm-wise relative error of an engine against the network's own meaning: "
     "outputs in inference and training mode, the loss, every gradient, and all weights after optimizer steps."
@@ -22,9 +22,9 @@ MEANING = (
 
 
 def certificates(view: View) -> Section | None:
-    """A row for each certificate; those that are no proof are told in full."""
-    found = view.result.certificates
-    if not found:
+    """A row for each certificate; those that prove nothing are shown in full."""
+    results = view.result.certificates
+    if not results:
         if not view.lines:
             return None
         return section(
@@ -45,18 +45,18 @@ def certificates(view: View) -> Section | None:
             "gradients",
             "after steps",
         ],
-        [_row(each, view) for each in found],
+        [_row(each, view) for each in results],
         frozenset({1, 5, 6, 7, 8}),
-        [view.key(each.model_dump(include={"network", "input_size", "engine"})) for each in found],
+        [view.key(each.model_dump(include={"network", "input_size", "engine"})) for each in results],
     )
     shown = grid.html(sortable=True, identity="certificate-table")
-    told = [_shortcoming(each) for each in found if each.status != "proved"]
+    shortcomings = [_shortcoming(each) for each in results if each.status != "proved"]
     return section(
         "certificates",
         "Certificates",
-        tag("p", f"{sum(c.status == 'proved' for c in found)} of {len(found)} are proved. {MEANING}"),
-        shown if len(found) <= FEW else folded("All certificates", shown),
-        join(tag("h3", "What is not proved"), told) if told else None,
+        tag("p", f"{sum(c.status == 'proved' for c in results)} of {len(results)} are proved. {MEANING}"),
+        shown if len(results) <= FEW else folded("All certificates", shown),
+        join(tag("h3", "What is not proved"), shortcomings) if shortcomings else None,
     )
 
 
@@ -75,9 +75,9 @@ def _row(each: CertificateResult, view: View) -> list[Any]:
 def _shortcoming(each: CertificateResult) -> Html:
     title = f"{each.engine}, {at_size(each.network, each.input_size)}, {each.precision}: {WORDS[each.status]}"
     where = each.first_departure
-    told = pairs(_departure(where)) if where else tag("p", each.reason or "No reason was given.")
+    details = pairs(_departure(where)) if where else tag("p", each.reason or "No reason was given.")
     notes = [str(note) for note in (each.model_extra or {}).get("notes") or ()]
-    return tag("article", tag("h4", title), told, items(notes), class_="departure")
+    return tag("article", tag("h4", title), details, items(notes), class_="departure")
 
 
 def _departure(where: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -94,10 +94,10 @@ def _departure(where: Mapping[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def _numbers(found: Mapping[str, Any] | None) -> Html | None:
-    if not found:
+def _numbers(summary: Mapping[str, Any] | None) -> Html | None:
+    if not summary:
         return None
     entries = ", ".join(
-        f"{e:.6g}" if isinstance(e, float | int) else str(e) for e in found.get("entries", ())
+        f"{e:.6g}" if isinstance(e, float | int) else str(e) for e in summary.get("entries", ())
     )
-    return tag("code", f"[{entries}, …], norm {found.get('norm')}")
+    return tag("code", f"[{entries}, …], norm {summary.get('norm')}")

@@ -16,12 +16,12 @@ Column = Callable[[Entry], Cell]
 
 
 def _number(key: str, show: Callable[[Any], str]) -> Column:
-    """A figure of an entry; of an interval its value."""
+    """A number of an entry; for an interval, its value."""
 
     def cell(entry: Entry) -> Cell:
-        found = entry.get(key)
-        interval = interval_of(found)
-        value = interval.value if interval else found if isinstance(found, int | float) else None
+        raw = entry.get(key)
+        interval = interval_of(raw)
+        value = interval.value if interval else raw if isinstance(raw, int | float) else None
         return Cell(text.NOTHING) if value is None else Cell(show(value), value)
 
     return cell
@@ -37,28 +37,30 @@ def _repeats(entry: Entry) -> Cell:
 
 
 def _switch(entry: Entry) -> Cell:
-    """What makes it repeatable, and its time over the row's own."""
-    found = entry.get("deterministic")
-    if not found:
+    """The option that makes training deterministic, and its time relative to the row's own."""
+    deterministic = entry.get("deterministic")
+    if not deterministic:
         return Cell(text.NOTHING)
-    if found.get("repeatable") is None:
-        return Cell(f"fails: {found.get('error') or 'no reason was given'}", "fails")
-    cost = interval_of(found.get("cost"))
+    if deterministic.get("repeatable") is None:
+        return Cell(f"fails: {deterministic.get('error') or 'no reason was given'}", "fails")
+    cost = interval_of(deterministic.get("cost"))
     price = f"{cost.value:.2f} [{cost.low:.2f}–{cost.high:.2f}] times the time" if cost else "no further cost"
-    works = "" if found["repeatable"] else ", and still differs"
-    return Cell(f"{found.get('option') or 'switch'}: {price}{works}", cost.value if cost else 1.0)
+    works = "" if deterministic["repeatable"] else ", and still differs"
+    return Cell(f"{deterministic.get('option') or 'switch'}: {price}{works}", cost.value if cost else 1.0)
 
 
 def _reliability(entry: Entry) -> Cell:
-    found = entry.get("reliability") or {}
-    if found.get("cells") is None:
+    reliability = entry.get("reliability") or {}
+    if reliability.get("cells") is None:
         return Cell(text.NOTHING)
-    return Cell(f"{found.get('ended_well', 0)} of {found['cells']}", found.get("ended_well", 0))
+    return Cell(
+        f"{reliability.get('ended_well', 0)} of {reliability['cells']}", reliability.get("ended_well", 0)
+    )
 
 
 def _devices(entry: Entry) -> Cell:
-    found = ", ".join(map(str, entry.get("devices") or ()))
-    return Cell(found or text.NOTHING, found or None)
+    devices = ", ".join(map(str, entry.get("devices") or ()))
+    return Cell(devices or text.NOTHING, devices or None)
 
 
 COLUMNS: dict[str, tuple[str, Column]] = {
@@ -106,17 +108,19 @@ def _rate(batch: str) -> Column:
 
 
 def _remarks(entries: Sequence[Entry]) -> list[str]:
-    """Why places are empty or a repetition was partial: each reason once, with those that it concerns."""
+    """Why cells are empty or a repetition was partial: each reason once, with the entrants it concerns."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
-        who = f"{at_size(str(entry.get('network') or ''), entry.get('input_size'))} on {entry.get('engine')}"
-        told = dict(entry.get("why_not") or {})
+        entrant = (
+            f"{at_size(str(entry.get('network') or ''), entry.get('input_size'))} on {entry.get('engine')}"
+        )
+        why_not = dict(entry.get("why_not") or {})
         if entry.get("repeat_remark"):
-            told["repeatable"] = entry["repeat_remark"]
-        for key, reason in told.items():
+            why_not["repeatable"] = entry["repeat_remark"]
+        for key, reason in why_not.items():
             what = COLUMNS[key][0] if key in COLUMNS else key.replace("_", " ")
-            reasons.setdefault((what, str(reason)), []).append(who)
+            reasons.setdefault((what, str(reason)), []).append(entrant)
     return [
-        f"{what}: {reason}" + ("" if len(who) == len(entries) else f" ({', '.join(who)})")
-        for (what, reason), who in reasons.items()
+        f"{what}: {reason}" + ("" if len(entrants) == len(entries) else f" ({', '.join(entrants)})")
+        for (what, reason), entrants in reasons.items()
     ]

@@ -13,77 +13,86 @@ FEW = 2
 MANY_CLASSES = 20
 """Longer tables than these are folded."""
 LARGEST_CONFUSION = 60
-"""A confusion matrix of more classes is not drawn; the most confused pairs are told in any case."""
+"""A confusion matrix of more classes is not drawn; the most confused pairs are always shown."""
 
 
 def stability(view: View) -> Section | None:
-    """Drift, load and spread, as they were noticed."""
-    told = [str(entry["text"]) for entry in view.result.stability if entry.get("text")]
-    return section("stability", "How steady it was", items(told))
+    """Drift, load and spread that were detected during the comparison."""
+    sentences = [str(entry["text"]) for entry in view.result.stability if entry.get("text")]
+    return section("stability", "How steady it was", items(sentences))
 
 
 # -- mistakes -----------------------------------------------------------------------------------------
 def mistakes(view: View) -> Section | None:
-    """Confusion, accuracy by class, the surest mistakes, and how far the engines agree."""
+    """Confusion, accuracy by class, the most confident mistakes, and how far the engines agree."""
     if view.live:
         return None
-    found = read_mistakes(view.result, view.folder)
-    if found is None:
+    analysis = read_mistakes(view.result, view.folder)
+    if analysis is None:
         return None
-    name = f"{at_size(found.network, found.input_size)} on {found.engine}"
+    name = f"{at_size(analysis.network, analysis.input_size)} on {analysis.engine}"
     return section(
         "mistakes",
         "What it gets wrong",
-        tag("p", f"{name} (cell {found.cell}): {found.wrong} of {found.examples} test examples are wrong."),
-        join(tag("h3", "The surest mistakes"), _gallery(found)) if found.worst else None,
-        join(tag("h3", "Confusion"), _confusion(found)),
-        join(tag("h3", "Accuracy by class"), _per_class(found)),
-        join(tag("h3", "How far the engines agree"), _agreements(found.agreement))
-        if found.agreement
+        tag(
+            "p",
+            f"{name} (cell {analysis.cell}): {analysis.wrong} of {analysis.examples} test examples are "
+            "wrong.",
+        ),
+        join(tag("h3", "The surest mistakes"), _gallery(analysis)) if analysis.worst else None,
+        join(tag("h3", "Confusion"), _confusion(analysis)),
+        join(tag("h3", "Accuracy by class"), _per_class(analysis)),
+        join(tag("h3", "How far the engines agree"), _agreements(analysis.agreement))
+        if analysis.agreement
         else None,
     )
 
 
-def _gallery(found: Mistakes) -> Html:
-    told = tag("p", f"Without pictures: {found.no_pictures}.", class_="small") if found.no_pictures else None
-    return join(told, tag("ul", (_mistake(each) for each in found.worst), class_="gallery"))
+def _gallery(analysis: Mistakes) -> Html:
+    note = (
+        tag("p", f"Without pictures: {analysis.no_pictures}.", class_="small")
+        if analysis.no_pictures
+        else None
+    )
+    return join(note, tag("ul", (_mistake(each) for each in analysis.worst), class_="gallery"))
 
 
 def _mistake(each: Mistake) -> Html:
     words = f"{each.true} taken for {each.predicted}"
-    sure = f"{each.probability:.0%} sure" if each.probability is not None else None
+    confidence = f"{each.probability:.0%} sure" if each.probability is not None else None
     right = f"{each.true_probability:.1%} for the right one" if each.true_probability is not None else None
     picture = (
         tag("img", src=each.picture, alt=f"Test example {each.example}: {words}") if each.picture else None
     )
-    small = tag("span", "; ".join(filter(None, [f"no. {each.example}", sure, right])), class_="small")
+    small = tag("span", "; ".join(filter(None, [f"no. {each.example}", confidence, right])), class_="small")
     return tag("li", picture, tag("span", words), small)
 
 
-def _confusion(found: Mistakes) -> Html:
+def _confusion(analysis: Mistakes) -> Html:
     confused = Grid(
         "Most confused classes",
         ["right class", "taken for", "examples"],
-        [[each.true, each.predicted, each.count] for each in found.confused],
+        [[each.true, each.predicted, each.count] for each in analysis.confused],
         frozenset({2}),
     )
-    if len(found.classes) > LARGEST_CONFUSION:
-        told = (
-            f"The matrix of {len(found.classes)} classes is too large to show; these are its largest entries."
+    if len(analysis.classes) > LARGEST_CONFUSION:
+        note = (
+            f"The matrix of {len(analysis.classes)} classes is too large to show; these are its largest "
+            "entries."
         )
-        return join(tag("p", told), confused.html(sortable=True))
+        return join(tag("p", note), confused.html(sortable=True))
     matrix = Grid(
         "Confusion matrix: right class by row, answer by column, test examples",
-        ["right class", *found.classes],
+        ["right class", *analysis.classes],
         [
             [name, *(_count(count, sum(row), i == j) for j, count in enumerate(row))]
-            for i, (name, row) in enumerate(zip(found.classes, found.confusion, strict=True))
+            for i, (name, row) in enumerate(zip(analysis.classes, analysis.confusion, strict=True))
         ],
-        frozenset(range(1, len(found.classes) + 1)),
+        frozenset(range(1, len(analysis.classes) + 1)),
     )
     parts = [tag("div", matrix.html(identity="confusion"), class_="confusion")]
     return join(
-        parts, folded("The most confused pairs", confused.html(sortable=True)) if found.confused else None
+        parts, folded("The most confused pairs", confused.html(sortable=True)) if analysis.confused else None
     )
 
 
@@ -95,9 +104,9 @@ def _count(count: int, of: int, right: bool) -> Cell:
     return Cell(count, count, f"{'right' if right else 'wrong'} step{step}")
 
 
-def _per_class(found: Mistakes) -> Html:
+def _per_class(analysis: Mistakes) -> Html:
     rows = []
-    for each in found.per_class:
+    for each in analysis.per_class:
         a = each.accuracy
         limits = (
             "no test example"
@@ -112,15 +121,21 @@ def _per_class(found: Mistakes) -> Html:
     return shown if len(rows) <= MANY_CLASSES else folded(f"All {len(rows)} classes", shown)
 
 
-def _agreements(found: Sequence[Agreement]) -> Html:
-    shown = join([_agreement(each) for each in found])
-    return shown if len(found) <= FEW else folded(f"For each of {len(found)} networks and sizes", shown)
+def _agreements(agreements: Sequence[Agreement]) -> Html:
+    shown = join([_agreement(each) for each in agreements])
+    return (
+        shown
+        if len(agreements) <= FEW
+        else folded(f"For each of {len(agreements)} networks and sizes", shown)
+    )
 
 
-def _agreement(found: Agreement) -> Html:
-    name = at_size(found.network, found.input_size)
-    told = f"{name}: on {found.any} of {found.examples} test examples not all agree; so many for each pair:"
-    rows = [[name, *counts] for name, counts in zip(found.engines, found.differ, strict=True)]
-    numbers = frozenset(range(1, len(found.engines) + 1))
-    grid = Grid(f"Differing answers, {name}", ["engine", *found.engines], rows, numbers)
-    return join(tag("p", told), grid.html(caption=False))
+def _agreement(agreement: Agreement) -> Html:
+    name = at_size(agreement.network, agreement.input_size)
+    summary = (
+        f"{name}: the engines disagree on {agreement.any} of {agreement.examples} test examples; by pair:"
+    )
+    rows = [[name, *counts] for name, counts in zip(agreement.engines, agreement.differ, strict=True)]
+    numbers = frozenset(range(1, len(agreement.engines) + 1))
+    grid = Grid(f"Differing answers, {name}", ["engine", *agreement.engines], rows, numbers)
+    return join(tag("p", summary), grid.html(caption=False))

@@ -23,13 +23,13 @@ MOST_TABLE_ROWS = 400
 class Figure:
     """A chart: ``spec`` is Vega-Lite's with its data sets by name, ``grid`` the same as a table.
 
-    ``title`` stands above it, ``told`` says in a sentence what is drawn (also for those who do not see it),
+    ``title`` stands above it, ``caption`` says in a sentence what is drawn (screen readers read it out),
     ``under`` is text below it.
     """
 
     name: str
     title: str
-    told: str
+    caption: str
     spec: dict[str, Any]
     grid: Grid
     under: Child = None
@@ -40,17 +40,17 @@ class Figure:
             class_="chart",
             id=f"chart-{self.name}",
             role="img",
-            aria_label=f"{self.title}. {self.told}",
+            aria_label=f"{self.title}. {self.caption}",
         )
         return tag(
             "figure",
             tag("h3", self.title, id=f"chart-{self.name}-title"),
             shown,
             tag("p", class_="empty", hidden=True, role="status"),
-            tag("figcaption", self.told),
+            tag("figcaption", self.caption),
             tag("div", self.under, class_="under") if self.under else None,
             tag("div", _downloads(self.name, self.title), class_="downloads"),
-            folded("The same as a table", self.grid.html(caption=False)),
+            folded("Show as a table", self.grid.html(caption=False)),
             data_chart=self.name,
         )
 
@@ -82,7 +82,7 @@ def specification(
 
 
 def axis_scale(values: Sequence[float], factor: float = 30, *, zero: bool = True) -> alt.Scale:
-    """A scale for these values: from 0 where ``zero`` is wished, logarithmic where they lie far apart."""
+    """A scale for these values: from 0 where ``zero`` is true, logarithmic where they lie far apart."""
     import altair as alt
 
     if scale_type(values, factor) == "log":

@@ -56,13 +56,13 @@ class Grid:
         return tag("th", shown, scope="col", class_=css, aria_sort="none" if sortable else None)
 
     def _row(self, row: Sequence[Any]) -> list[Html]:
-        made, column = [], 0
+        cells, column = [], 0
         for entry in row:
             cell = entry if isinstance(entry, Cell) else Cell(NOTHING if entry is None else entry, entry)
             # The value stands beside what is shown only where they differ: pages have thousands of cells.
             plain = "" if cell.value is None else str(cell.value)
             css = " ".join(filter(None, ["number" if column in self.numbers else "", cell.mark])) or None
-            made.append(
+            cells.append(
                 tag(
                     "th" if column == 0 else "td",
                     cell.shown,
@@ -73,26 +73,26 @@ class Grid:
                 )
             )
             column += cell.span
-        return made
+        return cells
 
 
 def pairs(entries: Sequence[tuple[str, Child]]) -> Html | None:
-    """Names and what they are, as a description list; entries with nothing are left out."""
-    told = [
+    """Names and values as a description list; empty values are left out."""
+    terms = [
         tag("div", tag("dt", name), tag("dd", value))
         for name, value in entries
         if value not in (None, "", [], {})
     ]
-    return tag("dl", told) if told else None
+    return tag("dl", terms) if terms else None
 
 
 def items(lines: Sequence[Child]) -> Html | None:
-    """Lines as a list."""
+    """A bulleted list; None without lines."""
     return tag("ul", (tag("li", line) for line in lines)) if lines else None
 
 
 def folded(summary: str, *children: Child) -> Html:
-    """What is shown when asked for, and in print."""
+    """A section that opens on click, and is always open in print."""
     return tag("details", tag("summary", summary), join(*children))
 
 

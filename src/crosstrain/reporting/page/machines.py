@@ -50,7 +50,7 @@ def comparison_of_machines(machines: Sequence[Machine]) -> tuple[list[Section], 
         section("charts", "Charts", [tag("div", f.html(), class_="charts") for f in figures]),
         section("settings", "Settings that differ",
                 _differences({m.name: m.result.settings for m in machines}, "setting") or
-                tag("p", "None: all were asked for the same.")),
+                tag("p", "None: all machines ran with the same settings.")),
         section("machine", "Machines and versions",
                 _differences({m.name: _machine(m.result) for m in machines}, "what", everything=True)),
         section("notes", "Notes", items([f"{m.name}: {note}" for m in machines for note in m.result.notes])),
@@ -59,30 +59,30 @@ def comparison_of_machines(machines: Sequence[Machine]) -> tuple[list[Section], 
 
 
 def table(views: Mapping[str, View]) -> Grid:
-    """All rows of all machines, those that are alike next to each other."""
+    """All rows of all machines; the rows of one network, size and engine stand together."""
     first = next(iter(views))
     base = {tuple(line.key.values()): line for line in views[first].lines}
-    found = [(name, line) for name, view in views.items() for line in view.lines]
-    order = {key: i for i, key in enumerate(dict.fromkeys(tuple(line.key.values()) for _, line in found))}
-    found.sort(key=lambda each: order[tuple(each[1].key.values())])
+    entries = [(name, line) for name, view in views.items() for line in view.lines]
+    order = {key: i for i, key in enumerate(dict.fromkeys(tuple(line.key.values()) for _, line in entries))}
+    entries.sort(key=lambda each: order[tuple(each[1].key.values())])
     return Grid(
         "Results by network, input size, engine and machine",
         ["network", "size", "engine", "machine", "certificate", "s/epoch [95 %]", "ratio [95 %]", "images/s",
          "accuracy", "memory"],
         [_row(name, line, base.get(tuple(line.key.values())) if name != first else None)
-         for name, line in found],
+         for name, line in entries],
         frozenset({1, 5, 6, 7, 8, 9}),
-        [{**line.key, "machine": name} for name, line in found],
+        [{**line.key, "machine": name} for name, line in entries],
     )  # fmt: skip
 
 
 def ratio_text(line: Line, base: Line | None) -> Cell:
-    """Time over that of the first machine."""
-    found = statistics.ratio(line.row.runs, base.row.runs) if base and base.seconds and line.seconds else None
-    if found is None:
+    """Ratio of the time to that on the first machine."""
+    ratio = statistics.ratio(line.row.runs, base.row.runs) if base and base.seconds and line.seconds else None
+    if ratio is None:
         return Cell(text.NOTHING)
-    tie = ", a tie" if found.includes(1.0) else ""
-    return Cell(f"{found.value:.2f} [{found.low:.2f}–{found.high:.2f}]{tie}", found.value)
+    tie = ", a tie" if ratio.includes(1.0) else ""
+    return Cell(f"{ratio.value:.2f} [{ratio.low:.2f}–{ratio.high:.2f}]{tie}", ratio.value)
 
 
 def _row(name: str, line: Line, base: Line | None) -> list[Any]:
@@ -162,20 +162,22 @@ def _time_by_machine(views: Mapping[str, View]) -> Figure | None:
 
 
 def _machine(result: ComparisonResult) -> dict[str, Any]:
-    told = {k: v for k, v in result.machine.items() if k != "versions"}
-    if "memory_bytes" in told:
-        told["memory"] = text.memory(told.pop("memory_bytes"))
-    return {**told, **(result.machine.get("versions") or {}), "data hash": result.data.get("hash")}
+    properties = {k: v for k, v in result.machine.items() if k != "versions"}
+    if "memory_bytes" in properties:
+        properties["memory"] = text.memory(properties.pop("memory_bytes"))
+    return {**properties, **(result.machine.get("versions") or {}), "data hash": result.data.get("hash")}
 
 
-def _differences(found: Mapping[str, Mapping[str, Any]], what: str, everything: bool = False) -> Html | None:
-    """What is not the same on all machines (or everything), a column for each."""
-    names = list(dict.fromkeys(name for each in found.values() for name in each))
+def _differences(
+    by_machine: Mapping[str, Mapping[str, Any]], what: str, everything: bool = False
+) -> Html | None:
+    """Properties that differ between machines (or all of them), one column for each machine."""
+    names = list(dict.fromkeys(name for each in by_machine.values() for name in each))
     rows = []
     for name in names:
-        values = [each.get(name) for each in found.values()]
-        told = [v if isinstance(v, str) else "" if v is None else json.dumps(v) for v in values]
-        if everything or len(set(told)) > 1:
-            rows.append([name.replace("_", " "), *told])
-    grid = Grid("What differs between the machines", [what, *found], rows)
+        values = [each.get(name) for each in by_machine.values()]
+        texts = [v if isinstance(v, str) else "" if v is None else json.dumps(v) for v in values]
+        if everything or len(set(texts)) > 1:
+            rows.append([name.replace("_", " "), *texts])
+    grid = Grid("What differs between the machines", [what, *by_machine], rows)
     return grid.html(caption=False) if rows else None

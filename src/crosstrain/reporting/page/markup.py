@@ -29,12 +29,12 @@ def join(*children: Child) -> Html:
 def tag(name: str, /, *children: Child, **attributes: Any) -> Html:
     """An element. ``class_`` and ``for_`` are ``class`` and ``for``, ``aria_label`` is ``aria-label``; an
     attribute that is None or False is left out, and True stands alone."""
-    told = "".join(
+    attrs = "".join(
         f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(str(value))}"')
         for key, value in attributes.items()
         if value is not None and value is not False
     )
-    return Html(f"<{name}{told}>" if name in VOID else f"<{name}{told}>{join(*children)}</{name}>")
+    return Html(f"<{name}{attrs}>" if name in VOID else f"<{name}{attrs}>{join(*children)}</{name}>")
 
 
 @dataclass(frozen=True)

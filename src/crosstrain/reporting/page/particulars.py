@@ -15,13 +15,13 @@ from crosstrain.results.schema import Wall
 
 
 def settings(view: View) -> Section | None:
-    """What was asked for."""
+    """The settings of the comparison."""
     return of_settings(view.result.settings)
 
 
-def of_settings(given: Mapping[str, Any]) -> Section | None:
-    recipe = given.get("recipe") or {}
-    flat = {name: value for name, value in given.items() if name != "recipe"}
+def of_settings(values: Mapping[str, Any]) -> Section | None:
+    recipe = values.get("recipe") or {}
+    flat = {name: value for name, value in values.items() if name != "recipe"}
     entries = [
         (_words(name), _shown(value)) for name, value in {**flat, **recipe}.items() if value is not None
     ]
@@ -57,27 +57,30 @@ def of_command(line: str) -> Section | None:
 
 
 def data(view: View) -> Section | None:
-    """What it was trained on: its hash, how it was divided and prepared, and what to beware of."""
-    found = view.result.data
-    if not found:
+    """The data set: its hash, split, preparation and warnings."""
+    manifest = view.result.data
+    if not manifest:
         return None
-    warnings = [str(each) for each in found.get("warnings") or ()]
-    splits = found.get("splits") or {}
+    warnings = [str(each) for each in manifest.get("warnings") or ()]
+    splits = manifest.get("splits") or {}
     shown = pairs(
         [
-            ("Data", found.get("spec")),
-            ("Hash", tag("code", found["hash"]) if found.get("hash") else None),
-            ("Task", found.get("task")),
-            ("Classes", str(len(found["classes"])) if found.get("classes") else None),
-            ("Divided", found.get("split") or "as the data set does it"),
+            ("Data", manifest.get("spec")),
+            ("Hash", tag("code", manifest["hash"]) if manifest.get("hash") else None),
+            ("Task", manifest.get("task")),
+            ("Classes", str(len(manifest["classes"])) if manifest.get("classes") else None),
+            ("Divided", manifest.get("split") or "by the data set itself"),
             ("Examples", ", ".join(f"{name} {count:,}" for name, count in splits.items())),
-            ("Steps", ", ".join(map(str, found.get("steps") or ())) or "none beyond cropping and resizing"),
-            ("Inputs", _shapes(found.get("inputs"))),
+            (
+                "Steps",
+                ", ".join(map(str, manifest.get("steps") or ())) or "none beyond cropping and resizing",
+            ),
+            ("Inputs", _shapes(manifest.get("inputs"))),
         ]
     )
     return section(
         "data", "Data", tag("div", items(warnings), class_="warning", role="note") if warnings else None,
-        shown, _class_counts(found),
+        shown, _class_counts(manifest),
     )  # fmt: skip
 
 
@@ -91,8 +94,8 @@ def _shapes(inputs: Any) -> str:
     )
 
 
-def _class_counts(found: Mapping[str, Any]) -> Html | None:
-    classes, counts = found.get("classes"), found.get("class_counts")
+def _class_counts(manifest: Mapping[str, Any]) -> Html | None:
+    classes, counts = manifest.get("classes"), manifest.get("class_counts")
     if not classes or not isinstance(counts, Mapping) or any(len(c) != len(classes) for c in counts.values()):
         return None
     rows = [[str(name), *(c[i] for c in counts.values())] for i, name in enumerate(classes)]
@@ -102,16 +105,16 @@ def _class_counts(found: Mapping[str, Any]) -> Html | None:
 
 
 def machine(view: View) -> Section | None:
-    """Where it ran, and with which versions."""
+    """The machine and the versions of its packages."""
     return of_machine(view.result.machine)
 
 
-def of_machine(told: Mapping[str, Any]) -> Section | None:
-    found = {k: v for k, v in told.items() if k != "versions"}
-    if "memory_bytes" in found:
-        found["memory"] = text.memory(found.pop("memory_bytes"))
-    versions = told.get("versions") or {}
-    shown = pairs([(_words(name), _shown(value)) for name, value in found.items()])
+def of_machine(recorded: Mapping[str, Any]) -> Section | None:
+    properties = {k: v for k, v in recorded.items() if k != "versions"}
+    if "memory_bytes" in properties:
+        properties["memory"] = text.memory(properties.pop("memory_bytes"))
+    versions = recorded.get("versions") or {}
+    shown = pairs([(_words(name), _shown(value)) for name, value in properties.items()])
     grid = Grid("Versions", ["package", "version"], [[str(k), str(v)] for k, v in versions.items()])
     return section(
         "machine", "Machine and versions", shown,
@@ -120,15 +123,15 @@ def of_machine(told: Mapping[str, Any]) -> Section | None:
 
 
 def notes(view: View) -> Section | None:
-    """What was said on the way, and the account of the time."""
+    """The notes of the run, and where the time went."""
     wall = {k: v for k, v in view.result.wall.items() if k in Wall.model_fields}
-    told = tag("p", wall_line(Wall(**wall)), id="wall") if wall.get("total") else None
-    return of_notes(view.result.notes, view.result.folder, told)
+    account = tag("p", wall_line(Wall(**wall)), id="wall") if wall.get("total") else None
+    return of_notes(view.result.notes, view.result.folder, account)
 
 
-def of_notes(told: Sequence[str], folder: str, account: Html | None = None) -> Section | None:
-    where = tag("p", "Everything lies in ", tag("code", folder), ".", class_="small")
-    return section("notes", "Notes and time", items(list(told)), account, where)
+def of_notes(messages: Sequence[str], folder: str, account: Html | None = None) -> Section | None:
+    where = tag("p", "All files are in ", tag("code", folder), ".", class_="small")
+    return section("notes", "Notes and time", items(list(messages)), account, where)
 
 
 def _words(name: str) -> str:
@@ -136,12 +139,12 @@ def _words(name: str) -> str:
 
 
 def _shown(value: Any) -> Child:
-    """A setting in words; empty where it says nothing."""
+    """A setting in words; empty where it has no value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        told = ((name, _shown(each)) for name, each in value.items())
-        return join(", ".join(f"{name or 'output'} {each}" for name, each in told if each))
+        entries = ((name, _shown(each)) for name, each in value.items())
+        return join(", ".join(f"{name or 'output'} {each}" for name, each in entries if each))
     if isinstance(value, list | tuple):
         return join(", ".join(str(_shown(each)) for each in value))
     return str(value)

@@ -29,7 +29,7 @@ PALETTES = {
         "#7f9fff", "#c98b5e", "#a8d46f", "#ff6fae",
     ],
 }  # fmt: skip
-"""The first eight after Okabe and Ito (2008), told apart by colour-blind people; all stand out 3:1."""
+"""The first eight after Okabe and Ito (2008), for colour-blind readers; all have a contrast of 3:1."""
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
@@ -45,8 +45,8 @@ def json_script(identity: str, data: Any) -> Html:
 def scripts(*, live: bool = False) -> tuple[Html, list[str]]:
     """The script elements, and the sources that the policy allows: their hashes."""
     texts = [vega(), asset("page.js"), *([asset("live.js")] if live else [])]
-    made = [tag("script", Html(text)) for text in texts]
-    return join(made), [f"'sha256-{_hash(text)}'" for text in texts]
+    elements = [tag("script", Html(text)) for text in texts]
+    return join(elements), [f"'sha256-{_hash(text)}'" for text in texts]
 
 
 def policy(allowed: list[str], *, live: bool) -> Html:

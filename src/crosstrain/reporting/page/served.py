@@ -53,15 +53,21 @@ def _key(row: InferenceRow) -> dict[str, str]:
 
 
 def _answer(result: InferenceResult, rows: Sequence[InferenceRow]) -> str:
-    wish = result.recommendation
+    recommendation = result.recommendation
     chosen = next(
-        (r for r in rows if (r.first.network, r.first.engine) == (wish.network, wish.engine) and r.latency),
+        (
+            r
+            for r in rows
+            if (r.first.network, r.first.engine) == (recommendation.network, recommendation.engine)
+            and r.latency
+        ),
         None,
     )
-    if wish.engine is None or chosen is None or chosen.latency is None:
+    if recommendation.engine is None or chosen is None or chosen.latency is None:
         return "No recommendation can be given."
-    soon = text.seconds(chosen.latency.value)
-    return f"Take {wish.engine} for {wish.network}: half of all answers take less than {soon}."
+    median = text.seconds(chosen.latency.value)
+    engine, network = recommendation.engine, recommendation.network
+    return f"Take {engine} for {network}: half of all answers take less than {median}."
 
 
 def _table(rows: Sequence[InferenceRow], batches: Sequence[int]) -> Grid:
@@ -103,26 +109,26 @@ def _cell(show: Any, value: Any) -> Cell:
 
 
 def _figures(rows: Sequence[InferenceRow]) -> list[Figure]:
-    done = [row for row in rows if row.done and row.latency]
-    engines = list(dict.fromkeys(row.first.engine for row in done))
+    completed = [row for row in rows if row.done and row.latency]
+    engines = list(dict.fromkeys(row.first.engine for row in completed))
     answers = [
         Answers(
-            _key(row), {name: found for name, s in SHARES.items() if (found := row.percentile(s))},
+            _key(row), {name: value for name, s in SHARES.items() if (value := row.percentile(s))},
             [latency for run in row.runs for latency in run],
         )
-        for row in done
+        for row in completed
     ]  # fmt: skip
-    throughput = _throughput(done, engines)
+    throughput = _throughput(completed, engines)
     return [*charts_latency.charts(answers, engines), *([throughput] if throughput else [])]
 
 
-def _throughput(done: Sequence[InferenceRow], engines: Sequence[str]) -> Figure | None:
+def _throughput(completed: Sequence[InferenceRow], engines: Sequence[str]) -> Figure | None:
     import altair as alt
 
     rows = [
         {**_key(row), "task": f"{row.first.network} {size_text(row.first.input_size)}", "batch": int(batch),
-         "rate": found.value, "low": found.low, "high": found.high}
-        for row in done for batch in row.done[0].throughput if (found := row.throughput(int(batch)))
+         "rate": rate.value, "low": rate.low, "high": rate.high}
+        for row in completed for batch in row.done[0].throughput if (rate := row.throughput(int(batch)))
     ]  # fmt: skip
     if not rows:
         return None

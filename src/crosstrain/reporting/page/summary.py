@@ -19,32 +19,34 @@ WORDS = {
 
 def answer(view: View) -> str:
     """One sentence: what to take, and the two figures that speak for it."""
-    wish = view.result.recommendation
+    recommendation = view.result.recommendation
     chosen = next(
         (
             line for line in view.lines
             if (line.network, line.engine, line.row.input_size)
-            == (wish.network, wish.engine, wish.input_size)
+            == (recommendation.network, recommendation.engine, recommendation.input_size)
         ),
         None,
     )  # fmt: skip
-    if wish.engine is None:
+    if recommendation.engine is None:
         if view.live:
             return "The comparison is running; there is no recommendation yet."
         return "No recommendation can be given."
-    told = f"Take {wish.engine} with {at_size(wish.network or '', wish.input_size)}"
+    work = at_size(recommendation.network or "", recommendation.input_size)
+    sentence = f"Take {recommendation.engine} with {work}"
     if chosen is None or chosen.seconds is None:
-        return f"{told}."
+        return f"{sentence}."
     figures = [f"{text.seconds(chosen.seconds.value)} an epoch"]
     # As in the recommendation: a property of the work, not of the engine that was luckiest.
-    alike = [
+    same_work = [
         line.row
         for line in view.lines
-        if line.row.recommendable and (line.network, line.row.input_size) == (wish.network, wish.input_size)
+        if line.row.recommendable
+        and (line.network, line.row.input_size) == (recommendation.network, recommendation.input_size)
     ]
-    if alike and (accuracy := Work(tuple(alike)).accuracy) is not None:
+    if same_work and (accuracy := Work(tuple(same_work)).accuracy) is not None:
         figures.append(f"test accuracy {text.share(accuracy)}")
-    return f"{told}: {', '.join(figures)}."
+    return f"{sentence}: {', '.join(figures)}."
 
 
 def summary(view: View) -> Section | None:
@@ -72,13 +74,13 @@ def filter_form(choices: Mapping[str, Sequence[str]]) -> Html | None:
             tag(
                 "select",
                 tag("option", "all", value=""),
-                (tag("option", each, value=each) for each in dict.fromkeys(found)),
+                (tag("option", each, value=each) for each in dict.fromkeys(values)),
                 id=f"filter-{name}",
                 data_filter=name,
             ),
         )
-        for name, found in choices.items()
-        if len(set(found)) > 1
+        for name, values in choices.items()
+        if len(set(values)) > 1
     ]
     if not shown:
         return None
@@ -92,14 +94,14 @@ def results(view: View) -> Section | None:
     """The key table, what its marks mean, and what went wrong."""
     if not view.lines:
         return None
-    wrong = faults(view.result)
+    failures = faults(view.result)
     return section(
         "results",
         "Results",
         filters(view),
         key_table(view.lines).html(sortable=True, identity="key-table"),
         tag("p", _legend(view), class_="small"),
-        join(tag("h3", "What went wrong"), items(wrong)) if wrong else None,
+        join(tag("h3", "What went wrong"), items(failures)) if failures else None,
         _pairs(view),
     )
 
@@ -111,26 +113,26 @@ def _pairs(view: View) -> Html | None:
         ratio, key = interval_of(entry.get("ratio")), view.key(entry)
         if ratio is None:
             continue
-        adjusted, finds = entry.get("p_holm"), entry.get("detectable")
+        adjusted, detectable = entry.get("p_holm"), entry.get("detectable")
         rows.append(
             [key["network"], key["size"], f"{entry['engine']} / {entry['other']}",
              Cell(f"{ratio.value:.3f} [{ratio.low:.3f}–{ratio.high:.3f}]", ratio.value),
              "a tie" if entry.get("tie") else "different", Cell(_three(adjusted), adjusted),
-             Cell(f"{finds:.3f}" if finds else text.NOTHING, finds)]
+             Cell(f"{detectable:.3f}" if detectable else text.NOTHING, detectable)]
         )  # fmt: skip
         keys.append(key)
-    columns = ["network", "size", "pair", "ratio of s/epoch [95 %]", "verdict", "p (Holm)", "finds from"]
+    columns = ["network", "size", "pair", "ratio of s/epoch [95 %]", "verdict", "p (Holm)", "detectable from"]
     if not rows:
         return None
     grid = Grid("Ratios of the times of pairs of engines", columns, rows, frozenset({1, 3, 5, 6}), keys)
-    told = tag(
+    note = tag(
         "p",
         "A tie where the interval includes 1. p: after Holm's adjustment for all pairs of this network and "
-        "size. Finds from: the smallest ratio that so many repeats find nine times of ten.",
+        "size. Detectable from: the smallest ratio that this many repeats find nine times out of ten.",
         class_="small",
     )
     return folded(
-        "Pairs of engines: which differences are real", grid.html(sortable=True, identity="pairs"), told
+        "Pairs of engines: which differences are real", grid.html(sortable=True, identity="pairs"), note
     )
 
 
@@ -187,7 +189,9 @@ def _row(line: Line, seeds: bool) -> list[Any]:
 
 def _over_seeds(line: Line) -> Cell:
     """The mean over seeds with the interval that their spread gives."""
-    found = line.row.test_accuracy_over_seeds
-    if found is None:
+    interval = line.row.test_accuracy_over_seeds
+    if interval is None:
         return Cell(text.NOTHING)
-    return Cell(f"{100 * found.value:.2f} % [{100 * found.low:.2f}–{100 * found.high:.2f}]", found.value)
+    return Cell(
+        f"{100 * interval.value:.2f} % [{100 * interval.low:.2f}–{100 * interval.high:.2f}]", interval.value
+    )

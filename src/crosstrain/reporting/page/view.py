@@ -83,7 +83,7 @@ class View:
 
     @cached_property
     def done(self) -> list[Line]:
-        """Those that have a time to show."""
+        """The lines that have a time."""
         return [line for line in self.lines if line.seconds]
 
     @cached_property

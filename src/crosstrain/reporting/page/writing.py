@@ -150,11 +150,11 @@ def _specs(figures: Sequence[Figure]) -> dict[str, dict[str, Any]]:
 
 
 def _figures(view: View) -> list[Figure]:
-    found: list[Figure] = []
+    figures: list[Figure] = []
     for draw in CHARTS:
-        made = draw(view)
-        found += made if isinstance(made, list) else [made] if made else []
-    return found
+        drawn = draw(view)
+        figures += drawn if isinstance(drawn, list) else [drawn] if drawn else []
+    return figures
 
 
 def _charts(figures: Sequence[Figure]) -> Section | None:
@@ -166,13 +166,13 @@ def _charts(figures: Sequence[Figure]) -> Section | None:
 def _about(result: ComparisonResult | InferenceResult) -> str:
     machine = result.machine
     finished = max((str((c.model_extra or {}).get("finished") or "") for c in result.cells), default="")
-    told = [
+    parts = [
         f"crosstrain {result.crosstrain}",
         f"{machine['processor']}, {machine.get('cores', '?')} cores" if machine.get("processor") else "",
         str(result.settings.get("device") or ""),
         finished.partition("T")[0],
     ]
-    return " · ".join(part for part in told if part)
+    return " · ".join(part for part in parts if part)
 
 
 __all__ = ["NAME", "page", "render", "render_inference", "render_machines", "write_page"]

@@ -14,7 +14,7 @@ from crosstrain.reporting.terminal.grid import grid
 from crosstrain.results.rows import size_text
 
 MOST_REASONS = 8
-"""So many of the reasons for empty places are printed; all of them are in the JSON."""
+"""Number of reasons for empty cells that are printed; the JSON has all of them."""
 
 _WORDS = {
     "repeatable": "repeatability", "deterministic": "the switch for it", "peak_share": "share of the peak",
@@ -24,49 +24,51 @@ _WORDS = {
 """The fields that the table shows, as a reader calls them."""
 
 
-def print_criteria(found: Sequence[Mapping[str, Any]], out: Console) -> None:
-    """The table and what it leaves open; nothing where no criteria were measured."""
-    if not found:
+def print_criteria(entries: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """The table and its remarks; nothing where no criteria were measured."""
+    if not entries:
         return
     out.print()
-    out.print(criteria_table(found))
+    out.print(criteria_table(entries))
     out.print(
         "bits: does the same seed end in the same weights; switch: what makes it so, and its time over the "
         "row's own; peak: share of the machine's matrix-product peak",
         style="dim",
     )
-    for line in remarks(found):
+    for line in remarks(entries):
         out.print(line, style="dim")
 
 
-def criteria_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def criteria_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """A row for each network, input size and engine."""
     columns = ["network", "size", "engine", "bits", "switch", "peak", "p50 ms", "p99 ms", "ONNX", "install"]
     columns.append("lines")
-    powered = any(each.get("energy_joules_per_epoch") is not None for each in found)
-    if powered:
+    with_energy = any(each.get("energy_joules_per_epoch") is not None for each in entries)
+    if with_energy:
         columns.append("J/epoch")
     table = grid(columns, right=(1, *range(5, len(columns))))
-    for each in found:
-        table.add_row(*_cells(each), *([_joules(each.get("energy_joules_per_epoch"))] if powered else []))
+    for each in entries:
+        table.add_row(*_cells(each), *([_joules(each.get("energy_joules_per_epoch"))] if with_energy else []))
     return table
 
 
-def remarks(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What was repeated only in part, and why places of the table are empty: each reason once."""
+def remarks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why a repetition was partial or a cell of the table is empty: each reason once."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for each in found:
+    for each in entries:
         if each.get("repeat_remark"):
             reasons.setdefault(("repeatability", each["repeat_remark"]), []).append(_who(each))
         for name, reason in (each.get("why_not") or {}).items():
             if name in _WORDS:
                 reasons.setdefault((_WORDS[name], reason), []).append(_who(each))
-    told = [
-        f"{what}: {reason}{'' if len(who) == len(found) else f' ({_listed(who)})'}"
-        for (what, reason), who in reasons.items()
+    lines = [
+        f"{what}: {reason}{'' if len(entrants) == len(entries) else f' ({_listed(entrants)})'}"
+        for (what, reason), entrants in reasons.items()
     ]
-    left = len(told) - MOST_REASONS
-    return told if left <= 0 else [*told[:MOST_REASONS], f"and {left} more reasons in the JSON (why_not)"]
+    remaining = len(lines) - MOST_REASONS
+    if remaining <= 0:
+        return lines
+    return [*lines[:MOST_REASONS], f"and {remaining} more reasons in the JSON (why_not)"]
 
 
 def _cells(each: Mapping[str, Any]) -> list[Text | str]:
@@ -95,14 +97,14 @@ def _repeats(each: Mapping[str, Any]) -> Text | str:
     )
 
 
-def _switch(found: Mapping[str, Any] | None) -> Text | str:
-    if not found:
+def _switch(deterministic: Mapping[str, Any] | None) -> Text | str:
+    if not deterministic:
         return text.NOTHING
-    if found.get("repeatable") is None:
+    if deterministic.get("repeatable") is None:
         return Text("fails", "red")
-    cost = found.get("cost")
+    cost = deterministic.get("cost")
     time = f"×{cost['value']:.2f}" if cost else "same"
-    return time if found["repeatable"] else Text(f"{time}, differs", "yellow")
+    return time if deterministic["repeatable"] else Text(f"{time}, differs", "yellow")
 
 
 def size(value: float | None) -> str:

@@ -16,13 +16,13 @@ from crosstrain.reporting.terminal.grid import grid
 _STYLES = {"ready": "green", "missing": "yellow"}
 
 
-def engines_table(found: Sequence[Mapping[str, Any]]) -> Table:
-    """A row for each engine: what it can do here."""
+def engines_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each engine: version, devices, precisions, status."""
     table = grid(
         ["engine", "version", "does", "runs in", "devices", "precisions", "status", "size"],
         right=(7,), flexible=4,
     )  # fmt: skip
-    for row in found:
+    for row in rows:
         table.add_row(
             row["name"],
             row["version"] or text.NOTHING,
@@ -36,15 +36,15 @@ def engines_table(found: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def options_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def options_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The options of each engine, with their choices, the default first."""
     table = grid(["engine", "option", "choices", "what it does"], flexible=3)
-    for row in found:
+    for row in rows:
         for name, option in row["options"].items():
             default = option["default"]
             choices = [default, *(choice for choice in option["choices"] if choice != default)]
-            told = f"{option['help']}{' (open)' if option['division'] == 'open' else ''}"
-            table.add_row(row["name"], name, "|".join(map(_choice, choices)), told)
+            description = f"{option['help']}{' (open)' if option['division'] == 'open' else ''}"
+            table.add_row(row["name"], name, "|".join(map(_choice, choices)), description)
     return table
 
 
@@ -65,26 +65,26 @@ def _choice(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def print_engines(found: Sequence[Mapping[str, Any]], out: Console, *, options: bool = False) -> None:
-    """The table, what is wrong with broken engines, and how to get those that are missing."""
-    out.print(engines_table(found))
+def print_engines(rows: Sequence[Mapping[str, Any]], out: Console, *, options: bool = False) -> None:
+    """The table, the errors of broken engines, and how to install missing ones."""
+    out.print(engines_table(rows))
     if options:
         out.print()
-        out.print(options_table(found))
-    for row in found:
+        out.print(options_table(rows))
+    for row in rows:
         if row["status"] == "broken":
             front = f"{row['name']}: {row['error']}"
             out.print(f"{front}; see: crosstrain engines doctor {row['name']}", style="red", soft_wrap=True)
-    missing = [row["name"] for row in found if row["status"] == "missing"]
+    missing = [row["name"] for row in rows if row["status"] == "missing"]
     if missing:
         out.print()
         out.print(f"Not installed: {', '.join(missing)}.", style="yellow")
         out.print("Install with: crosstrain engines install NAME… (or --all)", style="yellow")
 
 
-def print_findings(found: Sequence[Mapping[str, Any]], out: Console) -> None:
-    """An examination: a line for what is well, and each fault with its remedy."""
-    for each in found:
+def print_findings(findings: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """A line for each healthy engine; for the others, each fault and its remedy."""
+    for each in findings:
         front = " ".join(filter(None, [each["engine"], each["version"]]))
         if each["well"]:
             proved = f"; {' and '.join(each['proofs'])} proved" if each["proofs"] else ""
@@ -116,8 +116,8 @@ def obstacles(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
         if not pair["runs"]:
             stopped.setdefault((pair["engine"], pair["reason"]), []).append(pair["network"])
     every = len({pair["network"] for pair in pairs})
-    told = []
+    lines = []
     for (engine, reason), networks in stopped.items():
         front = engine if len(networks) == every else f"{engine}, {', '.join(networks)}"
-        told.append(f"{front}: {reason}")
-    return told
+        lines.append(f"{front}: {reason}")
+    return lines

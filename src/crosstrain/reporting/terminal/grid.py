@@ -13,10 +13,10 @@ WIDTH = 100
 
 
 def console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """A console of at most 100 columns; what is not a terminal gets all of them and no colours."""
-    made = Console(file=file, stderr=stderr, highlight=False, emoji=False, markup=False)
-    made.width = min(made.width, WIDTH) if made.is_terminal else WIDTH
-    return made
+    """A console of at most 100 columns; outside a terminal it has exactly 100 and no colours."""
+    result = Console(file=file, stderr=stderr, highlight=False, emoji=False, markup=False)
+    result.width = min(result.width, WIDTH) if result.is_terminal else WIDTH
+    return result
 
 
 def grid(columns: Sequence[str], *, right: Iterable[int] = (), flexible: int = 0) -> Table:

@@ -26,11 +26,11 @@ def print_inference(result: InferenceResult, out: Console) -> None:
             out.print(f"{fault.network} on {fault.engine}: {fault.status}, {fault.error}", style="red")
     out.print()
     out.print(result.recommendation.reason, style="bold")
-    out.print(f"All lies in {result.folder}", style="dim", soft_wrap=True)
+    out.print(f"Results are in {result.folder}", style="dim", soft_wrap=True)
 
 
 def latency_table(rows: list[InferenceRow]) -> Table:
-    """How soon single examples are answered, and whether rightly."""
+    """Latency of single examples, and whether the answers are correct."""
     columns = ["network", "size", "engine", "agrees", "error", "test acc", "p50 ms [95 %]", "p95", "p99"]
     table = grid(columns, right=(1, 4, 5, 6, 7, 8))
     for row in rows:
@@ -64,10 +64,10 @@ def cost_table(rows: list[InferenceRow], sizes: list[int]) -> Table:
 
 
 def _milliseconds(row: InferenceRow) -> str:
-    found = row.latency
-    if found is None:
+    latency = row.latency
+    if latency is None:
         return text.NOTHING
-    return f"{_ms(found.value)} [{_ms(found.low)}–{_ms(found.high)}]"
+    return f"{_ms(latency.value)} [{_ms(latency.low)}–{_ms(latency.high)}]"
 
 
 def _ms(seconds: float | None) -> str:

@@ -13,7 +13,7 @@ from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.grid import console
 
 _LASTING = ("waiting", "making", "removing", "examining", "proving", "fetching")
-_DONE = {"made": "installed", "there": "was there already"}
+_STATUS_WORDS = {"made": "installed", "there": "was there already"}
 
 
 class Installing:
@@ -45,13 +45,13 @@ class Installing:
             self._bar.stop()
 
     def begin(self, name: str) -> None:
-        """The next engine's turn."""
+        """Start on the next engine."""
         self._name = name
         if self._out and not self._bar:
             self._out.print(f"[{self._done + 1}/{self.engines}] {name}", soft_wrap=True)
 
     def tell(self, words: str) -> None:
-        """What is being done. Where there is no live bar, only what takes long and is not pip's."""
+        """Show the current step. Without a live bar, print only long steps that are not pip's."""
         if self._bar and words.startswith("fetching"):  # what is told before it starts has to stay
             self._bar.console.print(f"{self._name}: {words}", soft_wrap=True)
         elif self._bar:
@@ -60,21 +60,24 @@ class Installing:
         elif self._out and words.startswith(_LASTING):
             self._out.print(f"  {words}" if self._name else words, soft_wrap=True)
 
-    def end(self, told: Mapping[str, Any]) -> None:
-        """How an installation ended, as ``install_engines`` tells it."""
+    def end(self, outcome: Mapping[str, Any]) -> None:
+        """Report the outcome of an installation: an entry of ``install_engines``."""
         self.advance()
         if not self._out:
             return
-        if told["status"] == "failed":
-            self._out.print(told["error"], style="red", soft_wrap=True)
+        if outcome["status"] == "failed":
+            self._out.print(outcome["error"], style="red", soft_wrap=True)
             return
-        words = [f"  {told['engine']} {told['version']} {_DONE[told['status']]}", text.memory(told["bytes"])]
-        if told["status"] == "made":
-            words.append(text.seconds(told["seconds"]))
+        words = [
+            f"  {outcome['engine']} {outcome['version']} {_STATUS_WORDS[outcome['status']]}",
+            text.memory(outcome["bytes"]),
+        ]
+        if outcome["status"] == "made":
+            words.append(text.seconds(outcome["seconds"]))
         self._out.print(", ".join(words), soft_wrap=True)
 
     def advance(self) -> None:
-        """One more engine is done."""
+        """Count one more engine as finished."""
         self._done += 1
         if self._bar:
             self._bar.update(self._task, completed=self._done)

@@ -50,7 +50,7 @@ class Show:
         course = self._course
         course.begin(cells, finished, epochs)
         if course.ended:
-            self.note(f"{course.ended} of {course.cells} cells were finished before and are kept.")
+            self.note(f"{course.ended} of {course.cells} cells are finished already.")
         if self._bars:
             self._bars.overall(course.ended, course.cells, None)
 
@@ -74,7 +74,9 @@ class Show:
             _summary(cell, result), style="" if result.status == "done" else "red", soft_wrap=True
         )
         if self._bars:
-            self._bars.overall(self._course.ended, self._course.cells, self._course.left(self._clock()))
+            self._bars.overall(
+                self._course.ended, self._course.cells, self._course.seconds_left(self._clock())
+            )
 
     def note(self, words: str) -> None:
         self.console.print(words, style="yellow", soft_wrap=True)
@@ -92,8 +94,8 @@ class Show:
             if self._accuracy is not None:
                 words.append(f"accuracy {text.share(self._accuracy)}")
             now = self._clock()
-            self._bars.cell(str(cell), share, ", ".join(words), course.left_of_cell(now))
-            self._bars.overall(course.ended + min(share, 1.0), course.cells, course.left(now))
+            self._bars.cell(str(cell), share, ", ".join(words), course.cell_seconds_left(now))
+            self._bars.overall(course.ended + min(share, 1.0), course.cells, course.seconds_left(now))
 
     def _epoch(self, cell: Cell, event: Mapping[str, Any]) -> None:
         self._accuracy = event.get("validation_accuracy")
@@ -104,9 +106,9 @@ class Show:
         words.append(f"loss {text.rate(event.get('train_loss'))}")
         if self._accuracy is not None:
             words.append(f"accuracy {text.share(self._accuracy)}")
-        left = self._course.left(self._clock())
-        if left is not None:
-            words.append(f"{text.clock(left)} left")
+        remaining = self._course.seconds_left(self._clock())
+        if remaining is not None:
+            words.append(f"{text.clock(remaining)} left")
         self.console.print(", ".join(words), soft_wrap=True)
 
 
@@ -125,12 +127,12 @@ def _summary(cell: Cell, result: CellResult) -> str:
     return ", ".join(words)
 
 
-class _Left(ProgressColumn):
+class _Remaining(ProgressColumn):
     """Time left, as the comparison estimates it."""
 
     def render(self, task: Task) -> Text:
-        left = task.fields.get("left")
-        return Text("" if left is None else f"{text.clock(left)} left")
+        remaining = task.fields.get("remaining")
+        return Text("" if remaining is None else f"{text.clock(remaining)} left")
 
 
 class _Bars:
@@ -141,7 +143,7 @@ class _Bars:
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
             TextColumn("{task.fields[words]}"),
-            _Left(),
+            _Remaining(),
             console=console,
             transient=True,
             refresh_per_second=4,
@@ -152,14 +154,16 @@ class _Bars:
     def stage(self, words: str) -> None:
         self.cell(words, None, "")
 
-    def cell(self, name: str, share: float | None, words: str, left: float | None = None) -> None:
+    def cell(self, name: str, share: float | None, words: str, remaining: float | None = None) -> None:
         if self._cell is None:
-            self._cell = self.progress.add_task("", total=1.0, words="", left=None)
+            self._cell = self.progress.add_task("", total=1.0, words="", remaining=None)
         # A share that is not known leaves the bar where it is.
         completed = {} if share is None else {"completed": share}
-        self.progress.update(self._cell, description=name, words=words, left=left, **completed)  # type: ignore[arg-type]
+        self.progress.update(self._cell, description=name, words=words, remaining=remaining, **completed)  # type: ignore[arg-type]
 
-    def overall(self, done: float, of: int, left: float | None) -> None:
+    def overall(self, done: float, of: int, remaining: float | None) -> None:
         if self._all is None:
-            self._all = self.progress.add_task("all cells", total=of, words="", left=None)
-        self.progress.update(self._all, total=of, completed=done, words=f"{int(done)}/{of}", left=left)
+            self._all = self.progress.add_task("all cells", total=of, words="", remaining=None)
+        self.progress.update(
+            self._all, total=of, completed=done, words=f"{int(done)}/{of}", remaining=remaining
+        )

@@ -55,65 +55,64 @@ def _loss(value: float | None) -> str:
 
 
 def legend(result: ComparisonResult) -> str:
-    """What the marks that occur mean, and how many samples stand behind the times."""
-    told = {
+    """The meaning of the marks in the table, and the number of samples behind the times."""
+    meanings = {
         "proved": "✓ proved to do the same work",
         "departs": "✗ departs from the definition",
         "cannot": "! cannot be proved",
         "none": "? not proved",
     }
-    found = rows(result.cells)
-    parts = [words for status, words in told.items() if any(r.certificate == status for r in found)]
-    if any(r.seconds and r.seconds.method == "range" for r in found):
+    all_rows = rows(result.cells)
+    parts = [words for status, words in meanings.items() if any(r.certificate == status for r in all_rows)]
+    if any(r.seconds and r.seconds.method == "range" for r in all_rows):
         parts.append("fewer than 3 epochs give no interval, but (–), their range")
     return "; ".join(parts)
 
 
 def faults(result: ComparisonResult) -> list[str]:
-    """A line for each row of which a cell did not end well."""
-    told = []
+    """A line for each row that has an error or did not finish."""
+    lines = []
     for row in rows(result.cells):
         if row.error or row.status not in ("done", "left out"):
             size = "" if row.input_size is None else f" at {size_text(row.input_size)}"
-            told.append(
+            lines.append(
                 f"{row.network}{size} on {row.engine}: {row.status}{f', {row.error}' if row.error else ''}"
             )
-    return told
+    return lines
 
 
 def wall_line(wall: Wall) -> str:
     """Where the time went, and crosstrain's own share of it."""
     parts = ("training", "compiling", "importing", "evaluating", "proving", "preparing", "criteria", "rest")
-    told = ", ".join(
+    breakdown = ", ".join(
         f"{name} {text.clock(getattr(wall, name))}" for name in parts if getattr(wall, name) >= 0.05
     )
-    return (
-        f"Time {text.clock(wall.total)}: {told}; crosstrain's own share {wall.own_share:.1%} (proofs apart)."
-    )
+    own = f"crosstrain's own share {wall.own_share:.1%} (proofs apart)"
+    return f"Time {text.clock(wall.total)}: {breakdown}; {own}."
 
 
 def print_comparison(result: ComparisonResult, out: Console) -> None:
     """The table, what went wrong, what else decides, the recommendation, the account of time, and where all
     lies."""
     out.print(comparison_table(result))
-    if told := legend(result):
-        out.print(told, style="dim")
+    if explanation := legend(result):
+        out.print(explanation, style="dim")
     if result.tuning:
         out.print()
         out.print(compared_table(result.tuning))
     for line in faults(result):
         out.print(line, style="red")
-    for note in (*result.notes, *(found["text"] for found in result.stability)):
+    for note in (*result.notes, *(entry["text"] for entry in result.stability)):
         out.print(note, style="yellow")
-    for found in result.growth:
-        out.print(found["text"])
+    for entry in result.growth:
+        out.print(entry["text"])
     print_criteria(result.criteria, out)
     out.print()
     out.print(result.recommendation.reason, style="bold")
     out.print(
         wall_line(Wall(**{k: v for k, v in result.wall.items() if k in Wall.model_fields})), style="dim"
     )
-    out.print(f"All lies in {result.folder}", style="dim", soft_wrap=True)
+    out.print(f"Results are in {result.folder}", style="dim", soft_wrap=True)
 
 
 def proof_table(engines: Sequence[Mapping[str, Any]]) -> Table:
@@ -137,16 +136,16 @@ def proof_table(engines: Sequence[Mapping[str, Any]]) -> Table:
 
 def departures(engines: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line for each certificate that is not a proof: where it departs and why, or why there is none."""
-    told = []
+    lines = []
     for each in engines:
         where = each.get("first_departure")
         if each["status"] == "proved":
             continue
         front = f"{each['engine']}, {each['precision']}: {each['status']}"
-        told.append(f"{front}, {departed(where) if where else each.get('reason') or 'no reason given'}")
+        lines.append(f"{front}, {departed(where) if where else each.get('reason') or 'no reason given'}")
         if where and where.get("expected") and where.get("got"):
-            told += [f"  expected {_entries(where['expected'])}", f"  got      {_entries(where['got'])}"]
-    return told
+            lines += [f"  expected {_entries(where['expected'])}", f"  got      {_entries(where['got'])}"]
+    return lines
 
 
 def _entries(numbers: Mapping[str, Any]) -> str:
@@ -173,23 +172,23 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
         out.print(", ".join(words), style="bold", soft_wrap=True)
     if result.diverged:
         out.print(result.diverged, style="red", soft_wrap=True)
-    out.print(f"All lies in {folder}", style="dim", soft_wrap=True)
+    out.print(f"Results are in {folder}", style="dim", soft_wrap=True)
 
 
-def networks_table(found: Sequence[Mapping[str, Any]]) -> Table:
-    """The zoo."""
+def networks_table(networks: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each network of the zoo."""
     table = grid(["network", "input", "parameters", "MACs", "what it is"], right=(2, 3), flexible=4)
-    for row in found:
+    for row in networks:
         shape = "×".join(map(str, row["input_shape"]))
         what = f"{row['summary']} ({row['paper']})"
         table.add_row(row["name"], shape, text.count(row["parameters"]), text.count(row["macs"]), what)
     return table
 
 
-def datasets_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def datasets_table(kinds: Sequence[Mapping[str, Any]]) -> Table:
     """Kinds of data sets, with the files that each expects."""
     table = grid(["--data", "what it is, and its files"], flexible=1)
-    for row in found:
+    for row in kinds:
         table.add_row(row["form"], f"{row['what']}; {row['where']}")
         for file in row["files"]:
             table.add_row("", Text(f"  {file}", style="dim"))

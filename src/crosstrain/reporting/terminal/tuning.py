@@ -25,11 +25,11 @@ def tuning_table(engines: Sequence[Profile]) -> Table:
         flexible=5,
     )
     for each in engines:
-        table.add_row(each.engine, *_found(each), str(len(each.trials)))
+        table.add_row(each.engine, *_result_cells(each), str(len(each.trials)))
     return table
 
 
-def _found(profile: Profile) -> list[str]:
+def _result_cells(profile: Profile) -> list[str]:
     if profile.status == "failed":
         return [text.NOTHING] * 4 + [f"failed: {profile.error}"]
     default, tuned, factor = (profile.interval(n) for n in ("default", "tuned", "factor"))  # type: ignore[arg-type]
@@ -38,11 +38,11 @@ def _found(profile: Profile) -> list[str]:
             _seconds(default), _seconds(tuned), _rate(profile, tuned), _factor(factor),
             in_words(profile.changes.items()),
         ]  # fmt: skip
-    tried = "default stays"
+    summary = "default stays"
     if factor:
         winner = next(t.settings for t in reversed(profile.trials) if t.settings)
-        tried += f"; {in_words(winner.items())} is not clearly faster: {_factor(factor)}"
-    return [_seconds(default), _seconds(default), _rate(profile, default), "1", tried]
+        summary += f"; {in_words(winner.items())} is not clearly faster: {_factor(factor)}"
+    return [_seconds(default), _seconds(default), _rate(profile, default), "1", summary]
 
 
 def print_tuning(result: TuningResult, out: Console) -> None:
@@ -57,9 +57,9 @@ def print_tuning(result: TuningResult, out: Console) -> None:
         out.print(reason, style="yellow")
     failures = sum(t.seconds is None for each in result.engines for t in each.trials)
     if failures:
-        out.print(f"{counted(failures, 'trial')} failed; {result.folder}/logs tells why.", style="dim")
+        out.print(f"{counted(failures, 'trial')} failed; see {result.folder}/logs.", style="dim")
     if any(each.status == "tuned" for each in result.engines) and result.division == "closed":
-        out.print("crosstrain compare --tuned takes these profiles.", style="dim")
+        out.print("crosstrain compare --tuned uses these profiles.", style="dim")
 
 
 def compared_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -71,11 +71,11 @@ def compared_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
     for row in rows:
         default, tuned, factor = (row.get(n) and Interval(**row[n]) for n in ("default", "tuned", "factor"))
-        kept = bool(row.get("kept_default"))
-        changes = "default stays" if kept else in_words((row.get("changes") or {}).items())
+        kept_default = bool(row.get("kept_default"))
+        changes = "default stays" if kept_default else in_words((row.get("changes") or {}).items())
         table.add_row(
             row["network"], size_text(row["input_size"]), row["engine"], _seconds(default or None),
-            _seconds(tuned or None), "1" if kept else _factor(factor or None), changes,
+            _seconds(tuned or None), "1" if kept_default else _factor(factor or None), changes,
         )  # fmt: skip
     return table
 

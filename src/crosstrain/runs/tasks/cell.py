@@ -60,15 +60,15 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         training.resume()
     training.run()
     tested: dict[str, Any] = {}
-    answers = Predictions()
+    predictions = Predictions()
     test = material.splits["test"]
     if evaluate and test.examples:
         with clocks.phase("evaluate"):
-            tested = material.evaluation.run(network, test.inputs, test.targets, answers)
+            tested = material.evaluation.run(network, test.inputs, test.targets, predictions)
     with clocks.phase("save"):
         if job.get("weights_out"):
             write_arrays(Path(job["weights_out"]), material.own_weights(network.read().weights))
-        if job.get("predictions_out") and (answered := answers.arrays()):
+        if job.get("predictions_out") and (answered := predictions.arrays()):
             write_arrays(Path(job["predictions_out"]), answered)
     return {
         "engine_version": version,

@@ -50,10 +50,10 @@ class Evaluation:
         return {min(examples, self.batch_size), examples % self.batch_size} - {0}
 
     def run(
-        self, network: Network, inputs: Arrays, targets: Arrays, answers: Predictions | None = None
+        self, network: Network, inputs: Arrays, targets: Arrays, predictions: Predictions | None = None
     ) -> dict[str, Any]:
         """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
-        ``answers`` gathers what was answered on each example."""
+        ``predictions`` collects the prediction for each example."""
         by_output = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
         total, examples = 0.0, 0
         for batch_inputs, batch_targets in self._batches(inputs, targets):
@@ -64,8 +64,8 @@ class Evaluation:
             for output, by_name in by_output.items():
                 for metric in by_name.values():
                     metric.update(outputs[output], batch_targets[output])
-                if answers is not None:
-                    answers.update(output, self.readings[output], outputs[output], batch_targets[output])
+                if predictions is not None:
+                    predictions.update(output, self.readings[output], outputs[output], batch_targets[output])
         several = len(by_output) > 1
         results = {
             f"{output}/{name}" if several else name: metric.result()

@@ -75,15 +75,15 @@ class Training:
         network, schedule = self.network, self.material.recipe.schedule
         steps = -(-self.material.splits["train"].examples // self.material.recipe.batch_size)
         losses, counts = [], []
-        shown = started = time.perf_counter()
+        reported = started = time.perf_counter()
         for count, batch in self.material.epoch(epoch, self.step):
             losses.append(network.train(batch, schedule.rate(self.rate, self.step)))
             counts.append(count)
             self.step += 1
             now = time.perf_counter()
-            if now - shown >= PROGRESS_SECONDS:
-                shown = now
-                self._tell(epoch, steps, counts, losses, now - started)
+            if now - reported >= PROGRESS_SECONDS:
+                reported = now
+                self._report_progress(epoch, steps, counts, losses, now - started)
         network.wait()
         used = time.perf_counter() - started
         values = [float(loss) for loss in losses]
@@ -101,7 +101,9 @@ class Training:
             "learning_rate": schedule.rate(self.rate, self.step - 1),
         }
 
-    def _tell(self, epoch: int, steps: int, counts: list[int], losses: list[Any], seconds: float) -> None:
+    def _report_progress(
+        self, epoch: int, steps: int, counts: list[int], losses: list[Any], seconds: float
+    ) -> None:
         late = len(losses) - 1 - LOOK_BACK
         self.emit(
             {

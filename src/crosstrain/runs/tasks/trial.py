@@ -51,7 +51,7 @@ def _measured(network: Network, material: Material, seconds: float) -> tuple[lis
     """Seconds an epoch, a sample for each window, and the steps done."""
     examples = material.splits["train"].examples
     source = _endless(material)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     first = _window(network, material, source, 1)[0]
     length = max(1, round(seconds / WINDOWS / max(first, 1e-6)))
     samples: list[float] = []
@@ -64,7 +64,7 @@ def _measured(network: Network, material: Material, seconds: float) -> tuple[lis
         used, count = _window(network, material, source, length)
         samples.append(used / count * examples)
         steps += length
-        if len(samples) >= 2 and time.perf_counter() - begun > MOST_SECONDS * seconds:
+        if len(samples) >= 2 and time.perf_counter() - started > MOST_SECONDS * seconds:
             break
     return samples, steps
 

@@ -178,7 +178,7 @@ def average_pool(x, size, stride, padding="VALID"):
 ''',
     "pad_channels": '''
 def pad_channels(x, channels):
-    """Maps of zeros before and behind, until there are so many."""
+    """Zero channels before and after, for ``channels`` in all."""
     missing = channels - x.shape[-1]
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 ''',
@@ -187,17 +187,17 @@ def dropout(key, x, rate, salt):
     """Without a key, as in inference, x itself; each layer has a salt of its own."""
     if key is None:
         return x
-    kept = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, x.shape)
-    return jnp.where(kept, x / (1 - rate), 0)
+    mask = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, x.shape)
+    return jnp.where(mask, x / (1 - rate), 0)
 ''',
     "probabilities": '''
 def probabilities(p):
-    """Summing to 1 and away from 0 and 1, as Keras takes them."""
+    """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
     return jnp.clip(p / p.sum(-1, keepdims=True), 1e-7, 1 - 1e-7)
 ''',
     "picked": '''
 def picked(log_p, classes):
-    """The entry of each row that its class names."""
+    """The entry of each row at its class."""
     return jnp.take_along_axis(log_p, classes[:, None], axis=-1)
 ''',
 }  # fmt: skip
@@ -242,7 +242,7 @@ def write(draft: Draft) -> None:
         block = run.block
         scope = Scope(key_names(block))
         bodies[id(run)] = draft.statements(block.items, {INPUT: "x"}, [OUTPUT], scope, lambda *_: [])
-        shapes_of[id(run)] = draft.declarations(block.items, scope, "shapes |= {made}", lambda _: [])
+        shapes_of[id(run)] = draft.declarations(block.items, scope, "shapes |= {expression}", lambda _: [])
         words = argument_words(block, bodies[id(run)]) | argument_words(block, shapes_of[id(run)])
         used[id(run)] = [name for name in block.arguments if name in words]
     draft.loops(lambda run: set(used[id(run)]))
@@ -263,7 +263,9 @@ def write(draft: Draft) -> None:
         '    """The shape of every weight, by name."""',
         "    shapes = {}",
         *indented(
-            draft.declarations(draft.pieces, Scope(lambda s: literal(s.name)), "shapes |= {made}", shapes)
+            draft.declarations(
+                draft.pieces, Scope(lambda s: literal(s.name)), "shapes |= {expression}", shapes
+            )
         ),
         "    return shapes",
     )
@@ -289,9 +291,9 @@ def write(draft: Draft) -> None:
             f"    {x} = {draft.numbered('block', run)}(params, {state}{passed}{phase})",
         ]
 
-    held = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
+    variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
     scope = Scope(lambda s: literal(s.name))
-    body = draft.statements(draft.pieces, held, list(draft.network.outputs.values()), scope, go)
+    body = draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), scope, go)
     if norm:
         last = body[-1].removeprefix("return ")
         result = f"({last})" if len(draft.outputs) > 1 else last
@@ -324,12 +326,12 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     )
     schedule_and_update(draft, "jnp.sqrt")
     gradient = "jax.value_and_grad(loss_of, has_aux=True)" if norm else "jax.value_and_grad(loss_of)"
-    got = "(loss, stats), gradients" if norm else "loss, gradients"
+    returned = "(loss, stats), gradients" if norm else "loss, gradients"
     draft.add(
         "@jax.jit",
         f"def train_step(params, {state}slots, {names}, rate, step{key}):",
-        '    """One step on a batch; steps count from 1. The loss before it, and all that has changed."""',
-        f"    {got} = {gradient}(params, {state}{names}{key})",
+        '    """One step on a batch; steps count from 1. Returns the loss before it and the new state."""',
+        f"    {returned} = {gradient}(params, {state}{names}{key})",
         *(
             [
                 "    new = {k: update(w, gradients[k], *slots[k], rate, step) for k, w in params.items()}",
@@ -341,11 +343,11 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
         ),
         f"    return loss, params, {state}slots",
     )
-    kept = f"({', '.join(['jnp.zeros_like(w)'] * len(training.slots))}{',' * (len(training.slots) == 1)})"
+    zeros = f"({', '.join(['jnp.zeros_like(w)'] * len(training.slots))}{',' * (len(training.slots) == 1)})"
     draft.add(
         "def make_slots(params):",
-        '    """What the update remembers of every parameter, at the start."""',
-        f"    return {{k: {kept} for k, w in params.items()}}",
+        '    """The initial state of the update, for every parameter."""',
+        f"    return {{k: {zeros} for k, w in params.items()}}",
     )
     key_argument = ", jax.random.fold_in(key, step)" if drop else ""
     train(
@@ -369,7 +371,7 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     stripped = f'name.removeprefix("{prefix}")' if prefix else "name"
     draft.add(
         "def load_weights(path):",
-        '    """crosstrain\'s weights, an .npz by name: they are laid out as here."""',
+        '    """crosstrain\'s weights, an .npz by name; the layouts are the same."""',
         "    with np.load(path) as stored:",
         f"        weights = {{{stripped}: jnp.asarray(stored[name]) for name in stored.files}}",
         f"    {read}",
@@ -378,7 +380,7 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     merged = "params | stats" if norm else "params"
     draft.add(
         f"def save_weights(params, {state}path):",
-        '    """Write the weights as crosstrain has them."""',
+        '    """Save the weights in crosstrain\'s layout."""',
         f"    weights = {merged}" if norm else "    weights = params",
         f"    np.savez(path, **{{{written}: np.asarray(w) for name, w in weights.items()}})",
     )

@@ -39,8 +39,8 @@ def fuse(network: Network) -> Network:
     return replace(network, steps=tuple(steps))
 
 
-def _layer(cls: str, *given: str) -> str:
-    return f"layers.{cls}({', '.join(part for part in given if part)})({{0}})"
+def _layer(cls: str, *arguments: str) -> str:
+    return f"layers.{cls}({', '.join(part for part in arguments if part)})({{0}})"
 
 
 def _conv(step: Step) -> str:
@@ -118,7 +118,7 @@ CALLS: dict[str, Template] = {
 HELPERS = {
     "pad_channels": '''
 def pad_channels(x, channels):
-    """Maps of zeros before and behind, until there are so many."""
+    """Zero channels before and after, for ``channels`` in all."""
     missing = channels - x.shape[-1]
     return ops.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 ''',
@@ -166,9 +166,9 @@ def _short(lines: list[str]) -> list[str]:
     for line in lines:
         text = line.strip()
         margin = line[: len(line) - len(text)]
-        head, found, rest = text.partition(" = ")
+        head, equals, rest = text.partition(" = ")
         maker, cut, arguments = rest.rpartition(")(")
-        if len(line) + 8 > WIDTH and found and cut and maker.startswith("layers."):
+        if len(line) + 8 > WIDTH and equals and cut and maker.startswith("layers."):
             short += [f"{margin}layer = {maker})", f"{margin}{head} = layer({arguments}"]
         else:
             short.append(line)
@@ -187,20 +187,20 @@ def write(draft: Draft) -> None:
     draft.loops(words)
     for run in draft.runs:
         label = "names" if run.block.names else "name"
-        given = ", ".join(["x", label, *[name for name in run.block.arguments if name in words(run)]])
-        draft.add(f"def {draft.numbered('block', run)}({given}):", *indented(bodies[id(run)]))
+        parameters = ", ".join(["x", label, *[name for name in run.block.arguments if name in words(run)]])
+        draft.add(f"def {draft.numbered('block', run)}({parameters}):", *indented(bodies[id(run)]))
 
     def go(run: Run, x: str) -> list[str]:
         block = draft.numbered("block", run)
         label = "names" if run.block.names else "name"
-        row, given = ("settings", "*settings") if words(run) else (label, label)
+        row, arguments = ("settings", "*settings") if words(run) else (label, label)
         generator = draft.numbered("blocks", run)
-        return [f"for {row} in {generator}():", f"    {x} = {block}({x}, {given})"]
+        return [f"for {row} in {generator}():", f"    {x} = {block}({x}, {arguments})"]
 
-    held = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
+    variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
     scope = Scope(lambda step: literal(_own_name(step.name)))
     body = _short(
-        draft.statements(draft.pieces, held, list(draft.network.outputs.values()), scope, go, fuse=False)
+        draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), scope, go, fuse=False)
     )
     shapes = [draft.network.shapes[value] for value in draft.network.inputs.values()]
     if len(draft.inputs) == 1:
@@ -211,12 +211,12 @@ def write(draft: Draft) -> None:
         begin = [f'{v} = {v}_input = keras.Input({shape!r}, name="{n}")' for v, n, shape in pairs]
         entered = f"[{', '.join(f'{v}_input' for v in draft.inputs)}]"
     last = body[-1].removeprefix("return ")
-    made = f"[{last}]" if len(draft.outputs) > 1 else last
+    result = f"[{last}]" if len(draft.outputs) > 1 else last
     draft.add(
         "def build():",
         f'    """The model {draft.network.name}."""',
         *indented(begin),
-        *indented(_short([*body[:-1], f"outputs = {made}"])),
+        *indented(_short([*body[:-1], f"outputs = {result}"])),
         f'    return keras.Model({entered}, outputs, name="{draft.network.name}")',
     )
     _training(draft)
@@ -225,8 +225,10 @@ def write(draft: Draft) -> None:
 def _optimizer(draft: Draft) -> str:
     o = draft.training.optimizer
     cls, settings = OPTIMIZERS[o.name]
-    given = [f"{key}={value!r}" for key in settings if (value := getattr(o, key)) not in (None, 0.0, False)]
-    return f"keras.optimizers.{cls}({', '.join(['LEARNING_RATE', *given])})"
+    arguments = [
+        f"{key}={value!r}" for key in settings if (value := getattr(o, key)) not in (None, 0.0, False)
+    ]
+    return f"keras.optimizers.{cls}({', '.join(['LEARNING_RATE', *arguments])})"
 
 
 def _training(draft: Draft) -> None:
@@ -259,7 +261,7 @@ def _training(draft: Draft) -> None:
     loss = "float(loss)" if len(calls) == 1 else "float(loss[0])"
     draft.add(
         f"def train_step(model, {names}):",
-        '    """One step on a batch; the loss before it."""',
+        '    """One step on a batch. Returns the loss before it."""',
         *indented(rate),
         "    model.reset_metrics()",
         f"    loss = model.train_on_batch({inputs}, {targets})",
@@ -276,14 +278,14 @@ def _training(draft: Draft) -> None:
     named = f'f"{prefix}' + '{weight.path}"' if prefix else "weight.path"
     draft.add(
         "def load_weights(model, path):",
-        '    """Take crosstrain\'s weights, an .npz by name: they are named and laid out as here."""',
+        '    """Load crosstrain\'s weights, an .npz by name; names and layouts are the same."""',
         "    with np.load(path) as stored:",
         "        for weight in model.weights:",
         f"            weight.assign(stored[{named}])",
     )
     draft.add(
         "def save_weights(model, path):",
-        '    """Write the weights as crosstrain has them."""',
+        '    """Save the weights in crosstrain\'s layout."""',
         "    weights = {}",
         "    for weight in model.weights:",
         f"        weights[{named}] = keras.ops.convert_to_numpy(weight)",

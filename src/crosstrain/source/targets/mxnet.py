@@ -113,7 +113,7 @@ def subsample(F, x, stride):
 ''',
     "pad_channels": '''
 def pad_channels(F, x, missing):
-    """So many maps of zeros, half of them before and half behind."""
+    """``missing`` zero channels, half of them before and half after."""
     zeros = F.zeros_like(F.slice_axis(x, axis=1, begin=0, end=1))
     before, after = missing // 2, missing - missing // 2
     return F.concat(F.tile(zeros, (1, before, 1, 1)), x, F.tile(zeros, (1, after, 1, 1)), dim=1)
@@ -132,7 +132,7 @@ def last(F, x):
 ''',
     "probabilities": '''
 def probabilities(p):
-    """Summing to 1 and away from 0 and 1, as Keras takes them."""
+    """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
     return nd.clip(p / p.sum(axis=-1, keepdims=True), 1e-7, 1 - 1e-7)
 ''',
 }
@@ -153,7 +153,7 @@ STYLE = Style(
     keep=(
         "self.{blocks} = nn.HybridSequential()",
         "for {loop} in {generator}():",
-        "    self.{blocks}.add({made}({settings}))",
+        "    self.{blocks}.add({cls}({settings}))",
     ),
     go=("{x} = self.{blocks}({x})",),
     keys=False,
@@ -215,7 +215,9 @@ def write(draft: Draft) -> None:
     )
     loss_of(draft, LOSSES, "MXNet")
     draft.add(
-        "def make_optimizer(model):", f"    settings = {_settings(_trainer(draft))}", f"    {_made(draft)}"
+        "def make_optimizer(model):",
+        f"    settings = {_settings(_trainer(draft))}",
+        f"    {_return_trainer(draft)}",
     )
     rate = ""
     if not training.constant:
@@ -250,7 +252,7 @@ def _settings(trainer: str) -> str:
     return trainer[trainer.index("{") : -1]
 
 
-def _made(draft: Draft) -> str:
+def _return_trainer(draft: Draft) -> str:
     return "return " + _trainer(draft).split("{")[0] + "settings)"
 
 

@@ -68,7 +68,7 @@ DECLARES: dict[str, Template] = {
 HELPERS = {
     "pad_channels": '''
 def pad_channels(x, channels):
-    """Maps of zeros before and behind, until there are so many."""
+    """Zero channels before and after, for ``channels`` in all."""
     missing = channels - x.shape[1]
     return F.pad(x, [0, 0, missing // 2, missing - missing // 2, 0, 0, 0, 0])
 ''',
@@ -111,7 +111,7 @@ def soft_cross_entropy(logits, shares):
 ''',
     "probabilities": '''
 def probabilities(p):
-    """Summing to 1 and away from 0 and 1, as Keras takes them."""
+    """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
     return (p / p.sum(-1, keepdim=True)).clip(1e-7, 1 - 1e-7)
 ''',
 }
@@ -133,7 +133,7 @@ STYLE = Style(
     keep=(
         "self.{blocks} = nn.LayerDict()",
         "for {unpacked} in {generator}():",
-        "    self.{blocks}[{key}] = {made}({settings})",
+        "    self.{blocks}[{key}] = {cls}({settings})",
     ),
     go=("for block in self.{blocks}.values():", "    {x} = block({x})"),
 )
@@ -177,7 +177,7 @@ OPTIMIZER = '''class Optimizer:
             w.set_value(new)'''
 
 STEP = '''def train_step(model, optimizer, {arrays}):
-    """One step on a batch of tensors; the loss before it."""
+    """One step on a batch of tensors. Returns the loss before it."""
     model.train()
     loss = loss_of({called}model({inputs}), {targets})
     loss.backward()
@@ -193,8 +193,7 @@ def write(draft: Draft) -> None:
     o = training.optimizer
     if training.plain and o.momentum:
         nesterov = ", use_nesterov=True" if o.nesterov else ""
-        made = "optimizer.Momentum(LEARNING_RATE, "
-        make = f"paddle.{made}{o.momentum!r}, model.parameters(){nesterov})"
+        make = f"paddle.optimizer.Momentum(LEARNING_RATE, {o.momentum!r}, model.parameters(){nesterov})"
     elif training.plain:
         make = "paddle.optimizer.SGD(LEARNING_RATE, model.parameters())"
     else:

@@ -101,7 +101,7 @@ class Dense(tf.Module):
 """,
     "BatchNorm": '''
 class BatchNorm(tf.Module):
-    """Over all axes but the last; momentum is the part of the moving statistics that is kept."""
+    """Over all axes but the last; momentum is the share of the old moving statistics."""
 
     def __init__(self, name, channels, momentum, epsilon):
         super().__init__()
@@ -115,11 +115,11 @@ class BatchNorm(tf.Module):
         mean, variance = self.moving_mean, self.moving_variance
         if training:
             mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
-            self.keep(self.moving_mean, mean)
-            self.keep(self.moving_variance, variance)
+            self.move(self.moving_mean, mean)
+            self.move(self.moving_variance, variance)
         return tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
 
-    def keep(self, moving, new):
+    def move(self, moving, new):
         moving.assign(self.momentum * moving + (1 - self.momentum) * new)
 ''',
     "LayerNorm": """
@@ -180,7 +180,7 @@ def flatten(x):
 """,
     "pad_channels": '''
 def pad_channels(x, channels):
-    """Maps of zeros before and behind, until there are so many."""
+    """Zero channels before and after, for ``channels`` in all."""
     missing = channels - x.shape[-1]
     return tf.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 ''',
@@ -194,7 +194,7 @@ def dropout(x, rate, training):
 """,
     "probabilities": '''
 def probabilities(p):
-    """Summing to 1 and away from 0 and 1, as Keras takes them."""
+    """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
     return tf.clip_by_value(p / tf.reduce_sum(p, -1, keepdims=True), 1e-7, 1 - 1e-7)
 ''',
 }
@@ -219,7 +219,7 @@ STYLE = Style(
     base="tf.Module",
     method="def __call__(self, {inputs}):",
     begin=("super().__init__()",),
-    keep=("self.{blocks} = [{made}({whole}) for {row} in {generator}()]",),
+    keep=("self.{blocks} = [{cls}({whole}) for {row} in {generator}()]",),
     go=("for block in self.{blocks}:", "    {x} = block({x}{phase})"),
     named=True,
     phase=", training=False",
@@ -235,29 +235,29 @@ def write(draft: Draft) -> None:
     star = "*" if len(draft.outputs) > 1 else ""
     phase = ", training=True" if draft.phases else ""
     count = len(training.slots)
-    kept = (
+    zeros = (
         "tf.Variable(tf.zeros_like(w))" + (f" for _ in range({count})" if count > 1 else "") if count else ""
     )
     draft.add(
         "def make_slots(model):",
-        '    """What the update remembers of every weight, at the start."""',
-        f"    return [[{kept}] for {'w' if kept else '_'} in model.trainable_variables]",
+        '    """The initial state of the update, for every weight."""',
+        f"    return [[{zeros}] for {'w' if zeros else '_'} in model.trainable_variables]",
     )
     applied = (
         [
-            "        new, *changed = update(w, g, *kept, rate, step)",
+            "        new, *changed = update(w, g, *state, rate, step)",
             "        w.assign(new)",
-            "        for slot, value in zip(kept, changed):",
+            "        for slot, value in zip(state, changed):",
             "            slot.assign(value)",
         ]
         if training.slots
         else ["        w.assign(update(w, g, rate, step))"]
     )
-    pairs = "w, g, kept in zip(weights, gradients, slots)" if kept else "w, g in zip(weights, gradients)"
+    pairs = "w, g, state in zip(weights, gradients, slots)" if zeros else "w, g in zip(weights, gradients)"
     draft.add(
         "@tf.function",
         f"def train_step(model, slots, {names}, rate, step):",
-        '    """One step on a batch; steps count from 1. The loss before it."""',
+        '    """One step on a batch; steps count from 1. Returns the loss before it."""',
         "    with tf.GradientTape() as tape:",
         f"        loss = loss_of({star}model({inputs}{phase}), {', '.join(draft.targets)})",
         "    weights = model.trainable_variables",
@@ -286,14 +286,14 @@ def write(draft: Draft) -> None:
     )
     draft.add(
         "def load_weights(model, path):",
-        '    """Take crosstrain\'s weights, an .npz by name."""',
+        '    """Load crosstrain\'s weights, an .npz by name."""',
         "    with np.load(path) as stored:",
         "        for name, weight in named_weights(model):",
         "            weight.assign(stored[name])",
     )
     draft.add(
         "def save_weights(model, path):",
-        '    """Write the weights as crosstrain has them."""',
+        '    """Save the weights in crosstrain\'s layout."""',
         "    np.savez(path, **{name: weight.numpy() for name, weight in named_weights(model)})",
     )
     main(

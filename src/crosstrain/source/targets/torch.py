@@ -111,7 +111,7 @@ class SameConv2d(nn.Conv2d):
 ''',
     "same_max_pool": '''
 def same_max_pool(x, size, stride):
-    """padding="same" as in Keras; padding never wins."""
+    """padding="same" as in Keras; padding is never the maximum."""
     return F.max_pool2d(F.pad(x, same_padding(x, size, stride), value=-torch.inf), size, stride)
 ''',
     "same_average_pool": '''
@@ -123,7 +123,7 @@ def same_average_pool(x, size, stride):
 ''',
     "BatchNorm": '''
 class BatchNorm(nn.Module):
-    """As in Keras: momentum is the part that is kept, and the moving variance is the biased one.
+    """As in Keras: momentum is the old value's share, and the moving variance is the biased one.
 
     PyTorch's own layer trains alike but keeps the unbiased variance for inference.
     """
@@ -158,13 +158,13 @@ class LSTM(nn.LSTM):
 ''',
     "pad_channels": '''
 def pad_channels(x, channels):
-    """Maps of zeros before and behind, until there are so many."""
+    """Zero channels before and after, for ``channels`` in all."""
     missing = channels - x.shape[1]
     return F.pad(x, (0, 0, 0, 0, missing // 2, missing - missing // 2))
 ''',
     "probabilities": '''
 def probabilities(p):
-    """Summing to 1 and away from 0 and 1, as Keras takes them."""
+    """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
     return (p / p.sum(-1, keepdim=True)).clamp(1e-7, 1 - 1e-7)
 ''',
 }
@@ -187,7 +187,7 @@ STYLE = Style(
     keep=(
         "self.{blocks} = nn.ModuleDict()",
         "for {unpacked} in {generator}():",
-        "    self.{blocks}[{key}] = {made}({settings})",
+        "    self.{blocks}[{key}] = {cls}({settings})",
     ),
     go=("for block in self.{blocks}.values():", "    {x} = block({x})"),
 )
@@ -230,7 +230,7 @@ OPTIMIZER = '''class Optimizer:
             w.copy_(new)'''
 
 STEP = '''def train_step(model, optimizer, {arrays}):
-    """One step on a batch of tensors; the loss before it."""
+    """One step on a batch of tensors. Returns the loss before it."""
     model.train()
     optimizer.zero_grad()
     loss = loss_of({called}model({inputs}), {targets})

@@ -76,15 +76,15 @@ def load(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise CrosstrainError(f"there is no file {path}") from error
     if not path.is_file() or not 0 < size < LARGEST_FILE:
-        raise CrosstrainError(f"{path} is no ONNX model: it has {size:,} bytes")
+        raise CrosstrainError(f"{path} is not an ONNX model: it has {size:,} bytes")
     try:
         model = onnx.load_model(str(path), load_external_data=False)
     except Exception as error:  # protobuf's parser has exceptions of its own in every version
-        raise CrosstrainError(f"{path} is no ONNX model, or a damaged one") from error
+        raise CrosstrainError(f"{path} is not an ONNX model, or is damaged") from error
     if not model.graph.node or not model.opset_import:
-        raise CrosstrainError(f"{path} is no ONNX model: it has no nodes")
+        raise CrosstrainError(f"{path} is not an ONNX model: it has no nodes")
     if not all(isinstance(name, str) for name in _names(model.graph)):
-        raise CrosstrainError(f"{path} is a damaged ONNX model: it has a name that is no text")
+        raise CrosstrainError(f"{path} is a damaged ONNX model: one of its names is not text")
     _load_external(model, path)
     return model
 
@@ -170,13 +170,13 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with its own functions, and those ops that ONNX itself defines by others, written out."""
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    tried: set[tuple[str, str]] = set()
+    expanded: set[tuple[str, str]] = set()
     for _ in range(8):
         ops = {("", n.op_type) for n in model.graph.node if n.domain in DOMAINS}
-        fresh = {key for key in ops - tried if key[1] not in {*HANDLERS, *FOLDED} and _has_body(key[1])}
+        fresh = {key for key in ops - expanded if key[1] not in {*HANDLERS, *FOLDED} and _has_body(key[1])}
         if not fresh:
             break
-        tried |= fresh
+        expanded |= fresh
         for node in model.graph.node:
             if ("", node.op_type) in fresh:
                 _say_defaults(node)
@@ -287,11 +287,11 @@ class _Import:
         picture = picture and lengths[3] not in PICTURE_CHANNELS and self.free_batch
         if picture:
             lengths = [lengths[0], *lengths[2:], lengths[1]]
-        lengths_given = self._shapes.get(info.name, self._shapes.get("") if len(self._inputs) == 1 else None)
-        if lengths_given is not None and len(lengths_given) == len(lengths) - 1:
+        requested = self._shapes.get(info.name, self._shapes.get("") if len(self._inputs) == 1 else None)
+        if requested is not None and len(requested) == len(lengths) - 1:
             lengths = [
                 lengths[0],
-                *(g if n is None else n for n, g in zip(lengths[1:], lengths_given, strict=True)),
+                *(g if n is None else n for n, g in zip(lengths[1:], requested, strict=True)),
             ]
         self.reader.open_lengths |= None in lengths[1:]
         ref = self.reader.builder.add_input(info.name, TensorSpec(tuple(lengths), run))

@@ -45,8 +45,8 @@ def conv(r: Reader, n: NodeView) -> Value:
     bias = None if b is None else r.parameter(b)
     shared: dict[str, Any] = {"strides": strides, "padding": pairs, "dilation": dilation}
     if groups > 1 and groups == x.shape[1] and w.shape[1] == 1 and w.array is not None:
-        apart = w.array.reshape(groups, -1, *size)
-        kernel = r.parameter(w, np.ascontiguousarray(np.moveaxis(apart, (0, 1), (-2, -1))))
+        grouped = w.array.reshape(groups, -1, *size)
+        kernel = r.parameter(w, np.ascontiguousarray(np.moveaxis(grouped, (0, 1), (-2, -1))))
         return r.as_value(r.emit("depthwise_conv", x.last, kernel, bias, **shared), last=True)
     kernel = _transposed_kernel(r, w)
     return r.as_value(r.emit("conv", x.last, kernel, bias, **shared, groups=groups), last=True)

@@ -117,9 +117,9 @@ def mod(r: Reader, n: NodeView) -> Value:
     # C's fmod has the sign of the dividend.
     none = r.elementwise("equal", rest, r.numbers(0, rest))
     zero = r.numbers(0, a)
-    apart = r.elementwise("not_equal", r.elementwise("less", a, zero), r.elementwise("less", b, zero))
+    signs_differ = r.elementwise("not_equal", r.elementwise("less", a, zero), r.elementwise("less", b, zero))
     return r.elementwise(
-        "where", none, rest, r.elementwise("where", apart, r.elementwise("subtract", rest, b), rest)
+        "where", none, rest, r.elementwise("where", signs_differ, r.elementwise("subtract", rest, b), rest)
     )
 
 

@@ -36,7 +36,7 @@ def reshaped(r: Reader, x: Value, target: Sequence[int]) -> Value:
     """A value in another shape, in which -1 is to be found out and ``BATCH`` the batch's length."""
     lengths = r.lengths(x)
     total = math.prod(lengths)
-    dims = _kept_batch(r, x, list(target), total)
+    dims = _with_open_batch(r, x, list(target), total)
     rest = math.prod(d for d in dims if d != -1)
     if -1 in dims:
         if dims.count(-1) > 1 or not rest or total % rest:
@@ -80,7 +80,7 @@ def _around_the_batch(r: Reader, x: Value, dims: list[int]) -> Value:
     return r.as_value(r.transposed(flat, (*order[:after], 0, *order[after:])))
 
 
-def _kept_batch(r: Reader, x: Value, dims: list[int], total: int) -> list[int]:
+def _with_open_batch(r: Reader, x: Value, dims: list[int], total: int) -> list[int]:
     """A file for batches of one fixed length writes that length into shapes; the batch takes its place."""
     fixed = r.fixed_batch
     if fixed is None or not x.shape or x.shape[0] is not None or not dims or dims[0] != fixed:

@@ -165,8 +165,8 @@ def mod(e: Emitter, specs: Specs, a: Tensor, b: Tensor) -> Any:
     if a.dtype not in FLOATS:
         return e.elementwise("Mod", [a, b], a.dtype)
     rest = e.elementwise("Mod", [a, b], a.dtype, fmod=1)
-    apart = e.ops.less(rest * b, 0.0)
-    return e.ops.where(apart, rest + b, rest)
+    signs_differ = e.ops.less(rest * b, 0.0)
+    return e.ops.where(signs_differ, rest + b, rest)
 
 
 @form("floor_divide")

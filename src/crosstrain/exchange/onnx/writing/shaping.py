@@ -121,8 +121,8 @@ def tile(e: Emitter, specs: Specs, x: Tensor, *, repeats: Sequence[int]) -> Any:
 @form("repeat")
 def repeat(e: Emitter, specs: Specs, x: Tensor, *, repeats: int, axis: int) -> Any:
     axis %= x.rank
-    apart = e.one("Unsqueeze", x.last, e.integers([axis + 1]))
-    copies = e.one("Tile", apart, e.integers(repeats if i == axis + 1 else 1 for i in range(x.rank + 1)))
+    expanded = e.one("Unsqueeze", x.last, e.integers([axis + 1]))
+    copies = e.one("Tile", expanded, e.integers(repeats if i == axis + 1 else 1 for i in range(x.rank + 1)))
     # 0 keeps an axis before the repeated one; of those behind it, the batch can be none.
     shape = [0] * axis + [-1] + [-2 if n is None else n for n in x.shape[axis + 1 :]]
     if -2 in shape:

@@ -1,1 +1,1 @@
-"""What the files of Keras models of any age hold: configurations, weights, and code that is refused."""
+"""The content of Keras model files of any age: configurations, weights, and code, which is refused."""

@@ -15,11 +15,11 @@ RUNS_CODE: Mapping[str, str] = {
 }
 """Classes of Keras that hold or load code."""
 ROOTS = frozenset({"keras", "tf_keras", "builtins", "crosstrain"})
-"""Packages whose classes may be named."""
+"""Packages whose classes are allowed."""
 TENSORFLOW = ("tensorflow.keras", "tensorflow.python.keras", "tensorflow_core.python.keras")
-"""Where TensorFlow had its Keras."""
+"""The module of Keras inside TensorFlow."""
 PLAIN = ("keras.utils", "keras.saving", "keras.config", "keras.src.utils", "keras.src.saving")
-"""Modules of Keras that hold no parts of models, but functions that fetch and write files."""
+"""Modules of Keras without parts of models, whose functions fetch and write files."""
 
 
 def check(path: Path, config: Any) -> None:
@@ -35,7 +35,7 @@ def check(path: Path, config: Any) -> None:
             )
         if not _inside(entry):
             raise CrosstrainError(
-                f"{path} asks for {name!r} from the module {module}, which is code from outside of Keras; "
+                f"{path} uses {name!r} from the module {module}, which is code from outside Keras; "
                 "if you trust its source, give --trust"
             )
 
@@ -54,7 +54,7 @@ def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _code(entry: Mapping[str, Any]) -> str | None:
-    """What code an entry holds. A Lambda layer that names a function of Keras holds none."""
+    """The code in an entry. A Lambda layer that names a function of Keras has none."""
     name, config = str(entry["class_name"]), entry.get("config")
     function = config.get("function") if isinstance(config, Mapping) else None
     if name != "Lambda" or isinstance(function, str) or function is None:
@@ -71,8 +71,8 @@ def _inside(entry: Mapping[str, Any]) -> bool:
 
     module, registered = entry.get("module"), str(entry.get("registered_name") or entry["class_name"])
     if module is None:
-        package, found, _ = registered.partition(">")
-        return not found or package == "crosstrain"
+        package, separator, _ = registered.partition(">")
+        return not separator or package == "crosstrain"
     place = str(module)
     if place.startswith(PLAIN):
         return False

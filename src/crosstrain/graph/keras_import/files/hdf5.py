@@ -18,14 +18,14 @@ from crosstrain.graph.keras_import.files.old_graphs import layer_name
 from crosstrain.graph.keras_import.files.old_weights import Stored
 
 TOP = "top_level_model_weights"
-"""Where Keras keeps what a model owns itself rather than through its layers."""
+"""Where Keras stores the weights that a model owns itself rather than through its layers."""
 DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
-"""What h5py and JSON raise on files that are not whole."""
+"""What h5py and JSON raise on damaged files."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an HDF5 model holds. ``weights`` are by layer, in the order of the file."""
+    """The content of an HDF5 model. ``weights`` are by layer, in the order of the file."""
 
     config: Mapping[str, Any]
     version: int
@@ -40,7 +40,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 def read(path: Path) -> Content:
-    """All that a Keras model in HDF5 holds. ``CrosstrainError`` where it is damaged or not a model."""
+    """Read a Keras model in HDF5. Raises ``CrosstrainError`` if it is damaged or not a model."""
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
@@ -59,7 +59,7 @@ def read(path: Path) -> Content:
         raise
     except DAMAGED as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CrosstrainError(f"{path} is not a whole HDF5 file of a Keras model ({reason})") from error
+        raise CrosstrainError(f"{path} is not a complete HDF5 file of a Keras model ({reason})") from error
 
 
 def _without_config(path: Path, file: h5py.File) -> str:
@@ -83,7 +83,7 @@ def _json(value: Any) -> Any:
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
-    """A list of names; longer ones than HDF5 takes in an attribute lie in several, numbered."""
+    """A list of names; lists too long for one HDF5 attribute are split into several, numbered ones."""
     if attribute in group.attrs:
         return [_text(name) for name in group.attrs[attribute]]
     names: list[str] = []
@@ -106,39 +106,44 @@ def _array(group: h5py.Group, name: str) -> np.ndarray:
     place: Any = group
     for part in name.strip("/").split("/"):
         if not isinstance(place.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{name} does not lie in the file")
+            raise ValueError(f"{name} is not in the file")
         place = place[part]
     if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external:
-        raise ValueError(f"{name} does not lie in the file")
+        raise ValueError(f"{name} is not in the file")
     if place.dtype.kind not in "biuf":
-        raise ValueError(f"{name} does not consist of numbers")
+        raise ValueError(f"{name} is not numeric")
     return np.asarray(place[()])
 
 
 def assign(path: Path, content: Content, model: keras.Model) -> None:
-    """Give ``model`` the weights of the file. ``CrosstrainError`` names the weight that does not fit."""
+    """Load the file's weights into ``model``. Raises ``CrosstrainError``, which names the weight that does
+    not fit."""
     layers = {layer.name: layer for layer in model.layers}
-    left = {name for name, layer in layers.items() if layer.weights}
+    unassigned = {name for name, layer in layers.items() if layer.weights}
     for stored in content.weights:
         if stored.layer == TOP:
             own, name = [v for v in model.weights if not _owned(v, model)], model.name
         else:
             name = layer_name(stored.layer)
             if name not in layers:
-                raise CrosstrainError(f"{path} has weights of a layer {name!r}, which its network has not")
+                raise CrosstrainError(
+                    f"{path} has weights of a layer {name!r}, which its network does not have"
+                )
             own = layers[name].trainable_weights + layers[name].non_trainable_weights
-            left.discard(name)
+            unassigned.discard(name)
             stored = old_weights.modern(stored, layers[name], content.version, content.by_theano)
-        _give(path, name, stored, own)
-    if left:
-        raise CrosstrainError(f"{path} has no weights of the layer {min(left)!r}, which its network has")
+        _assign_layer(path, name, stored, own)
+    if unassigned:
+        raise CrosstrainError(
+            f"{path} has no weights of the layer {min(unassigned)!r}, which its network has"
+        )
 
 
 def _owned(variable: Any, model: keras.Model) -> bool:
     return any(variable is other for layer in model.layers for other in layer.weights)
 
 
-def _give(path: Path, layer: str, stored: Stored, variables: Sequence[Any]) -> None:
+def _assign_layer(path: Path, layer: str, stored: Stored, variables: Sequence[Any]) -> None:
     if len(stored.arrays) != len(variables):
         raise CrosstrainError(
             f"{path} has {len(stored.arrays)} weights of the layer {layer!r}; its network has "
@@ -154,12 +159,12 @@ def _give(path: Path, layer: str, stored: Stored, variables: Sequence[Any]) -> N
 
 
 def _in_order(stored: Stored, variables: Sequence[Any]) -> Sequence[np.ndarray]:
-    """The arrays in the order of the variables: by their names where these tell all apart, else as they
-    lie in the file."""
-    there = {_short(name): array for name, array in zip(stored.names, stored.arrays, strict=True)}
-    wanted = [_short(variable.path) for variable in variables]
-    if len(there) == len(set(wanted)) == len(wanted) and set(there) == set(wanted):
-        return [there[name] for name in wanted]
+    """The arrays in the order of the variables: by name if the names are unique, else in the order of the
+    file."""
+    by_name = {_short(name): array for name, array in zip(stored.names, stored.arrays, strict=True)}
+    names = [_short(variable.path) for variable in variables]
+    if len(by_name) == len(set(names)) == len(names) and set(by_name) == set(names):
+        return [by_name[name] for name in names]
     return stored.arrays
 
 

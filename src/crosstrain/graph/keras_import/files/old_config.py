@@ -29,15 +29,15 @@ HOMES = (
     "keras.losses", "keras.metrics", "keras.optimizers", "keras.optimizers.schedules", "keras.random",
     "keras",
 )  # fmt: skip
-"""Where Keras 3 has its classes, in the order in which they are looked for."""
+"""Modules of Keras 3 with its classes, in the order of lookup."""
 HOMES_BY_ARGUMENT = {
     "initializer": "keras.initializers",
     "regularizer": "keras.regularizers",
     "constraint": "keras.constraints",
 }
-"""Names like ``Identity`` are a layer's and an initializer's; the argument tells which is meant."""
+"""Names like ``Identity`` belong to a layer and an initializer; the argument decides which is meant."""
 FUNCTIONAL = "keras.src.models.functional"
-"""Where Keras 3 itself says that functional models are from."""
+"""The module that Keras 3 itself writes for functional models."""
 Entry = Mapping[str, Any]
 
 
@@ -52,7 +52,7 @@ def modern(entry: Entry) -> dict[str, Any]:
 
 
 def kind(entry: Entry) -> str:
-    """The name that Keras 3 has for the class of an entry."""
+    """The name of an entry's class in Keras 3."""
     name = str(entry["class_name"])
     return CLASSES.get(name, name)
 
@@ -91,7 +91,7 @@ def _object(entry: Entry, argument: str) -> Any:
 
 
 def _unknown(entry: Entry, config: Entry) -> dict[str, Any]:
-    """A class that Keras 3 has not: one of the user's that is registered, or a refusal."""
+    """A class that Keras 3 does not have: a registered class of the user's, or an error."""
     name = str(entry["class_name"])
     if name in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
         operation = config.get("function") or config.get("name")
@@ -114,12 +114,12 @@ def _in_home(name: str, config: Entry, home: str) -> dict[str, Any]:
 
 def _home(name: str, argument: str) -> str | None:
     for ending, home in HOMES_BY_ARGUMENT.items():
-        if argument.endswith(ending) and isinstance(_found(home, name), type):
+        if argument.endswith(ending) and isinstance(_lookup(home, name), type):
             return home
-    return next((home for home in HOMES if isinstance(_found(home, name), type)), None)
+    return next((home for home in HOMES if isinstance(_lookup(home, name), type)), None)
 
 
-def _found(home: str, name: str) -> Any:
+def _lookup(home: str, name: str) -> Any:
     place: Any = keras
     for part in home.split(".")[1:]:
         place = getattr(place, part)
@@ -127,7 +127,7 @@ def _found(home: str, name: str) -> Any:
 
 
 def _merge(config: Any) -> dict[str, Any]:
-    """The layer for a ``Merge`` of Keras 1."""
+    """The layer that replaces a ``Merge`` of Keras 1."""
     mode = config.get("mode") if isinstance(config, Mapping) else None
     if mode not in MERGES:
         raise CrosstrainError(f"a Merge layer with the mode {mode!r} cannot be read")
@@ -137,33 +137,33 @@ def _merge(config: Any) -> dict[str, Any]:
 
 
 def _arguments(name: str, config: Entry, home: str) -> dict[str, Any]:
-    """The arguments of a class, by today's names; those without effect are left out."""
+    """The arguments of a class, by their current names; those without effect are left out."""
     names = {**EVERYWHERE, **ARGUMENTS.get(name, {})}
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for key, value in config.items():
         new = names.get(key, key)
-        given[new] = _changed(value, new)
+        arguments[new] = _changed(value, new)
     parts, whole = PAIRS.get(name, ((), ""))
-    if parts and all(part in given for part in parts):
-        given[whole] = [given.pop(part) for part in parts]
-    if name == "InputLayer" and "batch_input_shape" in given:
-        given["batch_shape"] = given.pop("batch_input_shape")
-    if isinstance(given.get("axis"), list) and len(given["axis"]) == 1:
-        given["axis"] = given["axis"][0]
-    if home == "keras.layers" and isinstance(given.get("name"), str):
-        given["name"] = old_graphs.layer_name(given["name"])
+    if parts and all(part in arguments for part in parts):
+        arguments[whole] = [arguments.pop(part) for part in parts]
+    if name == "InputLayer" and "batch_input_shape" in arguments:
+        arguments["batch_shape"] = arguments.pop("batch_input_shape")
+    if isinstance(arguments.get("axis"), list) and len(arguments["axis"]) == 1:
+        arguments["axis"] = arguments["axis"][0]
+    if home == "keras.layers" and isinstance(arguments.get("name"), str):
+        arguments["name"] = old_graphs.layer_name(arguments["name"])
     if name == "Lambda":
-        return _lambda(given)
-    known = _parameters(_found(home, name))
-    left_out = {key for key in given if key not in known}
+        return _lambda(arguments)
+    known = _parameters(_lookup(home, name))
+    left_out = {key for key in arguments if key not in known}
     for key in left_out:
-        if not _without_effect(key, given[key]):
+        if not _without_effect(key, arguments[key]):
             raise CrosstrainError(
-                f"the layer {config.get('name', name)!r} ({name}) has {key}={given[key]!r}, which Keras 3 "
-                "does not have"
+                f"the layer {config.get('name', name)!r} ({name}) has {key}={arguments[key]!r}, which Keras "
+                "3 does not have"
             )
-    kept = {key: value for key, value in given.items() if key not in left_out}
-    return {**DEFAULTS.get(name, {}), **kept}
+    supported = {key: value for key, value in arguments.items() if key not in left_out}
+    return {**DEFAULTS.get(name, {}), **supported}
 
 
 def _without_effect(key: str, value: Any) -> bool:
@@ -174,27 +174,29 @@ def _without_effect(key: str, value: Any) -> bool:
 
 def _lambda(config: Entry) -> dict[str, Any]:
     """Keras 2 wrote code, defaults and closure as a list. Only trusted files come here."""
-    given = {k: v for k, v in config.items() if k in ("name", "function", "arguments", "trainable", "dtype")}
-    if isinstance(given.get("function"), list):
-        given["function"] = {
+    arguments = {
+        k: v for k, v in config.items() if k in ("name", "function", "arguments", "trainable", "dtype")
+    }
+    if isinstance(arguments.get("function"), list):
+        arguments["function"] = {
             "class_name": "__lambda__",
-            "config": dict(zip(("code", "defaults", "closure"), given["function"], strict=False)),
+            "config": dict(zip(("code", "defaults", "closure"), arguments["function"], strict=False)),
         }
-    return given
+    return arguments
 
 
 @cache
-def _parameters(kept: type) -> frozenset[str]:
-    """The arguments that a class takes, its base classes' too where it hands them on."""
+def _parameters(cls: type) -> frozenset[str]:
+    """The arguments of a class, including its base classes' where it passes them on."""
     names: set[str] = set()
-    for base in kept.__mro__:
+    for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
         parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
         names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             break
-    if issubclass(kept, keras.layers.InputLayer):
+    if issubclass(cls, keras.layers.InputLayer):
         names |= {"sparse", "ragged"}
     return frozenset(names - {"self"})
 

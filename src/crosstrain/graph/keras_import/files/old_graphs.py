@@ -38,7 +38,7 @@ def with_input(layers: Sequence[Entry], entries: Sequence[dict[str, Any]]) -> li
 
 
 def _shape_of(config: Entry) -> list[int | None] | None:
-    """From ``input_shape`` or ``input_dim`` of the oldest files, with an axis for the batch."""
+    """The shape from ``input_shape`` or ``input_dim`` of the oldest files, with a batch axis."""
     if config.get("input_shape"):
         return [None, *config["input_shape"]]
     return [None, config["input_dim"]] if config.get("input_dim") and "input_length" not in config else None
@@ -71,7 +71,7 @@ def _ends(tensors: Any, kinds: Mapping[str, str]) -> Any:
         # for functional models alone, Keras 3 counts calls from 1 here, and from 0 between layers
         return [name, call + (kinds[name] == "Functional"), index]
     if not isinstance(tensors, list) or not tensors:
-        raise CrosstrainError("the model says not what its inputs and outputs are")
+        raise CrosstrainError("the model does not say what its inputs and outputs are")
     ends = [_ends(one, kinds) for one in tensors]
     return ends[0] if len(ends) == 1 else ends
 
@@ -106,12 +106,12 @@ def _node(node: Any, entry: Entry, kinds: Mapping[str, str]) -> Any:
         first = first[0]
     if isinstance(first, list) and entry["class_name"] in RECURRENT:
         first, keywords["initial_state"] = first[0], first[1:]
-    given = {name: _argument(value, kinds) for name, value in keywords.items() if value is not None}
-    return {"args": [first], "kwargs": given}
+    kwargs = {name: _argument(value, kinds) for name, value in keywords.items() if value is not None}
+    return {"args": [first], "kwargs": kwargs}
 
 
 def _first_argument(value: Any, keywords: dict[str, Any], entry: Entry, kinds: Mapping[str, str]) -> Any:
-    """What a layer is called on; the call's keywords, which stand behind each tensor, are gathered."""
+    """The first argument of a call; its keywords, which follow each tensor, are collected."""
     if _is_tensor(value, kinds):
         if len(value) == 4 and isinstance(value[3], Mapping):
             keywords.update(value[3])
@@ -120,7 +120,9 @@ def _first_argument(value: Any, keywords: dict[str, Any], entry: Entry, kinds: M
         return [_first_argument(one, keywords, entry, kinds) for one in value]
     if isinstance(value, Mapping):
         return {name: _first_argument(one, keywords, entry, kinds) for name, one in value.items()}
-    raise CrosstrainError(f"the layer {entry['name']!r} is called on what is no output of a layer")
+    raise CrosstrainError(
+        f"the layer {entry['name']!r} is called on something other than the output of a layer"
+    )
 
 
 def _argument(value: Any, kinds: Mapping[str, str]) -> Any:

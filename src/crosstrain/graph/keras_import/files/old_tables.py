@@ -1,4 +1,4 @@
-"""What Keras 1 and 2 called things, and what Keras 3 calls them."""
+"""Names in Keras 1 and 2, and their names in Keras 3."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MERGE_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
     "Concatenate": {"concat_axis": "axis"},
     "Dot": {"dot_axes": "axes"},
 }
-"""By layer: which arguments of ``Merge`` it takes, and as what."""
+"""By layer: the arguments of ``Merge`` that it takes, and under which names."""
 
 _KERNEL = {
     "init": "kernel_initializer",
@@ -90,7 +90,7 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = {
     "LeakyReLU": {"alpha": "negative_slope"},
     "ReLU": {"theta": "threshold"},
 }
-"""By class of Keras 3: the names that its arguments had before."""
+"""By class of Keras 3: the earlier names of its arguments."""
 
 EVERYWHERE: Mapping[str, str] = {"dim_ordering": "data_format", "border_mode": "padding"}
 """Earlier names of arguments, whatever the class."""
@@ -101,10 +101,10 @@ PAIRS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "SeparableConv2D": (("nb_row", "nb_col"), "kernel_size"),
     "Conv3D": (("kernel_dim1", "kernel_dim2", "kernel_dim3"), "kernel_size"),
 }
-"""Arguments that became one."""
+"""Pairs of arguments that became one."""
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"GRU": {"reset_after": False}}
-"""What a file means that does not say, where Keras 3 means something else."""
+"""Defaults of old files that differ from those of Keras 3."""
 
 VALUES: Mapping[str, Mapping[str, str]] = {
     "data_format": {"tf": "channels_last", "th": "channels_first"},
@@ -117,7 +117,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "one": "ones",
     },
 }
-"""By argument (``initializer`` for all that end so): what its values are called now."""
+"""By argument (``initializer`` for all that end in it): the current names of its values."""
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -126,4 +126,4 @@ WITHOUT_EFFECT = frozenset(
         "renorm_momentum", "fused", "experimental_autocast", "autocast", "forget_bias_init",
     }
 )  # fmt: skip
-"""Arguments that Keras 3 has no use for, and that change nothing about what a layer computes."""
+"""Arguments that Keras 3 does not use and that do not change what a layer computes."""

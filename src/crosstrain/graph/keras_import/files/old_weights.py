@@ -1,4 +1,4 @@
-"""Weights of layers as Keras 1 and Theano kept them, in the form of Keras 3."""
+"""Weights of layers as Keras 1 and Theano stored them, converted to those of Keras 3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Stored:
-    """A layer's weights in the order of the file, with the names that they have there."""
+    """A layer's weights in the order of the file, with their names there."""
 
     layer: str
     names: Sequence[str]
@@ -25,7 +25,7 @@ CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
 
 
 def modern(stored: Stored, layer: keras.Layer, version: int, by_theano: bool) -> Stored:
-    """The weights of one layer as the layer takes them. ``version`` is of the Keras that wrote them."""
+    """The weights of one layer in its current layout. ``version`` is that of the Keras that wrote them."""
     kind, arrays = type(layer).__name__, list(stored.arrays)
     if version < 2 and kind in GATES and len(arrays) == 3 * len(GATES[kind]):
         gates = [arrays[3 * gate : 3 * gate + 3] for gate in GATES[kind]]
@@ -42,6 +42,6 @@ def modern(stored: Stored, layer: keras.Layer, version: int, by_theano: bool) ->
 
 
 def _turned(kernel: np.ndarray) -> np.ndarray:
-    """Theano convolved in the sense of mathematics, with the kernel turned around; the others correlate."""
+    """Theano computed a true convolution, with a flipped kernel; the others compute a cross-correlation."""
     places: Sequence[slice] = [slice(None, None, -1)] * (kernel.ndim - 2)
     return kernel[tuple(places)]

@@ -1,1 +1,1 @@
-"""Keras layers that become one op, or that need to know of training, rather than being traced."""
+"""Keras layers that become one op or depend on the phase, rather than being traced."""

@@ -1,4 +1,4 @@
-"""Native layers: those that become one op (or need to know of training), rather than being traced."""
+"""Native layers: those that become one op or depend on the phase, rather than being traced."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def conv_transpose(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
 def batch_norm(t: Tracer, layer: Any, x: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
     if layer.renorm:
         raise CrosstrainError(
-            f"{t.where} renormalises (renorm=True), which crosstrain has no form of; use renorm=False, "
+            f"{t.where} renormalises (renorm=True), which crosstrain does not support; use renorm=False, "
             "or GroupNormalization where batches are small"
         )
     if mask is not None and layer.trainable:
@@ -128,7 +128,7 @@ def embedding(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
 
 
 def spread(layer: Any, value: Any) -> np.ndarray:
-    """A given mean or variance along the axes that ``layer`` keeps, the last on the last."""
+    """A fixed mean or variance, with its axes aligned to the last of those that ``layer`` keeps."""
     array = np.asarray(value, "float64")
     if array.ndim:
         shape = [1] * len(layer._broadcast_shape)
@@ -140,10 +140,10 @@ def spread(layer: Any, value: Any) -> np.ndarray:
 
 @native(kl.Normalization)
 def normalization(t: Tracer, layer: Any, x: Any, **_: Any) -> Any:
-    """By the values given, with all their digits, or by the weights that ``adapt`` has set."""
+    """By the fixed statistics, with all their digits, or by the weights that ``adapt`` has set."""
     if layer.input_mean is not None:
-        given = [spread(layer, value) for value in (layer.input_mean, layer.input_variance)]
-        mean, variance = (t.tensor(str(t.ref(value))) for value in given)
+        statistics = [spread(layer, value) for value in (layer.input_mean, layer.input_variance)]
+        mean, variance = (t.tensor(str(t.ref(value))) for value in statistics)
     else:
         adapted = (layer.adapt_mean, layer.adapt_variance)
         mean, variance = (t.op.reshape(v, shape=layer._broadcast_shape) for v in adapted)

@@ -12,13 +12,14 @@ from crosstrain.graph.keras_import.trace import Tracer
 
 
 def noisy(t: Tracer, op: str, amount: float, training: Any, x: Any, **settings: Any) -> Any:
-    """A random op that follows the phase; nothing where there is no noise or the layer is told to infer."""
+    """A random op that follows the phase; ``x`` itself without noise or if the layer is called for
+    inference."""
     mode = t.phase_of(training)
     if amount == 0 or mode is False:
         return x
     if mode is True:
         raise CrosstrainError(
-            f"{t.where} is called with training=True always; crosstrain has noise in training only"
+            f"{t.where} is always called with training=True; crosstrain applies noise in training only"
         )
     return t.noise(op, t.cast(x, "float32"), **settings)
 
@@ -28,7 +29,7 @@ def dropout(t: Tracer, layer: Any, x: Any, training: Any = None, **_: Any) -> An
     shape = layer.noise_shape
     if shape is not None:
         shape = tuple(
-            None if s is None or s == have else int(s) for s, have in zip(shape, x.shape, strict=True)
+            None if s is None or s == length else int(s) for s, length in zip(shape, x.shape, strict=True)
         )
     op = "alpha_dropout" if isinstance(layer, kl.AlphaDropout) else "dropout"
     return noisy(t, op, layer.rate, training, x, rate=float(layer.rate), noise_shape=shape)

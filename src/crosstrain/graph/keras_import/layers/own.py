@@ -1,4 +1,4 @@
-"""The project's own Keras layers, written down as what they stand for."""
+"""The project's own Keras layers, imported as the ops that they stand for."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def vocabulary_op(t: Tracer, layer: Any, tensors: Sequence[Any], **_: Any) -> li
     settings = dict(layer.attributes)
     if "salt" in settings:
         settings["salt"] = t.builder.next_salt()
-    made = t.emit(layer.op, *inputs, **settings)
-    return list(made) if isinstance(made, tuple | list) else [made]
+    result = t.emit(layer.op, *inputs, **settings)
+    return list(result) if isinstance(result, tuple | list) else [result]

@@ -1,4 +1,4 @@
-"""Pictures resampled by affine maps, and random crops: what Keras's augmenting layers are made of."""
+"""Pictures resampled by affine maps, and random crops: the basis of Keras's augmentation layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crosstrain.graph.keras_import.trace import Tracer
 
 
 def folded(t: Tracer, place: Any, length: int, mode: str) -> Any:
-    """Whole numbers (as floats) that may lie beyond an axis, brought onto it."""
+    """Integer coordinates (as floats), mapped onto an axis where they lie beyond it."""
     if mode in ("nearest", "constant") or length == 1:
         return t.op.clip(place, minimum=0.0, maximum=length - 1.0)
     if mode == "wrap":
@@ -39,16 +39,18 @@ def at(t: Tracer, flat: Any, row: Any, column: Any, size: tuple[int, int], mode:
     inside = None
     for place, length in ((row, size[0]), (column, size[1])):
         for compare, bound in (("greater_equal", 0.0), ("less_equal", length - 1.0)):
-            held = t.emit(compare, place, bound)
-            inside = held if inside is None else t.op.logical_and(inside, held)
+            condition = t.emit(compare, place, bound)
+            inside = condition if inside is None else t.op.logical_and(inside, condition)
     return t.op.where(t.op.expand_dims(inside, axis=-1), picked, fill)
 
 
 @lowers(ki.AffineTransform)
 def affine_transform(t: Tracer, operation: Any, spec: Any, images: Any, transform: Any) -> Any:
-    """Cell (y, x) of the result is the picture at (b0 x + b1 y + b2, a0 x + a1 y + a2)."""
+    """Pixel (y, x) of the result is the picture at (b0 x + b1 y + b2, a0 x + a1 y + a2)."""
     if len(images.shape) != 4 or None in images.shape[1:] or len(transform.shape) != 2:
-        raise CrosstrainError(f"{t.where} transforms pictures; crosstrain has that for a batch of known size")
+        raise CrosstrainError(
+            f"{t.where} transforms pictures; crosstrain supports that for a batch of known size"
+        )
     first, dtype = operation.data_format == "channels_first", run_dtype(images.dtype)
     x = t.cast(images, "float32")
     x = t.op.transpose(x, axes=(0, 2, 3, 1)) if first else x
@@ -86,21 +88,21 @@ def affine_transform(t: Tracer, operation: Any, spec: Any, images: Any, transfor
     kl.RandomBrightness,
 )  # fmt: skip
 def augmentation(t: Tracer, layer: Any, x: Any, training: Any = None, **_: Any) -> Any:
-    """What Keras's layer does to pictures in training, as one choice that a proof can switch off."""
+    """Keras's augmentation in training, as one selection that a proof can switch off."""
     mode = t.phase_of(training)
     plain = t.cast(layer.call(x, training=False), "float32")
     if mode is False:
         return plain
     if mode is True:
         raise CrosstrainError(
-            f"{t.where} is called with training=True always; crosstrain has augmentation in training only"
+            f"{t.where} is always called with training=True; crosstrain applies augmentation in training only"
         )
     return t.op.augment_select(t.cast(layer.call(x, training=True), "float32"), plain, amount=1.0)
 
 
 @native(kl.RandomCrop)
 def random_crop(t: Tracer, layer: Any, x: Any, training: Any = None, **_: Any) -> Any:
-    """One window for the whole batch in training, as Keras has it; in inference its own resizing."""
+    """One window for the whole batch in training, as in Keras; Keras's resizing in inference."""
     sizes = [(axis % len(x.shape), length) for axis, length in
              ((layer.height_axis, layer.height), (layer.width_axis, layer.width))]  # fmt: skip
     if None in x.shape[1:]:

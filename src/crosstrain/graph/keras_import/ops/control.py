@@ -1,4 +1,4 @@
-"""Lowerings of loops and branches in ``keras.ops``: those of fixed length are written out."""
+"""Lowerings of loops and branches in ``keras.ops``: loops of fixed length are unrolled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 
 LONGEST = 256
-"""Most rounds of a loop that are written out."""
+"""The most iterations for which a loop is unrolled."""
 
 
 def rounds(t: Tracer, what: str, length: Any) -> int:
@@ -64,7 +64,7 @@ def fori_loop(t: Tracer, operation: Any, spec: Any, value: Any) -> Any:
 
 @lowers(kc.Cond, spec=False)
 def cond(t: Tracer, operation: Any, spec: Any, pred: Any, true_fn: Any, false_fn: Any) -> Any:
-    """Both branches, of which ``where`` takes one."""
+    """Both branches, of which ``where`` selects one."""
     if not isinstance(pred, Traced):
         return (true_fn if pred else false_fn)()
     before = t.state
@@ -79,7 +79,7 @@ def cond(t: Tracer, operation: Any, spec: Any, pred: Any, true_fn: Any, false_fn
 @lowers(kc.Switch, kc.WhileLoop, spec=False)
 def branch(t: Tracer, operation: Any, spec: Any, *arguments: Any, **named: Any) -> Any:
     raise CrosstrainError(
-        f"{t.where} branches or loops on what the data says; use ops.where, or a loop of fixed length"
+        f"{t.where} branches or loops on the values of tensors; use ops.where, or a loop of fixed length"
     )
 
 

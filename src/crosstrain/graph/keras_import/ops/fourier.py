@@ -13,7 +13,7 @@ from crosstrain.graph.keras_import.registry import lowers
 from crosstrain.graph.keras_import.trace import Tracer
 
 LONGEST = 2048
-"""Longest axis that is transformed: its matrices hold the square of so many numbers."""
+"""The longest axis that is transformed: the size of its matrices grows with the square."""
 
 Pair = tuple[Any, Any]
 
@@ -67,12 +67,12 @@ def fft(t: Tracer, operation: Any, spec: Any, x: Any) -> Pair:
 
 
 def fitted(t: Tracer, x: Any, length: int) -> Any:
-    """The last axis cut or padded with zeros to a length."""
-    have, rank = x.shape[-1], len(x.shape)
-    if have == length:
+    """The last axis cropped or padded with zeros to a length."""
+    size, rank = x.shape[-1], len(x.shape)
+    if size == length:
         return x
-    if have < length:
-        return t.op.pad(x, padding=[(0, 0)] * (rank - 1) + [(0, length - have)])
+    if size < length:
+        return t.op.pad(x, padding=[(0, 0)] * (rank - 1) + [(0, length - size)])
     return t.op.slice(x, starts=[None] * rank, stops=[None] * (rank - 1) + [length], strides=[1] * rank)
 
 

@@ -49,8 +49,8 @@ def interpolation(length: int, cells: int, method: str, antialias: bool) -> np.n
 def resize(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     if operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio:
         raise CrosstrainError(
-            f"{t.where} resizes with crop_to_aspect_ratio or pad_to_aspect_ratio, which crosstrain has "
-            "no form of"
+            f"{t.where} resizes with crop_to_aspect_ratio or pad_to_aspect_ratio, which crosstrain does "
+            "not support"
         )
     first = operation.data_format == "channels_first"
     rank, dtype = len(x.shape), run_dtype(x.dtype)
@@ -107,8 +107,8 @@ def borders(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     pairs = [(0, 0)] * rank
     sides = (("top", "bottom", "height"), ("left", "right", "width"))
     for axis, (before, after, size) in zip(axes, sides, strict=True):
-        given = [getattr(operation, f"{side}_{word}") for side in (before, after)]
-        pairs[axis] = edges(given[0], given[1], getattr(operation, f"target_{size}"), x.shape[axis], sign)
+        amounts = [getattr(operation, f"{side}_{word}") for side in (before, after)]
+        pairs[axis] = edges(amounts[0], amounts[1], getattr(operation, f"target_{size}"), x.shape[axis], sign)
     if pad:
         return t.op.pad(x, padding=pairs)
     starts = [b if (b, a) != (0, 0) else None for b, a in pairs]

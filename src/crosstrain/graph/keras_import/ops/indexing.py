@@ -1,4 +1,4 @@
-"""Lowerings of ``keras.ops`` that pick values by their place."""
+"""Lowerings of ``keras.ops`` that select values by index."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def slice_(t: Tracer, operation: Any, spec: Any, x: Any, starts: Any) -> Any:
 
 @lowers(kc.SliceUpdate)
 def slice_update(t: Tracer, operation: Any, spec: Any, x: Any, starts: Any, updates: Any) -> Any:
-    """Padded updates where the slice is, ``x`` elsewhere."""
+    """Padded updates inside the slice, ``x`` elsewhere."""
     begin = [int(s) for s in numbers(starts)]
     updates = t.cast(updates, run_dtype(x.dtype))
     after = [0 if n is None else n - b - u for n, b, u in zip(x.shape, begin, updates.shape, strict=True)]

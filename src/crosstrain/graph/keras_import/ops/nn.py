@@ -27,7 +27,7 @@ def convolved(
     data_format: Any,
     depthwise: bool = False,
 ) -> Any:
-    """A convolution as Keras states it, written with explicit padding; groups follow from the shapes."""
+    """A convolution with Keras's arguments, as one with explicit padding; groups follow from the shapes."""
     x, kernel = t.cast(x, "float32"), t.cast(kernel, "float32")
     x = channels_last(t, x, data_format)
     rank = len(x.shape) - 2
@@ -75,7 +75,7 @@ def transposed(
     dilation: Any,
     data_format: Any,
 ) -> Any:
-    """A transposed convolution as Keras states it, with its crop written out."""
+    """A transposed convolution with Keras's arguments, as one with an explicit crop."""
     x = channels_last(t, t.cast(x, "float32"), data_format)
     rank = len(x.shape) - 2
     crop = crop_of(padding, x.shape, kernel.shape, strides, output_padding, dilation)
@@ -128,8 +128,8 @@ def adaptive_pool(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
 
 @lowers(knn.Sparsemax)
 def sparsemax(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
-    """After Martins and Astudillo 2016, but to Keras's letter, which adds up the cumulative sums over the
-    support where the paper has the last of them."""
+    """Martins and Astudillo 2016, but exactly as in Keras, which adds up the cumulative sums over the support
+    where the paper takes the last of them."""
     axis = operation.axis % len(x.shape)
     length = x.shape[axis]
     if length is None:
@@ -219,7 +219,7 @@ def attention(
     """softmax(scale · query keyᵀ + bias) value over (batch, length, heads, size); masked scores are -inf in
     effect; groups of query heads share a key head where there are fewer of those."""
     if operation.attn_logits_soft_cap is not None:
-        raise CrosstrainError(f"{t.where} caps attention scores, which crosstrain has no form of")
+        raise CrosstrainError(f"{t.where} caps attention scores, which crosstrain does not support")
     query, key, value = (t.cast(x, "float32") for x in (query, key, value))
     heads, shared = query.shape[2], key.shape[2]
     if heads != shared:

@@ -103,8 +103,8 @@ def argsort(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
     if x.shape[axis] is None:
         raise CrosstrainError(f"{t.where} sorts an axis of unknown length")
     swap = [rank - 1 if i == axis else axis if i == rank - 1 else i for i in range(rank)]
-    moved = x if axis == rank - 1 else t.op.transpose(x, axes=swap)
-    _, order = t.op.top_k(t.op.negative(moved), k=x.shape[axis])
+    transposed = x if axis == rank - 1 else t.op.transpose(x, axes=swap)
+    _, order = t.op.top_k(t.op.negative(transposed), k=x.shape[axis])
     return order if axis == rank - 1 else t.op.transpose(order, axes=swap)
 
 
@@ -170,7 +170,7 @@ def matmul(t: Tracer, operation: Any, spec: Any, a: Any, b: Any) -> Any:
 
 
 def contracted(t: Tracer, dtype: str, a: Any, b: Any, left: list[int], right: list[int]) -> Any:
-    """Sum over pairs of axes; what is left of ``a``, then of ``b``."""
+    """Sum over pairs of axes; the result has the other axes of ``a``, then those of ``b``."""
     letters = iter(string.ascii_letters)
     first = [next(letters) for _ in a.shape]
     second = [next(letters) for _ in b.shape]

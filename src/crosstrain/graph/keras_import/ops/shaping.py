@@ -1,4 +1,4 @@
-"""Lowerings of ``keras.ops`` that move values about."""
+"""Lowerings of ``keras.ops`` that rearrange values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def batch_last(shape: Any) -> tuple[int, ...]:
 
 @lowers(knp.Reshape)
 def reshape(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
-    """A shape with one unknown length; where the batch stays in front the graph says so."""
+    """A shape with one unknown length; -1 comes first if the batch stays the first axis."""
     shape = operation.newshape
     shape = batch_last((shape,) if isinstance(shape, int) else shape)
     if -1 not in shape or None not in x.shape:
@@ -58,7 +58,7 @@ def reshape(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
 
 
 def resolved(source: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """-1 replaced by its length, where all of the source is known."""
+    """-1 replaced by its length if the whole input shape is known."""
     if -1 in shape and None not in source:
         missing = math.prod(source) // max(math.prod(s for s in shape if s != -1), 1)
         return tuple(missing if s == -1 else s for s in shape)
@@ -191,7 +191,7 @@ def broadcast_to(t: Tracer, operation: Any, spec: Any, x: Any) -> Any:
         if isinstance(size, BatchSize) and x.shape[axis] == 1:
             x = t.with_batch(x, axis, size)
     return t.op.broadcast_to(
-        x, shape=tuple(-1 if have is None else int(s) for s, have in zip(shape, x.shape, strict=True))
+        x, shape=tuple(-1 if length is None else int(s) for s, length in zip(shape, x.shape, strict=True))
     )
 
 

@@ -15,7 +15,7 @@ from crosstrain.reporting.terminal import text
 
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 POINTS = 41
-"""So many quantiles draw a distribution."""
+"""Number of quantiles in the curve of a distribution."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +33,27 @@ class Answers:
 
 
 def of_criteria(view: View) -> list[Answers]:
-    """What ``--criteria`` measured of it."""
-    found = []
+    """The latencies that ``--criteria`` measured."""
+    answers = []
     for entry in view.result.criteria:
         known = {name: entry[f"latency_{name}"] for name in SHARES if entry.get(f"latency_{name}")}
         if "p50" in known:
-            found.append(Answers(view.key(entry), known, entry.get("latencies") or ()))
-    return found
+            answers.append(Answers(view.key(entry), known, entry.get("latencies") or ()))
+    return answers
 
 
 def figures(view: View) -> list[Figure]:
-    """The charts of a comparison's criteria; none where there are none."""
+    """The latency charts of a comparison; empty where its criteria have no latencies."""
     return charts(of_criteria(view), list(dict.fromkeys(line.engine for line in view.done)))
 
 
 def charts(answers: Sequence[Answers], engines: Sequence[str]) -> list[Figure]:
-    """Percentiles, and distributions where latencies were kept; ``engines`` in the order of their colours."""
-    kept = [each for each in answers if len(each.latencies) > 1]
+    """Percentiles, and distributions of the answers that have single latencies; ``engines`` in the order of
+    their colours."""
+    with_latencies = [each for each in answers if len(each.latencies) > 1]
     return [
         *([_percentiles(answers, engines)] if answers else []),
-        *([_distribution(kept, engines)] if kept else []),
+        *([_distribution(with_latencies, engines)] if with_latencies else []),
     ]
 
 
@@ -124,10 +125,10 @@ def _distribution(answers: Sequence[Answers], engines: Sequence[str]) -> Figure:
                      alt.Tooltip("share:Q", format=".0%")],
         )
     )  # fmt: skip
-    told = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+    levels = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
     cells = []
     for each in answers:
-        quantiles = np.quantile(np.asarray(each.latencies, dtype=np.float64), told)
+        quantiles = np.quantile(np.asarray(each.latencies, dtype=np.float64), levels)
         cells.append([*each.key.values(), *(Cell(text.seconds(float(q)), float(q)) for q in quantiles)])
     return Figure(
         "latency-distribution",
@@ -136,7 +137,7 @@ def _distribution(answers: Sequence[Answers], engines: Sequence[str]) -> Figure:
         specification(chart, {ROWS: rows}, 300),
         Grid(
             "Distribution of the latency",
-            ["network", "size", "engine", *(f"{100 * s:.0f} %" for s in told)], cells,
+            ["network", "size", "engine", *(f"{100 * s:.0f} %" for s in levels)], cells,
             frozenset({1, *range(3, 10)}), [dict(each.key) for each in answers],
         ),
     )  # fmt: skip

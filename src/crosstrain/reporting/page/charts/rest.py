@@ -21,7 +21,7 @@ PHASES = {
 
 
 def accuracy_by_time(view: View) -> Figure | None:
-    """Each row once: the upper left is where one wants to be."""
+    """One point for each row; the upper left is best."""
     import altair as alt
 
     lines = [line for line in view.done if line.accuracy and line.training_seconds]
@@ -29,11 +29,11 @@ def accuracy_by_time(view: View) -> Figure | None:
         return None
     rows: list[dict[str, Any]] = []
     cells = []
-    ahead = {tuple(view.key(entry).values()) for entry in view.result.front}
+    on_front_keys = {tuple(view.key(entry).values()) for entry in view.result.front}
     for line in lines:
         accuracy, seconds = line.accuracy, line.training_seconds
         assert accuracy is not None
-        on_front = tuple(line.key.values()) in ahead
+        on_front = tuple(line.key.values()) in on_front_keys
         rows.append(
             {**line.key, "task": line.task, "seconds": seconds, "accuracy": accuracy.value,
              "low": accuracy.low, "high": accuracy.high, "front": on_front}
@@ -41,10 +41,10 @@ def accuracy_by_time(view: View) -> Figure | None:
         cells.append(
             [line.network, line.size, line.engine, Cell(text.seconds(seconds), seconds),
              *(Cell(text.share(v), v) for v in (accuracy.value, accuracy.low, accuracy.high)),
-             *(["yes" if on_front else "no"] if ahead else [])]
+             *(["yes" if on_front else "no"] if on_front_keys else [])]
         )  # fmt: skip
     scale = axis_scale([row["seconds"] for row in rows], 12, zero=False)
-    x = alt.X("seconds:Q", title="training time in all (s)", scale=scale)
+    x = alt.X("seconds:Q", title="total training time (s)", scale=scale)
     y = alt.Y("accuracy:Q", title="test accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False))
     base = alt.Chart(alt.NamedData(ROWS)).encode(x=x, color=colour(view))
     tips = [
@@ -60,21 +60,21 @@ def accuracy_by_time(view: View) -> Figure | None:
     datasets = {ROWS: rows}
     if front := sorted((row for row in rows if row["front"]), key=lambda row: row["seconds"]):
         datasets[FRONT] = front
-        ringed = alt.Chart(alt.NamedData(FRONT)).encode(x=x, y=y)
+        front_base = alt.Chart(alt.NamedData(FRONT)).encode(x=x, y=y)
         parts += [
-            ringed.mark_line(strokeDash=[2, 3], interpolate="step-after"),
-            ringed.mark_point(size=330, strokeWidth=2, shape="circle"),
+            front_base.mark_line(strokeDash=[2, 3], interpolate="step-after"),
+            front_base.mark_point(size=330, strokeWidth=2, shape="circle"),
         ]
     return Figure(
         "accuracy-by-time",
         "Accuracy and training time",
-        "Test accuracy with its 95 % interval over the seconds that training took in all"
+        "Test accuracy with its 95 % interval over the total seconds of training"
         + ("; rings mark the Pareto front: nothing is better in every respect." if front else "."),
         specification(alt.layer(*parts), datasets, 320),
         Grid(
             "Accuracy and training time",
             ["network", "size", "engine", "training time", "test accuracy", "low", "high",
-             *(["on the front"] if ahead else [])],
+             *(["on the front"] if on_front_keys else [])],
             cells,
             frozenset({1, 3, 4, 5, 6}),
             [line.key for line in lines],
@@ -83,22 +83,22 @@ def accuracy_by_time(view: View) -> Figure | None:
 
 
 def learning(view: View) -> list[Figure]:
-    """Accuracy and loss over epochs and over seconds; the training loss where no other was kept."""
-    wanted: tuple[tuple[str, str, str, str], ...] = (
+    """Accuracy and loss over epochs and over seconds; the training loss where there is no validation loss."""
+    curves: tuple[tuple[str, str, str, str], ...] = (
         ("learning", "validation_accuracy", "Validation accuracy", "%"),
         ("loss", "validation_loss", "Validation loss", ".3g"),
         ("loss", "train_loss", "Training loss", ".3g"),
     )
-    made: list[Figure] = []
-    for name, field, title, form in wanted:
-        if any(figure.name.startswith(name) for figure in made):
+    figures: list[Figure] = []
+    for name, field, title, form in curves:
+        if any(figure.name.startswith(name) for figure in figures):
             continue
         points = [point for line in view.done for point in _curve(line, field)]
         if len({point["epoch"] for point in points}) < 2:
             continue
         for by, unit in (("epoch", "epoch"), ("seconds", "seconds of training")):
-            made.append(_learning_figure(view, points, f"{name}-by-{by}", title, form, by, unit))
-    return made
+            figures.append(_learning_figure(view, points, f"{name}-by-{by}", title, form, by, unit))
+    return figures
 
 
 def _curve(line: Line, field: str) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def _curve(line: Line, field: str) -> list[dict[str, Any]]:
 
 
 def _short(value: float) -> float:
-    """Six digits: curves have thousands of points, and stand in the page as text."""
+    """Six digits: curves have thousands of points, and the page holds them as text."""
     return float(f"{value:.6g}")
 
 
@@ -166,7 +166,7 @@ def _learning_figure(
 
 
 def memory(view: View) -> Figure | None:
-    """The peak of each process."""
+    """Peak memory of each process."""
     lines = [line for line in view.done if line.row.peak_memory_bytes]
     return _bars(
         view, lines, "memory", "Peak memory",
@@ -176,7 +176,7 @@ def memory(view: View) -> Figure | None:
 
 
 def _bars(
-    view: View, lines: list[Line], name: str, title: str, told: str, unit: str, of: Callable[[Line], float]
+    view: View, lines: list[Line], name: str, title: str, caption: str, unit: str, of: Callable[[Line], float]
 ) -> Figure | None:
     import altair as alt
 
@@ -196,7 +196,7 @@ def _bars(
     )
     cells = [[r["network"], r["size"], r["engine"], Cell(f"{r['value']:.4g}", r["value"])] for r in rows]
     return Figure(
-        name, title, told, specification(bars, {ROWS: rows}, alt.Step(16)),
+        name, title, caption, specification(bars, {ROWS: rows}, alt.Step(16)),
         Grid(
             title, ["network", "size", "engine", unit], cells, frozenset({1, 3}), [line.key for line in lines]
         ),
@@ -210,7 +210,7 @@ def where_time_went(view: View) -> Figure | None:
     rows: list[dict[str, Any]] = []
     cells = []
     for line in view.done:
-        spent = {
+        by_phase = {
             name: fmean(getattr(cell, field) for cell in line.cells) if field != "train_seconds"
             else line.training_seconds or 0.0
             for name, field in PHASES.items()
@@ -218,9 +218,9 @@ def where_time_went(view: View) -> Figure | None:
         label = f"{line.network} {line.size}, {line.engine}"
         rows += [
             {**line.key, "label": label, "phase": name, "order": order, "seconds": seconds}
-            for order, (name, seconds) in enumerate(spent.items())
+            for order, (name, seconds) in enumerate(by_phase.items())
         ]
-        shown = (Cell(f"{seconds:.4g}", seconds) for seconds in spent.values())
+        shown = (Cell(f"{seconds:.4g}", seconds) for seconds in by_phase.values())
         cells.append([line.network, line.size, line.engine, *shown])
     if not rows:
         return None

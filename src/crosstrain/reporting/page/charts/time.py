@@ -20,11 +20,11 @@ SECONDS = "seconds an epoch"
 GROWTH = "growth"
 
 
-def interval_cells(found: Interval | None) -> list[Cell]:
+def interval_cells(interval: Interval | None) -> list[Cell]:
     """Value and limits, for tables."""
-    if found is None:
+    if interval is None:
         return [Cell(text.NOTHING)] * 3
-    return [Cell(f"{each:.4g}", each) for each in (found.value, found.low, found.high)]
+    return [Cell(f"{each:.4g}", each) for each in (interval.value, interval.low, interval.high)]
 
 
 def colour(view: View) -> alt.Color:
@@ -83,7 +83,7 @@ def time_by_size(view: View) -> Figure | None:
         + (", dashed lines the fitted growth." if drawn else "."),
         specification(alt.layer(*parts), datasets, 320),
         _time_grid("Training time by input size", lines),
-        _growth_told(fits),
+        _growth_sentences(fits),
     )
 
 
@@ -125,7 +125,7 @@ def time_by_depth(view: View) -> Figure | None:
              for p in points],
             frozenset({1, 3, 4}),
         ),
-        _growth_told(fits),
+        _growth_sentences(fits),
     )  # fmt: skip
 
 
@@ -167,23 +167,23 @@ def tuning(view: View) -> Figure | None:
     """Default and tuned, joined by a line, with the factor."""
     import altair as alt
 
-    told = []
+    entries = []
     for entry in view.result.tuning:
         default, tuned = interval_of(entry.get("default")), interval_of(entry.get("tuned"))
         if default and tuned:
-            told.append((entry, default, tuned, interval_of(entry.get("factor"))))
-    if not told:
+            entries.append((entry, default, tuned, interval_of(entry.get("factor"))))
+    if not entries:
         return None
     rows: list[dict[str, Any]] = []
     cells = []
-    for entry, default, tuned, factor in told:
+    for entry, default, tuned, factor in entries:
         key = view.key(entry)
         label = f"{key['network']} {key['size']}, {key['engine']}"
         times = f"{factor.value:.2f}×" if factor else ""
         rows.append({**key, "label": label, "default": default.value, "tuned": tuned.value, "factor": times})
         changes = entry.get("changes") or entry.get("options") or {}
         options = (
-            "kept as it is"
+            "default kept"
             if entry.get("kept_default")
             else ", ".join(f"{name}={value}" for name, value in changes.items())
         )
@@ -210,8 +210,8 @@ def tuning(view: View) -> Figure | None:
     return Figure(
         "tuning",
         "What tuning gained",
-        "Seconds of training an epoch with each engine's default settings and with those that were found "
-        "best on this machine; open: default, filled: tuned, the factor is their ratio.",
+        "Seconds of training an epoch with each engine's default settings and with the settings "
+        "that tuning chose on this machine; open: default, filled: tuned, the factor is their ratio.",
         specification(alt.layer(*parts), {ROWS: rows}, alt.Step(34)),
         Grid("Default and tuned settings", columns, cells, frozenset({1, *range(3, 12), 13})),
     )
@@ -231,10 +231,10 @@ def _time_grid(caption: str, lines: Sequence[Line]) -> Grid:
     )
 
 
-def _growth_told(fits: Sequence[dict[str, Any]]) -> Html | None:
+def _growth_sentences(fits: Sequence[dict[str, Any]]) -> Html | None:
     """The sentences of the fits; many are folded."""
-    told = [str(entry["text"]) for entry in fits if entry.get("text")]
-    return folded("The fitted growth", items(told)) if len(told) > 2 else items(told)
+    sentences = [str(entry["text"]) for entry in fits if entry.get("text")]
+    return folded("The fitted growth", items(sentences)) if len(sentences) > 2 else items(sentences)
 
 
 def _family(entry: dict[str, Any]) -> str:
@@ -245,8 +245,8 @@ def _fit_layer(view: View, x: alt.X, y: alt.Y) -> alt.Chart:
     import altair as alt
 
     base = alt.Chart(alt.NamedData(GROWTH)).mark_line(strokeDash=[6, 4], strokeWidth=2)
-    made: alt.Chart = base.encode(x=x, y=y, color=colour(view), detail=["network:N", "size:N"])
-    return made
+    layer: alt.Chart = base.encode(x=x, y=y, color=colour(view), detail=["network:N", "size:N"])
+    return layer
 
 
 def _fitted(view: View, fits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
