@@ -30,7 +30,8 @@ def whole(estimator: BaseEstimator, *names: str, least: int = 1) -> None:
 
 
 def within(estimator: BaseEstimator, *names: str, low: float, high: float, open_low: bool = False) -> None:
-    """:raises ValueError: a parameter is no number from ``low`` (or only above it) to ``high``."""
+    """:raises ValueError: a parameter is no number from ``low`` (itself left out if ``open_low``) to
+    ``high``."""
     for name in names:
         value: Any = getattr(estimator, name)
         right = isinstance(value, Real) and low <= float(value) <= high

@@ -54,7 +54,8 @@ class Network:
         return self._places[-1][2]
 
     def split(self, weights: Array) -> list[tuple[Array, Array]]:
-        """For each layer the weights (units, inputs) and biases (units,), views where the library has them."""
+        """For each layer the weights (units, inputs) and biases (units,), views where the library has
+        them."""
         reshape = self.xp.reshape
         return [
             (reshape(weights[start:biases], shape), weights[biases:end])
@@ -113,4 +114,3 @@ class Network:
                 columns += [xp.reshape(outer, (samples, -1)), delta]
             blocks.append(xp.concat(columns, axis=1))
         return xp.reshape(xp.stack(blocks, axis=1), (samples * n_outputs, self.n_weights))
-

@@ -52,7 +52,12 @@ class _MultilayerPerceptron(BaseEstimator):
         objective = NetworkObjective(network, BoundError(ERRORS[error], xp), X, targets)
         start = arrays.like(first_weights(self.initialisation, random, X, sizes, names), X)
         trained = train(
-            resolved(self.rule), objective, start, max_iter=self.max_iter, goal=self.goal, name=type(self).__name__
+            resolved(self.rule),
+            objective,
+            start,
+            max_iter=self.max_iter,
+            goal=self.goal,
+            name=type(self).__name__,
         )
         layers = network.split(trained.weights)
         self.coefs_ = [matrix for matrix, _ in layers]
@@ -309,7 +314,8 @@ def check_rule(estimator: Any) -> None:
         )
     if isinstance(resolved(rule), LevenbergMarquardt) and estimator.error not in ("sse", "mse"):
         raise ValueError(
-            f"{type(estimator).__name__}: Levenberg–Marquardt lowers a sum of squares: error must be 'sse' or "
+            f"{type(estimator).__name__}: Levenberg–Marquardt lowers a sum of squares: error must be "
+            f"'sse' or "
             f"'mse' with it, not {estimator.error!r}"
         )
 
@@ -320,6 +326,7 @@ def check_hidden(estimator: Any) -> None:
     sizes = hidden if isinstance(hidden, tuple | list) else None
     if sizes is None or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
         raise ValueError(
-            f"{type(estimator).__name__}: hidden must be the units of each hidden layer, whole numbers above 0 "
+            f"{type(estimator).__name__}: hidden must be the units of each hidden layer, whole numbers "
+            f"above 0 "
             f"as in (10,), not {hidden!r}"
         )

@@ -43,7 +43,8 @@ def train(
             break
     if goal is not None and not losses[-1] < goal:
         warnings.warn(
-            f"{name}: the goal of an error below {goal:g} was not reached; after {len(losses) - 1} iterations "
+            f"{name}: the goal of an error below {goal:g} was not reached; after {len(losses) - 1} "
+            f"iterations "
             f"the error is {losses[-1]:.6g}.",
             ConvergenceWarning,
             stacklevel=3,

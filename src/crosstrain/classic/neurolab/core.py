@@ -12,15 +12,15 @@ import numpy as np
 from crosstrain.classic.neurolab import storage
 
 Connect = list[list[int]]
-"""For each layer, and then for the network's output, which signals it gets: -1 for the network's input, else a
-layer's number."""
+"""For each layer, and then for the network's output, which signals it gets: -1 for the network's input, else
+a layer's number."""
 
 
 class NeuroLabError(Exception):
     """Something that a network or its training refuses."""
 
 
-class TrainStop(NeuroLabError):
+class TrainStop(NeuroLabError):  # noqa: N818 (NeuroLab's name)
     """Training has come to its end; the message says which."""
 
 
@@ -95,7 +95,9 @@ class Net:
     def _join(self) -> None:
         """Checks the connections, and tells each layer the ranges of its inputs."""
         if len(self.connect) != len(self.layers) + 1:
-            raise ValueError(f"Connect error: {len(self.layers)} layers need {len(self.layers) + 1} connections")
+            raise ValueError(
+                f"Connect error: {len(self.layers)} layers need {len(self.layers) + 1} connections"
+            )
         heard = {source for sources in self.connect for source in sources}
         for number in range(len(self.layers)):
             if number not in heard:
@@ -103,7 +105,9 @@ class Net:
         for number, sources in enumerate(self.connect):
             last = number == len(self.layers)
             ranges = self.out_minmax if last else self.layers[number].inp_minmax
-            signals = [self.inp_minmax if source == -1 else self.layers[source].out_minmax for source in sources]
+            signals = [
+                self.inp_minmax if source == -1 else self.layers[source].out_minmax for source in sources
+            ]
             size = sum(map(len, signals))
             if size != len(ranges):
                 place = "the output" if last else f"layer {number}"
@@ -205,14 +209,21 @@ class Trainer:
     :param kwargs: parameters of the algorithm
     """
 
-    def __init__(self, Train: Any, epochs: int = 500, goal: float = 0.01, show: int = 100, **kwargs: Any) -> None:
+    def __init__(
+        self, Train: Any, epochs: int = 500, goal: float = 0.01, show: int = 100, **kwargs: Any
+    ) -> None:
         self._train_class = Train
         defaults = {
             name: parameter.default
             for name, parameter in inspect.signature(Train.__init__).parameters.items()
             if parameter.default is not parameter.empty
         }
-        self.defaults: dict[str, Any] = {"goal": goal, "show": show, "epochs": epochs, "train": {**defaults, **kwargs}}
+        self.defaults: dict[str, Any] = {
+            "goal": goal,
+            "show": show,
+            "epochs": epochs,
+            "train": {**defaults, **kwargs},
+        }
         self.params = self.defaults.copy()
         self.error: list[float] = []
 
@@ -237,7 +248,9 @@ class Trainer:
         if target is not None:
             data.append(matrix(target, net.co, "target"))
             if len(data[0]) != len(data[1]):
-                raise ValueError(f"input has {len(data[0])} samples and target {len(data[1])}; they must be as many")
+                raise ValueError(
+                    f"input has {len(data[0])} samples and target {len(data[1])}; they must be as many"
+                )
         train = self._train_class(net, *data, **self.params["train"])
         errors: list[float] = []
 
@@ -272,5 +285,7 @@ def matrix(data: Any, columns: int, name: str) -> np.ndarray:
     """
     array = np.asarray(data, float)
     if array.ndim != 2 or array.shape[1] != columns:
-        raise ValueError(f"{name} must be samples in rows of {columns} numbers, not an array of shape {array.shape}")
+        raise ValueError(
+            f"{name} must be samples in rows of {columns} numbers, not an array of shape {array.shape}"
+        )
     return array

@@ -5,7 +5,9 @@ The context of a recurrent network (NeuroLab's Elman) counts as an input: errors
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +15,9 @@ from crosstrain.classic.neurolab import error, trans
 from crosstrain.classic.neurolab.layer import Perceptron
 from crosstrain.classic.neurolab.vector import np_get_ref
 
-
-class Pass(NamedTuple):
-    """A layer's inputs, net inputs and outputs, (samples, ·) each."""
-
-    inputs: np.ndarray
-    s: np.ndarray
-    outputs: np.ndarray
+Pass = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""A layer's inputs, net inputs and outputs, (samples, ·) each."""
+Derivative = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Backpropagation:
@@ -41,10 +39,25 @@ class Backpropagation:
             middle = start + layer.np["w"].size
             self._places.append((start, middle, middle + layer.cn, layer.np["w"].shape))
             start = middle + layer.cn
+        self._derivs: list[Derivative] = [
+            layer.transf.deriv
+            if type(layer.transf) in trans.ROWWISE
+            else partial(trans.deriv_by_rows, layer.transf)
+            for layer in net.layers
+        ]
+        self._error_deriv: Derivative = (
+            net.errorf.deriv
+            if type(net.errorf) in error.ROWWISE
+            else partial(error.deriv_by_rows, net.errorf)
+        )
         elman = [[-1, 0], *([number] for number in range(len(net.layers)))]
         plain = all(type(layer)._step is Perceptron._step for layer in net.layers)
         self._passes = (
-            self._chain if plain and net.is_chain else self._elman if plain and net.connect == elman else self._steps
+            self._chain
+            if plain and net.is_chain
+            else self._elman
+            if plain and net.connect == elman
+            else self._steps
         )
 
     def __call__(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,12 +65,12 @@ class Backpropagation:
         net = self.net
         passes = self._passes(input)
         gradient = np.empty(len(self.x))
-        output = passes[-1].outputs
-        upstream = error.deriv_by_rows(net.errorf, target, output)
+        output = passes[-1][2]
+        upstream = self._error_deriv(target, output)
         for number in range(len(net.layers) - 1, -1, -1):
             layer, (inputs, s, outputs) = net.layers[number], passes[number]
             start, middle, end, shape = self._places[number]
-            delta = upstream * trans.deriv_by_rows(layer.transf, s, outputs)
+            delta = upstream * self._derivs[number](s, outputs)
             np.dot(delta.T, inputs, out=gradient[start:middle].reshape(shape))
             np.add.reduce(delta, 0, None, gradient[middle:end])
             if number:
@@ -70,7 +83,7 @@ class Backpropagation:
         signal = input
         for layer in self.net.layers:
             s, outputs = layer.passes(signal)
-            passes.append(Pass(signal, s, outputs))
+            passes.append((signal, s, outputs))
             signal = outputs
         return passes
 
@@ -95,10 +108,10 @@ class Backpropagation:
                 out[:] = transf(net)
         outputs = np.ascontiguousarray(signals[1:, features:-1])
         layer.inp, layer.s, layer.out = signals[-2, :-1].copy(), s[-1], outputs[-1]
-        passes = [Pass(signals[:-1, :-1], s, outputs)]
+        passes = [(signals[:-1, :-1], s, outputs)]
         for above in self.net.layers[1:]:
-            inputs = passes[-1].outputs
-            passes.append(Pass(inputs, *above.passes(inputs)))
+            inputs = passes[-1][2]
+            passes.append((inputs, *above.passes(inputs)))
         return passes
 
     def _steps(self, input: np.ndarray) -> list[Pass]:
@@ -109,4 +122,4 @@ class Backpropagation:
             self.net.step(inp)
             for layer, kept in zip(layers, signals, strict=True):
                 kept.append((layer.inp, layer.s.copy(), layer.out))
-        return [Pass(*map(np.array, zip(*kept, strict=True))) for kept in signals]
+        return [tuple(map(np.array, zip(*kept, strict=True))) for kept in signals]  # type: ignore[misc]

@@ -54,8 +54,8 @@ def midpoint(layer: Any) -> None:
 def initnw(layer: Any) -> None:
     """Nguyen and Widrow's weights: units spread over the inputs' ranges (IJCNN 1990).
 
-    As NeuroLab has it: for inputs whose range is not symmetric, it shifts the units by the scaled weights, where
-    the paper's shift is by the weights before scaling.
+    As NeuroLab has it: for inputs whose range is not symmetric, it shifts the units by the scaled weights,
+    where the paper's shift is by the weights before scaling.
     """
     inputs, units = layer.ci, layer.cn
     length = 0.7 * units ** (1.0 / inputs)

@@ -115,8 +115,8 @@ class Reccurent(Layer):
                 outputs[active] = out
             if active[-1] == last:
                 self.s = s[-1]
-            moving = np.abs(out - now).sum(axis=1) > self.delta if number else None
-            if moving is None or moving.all():
+            moving = np.add.reduce(np.abs(out - now), axis=1) > self.delta if number else None
+            if moving is None or np.logical_and.reduce(moving):
                 now = out
             else:
                 now, active = out[moving], active[moving]
@@ -131,7 +131,10 @@ class Reccurent(Layer):
         """``inputs @ w.T``, added in the order of ``np.sum``: a threshold decides ties by their last bit."""
         w = self.np["w"]
         rows = max(1, BLOCK // w.size)
+        if len(inputs) <= rows:
+            return np.add.reduce(inputs[:, None, :] * w, axis=2)
         blocks = [
-            np.add.reduce(inputs[start : start + rows, None, :] * w, axis=2) for start in range(0, len(inputs), rows)
+            np.add.reduce(inputs[start : start + rows, None, :] * w, axis=2)
+            for start in range(0, len(inputs), rows)
         ]
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        return np.concatenate(blocks)

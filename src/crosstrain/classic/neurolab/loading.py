@@ -12,10 +12,11 @@ from crosstrain.classic.neurolab import core, error, init, layer, train, trans
 from crosstrain.classic.neurolab.storage import FORMAT
 
 KINDS = {kind.__name__: kind for kind in (layer.Perceptron, layer.Competitive, layer.Reccurent)}
-CLASSES: dict[str, Any] = {
-    each.__name__: each for each in (*trans.ROWWISE, *error.ROWWISE, init.InitRand)
+CLASSES: dict[str, Any] = {each.__name__: each for each in (*trans.ROWWISE, *error.ROWWISE, init.InitRand)}
+FUNCTIONS = {
+    each.__name__: each
+    for each in (init.init_rand, init.initwb_reg, init.init_zeros, init.midpoint, init.initnw)
 }
-FUNCTIONS = {each.__name__: each for each in (init.init_rand, init.initwb_reg, init.init_zeros, init.midpoint, init.initnw)}
 TRAINERS = {
     each._train_class.__name__: each for each in vars(train).values() if isinstance(each, core.Trainer)
 }
@@ -32,7 +33,9 @@ def load(fname: str) -> core.Net:
             raise ValueError(description["format"])
         return _net(description)
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise ValueError(f"{fname} is no file of a network that save() wrote ({type(fault).__name__}: {fault})") from fault
+        raise ValueError(
+            f"{fname} is no file of a network that save() wrote ({type(fault).__name__}: {fault})"
+        ) from fault
 
 
 def _net(description: dict[str, Any]) -> core.Net:

@@ -68,13 +68,12 @@ def newlvq(minmax: Any, cn0: int, pc: Any) -> Net:
     ends = np.floor(cn0 * shares.cumsum() + 1e-9).astype(int)
     for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
         classes.np["w"][number, start:end] = 1.0
-    return Net(
-        minmax, len(shares), [competitive, classes], [[-1], [0], [1]], train.train_lvq, error.MSE()
-    )
+    return Net(minmax, len(shares), [competitive, classes], [[-1], [0], [1]], train.train_lvq, error.MSE())
 
 
 def newelm(minmax: Any, size: Sequence[int], transf: Sequence[Any] | None = None) -> Net:
-    """Elman's recurrent network, trained by ``train_gdx`` on MSE: the first layer also hears its last outputs.
+    """Elman's recurrent network, trained by ``train_gdx`` on MSE: the first layer also hears its last
+    outputs.
 
     :param minmax: the range of each input
     :param size: the units of each layer, the last of them the outputs
@@ -125,7 +124,9 @@ def newhem(target: Any, transf: Any = None, max_iter: int = 10, delta: float = 0
     return Net([[-1, 1]] * inputs, patterns, [first, second], [[-1], [0], [1]], None, None)
 
 
-def _perceptrons(inputs: Sequence[int], size: Sequence[int], transf: Sequence[Any] | None) -> list[layer.Perceptron]:
+def _perceptrons(
+    inputs: Sequence[int], size: Sequence[int], transf: Sequence[Any] | None
+) -> list[layer.Perceptron]:
     transf = [trans.TanSig()] * len(size) if transf is None else transf
     if len(transf) != len(size):
         raise ValueError(f"transf must have a function for each of the {len(size)} layers, not {len(transf)}")

@@ -1,4 +1,5 @@
-"""Networks as JSON files: the kinds of layers and functions by name, the weights as numbers, nothing that runs.
+"""Networks as JSON files: the kinds of layers and functions by name, the weights as numbers, nothing that
+runs.
 
 Numbers are written so that they are read back to the last bit.
 """
@@ -48,11 +49,18 @@ def _thing(thing: Any) -> dict[str, Any]:
     """A function, or an object by its class and its plain attributes."""
     if hasattr(thing, "__qualname__"):
         return {"function": _own(thing)}
-    return {"class": _own(type(thing)), "attributes": {name: _plain(value) for name, value in vars(thing).items()}}
+    return {
+        "class": _own(type(thing)),
+        "attributes": {name: _plain(value) for name, value in vars(thing).items()},
+    }
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float) else [float(each) if not isinstance(each, str) else each for each in value]
+    return (
+        value
+        if isinstance(value, str | int | float)
+        else [float(each) if not isinstance(each, str) else each for each in value]
+    )
 
 
 def _trainer(trainf: Any) -> str | None:
@@ -63,6 +71,7 @@ def _own(thing: Any) -> str:
     package = __name__.rpartition(".")[0]
     if not thing.__module__.startswith(package):
         raise ValueError(
-            f"A network with {thing.__qualname__} cannot be saved: only layers and functions of {package} can be read back"
+            f"A network with {thing.__qualname__} cannot be saved: only layers and functions of "
+            f"{package} can be read back"
         )
     return str(thing.__qualname__)

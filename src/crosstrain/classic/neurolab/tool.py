@@ -51,7 +51,8 @@ def _matrix(x: Any) -> np.ndarray:
 def ff_grad(net: Any, input: Any, target: Any) -> tuple[list[dict[str, np.ndarray]], np.ndarray, np.ndarray]:
     """The gradient of the error, summed over the samples.
 
-    :returns: for each layer the gradient by property, the same as one vector (the others are views of it), and the
+    :returns: for each layer the gradient by property, the same as one vector (the others are views of it),
+        and the
         outputs
     """
     flat, output = Backpropagation(net)(_matrix(input), _matrix(target))

@@ -100,7 +100,8 @@ class Adaline(SingleLayerClassifier):
         error = lms_epoch(weights, inputs, desired, self.learning_rate)
         if not np.isfinite(weights).all():
             raise ValueError(
-                f"Adaline: the weights grow without bound at learning_rate={self.learning_rate:g}; a smaller one, "
+                f"Adaline: the weights grow without bound at learning_rate={self.learning_rate:g}; a "
+                f"smaller one, "
                 "or normalise=True, keeps them finite"
             )
         self._set(weights)

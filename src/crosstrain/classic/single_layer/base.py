@@ -72,7 +72,8 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
                 break
         if self.goal is not None and self.loss_curve_[-1] > self.goal:
             warnings.warn(
-                f"{type(self).__name__}: the goal of an error of at most {self.goal:g} was not reached; in epoch "
+                f"{type(self).__name__}: the goal of an error of at most {self.goal:g} was not reached; "
+                f"in epoch "
                 f"{len(self.loss_curve_)} it was {self.loss_curve_[-1]:.6g}.",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -85,7 +86,8 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
         """Learns from these samples once, in their order.
 
         :param classes: all labels that will ever come; needed in the first call
-        :raises ValueError: a parameter or the data is not as it should be, or a label is not one of ``classes``.
+        :raises ValueError: a parameter or the data is not as it should be, or a label is not one of
+            ``classes``.
         """
         self._check()
         first = not hasattr(self, "classes_")
@@ -93,14 +95,20 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
         present, indices = read_labels(self, data, y)
         if first:
             if classes is None:
-                raise ValueError(f"{type(self).__name__}: the first partial_fit needs classes, all labels that may come")
+                raise ValueError(
+                    f"{type(self).__name__}: the first partial_fit needs classes, all labels that may come"
+                )
             self.classes_ = unique_labels(classes)
             self._start(data.shape[1], self._n_outputs, check_random_state(self.random_state))
             self.loss_curve_, self.n_iter_ = [], 0
         strange = np.setdiff1d(present, self.classes_)
         if len(strange):
-            raise ValueError(f"{type(self).__name__}: y has the labels {strange.tolist()}, which are not in classes")
-        self.loss_curve_.append(self._epoch(data, self._desired(np.searchsorted(self.classes_, present)[indices])))
+            raise ValueError(
+                f"{type(self).__name__}: y has the labels {strange.tolist()}, which are not in classes"
+            )
+        self.loss_curve_.append(
+            self._epoch(data, self._desired(np.searchsorted(self.classes_, present)[indices]))
+        )
         self.n_iter_ += 1
         return self
 

@@ -1,8 +1,8 @@
 """Widrow and Hoff's rule for one sample after the other, as a few matrix products a block.
 
-Each sample's error depends on the steps of those before it, linearly: ``e_i = d_i − w·x_i − η Σ_{j<i} e_j x_j·x_i``.
-A triangular system gives all errors of a block, and their sum of steps is a product. The result is that of the
-loop over samples, up to rounding.
+Each sample's error depends on the steps of those before it, linearly: ``e_i = d_i − w·x_i − η Σ_{j<i} e_j
+x_j·x_i``. A triangular system gives all errors of a block, and their sum of steps is a product. The result is
+that of the loop over samples, up to rounding.
 """
 
 from __future__ import annotations

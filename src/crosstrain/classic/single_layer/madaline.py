@@ -20,12 +20,13 @@ NEEDED: dict[str, Callable[[int], int]] = {
 
 
 class Madaline(SingleLayerClassifier):
-    """Adalines joined by a majority, an OR or an AND, trained by the rule of least disturbance (Madaline rule I).
+    """Adalines joined by a majority, an OR or an AND, trained by the rule of least disturbance (Madaline rule
+    I).
 
-    Ridgway, "An adaptive logic system with generalizing properties" (Stanford, 1962); Widrow and Lehr, "30 years
-    of adaptive neural networks" (Proceedings of the IEEE 78, 1990). Where the output is wrong, as many of the
-    units as it takes to turn it, those nearest to their thresholds, learn by α-LMS. Two classes have one
-    output, more have one each.
+    Ridgway, "An adaptive logic system with generalizing properties" (Stanford, 1962); Widrow and Lehr, "30
+    years of adaptive neural networks" (Proceedings of the IEEE 78, 1990). Where the output is wrong, as many
+    of the units as it takes to turn it, those nearest to their thresholds, learn by α-LMS. Two classes have
+    one output, more have one each.
 
     Parameters
     ----------
@@ -62,8 +63,8 @@ class Madaline(SingleLayerClassifier):
 
     Notes
     -----
-    Weights of the epoch with the fewest mistakes are kept, not those of the last. A sample's desired output is
-    trained as ±1, and a unit's step is divided by the sample's squared length with its bias input 1.
+    Weights of the epoch with the fewest mistakes are kept, not those of the last. A sample's desired output
+    is trained as ±1, and a unit's step is divided by the sample's squared length with its bias input 1.
 
     Examples
     --------
@@ -111,7 +112,8 @@ class Madaline(SingleLayerClassifier):
         inputs = np.column_stack([X, np.ones(len(X))])
         lengths = np.square(inputs).sum(axis=1)
         n_wrong = [
-            self._learn(weights, inputs, lengths, desired[:, output]) for output, weights in enumerate(self._weights)
+            self._learn(weights, inputs, lengths, desired[:, output])
+            for output, weights in enumerate(self._weights)
         ]
         wrong = self._wrong(inputs, desired)
         if wrong < self._best[0]:
@@ -119,7 +121,9 @@ class Madaline(SingleLayerClassifier):
         self._show(self._weights)
         return max(n_wrong) / len(X)
 
-    def _learn(self, weights: np.ndarray, inputs: np.ndarray, lengths: np.ndarray, desired: np.ndarray) -> int:
+    def _learn(
+        self, weights: np.ndarray, inputs: np.ndarray, lengths: np.ndarray, desired: np.ndarray
+    ) -> int:
         """One epoch of one output, whose ``weights`` (units, inputs) change; its mistakes."""
         needed = NEEDED[self.logic](self.units)
 

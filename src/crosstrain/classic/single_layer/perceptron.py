@@ -61,8 +61,8 @@ class Perceptron(SingleLayerClassifier):
 
     Notes
     -----
-    The thresholds of the A-elements are drawn so that each of them divides the training data: it fires for the
-    samples beyond the projection of one drawn at random.
+    The thresholds of the A-elements are drawn so that each of them divides the training data: it fires for
+    the samples beyond the projection of one drawn at random.
 
     Examples
     --------
@@ -123,7 +123,9 @@ class Perceptron(SingleLayerClassifier):
     def _epoch(self, X: np.ndarray, desired: np.ndarray) -> float:
         inputs, target = self._associate(X), desired > 0
         if self._pockets:
-            wrong = [self._pocket_epoch(output, inputs, target[:, output]) for output in range(len(self.coef_))]
+            wrong = [
+                self._pocket_epoch(output, inputs, target[:, output]) for output in range(len(self.coef_))
+            ]
             return max(wrong) / len(X)
 
         def is_wrong(block: slice) -> np.ndarray:
@@ -173,7 +175,8 @@ class Perceptron(SingleLayerClassifier):
 
 
 class _Pocket:
-    """The best weights of one output so far: right for the most samples, after the longest run without a mistake."""
+    """The best weights of one output so far: right for the most samples, after the longest run without a
+    mistake."""
 
     def __init__(self) -> None:
         self.run, self.right = 0, -1

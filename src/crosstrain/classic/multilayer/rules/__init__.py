@@ -1,7 +1,8 @@
 """Training rules: each is a data class of its options whose ``minimise`` yields one step after the other.
 
-``minimise(objective, weights)`` yields ``(weights, loss)``: first where it starts, then after each step. It ends
-when the rule has come to rest; otherwise whoever iterates stops it. No rule changes a vector it has yielded.
+``minimise(objective, weights)`` yields ``(weights, loss)``: first where it starts, then after each step. It
+ends when the rule has come to rest; otherwise whoever iterates stops it. No rule changes a vector it has
+yielded.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ SEARCH = LineSearch(curvature=0.9)
 
 @dataclass(frozen=True)
 class BFGS:
-    """Broyden, Fletcher, Goldfarb and Shanno's rule (Nocedal and Wright, "Numerical Optimization", chapter 6).
+    """Broyden, Fletcher, Goldfarb and Shanno's rule (Nocedal and Wright, "Numerical Optimization", chapter
+    6).
 
     Starts from the identity: on networks' errors a first matrix scaled by the first step took about twice as
     many evaluations. Ends where the largest gradient is at most ``tolerance``, or the line search finds

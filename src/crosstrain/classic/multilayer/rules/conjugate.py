@@ -30,7 +30,8 @@ FORMULAS: dict[str, Callable[[Array, Array], float]] = {
 
 @dataclass(frozen=True)
 class ConjugateGradient:
-    """Conjugate gradients (Fletcher and Reeves, 1964; Polak and Ribière, 1969, where negative shares become 0).
+    """Conjugate gradients (Fletcher and Reeves, 1964; Polak and Ribière, 1969, where negative shares become
+    0).
 
     Starts again down the gradient where the direction would not descend, and with ``restart`` after as many
     steps as there are weights: Fletcher–Reeves needs it. Ends where the largest gradient is at most

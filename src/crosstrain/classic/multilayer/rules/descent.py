@@ -16,8 +16,8 @@ class Descent:
 
     With ``momentum`` m the step is ``m × last step + (1 − m) × learning_rate × gradient``. ``adaptive`` lets
     the rate grow by ``increase`` after a step that lowered the loss and shrink by ``decrease`` after one that
-    raised it more than ``tolerance`` times (Vogl et al., "Accelerating the convergence of the back-propagation
-    method", 1988; without undoing the step).
+    raised it more than ``tolerance`` times (Vogl et al., "Accelerating the convergence of the
+    back-propagation method", 1988; without undoing the step).
     """
 
     learning_rate: float = 0.01

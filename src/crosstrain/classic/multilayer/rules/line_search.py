@@ -43,7 +43,13 @@ class LineSearch:
     shortest: float = 1e-20
 
     def __call__(
-        self, objective: Objective, weights: Array, loss: float, gradient: Array, direction: Array, step: float
+        self,
+        objective: Objective,
+        weights: Array,
+        loss: float,
+        gradient: Array,
+        direction: Array,
+        step: float,
     ) -> Reached | None:
         """The first trial that meets both conditions; one that only lowers the loss enough, if rounding
         leaves nothing better; None if there is neither.
@@ -97,7 +103,8 @@ class LineSearch:
 
 
 def first_trial(loss: float, before: float, slope: float) -> float:
-    """The step that would lower the loss as much as the last one did, and at most 1 (Nocedal and Wright, 3.60)."""
+    """The step that would lower the loss as much as the last one did, and at most 1 (Nocedal and Wright,
+    3.60)."""
     return min(1.0, 2.02 * (loss - before) / slope) if loss < before and slope < 0 else 1.0
 
 

@@ -36,7 +36,9 @@ class Resilient:
         while True:
             loss, gradient = objective(weights)
             yield weights, loss
-            undo = (stepper.last * gradient < 0) if self.backtrack == "when worse" and loss > last_loss else None
+            undo = (
+                (stepper.last * gradient < 0) if self.backtrack == "when worse" and loss > last_loss else None
+            )
             step_before, step, last_loss = step, stepper.step(gradient), loss
             if undo is not None:
                 step = xp.where(undo, -step_before, step)

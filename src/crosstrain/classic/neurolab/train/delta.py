@@ -18,7 +18,8 @@ THRESHOLDS: dict[type, tuple[float, float]] = {trans.HardLim: (0.0, 1.0), trans.
 
 
 class TrainDelta(Train):
-    """Moves the weights after each sample by ``lr × (target − output) × input``, for networks of one layer."""
+    """Moves the weights after each sample by ``lr × (target − output) × input``, for networks of one
+    layer."""
 
     def __init__(self, net: Any, input: np.ndarray, target: np.ndarray, lr: float = 0.01) -> None:
         self.lr = lr

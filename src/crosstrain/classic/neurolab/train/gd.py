@@ -1,7 +1,7 @@
 """Gradient descent and resilient backpropagation.
 
-All take ``epochs=500, goal=0.01, show=100``, and ``adapt=True`` for a step after every sample in place of one after
-all of them.
+All take ``epochs=500, goal=0.01, show=100``, and ``adapt=True`` for a step after every sample in place of one
+after all of them.
 """
 
 from __future__ import annotations
@@ -81,13 +81,21 @@ class TrainGDM(_Descent):
     """Gradient descent with momentum: ``lr=0.01, adapt=False, mc=0.9, rr=0.0``."""
 
     def __init__(
-        self, net: Any, input: Any, target: Any, lr: float = 0.01, adapt: bool = False, mc: float = 0.9, rr: float = 0.0
+        self,
+        net: Any,
+        input: Any,
+        target: Any,
+        lr: float = 0.01,
+        adapt: bool = False,
+        mc: float = 0.9,
+        rr: float = 0.0,
     ) -> None:
         super().__init__(net, adapt, rr, Descent(lr, momentum=mc))
 
 
 class TrainGDA(_Descent):
-    """Gradient descent with an adaptive rate: ``lr=0.01, adapt=False, lr_inc=1.05, lr_dec=0.7, max_perf_inc=1.04, rr=0.0``."""
+    """Gradient descent with an adaptive rate: ``lr=0.01, adapt=False, lr_inc=1.05, lr_dec=0.7,
+    max_perf_inc=1.04, rr=0.0``."""
 
     def __init__(
         self,
@@ -126,7 +134,8 @@ class TrainGDX(_Descent):
 
 
 class TrainRprop(_Gradient):
-    """Resilient backpropagation: ``lr=0.07, adapt=False, rate_dec=0.5, rate_inc=1.2, rate_min=1e-9, rate_max=50``."""
+    """Resilient backpropagation: ``lr=0.07, adapt=False, rate_dec=0.5, rate_inc=1.2, rate_min=1e-9,
+    rate_max=50``."""
 
     def __init__(
         self,

@@ -31,10 +31,7 @@ class TrainLVQ(Train):
             winners = layer.batch(input).argmax(axis=1)
             self.epochf(net.errorf(target, self.answers[winners]), net, input, target)
             if self.adapt:
-                move_winners(layer, input, self.points, self._rate)
+                move_winners(layer, input, self.points, shares=self._rows)
                 continue
             shares = self.rates[np.arange(len(input)), winners]
             np.add.at(layer.np["w"], winners, shares[:, None] * (input - layer.np["w"][winners]))
-
-    def _rate(self, sample: int, unit: int, distance: float) -> float:
-        return self._rows[sample][unit]

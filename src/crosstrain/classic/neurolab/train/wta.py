@@ -30,10 +30,7 @@ class TrainWTA(Train):
         return error
 
     def learn(self, net: Any, input: np.ndarray) -> None:  # type: ignore[override]
-        move_winners(net.layers[0], input, self.points, self._rate, self._conscience(net))
-
-    def _rate(self, sample: int, unit: int, distance: float) -> float:
-        return self.lr * distance
+        move_winners(net.layers[0], input, self.points, rate=self.lr, conscience=self._conscience(net))
 
     def _conscience(self, net: Any) -> list[float] | None:
         return None
