@@ -68,15 +68,15 @@ class _MultilayerPerceptron(BaseEstimator):
         self.n_evaluations_ = objective.n_evaluations
         self.transfers_ = names
 
+    @arrays.in_double_precision
     def _outputs(self, X: Any) -> tuple[Array, Array]:
         """The checked ``X``, and the outputs (samples, outputs)."""
         check_is_fitted(self)
         xp, X = arrays.read(self, X, reset=False)
-        with arrays.double_precision(X):
-            signal = X
-            for name, matrix, biases in zip(self.transfers_, self.coefs_, self.intercepts_, strict=True):
-                matrix, biases = arrays.onto(matrix, X), arrays.onto(biases, X)
-                signal = BoundTransfer(TRANSFERS[name], xp)(signal @ matrix.T + biases)
+        signal = X
+        for name, matrix, biases in zip(self.transfers_, self.coefs_, self.intercepts_, strict=True):
+            matrix, biases = arrays.onto(matrix, X), arrays.onto(biases, X)
+            signal = BoundTransfer(TRANSFERS[name], xp)(signal @ matrix.T + biases)
         return X, signal
 
 
@@ -157,6 +157,7 @@ class MultilayerPerceptronClassifier(ClassifierMixin, _MultilayerPerceptron):
         self.goal = goal
         self.random_state = random_state
 
+    @arrays.in_double_precision
     def fit(self, X: Any, y: Any) -> Self:
         """Learns from ``X`` (samples, features) and labels ``y`` (samples,).
 
@@ -170,21 +171,20 @@ class MultilayerPerceptronClassifier(ClassifierMixin, _MultilayerPerceptron):
         error = self.error
         if error == "cross-entropy":
             error = "binary cross-entropy" if binary else "categorical cross-entropy"
-        with arrays.double_precision(X):
-            targets = arrays.like(one_hot[:, -1:] if binary else one_hot, X)
-            if len(self.classes_) == 1:
-                targets = 0.0 * targets
-            self._train(xp, X, targets, "logistic" if binary else "softmax", error)
+        targets = arrays.like(one_hot[:, -1:] if binary else one_hot, X)
+        if len(self.classes_) == 1:
+            targets = 0.0 * targets
+        self._train(xp, X, targets, "logistic" if binary else "softmax", error)
         return self
 
+    @arrays.in_double_precision
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, (samples, classes)."""
         X, outputs = self._outputs(X)
-        with arrays.double_precision(X):
-            if len(self.classes_) == 1:
-                return 1.0 + 0.0 * outputs
-            if len(self.classes_) == 2:
-                return arrays.namespace(X).concat([1.0 - outputs, outputs], axis=1)
+        if len(self.classes_) == 1:
+            return 1.0 + 0.0 * outputs
+        if len(self.classes_) == 2:
+            return arrays.namespace(X).concat([1.0 - outputs, outputs], axis=1)
         return outputs
 
     def predict(self, X: Any) -> Array:
@@ -258,6 +258,7 @@ class MultilayerPerceptronRegressor(RegressorMixin, _MultilayerPerceptron):
         self.goal = goal
         self.random_state = random_state
 
+    @arrays.in_double_precision
     def fit(self, X: Any, y: Any) -> Self:
         """Learns from ``X`` (samples, features) and numbers ``y``, (samples,) or (samples, outputs).
 
@@ -267,10 +268,10 @@ class MultilayerPerceptronRegressor(RegressorMixin, _MultilayerPerceptron):
         parameters.one_of(self, "output", tuple(TRANSFERS))
         xp, X = arrays.read(self, X, reset=True)
         targets, self._flat = read_targets(self, X, y)
-        with arrays.double_precision(X):
-            self._train(xp, X, arrays.like(targets, X), self.output, self.error)
+        self._train(xp, X, arrays.like(targets, X), self.output, self.error)
         return self
 
+    @arrays.in_double_precision
     def predict(self, X: Any) -> Array:
         """The function's values, (samples,) or (samples, outputs) as ``y`` was."""
         _, outputs = self._outputs(X)
@@ -315,8 +316,7 @@ def check_rule(estimator: Any) -> None:
     if isinstance(resolved(rule), LevenbergMarquardt) and estimator.error not in ("sse", "mse"):
         raise ValueError(
             f"{type(estimator).__name__}: Levenberg–Marquardt lowers a sum of squares: error must be "
-            f"'sse' or "
-            f"'mse' with it, not {estimator.error!r}"
+            f"'sse' or 'mse' with it, not {estimator.error!r}"
         )
 
 
@@ -327,6 +327,5 @@ def check_hidden(estimator: Any) -> None:
     if sizes is None or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
         raise ValueError(
             f"{type(estimator).__name__}: hidden must be the units of each hidden layer, whole numbers "
-            f"above 0 "
-            f"as in (10,), not {hidden!r}"
+            f"above 0 as in (10,), not {hidden!r}"
         )

@@ -47,6 +47,7 @@ class _SimpleRecurrent(RegressorMixin, BaseEstimator):
     def _feedback(self) -> Feedback:
         """What comes back; checks its parameters."""
 
+    @arrays.in_double_precision
     def fit(self, X: Any, y: Any) -> Self:
         """Learns from one series: ``X`` (steps, features) and ``y`` (steps,) or (steps, outputs), in order of
         time.
@@ -99,6 +100,7 @@ class _SimpleRecurrent(RegressorMixin, BaseEstimator):
         self.n_evaluations_ = objective.n_evaluations
         return self
 
+    @arrays.in_double_precision
     def predict(self, X: Any) -> Array:
         """What follows each step of the series ``X`` (steps, features), from an empty context on."""
         check_is_fitted(self)
