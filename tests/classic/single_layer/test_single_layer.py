@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from crosstrain.classic import Adaline, Madaline, Perceptron
+from crosstrain.classic import Adaline, Madaline, Perceptron, arrays
 from crosstrain.classic.single_layer.lms import lms_epoch
 from crosstrain.classic.single_layer.scanning import mistakes
 
@@ -21,7 +22,14 @@ LINEAR = np.where(X @ [1.0, 0.5] > 0.1, "right", "left")
 XOR = X[:, 0] * X[:, 1] > 0
 
 
-@parametrize_with_checks([Perceptron(max_iter=30), Adaline(max_iter=30), Madaline(max_iter=30)])
+@parametrize_with_checks(
+    [
+        Perceptron(max_iter=30),
+        Perceptron(rule="pocket", max_iter=30),
+        Adaline(max_iter=30),
+        Madaline(max_iter=30),
+    ]
+)
 def test_conventions(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -65,6 +73,49 @@ def test_the_pocket_keeps_the_best() -> None:
     pocket = Perceptron(rule="pocket", random_state=0, max_iter=50).fit(X, noisy)
     assert pocket.score(X, noisy) >= 0.9
     assert pocket.score(X, noisy) >= Perceptron(random_state=0, max_iter=50).fit(X, noisy).score(X, noisy)
+
+
+def test_the_pocket_in_parts() -> None:
+    noisy = np.where(np.random.RandomState(1).uniform(size=300) < 0.1, "left", LINEAR)
+    whole = Perceptron(rule="pocket", shuffle=False, max_iter=20).fit(X, noisy)
+    parts = Perceptron(rule="pocket")
+    scores = []
+    for _ in range(20):
+        scores.append(parts.partial_fit(X, noisy, classes=["left", "right"]).score(X, noisy))
+    np.testing.assert_array_equal(parts.coef_, whole.coef_)
+    np.testing.assert_array_equal(parts.intercept_, whole.intercept_)
+    assert scores == sorted(scores)
+    assert scores[-1] > Perceptron(shuffle=False, max_iter=20).fit(X, noisy).score(X, noisy)
+
+
+def test_the_pocket_one_sample_at_a_time() -> None:
+    network = Perceptron(rule="pocket")
+    for _ in range(3):
+        for x, label in zip(X, LINEAR, strict=True):
+            network.partial_fit([x], [label], classes=["left", "right"])
+    assert network.score(X, LINEAR) > 0.9
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize(
+    "network", [Perceptron(max_iter=5), Adaline(max_iter=5, random_state=0), Madaline(max_iter=5)]
+)
+def test_arrays_of_others(network: Any, library: str) -> None:
+    module = pytest.importorskip(library)
+    data, labels = (
+        module.asarray(X, dtype=module.float64) if library == "torch" else module.numpy.asarray(X),
+        XOR.astype(int),
+    )
+    network = clone(network).set_params(random_state=0)
+    theirs = clone(network).fit(data, labels)
+    ours = network.fit(arrays.to_numpy(data), labels)
+    np.testing.assert_allclose(theirs.coef_, ours.coef_, atol=1e-12)
+    for method in ("predict", "decision_function"):
+        answer = getattr(theirs, method)(data)
+        assert type(answer) is type(data)
+        np.testing.assert_allclose(
+            arrays.to_numpy(answer), getattr(ours, method)(arrays.to_numpy(data)), atol=1e-12
+        )
 
 
 def test_association_units_learn_xor() -> None:

@@ -48,7 +48,7 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
         """The outputs before any threshold, (samples, outputs)."""
 
     def _keep(self, X: np.ndarray, desired: np.ndarray) -> None:
-        """After the last epoch."""
+        """After the last epoch of ``fit``."""
 
     # -- fitting ------------------------------------------------------------------------------------
     def fit(self, X: Any, y: Any) -> Self:
@@ -73,8 +73,7 @@ class SingleLayerClassifier(ClassifierMixin, BaseEstimator):
         if self.goal is not None and self.loss_curve_[-1] > self.goal:
             warnings.warn(
                 f"{type(self).__name__}: the goal of an error of at most {self.goal:g} was not reached; "
-                f"in epoch "
-                f"{len(self.loss_curve_)} it was {self.loss_curve_[-1]:.6g}.",
+                f"in epoch {len(self.loss_curve_)} it was {self.loss_curve_[-1]:.6g}.",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -63,7 +63,7 @@ class Madaline(SingleLayerClassifier):
 
     Notes
     -----
-    Weights of the epoch with the fewest mistakes are kept, not those of the last. A sample's desired output
+    ``fit`` keeps the weights of the epoch with the fewest mistakes, ``partial_fit`` the last. A sample's desired output
     is trained as ±1, and a unit's step is divided by the sample's squared length with its bias input 1.
 
     Examples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class Perceptron(SingleLayerClassifier):
     rule : {"delta", "pocket"}, default="delta"
         "delta" adds ``learning_rate × (desired − output) × input``, outputs 0 or 1. "pocket" does too, and
         keeps for each output the weights that classified most samples rightly: for classes that no plane
-        separates.
+        separates. In ``partial_fit`` the samples that count are those of the call.
     learning_rate : float, default=1.0
         Step size. The decisions do not depend on it, as the first weights are 0.
     max_iter : int, default=200
@@ -106,9 +107,17 @@ class Perceptron(SingleLayerClassifier):
             self.association_weights_ = random.randint(-1, 2, (inputs, n_features)).astype(float)
             self._thresholds_from = random.random_sample(inputs)
             self.association_biases_ = np.empty(0)
-        self.coef_ = np.zeros((n_outputs, inputs))
-        self.intercept_ = np.zeros(n_outputs)
-        self._pockets = [_Pocket() for _ in range(n_outputs)] if self.rule == "pocket" else []
+        self._weights, self._biases = np.zeros((n_outputs, inputs)), np.zeros(n_outputs)
+        self._pockets = [_Pocket(np.zeros(inputs)) for _ in range(n_outputs * (self.rule == "pocket"))]
+        self._show()
+
+    def _show(self) -> None:
+        """Answers with the weights in the pockets, or where there are none with those that are trained."""
+        if self._pockets:
+            self.coef_ = np.stack([pocket.weights for pocket in self._pockets])
+            self.intercept_ = np.array([pocket.bias for pocket in self._pockets])
+        else:
+            self.coef_, self.intercept_ = self._weights.copy(), self._biases.copy()
 
     def _associate(self, X: np.ndarray) -> np.ndarray:
         """The outputs of the A-elements, or the inputs where there are none."""
@@ -123,62 +132,70 @@ class Perceptron(SingleLayerClassifier):
     def _epoch(self, X: np.ndarray, desired: np.ndarray) -> float:
         inputs, target = self._associate(X), desired > 0
         if self._pockets:
-            wrong = [
-                self._pocket_epoch(output, inputs, target[:, output]) for output in range(len(self.coef_))
-            ]
-            return max(wrong) / len(X)
+            n_wrong = max(
+                self._pocket_epoch(output, inputs, target[:, output]) for output in range(len(self._pockets))
+            )
+        else:
+            n_wrong = self._delta_epoch(inputs, target)
+        self._show()
+        return n_wrong / len(X)
+
+    def _delta_epoch(self, inputs: np.ndarray, target: np.ndarray) -> int:
+        """The number of samples that some output got wrong."""
 
         def is_wrong(block: slice) -> np.ndarray:
-            return ((inputs[block] @ self.coef_.T + self.intercept_ > 0) != target[block]).any(axis=1)
+            return ((inputs[block] @ self._weights.T + self._biases > 0) != target[block]).any(axis=1)
 
         n_wrong = 0
-        for sample in mistakes(len(X), is_wrong):
+        for sample in mistakes(len(inputs), is_wrong):
             n_wrong += 1
-            output = self.coef_ @ inputs[sample] + self.intercept_ > 0
+            output = self._weights @ inputs[sample] + self._biases > 0
             change = self.learning_rate * (target[sample].astype(float) - output)
-            self.coef_ += change[:, None] * inputs[sample]
-            self.intercept_ += change
-        return n_wrong / len(X)
+            self._weights += change[:, None] * inputs[sample]
+            self._biases += change
+        return n_wrong
 
     def _pocket_epoch(self, output: int, inputs: np.ndarray, target: np.ndarray) -> int:
         """The number of mistakes of one output, whose best weights go into its pocket."""
-        weights, pocket = self.coef_[output], self._pockets[output]
+        weights, pocket = self._weights[output], self._pockets[output]
+        # Counted again in each epoch: another call of partial_fit may bring other samples.
+        most_right = int(((inputs @ pocket.weights + pocket.bias > 0) == target).sum())
 
         def is_wrong(block: slice) -> np.ndarray:
-            return (inputs[block] @ weights + self.intercept_[output] > 0) != target[block]
+            return (inputs[block] @ weights + self._biases[output] > 0) != target[block]
 
-        def consider(run: int) -> None:
-            if run > pocket.run:
+        def consider(most_right: int) -> int:
+            if pocket.run > pocket.longest_run:
                 right = len(target) - int(is_wrong(slice(None)).sum())
-                if right > pocket.right:
-                    pocket.run, pocket.right = run, right
-                    pocket.weights, pocket.bias = weights.copy(), float(self.intercept_[output])
+                if right > most_right:
+                    pocket.longest_run = pocket.run
+                    pocket.weights, pocket.bias = weights.copy(), float(self._biases[output])
+                    return right
+            return most_right
 
-        n_wrong, after = 0, 0
+        n_wrong, start = 0, 0
         for sample in mistakes(len(target), is_wrong):
-            consider(sample - after)
-            n_wrong, after = n_wrong + 1, sample + 1
+            pocket.run += sample - start
+            most_right = consider(most_right)
+            n_wrong, start, pocket.run = n_wrong + 1, sample + 1, 0
             change = self.learning_rate if target[sample] else -self.learning_rate
             weights += change * inputs[sample]
-            self.intercept_[output] += change
-        consider(len(target) - after)
+            self._biases[output] += change
+        pocket.run += len(target) - start
+        consider(most_right)
         return n_wrong
-
-    def _keep(self, X: np.ndarray, desired: np.ndarray) -> None:
-        for output, pocket in enumerate(self._pockets):
-            if pocket.weights is not None:
-                self.coef_[output], self.intercept_[output] = pocket.weights, pocket.bias
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         scores: np.ndarray = self._associate(X) @ self.coef_.T + self.intercept_
         return scores
 
 
+@dataclass
 class _Pocket:
     """The best weights of one output so far: right for the most samples, after the longest run without a
-    mistake."""
+    mistake. ``run`` is that of the weights in training."""
 
-    def __init__(self) -> None:
-        self.run, self.right = 0, -1
-        self.weights: np.ndarray | None = None
-        self.bias = 0.0
+    weights: np.ndarray
+    bias: float = 0.0
+    longest_run: int = 0
+    run: int = 0
