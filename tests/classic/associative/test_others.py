@@ -130,7 +130,7 @@ def test_kosko_s_weights_are_outer_products() -> None:
 
 def test_pairs_of_other_values_are_refused() -> None:
     with pytest.raises(ValueError, match="y must hold -1 and 1 only, not 2"):
-        BidirectionalAssociativeMemory().fit([[1, -1]], [[2]])
+        BidirectionalAssociativeMemory().fit([[1, -1]], [[2, 1]])
 
 
 # -- cellular ---------------------------------------------------------------------------------------

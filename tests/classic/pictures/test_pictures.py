@@ -150,7 +150,8 @@ def test_filters(tmp_path: Path) -> None:
     weights = np.stack([np.full(6, 1.0), np.full(6, -0.1), np.zeros(6)])
     np.testing.assert_array_equal(tiles(weights, (2, 3), 2)[1:3, 1:4], np.ones((2, 3)))
     image = opened(pictures.filters(weights, (2, 3), tmp_path / "filters.png", columns=3))
-    assert share(image, "#d55e00") > 0.1
-    assert share(image, "#0072b2") > 0.1
+    # 6 of the field's 4 × 13 cells each; title and edges take a fifth of the picture.
+    assert share(image, "#d55e00") == pytest.approx(0.8 * 6 / 52, rel=0.1)
+    assert share(image, "#0072b2") == pytest.approx(share(image, "#d55e00"), rel=0.01)
     with pytest.raises(ValueError, match=r"must have the shape \(units, 4\), not \(3, 6\)"):
         pictures.filters(weights, (2, 2), tmp_path / "none.png")

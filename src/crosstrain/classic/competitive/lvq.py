@@ -161,7 +161,8 @@ class LVQ(ClassifierMixin, BaseEstimator):
     ) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             RULES[self.version](self, prototypes, owners, data, classes, rate)
-        if not np.isfinite(prototypes).all():
+            squares = np.einsum("ij,ij->i", prototypes, prototypes)
+        if not np.isfinite(squares).all():  # no distance to them is a number any more
             raise ValueError(
                 "LVQ: the prototypes ran away to infinity; a smaller learning_rate, or version='1' or "
                 "'generalised', keeps them"

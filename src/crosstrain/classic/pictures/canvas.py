@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 CLASSES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#7f7f7f")
 """Okabe and Ito's colours, which all eyes tell apart; more classes begin again."""
-SCHEME, COLOUR_MAP = "viridis", cv2.COLORMAP_VIRIDIS
+SCHEME: Final = "viridis"
+COLOUR_MAP = cv2.COLORMAP_VIRIDIS
 """The same scale of colours, for Vega and for OpenCV."""
 SCALE = 2
 """Pixels of a PNG for one of the chart."""
@@ -61,7 +62,7 @@ def save_animation(frames: Sequence[np.ndarray], file: str | Path, seconds: floa
     path = Path(file)
     animation = cv2.Animation()
     animation.frames = list(frames)
-    animation.durations = np.array([round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)])
+    animation.durations = [round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)]
     animation.loop_count = 0
     if not cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_GIF_DITHER, EXACT_COLOURS]):
         raise OSError(f"{path} could not be written")
@@ -103,11 +104,12 @@ def backdrop(image: np.ndarray, width: int, height: int) -> alt.Chart:
     """An image that fills a chart's plane of ``width`` × ``height``."""
     import altair as alt
 
-    return (
+    chart: alt.Chart = (
         alt.Chart(alt.Data(values=[{"url": data_uri(image)}]))
         .mark_image(width=width, height=height, aspect=False)
         .encode(x=alt.value(width / 2), y=alt.value(height / 2), url="url:N")
     )
+    return chart
 
 
 def grid(low: np.ndarray, high: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

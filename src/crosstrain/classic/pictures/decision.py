@@ -70,7 +70,7 @@ def _image(areas: np.ndarray, colours: list[str]) -> np.ndarray:
     """Pale regions, and dark pixels where they meet."""
     strong = np.stack([bgr(each) for each in colours]).astype(np.float64)
     pale = (255 - PALE * (255 - strong)).astype(np.uint8)
-    image = pale[areas]
+    image: np.ndarray = pale[areas]
     edge = np.zeros(areas.shape, dtype=bool)
     edge[:, 1:] |= areas[:, 1:] != areas[:, :-1]
     edge[1:] |= areas[1:] != areas[:-1]

@@ -49,7 +49,7 @@ def error_curve(
     low, high = _range(steps)
     w = np.linspace(low[0], high[0], CURVE)
     curve = records(weight=w, error=[float(loss(np.array([each]))) for each in w])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"rule": name, "step": number, "weight": float(at[0]), "error": float(loss(at))}
         for name, path in steps.items()
         for number, at in enumerate(path)
@@ -95,7 +95,7 @@ def error_surface(
     low, high = np.transpose(bounds) if bounds else _range(steps)
     x, y = grid(low, high, CELLS, CELLS)
     values = np.array([[float(loss(np.array([u, v]))) for u in x] for v in y])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"rule": name, "step": number, "x": float(at[0]), "y": float(at[1])}
         for name, path in steps.items()
         for number, at in enumerate(path)

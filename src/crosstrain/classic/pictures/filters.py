@@ -64,6 +64,6 @@ def _diverging(field: np.ndarray) -> np.ndarray:
     """−1 … 1 as blue, white, orange; NaN as grey. uint8 (H, W, 3), blue first."""
     strength = np.nan_to_num(np.abs(field))[..., None]
     ends = np.where((np.nan_to_num(field) > 0)[..., None], (0, 94, 213), (178, 114, 0))
-    image = np.rint(255 - strength * (255 - ends)).astype(np.uint8)
+    image: np.ndarray = np.rint(255 - strength * (255 - ends)).astype(np.uint8)
     image[np.isnan(field)] = 200
     return image

@@ -108,7 +108,7 @@ def plane(som: SelfOrganizingMap, values: np.ndarray, longer: int, legend: str) 
         "value:Q", title=legend or None, scale=alt.Scale(scheme=SCHEME, zero=False, nice=False),
         legend=alt.Legend(gradientLength=longer * 0.6) if legend else None,
     )  # fmt: skip
-    return (
+    chart: alt.Chart = (
         alt.Chart(alt.Data(values=_rows(som, values)))
         .mark_point(
             shape=HEXAGON if hexagonal else SQUARE,
@@ -125,6 +125,7 @@ def plane(som: SelfOrganizingMap, values: np.ndarray, longer: int, legend: str) 
         )
         .properties(width=unit * (high[0] - low[0]), height=unit * (high[1] - low[1]))
     )
+    return chart
 
 
 def _unit(som: SelfOrganizingMap, longer: int) -> float:

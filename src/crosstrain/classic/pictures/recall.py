@@ -62,7 +62,8 @@ def recall(
 
 def some(number: int, most: int) -> list[int]:
     """At most ``most`` of the steps 0 … number − 1, evenly, with the first and the last."""
-    return np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(int)).tolist()
+    steps: list[int] = np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(int)).tolist()
+    return steps
 
 
 def _image(pattern: np.ndarray, low: float, high: float) -> np.ndarray:

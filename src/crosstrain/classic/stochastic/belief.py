@@ -198,6 +198,9 @@ class DeepBeliefNetwork(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transf
     def to_keras(self, classes: int | None = None) -> keras.Model:
         """The network as a Keras model with these weights: sigmoid layers, then logits; float64.
 
+        Keras by itself computes it in float64 on TensorFlow alone; on its other backends it rounds to float32
+        in between.
+
         After ``pretrain`` alone ``classes`` says how many units the new last layer gets; ``crosstrain.train``
         can then fine-tune the model. After ``fine_tune`` it is left out.
         """

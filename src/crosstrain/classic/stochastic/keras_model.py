@@ -25,6 +25,5 @@ def sigmoid_classifier(
             )
         )
     model = keras.Sequential(layers, name=name)
-    model.dtype_policy = keras.DTypePolicy("float64")  # or it would round what it is given to float32
     model.set_weights([array for pair in zip(coefs, intercepts, strict=True) for array in pair])
     return model

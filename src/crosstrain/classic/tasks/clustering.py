@@ -39,6 +39,6 @@ def clustering(
     standardised ``X`` (n_samples, n_features); ``classes`` (n_samples,) only judge them."""
     data = StandardScaler().fit_transform(X)
     networks = clusterers(len(np.unique(classes)), seed) if networks is None else networks
-    labels = {name: np.asarray(clone(network).fit_predict(data)) for name, network in networks.items()}
+    labels = {name: np.asarray(clone(net).fit(data).predict(data)) for name, net in networks.items()}
     agreement = {name: float(adjusted_rand_score(classes, found)) for name, found in labels.items()}
     return Clustered(labels, agreement)

@@ -104,11 +104,11 @@ def shortest_tour(distances: np.ndarray) -> np.ndarray:
     before = np.zeros((1 << inner, inner), dtype=int)
     for visited in range(1 << inner):
         last = np.flatnonzero(np.isfinite(costs[visited]))
-        for city in np.flatnonzero(~visited >> np.arange(inner) & 1):
-            ways = costs[visited, last] + between[last, city]
-            if len(last) and ways.min() < costs[visited | 1 << city, city]:
-                costs[visited | 1 << city, city] = ways.min()
-                before[visited | 1 << city, city] = last[ways.argmin()]
+        for following in np.flatnonzero(~visited >> np.arange(inner) & 1):
+            ways = costs[visited, last] + between[last, following]
+            if len(last) and ways.min() < costs[visited | 1 << following, following]:
+                costs[visited | 1 << following, following] = ways.min()
+                before[visited | 1 << following, following] = last[ways.argmin()]
     visited = (1 << inner) - 1
     city = int((costs[visited] + home).argmin())
     order = [city + 1]
