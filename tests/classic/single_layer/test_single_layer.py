@@ -63,6 +63,17 @@ def test_the_perceptron_ends_without_mistakes_where_a_plane_separates() -> None:
     assert network.loss_curve_[-1] == 0.0
 
 
+@settings(max_examples=30)
+@given(st.integers(0, 10**6))
+def test_the_pocket_ends_without_mistakes_where_a_plane_separates(seed: int) -> None:
+    random = np.random.RandomState(seed)
+    data = random.uniform(-1, 1, (12, 2))
+    labels = data @ random.normal(size=2) > 0.2 * random.normal()
+    network = Perceptron(rule="pocket", random_state=seed, max_iter=1000).fit(data, labels)
+    if network.loss_curve_[-1] == 0.0:
+        assert network.score(data, labels) == 1.0
+
+
 def test_no_plane_separates_xor_and_it_says_so() -> None:
     with pytest.warns(ConvergenceWarning, match="goal of an error of at most 0 was not reached; in epoch 5"):
         Perceptron(random_state=0, goal=0.0, max_iter=5).fit(X, XOR)
@@ -79,9 +90,7 @@ def test_the_pocket_in_parts() -> None:
     noisy = np.where(np.random.RandomState(1).uniform(size=300) < 0.1, "left", LINEAR)
     whole = Perceptron(rule="pocket", shuffle=False, max_iter=20).fit(X, noisy)
     parts = Perceptron(rule="pocket")
-    scores = []
-    for _ in range(20):
-        scores.append(parts.partial_fit(X, noisy, classes=["left", "right"]).score(X, noisy))
+    scores = [parts.partial_fit(X, noisy, classes=["left", "right"]).score(X, noisy) for _ in range(20)]
     np.testing.assert_array_equal(parts.coef_, whole.coef_)
     np.testing.assert_array_equal(parts.intercept_, whole.intercept_)
     assert scores == sorted(scores)
@@ -90,9 +99,8 @@ def test_the_pocket_in_parts() -> None:
 
 def test_the_pocket_one_sample_at_a_time() -> None:
     network = Perceptron(rule="pocket")
-    for _ in range(3):
-        for x, label in zip(X, LINEAR, strict=True):
-            network.partial_fit([x], [label], classes=["left", "right"])
+    for x, label in zip(X, LINEAR, strict=True):
+        network.partial_fit([x], [label], classes=["left", "right"])
     assert network.score(X, LINEAR) > 0.9
 
 

@@ -142,7 +142,7 @@ class Net:
         if not self.is_chain:
             return np.array([self.step(inp) for inp in input])
         self.inp = input[-1]
-        signal = input
+        signal: np.ndarray = input
         for layer in self.layers:
             signal = layer.batch(signal)
         self.out = signal[-1]
@@ -213,7 +213,7 @@ class Trainer:
         self, Train: Any, epochs: int = 500, goal: float = 0.01, show: int = 100, **kwargs: Any
     ) -> None:
         self._train_class = Train
-        defaults = {
+        defaults: dict[str, Any] = {
             name: parameter.default
             for name, parameter in inspect.signature(Train.__init__).parameters.items()
             if parameter.default is not parameter.empty
@@ -241,7 +241,9 @@ class Trainer:
         :param kwargs: ``epochs``, ``goal``, ``show``, and parameters of the algorithm
         :raises ValueError: input or target has another shape.
         """
-        own = {name: kwargs.pop(name) for name in ("goal", "show", "epochs") if name in kwargs}
+        own: dict[str, Any] = {
+            name: kwargs.pop(name) for name in ("goal", "show", "epochs") if name in kwargs
+        }
         self.params = {**self.defaults, **own, "train": {**self.defaults["train"], **kwargs}}
         goal, show, epochs = self.params["goal"], self.params["show"], self.params["epochs"]
         data = [matrix(input, net.ci, "input")]

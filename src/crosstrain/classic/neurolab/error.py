@@ -23,7 +23,8 @@ class MSE:
 
     def deriv(self, target: Any, output: Any) -> np.ndarray:
         e: np.ndarray = target - output
-        return e * (2 / e.shape[-1])
+        result: np.ndarray = e * (2 / e.shape[-1])
+        return result
 
 
 class SSE:
@@ -49,7 +50,8 @@ class SAE:
         return float(np.abs(target - output).sum())
 
     def deriv(self, target: Any, output: Any) -> np.ndarray:
-        return np.sign(target - output)
+        result: np.ndarray = np.sign(target - output)
+        return result
 
 
 class MAE:
@@ -62,7 +64,8 @@ class MAE:
 
     def deriv(self, target: Any, output: Any) -> np.ndarray:
         e: np.ndarray = target - output
-        return np.sign(e) / e.shape[-1]
+        result: np.ndarray = np.sign(e) / e.shape[-1]
+        return result
 
 
 class CEE:
@@ -77,7 +80,8 @@ class CEE:
     def deriv(self, target: Any, output: Any) -> np.ndarray:
         t, o = (np.clip(array, 0.0, 1.0) for array in (target, output))
         slopes: np.ndarray = t / (o + EPSILON) - (1 - t) / (1 - o + EPSILON)
-        return slopes / t.shape[-1]
+        result: np.ndarray = slopes / t.shape[-1]
+        return result
 
 
 ROWWISE = frozenset((MSE, SSE, SAE, MAE, CEE))

@@ -72,7 +72,7 @@ class Backpropagation:
             start, middle, end, shape = self._places[number]
             delta = upstream * self._derivs[number](s, outputs)
             np.dot(delta.T, inputs, out=gradient[start:middle].reshape(shape))
-            np.add.reduce(delta, 0, None, gradient[middle:end])
+            np.add.reduce(delta, 0, out=gradient[middle:end])
             if number:
                 upstream = np.dot(delta, layer.np["w"])
         np.negative(gradient, gradient)

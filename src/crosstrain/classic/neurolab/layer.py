@@ -98,7 +98,8 @@ class Reccurent(Layer):
         self.s: np.ndarray = np.zeros(cn)
 
     def _step(self, inp: np.ndarray) -> np.ndarray:
-        return self.batch(np.asarray(inp, float)[None])[0]
+        result: np.ndarray = self.batch(np.asarray(inp, float)[None])[0]
+        return result
 
     def batch(self, inputs: np.ndarray) -> np.ndarray:
         """All rows at once; a row that has come to rest stays where it is."""
@@ -132,7 +133,8 @@ class Reccurent(Layer):
         w = self.np["w"]
         rows = max(1, BLOCK // w.size)
         if len(inputs) <= rows:
-            return np.add.reduce(inputs[:, None, :] * w, axis=2)
+            result: np.ndarray = np.add.reduce(inputs[:, None, :] * w, axis=2)
+            return result
         blocks = [
             np.add.reduce(inputs[start : start + rows, None, :] * w, axis=2)
             for start in range(0, len(inputs), rows)

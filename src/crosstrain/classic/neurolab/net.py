@@ -137,4 +137,5 @@ def _patterns(target: Any) -> np.ndarray:
     target = np.asarray(target, float)
     if target.ndim != 2:
         raise ValueError(f"target must be patterns in rows, not an array of shape {target.shape}")
-    return target
+    result: np.ndarray = target
+    return result

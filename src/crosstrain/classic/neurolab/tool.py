@@ -45,7 +45,8 @@ def _matrix(x: Any) -> np.ndarray:
     x = np.asarray(x, float)
     if x.ndim != 2:
         raise ValueError(f"x must have 2 dimensions, samples and features, not {x.ndim}")
-    return x
+    result: np.ndarray = x
+    return result
 
 
 def ff_grad(net: Any, input: Any, target: Any) -> tuple[list[dict[str, np.ndarray]], np.ndarray, np.ndarray]:

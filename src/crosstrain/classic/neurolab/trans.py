@@ -23,10 +23,12 @@ class TanSig:
     ufunc = np.tanh
 
     def __call__(self, x: Any) -> Vector:
-        return np.tanh(x)
+        result: np.ndarray = np.tanh(x)
+        return result
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
-        return 1.0 - y * y
+        result: np.ndarray = 1.0 - y * y
+        return result
 
 
 class PureLin:
@@ -54,7 +56,8 @@ class LogSig:
         return result
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
-        return y * (1 - y)
+        result: np.ndarray = y * (1 - y)
+        return result
 
 
 class HardLim:
@@ -92,7 +95,8 @@ class Competitive:
     def __call__(self, dist: Any) -> Vector:
         dist = np.asarray(dist)
         winner = dist.argmin(axis=-1)
-        return (np.arange(dist.shape[-1]) == winner[..., None]) * 1.0
+        result: np.ndarray = (np.arange(dist.shape[-1]) == winner[..., None]) * 1.0
+        return result
 
 
 class SoftMax:
@@ -107,7 +111,8 @@ class SoftMax:
         return result
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
-        return y * (1 - y)
+        result: np.ndarray = y * (1 - y)
+        return result
 
 
 class SatLins:
@@ -117,7 +122,8 @@ class SatLins:
     inp_active: Sequence[float] = [-1, 1]
 
     def __call__(self, x: Any) -> Vector:
-        return np.clip(x, -1.0, 1.0)
+        result: np.ndarray = np.clip(x, -1.0, 1.0)
+        return result
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return ((x > -1) & (x < 1)) * 1.0
@@ -130,7 +136,8 @@ class SatLin:
     inp_active: Sequence[float] = [0, 1]
 
     def __call__(self, x: Any) -> Vector:
-        return np.clip(x, 0.0, 1.0)
+        result: np.ndarray = np.clip(x, 0.0, 1.0)
+        return result
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return ((x > 0) & (x < 1)) * 1.0
@@ -145,7 +152,8 @@ class SatLinPrm:
         self.inp_active: Sequence[float] = [out_min, out_max]
 
     def __call__(self, x: Any) -> Vector:
-        return np.minimum(np.maximum(x, self.out_min), self.out_max) * self.k
+        result: np.ndarray = np.minimum(np.maximum(x, self.out_min), self.out_max) * self.k
+        return result
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return ((x > self.out_min) & (x < self.out_max)) * float(self.k)

@@ -96,13 +96,12 @@ class UnrolledObjective:
         hidden, output = np.empty_like(hidden_slopes), np.empty_like(output_slopes)
         from_context = np.zeros(back.shape[1])
         for step in range(len(upstream) - 1, -1, -1):
-            into_output, into_hidden = upstream[step], 0.0
-            if self.feedback.of_output:
-                into_output = into_output + from_context
-            else:
-                into_hidden = from_context
+            into_output = upstream[step] + from_context if self.feedback.of_output else upstream[step]
             output[step] = output_slopes[step] * into_output
-            hidden[step] = hidden_slopes[step] * (output[step] @ second + into_hidden)
+            into_hidden = output[step] @ second
+            if not self.feedback.of_output:
+                into_hidden = into_hidden + from_context
+            hidden[step] = hidden_slopes[step] * into_hidden
             from_context = hidden[step] @ back + self.feedback.memory * from_context
         return [hidden, output]
 

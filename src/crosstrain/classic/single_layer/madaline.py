@@ -63,8 +63,9 @@ class Madaline(SingleLayerClassifier):
 
     Notes
     -----
-    ``fit`` keeps the weights of the epoch with the fewest mistakes, ``partial_fit`` the last. A sample's desired output
-    is trained as ±1, and a unit's step is divided by the sample's squared length with its bias input 1.
+    ``fit`` keeps the weights of the epoch with the fewest mistakes, ``partial_fit`` the last. A sample's
+    desired output is trained as ±1, and a unit's step is divided by the sample's squared length with its bias
+    input 1.
 
     Examples
     --------
@@ -128,15 +129,17 @@ class Madaline(SingleLayerClassifier):
         needed = NEEDED[self.logic](self.units)
 
         def is_wrong(block: slice) -> np.ndarray:
-            return ((inputs[block] @ weights.T > 0).sum(axis=1) >= needed) != (desired[block] > 0)
+            positive = (inputs[block] @ weights.T > 0).sum(axis=1) >= needed
+            wrong: np.ndarray = positive != (desired[block] > 0)
+            return wrong
 
         n_wrong = 0
         for sample in mistakes(len(inputs), is_wrong):
             n_wrong += 1
             x, target = inputs[sample], desired[sample]
             sums = weights @ x
-            positive = int((sums > 0).sum())
-            missing = needed - positive if target > 0 else positive - needed + 1
+            n_positive = int((sums > 0).sum())
+            missing = needed - n_positive if target > 0 else n_positive - needed + 1
             distances = np.where((sums > 0) == (target > 0), np.inf, np.abs(sums))
             nearest = np.argsort(distances, kind="stable")[:missing]
             steps = self.learning_rate * (target - sums[nearest]) / lengths[sample]

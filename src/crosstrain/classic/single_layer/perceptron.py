@@ -127,7 +127,8 @@ class Perceptron(SingleLayerClassifier):
         if not len(self.association_biases_):
             chosen = (self._thresholds_from * len(X)).astype(int)
             self.association_biases_ = -sums[chosen, np.arange(len(chosen))]
-        return (sums + self.association_biases_ >= 0).astype(float)
+        fired: np.ndarray = (sums + self.association_biases_ >= 0).astype(float)
+        return fired
 
     def _epoch(self, X: np.ndarray, desired: np.ndarray) -> float:
         inputs, target = self._associate(X), desired > 0
@@ -144,7 +145,9 @@ class Perceptron(SingleLayerClassifier):
         """The number of samples that some output got wrong."""
 
         def is_wrong(block: slice) -> np.ndarray:
-            return ((inputs[block] @ self._weights.T + self._biases > 0) != target[block]).any(axis=1)
+            outputs = inputs[block] @ self._weights.T + self._biases > 0
+            wrong: np.ndarray = (outputs != target[block]).any(axis=1)
+            return wrong
 
         n_wrong = 0
         for sample in mistakes(len(inputs), is_wrong):
@@ -162,10 +165,12 @@ class Perceptron(SingleLayerClassifier):
         most_right = int(((inputs @ pocket.weights + pocket.bias > 0) == target).sum())
 
         def is_wrong(block: slice) -> np.ndarray:
-            return (inputs[block] @ weights + self._biases[output] > 0) != target[block]
+            wrong: np.ndarray = (inputs[block] @ weights + self._biases[output] > 0) != target[block]
+            return wrong
 
         def consider(most_right: int) -> int:
-            if pocket.run > pocket.longest_run:
+            # A run through all samples counts whatever its rival: runs go on from epoch to epoch.
+            if pocket.run > pocket.longest_run or pocket.run >= len(target):
                 right = len(target) - int(is_wrong(slice(None)).sum())
                 if right > most_right:
                     pocket.longest_run = pocket.run

@@ -1,6 +1,10 @@
 """SciPy's minimisers: BFGS, conjugate gradients, Newton-CG.
 
 Each takes ``epochs=500, goal=0.01, show=100, rr=0`` and SciPy's own parameters (``gtol``, ``disp`` …).
+
+The line searches of BFGS and conjugate gradients want a point where the slope is small. Along a line the
+lowest MAE or SAE often lies where the slope jumps from below 0 to above; then there is no such point, and
+training ends before its goal, as it does with NeuroLab (``disp=1`` prints SciPy's reason).
 """
 
 from __future__ import annotations
