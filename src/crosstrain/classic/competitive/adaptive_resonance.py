@@ -198,7 +198,7 @@ class FuzzyART(ClusterMixin, BaseEstimator):
         """Trains on ``X`` (n_samples, n_features); ``y`` is ignored."""
         parameters.whole(self, "max_iter")
         parameters.within(self, "vigilance", low=0, high=1)
-        parameters.within(self, "choice", "learning_rate", low=0, high=np.inf, open_low=True)
+        parameters.within(self, "choice", low=0, high=np.inf, open_low=True)
         parameters.within(self, "learning_rate", low=0, high=1, open_low=True)
         if self.max_categories is not None:
             parameters.whole(self, "max_categories")
