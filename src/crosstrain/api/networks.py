@@ -4,6 +4,7 @@ Keras models)."""
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def describe_network(
             input_shapes={"": input_shape} if input_shape else None,
             classes=classes,
             trust=trust or own,
-            weights=False,
+            drawn=False,
         )
         return NetworkDescription.of(names[0], variant.row if variant else None, definition.graph)
 
@@ -75,6 +76,8 @@ def _saved(model: Any) -> str:
             f"a network is a name, file.py:function, model.keras or a Keras model, not {type(model).__name__}"
         )
     digest = hashlib.sha256(model.to_json().encode())
+    compiled = model.get_compile_config() if hasattr(model, "get_compile_config") else None
+    digest.update(json.dumps(compiled, default=str, sort_keys=True).encode())
     for weight in model.get_weights():
         digest.update(weight.tobytes())
     path = MODELS / f"{slug(model.name)}-{digest.hexdigest()[:8]}.keras"

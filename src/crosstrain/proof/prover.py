@@ -18,7 +18,7 @@ from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
-from crosstrain.proof.compare import Errors, group
+from crosstrain.proof.compare import Errors, group, relative
 from crosstrain.proof.flow import Coverage, alternatives, coverage_of
 from crosstrain.proof.holding.held import with_branches
 from crosstrain.proof.locating import forward as locate
@@ -61,6 +61,8 @@ class Prover:
     on_event: OnEvent | None = None
     examples: Mapping[str, np.ndarray] | None = None
     """Of a data set, under the names of the training graph's inputs; random ones where there is none."""
+    remarks: tuple[str, ...] = ()
+    """Sentences for every certificate: where the recipe comes from."""
 
     def __post_init__(self) -> None:
         self.arithmetic: dict[tuple[str, str], str] = {}
@@ -256,7 +258,13 @@ class Prover:
             if not first and max(compared["outputs"].worst, compared["loss"].worst) > bounds.values:
                 first = locate.forward(self.case, precision, testify)
             elif not first and compared["gradients"].worst > bounds.values:
-                first = locate_training.gradients(self.case, precision, testify)
+                got = group(evidence, "gradient")
+                right = {
+                    name
+                    for name, true in group(truth.values, "gradient").items()
+                    if np.any(true) and name in got and relative(got[name], true) <= bounds.values
+                }
+                first = locate_training.gradients(self.case, precision, testify, right)
             elif not first:
                 first = locate_training.steps(self.case, precision, testify)
             why = WHOLE if compared["gradients"].worst > bounds.values else STATE
@@ -300,7 +308,7 @@ class Prover:
         return departure("initial weights", None, str(compared["initial_weights"].where), None, (why, False))
 
     def _notes(self, options: Mapping[str, Any], truth: Truth | None) -> tuple[str, ...]:
-        notes = [*truth.provenance.get("remarks", [])] if truth else []
+        notes = [*self.remarks, *(truth.provenance.get("remarks", []) if truth else [])]
         if self.case.remark:
             notes.append(self.case.remark)
         if self.examples:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from crosstrain import zoo
 from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.runs.compiled import compiled_of
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
 
-__all__ = ["Definition", "define", "keras_home", "source"]
+__all__ = ["Definition", "check_choice", "define", "keras_home", "source"]
 
 _BACKENDS = ("jax", "tensorflow", "torch")
 """Keras backends in the order of preference. Each infers shapes without running a layer (Keras's NumPy
@@ -42,7 +44,9 @@ def define(
     seed: int = 0,
     trust: bool = False,
     floatx: str = "float32",
-    weights: bool = True,
+    output: str = "",
+    weights: str = "",
+    drawn: bool = True,
     timeout: float | None = 600.0,
     on_event: OnEvent | None = None,
 ) -> Definition:
@@ -50,12 +54,14 @@ def define(
 
     ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
     without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
-    "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None for the choice that fits. Without
-    ``weights`` none are drawn or written, which is enough to look at a graph. Raises ``CrosstrainError``
-    where the source or the shapes are at fault. ``on_event`` is told when Keras is imported and defining
-    begins (``phase``).
+    "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
+    where they fit, else those that crosstrain chooses. ``output`` names another output than the source's (a
+    layer, node or tensor), ``weights`` a file of initial weights. Unless they are ``drawn``, no weights are
+    made or written, which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the
+    shapes are at fault. ``on_event`` gets a ``phase`` when Keras is imported and defining begins.
     """
     backend, python = keras_home()
+    compiled = None if losses or output else compiled_of(source)
     job = {
         "task": "define-onnx" if source.endswith(".onnx") else "define",
         "source": source,
@@ -63,10 +69,13 @@ def define(
         "classes": classes,
         "targets": targets,
         "losses": losses,
+        "own_losses": compiled and {name: asdict(loss) for name, loss in compiled.losses.items()},
+        "output": output,
+        "weights": weights,
         "seed": seed,
         "trust": trust,
         "floatx": floatx,
-        "drawn": weights,
+        "drawn": drawn,
         "folder": str(folder),
         "device": "cpu",
         "keras_backend": backend,
@@ -97,3 +106,23 @@ def source(network: str) -> str:
     if not Path(path).is_file():
         raise CrosstrainError(f"there is no file {path} (given as network {network!r})")
     return f"{Path(path).resolve()}{colon}{function}"
+
+
+WEIGHTS = (".h5", ".hdf5", ".keras", ".npz", ".safetensors")
+"""Endings of files that hold weights."""
+
+
+def check_choice(networks: Sequence[str], output: str, weights: str | Path | None) -> str:
+    """The file of initial weights, made absolute ("" for none). ``CrosstrainError`` where it is missing or of
+    no known format, and where an output or weights are named for several networks."""
+    if (output or weights) and len(networks) != 1:
+        option = "output" if output else "weights"
+        raise CrosstrainError(f"--{option} belongs to one network; there are {', '.join(networks)}")
+    if not weights:
+        return ""
+    path = Path(weights).expanduser()
+    if not str(path).endswith(WEIGHTS):
+        raise CrosstrainError(f"{path} is not a file of weights; there are {', '.join(WEIGHTS)}")
+    if not path.is_file():
+        raise CrosstrainError(f"there is no file of weights {path}")
+    return str(path.resolve())
