@@ -35,8 +35,8 @@ def quick_definitions(monkeypatch: pytest.MonkeyPatch, defined: Path) -> list[di
     """``define`` copies that one, whatever is asked for; the calls are noted."""
     calls: list[dict[str, Any]] = []
 
-    def copy(source: str, *, folder: Path, **given: Any) -> Definition:
-        calls.append({"source": source, **given})
+    def copy(source: str, *, folder: Path, **options: Any) -> Definition:
+        calls.append({"source": source, **options})
         shutil.copytree(defined, folder, dirs_exist_ok=True)
         return Definition.load(folder)
 

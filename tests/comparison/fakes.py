@@ -19,17 +19,17 @@ SPEED = {"torch": 1.0, "tensorflow": 1.5, "jax": 2.0}
 """Seconds an epoch."""
 
 
-def cell(engine: str = "torch", seconds: list[float] | None = None, **given: Any) -> CellResult:
+def cell(engine: str = "torch", seconds: list[float] | None = None, **fields: Any) -> CellResult:
     """A finished cell."""
     times = [1.0, 1.02, 0.98] if seconds is None else seconds
-    told: dict[str, Any] = {
-        "id": f"net-32-{engine}-s{given.get('seed', 0)}-r{given.get('repeat', 0)}",
+    defaults: dict[str, Any] = {
+        "id": f"net-32-{engine}-s{fields.get('seed', 0)}-r{fields.get('repeat', 0)}",
         "network": "net", "engine": engine, "input_size": 32, "status": "done", "certificate": "proved",
         "epochs": [Epoch(train_seconds=s, images_per_second=1000 / s) for s in times],
         "test_accuracy": 0.95, "test_examples": 10_000, "peak_memory_bytes": 500 * 2**20,
         "compile_seconds": 2.0, "wall_seconds": 10.0,
     }  # fmt: skip
-    return CellResult(**{**told, **given})
+    return CellResult(**{**defaults, **fields})
 
 
 @dataclass
@@ -93,12 +93,12 @@ class Prover:
 
     def __call__(self, definition: Any, engines: Any, precisions: Any, **rest: Any) -> Proof:
         self.calls += [(definition.graph.name, engine) for engine in engines]
-        made = [
+        certificates = [
             Certificate(e, p, self.status.get(e, "proved"), 1e-12, 1e-12, 1e-12, 1e-11)
             for e in engines
             for p in precisions
         ]
-        return Proof(definition.graph.name, tuple(made))
+        return Proof(definition.graph.name, tuple(certificates))
 
 
 @pytest.fixture
@@ -107,16 +107,16 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
     from crosstrain.comparison import cells, engines, training
     from crosstrain.engines.registry import EngineRow
 
-    made = Workers()
+    fake = Workers()
     for module in (cells, engines, training):
-        monkeypatch.setattr(module, "run_job", made)
+        monkeypatch.setattr(module, "run_job", fake)
     monkeypatch.setattr(EngineRow, "importable", property(lambda row: True))
     monkeypatch.setattr(EngineRow, "version", property(lambda row: "1.0"))
-    return made
+    return fake
 
 
 @pytest.fixture
 def prover(monkeypatch: pytest.MonkeyPatch) -> Prover:
-    made = Prover()
-    monkeypatch.setattr(importlib.import_module("crosstrain.proof.prove"), "prove", made)
-    return made
+    fake = Prover()
+    monkeypatch.setattr(importlib.import_module("crosstrain.proof.prove"), "prove", fake)
+    return fake

@@ -39,8 +39,8 @@ class Noise:
         for size in ((processes, 1), (processes, 3)):
             logarithm += (rng.random(size) < self.struck) * rng.uniform(0.1, 0.3, size)
         logarithm += np.linspace(0, self.drift, processes)[:, None]
-        found: Runs = np.exp(logarithm).tolist()
-        return found
+        runs: Runs = np.exp(logarithm).tolist()
+        return runs
 
 
 QUIET, USUAL, LOUD = Noise(0.0, 0.01), Noise(0.01, 0.015, 0.03), Noise(0.03, 0.02)
@@ -67,12 +67,12 @@ def test_the_test_is_not_silent() -> None:
 @pytest.mark.parametrize("pilot", [3, 6])
 @pytest.mark.parametrize("kind", ["quiet", "usual", "loud"])
 def test_five_percent_are_found_with_the_repeats_foretold(kind: str, pilot: int) -> None:
-    rng, found, trials = np.random.default_rng(3), 0, 60
+    rng, detected, trials = np.random.default_rng(3), 0, 60
     for _ in range(trials):
         wanted = planning.needed_for_difference(*KINDS[kind].pair(rng, pilot, 1.05))
         assert wanted is not None
-        found += not statistics.tied(*KINDS[kind].pair(rng, wanted, 1.05))
-    assert found / trials >= 0.8
+        detected += not statistics.tied(*KINDS[kind].pair(rng, wanted, 1.05))
+    assert detected / trials >= 0.8
 
 
 def test_more_is_foretold_for_finer_questions_and_louder_machines() -> None:
@@ -94,12 +94,12 @@ def test_more_is_foretold_for_finer_questions_and_louder_machines() -> None:
 
 def test_what_is_detectable_is_detected() -> None:
     """The smallest ratio that eight repeats are said to tell is told by eight others, nine times of ten."""
-    rng, found, trials = np.random.default_rng(5), 0, 150
+    rng, detected, trials = np.random.default_rng(5), 0, 150
     for _ in range(trials):
         ratio = planning.detectable(*LOUD.pair(rng, 8))
         assert ratio is not None
-        found += not statistics.tied(*LOUD.pair(rng, 8, ratio))
-    assert 0.75 <= found / trials <= 0.97
+        detected += not statistics.tied(*LOUD.pair(rng, 8, ratio))
+    assert 0.75 <= detected / trials <= 0.97
 
 
 @pytest.mark.parametrize("share", [0.01, 0.02])
@@ -138,20 +138,20 @@ def test_interval_and_probability_agree(count: int) -> None:
     rng = np.random.default_rng(9)
     for _ in range(200):
         one, other = rng.normal(0.8, 1, count), rng.normal(0, 1, count)
-        for found in (location.centre(one), location.difference(one, other)):
-            assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+        for interval in (location.centre(one), location.difference(one, other)):
+            assert (interval.p < 0.05) == (not interval.low <= 0 <= interval.high)
 
 
 def test_to_stop_once_it_is_narrow_costs_little_coverage() -> None:
     """Repeats until the interval is narrow: from six on it misses the truth in less than a tenth."""
-    rng, held, trials = np.random.default_rng(10), 0, 300
+    rng, covered, trials = np.random.default_rng(10), 0, 300
     for _ in range(trials):
         runs, count = LOUD.pair(rng, 30)[0], 6
         while (interval := statistics.median(runs[:count])) and interval.half_width > 0.02 and count < 30:
             count += 1
         assert interval
-        held += interval.includes(1.0)
-    assert held / trials >= 0.9
+        covered += interval.includes(1.0)
+    assert covered / trials >= 0.9
 
 
 def test_seeds_spread_wider_than_they_are_few() -> None:

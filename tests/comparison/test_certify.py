@@ -20,8 +20,8 @@ from tests.comparison.fakes import Prover, Workers
 ENGINES = ["torch", "tensorflow", "jax"]
 
 
-def wish(**given: Any) -> Any:
-    return settings("mlp", "digits", epochs=1, engines=ENGINES, **given)
+def quick_settings(**changes: Any) -> Any:
+    return settings("mlp", "digits", epochs=1, engines=ENGINES, **changes)
 
 
 def test_engines_are_proved_side_by_side(
@@ -29,13 +29,13 @@ def test_engines_are_proved_side_by_side(
 ) -> None:
     together = threading.Barrier(3, timeout=20)  # breaks where one proof waits for another to end
 
-    def prove(definition: Any, engines: Any, *given: Any, **rest: Any) -> Proof:
+    def prove(definition: Any, engines: Any, *args: Any, **kwargs: Any) -> Proof:
         together.wait()
-        return prover(definition, engines, *given, **rest)
+        return prover(definition, engines, *args, **kwargs)
 
     monkeypatch.setattr(importlib.import_module("crosstrain.proof.prove"), "prove", prove)
     monkeypatch.setattr(certify, "slots", lambda tasks, **limits: tasks)
-    result = run(wish(), tmp_path / "out")
+    result = run(quick_settings(), tmp_path / "out")
     assert [(c.engine, c.precision) for c in result.certificates] == [
         (engine, precision) for engine in ENGINES for precision in ("float64", "float32")
     ]
@@ -55,17 +55,17 @@ def test_ctrl_c_keeps_the_proofs_that_are_finished(
     monkeypatch.setattr(certify, "slots", lambda tasks, **limits: 1)
     monkeypatch.setattr(module, "prove", first)
     with pytest.raises(Interrupted):
-        run(wish(), tmp_path / "out")
+        run(quick_settings(), tmp_path / "out")
     assert {engine for _, engine in first.calls} == {"torch", "tensorflow"}
     second = Prover()
     monkeypatch.setattr(module, "prove", second)
-    assert len(run(wish(), tmp_path / "out").certificates) == 6
+    assert len(run(quick_settings(), tmp_path / "out").certificates) == 6
     assert {engine for _, engine in second.calls} == {"jax"}
 
 
-def certificate(engine: str, precision: str, network: str = "net", reason: str = "", **given: Any) -> Any:
-    told = {"network": network, "input_size": 32, "engine": engine, "precision": precision}
-    return CertificateResult(**{**told, "status": "cannot", "reason": reason, **given})
+def certificate(engine: str, precision: str, network: str = "net", reason: str = "", **changes: Any) -> Any:
+    fields = {"network": network, "input_size": 32, "engine": engine, "precision": precision}
+    return CertificateResult(**{**fields, "status": "cannot", "reason": reason, **changes})
 
 
 def test_one_cause_is_told_once_for_all_that_it_stops() -> None:
@@ -82,7 +82,7 @@ def test_one_cause_is_told_once_for_all_that_it_stops() -> None:
 
 
 def test_causes_that_differ_stay_apart_and_proofs_are_not_told() -> None:
-    told = shortcomings(
+    sentences = shortcomings(
         [
             certificate("torch", "float64", reason="no float64"),
             certificate("torch", "float32", status="proved"),
@@ -90,7 +90,7 @@ def test_causes_that_differ_stay_apart_and_proofs_are_not_told() -> None:
             certificate("tensorflow", "float32", reason="it crashed"),
         ]
     )
-    assert told == [
+    assert sentences == [
         "net at 32 on torch, float64; jax, float32: cannot, no float64",
         "net at 32 on tensorflow, float32: cannot, it crashed",
     ]

@@ -28,9 +28,9 @@ Describe = Callable[..., None]
 BOTH = ("cpu", "cuda:0")
 
 
-def cards(monkeypatch: pytest.MonkeyPatch, *made: Card, **driver: Any) -> None:
+def cards(monkeypatch: pytest.MonkeyPatch, *present: Card, **driver: Any) -> None:
     """A machine with these GPUs, and no others."""
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(*made, **driver))
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(*present, **driver))
     monkeypatch.setattr(gpus, "_DEVICE_FILES", ())
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
@@ -44,8 +44,8 @@ def describe(monkeypatch: pytest.MonkeyPatch, workers: Workers) -> Describe:
         plain = {"version": "1.0", "devices": ["cpu"], "cuda": "13.0", "options": {}}
         return {**plain, "precisions": ["float32", "float64"], **known.get(engine, {})}
 
-    def say(engine: str, found: Sequence[str], **more: Any) -> None:
-        known[engine] = {"devices": list(found), **more}
+    def say(engine: str, names: Sequence[str], **more: Any) -> None:
+        known[engine] = {"devices": list(names), **more}
 
     monkeypatch.setattr(devices, "describe", lambda row, here: {"status": "ready", **answer(row.name)})
     monkeypatch.setattr("crosstrain.comparison.engines._described", lambda name, *rest: answer(name))
@@ -55,8 +55,8 @@ def describe(monkeypatch: pytest.MonkeyPatch, workers: Workers) -> Describe:
 H200 = Card("NVIDIA H200", memory=Memory(139 * GIB))
 
 
-def wish(engines: str, **given: Any) -> Settings:
-    return settings("mlp", "digits", engines=engines.split(","), epochs=1, **given)
+def quick_settings(engines: str, **changes: Any) -> Settings:
+    return settings("mlp", "digits", engines=engines.split(","), epochs=1, **changes)
 
 
 def test_auto_is_the_default_and_takes_the_gpu_that_all_share(
@@ -66,8 +66,8 @@ def test_auto_is_the_default_and_takes_the_gpu_that_all_share(
     describe("torch", BOTH)
     describe("jax", BOTH)
     heard: list[str] = []
-    found = devices.settled(wish("torch,jax@wide"), heard.append)
-    assert found.device == "cuda:0"
+    chosen = devices.settled(quick_settings("torch,jax@wide"), heard.append)
+    assert chosen.device == "cuda:0"
     assert heard == ["Device: cuda:0 (NVIDIA H200, 139 GiB), which torch and jax share."]
 
 
@@ -97,13 +97,13 @@ def test_without_a_gpu_no_engine_is_asked_and_all_is_as_with_cpu(
     monkeypatch: pytest.MonkeyPatch, workers: Workers, prover: Prover, tmp_path: Path
 ) -> None:
     cards(monkeypatch, fault="NVML Shared Library Not Found")
-    asked: list[str] = []
-    monkeypatch.setattr(devices, "describe", lambda row, here: asked.append(row.name))
-    auto, cpu = wish("torch"), wish("torch", device="cpu")
+    described: list[str] = []
+    monkeypatch.setattr(devices, "describe", lambda row, here: described.append(row.name))
+    auto, cpu = quick_settings("torch"), quick_settings("torch", device="cpu")
     heard: list[str] = []
     assert auto.device == "auto"
     assert devices.settled(auto, heard.append).identity() == cpu.identity()
-    assert not asked
+    assert not described
     assert not heard
     first = run(auto, tmp_path / "out")
     assert first.settings["device"] == "cpu"
@@ -134,7 +134,7 @@ REASONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("there", "driver", "device", "told", "reason"), REASONS)
+@pytest.mark.parametrize(("there", "driver", "device", "description", "reason"), REASONS)
 def test_a_device_that_an_engine_lacks_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     describe: Describe,
@@ -142,13 +142,13 @@ def test_a_device_that_an_engine_lacks_is_one_sentence(
     there: list[Card],
     driver: dict[str, Any],
     device: str,
-    told: dict[str, Any],
+    description: dict[str, Any],
     reason: str,
 ) -> None:
     cards(monkeypatch, *there, **driver)
-    describe("torch", told.get("devices", ["cpu"]), cuda=told.get("cuda", "13.0"))
+    describe("torch", description.get("devices", ["cpu"]), cuda=description.get("cuda", "13.0"))
     with pytest.raises(CrosstrainError) as caught:
-        run(wish("torch", device=device), tmp_path / "out")
+        run(quick_settings("torch", device=device), tmp_path / "out")
     sentence = str(caught.value)
     assert reason in sentence
     assert f"torch has no device {device!r} here" in sentence
@@ -162,7 +162,7 @@ def test_in_a_comparison_it_costs_only_the_cells_of_that_engine(
     cards(monkeypatch, H200)
     describe("torch", BOTH)
     describe("jax", ["cpu"], cuda="")
-    result = run(wish("torch,jax", device="cuda:0"), tmp_path / "out")
+    result = run(quick_settings("torch,jax", device="cuda:0"), tmp_path / "out")
     by_engine = {cell.engine: cell for cell in result.cells}
     assert by_engine["torch"].status == "done"
     assert by_engine["jax"].status == "missing"
@@ -177,10 +177,10 @@ def test_wrong_devices_end_the_commands_with_2(
     command: str, monkeypatch: pytest.MonkeyPatch, describe: Describe, tmp_path: Path
 ) -> None:
     cards(monkeypatch, fault="Driver Not Loaded")
-    done = CliRunner().invoke(app, [*command.split(), "--device", "cuda:0", "--out", str(tmp_path / "out")])
-    assert done.exit_code == 2
-    assert "torch has no device 'cuda:0' here: there is no GPU" in " ".join(done.output.split())
-    assert "Traceback" not in done.output
+    result = CliRunner().invoke(app, [*command.split(), "--device", "cuda:0", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "torch has no device 'cuda:0' here: there is no GPU" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
 
 
 def test_a_proof_runs_where_a_comparison_would(
@@ -188,16 +188,16 @@ def test_a_proof_runs_where_a_comparison_would(
 ) -> None:
     cards(monkeypatch, H200)
     describe("torch", BOTH)
-    seen: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
 
-    def prove(*given: Any, **named: Any) -> Any:
-        seen.update(named)
+    def prove(*args: Any, **kwargs: Any) -> Any:
+        arguments.update(kwargs)
         raise CrosstrainError("far enough")
 
     monkeypatch.setattr(importlib.import_module("crosstrain.proof.prove"), "prove", prove)
     with pytest.raises(CrosstrainError, match="far enough"):
         crosstrain.prove("mlp", engines="torch", progress=False)
-    assert seen["device"] == "cuda:0"
+    assert arguments["device"] == "cuda:0"
 
 
 @pytest.mark.parametrize(
@@ -227,16 +227,16 @@ def test_out_of_memory_on_a_gpu_says_which_batch_fits(
         return Outcome("done", {"batch_size": batch}, None, tmp_path / "log", 1.0, None)
 
     workers.fail = memory
-    result = run(wish("torch,jax", repeats=2), tmp_path / "out")
+    result = run(quick_settings("torch,jax", repeats=2), tmp_path / "out")
     failed = [cell for cell in result.cells if cell.engine == "torch"]
     assert [cell.status for cell in failed] == ["memory", "memory"]
     assert {cell.error for cell in failed} == {f"not enough memory{sentence}"}
     assert {cell.model_dump()["fitting_batch_size"] for cell in failed} == {size}
     assert all(cell.status == "done" for cell in result.cells if cell.engine == "jax")
-    tried = [
+    batch_sizes = [
         j["recipe"]["batch_size"] for j in workers.jobs if j["task"] == "crosstrain.runs.tasks.fitting:run"
     ]
-    assert tried == ([32, 16] if size else [32, 16, 8, 4, 2, 1])
+    assert batch_sizes == ([32, 16] if size else [32, 16, 8, 4, 2, 1])
 
 
 def test_a_batch_is_tried_without_training(

@@ -17,14 +17,16 @@ from crosstrain.studies.comparison import run
 from tests.comparison.fakes import Prover, Workers
 
 
-def wish(*engines: str, **given: object) -> Settings:
-    told = {"engines": engines, "sizes": [8], "epochs": 2, "threads": 1}
-    return settings("mlp", "digits", **{**told, **given})  # type: ignore[arg-type]
+def quick_settings(*engines: str, **changes: object) -> Settings:
+    defaults = {"engines": engines, "sizes": [8], "epochs": 2, "threads": 1}
+    return settings("mlp", "digits", **{**defaults, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("quick_definitions")
 def test_an_engine_under_three_names(workers: Workers, prover: Prover, tmp_path: Path) -> None:
-    chosen = wish("torch", "torch@again", "torch@c", options={"torch@c": {"compile": True}}, repeats=2)
+    chosen = quick_settings(
+        "torch", "torch@again", "torch@c", options={"torch@c": {"compile": True}}, repeats=2
+    )
     result = run(chosen, tmp_path / "out")
     jobs = {job["id"]: job for job in workers.jobs if job["task"] == "train"}
     assert list(jobs)[:3] == ["mlp-8-torch-s0-r0", "mlp-8-torch+again-s0-r0", "mlp-8-torch+c-s0-r0"]
@@ -47,12 +49,12 @@ def test_an_engine_under_three_names(workers: Workers, prover: Prover, tmp_path:
 
 @pytest.mark.usefixtures("quick_definitions")
 def test_an_open_option_opens_only_its_own_entrant(workers: Workers, prover: Prover, tmp_path: Path) -> None:
-    chosen = wish("torch", "torch@half", options={"torch@half": {"bfloat16": True}})
+    chosen = quick_settings("torch", "torch@half", options={"torch@half": {"bfloat16": True}})
     assert [c.division for c in run(chosen, tmp_path / "out").cells] == ["closed", "open"]
 
 
 @pytest.mark.parametrize(
-    ("engines", "told"),
+    ("engines", "sentence"),
     [
         (["torch@"], "is no name for an engine; write ENGINE@NAME"),
         (["torch@a b"], "is no name for an engine"),
@@ -64,19 +66,19 @@ def test_an_open_option_opens_only_its_own_entrant(workers: Workers, prover: Pro
         (["torch@tuned"], "comes with --tuned"),
     ],
 )
-def test_names_that_are_none(engines: list[str], told: str) -> None:
-    with pytest.raises(CrosstrainError, match=told):
-        wish(*engines)
+def test_names_that_are_none(engines: list[str], sentence: str) -> None:
+    with pytest.raises(CrosstrainError, match=sentence):
+        quick_settings(*engines)
 
 
 def test_options_are_of_those_that_take_part() -> None:
     with pytest.raises(CrosstrainError, match="option for 'torch', which is not among the engines torch@a"):
-        wish("torch@a", options={"torch": {"layout": "channels_first"}})
+        quick_settings("torch@a", options={"torch": {"layout": "channels_first"}})
 
 
 def test_what_is_no_comparison_takes_no_further_names(tmp_path: Path) -> None:
     with pytest.raises(CrosstrainError, match="training takes engines by their own names: torch, not"):
-        train(wish("torch@a"), tmp_path)
+        train(quick_settings("torch@a"), tmp_path)
     with pytest.raises(CrosstrainError, match="a proof takes engines by their own names"):
         crosstrain.prove("mlp", engines="torch@a", progress=False)
 
@@ -87,13 +89,13 @@ def test_the_engine_behind_a_name() -> None:
 
 def test_two_names_of_one_engine_really_run(tmp_path: Path) -> None:
     """Real workers: the same seed and the same settings give the same losses under both names."""
-    found = crosstrain.compare(
+    comparison = crosstrain.compare(
         "mlp", "digits", engines="torch,torch@again,torch@cf", sizes=8, epochs=1, threads=1, progress=False,
         options={"torch@cf": {"layout": "channels_first"}}, out=tmp_path / "out",
     )  # fmt: skip
-    assert found.ok
-    first, again, other = found.cells
-    assert [c.engine for c in found.cells] == ["torch", "torch@again", "torch@cf"]
+    assert comparison.ok
+    first, again, other = comparison.cells
+    assert [c.engine for c in comparison.cells] == ["torch", "torch@again", "torch@cf"]
     assert first.epochs[0].train_loss == again.epochs[0].train_loss
     assert other.options == {"layout": "channels_first"}
-    assert {c.certificate for c in found.cells} == {"proved"}
+    assert {c.certificate for c in comparison.cells} == {"proved"}

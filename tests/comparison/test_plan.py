@@ -11,9 +11,9 @@ from tests.comparison.fakes import cell
 
 
 def test_every_combination_comes_once_and_engines_are_interleaved() -> None:
-    found = cells({"a": [32, 48], "b": [32]}, ["torch", "jax"], rounds(2, 3))
-    assert len(found) == len({c.id for c in found}) == 3 * 2 * 6
-    for one, other in zip(found[::2], found[1::2], strict=True):
+    planned = cells({"a": [32, 48], "b": [32]}, ["torch", "jax"], rounds(2, 3))
+    assert len(planned) == len({c.id for c in planned}) == 3 * 2 * 6
+    for one, other in zip(planned[::2], planned[1::2], strict=True):
         assert {one.engine, other.engine} == {"torch", "jax"}
         assert (one.network, one.size, one.seed, one.repeat) == (
             other.network,
@@ -24,8 +24,8 @@ def test_every_combination_comes_once_and_engines_are_interleaved() -> None:
 
 
 def test_who_comes_first_moves_on_from_round_to_round() -> None:
-    found = cells({"a": [32]}, ["x", "y", "z"], rounds(1, 3))
-    assert [c.engine for c in found[::3]] == ["x", "y", "z"]
+    planned = cells({"a": [32]}, ["x", "y", "z"], rounds(1, 3))
+    assert [c.engine for c in planned[::3]] == ["x", "y", "z"]
 
 
 def test_seeds_come_before_repeats() -> None:
@@ -34,17 +34,17 @@ def test_seeds_come_before_repeats() -> None:
 
 @given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=5, unique=True))
 def test_names_for_files_are_safe_and_unique(networks: list[str]) -> None:
-    found = labels(networks)
-    assert len(set(found.values())) == len(networks)
-    for label in found.values():
+    by_network = labels(networks)
+    assert len(set(by_network.values())) == len(networks)
+    for label in by_network.values():
         assert label.isascii()
         assert label.replace("-", "").replace("_", "").isalnum()
         assert Cell("n", [32, 48], "torch", 0, 0, label).id.replace("-", "").replace("_", "").isalnum()
 
 
 def test_an_estimate_parts_what_is_paid_once_from_what_is_paid_each_epoch() -> None:
-    found = Estimate.of(cell(seconds=[2.0, 2.0], wall_seconds=10.0, evaluate_seconds=1.0))
-    assert found == Estimate(fixed=5.0, epoch=2.5)
+    estimate = Estimate.of(cell(seconds=[2.0, 2.0], wall_seconds=10.0, evaluate_seconds=1.0))
+    assert estimate == Estimate(fixed=5.0, epoch=2.5)
     assert Estimate.of(cell(status="failed")) is None
 
 
@@ -56,22 +56,22 @@ def test_a_choice_fits_or_is_the_least_there_is(
     costs: list[Estimate], seconds: float, epochs: int, passes: int
 ) -> None:
     groups = {("net", "32", str(i)): cost for i, cost in enumerate(costs)}
-    found = choose(groups, seconds, epochs=epochs, passes=rounds(1, passes))
-    assert 1 <= found.epochs <= epochs
-    assert 1 <= found.rounds <= passes
+    chosen = choose(groups, seconds, epochs=epochs, passes=rounds(1, passes))
+    assert 1 <= chosen.epochs <= epochs
+    assert 1 <= chosen.rounds <= passes
 
     def total(choice: Choice) -> float:
         return choice.rounds * sum(cost.seconds(choice.epochs) for cost in costs)
 
-    assert total(found) <= seconds or (found.epochs, found.rounds) == (1, 1)
-    if found.epochs < epochs and found.rounds == 1:
-        assert total(Choice(found.epochs + 1, 1)) > seconds
+    assert total(chosen) <= seconds or (chosen.epochs, chosen.rounds) == (1, 1)
+    if chosen.epochs < epochs and chosen.rounds == 1:
+        assert total(Choice(chosen.epochs + 1, 1)) > seconds
 
 
 def test_three_processes_come_before_many_epochs() -> None:
-    found = choose({("n", "32", "torch"): Estimate(1.0, 1.0)}, 60.0, epochs=100, passes=rounds(1, 5))
-    assert found.rounds == 3
-    assert found.epochs >= 5
+    chosen = choose({("n", "32", "torch"): Estimate(1.0, 1.0)}, 60.0, epochs=100, passes=rounds(1, 5))
+    assert chosen.rounds == 3
+    assert chosen.epochs >= 5
 
 
 def test_what_is_left_out_is_said() -> None:

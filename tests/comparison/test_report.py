@@ -119,17 +119,17 @@ OTHER = Cell("net", 32, "jax", 0, 0, "net")
 
 
 def test_time_left_from_its_own_pace_then_from_its_likes() -> None:
-    left = Remaining([CELL, OTHER, Cell("net", 32, "torch", 0, 1, "net")])
-    left.start(CELL, 0.0)
-    assert left.of_cell(1.0) is None
-    left.advance(0.25)
-    assert left.of_cell(10.0) == pytest.approx(30.0)
-    assert left.of_all(10.0) == pytest.approx(30.0 + 40.0 + 40.0)
-    left.finish(CELL, 40.0)
-    left.start(OTHER, 40.0)
-    assert left.of_cell(50.0) == pytest.approx(30.0)
-    left.advance(0.5)
-    assert left.of_all(50.0) == pytest.approx(10.0 + 40.0)
+    remaining = Remaining([CELL, OTHER, Cell("net", 32, "torch", 0, 1, "net")])
+    remaining.start(CELL, 0.0)
+    assert remaining.of_cell(1.0) is None
+    remaining.advance(0.25)
+    assert remaining.of_cell(10.0) == pytest.approx(30.0)
+    assert remaining.of_all(10.0) == pytest.approx(30.0 + 40.0 + 40.0)
+    remaining.finish(CELL, 40.0)
+    remaining.start(OTHER, 40.0)
+    assert remaining.of_cell(50.0) == pytest.approx(30.0)
+    remaining.advance(0.5)
+    assert remaining.of_all(50.0) == pytest.approx(10.0 + 40.0)
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -21,7 +21,7 @@ from crosstrain.training.schedules import Schedule
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "found"),
+    ("text", "name", "options"),
     [
         ("adam", "adam", {}),
         ("huber:delta=2", "huber", {"delta": 2}),
@@ -34,8 +34,8 @@ from crosstrain.training.schedules import Schedule
         ("my/losses.py:focal:gamma=2,name=x", "my/losses.py:focal", {"gamma": 2, "name": "x"}),
     ],
 )
-def test_names_with_settings(text: str, name: str, found: dict[str, Any]) -> None:
-    assert spelling.named(text) == (name, found)
+def test_names_with_settings(text: str, name: str, options: dict[str, Any]) -> None:
+    assert spelling.named(text) == (name, options)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_what_is_no_rate(name: str, number: Any) -> None:
 
 
 def test_engine_options_are_json_or_text() -> None:
-    found = spelling.engine_options(["torch.compile=true", "torch.layout=channels_last", "jax.unroll=4"])
-    assert found == {"torch": {"compile": True, "layout": "channels_last"}, "jax": {"unroll": 4}}
+    options = spelling.engine_options(["torch.compile=true", "torch.layout=channels_last", "jax.unroll=4"])
+    assert options == {"torch": {"compile": True, "layout": "channels_last"}, "jax": {"unroll": 4}}
 
 
 def test_sgd_has_momentum_where_nothing_is_said() -> None:
@@ -195,10 +195,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given_", "sentence"), WRONG, ids=[str(w[0]) for w in WRONG])
-def test_wrong_use_is_told(given_: dict[str, Any], sentence: str) -> None:
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG, ids=[str(w[0]) for w in WRONG])
+def test_wrong_use_is_told(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(CrosstrainError, match=sentence):
-        settings(**{"networks": "lenet5", "data": "digits", **given_})
+        settings(**{"networks": "lenet5", "data": "digits", **arguments})
 
 
 def test_a_file_without_a_function_is_told(tmp_path: Path) -> None:

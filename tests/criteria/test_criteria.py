@@ -71,9 +71,9 @@ def test_the_peak_is_measured_once_a_day(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_copies_have_a_peak_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CROSSTRAIN_CACHE", str(tmp_path))
-    told = peak.peak(threads=1, sizes=[128])
+    measured = peak.peak(threads=1, sizes=[128])
     # Memory that is slower than 100 MB/s or faster than 10 TB/s was not measured.
-    assert 1e8 < told["bytes_per_second"] < 1e13
+    assert 1e8 < measured["bytes_per_second"] < 1e13
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_what_limits_a_network_is_the_peak_that_it_is_nearer_to(
     top = {"flops_per_second": flops, "library": "torch"}
     top |= {"bytes_per_second": bandwidth} if bandwidth else {}
     monkeypatch.setattr(peak, "peak", lambda *a: top)
-    (found,) = run(wish(), tmp_path / "out").criteria
-    assert found.get("limited_by") == limit
-    assert found["peak_share"] == pytest.approx(found["training_flops"] / flops)
+    (record,) = run(quick_settings(), tmp_path / "out").criteria
+    assert record.get("limited_by") == limit
+    assert record["peak_share"] == pytest.approx(record["training_flops"] / flops)
     if bandwidth:
-        assert found["bandwidth_share"] == pytest.approx(found["training_bytes"] / bandwidth)
+        assert record["bandwidth_share"] == pytest.approx(record["training_bytes"] / bandwidth)
 
 
 def test_a_peak_of_a_busy_moment_is_measured_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -158,84 +158,91 @@ class Pretended:
 
 class Stages(Silent):
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.texts: list[str] = []
 
     def stage(self, text: str) -> None:
-        self.told.append(text)
+        self.texts.append(text)
 
 
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch, workers: Workers, quick_definitions: Any) -> Pretended:
-    made = Pretended()
+    fake = Pretended()
     option = {"default": False, "choices": [False, True], "help": "", "division": "closed"}
 
     def describe(row: Any, where: Any) -> dict[str, Any]:
         options = {"deterministic": option} if row.name == "torch" else {}
         return {"status": "ready", "devices": ["cpu"], "precisions": ["float32"], "options": options}
 
-    monkeypatch.setattr(case, "run_job", made)
+    monkeypatch.setattr(case, "run_job", fake)
     monkeypatch.setattr(case, "describe", describe)
     monkeypatch.setattr(peak, "peak", lambda *a: {"flops_per_second": 1e12, "library": "numpy"})
-    return made
+    return fake
 
 
-def wish(**given: Any) -> Any:
-    told = {"engines": ["torch"], "sizes": [8], "epochs": 2, "threads": 2, "proof": False, "criteria": True}
-    return settings("mlp", "digits", **{**told, **given})
+def quick_settings(**changes: Any) -> Any:
+    defaults = {
+        "engines": ["torch"],
+        "sizes": [8],
+        "epochs": 2,
+        "threads": 2,
+        "proof": False,
+        "criteria": True,
+    }
+    return settings("mlp", "digits", **{**defaults, **changes})
 
 
 def test_an_engine_that_does_not_repeat_is_tried_with_its_switch(
     pretended: Pretended, defined: Path, tmp_path: Path
 ) -> None:
     pretended.repeats = lambda job: bool(job["options"].get("deterministic"))
-    (found,) = run(wish(), tmp_path / "out").criteria
-    assert (found["repeatable"], found["differing_arrays"], found["arrays"]) == (False, 1, 1)
-    assert found["largest_difference"] == pytest.approx(1e-7)
-    switch = found["deterministic"]
+    (record,) = run(quick_settings(), tmp_path / "out").criteria
+    assert (record["repeatable"], record["differing_arrays"], record["arrays"]) == (False, 1, 1)
+    assert record["largest_difference"] == pytest.approx(1e-7)
+    switch = record["deterministic"]
     assert (switch["option"], switch["repeatable"]) == ("deterministic=True", True)
     assert switch["seconds_per_epoch"]["value"] == 3.0
     assert switch["cost"]["value"] == pytest.approx(3.0)
     assert not list((tmp_path / "out" / "criteria").rglob("*.npz"))
-    assert set(FIELDS) <= set(found)
-    assert found["latency_p50"] == pytest.approx(0.1505)
-    assert (found["latencies"][0], found["latencies"][-1], len(found["latencies"])) == (0.001, 0.3, 200)
-    assert found["throughput"]["64"] == 6400.0
+    assert set(FIELDS) <= set(record)
+    assert record["latency_p50"] == pytest.approx(0.1505)
+    assert (record["latencies"][0], record["latencies"][-1], len(record["latencies"])) == (0.001, 0.3, 200)
+    assert record["throughput"]["64"] == 6400.0
     macs = cost(Definition.load(defined).graph).macs
     images_per_second = 1000.0
-    assert found["peak_share"] == pytest.approx(3 * 2 * macs * images_per_second / 1e12)
-    assert found["reliability"] == {"cells": 1, "ended_well": 1, "diverged": 0, "failed": 0}
-    assert "energy_joules_per_epoch" in found["why_not"] or found["energy_joules_per_epoch"] > 0
+    assert record["peak_share"] == pytest.approx(3 * 2 * macs * images_per_second / 1e12)
+    assert record["reliability"] == {"cells": 1, "ended_well": 1, "diverged": 0, "failed": 0}
+    assert "energy_joules_per_epoch" in record["why_not"] or record["energy_joules_per_epoch"] > 0
 
 
 def test_an_engine_without_a_switch_is_tried_on_one_thread(pretended: Pretended, tmp_path: Path) -> None:
     pretended.repeats = lambda job: job["threads"] == 1
-    (found,) = run(wish(engines=["jax"]), tmp_path / "out").criteria
-    assert found["repeatable"] is False
-    assert (found["deterministic"]["option"], found["deterministic"]["repeatable"]) == ("threads=1", True)
+    (record,) = run(quick_settings(engines=["jax"]), tmp_path / "out").criteria
+    assert record["repeatable"] is False
+    assert (record["deterministic"]["option"], record["deterministic"]["repeatable"]) == ("threads=1", True)
     pretended.repeats = lambda job: True
-    (found,) = run(wish(engines=["jax"]), tmp_path / "other").criteria
-    assert (found["repeatable"], found["deterministic"]) == (True, None)
-    assert "repeats as it is" in found["why_not"]["deterministic"]
+    (record,) = run(quick_settings(engines=["jax"]), tmp_path / "other").criteria
+    assert (record["repeatable"], record["deterministic"]) == (True, None)
+    assert "repeats as it is" in record["why_not"]["deterministic"]
     watch = Stages()
-    assert run(wish(engines=["jax"]), tmp_path / "other", watch).criteria == [found]
-    assert not [text for text in watch.told if "What else decides" in text]
+    assert run(quick_settings(engines=["jax"]), tmp_path / "other", watch).criteria == [record]
+    assert not [text for text in watch.texts if "What else decides" in text]
 
 
 def test_two_repeats_are_compared_and_long_trainings_repeated_in_part(
     pretended: Pretended, tmp_path: Path
 ) -> None:
-    (found,) = run(wish(engines=["jax"], repeats=2), tmp_path / "out").criteria
-    assert (found["repeatable"], found["repeat_epochs"]) == (True, 2)
+    (record,) = run(quick_settings(engines=["jax"], repeats=2), tmp_path / "out").criteria
+    assert (record["repeatable"], record["repeat_epochs"]) == (True, 2)
     assert "train" not in [job["task"] for job in pretended.jobs]
-    (found,) = run(wish(engines=["jax"], epochs=100), tmp_path / "long").criteria
-    assert found["repeat_remark"] == "repeated over 1 epoch of 100"
+    (record,) = run(quick_settings(engines=["jax"], epochs=100), tmp_path / "long").criteria
+    assert record["repeat_remark"] == "repeated over 1 epoch of 100"
     trained = [job["recipe"]["epochs"] for job in pretended.jobs if job["task"] == "train"]
     assert trained == [1, 1]
     pretended.jobs = []
-    (found,) = run(wish(epochs=100), tmp_path / "switch").criteria
+    (record,) = run(quick_settings(epochs=100), tmp_path / "switch").criteria
     trained = [job["id"] for job in pretended.jobs if job["task"] == "train"]
     assert trained == [f"mlp-8-torch-{name}" for name in ("again-0", "again-1", "deterministic-0")]
-    assert found["deterministic"]["repeatable"] is found["deterministic"]["same_as_without"] is True
+    assert record["deterministic"]["repeatable"] is record["deterministic"]["same_as_without"] is True
 
 
 def test_a_failing_measure_costs_its_own_field_and_is_tried_again(
@@ -244,24 +251,24 @@ def test_a_failing_measure_costs_its_own_field_and_is_tried_again(
     pretended.fail = lambda job: (
         Outcome("crashed", None, "it fell over", tmp_path, 1.0, None) if job["task"] == "infer" else None
     )
-    (found,) = run(wish(), tmp_path / "out").criteria
-    assert (found["latency_p50"], found["throughput"]) == (None, None)
-    assert found["why_not"]["latency_p99"] == "crashed: it fell over"
-    assert (found["repeatable"], found["export_bytes"]) == (True, 5)
+    (record,) = run(quick_settings(), tmp_path / "out").criteria
+    assert (record["latency_p50"], record["throughput"]) == (None, None)
+    assert record["why_not"]["latency_p99"] == "crashed: it fell over"
+    assert (record["repeatable"], record["export_bytes"]) == (True, 5)
     pretended.fail, pretended.jobs = lambda job: None, []
-    (found,) = run(wish(), tmp_path / "out").criteria
-    assert found["latency_p50"]
+    (record,) = run(quick_settings(), tmp_path / "out").criteria
+    assert record["latency_p50"]
     assert {job["task"] for job in pretended.jobs} == {"infer"}
 
 
 def test_ctrl_c_keeps_what_is_measured(pretended: Pretended, tmp_path: Path) -> None:
     pretended.fail = lambda job: KeyboardInterrupt() if job["task"] == "infer" else None
     with pytest.raises(Interrupted) as stop:
-        run(wish(engines=["torch", "jax"]), tmp_path / "out")
-    (found,) = stop.value.result.criteria
-    assert (found["engine"], found["repeatable"], found["latency_p50"]) == ("torch", True, None)
+        run(quick_settings(engines=["torch", "jax"]), tmp_path / "out")
+    (record,) = stop.value.result.criteria
+    assert (record["engine"], record["repeatable"], record["latency_p50"]) == ("torch", True, None)
     pretended.fail, pretended.jobs = lambda job: None, []
-    result = run(wish(engines=["torch", "jax"]), tmp_path / "out")
+    result = run(quick_settings(engines=["torch", "jax"]), tmp_path / "out")
     assert [each["latency_p50"] is not None for each in result.criteria] == [True, True]
     assert not [job for job in pretended.jobs if job["task"] == "train" and job["engine"] == "torch"]
 
@@ -272,13 +279,13 @@ def test_rows_that_failed_say_so_and_changed_cells_are_measured_anew(
     workers.fail = lambda job: (
         Outcome("crashed", None, "no", tmp_path, 1.0, None) if job["engine"] == "jax" else None
     )
-    result = run(wish(engines=["torch", "jax"]), tmp_path / "out")
+    result = run(quick_settings(engines=["torch", "jax"]), tmp_path / "out")
     torch, jax = result.criteria
     assert torch["repeatable"] is True
     assert jax["reliability"]["failed"] == 1
     assert jax["why_not"]["repeatable"] == "no cell of this row ended well"
     workers.fail, pretended.jobs = lambda job: None, []
-    torch, jax = run(wish(engines=["torch", "jax"]), tmp_path / "out").criteria
+    torch, jax = run(quick_settings(engines=["torch", "jax"]), tmp_path / "out").criteria
     assert jax["repeatable"] is True
     assert {job["engine"] for job in pretended.jobs if "engine" in job} == {"jax"}
     assert not jax["why_not"].keys() & {"repeatable", "latency_p50"}
@@ -289,26 +296,26 @@ def test_the_criteria_of_a_real_training(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(serving, "REPEATS", 1)  # what only takes longer is left out
     monkeypatch.setattr(peak, "peak", partial(peak.peak, sizes=[512, 1024]))
 
-    def compare(**given: Any) -> Any:
+    def compare(**changes: Any) -> Any:
         watch = Stages()
-        found = crosstrain.compare(
+        comparison = crosstrain.compare(
             "mlp", "digits", engines="torch", sizes=8, epochs=2, threads=1, proof=False,
-            out=tmp_path / "out", progress=watch, **given,
+            out=tmp_path / "out", progress=watch, **changes,
         )  # fmt: skip
-        return found, [text for text in watch.told if text.startswith("What else decides")]
+        return comparison, [text for text in watch.texts if text.startswith("What else decides")]
 
     comparison, stages = compare(criteria=True)
-    (found,) = comparison.result.criteria
-    assert (found["repeatable"], found["differing_arrays"]) == (True, 0)
-    assert found["deterministic"]["repeatable"] is True
-    assert 0 < found["deterministic"]["cost"]["low"] <= found["deterministic"]["cost"]["value"]
-    assert 0 < found["peak_share"] < 1.2
-    assert 0 < found["latency_p50"] <= found["latency_p95"] <= found["latency_p99"] < 1
-    assert found["throughput"]["64"] > found["throughput"]["1"] > 0
-    assert 4 * comparison.cells[0].parameters < found["export_bytes"] < 40 * comparison.cells[0].parameters
-    assert found["native_bytes"] > 4 * comparison.cells[0].parameters
-    assert found["install_bytes"] > 10**8
-    assert 20 < found["lines_of_source"] < 500
+    (record,) = comparison.result.criteria
+    assert (record["repeatable"], record["differing_arrays"]) == (True, 0)
+    assert record["deterministic"]["repeatable"] is True
+    assert 0 < record["deterministic"]["cost"]["low"] <= record["deterministic"]["cost"]["value"]
+    assert 0 < record["peak_share"] < 1.2
+    assert 0 < record["latency_p50"] <= record["latency_p95"] <= record["latency_p99"] < 1
+    assert record["throughput"]["64"] > record["throughput"]["1"] > 0
+    assert 4 * comparison.cells[0].parameters < record["export_bytes"] < 40 * comparison.cells[0].parameters
+    assert record["native_bytes"] > 4 * comparison.cells[0].parameters
+    assert record["install_bytes"] > 10**8
+    assert 20 < record["lines_of_source"] < 500
     assert len(stages) == 6
     json.dumps(comparison.to_json(), allow_nan=False)
 

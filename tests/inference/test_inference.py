@@ -92,11 +92,11 @@ def test_an_engine_that_answers_otherwise_is_not_recommended(
 
 
 def test_a_network_that_was_not_trained(tmp_path: Path) -> None:
-    found = crosstrain.compare_inference(
+    comparison = crosstrain.compare_inference(
         "mlp", "digits", engines=TRAINS, size=8, repeats=1, out=tmp_path / "out", progress=False
     )
-    assert found.ok
-    assert not found.cells[0].trained
+    assert comparison.ok
+    assert not comparison.cells[0].trained
 
 
 @pytest.mark.parametrize(
@@ -133,17 +133,17 @@ def test_compared() -> None:
 
 
 def test_timed_asks_for_batches_of_the_size_wished() -> None:
-    seen = []
+    batches = []
 
     class Listener:
         def predict(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            seen.append(inputs["x"])
+            batches.append(inputs["x"])
             return inputs
 
     seconds = timed(Listener(), {"x": np.arange(10.0)[:, None]}, 4, 20, 5.0)
     assert len(seconds) == 20
-    assert {len(batch) for batch in seen} == {4}
-    assert len({float(batch[0, 0]) for batch in seen}) > 1, "always the same examples"
+    assert {len(batch) for batch in batches} == {4}
+    assert len({float(batch[0, 0]) for batch in batches}) > 1, "always the same examples"
     few = timed(Listener(), {"x": np.arange(3.0)[:, None]}, 8, 6, 5.0)
     assert len(few) == 6
 
@@ -162,11 +162,11 @@ def test_the_soonest_that_agrees_is_recommended() -> None:
     cells += [cell("quick", times(1.0), r) for r in range(3)]
     cells += [cell("like it", times(1.0), r) for r in range(3)]
     cells += [cell("wrong", times(0.1), r, error=0.5) for r in range(3)]
-    told = recommend(cells)
-    assert told.engine in ("quick", "like it")
-    assert "cannot be told apart" in told.reason
-    assert "slow takes 2." in told.reason
-    assert "wrong" not in told.reason
+    recommendation = recommend(cells)
+    assert recommendation.engine in ("quick", "like it")
+    assert "cannot be distinguished from it" in recommendation.reason
+    assert "slow takes 2." in recommendation.reason
+    assert "wrong" not in recommendation.reason
 
 
 def test_percentiles_are_of_processes_not_of_the_pool() -> None:

@@ -61,9 +61,9 @@ class Row:
 def in_process(fault: Fault) -> Callable[..., Outcome]:
     """Runs evidence here, on an engine with a fault; other tasks in their own process as ever."""
 
-    def launch(job: dict[str, Any], *, folder: Path, **given: Any) -> Outcome:
+    def launch(job: dict[str, Any], *, folder: Path, **options: Any) -> Outcome:
         if job["task"] != "evidence":
-            return run_job(job, folder=folder, **given)
+            return run_job(job, folder=folder, **options)
         faulty = FaultyEngine(engine_row(job["engine"]).load(), fault)
         with pytest.MonkeyPatch.context() as patch, fault.planted():
             patch.setattr(evidence, "engine_row", lambda name: Row(faulty))

@@ -73,10 +73,10 @@ class FaultyEngine:
         fault = self.fault
         network = fault.graph(program.network)
         changed = Program(network, fault.loss(program.loss), fault.optimizer(program.optimizer))
-        given = fault.weights(dict(weights))
+        changed_weights = fault.weights(dict(weights))
         for name, spec in network.weights.items():
-            given.setdefault(name, np.zeros(spec.shape, setting.precision))
-        return FaultyNetwork(self.real.build(changed, given, setting), fault)
+            changed_weights.setdefault(name, np.zeros(spec.shape, setting.precision))
+        return FaultyNetwork(self.real.build(changed, changed_weights, setting), fault)
 
 
 class FaultyNetwork:
@@ -127,13 +127,13 @@ class FaultyNetwork:
 
     def load(self, state: State) -> None:
         """What is hidden stays as it is; the weight that shows it gives way."""
-        kept, weights = self.real.read().weights, dict(state.weights)
+        own, weights = self.real.read().weights, dict(state.weights)
         for name, into in self.fault.hidden.items():
-            weights[name] = kept[name]
+            weights[name] = own[name]
             if into:
-                weights[into] = weights[into] - kept[name]
-        for name in set(kept) - set(weights):  # the engine's own, which nobody gives it
-            weights[name] = kept[name]
+                weights[into] = weights[into] - own[name]
+        for name in set(own) - set(weights):  # the engine's own, which nobody gives it
+            weights[name] = own[name]
         self.real.load(replace(state, weights=weights))
         self.step = state.step
 

@@ -20,7 +20,7 @@ from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe
 
 
-def made(definition: Definition, **changes: object) -> Case:
+def case_of(definition: Definition, **changes: object) -> Case:
     settings = {"steps": 10, "batch_size": 8, "seed": 0, **changes}
     return Case.make(
         definition.graph, definition.loss, definition.weights(), Recipe(),
@@ -112,7 +112,7 @@ def test_no_weight_is_constant_but_the_definition_s_own_constants(
 
 
 def test_noise_is_off_and_named(defined: Callable[[str], Definition]) -> None:
-    case = made(defined("pictures"))
+    case = case_of(defined("pictures"))
     assert case.quiet == ("dropout1/dropout",)
     assert case.network.node("dropout1/dropout").attributes["rate"] == 0
 
@@ -125,7 +125,7 @@ def test_a_layer_that_draws_numbers_itself_is_refused_by_name() -> None:
 
 
 def test_a_case_is_the_same_after_a_round_trip(defined: Callable[[str], Definition], tmp_path: Path) -> None:
-    case = made(defined("pictures"))
+    case = case_of(defined("pictures"))
     case.save(tmp_path)
     again = Case.load(tmp_path)
     assert again.hash == case.hash
@@ -135,11 +135,11 @@ def test_a_case_is_the_same_after_a_round_trip(defined: Callable[[str], Definiti
 
 
 def test_another_seed_is_another_case(defined: Callable[[str], Definition]) -> None:
-    assert made(defined("pictures")).hash != made(defined("pictures"), seed=1).hash
+    assert case_of(defined("pictures")).hash != case_of(defined("pictures"), seed=1).hash
 
 
 def test_the_rate_changes_half_way(defined: Callable[[str], Definition]) -> None:
-    rates = made(defined("pictures")).rates()
+    rates = case_of(defined("pictures")).rates()
     assert rates[:5] == [single(0.01)] * 5
     assert rates[5:] == pytest.approx([0.001] * 5)
 

@@ -23,7 +23,7 @@ def node(op: str, inputs: int, **attributes: Any) -> Node:
     return Node("n", op, tuple(f"%i{i}" for i in range(inputs)), attributes, (TensorSpec(()),))
 
 
-def told(n: Node, arguments: list[Any], got: np.ndarray, index: int = 0) -> str:
+def cause_of(n: Node, arguments: list[Any], got: np.ndarray, index: int = 0) -> str:
     """The sentence that explains ``got``; the test fails where none does."""
     sentence, explained = explain(Situation(n, arguments, meaning(n, arguments)[index], got, index), 1e-8)
     assert explained, sentence
@@ -55,13 +55,13 @@ IMAGE, KERNEL, BIAS = normal(2, 8, 8, 3), normal(3, 3, 3, 4), normal(4)
 def test_convolution(changed: dict[str, Any], arguments: list[Any] | None, words: str) -> None:
     right = [IMAGE, KERNEL, BIAS]
     got = meaning(node("conv", 3, **{**CONV, **changed}), arguments or right)[0]
-    assert words in told(node("conv", 3, **CONV), right, got)
+    assert words in cause_of(node("conv", 3, **CONV), right, got)
 
 
 def test_convolution_with_the_odd_cell_at_the_other_end() -> None:
     right = {**CONV, "strides": (1, 1)}
     got = meaning(node("conv", 3, **{**right, "padding": ((1, 0), (1, 0))}), [IMAGE, KERNEL, BIAS])[0]
-    assert "other end" in told(node("conv", 3, **right), [IMAGE, KERNEL, BIAS], got)
+    assert "other end" in cause_of(node("conv", 3, **right), [IMAGE, KERNEL, BIAS], got)
 
 
 POOL = {"window": (3, 3), "strides": (2, 2), "padding": ((0, 1), (0, 1))}
@@ -70,14 +70,14 @@ POOL = {"window": (3, 3), "strides": (2, 2), "padding": ((0, 1), (0, 1))}
 def test_average_that_counts_its_padding() -> None:
     grown = np.pad(IMAGE, ((0, 0), (0, 1), (0, 1), (0, 0)))
     got = meaning(node("average_pool", 1, **{**POOL, "padding": ((0, 0), (0, 0))}), [grown])[0]
-    assert "counted" in told(node("average_pool", 1, **POOL), [IMAGE], got)
+    assert "counted" in cause_of(node("average_pool", 1, **POOL), [IMAGE], got)
 
 
 def test_maximum_that_lets_padding_win() -> None:
     x = IMAGE - 5
     grown = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
     got = meaning(node("max_pool", 1, **{**POOL, "padding": ((0, 0), (0, 0))}), [grown])[0]
-    assert "zeros" in told(node("max_pool", 1, **POOL), [x], got)
+    assert "zeros" in cause_of(node("max_pool", 1, **POOL), [x], got)
 
 
 @pytest.mark.parametrize("op", ["batch_norm", "normalize"])
@@ -86,7 +86,7 @@ def test_epsilon_of_batch_norm_from_the_list_or_solved_for(op: str, epsilon: flo
     arguments = [IMAGE, normal(3), normal(3), normal(3), np.abs(normal(3)) + 0.1]
     attributes = {"axis": 3, "epsilon": 1e-3, **({"momentum": 0.9} if op == "batch_norm" else {})}
     got = meaning(node(op, 5, **{**attributes, "epsilon": epsilon}), arguments)[0]
-    assert f"epsilon is {epsilon:.3g}" in told(node(op, 5, **attributes), arguments, got)
+    assert f"epsilon is {epsilon:.3g}" in cause_of(node(op, 5, **attributes), arguments, got)
 
 
 def test_batch_norm_by_the_unbiased_variance_or_moving_statistics() -> None:
@@ -95,8 +95,8 @@ def test_batch_norm_by_the_unbiased_variance_or_moving_statistics() -> None:
     plain = node("normalize", 5, axis=3, epsilon=1e-3)
     mean, variance = IMAGE.mean((0, 1, 2)), IMAGE.var((0, 1, 2), ddof=1)
     got = meaning(plain, [*arguments[:3], mean, variance])[0]
-    assert "unbiased variance" in told(right, arguments, got)
-    assert "moving statistics in training" in told(right, arguments, meaning(plain, arguments)[0])
+    assert "unbiased variance" in cause_of(right, arguments, got)
+    assert "moving statistics in training" in cause_of(right, arguments, meaning(plain, arguments)[0])
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_batch_norm_by_the_unbiased_variance_or_moving_statistics() -> None:
 )
 def test_activations(op: str, attributes: dict[str, Any], wrong: dict[str, Any], words: str) -> None:
     x = normal(2, 5, 4)
-    assert words in told(node(op, 1, **attributes), [x], meaning(node(op, 1, **wrong), [x])[0])
+    assert words in cause_of(node(op, 1, **attributes), [x], meaning(node(op, 1, **wrong), [x])[0])
 
 
 def test_missing_activation() -> None:
     x = normal(3, 4)
-    assert "missing" in told(node("relu", 1), [x], x)
+    assert "missing" in cause_of(node("relu", 1), [x], x)
 
 
 LSTM = {"activation": "tanh", "recurrent_activation": "sigmoid"}
@@ -124,14 +124,14 @@ def test_gates_in_the_order_of_another_framework() -> None:
     arguments = [normal(2, 5, 3), normal(3, 16), normal(4, 16), normal(16), None, None]
     move = lambda w: np.concatenate([np.split(w, 4, -1)[i] for i in (0, 3, 1, 2)], -1)
     wrong = [arguments[0], *map(move, arguments[1:4]), None, None]
-    sentence = told(node("lstm", 6, **LSTM), arguments, meaning(node("lstm", 6, **LSTM), wrong)[0])
+    sentence = cause_of(node("lstm", 6, **LSTM), arguments, meaning(node("lstm", 6, **LSTM), wrong)[0])
     assert "order i, o, f, c" in sentence
 
 
 def test_time_backwards() -> None:
     arguments = [normal(2, 5, 3), normal(3, 16), normal(4, 16), normal(16), None, None]
     got = meaning(node("lstm", 6, **LSTM, backwards=True), arguments)[0]
-    assert "other direction" in told(node("lstm", 6, **LSTM), arguments, got)
+    assert "other direction" in cause_of(node("lstm", 6, **LSTM), arguments, got)
 
 
 @pytest.mark.parametrize("after", [True, False])
@@ -140,12 +140,12 @@ def test_reset_gate(after: bool) -> None:
     arguments = [normal(2, 5, 3), normal(3, 12), normal(4, 12), bias, None]
     other = [*arguments[:3], bias.sum(0) if after else np.stack([bias, 0 * bias]), None]
     got = meaning(node("gru", 5, **LSTM, reset_after=not after), other)[0]
-    assert "reset gate" in told(node("gru", 5, **LSTM, reset_after=after), arguments, got)
+    assert "reset gate" in cause_of(node("gru", 5, **LSTM, reset_after=after), arguments, got)
 
 
 def test_a_sum_in_place_of_a_mean_over_the_batch() -> None:
     x = normal(8)
-    assert "sum in place of a mean" in told(node("mean", 1), [x], x.sum())
+    assert "sum in place of a mean" in cause_of(node("mean", 1), [x], x.sum())
 
 
 def test_numbers_that_nothing_explains_are_not_explained() -> None:

@@ -13,9 +13,9 @@ from tests.proof.faults import Fault
 
 @pytest.mark.parametrize("engine", INSTALLED)
 def test_large_constants_are_not_taken_for_weights(engine: str, prover: Callable[..., Prover]) -> None:
-    made = prover("enlarged", Fault())
-    assert any(name.startswith("constant/") for name in made.case.network.weights)
-    (certificate,) = made.certificates(engine, ["float64"])
+    enlarged = prover("enlarged", Fault())
+    assert any(name.startswith("constant/") for name in enlarged.case.network.weights)
+    (certificate,) = enlarged.certificates(engine, ["float64"])
     assert certificate.status == "proved", certificate
 
 

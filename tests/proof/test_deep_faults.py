@@ -101,7 +101,7 @@ def test_a_fault_in_a_deep_network_is_caught(name: str, deep: Definition, work_o
     node = middle(deep.graph, op, padded if name == "other padding" else lambda node: True) if op else None
     certificate = certified(deep, work_of_deep, plant(deep.graph, node))
     assert certificate.status == "departs", certificate.reason
-    found = certificate.first_departure
-    assert found.stage == stage, str(found)
-    assert found.node == (node.name if node else ""), str(found)
-    assert words in found.cause, str(found)
+    departure = certificate.first_departure
+    assert departure.stage == stage, str(departure)
+    assert departure.node == (node.name if node else ""), str(departure)
+    assert words in departure.cause, str(departure)

@@ -213,8 +213,8 @@ def test_fault_is_caught(name: str, engine: str, prover: Callable[..., Prover]) 
     planted = FAULTS[name]
     (certificate,) = prover(planted.network, planted.fault, planted.recipe).certificates(engine, ["float64"])
     assert certificate.status == "departs", certificate.reason
-    found = certificate.first_departure
-    assert found is not None
-    assert (found.stage, found.node) == (planted.stage, planted.node), str(found)
-    assert planted.words in found.cause, str(found)
-    assert found.explained or not planted.explained, str(found)
+    departure = certificate.first_departure
+    assert departure is not None
+    assert (departure.stage, departure.node) == (planted.stage, planted.node), str(departure)
+    assert planted.words in departure.cause, str(departure)
+    assert departure.explained or not planted.explained, str(departure)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from crosstrain.graph.graph import Graph, Node, TensorSpec, WeightSpec
-from crosstrain.proof.batch import taken
+from crosstrain.proof.batch import sample
 from crosstrain.proof.flow import Coverage, activity, connected, coverage_of, drawn_weights, listed
 from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition
 from tests.proof.conftest import INSTALLED
 from tests.proof.faults import Fault
-from tests.proof.test_case import made
+from tests.proof.test_case import case_of
 
 
 @pytest.mark.parametrize("network", ["saturated", "dead"])
@@ -25,9 +25,9 @@ def test_another_case_is_taken_where_no_gradient_flows(network: str, prover: Cal
     (certificate,) = own.certificates(INSTALLED[0], ["float64"])
     assert certificate.status == "proved", certificate
     assert own.case.hash != before
-    told = certificate.basis["tested"]
-    assert told["with_gradient"] == told["weights"] > 0
-    assert not told["untested"]
+    tested = certificate.basis["tested"]
+    assert tested["with_gradient"] == tested["weights"] > 0
+    assert not tested["untested"]
     assert certificate.gradients
     assert any("this proof drew others" in note for note in certificate.notes)
 
@@ -44,7 +44,7 @@ def test_a_network_that_lets_nothing_through_is_not_proved(prover: Callable[...,
 
 
 def test_what_is_tested_is_told_by_name(defined: Callable[..., Definition]) -> None:
-    case = made(defined("pictures"))
+    case = case_of(defined("pictures"))
     gradients = {name: np.ones(case.weights[name].shape) for name in case.network.trainable}
     whole = coverage_of(case, gradients)
     assert whole.whole
@@ -60,7 +60,7 @@ def test_what_is_tested_is_told_by_name(defined: Callable[..., Definition]) -> N
 
 
 def test_a_clipped_loss_is_seen(defined: Callable[..., Definition]) -> None:
-    case = made(defined("saturated"))
+    case = case_of(defined("saturated"))
     assert activity(case)[1] > 0.5
     easy = replace(case, weights=drawn_weights(case.network, case.weights, 0))
     assert activity(easy)[1] == 0
@@ -90,8 +90,8 @@ def test_long_lists_are_cut() -> None:
 
 def test_examples_of_a_data_set_are_spread_over_it_and_do_not_tie() -> None:
     arrays = {"x": np.repeat(np.arange(10.0, dtype="float32"), 10)[:, None], "target/y": np.arange(100)}
-    chosen = taken(arrays, 10)
+    chosen = sample(arrays, 10)
     assert chosen["target/y"].tolist() == list(range(0, 100, 10))
     assert np.allclose(chosen["x"][:, 0], np.arange(10.0), atol=0.05)
-    assert len(np.unique(taken({"x": np.zeros((20, 4))}, 20)["x"])) == 80
-    assert taken({"x": np.zeros((3, 2))}, 7)["x"].shape == (7, 2)
+    assert len(np.unique(sample({"x": np.zeros((20, 4))}, 20)["x"])) == 80
+    assert sample({"x": np.zeros((3, 2))}, 7)["x"].shape == (7, 2)

@@ -15,7 +15,7 @@ from crosstrain.graph.ops import NUMPY
 from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.holding import held as held_module
 from crosstrain.proof.holding.frozen import CONSTANT, SELECTING, FrozenNode
-from crosstrain.proof.holding.held import HELD, branches, held
+from crosstrain.proof.holding.held import BRANCHING, branches, with_branches
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.truths.by_differences import slopes
 from crosstrain.proof.truths.by_numpy import evaluate
@@ -42,19 +42,19 @@ def single_node(op: str, attributes: dict[str, Any], x: np.ndarray) -> Graph:
 
 
 def test_every_op_that_can_be_held_is_tried() -> None:
-    assert set(KINKED) == set(HELD)
+    assert set(KINKED) == set(BRANCHING)
 
 
 @pytest.mark.parametrize("op", KINKED)
 def test_a_held_op_gives_what_the_op_gives(op: str) -> None:
     x = 6 * IMAGE
     graph = single_node(op, KINKED[op], x)
-    taken, near = branches(graph, {}, {"x": x})
-    nodes = HELD[op].build(graph.nodes[0], [f"%{name}" for name in taken])
-    inputs = {**graph.inputs, **{k: TensorSpec((None, *v.shape[1:]), "bool") for k, v in taken.items()}}
+    chosen, near = branches(graph, {}, {"x": x})
+    nodes = BRANCHING[op].build(graph.nodes[0], [f"%{name}" for name in chosen])
+    inputs = {**graph.inputs, **{k: TensorSpec((None, *v.shape[1:]), "bool") for k, v in chosen.items()}}
     followed = replace(graph, nodes=tuple(nodes), inputs=inputs).check()
     assert np.array_equal(
-        evaluate(followed, {}, {"x": x, **taken})[0]["out"], evaluate(graph, {}, {"x": x})[0]["out"]
+        evaluate(followed, {}, {"x": x, **chosen})[0]["out"], evaluate(graph, {}, {"x": x})[0]["out"]
     )
     assert near == 0
 
@@ -66,12 +66,14 @@ def test_units_near_a_kink_are_counted() -> None:
 
 
 def test_the_held_case_has_the_gradients_and_steps_of_the_free_one(prover: Callable[..., Prover]) -> None:
-    made = prover("pictures", Fault())
-    witness = made.witness(INSTALLED[0])
-    walked = witness.hear(made.case, "trajectory", ["float64"])["float64"]
-    names = list(made.case.network.weights)
-    weights = [{**made.case.weights, **{n: walked[f"step/{t}/weight/{n}"] for n in names}} for t in range(10)]
-    case, near = held(made.case, weights)
+    pictures = prover("pictures", Fault())
+    witness = pictures.witness(INSTALLED[0])
+    walked = witness.hear(pictures.case, "trajectory", ["float64"])["float64"]
+    names = list(pictures.case.network.weights)
+    weights = [
+        {**pictures.case.weights, **{n: walked[f"step/{t}/weight/{n}"] for n in names}} for t in range(10)
+    ]
+    case, near = with_branches(pictures.case, weights)
     assert near == 0
     assert any(name.startswith("branch/relu1/relu/") for name in case.network.inputs)
     bound = witness.hear(case, "trajectory", ["float64"])["float64"]
@@ -82,13 +84,15 @@ def test_the_held_case_has_the_gradients_and_steps_of_the_free_one(prover: Calla
 def with_a_moved_gradient(real: Callable[..., Outcome]) -> Callable[..., Outcome]:
     """Float32 gradients half a percent off, but not those of a case with held branches."""
 
-    def launch(job: dict[str, Any], **given: Any) -> Outcome:
-        outcome = real(job, **given)
+    def launch(job: dict[str, Any], **options: Any) -> Outcome:
+        outcome = real(job, **options)
         free = job["task"] == "evidence" and "branch/" not in (Path(job["case"]) / "network.json").read_text()
         if free and "float32" in job["precisions"]:
             path = Path(job["out"]) / "float32.npz"
-            said = read_arrays(path)
-            write_arrays(path, {k: v * 1.005 if k.startswith("gradient/") else v for k, v in said.items()})
+            evidence = read_arrays(path)
+            write_arrays(
+                path, {k: v * 1.005 if k.startswith("gradient/") else v for k, v in evidence.items()}
+            )
         return outcome
 
     return launch
@@ -98,18 +102,18 @@ def test_a_gradient_moved_by_kinks_is_proved_with_held_branches(
     prover: Callable[..., Prover], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_module, "NEAR", 0.1)
-    made = prover("pictures", Fault())
-    made.launch = with_a_moved_gradient(made.launch)
-    (certificate,) = made.certificates(INSTALLED[0], ["float32"])
+    pictures = prover("pictures", Fault())
+    pictures.launch = with_a_moved_gradient(pictures.launch)
+    (certificate,) = pictures.certificates(INSTALLED[0], ["float32"])
     assert certificate.status == "proved"
     (note,) = [n for n in certificate.notes if "kink" in n]
     assert "free: gradients 0.005" in note
 
 
 def test_without_a_unit_near_its_kink_there_is_no_excuse(prover: Callable[..., Prover]) -> None:
-    made = prover("pictures", Fault())
-    made.launch = with_a_moved_gradient(made.launch)
-    (certificate,) = made.certificates(INSTALLED[0], ["float32"])
+    pictures = prover("pictures", Fault())
+    pictures.launch = with_a_moved_gradient(pictures.launch)
+    (certificate,) = pictures.certificates(INSTALLED[0], ["float32"])
     assert certificate.status == "departs"
     assert certificate.gradients == pytest.approx(0.005, rel=1e-3)
 
@@ -153,10 +157,10 @@ def test_a_constant_op_keeps_its_base_value(op: str) -> None:
 
 
 def test_differences_agree_with_an_engine_s_gradients(prover: Callable[..., Prover]) -> None:
-    made = prover("pictures", Fault())
-    said = made.witness(INSTALLED[0]).hear(made.case, "values", ["float64"])["float64"]
-    gradients = {k.removeprefix("gradient/"): v for k, v in said.items() if k.startswith("gradient/")}
-    assert max(s.error for s in slopes(made.case, gradients)) < 1e-7
+    pictures = prover("pictures", Fault())
+    evidence = pictures.witness(INSTALLED[0]).hear(pictures.case, "values", ["float64"])["float64"]
+    gradients = {k.removeprefix("gradient/"): v for k, v in evidence.items() if k.startswith("gradient/")}
+    assert max(s.error for s in slopes(pictures.case, gradients)) < 1e-7
     name = next(n for n in gradients if n.endswith("dense1/kernel"))
     wrong = {**gradients, name: gradients[name] * 1.01}
-    assert max(s.error for s in slopes(made.case, wrong)) > 1e-4
+    assert max(s.error for s in slopes(pictures.case, wrong)) > 1e-4

@@ -71,8 +71,8 @@ def test_own_layer_own_loss_several_inputs_and_outputs(
     }
     recipe = replace(RECIPE, losses=losses)
     definition = define(f"{NETWORKS}:several", folder=tmp_path, losses=recipe.to_json()["losses"])
-    made = Prover(definition, recipe, work, 10, 8, 0, launch=prover("lstm", RIGHT).launch)
-    (certificate,) = made.certificates(INSTALLED[0], ["float64"])
+    own = Prover(definition, recipe, work, 10, 8, 0, launch=prover("lstm", RIGHT).launch)
+    (certificate,) = own.certificates(INSTALLED[0], ["float64"])
     assert certificate.status == "proved", certificate
 
 
@@ -91,9 +91,9 @@ def test_the_public_way_through_real_workers(tmp_path: Path, defined: Callable[[
     assert [c.precision for c in proof] == ["float64", "float32"]
     assert [e["status"] for e in events if e["event"] == "certificate"] == ["proved", "proved"]
     assert any(e.get("name") == "truth" for e in events)
-    told = json.loads(json.dumps(proof.to_json()))
-    assert told["network"] == "gru"
-    first = told["engines"][0]
+    record = json.loads(json.dumps(proof.to_json()))
+    assert record["network"] == "gru"
+    first = record["engines"][0]
     numbers = ("outputs", "loss", "gradients", "weights_after_steps")
     assert {"engine", "precision", "status", *numbers, "first_departure"} <= set(first)
     assert all(isinstance(first[k], float) for k in numbers)
@@ -110,13 +110,13 @@ def test_a_fault_shows_in_float32_too(prover: Callable[..., Prover]) -> None:
 
     fault = Fault(graph=faults.another_op("relu1/relu", "linear"))
     (certificate,) = prover("pictures", fault).certificates(INSTALLED[0], ["float32"])
-    found = certificate.first_departure
-    assert found is not None
-    assert (found.node, found.explained) == ("relu1/relu", True)
-    assert found.expected is not None
-    assert found.got is not None
-    assert found.expected.norm < found.got.norm
-    assert "relu1/relu" in str(found)
+    departure = certificate.first_departure
+    assert departure is not None
+    assert (departure.node, departure.explained) == ("relu1/relu", True)
+    assert departure.expected is not None
+    assert departure.got is not None
+    assert departure.expected.norm < departure.got.norm
+    assert "relu1/relu" in str(departure)
     json.dumps(certificate.to_json(), allow_nan=False)
 
 
@@ -132,58 +132,58 @@ def test_a_missing_engine_is_a_sentence(
 
 
 def test_a_crash_costs_its_engine_only(prover: Callable[..., Prover]) -> None:
-    made = prover("lstm", RIGHT)
-    real = made.launch
+    lstm = prover("lstm", RIGHT)
+    real = lstm.launch
 
-    def crashing(job: dict[str, Any], **given: Any) -> Outcome:
+    def crashing(job: dict[str, Any], **options: Any) -> Outcome:
         if job["task"] == "evidence" and job["engine"] == "crashing":
             return Outcome("crashed", None, "killed by SIGABRT", Path("x.log"), 0.0, None)
-        return real(job, **given)
+        return real(job, **options)
 
-    made.launch = crashing
+    lstm.launch = crashing
     with pytest.MonkeyPatch.context() as patch:
         row = EngineRow("crashing", "nowhere", ("numpy",), "numpy")
         patch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, row))
-        fallen = made.certificates("crashing", ["float64", "float32"])
-        (standing,) = made.certificates(INSTALLED[0], ["float64"])
+        fallen = lstm.certificates("crashing", ["float64", "float32"])
+        (standing,) = lstm.certificates(INSTALLED[0], ["float64"])
     assert [c.status for c in fallen] == ["cannot", "cannot"]
     assert all("SIGABRT" in c.reason for c in fallen)
     assert standing.status == "proved"
 
 
 def test_a_precision_that_fails_costs_itself_only(prover: Callable[..., Prover]) -> None:
-    made = prover("lstm", RIGHT)
-    real = made.launch
+    lstm = prover("lstm", RIGHT)
+    real = lstm.launch
 
-    def narrow(job: dict[str, Any], **given: Any) -> Outcome:
-        outcome = real(job, **given)
+    def narrow(job: dict[str, Any], **options: Any) -> Outcome:
+        outcome = real(job, **options)
         if job["task"] == "evidence" and outcome.result:
             outcome.result["errors"]["float64"] = "the engine has no float64"
         return outcome
 
-    made.launch = narrow
-    certificates = made.certificates(INSTALLED[0], ["float64", "float32"])
+    lstm.launch = narrow
+    certificates = lstm.certificates(INSTALLED[0], ["float64", "float32"])
     assert [c.status for c in certificates] == ["cannot", "proved"]
     assert certificates[0].reason == "the engine has no float64"
 
 
 def test_truths_that_disagree_are_told(prover: Callable[..., Prover], tmp_path: Path) -> None:
     """Keras computing something else than the graph says: no engine can be right about both."""
-    made = prover("lstm", RIGHT)
-    made.folder = tmp_path
+    lstm = prover("lstm", RIGHT)
+    lstm.folder = tmp_path
 
-    def lying(job: dict[str, Any], **given: Any) -> Outcome:
-        outcome = run_job(job, **given)
-        said = read_arrays(Path(job["out"]))
+    def lying(job: dict[str, Any], **options: Any) -> Outcome:
+        outcome = run_job(job, **options)
+        evidence = read_arrays(Path(job["out"]))
         write_arrays(
-            Path(job["out"]), {k: v * 1.001 if k.startswith("inference/") else v for k, v in said.items()}
+            Path(job["out"]), {k: v * 1.001 if k.startswith("inference/") else v for k, v in evidence.items()}
         )
         return outcome
 
-    made.launch = lying
+    lstm.launch = lying
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("crosstrain.proof.truths.gather.BACKENDS", tuple(INSTALLED[:1]))
-        (certificate,) = made.certificates(INSTALLED[0], ["float64"])
+        (certificate,) = lstm.certificates(INSTALLED[0], ["float64"])
     assert certificate.status == "cannot"
     assert f"Keras on {INSTALLED[0]}" in certificate.reason
     assert "inference is 0.001 off the NumPy meaning" in certificate.reason

@@ -26,16 +26,18 @@ SGD = Optimizer("sgd", learning_rate=0.1, momentum=0.9)
 ADAM = Optimizer("adam", learning_rate=0.1)
 
 
-def walked(variant: Variant, rates: list[float] = RATES, told: list[float] = RATES, seed: int = 0) -> Track:
+def walked(
+    variant: Variant, rates: list[float] = RATES, assumed: list[float] = RATES, seed: int = 0
+) -> Track:
     """The steps of an engine that updates by ``variant`` at ``rates`` and was told others."""
     generator = np.random.default_rng(seed)
     gradients = [generator.normal(size=30) for _ in rates]
     norms = [float(np.linalg.norm(g)) for g in gradients]
     weights = [generator.normal(size=30)]
     for t in range(len(rates)):
-        known = Track("w", weights, gradients[: t + 1], norms, norms, told, 2.3e-16)
+        known = Track("w", weights, gradients[: t + 1], norms, norms, assumed, 2.3e-16)
         weights.append(predicted(known, variant, rates[: t + 1])[t])
-    return Track("w", weights, gradients, norms, norms, told, 2.3e-16)
+    return Track("w", weights, gradients, norms, norms, assumed, 2.3e-16)
 
 
 @pytest.mark.parametrize(

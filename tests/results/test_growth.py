@@ -15,12 +15,12 @@ from tests.comparison.fakes import cell
 
 
 def measured(
-    rng: np.random.Generator, seconds: float, repeats: int, noise: float = 0.02, **given: Any
+    rng: np.random.Generator, seconds: float, repeats: int, noise: float = 0.02, **fields: Any
 ) -> Iterator[CellResult]:
     """Processes of three epochs that differ by ``noise``, epochs by 1 %."""
     for repeat in range(repeats):
         times = seconds * np.exp(rng.normal(0, noise) + rng.normal(0, 0.01, 3))
-        yield cell(seconds=list(times), repeat=repeat, id=f"{given}-{repeat}", **given)
+        yield cell(seconds=list(times), repeat=repeat, id=f"{fields}-{repeat}", **fields)
 
 
 def by_size(
@@ -35,11 +35,11 @@ def by_size(
 
 @pytest.mark.parametrize(("sizes", "repeats"), [((32, 64), 3), ((16, 32, 48, 64), 3), ((32, 48, 64), 8)])
 def test_the_exponent_is_held_by_its_interval(sizes: tuple[int, ...], repeats: int) -> None:
-    rng, held = np.random.default_rng(0), 0
+    rng, covered = np.random.default_rng(0), 0
     for _ in range(100):
-        (told,) = growth(by_size(rng, 0.93, sizes, repeats))
-        held += told["exponent"]["low"] <= 0.93 <= told["exponent"]["high"]
-    assert held >= 88  # of 95 expected; fewer come of chance once in 300
+        (record,) = growth(by_size(rng, 0.93, sizes, repeats))
+        covered += record["exponent"]["low"] <= 0.93 <= record["exponent"]["high"]
+    assert covered >= 88  # of 95 expected; fewer come of chance once in 300
 
 
 def test_the_sentence_tells_exponent_cost_and_what_they_rest_on() -> None:
@@ -51,8 +51,8 @@ def test_the_sentence_tells_exponent_cost_and_what_they_rest_on() -> None:
     assert two["text"].startswith(f"net on torch: time grows as pixels^{limits} (the slope between")
     assert exponent["value"] == pytest.approx(1.0, abs=0.03)
     cost = two["ratio"]
-    told = f"64 costs {cost['value']:.2g} times 32 [{cost['low']:.2f}–{cost['high']:.2f}]"
-    assert told in two["text"]
+    sentence = f"64 costs {cost['value']:.2g} times 32 [{cost['low']:.2f}–{cost['high']:.2f}]"
+    assert sentence in two["text"]
     assert cost["low"] <= 4 <= cost["high"]
     assert [x for x, _ in two["points"]] == [1024.0, 4096.0]
     (more,) = growth(by_size(rng, 1.0, (64, 32, 48), 6))
@@ -65,7 +65,7 @@ def test_too_few_processes_widen_it() -> None:
     rng = np.random.default_rng(2)
     (few,), (many,) = growth(by_size(rng, 1.0, (32, 64), 1)), growth(by_size(rng, 1.0, (32, 64), 6))
     assert few["exponent"]["method"] == "widened"
-    width = lambda told: told["exponent"]["high"] - told["exponent"]["low"]
+    width = lambda record: record["exponent"]["high"] - record["exponent"]["low"]
     assert width(few) > 2 * width(many)
 
 
@@ -76,8 +76,8 @@ def test_what_is_no_power_law_is_said() -> None:
         for size, seconds in ((16, 1.0), (32, 1.02), (64, 4.0))
         for each in measured(rng, seconds, 3, input_size=size)
     ]
-    (told,) = growth(cells)
-    assert "a power law misses a point by" in told["text"]
+    (record,) = growth(cells)
+    assert "a power law misses a point by" in record["text"]
 
 
 def test_depth_is_within_a_family_of_networks() -> None:
@@ -87,10 +87,10 @@ def test_depth_is_within_a_family_of_networks() -> None:
         for network, macs in (("resnet20", 40_000_000), ("resnet32", 68_000_000), ("lenet5", 400_000))
         for each in measured(rng, macs / 4e7, 4, network=network, macs=macs)
     ]
-    (told,) = growth(cells)
-    assert (told["by"], told["network"], told["input_size"]) == ("depth", "resnet", 32)
-    assert told["exponent"]["low"] <= 1.0 <= told["exponent"]["high"]
-    assert "resnet32 costs 1.7 times resnet20" in told["text"]
+    (record,) = growth(cells)
+    assert (record["by"], record["network"], record["input_size"]) == ("depth", "resnet", 32)
+    assert record["exponent"]["low"] <= 1.0 <= record["exponent"]["high"]
+    assert "resnet32 costs 1.7 times resnet20" in record["text"]
 
 
 def test_one_size_or_nothing_measured_is_no_growth() -> None:
@@ -109,15 +109,15 @@ def test_all_pairs_of_a_network_and_size_are_there() -> None:
         for engine, seconds in (("torch", 1.0), ("jax", 1.3), ("mxnet", 1.3))
         for each in measured(rng, seconds, 8, engine=engine, input_size=size)
     ]
-    found = pairwise(cells)
-    assert [(e["engine"], e["other"]) for e in found[:3]] == [
+    records = pairwise(cells)
+    assert [(e["engine"], e["other"]) for e in records[:3]] == [
         ("torch", "jax"),
         ("torch", "mxnet"),
         ("jax", "mxnet"),
     ]
-    assert {e["input_size"] for e in found} == {32, 64}
-    assert {e["pairs"] for e in found} == {3}
-    for each in found:
+    assert {e["input_size"] for e in records} == {32, 64}
+    assert {e["pairs"] for e in records} == {3}
+    for each in records:
         same = each["engine"] == "jax"
         assert each["tie"] == each["tie_adjusted"] == same
         assert each["ratio"]["low"] <= (1.0 if same else 1 / 1.3) <= each["ratio"]["high"]
@@ -127,10 +127,10 @@ def test_all_pairs_of_a_network_and_size_are_there() -> None:
 
 
 def test_too_few_processes_tell_no_probability() -> None:
-    (told,) = pairwise([cell("torch"), cell("jax", [1.05, 1.06, 1.04])])
-    assert told["tie"]
-    assert told["tie_adjusted"]
-    assert told["p"] is told["p_holm"] is told["detectable"] is told["repeats_for_5_percent"] is None
+    (record,) = pairwise([cell("torch"), cell("jax", [1.05, 1.06, 1.04])])
+    assert record["tie"]
+    assert record["tie_adjusted"]
+    assert record["p"] is record["p_holm"] is record["detectable"] is record["repeats_for_5_percent"] is None
 
 
 def test_holms_adjustment_is_his() -> None:

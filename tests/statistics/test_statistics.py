@@ -44,13 +44,13 @@ def test_without_the_allowance_one_process_each_would_deceive(monkeypatch: pytes
 @pytest.mark.parametrize(("processes", "faster"), [(1, 1.3), (5, 1.1)])
 def test_a_real_difference_is_seen(processes: int, faster: float) -> None:
     rng = np.random.default_rng(3)
-    seen = [
+    detected = [
         not statistics.tied(
             simulated(rng, processes, 5, 0.02, 3.0 * faster), simulated(rng, processes, 5, 0.02)
         )
         for _ in range(60)
     ]
-    assert np.mean(seen) >= 0.95
+    assert np.mean(detected) >= 0.95
 
 
 def test_the_interval_of_the_median_covers_the_truth() -> None:

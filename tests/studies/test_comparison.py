@@ -129,7 +129,7 @@ def test_a_folder_at_work_and_a_strangers_folder_are_refused(workers: Workers, t
         run(request(), tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("dear")
-    with pytest.raises(CrosstrainError, match=r"holds other things \(thesis.tex\)"):
+    with pytest.raises(CrosstrainError, match=r"contains other files \(thesis.tex\)"):
         run(request(), tmp_path / "mine")
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 

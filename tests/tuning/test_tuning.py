@@ -42,8 +42,8 @@ TORCH = {
 def space(settings: int, values: int) -> Space:
     """Settings a, b, … with the values 1, 2, …"""
     names = [chr(ord("a") + i) for i in range(settings)]
-    found = (Dimension(n, "", tuple(range(1, values + 1)), 0, option=True) for n in names)
-    return Space("torch", 2, tuple(found))
+    dimensions = (Dimension(n, "", tuple(range(1, values + 1)), 0, option=True) for n in names)
+    return Space("torch", 2, tuple(dimensions))
 
 
 class Machine:
@@ -97,22 +97,22 @@ def test_what_did_not_help_again_does_not_win() -> None:
 
 def test_the_search_stops_when_time_is_up() -> None:
     machine = Machine({("a", 1): 0.5})
-    found = Search(space(6, 3), machine, lambda: machine.trials < 4)
-    assert found.best() == (("a", 1),)
+    interrupted = Search(space(6, 3), machine, lambda: machine.trials < 4)
+    assert interrupted.best() == (("a", 1),)
     assert machine.trials == 4
 
 
 def test_a_compiler_that_is_missing_is_asked_once() -> None:
-    made = Space("torch", 2, (Dimension("compile", "", ("a", "b", "c"), "off", option=True),))
+    compilers = Space("torch", 2, (Dimension("compile", "", ("a", "b", "c"), "off", option=True),))
     machine = Machine({("compile", value): math.inf for value in "abc"})
-    assert Search(made, machine, lambda: True).best() == search.DEFAULT
+    assert Search(compilers, machine, lambda: True).best() == search.DEFAULT
     assert machine.trials == 3  # the default twice
 
 
 def test_a_default_that_cannot_be_measured_ends_it() -> None:
-    found = Search(space(3, 2), lambda choice, number: None, lambda: True)
-    assert found.best() == search.DEFAULT
-    assert len(found.rounds) == 1
+    failing = Search(space(3, 2), lambda choice, number: None, lambda: True)
+    assert failing.best() == search.DEFAULT
+    assert len(failing.rounds) == 1
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
@@ -127,20 +127,20 @@ def test_what_is_kept_is_never_slower(factors: dict[tuple[str, Any], float], tri
     """Whatever helps or hurts, and whenever the time is up: a kept winner is truly faster."""
     machine = Machine(factors)
     winner = Search(space(4, 2), machine, lambda: machine.trials < trials).best()
-    found = confirm(winner, machine, search.CONFIRMING, 2)
-    assert not found.keeps or machine.time(winner) * search.CLEARLY < 1.0
+    confirmed = confirm(winner, machine, search.CONFIRMING, 2)
+    assert not confirmed.keeps or machine.time(winner) * search.CLEARLY < 1.0
     if winner != search.DEFAULT and machine.time(winner) < 0.9:
-        assert found.keeps
+        assert confirmed.keeps
 
 
 def test_noise_alone_is_seldom_kept() -> None:
     """Nothing helps, processes differ by 3 %: some candidate always looks fastest and must not be kept."""
-    kept = 0
+    winners = 0
     for seed in range(80):
         machine = Machine({}, noise=0.03, seed=seed)
         winner = Search(space(5, 3), machine, machine.fewer_than(40)).best()
-        kept += winner != search.DEFAULT and confirm(winner, machine, 4, 2).keeps
-    assert kept <= 3
+        winners += winner != search.DEFAULT and confirm(winner, machine, 4, 2).keeps
+    assert winners <= 3
 
 
 def test_a_crash_in_the_confirming_run_confirms_nothing() -> None:
@@ -186,8 +186,8 @@ def test_settings_that_share_a_variable_are_joined() -> None:
         "XLA_FLAGS": "--a --b",
         "X": "1",
     }
-    made = space_of("keras-jax", {}, device="cpu", threads=2)
-    flags = made.setup((("xla_libraries", "eigen"), ("xla_vectors", "512"))).environment["XLA_FLAGS"]
+    eigen = space_of("keras-jax", {}, device="cpu", threads=2)
+    flags = eigen.setup((("xla_libraries", "eigen"), ("xla_vectors", "512"))).environment["XLA_FLAGS"]
     assert "cse_barrier_expander" in flags
     assert flags.endswith("xla_cpu_prefer_vector_width=512")
     assert KEEP not in flags
@@ -195,9 +195,9 @@ def test_settings_that_share_a_variable_are_joined() -> None:
 
 def test_the_environment_reaches_the_process() -> None:
     job = Setup("torch", {}, 1, {"MALLOC_ARENA_MAX": "1"}, pinned=True).job()
-    made = environment({"task": "trial", **job})
-    assert made["MALLOC_ARENA_MAX"] == "1"
-    assert made["OMP_PROC_BIND"] == "close"
+    variables = environment({"task": "trial", **job})
+    assert variables["MALLOC_ARENA_MAX"] == "1"
+    assert variables["OMP_PROC_BIND"] == "close"
     assert len(job["cores"]) <= 1
 
 
@@ -218,16 +218,16 @@ class Timed(Workers):
     def trained(self, job: Any, on_event: Any) -> dict[str, Any]:
         if job["task"] != "trial":
             seconds = self.seconds(job)
-            told = super().trained(job, on_event)
-            for epoch in told["epochs"]:
+            result = super().trained(job, on_event)
+            for epoch in result["epochs"]:
                 epoch["train_seconds"] *= seconds
-            return told
+            return result
         return {"samples": [self.seconds(job)] * 4, "compile_seconds": 0.1, "train_seconds": 0.5}
 
     def seconds(self, job: Any) -> float:
         fast = job["options"].get("compile", False)
-        kept = "MALLOC_MMAP_MAX_" in job.get("environment", {})
-        return (0.5 if fast else 1.0) * (0.8 if kept else 1.0) * (1.9 if job["threads"] == 1 else 1.0)
+        keeps_memory = "MALLOC_MMAP_MAX_" in job.get("environment", {})
+        return (0.5 if fast else 1.0) * (0.8 if keeps_memory else 1.0) * (1.9 if job["threads"] == 1 else 1.0)
 
 
 @pytest.fixture
@@ -237,24 +237,24 @@ def timed(workers: Workers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     from crosstrain.tuning import run as tuning
     from crosstrain.tuning import trials, tuned
 
-    made = Timed()
+    fake = Timed()
     for module in (cells, engines, trials):
-        monkeypatch.setattr(module, "run_job", made)
+        monkeypatch.setattr(module, "run_job", fake)
     for module in (tuning, tuned):
         monkeypatch.setattr(module, "describe", lambda row, where: {"status": "ready", "options": TORCH})
     monkeypatch.setenv("CROSSTRAIN_CACHE", str(tmp_path / "cache"))
-    return made
+    return fake
 
 
-def wish(*engines: str, **given: Any) -> Settings:
-    told = {"engines": engines, "sizes": [8], "epochs": 1, "threads": 2, "budget": 1e4}
-    return settings("mlp", "digits", **{**told, **given})
+def quick_settings(*engines: str, **changes: Any) -> Settings:
+    defaults = {"engines": engines, "sizes": [8], "epochs": 1, "threads": 2, "budget": 1e4}
+    return settings("mlp", "digits", **{**defaults, **changes})
 
 
 @pytest.mark.usefixtures("quick_definitions")
 def test_tuning_and_comparing(timed: Timed, prover: Prover, tmp_path: Path) -> None:
     """Tune, then compare: the tuned engine takes part, set up and certified as its profile says."""
-    result = tune(wish("torch"), out=tmp_path / "tune")
+    result = tune(quick_settings("torch"), out=tmp_path / "tune")
     (profile,) = result.engines
     assert profile.status == "tuned"
     assert profile.options == {"compile": True}
@@ -267,12 +267,12 @@ def test_tuning_and_comparing(timed: Timed, prover: Prover, tmp_path: Path) -> N
     out = console(lines := open(tmp_path / "table", "w+"))  # noqa: SIM115
     print_tuning(result, out)
     lines.seek(0)
-    told = lines.read()
+    table = lines.read()
     lines.close()
-    assert "2.50 [2.50–2.50]" in told
-    assert max(map(len, told.splitlines())) <= WIDTH
+    assert "2.50 [2.50–2.50]" in table
+    assert max(map(len, table.splitlines())) <= WIDTH
 
-    chosen = wish("torch", "jax", tuned=True, epochs=2, budget=None, repeats=3)
+    chosen = quick_settings("torch", "jax", tuned=True, epochs=2, budget=None, repeats=3)
     compared = run(chosen, tmp_path / "out")
     assert [row["engine"] for row in compared.rows] == ["torch", "torch@tuned", "jax"]
     job = next(j for j in timed.jobs if str(j.get("id")).startswith("mlp-8-torch+tuned"))
@@ -295,13 +295,13 @@ def test_tuning_and_comparing(timed: Timed, prover: Prover, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("quick_definitions")
 def test_the_same_again_keeps_profiles_and_again_redoes_them(timed: Timed, tmp_path: Path) -> None:
-    tune(wish("torch", "jax"), out=tmp_path / "tune")
-    done = len(timed.jobs)
-    kept = tune(wish("torch", "jax"), out=tmp_path / "tune")
-    assert kept.kept == ["torch", "jax"]
-    assert len(timed.jobs) == done
-    assert tune(wish("torch"), out=tmp_path / "tune", again=True).kept == []
-    assert len(timed.jobs) > done
+    tune(quick_settings("torch", "jax"), out=tmp_path / "tune")
+    jobs = len(timed.jobs)
+    again = tune(quick_settings("torch", "jax"), out=tmp_path / "tune")
+    assert again.kept == ["torch", "jax"]
+    assert len(timed.jobs) == jobs
+    assert tune(quick_settings("torch"), out=tmp_path / "tune", again=True).kept == []
+    assert len(timed.jobs) > jobs
 
 
 @pytest.mark.usefixtures("quick_definitions")
@@ -309,9 +309,9 @@ def test_where_nothing_helps_the_default_stays(
     timed: Timed, prover: Prover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Timed, "seconds", lambda self, job: 1.0)
-    (profile,) = tune(wish("torch"), out=tmp_path / "tune").engines
+    (profile,) = tune(quick_settings("torch"), out=tmp_path / "tune").engines
     assert (profile.status, profile.options, profile.environment) == ("default", {}, {})
-    compared = run(wish("torch", tuned=True, budget=None), tmp_path / "out")
+    compared = run(quick_settings("torch", tuned=True, budget=None), tmp_path / "out")
     assert [row["engine"] for row in compared.rows] == ["torch"]
     assert [row["kept_default"] for row in compared.tuning] == [True]
 
@@ -327,7 +327,7 @@ def test_failures_cost_their_trial_or_their_engine(timed: Timed, tmp_path: Path)
         return None
 
     timed.fail = fails
-    torch, jax = (result := tune(wish("torch", "jax"), out=tmp_path / "tune")).engines
+    torch, jax = (result := tune(quick_settings("torch", "jax"), out=tmp_path / "tune")).engines
     assert torch.status == "tuned"
     assert "compile" not in torch.changes
     failed = [t for t in torch.trials if t.error]
@@ -341,15 +341,15 @@ def test_failures_cost_their_trial_or_their_engine(timed: Timed, tmp_path: Path)
 def test_ctrl_c_keeps_finished_engines(timed: Timed, tmp_path: Path) -> None:
     timed.fail = lambda job: KeyboardInterrupt() if job["engine"] == "jax" else None
     with pytest.raises(Interrupted) as stop:
-        tune(wish("torch", "jax"), out=tmp_path / "tune")
+        tune(quick_settings("torch", "jax"), out=tmp_path / "tune")
     assert [each.engine for each in stop.value.result.engines] == ["torch"]
     timed.fail = lambda job: None
-    assert tune(wish("torch", "jax"), out=tmp_path / "tune").kept == ["torch"]
+    assert tune(quick_settings("torch", "jax"), out=tmp_path / "tune").kept == ["torch"]
 
 
 @pytest.mark.usefixtures("quick_definitions")
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "reason"),
     [
         ('{"engine": "torch"', "is damaged"),
         ({"engine_version": "0.9"}, "of version 0.9, installed is 1.0"),
@@ -359,28 +359,28 @@ def test_ctrl_c_keeps_finished_engines(timed: Timed, tmp_path: Path) -> None:
     ],
 )
 def test_a_profile_that_does_not_fit_is_ignored_with_a_note(
-    timed: Timed, prover: Prover, tmp_path: Path, damage: Any, told: str
+    timed: Timed, prover: Prover, tmp_path: Path, damage: Any, reason: str
 ) -> None:
-    tune(wish("torch"), out=tmp_path / "tune")
+    tune(quick_settings("torch"), out=tmp_path / "tune")
     (path,) = profiles.root().iterdir()
     whole = json.loads(path.read_text())
     path.write_text(damage if isinstance(damage, str) else json.dumps({**whole, **damage}))
-    compared = run(wish("torch", tuned=True, budget=None), tmp_path / "out")
+    compared = run(quick_settings("torch", tuned=True, budget=None), tmp_path / "out")
     assert [row["engine"] for row in compared.rows] == ["torch"]
-    assert any(told in note for note in compared.notes)
+    assert any(reason in note for note in compared.notes)
     assert any("torch has no profile for mlp at 8" in note for note in compared.notes)
 
 
 @pytest.mark.usefixtures("quick_definitions")
 def test_other_batches_other_profile(timed: Timed, prover: Prover, tmp_path: Path) -> None:
-    tune(wish("torch"), out=tmp_path / "tune")
-    compared = run(wish("torch", tuned=True, budget=None, batch_size=32), tmp_path / "out")
+    tune(quick_settings("torch"), out=tmp_path / "tune")
+    compared = run(quick_settings("torch", tuned=True, budget=None, batch_size=32), tmp_path / "out")
     assert [row["engine"] for row in compared.rows] == ["torch"]
     assert any("--batch-size 32" in note for note in compared.notes)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("arguments", "sentence"),
     [
         ({"network": "mlp,lenet5"}, "tuning takes one network"),
         ({"division": "wide"}, "there is no division 'wide'; there are closed and open"),
@@ -389,9 +389,9 @@ def test_other_batches_other_profile(timed: Timed, prover: Prover, tmp_path: Pat
         ({"budget": "soon"}, "is not a time"),
     ],
 )
-def test_wrong_use(given: dict[str, Any], told: str, tmp_path: Path) -> None:
-    wrong = {"network": "mlp", "data": "digits", "engine": "torch", "progress": False, **given}
-    with pytest.raises(CrosstrainError, match=told):
+def test_wrong_use(arguments: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    wrong = {"network": "mlp", "data": "digits", "engine": "torch", "progress": False, **arguments}
+    with pytest.raises(CrosstrainError, match=sentence):
         crosstrain.tune(**wrong, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

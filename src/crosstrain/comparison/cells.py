@@ -1,4 +1,4 @@
-"""Runs cells: the job of each, its result, and what is kept of it."""
+"""Runs cells: the job of each, its result, and its stored record."""
 
 from __future__ import annotations
 
@@ -51,31 +51,31 @@ class Bench:
     fitting: dict[Group, int | None] = dataclasses.field(default_factory=dict)
     """By what would have run, the batch that fits (``batch_that_fits``), where memory was not enough."""
 
-    def kept(self, cell: Cell, epochs: int) -> CellResult | None:
-        """The result of a cell that was finished before, with its certificate of today."""
+    def stored_result(self, cell: Cell, epochs: int) -> CellResult | None:
+        """The stored result of a finished cell, with its current certificate."""
         record = self.store.cell(cell.id)
         if record is None or record.get("status") != "done":
             return None
         try:
-            found = CellResult(**record)
+            result = CellResult(**record)
         except ValidationError:
-            self.watch.note(f"The record of {cell.id} is not one of this version; the cell is run again.")
+            self.watch.note(f"The record of {cell.id} is from another version; the cell runs again.")
             return None
-        if len(found.epochs) != epochs and not found.diverged:
+        if len(result.epochs) != epochs and not result.diverged:
             return None
-        return found.model_copy(update={"certificate": self._certificate(cell)})
+        return result.model_copy(update={"certificate": self._certificate(cell)})
 
     def measure(self, cell: Cell, epochs: int) -> CellResult | None:
-        """Run a cell, unless it was finished before, and keep its result; a cell that the budget has no
+        """Run a cell, unless it is finished already, and store its result; a cell that the budget has no
         time for is only marked."""
-        if kept := self.kept(cell, epochs):
-            self.results[cell.id] = kept
-            return kept
+        if stored := self.stored_result(cell, epochs):
+            self.results[cell.id] = stored
+            return stored
         remaining = self.remaining()
         if remaining is not None and remaining <= 0:
-            told = self._told(cell)
+            fields = self._known_fields(cell)
             self.results[cell.id] = CellResult(
-                **told, status="left out", error="the budget was used up before it"
+                **fields, status="left out", error="the budget was used up before it"
             )
             return None
         self.watch.start(cell)
@@ -107,7 +107,7 @@ class Bench:
             remaining = self.remaining()
             if remaining is not None and remaining <= 0:
                 return None
-            self.watch.stage(f"Looking for a batch of {cell.network} that {cell.engine} has the memory for")
+            self.watch.stage(f"Finding a batch size of {cell.network} that fits into memory on {cell.engine}")
             self.fitting[cell.group] = batch_that_fits(
                 self.job(cell, epochs), run_job, self.store.logs, self._timeout(remaining)
             )
@@ -129,7 +129,7 @@ class Bench:
         return self.subjects[cell.network, size_text(cell.size)]
 
     def job(self, cell: Cell, epochs: int) -> dict[str, Any]:
-        """What the worker of a cell is told."""
+        """The job of a cell's worker."""
         settings, subject = self.settings, self._subject(cell)
         recipe = replace(settings.recipe, seed=cell.seed, epochs=epochs)
         return {
@@ -157,8 +157,8 @@ class Bench:
     def _setup(self, cell: Cell) -> Setup:
         return self.field.setup(self.settings, cell.network, cell.size, cell.engine)
 
-    def _told(self, cell: Cell) -> dict[str, Any]:
-        """What is known of a cell before it has run."""
+    def _known_fields(self, cell: Cell) -> dict[str, Any]:
+        """The fields of a result that are known before the cell runs."""
         subject, setup = self._subject(cell), self._setup(cell)
         return {
             **setup.to_json(),
@@ -179,24 +179,28 @@ class Bench:
         return folder.resolve().relative_to(self.store.folder.resolve()).as_posix()
 
     def _certificate(self, cell: Cell) -> Any:
-        found = self.certificates.get((cell.network, size_text(cell.size)), [])
-        return status([c for c in found if c.engine == cell.engine], self.settings.precision)
+        certificates = self.certificates.get((cell.network, size_text(cell.size)), [])
+        return status([c for c in certificates if c.engine == cell.engine], self.settings.precision)
 
     def _recorded(self, cell: Cell, outcome: Outcome, energy: Mapping[str, Any]) -> CellResult:
-        told: dict[str, Any] = {
+        record: dict[str, Any] = {
             **(finite(outcome.result) or {}),
             **energy,
             **outcome.surroundings,
-            **{k: v for k, v in self._told(cell).items() if k != "engine_version" or not outcome.result},
+            **{
+                k: v
+                for k, v in self._known_fields(cell).items()
+                if k != "engine_version" or not outcome.result
+            },
             "wall_seconds": outcome.seconds,
             "log": str(outcome.log),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
-        told.setdefault("peak_memory_bytes", outcome.peak_memory_bytes)
+        record.setdefault("peak_memory_bytes", outcome.peak_memory_bytes)
         try:
-            return CellResult(**told, status=outcome.status, error=outcome.error)
+            return CellResult(**record, status=outcome.status, error=outcome.error)
         except ValidationError as error:
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"]))
             sentence = f"the worker's result is not one: {where}: {fault['msg']}"
-            return CellResult(**self._told(cell), status="failed", error=sentence)
+            return CellResult(**self._known_fields(cell), status="failed", error=sentence)

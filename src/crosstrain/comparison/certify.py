@@ -45,35 +45,37 @@ class Certifier:
         self._lock, self._tell = threading.Lock(), tell
 
     def certify(self, wanted: Mapping[Key, Entry]) -> dict[Key, list[CertificateResult]]:
-        """The certificates of each subject for all its entrants; those that were proved before are read, and
-        what is set up alike is proved once. One that cannot be made says so, and why.
+        """The certificates of each subject for all its entrants. Earlier ones are read from disk, entrants
+        with the same setup share a proof, and a certificate that cannot be made gives the reason.
 
-        ``wanted`` are the subjects with their entrants. What is finished is kept at once, so that on Ctrl-C
-        only what was running is lost.
+        ``wanted`` are the subjects with their entrants. Each certificate is written as soon as it is
+        finished, so that Ctrl-C loses only what is running.
         """
-        found: dict[tuple[Key, str], list[CertificateResult]] = {}
+        results: dict[tuple[Key, str], list[CertificateResult]] = {}
         missing: dict[tuple[Key, str], list[str]] = {}
         for where, (subject, entrants) in wanted.items():
             for name, setup in entrants.items():
                 key = self._key(subject, setup)
-                if kept := self._read(subject, name, key):
-                    found[where, name] = kept
+                if stored := self._read(subject, name, key):
+                    results[where, name] = stored
                 else:
                     missing.setdefault((where, key), []).append(name)
         # The first engine of each subject before the second of any: it finds the truth, for which the
         # subject's other engines would wait.
         order = sorted(missing, key=_rank(missing))
         tasks = [self._task(wanted[where][0], wanted[where][1], missing[where, key]) for where, key in order]
-        with closing(at_once(tasks, slots(len(tasks), on_device=free_memory(self.settings.device)))) as made:
-            for number, certificates in made:
+        with closing(
+            at_once(tasks, slots(len(tasks), on_device=free_memory(self.settings.device)))
+        ) as proofs:
+            for number, certificates in proofs:
                 where, key = order[number]
                 for name in missing[where, key]:
                     own = [c.model_copy(update={"engine": name}) for c in certificates]
                     if all(c.status != "cannot" for c in own):  # else it is tried again the next time
                         self._write(wanted[where][0], name, key, own)
-                    found[where, name] = own
+                    results[where, name] = own
         return {
-            where: [certificate for name in entrants for certificate in found[where, name]]
+            where: [certificate for name in entrants for certificate in results[where, name]]
             for where, (_, entrants) in wanted.items()
         }
 
@@ -111,8 +113,8 @@ class Certifier:
             on_event=lambda event: self._hear(subject, event),
             launch=launched_as(setup, stop),
         )
-        told: dict[str, Any] = {"network": subject.network, "input_size": subject.size}
-        return [CertificateResult(**told, **certificate.to_json()) for certificate in proof]
+        common: dict[str, Any] = {"network": subject.network, "input_size": subject.size}
+        return [CertificateResult(**common, **certificate.to_json()) for certificate in proof]
 
     def tell(self, message: str) -> None:
         """Pass a message on; those of several threads one after the other."""
@@ -155,11 +157,15 @@ class Certifier:
                 return None
             return [CertificateResult(**each) for each in data["certificates"]]
         except (ValueError, KeyError, TypeError):
-            return None  # damaged: it is proved again and written anew
+            return None  # damaged: it is proved again and rewritten
 
-    def _write(self, subject: Subject, engine: str, key: str, found: Sequence[CertificateResult]) -> None:
+    def _write(
+        self, subject: Subject, engine: str, key: str, certificates: Sequence[CertificateResult]
+    ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._path(subject, engine), {"key": key, "certificates": [c.model_dump() for c in found]})
+        write_json(
+            self._path(subject, engine), {"key": key, "certificates": [c.model_dump() for c in certificates]}
+        )
 
 
 def launched_as(setup: Setup, stop: threading.Event | None = None) -> Callable[..., Outcome]:
@@ -167,29 +173,29 @@ def launched_as(setup: Setup, stop: threading.Event | None = None) -> Callable[.
     ``stop``."""
     more = {k: v for k, v in setup.job().items() if k in ("environment", "cores", "division")}
 
-    def launch(job: Mapping[str, Any], **given: Any) -> Outcome:
-        return run_job({**job, **more} if job["task"] == "evidence" else job, stop=stop, **given)
+    def launch(job: Mapping[str, Any], **options: Any) -> Outcome:
+        return run_job({**job, **more} if job["task"] == "evidence" else job, stop=stop, **options)
 
     return launch
 
 
 def status(certificates: Sequence[CertificateResult], precision: str) -> CertificateStatus:
-    """What a cell of this precision is certified to be: any departure spoils it, in whatever precision."""
+    """The status of a cell of this precision: a departure in any precision counts."""
     if any(c.status == "departs" for c in certificates):
         return "departs"
-    found: CertificateStatus = next((c.status for c in certificates if c.precision == precision), "none")
-    return found
+    result: CertificateStatus = next((c.status for c in certificates if c.precision == precision), "none")
+    return result
 
 
 def _without(subject: Subject, engine: str, error: CrosstrainError) -> list[CertificateResult]:
-    """Certificates that say why there are none."""
-    told: dict[str, Any] = {"network": subject.network, "input_size": subject.size, "engine": engine}
-    return [CertificateResult(**told, precision=p, status="cannot", reason=str(error)) for p in PRECISIONS]
+    """Certificates with the status ``cannot``, and why."""
+    common: dict[str, Any] = {"network": subject.network, "input_size": subject.size, "engine": engine}
+    return [CertificateResult(**common, precision=p, status="cannot", reason=str(error)) for p in PRECISIONS]
 
 
 def shortcomings(certificates: Sequence[CertificateResult]) -> list[str]:
-    """A sentence for each cause why certificates are no proofs, with all networks, engines and precisions
-    that it stops."""
+    """A sentence for each reason why certificates prove nothing, with all networks, engines and precisions
+    that it affects."""
     stopped: dict[tuple[str, str], dict[str, dict[str, list[str]]]] = {}
     for each in certificates:
         if each.status != "proved":
@@ -199,7 +205,7 @@ def shortcomings(certificates: Sequence[CertificateResult]) -> list[str]:
             networks.setdefault(f"{each.network}{size}", {}).setdefault(each.engine, []).append(
                 each.precision
             )
-    found = []
+    sentences = []
     for (status, why), networks in stopped.items():
         # Networks that fail on the same engines and in the same precisions share a clause.
         alike: dict[str, list[str]] = {}
@@ -210,8 +216,8 @@ def shortcomings(certificates: Sequence[CertificateResult]) -> list[str]:
             where = "; ".join(f"{listed(engines)}, {p}" for p, engines in by_precision.items())
             alike.setdefault(where, []).append(network)
         places = "; ".join(f"{listed(names)} on {where}" for where, names in alike.items())
-        found.append(f"{places}: {status}, {why}")
-    return found
+        sentences.append(f"{places}: {status}, {why}")
+    return sentences
 
 
 def departed(where: Mapping[str, Any]) -> str:

@@ -73,10 +73,10 @@ class Declaration:
         """All spellings."""
         return frozenset(n for each in self.parameters.values() for n in (each.name, *each.spellings))
 
-    def merged(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """``given`` under the names shown. ``CrosstrainError`` where two spellings say different things, or
+    def merged(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """``arguments`` under the names shown. ``CrosstrainError`` where two spellings disagree, or
         several things stand where one is needed."""
-        values = dict(given)
+        values = dict(arguments)
         for each in self.parameters.values():
             for other in each.spellings:
                 value = values.pop(other, None)
@@ -127,13 +127,13 @@ def declared(
         )
 
         @functools.wraps(function)
-        def call(*arguments: Any, **given: Any) -> Any:
-            named = dict(zip(positional, arguments, strict=False))
-            twice = named.keys() & given.keys()
-            if len(arguments) > len(positional) or twice:
-                signature.bind(*arguments, **given)  # raises Python's own TypeError
+        def call(*args: Any, **kwargs: Any) -> Any:
+            named = dict(zip(positional, args, strict=False))
+            twice = named.keys() & kwargs.keys()
+            if len(args) > len(positional) or twice:
+                signature.bind(*args, **kwargs)  # raises Python's own TypeError
             try:
-                bound = signature.bind(**declaration.merged({**named, **given}))
+                bound = signature.bind(**declaration.merged({**named, **kwargs}))
             except TypeError as error:
                 raise TypeError(f"{function.__name__}() {error}") from None
             bound.apply_defaults()

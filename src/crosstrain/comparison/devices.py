@@ -43,7 +43,7 @@ class Choice:
 
 
 def settled(settings: S, tell: Callable[[str], None]) -> S:
-    """The settings with a device that is one: ``auto`` is settled, and ``tell`` hears how.
+    """The settings with an actual device in place of ``auto``; ``tell`` is called with the choice.
 
     ``CrosstrainError`` for a device that none of the engines has on this machine, in one sentence.
     """
@@ -54,8 +54,11 @@ def settled(settings: S, tell: Callable[[str], None]) -> S:
         changed: Any = replace(cast(Any, settings), device=choice.device)
         return cast(S, changed)
     if settings.device != "cpu":
-        here = described(settings.engines)
-        reasons = {n: lacking(n, settings.device, told, gpus.gpus()) for n, told in here.items()}
+        descriptions = described(settings.engines)
+        reasons = {
+            n: lacking(n, settings.device, description, gpus.gpus())
+            for n, description in descriptions.items()
+        }
         if reasons and all(reasons.values()):
             raise CrosstrainError("; ".join(dict.fromkeys(reasons.values())))
     return settings
@@ -65,86 +68,96 @@ def choose(engines: Sequence[str]) -> Choice:
     """The device for ``auto``. On a machine without a GPU no engine is asked."""
     if not gpus.may_exist():
         return Choice("cpu")
-    here, found = described(engines), gpus.gpus()
-    having = {name: [d for d in told["devices"] if index_of(d) is not None] for name, told in here.items()}
+    descriptions, visible = described(engines), gpus.gpus()
+    having = {
+        name: [d for d in description["devices"] if index_of(d) is not None]
+        for name, description in descriptions.items()
+    }
     able = [name for name, devices in having.items() if devices]
     if not able:
-        if not found.cards or not here:
+        if not visible.cards or not descriptions:
             return Choice("cpu")
-        why = "; ".join(dict.fromkeys(lacking(n, "cuda:0", told, found) for n, told in here.items()))
-        return Choice("cpu", f"Device: cpu, although there is {named('cuda:0', found)}: {why}.")
+        why = "; ".join(
+            dict.fromkeys(
+                lacking(n, "cuda:0", description, visible) for n, description in descriptions.items()
+            )
+        )
+        return Choice("cpu", f"Device: cpu, although there is {named('cuda:0', visible)}: {why}.")
     shared = [device for device in having[able[0]] if all(device in each for each in having.values())]
     if shared:
         who = f", which {listed(able)} share" if len(able) > 1 else ""
-        return Choice(shared[0], f"Device: {named(shared[0], found)}{who}.")
+        return Choice(shared[0], f"Device: {named(shared[0], visible)}{who}.")
     first = having[able[0]][0]
-    without = [lacking(name, first, told, found) for name, told in here.items() if first not in having[name]]
+    without = [
+        lacking(name, first, description, visible)
+        for name, description in descriptions.items()
+        if first not in having[name]
+    ]
     others = listed([name for name in able if first in having[name]])
     return Choice(
         "cpu",
         f"Device: cpu, which all engines share: {'; '.join(dict.fromkeys(without))} "
-        f"(--device {first} compares {others} on {named(first, found)}).",
+        f"(--device {first} compares {others} on {named(first, visible)}).",
     )
 
 
 def described(engines: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What those engines say of themselves that are installed and well, by their own names."""
+    """The descriptions of those engines that are installed and work, by their own names."""
     rows = engine_rows()
-    found: dict[str, Mapping[str, Any]] = {}
+    descriptions: dict[str, Mapping[str, Any]] = {}
     for name in dict.fromkeys(engine_of(each) for each in engines):
         here = find(rows[name])
-        if here and (told := describe(rows[name], here))["status"] == "ready":
-            found[name] = told
-    return found
+        if here and (description := describe(rows[name], here))["status"] == "ready":
+            descriptions[name] = description
+    return descriptions
 
 
-def lacking(name: str, device: str, told: Mapping[str, Any], found: Gpus) -> str:
+def lacking(name: str, device: str, description: Mapping[str, Any], visible: Gpus) -> str:
     """Why an engine does not have a device, in a sentence; "" where it has it.
 
-    ``told`` is the engine's description, ``found`` the GPUs that the driver shows.
+    ``description`` is the engine's own, ``visible`` the GPUs that the driver shows.
     """
-    if device in told["devices"]:
+    if device in description["devices"]:
         return ""
     front = f"{name} has no device {device!r} here"
     index = index_of(device)
     if index is None:
-        return f"{front}; it has {listed(told['devices'])}"
-    if reason := _of_the_build(engine_of(name), told, found):
+        return f"{front}; it has {listed(description['devices'])}"
+    if reason := _of_the_build(engine_of(name), description, visible):
         return f"{front}: {reason}"
-    if not found.cards:
-        return f"{front}: there is no GPU ({found.reason})"
-    if index >= len(found.cards):
-        there = listed([named(f"cuda:{number}", found) for number in range(len(found.cards))])
-        return f"{front}: there is only {there}" if len(found.cards) == 1 else f"{front}: there are {there}"
-    return (
-        f"{front}: the framework finds only {listed(told['devices'])}; see crosstrain engines doctor {name}"
-    )
+    if not visible.cards:
+        return f"{front}: there is no GPU ({visible.reason})"
+    if index >= len(visible.cards):
+        there = listed([named(f"cuda:{number}", visible) for number in range(len(visible.cards))])
+        return f"{front}: there is only {there}" if len(visible.cards) == 1 else f"{front}: there are {there}"
+    devices = listed(description["devices"])
+    return f"{front}: the framework finds only {devices}; see crosstrain engines doctor {name}"
 
 
-def _of_the_build(name: str, told: Mapping[str, Any], found: Gpus) -> str:
-    """What about the framework's build keeps it from the GPUs that are there; "" where nothing does."""
-    if not found.cards:
+def _of_the_build(name: str, description: Mapping[str, Any], visible: Gpus) -> str:
+    """What in the framework's build keeps it from using the GPUs here; "" where nothing does."""
+    if not visible.cards:
         return ""
     row: EngineRow = engine_rows()[name]
-    build = told.get("cuda")
+    build = description.get("cuda")
     remedy = f"; crosstrain engines install --cuda {name} makes an environment with it"
     if build == "":
-        return f"{name} {told['version']} is built without CUDA{remedy if has_cuda_build(row) else ''}"
+        return f"{name} {description['version']} is built without CUDA{remedy if has_cuda_build(row) else ''}"
     major = str(build or "").partition(".")[0]
-    if major.isdigit() and found.cuda and int(major) > found.cuda[0]:
-        able = ".".join(map(str, found.cuda))
+    if major.isdigit() and visible.cuda and int(major) > visible.cuda[0]:
+        able = ".".join(map(str, visible.cuda))
         return (
-            f"{name} {told['version']} is built with CUDA {build}, and the driver {found.driver} runs CUDA "
-            f"{able} at most; a newer driver helps"
+            f"{name} {description['version']} is built with CUDA {build}, and the driver {visible.driver} "
+            f"runs CUDA {able} at most; a newer driver helps"
         )
     return ""
 
 
-def named(device: str, found: Gpus) -> str:
+def named(device: str, visible: Gpus) -> str:
     """A device with its card's name and memory, where these are known."""
     index = index_of(device)
-    if index is None or index >= len(found.cards):
+    if index is None or index >= len(visible.cards):
         return device
-    card = found.cards[index]
+    card = visible.cards[index]
     size = f", {card.memory_bytes / 2**30:.0f} GiB" if card.memory_bytes else ""
     return f"{device} ({card.name}{size})"

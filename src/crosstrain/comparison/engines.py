@@ -60,7 +60,7 @@ def muster(settings: Settings, logs: Path) -> Field:
     rows = engine_rows()
     ready: dict[str, Division] = {}
     absent: dict[str, str] = {}
-    told: dict[str, dict[str, Any]] = {}
+    descriptions: dict[str, dict[str, Any]] = {}
     for name in settings.engines:
         engine = engine_of(name)
         if not find(rows[engine]):
@@ -70,9 +70,9 @@ def muster(settings: Settings, logs: Path) -> Field:
         if settings.device == "cpu" and not options:
             ready[name] = "closed"
             continue
-        if engine not in told:
-            told[engine] = _described(engine, settings.device, logs)
-        description = told[engine]
+        if engine not in descriptions:
+            descriptions[engine] = _described(engine, settings.device, logs)
+        description = descriptions[engine]
         if reason := lacking(name, settings.device, description, gpus()):
             absent[name] = reason
             continue
@@ -90,7 +90,7 @@ def _described(name: str, device: str, logs: Path) -> dict[str, Any]:
     )
     if outcome.result is None:
         raise CrosstrainError(
-            f"the engine {name} cannot say what it can do: {outcome.error} (log: {outcome.log})"
+            f"the engine {name} cannot describe itself: {outcome.error} (log: {outcome.log})"
         )
     return outcome.result
 

@@ -33,17 +33,17 @@ class Setup:
     division: Division = "closed"
 
     def job(self) -> dict[str, Any]:
-        """What a worker's job says of it."""
-        told: dict[str, Any] = {
+        """Its part of a worker's job."""
+        job: dict[str, Any] = {
             "engine": self.engine,
             "threads": self.threads,
             "options": dict(self.options),
             "division": self.division,
         }
         if self.pinned:
-            told["cores"] = affinity.cores(self.threads)
+            job["cores"] = affinity.cores(self.threads)
         variables = {**(affinity.VARIABLES if self.pinned else {}), **self.environment}
-        return {**told, "environment": variables} if variables else told
+        return {**job, "environment": variables} if variables else job
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,6 +82,8 @@ def file_name(entrant: str) -> str:
 
 
 def beside(names: Sequence[str], tuned: Iterable[str]) -> list[str]:
-    """``names`` with every tuned entrant right behind its engine."""
-    found = set(tuned)
-    return [each for name in names for each in (name, f"{name}@{TUNED}") if each == name or each in found]
+    """``names``, each followed by its tuned entrant where there is one."""
+    with_profile = set(tuned)
+    return [
+        each for name in names for each in (name, f"{name}@{TUNED}") if each == name or each in with_profile
+    ]

@@ -22,16 +22,16 @@ _OURS = {
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
-    """The folder, locked. Where a new comparison ends in wrong use, all that it made is taken away again."""
+    """The folder, locked. Where a new comparison fails with invalid usage, what it created is deleted."""
     _refuse_strangers(folder)
-    made, new = _first_missing(folder), not (folder / "plan.json").exists()
+    created, new = _first_missing(folder), not (folder / "plan.json").exists()
     with Store(folder) as store:
         try:
             yield store
         except CrosstrainError as error:
             # A sentence that sends its reader to a log keeps it.
             if new and "(log: " not in str(error):
-                _take_away([made] if made else [folder / name for name in _OURS])
+                _take_away([created] if created else [folder / name for name in _OURS])
             raise
 
 
@@ -50,7 +50,9 @@ def _refuse_strangers(folder: Path) -> None:
         return
     strangers = sorted(p.name for p in folder.iterdir() if p.name not in _OURS)
     if strangers:
-        raise CrosstrainError(f"{folder} holds other things ({strangers[0]}); name a new or an empty folder")
+        raise CrosstrainError(
+            f"{folder} contains other files ({strangers[0]}); name a new or an empty folder"
+        )
 
 
 def _first_missing(folder: Path) -> Path | None:

@@ -1,9 +1,9 @@
 """``--repeats-until``: which rows' intervals are still too wide, who takes part in a further round, and how
 many more it may take.
 
-A network at an input size goes on, with all its engines, for as long as one of its rows is too wide: engines
-are compared with each other there, so they keep taking turns and keep as many repeats, whatever one of them
-would need by itself. Networks and sizes that are done rest; those are not compared repeat by repeat.
+A network at an input size continues, with all its engines, while one of its rows is too wide: its engines
+are compared with each other, so they keep taking turns and have equal numbers of repeats, whatever each would
+need by itself. Finished networks and sizes pause; they are not compared repeat by repeat.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ on in up to 7 % (``docs/statistics.md``)."""
 MOST, MOST_IN_BUDGET = 30, 1000
 """Rounds (seeds × repeats) at which it ends: without a budget, and with one."""
 
-TOLD = 3
-"""So many rows are named in a sentence."""
+MOST_NAMED = 3
+"""Rows that a sentence names at most."""
 
 
 @dataclass(frozen=True)
 class Wide:
-    """A row whose interval is too wide. ``left`` repeats more are foretold; None where too few foretell."""
+    """A row whose interval is too wide. About ``remaining`` more repeats should narrow it;
+    None where there are too few to tell."""
 
     row: Row
     half_width: float | None
-    left: int | None
+    remaining: int | None
 
     def __str__(self) -> str:
         size = "" if self.row.input_size is None else f" at {size_text(self.row.input_size)}"
@@ -49,7 +50,7 @@ def sound(row: Row) -> bool:
 
 def still_wide(results: Sequence[CellResult], share: float) -> list[Wide]:
     """The rows of which half the interval exceeds ``share`` of the median, or that have too few repeats."""
-    found = []
+    wide = []
     for row in rows(results):
         if not sound(row) or not row.seconds:
             continue
@@ -57,8 +58,8 @@ def still_wide(results: Sequence[CellResult], share: float) -> list[Wide]:
         if count >= FEWEST and width is not None and width <= share:
             continue
         wanted = needed(row.runs, share)
-        found.append(Wide(row, width, None if wanted is None else max(wanted, FEWEST, count + 1) - count))
-    return found
+        wide.append(Wide(row, width, None if wanted is None else max(wanted, FEWEST, count + 1) - count))
+    return wide
 
 
 def taking_part(results: Sequence[CellResult], wide: Sequence[Wide]) -> Callable[[str, Size, str], bool]:
@@ -73,9 +74,13 @@ def taking_part(results: Sequence[CellResult], wide: Sequence[Wide]) -> Callable
 
 
 def progress_note(wide: Sequence[Wide], share: float, index: int) -> str:
-    """What is still too wide before round ``index`` (from 0), and how long it may go on."""
-    left = [w.left for w in wide if w.left is not None]
-    more = f"; some {max(left)} more foretold" if left and len(left) == len(wide) else ""
+    """What is still too wide before round ``index`` (from 0), and how many repeats to expect."""
+    remaining = [w.remaining for w in wide if w.remaining is not None]
+    more = (
+        f"; about {max(remaining)} more repeats are expected"
+        if remaining and len(remaining) == len(wide)
+        else ""
+    )
     return f"Round {index + 1}, for intervals of ±{100 * share:g}%: {_names(wide)}{more}."
 
 
@@ -89,8 +94,12 @@ def final_note(results: Sequence[CellResult], wide: Sequence[Wide], share: float
         return (
             f"Every interval of s/epoch is within ±{100 * share:g}% of its median, after {repeats} repeats."
         )
-    left = [w.left for w in wide if w.left is not None]
-    more = f"; some {max(left)} repeats more would do" if left and len(left) == len(wide) else ""
+    remaining = [w.remaining for w in wide if w.remaining is not None]
+    more = (
+        f"; about {max(remaining)} more repeats should suffice"
+        if remaining and len(remaining) == len(wide)
+        else ""
+    )
     return (
         f"{ended_by} ended the repeats ({repeats}) before every interval was within ±{100 * share:g}%: "
         f"{_names(wide)}{more}."
@@ -99,5 +108,5 @@ def final_note(results: Sequence[CellResult], wide: Sequence[Wide], share: float
 
 def _names(wide: Sequence[Wide]) -> str:
     order = sorted(wide, key=lambda w: -1.0 if w.half_width is None else w.half_width, reverse=True)
-    named = ", ".join(map(str, order[:TOLD]))
-    return named + (f" and {len(wide) - TOLD} more" if len(wide) > TOLD else "")
+    named = ", ".join(map(str, order[:MOST_NAMED]))
+    return named + (f" and {len(wide) - MOST_NAMED} more" if len(wide) > MOST_NAMED else "")

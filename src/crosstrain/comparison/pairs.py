@@ -24,30 +24,30 @@ def pairs(networks: Sequence[str], rows: Sequence[EngineRow], *, trust: bool = F
     Composites count by their own name: an engine declares those that rest on what it lacks. Raises
     ``CrosstrainError`` for a network that cannot be defined.
     """
-    sources = [source(name) for name in networks]  # wrong names are told before anything is started
-    told = described({row.name: row for row in rows})
+    sources = [source(name) for name in networks]  # wrong names are reported before anything starts
+    descriptions = described({row.name: row for row in rows})
     with ThreadPoolExecutor(AT_ONCE) as pool:
         needed = list(pool.map(lambda each: ops_of(each, trust=trust), sources))
     return [
         {"network": name, "engine": row.name, "runs": not reason, "reason": reason}
         for name, ops in zip(networks, needed, strict=True)
         for row in rows
-        for reason in [_obstacle(row, told.get(row.name), ops)]
+        for reason in [_obstacle(row, descriptions.get(row.name), ops)]
     ]
 
 
-def _obstacle(row: EngineRow, told: Mapping[str, Any] | None, ops: Iterable[str]) -> str:
+def _obstacle(row: EngineRow, description: Mapping[str, Any] | None, ops: Iterable[str]) -> str:
     """Why an engine does not run a network; empty where it does."""
-    if told is None:
+    if description is None:
         return f"not installed; install it with: {row.how_to_install}"
-    if told["status"] != "ready":
-        return f"broken: {told['error']}"
+    if description["status"] != "ready":
+        return f"broken: {description['error']}"
     if not row.trains:
         return "it does not train"
     return "; ".join(
-        f"{row.name} cannot run the op {op!r}: {told['unsupported'][op]}"
+        f"{row.name} cannot run the op {op!r}: {description['unsupported'][op]}"
         for op in ops
-        if op in told["unsupported"]
+        if op in description["unsupported"]
     )
 
 
@@ -61,7 +61,7 @@ def ops_of(source: str, *, trust: bool = False) -> list[str]:
         try:
             return list(json.loads(note.read_text())["ops"])
         except (ValueError, KeyError, TypeError):
-            note.unlink()  # damaged: found anew
+            note.unlink()  # damaged: determined again
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as folder:
         definition = define(source, folder=Path(folder), trust=trust)
         nodes = [*definition.graph.nodes, *definition.loss.nodes]

@@ -69,27 +69,27 @@ def cells(
     ``first`` is the number of the first pass.
     """
     names = labels(list(sizes))
-    found = []
+    planned = []
     for index, each in enumerate(passes, first):
         turn = index % max(len(engines), 1)
         order = [*engines[turn:], *engines[:turn]]
-        found += [
+        planned += [
             Cell(network, size, engine, each.seed, each.repeat, names[network])
             for network, its_sizes in sizes.items()
             for size in its_sizes
             for engine in order
             if takes_part(network, size, engine)
         ]
-    return found
+    return planned
 
 
 def labels(networks: Sequence[str]) -> dict[str, str]:
     """A name for files for each network, numbered where two would be called alike."""
-    found: dict[str, str] = {}
+    by_network: dict[str, str] = {}
     for network in networks:
         base = name = slug(network)
         number = 2
-        while name in found.values():
+        while name in by_network.values():
             name, number = f"{base}-{number}", number + 1
-        found[network] = name
-    return found
+        by_network[network] = name
+    return by_network

@@ -39,12 +39,12 @@ ALL = "all"
 """Stands for all engines that can run here."""
 
 MOMENTUM = 0.9
-"""What ``sgd`` uses where nothing is said: the momentum of most of the literature on images."""
+"""What ``sgd`` uses by default: the momentum of most of the literature on images."""
 
 
-def as_said(default: Any) -> Any:
+def verbatim(default: Any) -> Any:
     """A field that holds what was asked, unread: the parameter of the same name."""
-    return field(default=default, metadata={"as_said": True})
+    return field(default=default, metadata={"verbatim": True})
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,18 @@ class Settings:
     recipe: Recipe
     sizes: tuple[int, ...] = ()
     pairs: tuple[tuple[str, int | None], ...] = ()
-    seeds: int = as_said(1)
+    seeds: int = verbatim(1)
     repeats: int = 1
-    device: str = as_said("cpu")
-    precision: str = as_said("float32")
+    device: str = verbatim("cpu")
+    precision: str = verbatim("float32")
     threads: int = 1
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    proof: bool = as_said(True)
-    trust: bool = as_said(False)
+    proof: bool = verbatim(True)
+    trust: bool = verbatim(False)
     prepare: str = ""
     split: str = ""
-    tuned: bool = as_said(False)
-    criteria: bool = as_said(False)
+    tuned: bool = verbatim(False)
+    criteria: bool = verbatim(False)
     prefer: str = ""
     repeats_until: float | None = None
     budget: float | None = None
@@ -108,7 +108,7 @@ class Settings:
 
 
 @declared("a comparison")
-def settings(network: SeveralNetworks, data: Data, **asked: Unpack[Compare]) -> Settings:
+def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare]) -> Settings:
     """Settings from what a user says; ``CrosstrainError`` names the first thing that is wrong.
 
     Without ``engines``, the native ones in the user's own Python; ``all`` adds those in environments of
@@ -116,32 +116,34 @@ def settings(network: SeveralNetworks, data: Data, **asked: Unpack[Compare]) -> 
     as fit, up to 100; ``repeats`` likewise one, or as many as fit up to five. ``seed`` is the first.
     """
     counts = {
-        "epochs": asked["epochs"], "seeds": asked["seeds"], "repeats": asked["repeats"],
-        "batch size": asked["batch_size"], "threads": asked["threads"],
+        "epochs": arguments["epochs"], "seeds": arguments["seeds"], "repeats": arguments["repeats"],
+        "batch size": arguments["batch_size"], "threads": arguments["threads"],
     }  # fmt: skip
     for name, number in counts.items():
         if number is not None and number < 1:
             raise CrosstrainError(f"{name} must be at least 1, not {number}")
         if number is not None and number > LARGEST:
             raise CrosstrainError(f"{name} must be at most {LARGEST}, not {spelling.shortened(number)}")
-    if asked["precision"] not in PRECISIONS:
+    if arguments["precision"] not in PRECISIONS:
         raise CrosstrainError(
-            f"there is no precision {asked['precision']!r}; there are {', '.join(PRECISIONS)}"
+            f"there is no precision {arguments['precision']!r}; there are {', '.join(PRECISIONS)}"
         )
-    if asked["seed"] < 0:
-        raise CrosstrainError(f"a seed must be at least 0, not {asked['seed']}")
-    if asked["seed"] > LARGEST:
-        raise CrosstrainError(f"a seed must be at most {LARGEST}, not {spelling.shortened(asked['seed'])}")
-    rate = asked["learning_rate"]
+    if arguments["seed"] < 0:
+        raise CrosstrainError(f"a seed must be at least 0, not {arguments['seed']}")
+    if arguments["seed"] > LARGEST:
+        raise CrosstrainError(
+            f"a seed must be at most {LARGEST}, not {spelling.shortened(arguments['seed'])}"
+        )
+    rate = arguments["learning_rate"]
     if rate is not None and rate <= 0:
         raise CrosstrainError(f"the learning rate must be more than 0, not {rate}")
-    seconds, engines = spelling.seconds(asked["budget"]), _engines(asked["engines"])
-    narrow = spelling.share(asked["repeats_until"])
-    momentum = asked["momentum"]
-    if momentum is None and asked["optimizer"] == "sgd":
+    seconds, engines = spelling.seconds(arguments["budget"]), _engines(arguments["engines"])
+    narrow = spelling.share(arguments["repeats_until"])
+    momentum = arguments["momentum"]
+    if momentum is None and arguments["optimizer"] == "sgd":
         momentum = MOMENTUM
     names, with_sizes = spelling.networks(network)
-    sizes = tuple(dict.fromkeys(spelling.sizes(asked["sizes"])))
+    sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
         networks=_networks(names),
         data=data,
@@ -151,41 +153,41 @@ def settings(network: SeveralNetworks, data: Data, **asked: Unpack[Compare]) -> 
         if any(own for _, own in with_sizes)
         else (),
         recipe=Recipe(
-            losses=spelling.losses(asked["loss"]),
+            losses=spelling.losses(arguments["loss"]),
             optimizer=spelling.optimizer(
-                asked["optimizer"],
+                arguments["optimizer"],
                 learning_rate=rate,
                 momentum=momentum,
-                weight_decay=asked["weight_decay"],
+                weight_decay=arguments["weight_decay"],
             ),
-            schedule=spelling.schedule(asked["schedule"]),
-            batch_size=asked["batch_size"],
-            epochs=asked["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
-            seed=asked["seed"],
+            schedule=spelling.schedule(arguments["schedule"]),
+            batch_size=arguments["batch_size"],
+            epochs=arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
+            seed=arguments["seed"],
         ),
-        repeats=asked["repeats"]
-        or _repeats(asked["seeds"], budget=seconds is not None, narrow=narrow is not None),
-        threads=asked["threads"] or usable_cores(),
-        options=_options(spelling.by_engine(asked["options"]), engines),
-        prepare=asked["prepare"] or "",
-        split=asked["split"] or "",
-        prefer=_preference(asked["prefer"], asked["criteria"]),
+        repeats=arguments["repeats"]
+        or _repeats(arguments["seeds"], budget=seconds is not None, narrow=narrow is not None),
+        threads=arguments["threads"] or usable_cores(),
+        options=_options(spelling.by_engine(arguments["options"]), engines),
+        prepare=arguments["prepare"] or "",
+        split=arguments["split"] or "",
+        prefer=_preference(arguments["prefer"], arguments["criteria"]),
         repeats_until=narrow,
         budget=seconds,
-        timeout=spelling.seconds(asked["timeout"]),
-        memory_limit=spelling.size_in_bytes(asked["memory_limit"]),
-        **_as_said(asked),
+        timeout=spelling.seconds(arguments["timeout"]),
+        memory_limit=spelling.size_in_bytes(arguments["memory_limit"]),
+        **_verbatim(arguments),
     )
 
 
-def _as_said(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept as it was said: settings that nothing has to be read from."""
-    kept = {each.name for each in fields(Settings) if each.metadata.get("as_said")}
-    return {name: value for name, value in asked.items() if name in kept}
+def _verbatim(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are taken over as they are, without parsing."""
+    names = {each.name for each in fields(Settings) if each.metadata.get("verbatim")}
+    return {name: value for name, value in arguments.items() if name in names}
 
 
 def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
-    """How often each seed is repeated where nothing is said."""
+    """How often each seed is repeated by default."""
     if narrow:
         return -(-FEWEST_RANKED // seeds)
     return MOST_REPEATS if budget else 1
@@ -193,19 +195,21 @@ def _repeats(seeds: int, *, budget: bool, narrow: bool) -> int:
 
 def _networks(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
-        raise CrosstrainError("name at least one network, as lenet5 (crosstrain networks lists them)")
+        raise CrosstrainError(
+            "name at least one network, for example lenet5 (crosstrain networks lists them)"
+        )
     for name in names:
         source(name)
     return tuple(dict.fromkeys(names))
 
 
-def _engines(given: str | Sequence[str] | None) -> tuple[str, ...]:
+def _engines(engines: str | Sequence[str] | None) -> tuple[str, ...]:
     """Names of engines that train, or of such under further names; ``all`` stands for those that can run
     here, in whatever environment."""
     rows = engine_rows()
     trainers = [name for name, row in rows.items() if row.trains]
-    names = spelling.items(given) if isinstance(given, str) else list(given or ())
-    if given is not None and not names:
+    names = spelling.items(engines) if isinstance(engines, str) else list(engines or ())
+    if engines is not None and not names:
         raise CrosstrainError(f"name at least one engine; there are {', '.join(trainers)}")
     for name in names:
         engine = engine_of(name)
@@ -219,27 +223,27 @@ def _engines(given: str | Sequence[str] | None) -> tuple[str, ...]:
         entrants.check(name)
     able = ready(training=True) if ALL in names else ()
     chosen = tuple(dict.fromkeys(each for name in names for each in (able if name == ALL else (name,))))
-    chosen = chosen or (default() if given is None else ())
+    chosen = chosen or (default() if engines is None else ())
     if not chosen:
         elsewhere = ready(training=True)
         raise CrosstrainError(
-            f"your own Python has no engine; say which to take, as --engines {elsewhere[0]}, or --engines all"
+            f"your own Python has no engine; use --engines all, or name one, as --engines {elsewhere[0]}"
             if elsewhere
             else f"no engine is installed; one comes with: {next(iter(rows.values())).how_to_install}"
         )
     return chosen
 
 
-def _preference(given: str | None, criteria: bool) -> str:
-    if "latency" in weights(given or "") and not criteria:
+def _preference(prefer: str | None, criteria: bool) -> str:
+    if "latency" in weights(prefer or "") and not criteria:
         raise CrosstrainError("latency is measured only with --criteria; add it, or prefer something else")
-    return given or ""
+    return prefer or ""
 
 
-def _options(given: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]) -> dict[str, dict[str, Any]]:
-    for engine in given:
+def _options(by_engine: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]) -> dict[str, dict[str, Any]]:
+    for engine in by_engine:
         if engine not in chosen:
             raise CrosstrainError(
                 f"there is an option for {engine!r}, which is not among the engines {', '.join(chosen)}"
             )
-    return {engine: dict(options) for engine, options in given.items()}
+    return {engine: dict(options) for engine, options in by_engine.items()}

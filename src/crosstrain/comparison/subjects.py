@@ -137,7 +137,7 @@ class Workshop:
         return self._data[key]
 
     def _progress(self, done: int, total: int, what: str) -> None:
-        """Tells of each quarter of what takes long."""
+        """Report each quarter of a long preparation."""
         quarter = (what, 4 * done // max(total, 1))
         if total >= 5000 and 0 < quarter[1] < 4 and quarter != self._quarter:
             self._quarter = quarter
@@ -160,7 +160,7 @@ class Workshop:
                 seed=seed,
             )
 
-    def _define(self, network: str, folder: Path, **given: Any) -> Definition:
+    def _define(self, network: str, folder: Path, **shapes: Any) -> Definition:
         losses = self.settings.recipe.to_json()["losses"]
         started = begun = time.monotonic()
 
@@ -172,10 +172,10 @@ class Workshop:
             return define(
                 source(network),
                 folder=folder,
-                losses=losses if given else None,
+                losses=losses if shapes else None,
                 trust=self.settings.trust,
                 on_event=imported,
-                **given,
+                **shapes,
             )
         finally:
             self.account.add("importing", begun - started)
@@ -183,13 +183,13 @@ class Workshop:
 
     @contextmanager
     def _making(self, folder: Path) -> Iterator[Path]:
-        """A folder that is removed again where its making fails, but for the logs."""
+        """A folder that is emptied, except for the logs, where its content cannot be completed."""
         try:
             yield folder
         except BaseException:
-            for left in folder.iterdir() if folder.is_dir() else ():
-                if left.name != "logs":
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            for entry in folder.iterdir() if folder.is_dir() else ():
+                if entry.name != "logs":
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             raise
 
 
@@ -202,8 +202,8 @@ def subject_of(settings: Settings, folder: Path, tell: Tell) -> Subject:
 
 
 def _classes(manifest: Mapping[str, Any]) -> int | None:
-    found = [spec.get("classes") for spec in manifest["targets"].values()]
-    return found[0] if len(found) == 1 else None
+    counts = [spec.get("classes") for spec in manifest["targets"].values()]
+    return counts[0] if len(counts) == 1 else None
 
 
 def _square(size: Any) -> Size:
@@ -225,12 +225,12 @@ def _size_of(prepared: Prepared, wanted: Any) -> Size:
 def source_hashes(settings: Settings) -> dict[str, str]:
     """SHA-256 of the user's own files (networks and losses): a change of them is a change of settings."""
     names = list(settings.networks) + [loss.name for loss in (settings.recipe.losses or {}).values()]
-    found = {}
+    hashes = {}
     for name in names:
         path = Path(name.rpartition(":")[0] if ".py:" in name else name)
         if path.suffix in (".py", ".keras", ".h5", ".hdf5", ".onnx") and path.is_file():
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashes
 
 
 def fingerprint(value: Any) -> str:

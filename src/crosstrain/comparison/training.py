@@ -59,8 +59,8 @@ class Trained:
 
 def train(settings: Settings, out: Path | None = None, watch: Watch | None = None) -> Trained:
     """Train the one network of ``settings`` on its one engine, in the folder ``out`` (default: one named
-    after the settings, the number of epochs apart: more of them go on from the last). Raises
-    ``CrosstrainError`` for wrong use, ``KeyboardInterrupt`` on Ctrl-C; epochs that were done are kept."""
+    after the settings without the number of epochs, so that more epochs continue the training). Raises
+    ``CrosstrainError`` for invalid usage, ``KeyboardInterrupt`` on Ctrl-C; finished epochs are kept."""
     if len(settings.networks) != 1 or len(settings.engines) != 1 or len(settings.subjects()) > 1:
         raise CrosstrainError(
             "training takes one network, one engine and one input size; compare takes several"
@@ -103,10 +103,10 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
         settings.networks[0], subject.size, engine, settings.recipe.seed, 0, slug(settings.networks[0])
     )
     watch.begin([cell], [], settings.recipe.epochs)
-    kept = _kept(folder, settings.recipe.epochs)
-    if kept is not None:
-        watch.note(f"{settings.recipe.epochs} epochs were trained before; nothing is left to do.")
-        return Trained(folder, kept)
+    previous = _previous_result(folder, settings.recipe.epochs)
+    if previous is not None:
+        watch.note(f"{settings.recipe.epochs} epochs are already trained; there is nothing left to do.")
+        return Trained(folder, previous)
     watch.start(cell)
     outcome = run_job(
         _job(settings, subject, folder, definition.folder, field.ready[engine]),
@@ -117,7 +117,7 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
     )
     if outcome.kind == "refused":
         raise CrosstrainError(outcome.error)
-    told: dict[str, Any] = {
+    record: dict[str, Any] = {
         "engine_version": versions_of([engine])[engine],
         **(finite(outcome.result) or {}),
         "id": cell.id, "network": cell.network, "engine": engine, "device": settings.device,
@@ -126,7 +126,7 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
         "wall_seconds": outcome.seconds, "log": str(outcome.log),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }  # fmt: skip
-    result = CellResult(**told, status=outcome.status, error=outcome.error)
+    result = CellResult(**record, status=outcome.status, error=outcome.error)
     write_json(folder / "result.json", result.model_dump())
     watch.finish(cell, result)
     return Trained(folder, result)
@@ -146,10 +146,10 @@ def _job(
     }  # fmt: skip
 
 
-def _kept(folder: Path, epochs: int) -> CellResult | None:
-    """The result of a training that has as many epochs already."""
+def _previous_result(folder: Path, epochs: int) -> CellResult | None:
+    """The result of an earlier training with this number of epochs."""
     try:
-        found = CellResult.model_validate_json((folder / "result.json").read_bytes())
+        result = CellResult.model_validate_json((folder / "result.json").read_bytes())
     except (FileNotFoundError, ValidationError):
-        return None  # a damaged one is written anew; the checkpoint has what was trained
-    return found if found.status == "done" and len(found.epochs) == epochs else None
+        return None  # a damaged one is rewritten; the checkpoint has the trained state
+    return result if result.status == "done" and len(result.epochs) == epochs else None

@@ -41,7 +41,7 @@ class Case:
 
     @cached_property
     def job(self) -> dict[str, Any]:
-        """What the worker of the first cell was told; its ``engine`` is the framework's, whatever the
+        """The job of the first cell's worker; its ``engine`` is the framework's, whatever the
         entrant is called."""
         return self.bench.job(self.cell, len(self.first.epochs))
 
@@ -57,7 +57,7 @@ class Case:
     def where(self) -> Environment:
         environment = find(self.engine)
         if environment is None:
-            raise UnknownError(f"{self.framework} is not installed any more")
+            raise UnknownError(f"{self.framework} is no longer installed")
         return environment
 
     @property
@@ -73,7 +73,7 @@ class Case:
         """The first cell's trained weights; ``UnknownError`` where they were taken away."""
         path = self.bench.store.weights_path(self.first.id)
         if not path.exists():
-            raise UnknownError(f"the trained weights of {self.first.id} are not there any more")
+            raise UnknownError(f"the trained weights of {self.first.id} no longer exist")
         return path
 
     @cached_property
@@ -81,7 +81,7 @@ class Case:
         """What the engine says it can do on this machine."""
         description = describe(self.engine, self.where)
         if description["status"] != "ready":
-            raise FailedError(f"{self.framework} cannot say what it can do: {description['error']}")
+            raise FailedError(f"{self.framework} cannot describe itself: {description['error']}")
         return description
 
     def run(self, job: Mapping[str, Any]) -> dict[str, Any]:

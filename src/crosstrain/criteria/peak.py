@@ -53,7 +53,7 @@ def share(case: Case) -> dict[str, Any]:
     macs = costs.macs
     rate = case.row.images_per_second
     if not macs:
-        raise UnknownError("the network multiplies no matrices that could be counted")
+        raise UnknownError("the network has no matrix products to count")
     if rate is None:
         raise UnknownError("no epoch was timed")
     settings = case.bench.settings
@@ -63,15 +63,15 @@ def share(case: Case) -> dict[str, Any]:
     top = case.shared[key]
     flops = FORWARD_AND_BACKWARD * FLOPS_OF_A_MAC * macs * rate
     reached = flops / top["flops_per_second"]
-    found = {
+    result = {
         "macs": macs, "training_flops": flops, "matrix_peak": top["flops_per_second"],
         "matrix_peak_library": top["library"], "peak_share": reached,
     }  # fmt: skip
     if not (bandwidth := top.get("bytes_per_second")):
-        return found
+        return result
     width = np.dtype(settings.precision).itemsize / 4  # activations are counted in float32
     moved = FORWARD_AND_BACKWARD * READ_AND_WRITTEN * width * costs.activation_bytes * rate
-    return found | {
+    return result | {
         "training_bytes": moved, "copy_bandwidth": bandwidth, "bandwidth_share": moved / bandwidth,
         "limited_by": "products" if reached >= moved / bandwidth else "memory",
     }  # fmt: skip

@@ -24,15 +24,15 @@ class FailedError(UnknownError):
 class Record:
     """The criteria of one row, kept in ``path``.
 
-    ``basis`` says which cells they were taken from: with other cells, all is measured anew. ``found`` has
-    the fields by measure, ``why_not`` a sentence for each field without a value, ``failed`` the measures
-    that are worth another try.
+    ``basis`` says which cells they were taken from: with other cells, everything is measured again.
+    ``measured`` has the fields by measure, ``why_not`` a sentence for each field without a value, ``failed``
+    the measures that are worth another try.
     """
 
     path: Path
     row: dict[str, Any]
     basis: list[Any]
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     why_not: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
@@ -44,25 +44,25 @@ class Record:
         try:
             saved = json.loads(path.read_text())
             if saved["basis"] == record.basis:
-                record.found, record.why_not = dict(saved["found"]), dict(saved["why_not"])
+                record.measured, record.why_not = dict(saved["found"]), dict(saved["why_not"])
                 record.failed = list(saved["failed"])
         except (OSError, ValueError, KeyError, TypeError):
             return record  # none yet, or a damaged one: all is measured
         return record
 
     def known(self, measure: str, fields: Sequence[str]) -> bool:
-        """Whether nothing of a measure is left to be found: it is there, or known not to be."""
-        tried = measure in self.found or all(name in self.why_not for name in fields)
-        return tried and measure not in self.failed
+        """Whether a measure needs no further attempt: its values are there, or known to be unavailable."""
+        attempted = measure in self.measured or all(name in self.why_not for name in fields)
+        return attempted and measure not in self.failed
 
     def keep(self, measure: str, fields: Sequence[str], values: Mapping[str, Any]) -> None:
         """Take over a measure's values; ``why_not`` among them names those that it could not find."""
-        self.found[measure] = {name: values.get(name) for name in values if name != "why_not"}
+        self.measured[measure] = {name: values.get(name) for name in values if name != "why_not"}
         self._reasons(measure, fields, dict(values.get("why_not") or {}), failed=False)
 
     def lack(self, measure: str, fields: Sequence[str], reason: str, *, failed: bool) -> None:
         """Nothing of a measure could be found; ``failed``: this time."""
-        self.found.pop(measure, None)
+        self.measured.pop(measure, None)
         self._reasons(measure, fields, dict.fromkeys(fields, reason), failed=failed)
 
     def _reasons(
@@ -71,12 +71,12 @@ class Record:
         self.why_not = {k: v for k, v in self.why_not.items() if k not in fields} | dict(reasons)
         self.failed = [name for name in self.failed if name != measure] + ([measure] if failed else [])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        state = {"basis": self.basis, "found": self.found, "why_not": self.why_not, "failed": self.failed}
+        state = {"basis": self.basis, "found": self.measured, "why_not": self.why_not, "failed": self.failed}
         write_json(self.path, {**self.row, **state})
 
     def to_json(self, fields: Sequence[str]) -> dict[str, Any]:
-        """As in the result: all ``fields``, None where unknown, and what measures told beyond them."""
-        values = {name: value for each in self.found.values() for name, value in each.items()}
+        """As in the result: all ``fields``, None where unknown, and the further values of measures."""
+        values = {name: value for each in self.measured.values() for name, value in each.items()}
         return {**self.row, **dict.fromkeys(fields), **values, "why_not": dict(self.why_not)}
 
 

@@ -24,8 +24,8 @@ NO_CELL = "no cell of this row ended well"
 
 @dataclass(frozen=True)
 class Measure:
-    """``find`` gives the values of ``fields`` for a row, or raises ``UnknownError``. ``title`` is what is
-    told while it takes its time; one without is quick and done anew each time."""
+    """``find`` gives the values of ``fields`` for a row, or raises ``UnknownError``. ``title`` is
+    the stage that is shown meanwhile; a measure without one is quick and repeated each time."""
 
     name: str
     fields: tuple[str, ...]
@@ -40,7 +40,7 @@ def _repeatable(case: Case, record: Record) -> dict[str, Any]:
 
 
 def _deterministic(case: Case, record: Record) -> dict[str, Any]:
-    known = record.found.get("repeatability", {}).get("repeatable")
+    known = record.measured.get("repeatability", {}).get("repeatable")
     return repeatability.deterministic(case, known)
 
 
@@ -110,7 +110,7 @@ class Criteria:
                 "portability": facts.portability(engine_row(engine_of(row.engine))),
             }
             for record, row in self._records
-            if record.found or record.why_not
+            if record.measured or record.why_not
         ]
 
     def _case(self, row: Row, planned: Sequence[Cell]) -> Case | None:
@@ -146,8 +146,8 @@ class Criteria:
         usual = sum(durations) / len(durations) if durations else None
         if usual is None:
             return ""
-        left = sum(last_seconds.get(measure.name, usual) for measure in missing)
-        return f", about {left:.0f} s left"
+        remaining = sum(last_seconds.get(measure.name, usual) for measure in missing)
+        return f", about {remaining:.0f} s left"
 
 
 def _left_to_do(cases: Sequence[tuple[Case | None, Record]]) -> list[Measure]:

@@ -24,13 +24,13 @@ _SET_UP = (
 )  # fmt: skip
 """What serving shares with the training of a cell."""
 
-KEPT = 200
+SAVED_LATENCIES = 200
 """So many latencies are kept for a picture of their distribution."""
 
 
 def latency(case: Case) -> dict[str, Any]:
     """Percentiles (s) of the time for one example and examples a second by batch size, as ``compare --task
-    inference`` measures them: medians over processes. ``latencies`` are ``KEPT`` of the samples, at even
+    inference`` measures them: medians over processes. ``latencies`` are ``SAVED_LATENCIES`` samples, at even
     distances from the smallest to the largest."""
     base = case.job
     job = {
@@ -47,7 +47,7 @@ def latency(case: Case) -> dict[str, Any]:
     row = InferenceRow(cells)
     rates = {str(size): row.throughput(size) for size in BATCH_SIZES}
     pooled = np.array([seconds for run in row.runs for seconds in run])
-    shares = np.linspace(0, 1, min(KEPT, pooled.size))
+    shares = np.linspace(0, 1, min(SAVED_LATENCIES, pooled.size))
     return {
         **{f"latency_p{share}": row.percentile(share / 100) for share in (50, 95, 99)},
         "latency": row.latency and row.latency.to_json(),

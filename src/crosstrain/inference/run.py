@@ -53,7 +53,7 @@ class Served:
         return height if height == width else [height, width]
 
     def job(self) -> dict[str, Any]:
-        """What every task about it is told."""
+        """The fields that every job about it shares."""
         return {
             "network_folder": str(self.definition.folder.resolve()),
             "weights": str(self.weights.resolve()) if self.weights else None,
@@ -114,8 +114,8 @@ class _Inference:
             raise CrosstrainError(f"{subject} has no trained weights yet ({run.weights.name} is missing)")
         spec = self.settings.data or run.data
         if not spec:
-            raise CrosstrainError(f"{subject} does not say what it was trained on; say it with --data")
-        shapes = [tuple(given["shape"]) for given in definition.data["inputs"].values()]
+            raise CrosstrainError(f"{subject} does not record its training data; name the data with --data")
+        shapes = [tuple(description["shape"]) for description in definition.data["inputs"].values()]
         size, channels = None, None
         if len(shapes) == 1 and len(shapes[0]) == 3 and not spec.startswith("arrays:"):
             size, channels = shapes[0][:2], shapes[0][2]
@@ -134,21 +134,21 @@ class _Inference:
 
     def _untrained(self, subject: str, label: str) -> Served:
         assert self.settings.data is not None
-        wish = training_settings(
+        request = training_settings(
             [subject], self.settings.data, sizes=self.settings.size, trust=self.settings.trust
         )
-        made = next(iter(Workshop(wish, self.store.folder, self.watch.stage).subjects()))
-        if isinstance(made, Refused):
-            raise CrosstrainError(made.reason)
-        assert isinstance(made, Subject)
-        return Served(subject, label, made.definitions[0], None, made.data)
+        prepared = next(iter(Workshop(request, self.store.folder, self.watch.stage).subjects()))
+        if isinstance(prepared, Refused):
+            raise CrosstrainError(prepared.reason)
+        assert isinstance(prepared, Subject)
+        return Served(subject, label, prepared.definitions[0], None, prepared.data)
 
     def _reference(self, served: Served) -> None:
         out = self._reference_path(served)
         if out.exists():
             return
         out.parent.mkdir(exist_ok=True)
-        self.watch.stage(f"What {served.name} means: NumPy in float64 over the test set")
+        self.watch.stage(f"Evaluating {served.name} in NumPy, float64, over the test set")
         outcome = self._job("reference", f"reference-{served.label}", served, out=str(out.resolve()))
         if outcome.status != "done":
             raise CrosstrainError(
@@ -193,14 +193,14 @@ class _Inference:
     def _measure(self, planned: list[Cell]) -> None:
         started, ran = time.monotonic(), 0
         for index, cell in enumerate(planned, start=1):
-            if kept := self._kept(cell):
-                self.results.append(kept)
+            if stored := self._stored_result(cell):
+                self.results.append(stored)
                 continue
-            left = ""
+            time_left = ""
             if ran:
                 each = (time.monotonic() - started) / ran
-                left = f", about {each * (len(planned) - index + 1):.0f} s left"
-            self.watch.stage(f"[{index}/{len(planned)}] {cell}{left}")
+                time_left = f", about {each * (len(planned) - index + 1):.0f} s left"
+            self.watch.stage(f"[{index}/{len(planned)}] {cell}{time_left}")
             result = self._measured(cell)
             ran += 1
             self.store.write_cell(cell.id, result.model_dump())
@@ -208,27 +208,27 @@ class _Inference:
             if result.status != "done":
                 self.watch.note(f"{cell}: {result.status}, {result.error}")
 
-    def _kept(self, cell: Cell) -> InferenceCell | None:
+    def _stored_result(self, cell: Cell) -> InferenceCell | None:
         record = self.store.cell(cell.id)
         if record is None or record.get("status") != "done":
             return None
         try:
             return InferenceCell(**record)
         except ValidationError:
-            self.watch.note(f"The record of {cell.id} is not one of this version; the cell is run again.")
+            self.watch.note(f"The record of {cell.id} is from another version; the cell runs again.")
             return None
 
     def _measured(self, cell: Cell) -> InferenceCell:
         served, row = self.served[cell.network], engine_rows()[cell.engine]
-        told = self._told(cell.id, served, cell.engine, cell.repeat)
+        fields = self._known_fields(cell.id, served, cell.engine, cell.repeat)
         model = self.models.get((served.label, row.reads))
         if isinstance(model, str):
             error = f"there is no {row.reads} file of it: {model}"
-            return InferenceCell(**told, status="cannot", error=error)
+            return InferenceCell(**fields, status="cannot", error=error)
         outcome = run_job(
             {
                 "task": "infer", "id": cell.id, "engine": cell.engine, "device": self.settings.device,
-                "threads": self.settings.threads, "options": told["options"], "division": "open",
+                "threads": self.settings.threads, "options": fields["options"], "division": "open",
                 **served.job(), "model": str(model.resolve()) if model else None,
                 "batch_sizes": list(self.settings.batch_sizes),
                 "reference": str(self._reference_path(served).resolve()),
@@ -236,13 +236,13 @@ class _Inference:
             folder=self.store.logs, timeout=self.settings.timeout, memory_limit=self.settings.memory_limit,
         )  # fmt: skip
         if outcome.result is None:
-            return InferenceCell(**told, status=outcome.status, error=outcome.error)
+            return InferenceCell(**fields, status=outcome.status, error=outcome.error)
         file = model or served.weights or served.definition.network.with_suffix(".npz")
-        told |= finite(outcome.result)
-        told |= {"peak_memory_bytes": outcome.peak_memory_bytes, "file_bytes": file.stat().st_size}
-        return InferenceCell(**told, status="done")
+        fields |= finite(outcome.result)
+        fields |= {"peak_memory_bytes": outcome.peak_memory_bytes, "file_bytes": file.stat().st_size}
+        return InferenceCell(**fields, status="done")
 
-    def _told(self, id: str, served: Served, engine: str, repeat: int) -> dict[str, Any]:
+    def _known_fields(self, id: str, served: Served, engine: str, repeat: int) -> dict[str, Any]:
         return {
             "id": id, "network": served.name, "engine": engine, "repeat": repeat, "input_size": served.size,
             "engine_version": versions_of([engine])[engine], "device": self.settings.device,
@@ -251,15 +251,15 @@ class _Inference:
         }  # fmt: skip
 
     def _absent(self) -> list[InferenceCell]:
-        """Rows for the engines that are not there."""
-        found = []
+        """Rows for the engines that are not installed."""
+        cells = []
         for name in set(self.settings.engines) - set(self._ready()):
             reason = f"{name} is not installed; install it with: {engine_rows()[name].how_to_install}"
             for served in self.served.values():
                 size = "" if served.size is None else f"-{size_text(served.size)}"
-                told = self._told(f"{served.label}{size}-{name}", served, name, 0)
-                found.append(InferenceCell(**told, status="missing", error=reason))
-        return found
+                fields = self._known_fields(f"{served.label}{size}-{name}", served, name, 0)
+                cells.append(InferenceCell(**fields, status="missing", error=reason))
+        return cells
 
 
 __all__ = ["run"]

@@ -60,7 +60,7 @@ class InferenceSettings:
 
 @declared("a comparison at inference", single={"size": "input size"})
 def inference_settings(
-    network: SeveralNetworks, data: OptionalData = None, **asked: Unpack[CompareInference]
+    network: SeveralNetworks, data: OptionalData = None, **arguments: Unpack[CompareInference]
 ) -> InferenceSettings:
     """Settings from what a user says; ``CrosstrainError`` names the first thing that is wrong.
 
@@ -74,16 +74,18 @@ def inference_settings(
         if run_of(name) is None:
             source(name)
             if data is None:
-                raise CrosstrainError(f"{name} is no trained run: say with --data on which data to run it")
-    batch_sizes = tuple(dict.fromkeys(spelling.batch_sizes(asked["batch_sizes"])))
+                raise CrosstrainError(f"{name} is no trained run; name the data to run it on with --data")
+    batch_sizes = tuple(dict.fromkeys(spelling.batch_sizes(arguments["batch_sizes"])))
     counts = {
-        "threads": asked["threads"], "repeats": asked["repeats"], "a batch size": min(batch_sizes, default=0)
-    }  # fmt: skip
+        "threads": arguments["threads"],
+        "repeats": arguments["repeats"],
+        "a batch size": min(batch_sizes, default=0),
+    }
     for what, number in counts.items():
         if number is not None and number < 1:
             raise CrosstrainError(f"{what} must be at least 1, not {number}")
-    engines = _engines(asked["engines"])
-    options = spelling.by_engine(asked["options"])
+    engines = _engines(arguments["engines"])
+    options = spelling.by_engine(arguments["options"])
     strays = sorted(set(options) - set(engines))
     if strays:
         raise CrosstrainError(
@@ -93,15 +95,15 @@ def inference_settings(
         subjects=tuple(dict.fromkeys(names)),
         data=data,
         engines=engines,
-        size=next(iter(spelling.sizes(asked["size"])), None),
+        size=next(iter(spelling.sizes(arguments["size"])), None),
         batch_sizes=batch_sizes,
-        repeats=asked["repeats"] or REPEATS,
-        device=asked["device"],
-        threads=asked["threads"] or usable_cores(),
+        repeats=arguments["repeats"] or REPEATS,
+        device=arguments["device"],
+        threads=arguments["threads"] or usable_cores(),
         options=options,
-        trust=asked["trust"],
-        timeout=spelling.seconds(asked["timeout"]),
-        memory_limit=spelling.size_in_bytes(asked["memory_limit"]),
+        trust=arguments["trust"],
+        timeout=spelling.seconds(arguments["timeout"]),
+        memory_limit=spelling.size_in_bytes(arguments["memory_limit"]),
     )
 
 
@@ -117,11 +119,11 @@ def run_of(subject: str) -> Run | None:
     return None
 
 
-def _engines(given: str | Sequence[str] | None) -> tuple[str, ...]:
+def _engines(engines: str | Sequence[str] | None) -> tuple[str, ...]:
     rows = engine_rows()
-    if given is None:
+    if engines is None:
         return (*default(), *(name for name in ready() if rows[name].reads))
-    names = spelling.items(given) if isinstance(given, str) else list(given)
+    names = spelling.items(engines) if isinstance(engines, str) else list(engines)
     if names == ["all"]:
         names = list(ready())
     for name in names:

@@ -36,16 +36,16 @@ Draw = Callable[[np.random.Generator, tuple[int, ...], int, int | None], np.ndar
 
 def index_range(graph: Graph, ref: str) -> int | None:
     """How many values an index behind ``ref`` may take: the shortest table that it is looked up in."""
-    reached, found = {ref}, []
+    reached, lengths = {ref}, []
     for node in graph.nodes:
         reader = INDEX_READERS.get(node.op)
         if reader and node.inputs[reader[0]] in reached:
             length = reader[1](graph, node)
             if length is not None:
-                found.append(length)
+                lengths.append(length)
         if node.op in PASSING and node.inputs[0] in reached:
             reached.update(node.references)
-    return min(found, default=None)
+    return min(lengths, default=None)
 
 
 def concrete(spec: TensorSpec, examples: int) -> tuple[int, ...]:
@@ -60,22 +60,22 @@ def features(graph: Graph, examples: int, seed: int) -> dict[str, np.ndarray]:
     true one time in two. No two entries tie, so no maximum depends on an order.
     """
     generator = np.random.default_rng((seed, 1))
-    made = {}
+    arrays = {}
     for name, spec in graph.inputs.items():
         if name == SEED:
             continue
         shape, bound = concrete(spec, examples), index_range(graph, f"%{name}")
         if bound is not None:
-            made[name] = generator.integers(0, bound, shape).astype(spec.dtype)
+            arrays[name] = generator.integers(0, bound, shape).astype(spec.dtype)
         elif spec.dtype == "bool":
-            made[name] = generator.random(shape) < 0.5
+            arrays[name] = generator.random(shape) < 0.5
         elif spec.dtype == "uint8":
-            made[name] = generator.integers(0, 256, shape).astype("uint8")
+            arrays[name] = generator.integers(0, 256, shape).astype("uint8")
         elif "int" in spec.dtype:
-            made[name] = generator.integers(0, 10, shape).astype(spec.dtype)
+            arrays[name] = generator.integers(0, 10, shape).astype(spec.dtype)
         else:
-            made[name] = generator.standard_normal(shape)
-    return made
+            arrays[name] = generator.standard_normal(shape)
+    return arrays
 
 
 def _gaussian(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
@@ -152,7 +152,7 @@ def targets(
     ``names`` gives the loss by its Keras name for each output.
     """
     generator = np.random.default_rng((seed, 2))
-    made = {}
+    arrays = {}
     for key, spec in loss.inputs.items():
         if not key.startswith("target/"):
             continue
@@ -163,16 +163,16 @@ def targets(
         time = out[1] if len(out) == 3 else None
         draw = TARGETS.get(names.get(output, ""), _classes if "int" in spec.dtype else _gaussian)
         drawn = draw(generator, shape, classes, time)
-        made[key] = drawn if spec.dtype == "float32" else drawn.astype(spec.dtype)
-    return made
+        arrays[key] = drawn if spec.dtype == "float32" else drawn.astype(spec.dtype)
+    return arrays
 
 
-def taken(arrays: Mapping[str, np.ndarray], examples: int) -> dict[str, np.ndarray]:
-    """So many examples of a data set, evenly spread over it (a set may be sorted by class); a smaller one
-    begins anew. Inputs of floats get a thousandth of noise: the black border of a picture ties, and which of
+def sample(arrays: Mapping[str, np.ndarray], examples: int) -> dict[str, np.ndarray]:
+    """``examples`` examples spread evenly over a data set (which may be sorted by class); a smaller set is
+    repeated. Inputs of floats get a thousandth of noise: the black border of a picture ties, and which of
     two equal values a maximum takes is no matter of right or wrong."""
     generator = np.random.default_rng(examples)
-    made = {}
+    batch = {}
     for name, array in arrays.items():
         step = max(len(array) // examples, 1)
         chosen = np.asarray(array[np.arange(examples) * step % len(array)])
@@ -181,8 +181,8 @@ def taken(arrays: Mapping[str, np.ndarray], examples: int) -> dict[str, np.ndarr
             if not name.startswith("target/"):
                 size = float(np.sqrt(np.mean(np.square(chosen)))) or 1.0
                 chosen = chosen + 1e-3 * size * generator.standard_normal(chosen.shape)
-        made[name] = chosen
-    return made
+        batch[name] = chosen
+    return batch
 
 
 def generic_weights(network: Graph, weights: Weights, seed: int) -> Weights:
@@ -194,13 +194,13 @@ def generic_weights(network: Graph, weights: Weights, seed: int) -> Weights:
     """
     generator = np.random.default_rng((seed, 3))
     changing = {*network.trainable, *network.updates}
-    made = {}
+    varied = {}
     for name, value in weights.items():
         if value.dtype.kind != "f":
-            made[name] = value
+            varied[name] = value
             continue
         moved = value.astype("float64")
         if name in changing and value.size and np.all(moved == moved.flat[0]):
             moved = moved + 0.1 * max(1.0, abs(moved.flat[0])) * generator.uniform(-1, 1, value.shape)
-        made[name] = moved
-    return made
+        varied[name] = moved
+    return varied

@@ -15,7 +15,7 @@ import numpy as np
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
 from crosstrain.proof.arrays import read_arrays, write_arrays
-from crosstrain.proof.batch import features, generic_weights, taken, targets
+from crosstrain.proof.batch import features, generic_weights, sample, targets
 from crosstrain.proof.holding.noise import without_noise
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe, batches
@@ -69,7 +69,7 @@ class Case:
             data={
                 **features(calm, examples, seed),
                 **targets(calm, loss, losses, examples, seed),
-                **taken(examples_of or {}, examples),
+                **sample(examples_of or {}, examples),
             },
             recipe=used,
             steps=steps,

@@ -35,7 +35,7 @@ def sampled(array: np.ndarray) -> np.ndarray:
 
 def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     """Task ``evidence``: build the case of ``job["case"]`` on ``job["engine"]``, once for each of
-    ``job["precisions"]``, and write what it says to ``job["out"]``/PRECISION.npz.
+    ``job["precisions"]``, and write its evidence to ``job["out"]``/PRECISION.npz.
 
     ``job["measure"]`` is a name of ``MEASURES``; ``job["states"]`` is the file of the truth's states, if
     there is one. A precision that fails costs only itself: the result's
@@ -48,8 +48,8 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     for precision in job["precisions"]:
         emit({"event": "phase", "name": "evidence", "precision": precision})
         try:
-            made = of_one_precision(engine, case, precision, job)
-            write_arrays(Path(job["out"]) / f"{precision}.npz", made)
+            arrays = of_one_precision(engine, case, precision, job)
+            write_arrays(Path(job["out"]) / f"{precision}.npz", arrays)
             errors[precision] = None
         except Exception as error:  # whatever a framework raises: the other precisions go on
             traceback.print_exc()
@@ -65,33 +65,33 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def of_one_precision(engine: Engine, case: Case, precision: str, job: Mapping[str, Any]) -> Arrays:
-    """What an engine says in one precision; ``CrosstrainError`` where it lacks that."""
+    """An engine's evidence in one precision; ``CrosstrainError`` where it lacks that precision."""
     has = engine.describe().precisions
     if precision not in has:
         raise CrosstrainError(f"the engine {engine.name} has no {precision}, only {', '.join(has)}")
     setting = Setting(job.get("device", "cpu"), precision, job.get("threads"), job.get("options") or {})
     network = engine.build(case.program, at_precision(case.weights, precision), setting)
-    made = MEASURES[job["measure"]](network, case)
+    arrays = MEASURES[job["measure"]](network, case)
     if job["measure"] == "all" and case.steps and job.get("states"):
-        made |= stepping(network, case, precision, Path(job["states"]))
-    return made
+        arrays |= stepping(network, case, precision, Path(job["states"]))
+    return arrays
 
 
 def values(network: Network, case: Case) -> Arrays:
     """``initial/WEIGHT`` as read back, then ``inference/OUT``, ``training/OUT``, ``loss`` and
     ``gradient/WEIGHT`` of the first batch."""
-    made = {f"initial/{name}": value for name, value in network.read().weights.items()}
+    arrays = {f"initial/{name}": value for name, value in network.read().weights.items()}
     batch = case.first()
     inference, training = case.program.inference.inputs, case.program.training.inputs
     for name, value in network.predict(fed(inference, batch)).items():
-        made[f"inference/{name}"] = value
+        arrays[f"inference/{name}"] = value
     features = case.program.network.phase(training=True).inputs
     for name, value in network.predict(fed(features, batch), training=True).items():
-        made[f"training/{name}"] = value
+        arrays[f"training/{name}"] = value
     loss, gradients = network.gradients(fed(training, batch))
-    made["loss"] = np.asarray(loss)
-    made.update({f"gradient/{name}": value for name, value in gradients.items()})
-    return made
+    arrays["loss"] = np.asarray(loss)
+    arrays.update({f"gradient/{name}": value for name, value in gradients.items()})
+    return arrays
 
 
 def stepping(network: Network, case: Case, precision: str, states: Path) -> Arrays:
@@ -103,25 +103,25 @@ def stepping(network: Network, case: Case, precision: str, states: Path) -> Arra
     elsewhere shows.
     """
     run = _Run(network, case)
-    made: Arrays = {}
+    arrays: Arrays = {}
     after = [run.step(0)]
     after += [run.step(1)] if case.steps > 1 else []
     for step in range(2, case.steps):
         run.train(step)
     last = network.read() if case.steps > 2 else after[-1]
     free = weight_errors(case, last, read_state(states, case, case.steps))
-    made.update({f"free/{name}": np.asarray(error) for name, error in free.by_name.items()})
+    arrays.update({f"free/{name}": np.asarray(error) for name, error in free.by_name.items()})
     if case.steps > 1:
         network.load(after[0])
         carried = weight_errors(case, run.step(1), after[1])
-        made.update({f"carried/{name}": np.asarray(error) for name, error in carried.by_name.items()})
+        arrays.update({f"carried/{name}": np.asarray(error) for name, error in carried.by_name.items()})
     true = read_state(states, case, 0)
     for step in range(case.steps):
         network.load(in_precision(true, precision))
         got, true = run.step(step), read_state(states, case, step + 1)
-        for kind, found in (("weight", weight_errors(case, got, true)), ("slot", slot_errors(got, true))):
-            made.update({f"{kind}/{step}/{name}": np.asarray(e) for name, e in found.by_name.items()})
-    return made
+        for kind, errors in (("weight", weight_errors(case, got, true)), ("slot", slot_errors(got, true))):
+            arrays.update({f"{kind}/{step}/{name}": np.asarray(e) for name, e in errors.by_name.items()})
+    return arrays
 
 
 class _Run:
@@ -150,27 +150,27 @@ def trajectory(network: Network, case: Case) -> Arrays:
     ``sampled``, unless the network is small. Then ``trained/WEIGHT``, whole, and ``after/OUT``: inference
     outputs at those weights.
     """
-    made: Arrays = {}
+    arrays: Arrays = {}
     inputs = case.program.training.inputs
     keep = np.array if case.network.parameters <= SMALL else sampled
     for step, (batch, rate) in enumerate(zip(case.batches(), case.rates(), strict=True)):
-        _keep(made, f"step/{step}/weight", network.read().weights, keep)
+        _keep(arrays, f"step/{step}/weight", network.read().weights, keep)
         _, gradients = network.gradients(fed(inputs, batch))
-        _keep(made, f"step/{step}/gradient", gradients, keep)
-        made.update({f"step/{step}/norm/{k}": np.asarray(np.linalg.norm(g)) for k, g in gradients.items()})
-        made[f"step/{step}/loss"] = np.asarray(float(network.train(fed(inputs, batch), rate)))
+        _keep(arrays, f"step/{step}/gradient", gradients, keep)
+        arrays.update({f"step/{step}/norm/{k}": np.asarray(np.linalg.norm(g)) for k, g in gradients.items()})
+        arrays[f"step/{step}/loss"] = np.asarray(float(network.train(fed(inputs, batch), rate)))
     last = network.read().weights
-    _keep(made, f"step/{case.steps}/weight", last, keep)
-    made.update({f"trained/{name}": value for name, value in last.items()})
+    _keep(arrays, f"step/{case.steps}/weight", last, keep)
+    arrays.update({f"trained/{name}": value for name, value in last.items()})
     for name, value in network.predict(fed(case.program.inference.inputs, case.first())).items():
-        made[f"after/{name}"] = value
-    return made
+        arrays[f"after/{name}"] = value
+    return arrays
 
 
 def _keep(
-    made: Arrays, prefix: str, arrays: Mapping[str, np.ndarray], keep: Callable[[np.ndarray], np.ndarray]
+    into: Arrays, prefix: str, arrays: Mapping[str, np.ndarray], keep: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    made.update({f"{prefix}/{name}": keep(value) for name, value in arrays.items()})
+    into.update({f"{prefix}/{name}": keep(value) for name, value in arrays.items()})
 
 
 MEASURES: dict[str, Callable[[Network, Case], Arrays]] = {

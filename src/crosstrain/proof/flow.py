@@ -116,12 +116,12 @@ def coverage_of(case: Case, gradients: Mapping[str, np.ndarray]) -> Coverage:
 def connected(graph: Graph, output: str) -> set[str]:
     """The weights from which a gradient can reach an output."""
     wanted = {graph.outputs[output]}
-    found: set[str] = set()
+    reached: set[str] = set()
     for node in reversed(graph.nodes):
         if node.op != "stop_gradient" and wanted.intersection(node.references):
             wanted.update(ref for ref in node.inputs if ref)
-            found.update(ref[1:] for ref in node.inputs if ref and ref.startswith("@"))
-    return found
+            reached.update(ref[1:] for ref in node.inputs if ref and ref.startswith("@"))
+    return reached
 
 
 def activity(case: Case) -> tuple[dict[str, float], float]:
@@ -181,15 +181,15 @@ def drawn_weights(network: Graph, weights: Weights, seed: int) -> Weights:
         for index in ONES.get(node.op, ())
         if index < len(node.inputs) and node.inputs[index]
     }
-    made: Arrays = {}
+    drawn: Arrays = {}
     for name, value in weights.items():
         if value.dtype.kind != "f" or name not in {*network.trainable, *network.updates}:
-            made[name] = value
+            drawn[name] = value
         elif value.ndim > 1:
-            made[name] = generator.standard_normal(value.shape) / np.sqrt(np.prod(value.shape[:-1]))
+            drawn[name] = generator.standard_normal(value.shape) / np.sqrt(np.prod(value.shape[:-1]))
         else:
-            made[name] = float(name in near_one) + 0.1 * generator.uniform(-1, 1, value.shape)
-    return made
+            drawn[name] = float(name in near_one) + 0.1 * generator.uniform(-1, 1, value.shape)
+    return drawn
 
 
 ONES: dict[str, tuple[int, ...]] = {

@@ -71,12 +71,12 @@ def prove(
         definition = source if isinstance(source, Definition) else _defined(
             source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout
         )  # fmt: skip
-        taken = usual_steps(definition.graph.parameters) if steps is None else steps
+        step_count = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
             definition,
             recipe,
             folder,
-            taken,
+            step_count,
             batch_size,
             seed,
             device,

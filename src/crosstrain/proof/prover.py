@@ -19,7 +19,7 @@ from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
 from crosstrain.proof.compare import Errors, group
 from crosstrain.proof.flow import Coverage, alternatives, coverage_of
-from crosstrain.proof.holding.held import held
+from crosstrain.proof.holding.held import with_branches
 from crosstrain.proof.locating import forward as locate
 from crosstrain.proof.locating import training as locate_training
 from crosstrain.proof.locating.departing import belongs_to, departure
@@ -40,7 +40,7 @@ NEARLY = 0.1
 
 NOTHING = "nothing departs, but nothing was tested: every gradient is exactly 0 in every case that was tried"
 WHOLE = "the departure shows only when the network runs as a whole"
-STATE = "the engine's own steps are right, but not those out of a state that it is told to take over"
+STATE = "the engine's own steps are right, but not those from a state that it loads"
 
 
 @dataclass
@@ -86,9 +86,9 @@ class Prover:
         best = coverage_of(self.case, group(truth.values, "gradient"))
         for other in () if best.whole else alternatives(self.case):
             answer = self._truth_of(other, engine)
-            found = coverage_of(other, group(answer.values, "gradient"))
-            if not answer.reason and found.gradients > best.gradients:
-                self.case, truth, best = other, answer, found
+            coverage = coverage_of(other, group(answer.values, "gradient"))
+            if not answer.reason and coverage.gradients > best.gradients:
+                self.case, truth, best = other, answer, coverage
             if best.whole:
                 break
         self._settled, self.tested = True, best
@@ -111,7 +111,7 @@ class Prover:
         started = time.monotonic()
         witness = self.witness(engine, options)
         truth: Truth | None = None
-        said: Mapping[str, Arrays | Cannot]
+        evidence: Mapping[str, Arrays | Cannot]
         try:
             row = engine_row(engine)
             if not find(row):
@@ -119,28 +119,28 @@ class Prover:
             truth = self._truth(engine)
             if truth.reason:
                 raise Cannot(truth.reason)
-            said = witness.hear(self.case, "all", precisions, truth.states)
+            evidence = witness.hear(self.case, "all", precisions, truth.states)
         except Cannot as error:
-            said = dict.fromkeys(precisions, error)
-        made = []
+            evidence = dict.fromkeys(precisions, error)
+        certificates = []
         rounding: dict[str, float] = {}
         for precision in sorted(precisions, key=["float64", "float32"].index):
-            told = said[precision]
-            if isinstance(told, Cannot) or truth is None:
+            answer = evidence[precision]
+            if isinstance(answer, Cannot) or truth is None:
                 basis = self._basis(engine, truth, precision)
                 certificate = Certificate(
                     engine,
                     precision,
                     "cannot",
-                    reason=str(told),
+                    reason=str(answer),
                     notes=self._notes(witness.options, truth),
                     basis=basis,
                 )
             else:
-                certificate = self._certificate(witness, precision, told, truth, rounding)
+                certificate = self._certificate(witness, precision, answer, truth, rounding)
                 if precision == "float64" and certificate.status == "proved":
                     rounding = {k: COARSER * v for k, v in certificate.tensors["gradients"].items()}
-            made.append(replace(certificate, seconds=time.monotonic() - started))
+            certificates.append(replace(certificate, seconds=time.monotonic() - started))
             started = time.monotonic()
             self._tell(
                 {
@@ -150,21 +150,21 @@ class Prover:
                     "status": certificate.status,
                 }
             )
-        return made
+        return certificates
 
     def _certificate(
-        self, witness: Witness, precision: str, said: Arrays, truth: Truth, rounding: Mapping[str, float]
+        self, witness: Witness, precision: str, evidence: Arrays, truth: Truth, rounding: Mapping[str, float]
     ) -> Certificate:
         """``rounding`` is what float64 lets one expect of each gradient in float32, where it is known."""
-        compared = compare(self.case, said, truth)
+        compared = compare(self.case, evidence, truth)
         notes = list(self._notes(witness.options, truth))
-        free = free_run(said)
+        free = free_run(evidence)
         fine = within(compared, precision, truth_error=truth.error)
         if not fine:
-            held_to = self._at_kinks(compared, said, truth, witness, precision, rounding, notes)
-            fine = held_to is not None
-            compared, said = held_to or (compared, said)
-        found = None if fine else self._located(compared, said, truth, precision, witness)
+            at_kinks = self._at_kinks(compared, evidence, truth, witness, precision, rounding, notes)
+            fine = at_kinks is not None
+            compared, evidence = at_kinks or (compared, evidence)
+        first_departure = None if fine else self._located(compared, evidence, truth, precision, witness)
         if fine and free is not None and free > BOUNDS[precision].weights:
             notes.append(
                 f"every step is right by itself; left alone for {self.steps} steps the engine is {free:.2g} "
@@ -182,7 +182,7 @@ class Prover:
             gradients=worst["gradients"],
             weights_after_steps=worst["weights_after_steps"],
             free_run=free,
-            first_departure=found,
+            first_departure=first_departure,
             worst={name: part.where for name, part in compared.items()},
             tensors={name: dict(part.by_name) for name, part in compared.items()},
             notes=tuple(notes),
@@ -192,7 +192,7 @@ class Prover:
     def _at_kinks(
         self,
         free: dict[str, Errors],
-        said: Arrays,
+        evidence: Arrays,
         truth: Truth,
         witness: Witness,
         precision: str,
@@ -201,8 +201,8 @@ class Prover:
     ) -> tuple[dict[str, Errors], Arrays] | None:
         """Where rounding decides the side of a ReLU: gradients and steps with the truth's branches.
 
-        Taken only where outputs and loss are right as they are, gradients nearly, some unit really is near
-        its kink, and what comes is within its bounds; else None, and what was said stands.
+        Applies only if outputs and loss are right, gradients nearly so, some unit really is near its kink,
+        and the new numbers are within their bounds; otherwise None, and the first evidence counts.
         """
         bounds = BOUNDS[precision]
         forward = max(free[name].worst for name in ("initial_weights", "outputs", "loss"))
@@ -211,14 +211,14 @@ class Prover:
         weights: list[Mapping[str, np.ndarray]] = [self.case.weights]
         if self.steps and truth.states:
             weights = [read_state(truth.states, self.case, step).weights for step in range(self.steps)]
-        case, near = held(self.case, weights, precision)
+        case, near = with_branches(self.case, weights, precision)
         if not near:
             return None
         answer = witness.hear(case, "all", [precision], truth.states)[precision]
         if isinstance(answer, Cannot):
             return None
-        taken = ("gradient/", "weight/", "slot/", "carried/")
-        again = {**said, **{k: v for k, v in answer.items() if k.startswith(taken)}}
+        prefixes = ("gradient/", "weight/", "slot/", "carried/")
+        again = {**evidence, **{k: v for k, v in answer.items() if k.startswith(prefixes)}}
         bound = compare(self.case, again, truth)
         if not within(bound, precision, rounding, truth.error):
             return None
@@ -236,29 +236,29 @@ class Prover:
         return bound, again
 
     def _located(
-        self, compared: Mapping[str, Errors], said: Arrays, truth: Truth, precision: str, witness: Witness
+        self, compared: Mapping[str, Errors], evidence: Arrays, truth: Truth, precision: str, witness: Witness
     ) -> Departure:
         """The first departure; where the search finds none, the worst tensor of the first departing group."""
         bounds = BOUNDS[precision]
         self._tell({"event": "phase", "name": "locate", "engine": witness.engine, "precision": precision})
         testify = witness.testify(precision)
         try:
-            found = locate.initial(self.case, said, precision)
-            if not found and max(compared["outputs"].worst, compared["loss"].worst) > bounds.values:
-                found = locate.forward(self.case, precision, testify)
-            elif not found and compared["gradients"].worst > bounds.values:
-                found = locate_training.gradients(self.case, precision, testify)
-            elif not found:
-                found = locate_training.steps(self.case, precision, testify)
+            first = locate.initial(self.case, evidence, precision)
+            if not first and max(compared["outputs"].worst, compared["loss"].worst) > bounds.values:
+                first = locate.forward(self.case, precision, testify)
+            elif not first and compared["gradients"].worst > bounds.values:
+                first = locate_training.gradients(self.case, precision, testify)
+            elif not first:
+                first = locate_training.steps(self.case, precision, testify)
             why = WHOLE if compared["gradients"].worst > bounds.values else STATE
         except EngineSilentError as error:
-            found, why = None, f"it could not be followed further: {error}"
+            first, why = None, f"it could not be followed further: {error}"
         except SearchStoppedError as error:
-            found, why = None, str(error)
-        return found or self._worst(compared, said, truth, precision, why)
+            first, why = None, str(error)
+        return first or self._worst(compared, evidence, truth, precision, why)
 
     def _worst(
-        self, compared: Mapping[str, Errors], said: Arrays, truth: Truth, precision: str, why: str
+        self, compared: Mapping[str, Errors], evidence: Arrays, truth: Truth, precision: str, why: str
     ) -> Departure:
         """The worst tensor of the first group that is out of its bound."""
         keys = {"outputs": "", "loss": "", "gradients": "gradient/"}
@@ -267,8 +267,8 @@ class Prover:
                 continue
             tensor = str(compared[name].where)
             key = prefix + tensor
-            pair = (truth.values[key], said[key]) if key in said and key in truth.values else None
-            if key not in said:
+            pair = (truth.values[key], evidence[key]) if key in evidence and key in truth.values else None
+            if key not in evidence:
                 why = f"the engine has no value for {tensor}"
             elif key not in truth.values:
                 why = f"the engine has a value of its own, {tensor}"
@@ -278,7 +278,7 @@ class Prover:
                 continue
             tensor, error = str(compared[name].where), compared[name].worst
             weight = tensor.rpartition("/")[0] if kind == "slot" else tensor
-            step = 1 if kind == "carried" else worst_step(said, kind, tensor, self.steps)
+            step = 1 if kind == "carried" else worst_step(evidence, kind, tensor, self.steps)
             if kind == "carried":
                 why = "between steps the engine keeps something that its state does not show"
             return replace(
@@ -291,7 +291,7 @@ class Prover:
         return departure("initial weights", None, str(compared["initial_weights"].where), None, (why, False))
 
     def _notes(self, options: Mapping[str, Any], truth: Truth | None) -> tuple[str, ...]:
-        notes = [*truth.told.get("remarks", [])] if truth else []
+        notes = [*truth.provenance.get("remarks", [])] if truth else []
         if self.case.remark:
             notes.append(self.case.remark)
         if self.examples:
@@ -328,7 +328,7 @@ class Prover:
             "arithmetic": self.arithmetic.get((engine, precision)),
             "numpy": np.__version__,
             "python": platform.python_version(),
-            "truth": truth and truth.told,
+            "truth": truth and truth.provenance,
             "tested": self.tested.to_json(),
         }
 

@@ -101,11 +101,11 @@ def slot_errors(got: State, true: State) -> Errors:
 
     Each kind of slot is a group of its own: velocities are squares of what momenta are.
     """
-    found: dict[str, float] = {"step": 0.0 if got.step == true.step else float("inf")}
+    by_name: dict[str, float] = {"step": 0.0 if got.step == true.step else float("inf")}
     kinds = dict.fromkeys(slot for each in (true.slots or {}).values() for slot in each)
     for kind in kinds:
         of_kind = lambda state, kind=kind: {
             f"{name}/{kind}": each[kind] for name, each in (state.slots or {}).items() if kind in each
         }
-        found.update(errors(of_kind(got), of_kind(true), FLOOR).by_name)
-    return Errors(found)
+        by_name.update(errors(of_kind(got), of_kind(true), FLOOR).by_name)
+    return Errors(by_name)

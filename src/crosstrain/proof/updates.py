@@ -52,15 +52,15 @@ def predicted(track: Track, variant: Variant, rates: Sequence[float]) -> list[np
         k: np.float64(s.initial) if s.scalar else np.full(track.weights[0].shape, s.initial)
         for k, s in o.slots().items()
     }
-    made = []
+    weights = []
     for t, rate in enumerate(rates):
         w = track.weights[t].astype("float64")
         g = _clipped(o, track, t).astype("float64") * variant.times + variant.coupled * w
         if o.weight_decay:
             w = w - w * (o.weight_decay * rate)
         w, slots = rule(OPS, o, w, g, slots, rate, t + 1)
-        made.append(np.asarray(w))
-    return made
+        weights.append(np.asarray(w))
+    return weights
 
 
 def _clipped(o: Optimizer, track: Track, t: int) -> np.ndarray:
@@ -74,14 +74,14 @@ def _clipped(o: Optimizer, track: Track, t: int) -> np.ndarray:
 
 def misfit(track: Track, after: Sequence[np.ndarray]) -> list[float]:
     """By what part of the predicted move each step misses; 0 where that is rounding."""
-    made = []
+    misses = []
     for t, prediction in enumerate(after):
         before, w = track.weights[t].astype("float64"), track.weights[t + 1].astype("float64")
         off = float(np.linalg.norm(w - prediction))
         noise = 8 * track.epsilon * float(np.linalg.norm(w))
         moved = max(float(np.linalg.norm(prediction - before)), float(np.linalg.norm(w - before)), 1e-300)
-        made.append(0.0 if off <= noise else off / moved)
-    return made
+        misses.append(0.0 if off <= noise else off / moved)
+    return misses
 
 
 def fits(track: Track, variant: Variant, rates: Sequence[float] | None = None) -> bool:

@@ -20,7 +20,7 @@ LIKELY = 4.0
 """What rounding may come to, over what float64 lets one expect of it."""
 
 AFTER_STEPS = ("weights_after_steps", "slots", "carried_over")
-"""Groups of what stands after steps, to which the bound for weights applies."""
+"""Groups of the state after steps, to which the bound for weights applies."""
 
 
 def bound_of(name: str, precision: str) -> float:
@@ -53,41 +53,41 @@ def within(
     )
 
 
-def compare(case: Case, said: Arrays, truth: Truth) -> dict[str, Errors]:
+def compare(case: Case, evidence: Arrays, truth: Truth) -> dict[str, Errors]:
     """Every group of numbers next to its truth."""
     true = truth.values
     outputs = {f"{m}/{k}": v for m in ("inference", "training") for k, v in group(true, m).items()}
     only = {k: v for k, v in case.weights.items() if k in case.network.weights}
     return {
-        "initial_weights": errors(own_weights(case, group(said, "initial")), only),
+        "initial_weights": errors(own_weights(case, group(evidence, "initial")), only),
         "outputs": errors(
-            {k: v for k, v in said.items() if k.startswith(("inference/", "training/"))}, outputs
+            {k: v for k, v in evidence.items() if k.startswith(("inference/", "training/"))}, outputs
         ),
-        "loss": errors({"loss": said["loss"]}, {"loss": true["loss"]}),
-        "gradients": errors(group(said, "gradient"), group(true, "gradient"), FLOOR),
-        "weights_after_steps": over_steps(said, "weight", case.steps),
-        "slots": over_steps(said, "slot", case.steps),
-        "carried_over": Errors({k: float(v) for k, v in group(said, "carried").items()}),
+        "loss": errors({"loss": evidence["loss"]}, {"loss": true["loss"]}),
+        "gradients": errors(group(evidence, "gradient"), group(true, "gradient"), FLOOR),
+        "weights_after_steps": over_steps(evidence, "weight", case.steps),
+        "slots": over_steps(evidence, "slot", case.steps),
+        "carried_over": Errors({k: float(v) for k, v in group(evidence, "carried").items()}),
     }
 
 
-def over_steps(said: Mapping[str, np.ndarray], kind: str, steps: int) -> Errors:
+def over_steps(evidence: Mapping[str, np.ndarray], kind: str, steps: int) -> Errors:
     """The largest error of each tensor over all steps; a step without any is infinitely wrong."""
-    found: dict[str, float] = {}
+    worst: dict[str, float] = {}
     for step in range(steps):
-        of_step = group(said, f"{kind}/{step}")
+        of_step = group(evidence, f"{kind}/{step}")
         for name, error in of_step.items():
-            found[name] = max(found.get(name, 0.0), float(error))
+            worst[name] = max(worst.get(name, 0.0), float(error))
         if not of_step:
-            found[f"step {step}"] = math.inf
-    return Errors(found)
+            worst[f"step {step}"] = math.inf
+    return Errors(worst)
 
 
-def worst_step(said: Mapping[str, np.ndarray], kind: str, tensor: str, steps: int) -> int:
+def worst_step(evidence: Mapping[str, np.ndarray], kind: str, tensor: str, steps: int) -> int:
     """The step after which a tensor is furthest off."""
-    return max(range(steps), key=lambda step: float(said.get(f"{kind}/{step}/{tensor}", 0.0)), default=0)
+    return max(range(steps), key=lambda step: float(evidence.get(f"{kind}/{step}/{tensor}", 0.0)), default=0)
 
 
-def free_run(said: Mapping[str, np.ndarray]) -> float | None:
+def free_run(evidence: Mapping[str, np.ndarray]) -> float | None:
     """How far the weights are off after all steps without the truth's help: information, no verdict."""
-    return max((float(v) for v in group(said, "free").values()), default=None)
+    return max((float(v) for v in group(evidence, "free").values()), default=None)

@@ -81,12 +81,12 @@ class Witness:
             }
 
     def testify(self, precision: str) -> Testify:
-        """``hear`` for one precision, raising ``EngineSilentError`` where the engine says nothing."""
+        """``hear`` for one precision, raising ``EngineSilentError`` where the engine has no evidence."""
 
         def ask(case: Case, measure: str) -> Arrays:
-            said = self.hear(case, measure, [precision])[precision]
-            if isinstance(said, Cannot):
-                raise EngineSilentError(str(said))
-            return said
+            evidence = self.hear(case, measure, [precision])[precision]
+            if isinstance(evidence, Cannot):
+                raise EngineSilentError(str(evidence))
+            return evidence
 
         return ask

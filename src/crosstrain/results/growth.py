@@ -23,7 +23,7 @@ from crosstrain.statistics.location import CONFIDENCE
 from crosstrain.statistics.ratios import UNSEEN_NOISE, Interval
 
 POOR_FIT = 0.10
-"""A power law that misses a point by more than this is said to."""
+"""A power law that misses a point by more than this is reported."""
 
 _FAMILY = re.compile(r"^(?P<name>.*?)[-_]?\d+$")
 

@@ -86,8 +86,8 @@ class InferenceRow:
 
     def percentile(self, share: float) -> float | None:
         """The median over processes of a percentile of their latencies."""
-        found = [float(np.quantile(run, share)) for run in self.runs]
-        return middle(found) if found else None
+        values = [float(np.quantile(run, share)) for run in self.runs]
+        return middle(values) if values else None
 
     def throughput(self, size: int) -> Interval | None:
         """Examples a second in batches of ``size``."""
@@ -95,8 +95,8 @@ class InferenceRow:
 
     def typical(self, name: str) -> Any:
         """The median of a number of the cells; None where none has it."""
-        found = [getattr(cell, name) for cell in self.done if getattr(cell, name) is not None]
-        return middle(found) if found else None
+        values = [getattr(cell, name) for cell in self.done if getattr(cell, name) is not None]
+        return middle(values) if values else None
 
     @property
     def agrees(self) -> bool | None:
@@ -115,9 +115,9 @@ class InferenceRow:
             "latency": self.latency and self.latency.to_json(),
             "p50": self.percentile(0.5), "p95": self.percentile(0.95), "p99": self.percentile(0.99),
             "throughput": {
-                size: found.to_json()
+                size: interval.to_json()
                 for size in (self.done[0].throughput if self.done else ())
-                if (found := self.throughput(int(size)))
+                if (interval := self.throughput(int(size)))
             },
             **{
                 name: self.typical(name)
@@ -163,47 +163,48 @@ def rows(cells: list[InferenceCell]) -> Iterator[InferenceRow]:
 
 
 def recommend(cells: list[InferenceCell]) -> Recommendation:
-    """For each network the engine that answers soonest among those that agree, with what ties with it."""
-    told = []
+    """For each network the fastest engine to answer among those that agree, and its ties."""
+    sentences = []
     best: InferenceRow | None = None
-    found = [row for row in rows(cells) if row.agrees and row.latency]
-    for network in dict.fromkeys((row.first.network, size_text(row.first.input_size)) for row in found):
-        of_it = [r for r in found if (r.first.network, size_text(r.first.input_size)) == network]
+    candidates = [row for row in rows(cells) if row.agrees and row.latency]
+    for network in dict.fromkeys((row.first.network, size_text(row.first.input_size)) for row in candidates):
+        of_it = [r for r in candidates if (r.first.network, size_text(r.first.input_size)) == network]
         chosen = min(of_it, key=lambda row: row.latency.value)  # type: ignore[union-attr]
         best = best or chosen
-        told.append(_sentence(chosen, [row for row in of_it if row is not chosen]))
+        sentences.append(_sentence(chosen, [row for row in of_it if row is not chosen]))
     if best is None:
         return Recommendation(
             reason="No engine gave answers that agree with the network; none is recommended."
         )
     return Recommendation(
         engine=best.first.engine, network=best.first.network, input_size=best.first.input_size,
-        reason=" ".join(told),
+        reason=" ".join(sentences),
     )  # fmt: skip
 
 
 def _sentence(chosen: InferenceRow, others: list[InferenceRow]) -> str:
     assert chosen.latency is not None
     size = "" if chosen.first.input_size is None else f" at {size_text(chosen.first.input_size)}"
-    told = (
-        f"To answer single requests of {chosen.first.network}{size} take {chosen.first.engine}: half of them "
+    sentence = (
+        f"For single requests to {chosen.first.network}{size}, use {chosen.first.engine}: half of them "
         f"take less than {_milliseconds(chosen.latency.value)}"
     )
     ties = [row.first.engine for row in others if statistics.tied(row.runs, chosen.runs)]
     behind = [row for row in others if row.first.engine not in ties]
     if ties:
-        told += f"; {', '.join(ties)} cannot be told apart from it"
+        sentence += f"; {', '.join(ties)} cannot be distinguished from it"
     if behind:
         second = min(behind, key=lambda row: row.latency.value)  # type: ignore[union-attr]
         if ratio := statistics.ratio(second.runs, chosen.runs):
             limits = f"[{ratio.low:.2f}–{ratio.high:.2f}]"
-            told += f"; {second.first.engine} takes {ratio.value:.2f} {limits} times as long"
+            sentence += f"; {second.first.engine} takes {ratio.value:.2f} {limits} times as long"
     largest = max((int(size) for cell in chosen.done for size in cell.throughput), default=0)
     rates = {r.first.engine: r.throughput(largest) for r in (chosen, *others)} if largest else {}
     fastest = max((name for name, rate in rates.items() if rate), key=lambda n: rates[n].value, default=None)  # type: ignore[union-attr]
     if fastest:
-        told += f". In batches of {largest}, {fastest} does most: {rates[fastest].value:.0f} examples/s"  # type: ignore[union-attr]
-    return told + "."
+        rate = rates[fastest].value  # type: ignore[union-attr]
+        sentence += f". In batches of {largest}, {fastest} has the highest throughput: {rate:.0f} examples/s"
+    return sentence + "."
 
 
 def _milliseconds(seconds: float) -> str:

@@ -14,7 +14,7 @@ from crosstrain.statistics.location import CONFIDENCE
 from crosstrain.statistics.repeats import detectable, needed_for_difference
 
 DIFFERENCE = 0.05
-"""The difference for which the repeats that it takes are told."""
+"""The difference for which the required repeats are reported."""
 
 
 def pairwise(cells: Sequence[CellResult]) -> list[dict[str, Any]]:

@@ -43,8 +43,8 @@ class Row:
     @property
     def certificate(self) -> str:
         """The worst of its cells': one that departs spoils the row."""
-        found = {c.certificate for c in self.cells}
-        return next(s for s in ("departs", "cannot", "none", "proved") if s in found)
+        statuses = {c.certificate for c in self.cells}
+        return next(s for s in ("departs", "cannot", "none", "proved") if s in statuses)
 
     @property
     def status(self) -> str:
@@ -70,14 +70,14 @@ class Row:
 
     @property
     def images_per_second(self) -> float | None:
-        found = [e.images_per_second for c in self.done for e in c.epochs]
-        return plain_median(found) if found else None
+        rates = [e.images_per_second for c in self.done for e in c.epochs]
+        return plain_median(rates) if rates else None
 
     @property
     def test_accuracy(self) -> float | None:
         """Mean over the cells; they share the test examples."""
-        found = [c.test_accuracy for c in self.done if c.test_accuracy is not None]
-        return mean(found) if found else None
+        accuracies = [c.test_accuracy for c in self.done if c.test_accuracy is not None]
+        return mean(accuracies) if accuracies else None
 
     @property
     def test_accuracy_over_seeds(self) -> Interval | None:
@@ -88,8 +88,8 @@ class Row:
     @property
     def seed_spread(self) -> float | None:
         """Standard deviation of the test accuracy over seeds; None for one seed."""
-        found = self._accuracies_of_seeds
-        return stdev(found) if len(found) > 1 else None
+        accuracies = self._accuracies_of_seeds
+        return stdev(accuracies) if len(accuracies) > 1 else None
 
     @property
     def _accuracies_of_seeds(self) -> list[float]:
@@ -97,12 +97,12 @@ class Row:
         for cell in self.done:
             if cell.test_accuracy is not None:
                 by_seed.setdefault(cell.seed, []).append(cell.test_accuracy)
-        return [mean(found) for found in by_seed.values()]
+        return [mean(accuracies) for accuracies in by_seed.values()]
 
     @property
     def test_loss(self) -> float | None:
-        found = [c.test_metrics.get("loss") for c in self.done]
-        numbers = [f for f in found if isinstance(f, int | float)]
+        losses = [c.test_metrics.get("loss") for c in self.done]
+        numbers = [f for f in losses if isinstance(f, int | float)]
         return mean(numbers) if numbers else None
 
     @property

@@ -1,7 +1,7 @@
 """What makes times doubtful: drift over a run and within processes, other load, processes that differ much.
 
-Engines take turns, so what slows the machine for minutes slows all alike; each finding is a sentence, told
-only where it is both beyond chance and large enough to matter.
+Engines take turns, so what slows the machine for minutes slows all alike. Each finding is a sentence,
+reported only if it is both beyond chance and large enough to matter.
 """
 
 from __future__ import annotations
@@ -117,10 +117,10 @@ OTHERS_ON_GPU = 0.02
 
 def _load(measured: Sequence[Row], cores: int) -> Iterator[dict[str, Any]]:
     """Cells while which something else kept the cores: one finding for each cause."""
-    done = [cell for row in measured for cell in row.done]
+    cells = [cell for row in measured for cell in row.done]
     for source, (words, unit) in _SOURCES.items():
         least = {"cores": LOAD_SHARE * cores, "of its time": OTHERS_ON_GPU}.get(unit, 1)
-        loads = [(cell, value) for cell in done if (value := getattr(cell, source)) is not None]
+        loads = [(cell, value) for cell in cells if (value := getattr(cell, source)) is not None]
         hit = [(cell, value) for cell, value in loads if value >= least]
         if not hit:
             continue

@@ -1,4 +1,4 @@
-"""How many repeats a question takes, foretold from the spread of those that there are.
+"""How many repeats a question takes, predicted from the spread of the existing ones.
 
 Epochs within a process and processes themselves vary; the median of ``k`` epochs of a process has the
 variance ``between² + c within² / k`` (c = 1, or π/2 from three epochs on). More epochs lessen the second part
@@ -31,7 +31,7 @@ ranks leave out all that one such process says, with fewer it may hide the diffe
 so, 5 % were found in half of all cases with 5 processes, in 94 % with 12). A pilot seldom shows it."""
 
 MOST = 1000
-"""More processes than this are never foretold."""
+"""The largest number of processes to predict."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def components(runs: Runs) -> Components | None:
 
 
 def needed(runs: Runs, share: float) -> int | None:
-    """With how many processes the interval of the median will be ± ``share`` of it, if processes go on to
-    differ as these do; None where fewer than ``FEWEST`` show it.
+    """The number of processes with which the interval of the median is ± ``share`` of it, if their spread
+    stays the same; None where fewer than ``FEWEST`` show it.
 
     The smallest n with ``factor(n) s ≤ share``, s being the processes' standard deviation and ``factor``
     Student's t over √n or the like of the signed ranks (``location.factor``).

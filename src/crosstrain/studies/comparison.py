@@ -250,7 +250,7 @@ class _Comparison:
         """Add these cells to the plan, and run those that are missing."""
         self.planned += added
         # What is there may be a probe of one epoch: only cells that have all of them count.
-        finished = {c.id: result for c in added if (result := self.bench.kept(c, epochs))}
+        finished = {c.id: result for c in added if (result := self.bench.stored_result(c, epochs))}
         missing = [cell for cell in added if cell.id not in finished]
         self.results.update(finished)
         if missing or not self.begun:
@@ -274,7 +274,7 @@ class _Comparison:
             wide = narrowing.still_wide(self._so_far(), share)
             participants = narrowing.taking_part(self._so_far(), wide)
             extra = cells(self._sizes(), self.field.names, [passes[index]], participants, first=index)
-            missing = [cell for cell in extra if not self.bench.kept(cell, choice.epochs)]
+            missing = [cell for cell in extra if not self.bench.stored_result(cell, choice.epochs)]
             cost = {c.group: e for c in missing if (e := self._estimate(c))}
             seconds = sum(estimate.seconds(choice.epochs) for estimate in cost.values())
             if missing and budget is not None and seconds > (self.bench.remaining() or 0.0):

@@ -68,7 +68,7 @@ _XLA_CPU = (
     "--xla_cpu_experimental_ynn_fusion_type="
     "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 )
-_KEPT = {
+_KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": "2147483647",
     "MALLOC_TOP_PAD_": "67108864",
     "MALLOC_MMAP_MAX_": "0",
@@ -93,8 +93,8 @@ KNOBS = (
         "freed memory: stays with the process (kept), in huge pages (huge), both, in one pool for all "
         "threads (one arena), or another allocator where it is installed",
         {
-            "kept": _KEPT,
-            "kept, huge": {**_KEPT, **_HUGE},
+            "kept": _KEEP_MEMORY,
+            "kept, huge": {**_KEEP_MEMORY, **_HUGE},
             "huge": _HUGE,
             "one arena": {"MALLOC_ARENA_MAX": "1"},
             **_other_allocators(),

@@ -88,7 +88,7 @@ class Profile(BaseModel):
 
 
 @dataclass(frozen=True)
-class Found:
+class Lookup:
     """A profile that fits, or a sentence why there is none (empty where there never was one)."""
 
     profile: Profile | None
@@ -120,25 +120,25 @@ def path_of(engine: str, network: str, key: Mapping[str, Any]) -> Path:
     return root() / f"{engine}-{slug(network)}-{fingerprint(dict(key))}.json"
 
 
-def find(engine: str, network: str, key: Mapping[str, Any]) -> Found:
+def find(engine: str, network: str, key: Mapping[str, Any]) -> Lookup:
     """The profile of an engine for a key, where it is whole and of the installed version."""
     path = path_of(engine, network, key)
     try:
         profile = Profile.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        return Found(None)
+        return Lookup(None)
     except (OSError, ValidationError, ValueError):
-        return Found(None, f"the profile {path} is damaged and is not used")
+        return Lookup(None, f"the profile {path} is damaged and is not used")
     if profile.format != FORMAT or profile.engine != engine or profile.key != json.loads(json.dumps(key)):
-        return Found(None, f"the profile {path} is of something else and is not used")
+        return Lookup(None, f"the profile {path} is of something else and is not used")
     installed = versions_of([engine])[engine]
     if profile.engine_version != installed:
-        return Found(
+        return Lookup(
             None, f"the profile of {engine} is of version {profile.engine_version}, installed is {installed}"
         )
     if not all(re.fullmatch(r"[A-Z][A-Z0-9_a-z]*", name) for name in profile.environment):
-        return Found(None, f"the profile {path} is damaged and is not used")
-    return Found(profile)
+        return Lookup(None, f"the profile {path} is damaged and is not used")
+    return Lookup(profile)
 
 
 def keep(profile: Profile) -> Path:

@@ -36,7 +36,7 @@ from crosstrain.tuning.trials import CONFIRMING_ROUND, Bench
 
 KIND = "tuning"
 BUDGET = 300.0
-"""Seconds for an engine where nothing is said."""
+"""Default seconds for an engine."""
 
 DIVISIONS: tuple[Division, ...] = ("closed", "open")
 SHORTEST, LONGEST, TRIALS = 0.1, 4.0, 150
@@ -163,10 +163,10 @@ class _Tuning:
         key = profiles.key_of(self.settings, subject, self.division)
         stored = profiles.find(engine, subject.network, key)
         if stored.why_not:
-            self.watch.note(f"{stored.why_not}; {engine} is tuned anew.")
+            self.watch.note(f"{stored.why_not}; {engine} is tuned again.")
         if stored.profile:
             self.watch.note(
-                f"{engine} was tuned for {subject} before ({stored.profile.made}); --again redoes it."
+                f"{engine} is already tuned for {subject} ({stored.profile.made}); --again redoes it."
             )
             result.kept.append(engine)
         return stored.profile
@@ -176,7 +176,7 @@ class _Tuning:
         space = self._space(engine, subject)
         seconds = min(max(self.budget / TRIALS, SHORTEST), LONGEST)
         bench = Bench(self.settings, subject, space, self.store.logs, self.watch.stage, seconds, self.budget)
-        winner = search.Search(space, bench.measure, bench.left).best()
+        winner = search.Search(space, bench.measure, bench.has_time).best()
         empty = Profile(
             crosstrain=own_version(), engine=engine, engine_version=versions_of([engine])[engine],
             network=subject.network, input_size=subject.size,
@@ -190,11 +190,11 @@ class _Tuning:
             return empty.model_copy(update={"status": "failed", "error": error, "trials": bench.trials})
         profile = self._settled(empty, bench, winner)
         profiles.keep(profile)
-        tried = {in_words(trial.settings.items()) for trial in bench.trials}
+        measured = {in_words(trial.settings.items()) for trial in bench.trials}
         planned = [in_words(choice) for choice in space.singles()]
-        if missed := sum(words not in tried for words in planned):
+        if missed := sum(words not in measured for words in planned):
             note = f"no time for {missed} of {len(planned)} settings"
-            self.watch.note(f"{engine}: {note}; give it more with --budget.")
+            self.watch.note(f"{engine}: {note}; increase --budget to try them.")
         self.watch.note(_summary(profile))
         return profile
 
@@ -204,7 +204,7 @@ class _Tuning:
         broken = {"status": "broken", "error": "it is not installed"}
         description: dict[str, Any] = describe(row, where) if where else broken
         if description["status"] != "ready":
-            raise CrosstrainError(f"the engine {engine} cannot say what it can do: {description['error']}")
+            raise CrosstrainError(f"the engine {engine} cannot describe itself: {description['error']}")
         definition = subject.definitions[self.settings.recipe.seed]
         return space_of(
             engine, description["options"], device=self.settings.device, threads=self.settings.threads,

@@ -38,8 +38,8 @@ Measure = Callable[[Choice, int], list[float] | None]
 """Measure a candidate in a fresh process, 2ⁿ times as long in round n: seconds an epoch, several samples;
 None where it failed."""
 
-Left = Callable[[], bool]
-"""Whether there is time for one more."""
+HasTime = Callable[[], bool]
+"""Whether there is time for one more candidate."""
 
 
 @dataclass
@@ -48,13 +48,13 @@ class Search:
 
     space: Space
     measure: Measure
-    left: Left
+    has_time: HasTime
     rounds: list[dict[Choice, float | None]] = field(default_factory=list)
 
     def best(self) -> Choice:
         """The candidate to confirm; the default where nothing helped. Call it once."""
         pool = self.space.singles()
-        while pool and len(self.rounds) < MOST_ROUNDS and (self.left() or not self.rounds):
+        while pool and len(self.rounds) < MOST_ROUNDS and (self.has_time() or not self.rounds):
             if not self._round(pool):
                 break
             pool = self._next(pool)
@@ -70,7 +70,7 @@ class Search:
         if first is None:
             return False
         for choice in pool:
-            if not self.left():
+            if not self.has_time():
                 return True
             hopeless = any(name in COSTLY and name in failed for name, _ in choice)
             seconds[choice] = None if hopeless else self._seconds(choice, number)

@@ -111,7 +111,7 @@ def space_of(
     dimensions = [
         _option(name, each, device, _rule(engine, name))
         for name, each in options.items()
-        if _tried(_rule(engine, name), device, set(ops))
+        if _applies(_rule(engine, name), device, set(ops))
     ]
     dimensions += [
         Dimension(knob.name, knob.help, tuple(knob.choices), variables=knob.choices, division=knob.division)
@@ -129,7 +129,7 @@ def _rule(engine: str, option: str) -> Rule:
     return RULES.get(f"{engine}.{option}") or RULES.get(option) or Rule()
 
 
-def _tried(rule: Rule, device: str, ops: set[str]) -> bool:
+def _applies(rule: Rule, device: str, ops: set[str]) -> bool:
     return not rule.never and device.startswith(rule.device) and (not rule.ops or bool(rule.ops & ops))
 
 

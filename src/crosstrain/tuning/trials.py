@@ -81,7 +81,7 @@ class Bench:
             self._best = middle.value, choice
         return samples
 
-    def left(self) -> bool:
+    def has_time(self) -> bool:
         """Whether there is time for one more trial and the confirming run."""
         usual = median([trial.wall_seconds for trial in self.trials]) if self.trials else 0.0
         # Half of the budget is for searching in any case, even where the confirming run then takes longer.
@@ -121,5 +121,7 @@ class Bench:
 
     def _words(self, choice: Choice) -> str:
         what = "confirming" if self.confirming else "trial"
-        left = max(self.budget - self.spent, 0.0)
-        return f"{self.space.engine}: {what} {len(self.trials) + 1}, {in_words(choice)} ({left:.0f} s left)"
+        seconds = max(self.budget - self.spent, 0.0)
+        return (
+            f"{self.space.engine}: {what} {len(self.trials) + 1}, {in_words(choice)} ({seconds:.0f} s left)"
+        )

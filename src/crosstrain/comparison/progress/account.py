@@ -1,4 +1,4 @@
-"""Where the wall time goes: told for every comparison, so that crosstrain's own cost stays visible."""
+"""Where the wall time goes: reported for every comparison, so that crosstrain's own cost stays visible."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ class Account:
 
     def to_json(self) -> dict[str, float]:
         wall = self.wall()
-        told = {name: round(getattr(wall, name), 3) for name in ("total", *PARTS, "rest")}
-        return {**told, "own_share": round(wall.own_share, 4)}
+        seconds = {name: round(getattr(wall, name), 3) for name in ("total", *PARTS, "rest")}
+        return {**seconds, "own_share": round(wall.own_share, 4)}

@@ -83,16 +83,16 @@ class Published:
     # -- the file -------------------------------------------------------------------------------
     def _write(self) -> None:
         now = self._written = self._clock()
-        told = {
+        state = {
             "process": os.getpid(), "since": psutil.Process().create_time(), **self._words,
             "done": self._course.ended, "cells": self._course.cells, "share": self._course.share,
-            "left_seconds": self._course.left(now) if self._course.cells else None,
+            "left_seconds": self._course.seconds_left(now) if self._course.cells else None,
         }  # fmt: skip
         # Whole, but not synced to the disk: nobody needs it after a power cut, and syncing disturbs what is
-        # being measured. A disk that takes nothing is told where results are kept.
+        # being measured. A full disk is reported where results are written.
         temporary = self._path.with_name(f"{FILE}.{os.getpid()}.tmp")
         try:
-            temporary.write_text(json.dumps(told))
+            temporary.write_text(json.dumps(state))
             temporary.replace(self._path)
         except OSError:
             temporary.unlink(missing_ok=True)
@@ -119,10 +119,10 @@ def running(folder: Path) -> dict[str, Any] | None:
     (0 to 1, or None) of the present one is done, ``left_seconds`` (or None) remain.
     """
     try:
-        told = json.loads((folder / FILE).read_text())
-        process = psutil.Process(told["process"])
+        state = json.loads((folder / FILE).read_text())
+        process = psutil.Process(state["process"])
         # Numbers of processes are used again; when it began tells one from another.
-        alive = abs(process.create_time() - told["since"]) < 1 and process.is_running()
+        alive = abs(process.create_time() - state["since"]) < 1 and process.is_running()
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
-    return told if alive else None
+    return state if alive else None

@@ -57,10 +57,10 @@ class Remaining:
         """Of everything; None where nothing is known yet."""
         present = self.of_cell(now)
         whole = None if present is None or self._current is None else now - self._started + present
-        found = [self._expected(cell, whole) for cell in self._waiting]
-        if any(each is None for each in found) or (self._current is not None and present is None):
+        estimates = [self._expected(cell, whole) for cell in self._waiting]
+        if any(each is None for each in estimates) or (self._current is not None and present is None):
             return None
-        return (present or 0.0) + sum(each for each in found if each is not None)
+        return (present or 0.0) + sum(each for each in estimates if each is not None)
 
     def _expected(self, cell: Cell, otherwise: float | None) -> float | None:
         same = self._taken.get(cell.group)
@@ -76,10 +76,10 @@ class Remaining:
 
 
 class Course:
-    """How far a comparison is, from what a ``Watch`` is told. ``now`` is any clock's seconds.
+    """The progress of a comparison, from the events of a ``Watch``. ``now`` is in seconds of any clock.
 
-    ``ended`` of ``cells`` are over; ``share`` (0 to 1) of the present one's training is done, None before
-    that is known; ``epochs`` is the number of epochs of each.
+    ``ended`` of ``cells`` are finished; ``share`` (0 to 1) of the current one's training is done, None
+    until that is known; ``epochs`` is the number of epochs of each.
     """
 
     def __init__(self) -> None:
@@ -119,10 +119,10 @@ class Course:
         else:
             self._remaining.drop(cell)
 
-    def left_of_cell(self, now: float) -> float | None:
-        """Seconds that the present cell still takes; None where nothing is known yet."""
+    def cell_seconds_left(self, now: float) -> float | None:
+        """Seconds that the present cell will still take; None where nothing is known yet."""
         return self._remaining.of_cell(now)
 
-    def left(self, now: float) -> float | None:
-        """Seconds that all still takes; None where nothing is known yet."""
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until everything is done; None where nothing is known yet."""
         return self._remaining.of_all(now)

@@ -134,9 +134,7 @@ def parse_steps(text: str | None) -> tuple[Step, ...]:
     if STANDARDIZE in names[:-1]:
         raise CrosstrainError(f"{STANDARDIZE} must come last: its result is no longer a picture")
     if "hog" in names and names.index("hog") < len([n for n in names if n != STANDARDIZE]) - 1:
-        raise CrosstrainError(
-            "hog must come last but for standardize: its result is no longer a picture"
-        )
+        raise CrosstrainError("hog must come last but for standardize: its result is no longer a picture")
     return tuple(steps)
 
 

@@ -65,9 +65,7 @@ def read_records(tree: Tree, pictures: Iterable[str], location: Path) -> Records
     subset = [name for name in tree.names if _SUBSET.search(name)]
     classes = [name for name in tree.names if _CLASS_TABLE.search(name)]
     if not subset and not classes:
-        raise CrosstrainError(
-            f"{location} has no GT-000CC.csv and no subset.csv, so it is not a GTSRB tree"
-        )
+        raise CrosstrainError(f"{location} has no GT-000CC.csv and no subset.csv, so it is not a GTSRB tree")
     matching = _Matching({_stem(name): name for name in sorted(pictures)})
     if not matching.stems:
         raise CrosstrainError(f"{location} holds the tables of GTSRB but not one picture")

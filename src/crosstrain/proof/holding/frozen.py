@@ -105,8 +105,8 @@ class FrozenNode:
 
     def _run(self, arguments: Sequence[np.ndarray | None]) -> dict[str, np.ndarray]:
         with np.errstate(all="ignore"):
-            made = getattr(self._ops, self.node.op)(*arguments, **self._attributes)
-        outputs = made if isinstance(made, tuple | list) else (made,)
+            result = getattr(self._ops, self.node.op)(*arguments, **self._attributes)
+        outputs = result if isinstance(result, tuple | list) else (result,)
         return dict(zip(self.node.references, map(np.asarray, outputs), strict=False))
 
     def _recalled(self) -> Memory:

@@ -28,9 +28,9 @@ FINER = 1e-7
 
 
 @dataclass(frozen=True)
-class Held:
-    """How an op's branches are held. ``look(node, x)`` gives them, one truth value array for each, and how
-    far each unit is from its kink; ``build(node, branches)`` the nodes that follow them."""
+class Branching:
+    """How to fix an op's branches. ``look(node, x)`` returns them, one boolean array each, and the distance
+    of each unit from its kink; ``build(node, branches)`` returns the nodes that follow them."""
 
     look: Callable[[Node, np.ndarray], tuple[list[np.ndarray], np.ndarray]]
     build: Callable[[Node, Sequence[str]], list[Node]]
@@ -88,15 +88,15 @@ def _cells(node: Node, x: np.ndarray, value: float) -> list[tuple[tuple[slice, .
     a = node.attributes
     grown = np.pad(x, ((0, 0), *a["padding"], (0, 0)), constant_values=value)
     lengths = [(n - w) // s + 1 for n, w, s in zip(grown.shape[1:-1], a["window"], a["strides"], strict=True)]
-    made = []
+    cells = []
     for cell in itertools.product(*map(range, a["window"])):
         cut = (
             slice(None),
             *(slice(c, c + (n - 1) * s + 1, s) for c, n, s in zip(cell, lengths, a["strides"], strict=True)),
             slice(None),
         )
-        made.append((cut, grown[cut]))
-    return made
+        cells.append((cut, grown[cut]))
+    return cells
 
 
 def _max_pool(node: Node, branches: Sequence[str]) -> list[Node]:
@@ -123,11 +123,11 @@ def _max_pool(node: Node, branches: Sequence[str]) -> list[Node]:
     return [*nodes, replace(last, name=node.name, layer=node.layer)]
 
 
-HELD = {
-    "relu": Held(lambda _, x: ([x > 0], np.abs(x)), _relu),
-    "leaky_relu": Held(lambda _, x: ([x > 0], np.abs(x)), _leaky),
-    "relu6": Held(lambda _, x: ([x > 0, x > 6], np.minimum(np.abs(x), np.abs(x - 6))), _relu6),
-    "max_pool": Held(_look_max_pool, _max_pool),
+BRANCHING = {
+    "relu": Branching(lambda _, x: ([x > 0], np.abs(x)), _relu),
+    "leaky_relu": Branching(lambda _, x: ([x > 0], np.abs(x)), _leaky),
+    "relu6": Branching(lambda _, x: ([x > 0, x > 6], np.minimum(np.abs(x), np.abs(x - 6))), _relu6),
+    "max_pool": Branching(_look_max_pool, _max_pool),
 }
 
 
@@ -138,23 +138,23 @@ def branches(
     precision: str = "float32",
 ) -> tuple[Arrays, int]:
     """The branches of a training graph at a point, by input name; and how many units are near a kink."""
-    kinks = [node for node in graph.nodes if node.op in HELD]
+    kinks = [node for node in graph.nodes if node.op in BRANCHING]
     wanted = {str(node.inputs[0]): str(node.inputs[0]) for node in kinks}
     values, _ = evaluate(replace(graph, outputs=wanted, updates={}, penalties=()), weights, batch)
-    made: Arrays = {}
+    arrays: Arrays = {}
     near, close = 0, NEAR * (FINER if precision == "float64" else 1.0)
     for node in kinks:
         x = values[str(node.inputs[0])]
-        taken, distance = HELD[node.op].look(node, x)
-        made.update({f"{BRANCH}{node.name}/{i}": branch for i, branch in enumerate(taken)})
+        chosen, distance = BRANCHING[node.op].look(node, x)
+        arrays.update({f"{BRANCH}{node.name}/{i}": branch for i, branch in enumerate(chosen)})
         near += int(np.sum(distance < close * float(np.sqrt(np.mean(np.square(x))))))
-    return made, near
+    return arrays, near
 
 
-def held(
+def with_branches(
     case: Case, weights: Sequence[Mapping[str, np.ndarray]], precision: str = "float32"
 ) -> tuple[Case, int]:
-    """The case with every branch given as data, and how many units of it are near a kink.
+    """The case with every branch as an input, and the number of its units near a kink.
 
     ``weights`` are those before each step, from the truth; where there are fewer than steps, the steps
     without have no branches and must not be run.
@@ -166,21 +166,21 @@ def held(
     near = 0
     all_branches = []
     for index, before in zip(case.indices(), weights, strict=False):
-        made, close = branches(training, before, {k: v[index] for k, v in case.data.items()}, precision)
-        all_branches.append((index, made))
+        by_name, close = branches(training, before, {k: v[index] for k, v in case.data.items()}, precision)
+        all_branches.append((index, by_name))
         near += close
     examples = len(next(iter(case.data.values())))
-    for index, made in all_branches:
-        for name, branch in made.items():
+    for index, by_name in all_branches:
+        for name, branch in by_name.items():
             if name not in data:
                 data[name] = np.zeros((examples, *branch.shape[1:]), bool)
                 inputs[name] = TensorSpec((None, *branch.shape[1:]), "bool")
             data[name][index] = branch
     for node in training.nodes:
-        if node.op not in HELD:
+        if node.op not in BRANCHING:
             nodes.append(node)
             continue
-        given = [reference(n) for n in data if n.rpartition("/")[0] == f"{BRANCH}{node.name}"]
-        nodes.extend(HELD[node.op].build(node, given))
+        names = [reference(n) for n in data if n.rpartition("/")[0] == f"{BRANCH}{node.name}"]
+        nodes.extend(BRANCHING[node.op].build(node, names))
     network = replace(training, nodes=tuple(nodes), inputs=inputs).check()
     return replace(case, network=network, data=data), near

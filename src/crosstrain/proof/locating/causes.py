@@ -48,8 +48,8 @@ def meaning(node: Node, arguments: Sequence[np.ndarray | None]) -> tuple[np.ndar
     """What a node computes by the vocabulary, in float64."""
     attributes = {k: "float64" if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()}
     with np.errstate(all="ignore"):
-        made = getattr(OPS, node.op)(*arguments, **attributes)
-    return tuple(map(np.asarray, made)) if isinstance(made, tuple | list) else (np.asarray(made),)
+        result = getattr(OPS, node.op)(*arguments, **attributes)
+    return tuple(map(np.asarray, result)) if isinstance(result, tuple | list) else (np.asarray(result),)
 
 
 EXPERIMENTS: dict[str, list[Experiment]] = {}

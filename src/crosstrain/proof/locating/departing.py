@@ -53,12 +53,12 @@ def numbers(array: np.ndarray, at: np.ndarray | None = None) -> Numbers:
 
 def readers(graph: Graph) -> dict[str, tuple[Node, int]]:
     """For each weight the first node that reads it, and as which input; in graph order."""
-    found: dict[str, tuple[Node, int]] = {}
+    first_reader: dict[str, tuple[Node, int]] = {}
     for node in graph.nodes:
         for index, ref in enumerate(node.inputs):
             if ref and ref.startswith("@"):
-                found.setdefault(ref[1:], (node, index))
-    return found
+                first_reader.setdefault(ref[1:], (node, index))
+    return first_reader
 
 
 def in_graph_order(graph: Graph, names: Sequence[str]) -> list[str]:

@@ -20,20 +20,22 @@ POOLS = ("average_pool", "max_pool")
 def padding(s: Situation) -> Iterator[Explanation]:
     """Symmetric where Keras pads more at the end, or the odd cell at the other end."""
     pads = s.node.attributes["padding"]
-    given = " and ".join(map(str, dict.fromkeys(pads)))
+    defined = " and ".join(map(str, dict.fromkeys(pads)))
     known_faults = (
-        (f"padding is symmetric, where the definition has {given}", tuple((max(p),) * 2 for p in pads)),
-        (f"padding is symmetric, where the definition has {given}", tuple((min(p),) * 2 for p in pads)),
+        (f"padding is symmetric, where the definition has {defined}", tuple((max(p),) * 2 for p in pads)),
+        (f"padding is symmetric, where the definition has {defined}", tuple((min(p),) * 2 for p in pads)),
         (
-            f"padding has its odd cell at the other end (the definition has {given})",
+            f"padding has its odd cell at the other end (the definition has {defined})",
             tuple(p[::-1] for p in pads),
         ),
         ("padding is missing", ((0, 0),) * len(pads)),
     )
-    tried = [(sentence, s.again(padding=other)) for sentence, other in known_faults if other != pads]
+    candidates = [(sentence, s.again(padding=other)) for sentence, other in known_faults if other != pads]
     # First what has the right shape by itself, then what an engine would have cut to it.
-    yield from ((sentence, y) for sentence, y in tried if y.shape == s.true.shape)
-    yield from ((sentence, _cropped(y, s.true.shape)) for sentence, y in tried if y.shape != s.true.shape)
+    yield from ((sentence, y) for sentence, y in candidates if y.shape == s.true.shape)
+    yield from (
+        (sentence, _cropped(y, s.true.shape)) for sentence, y in candidates if y.shape != s.true.shape
+    )
 
 
 def _cropped(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -302,11 +304,11 @@ def reset_gate(s: Situation) -> Iterator[Explanation]:
 @known("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 def logits(s: Situation) -> Iterator[Explanation]:
     """Logits taken for probabilities, and the other way round."""
-    given = s.node.attributes["from_logits"]
-    words = ("probabilities", "logits") if given else ("logits", "probabilities")
+    from_logits = s.node.attributes["from_logits"]
+    words = ("probabilities", "logits") if from_logits else ("logits", "probabilities")
     yield (
         f"it takes the outputs for {words[0]}, where the definition has {words[1]}",
-        s.again(from_logits=not given),
+        s.again(from_logits=not from_logits),
     )
 
 

@@ -33,10 +33,10 @@ class SearchStoppedError(RuntimeError):
     """A search took longer than its budget; the message says how far it came."""
 
 
-def initial(case: Case, said: Mapping[str, np.ndarray], precision: str) -> Departure | None:
+def initial(case: Case, evidence: Mapping[str, np.ndarray], precision: str) -> Departure | None:
     """Whether the engine starts from other weights: missing ones, its own, or other values."""
     network = case.network
-    read = group(said, "initial")
+    read = group(evidence, "initial")
     for name in in_graph_order(network, [*network.weights, *(n for n in read if n not in case.weights)]):
         node = belongs_to(network, name)
         if name not in read:
@@ -48,7 +48,9 @@ def initial(case: Case, said: Mapping[str, np.ndarray], precision: str) -> Depar
             )
         if relative(read[name], case.weights[name]) > COPIED[precision]:
             pair = (case.weights[name], read[name])
-            return departure("initial weights", node, name, pair, _other_start(case, read, said, precision))
+            return departure(
+                "initial weights", node, name, pair, _other_start(case, read, evidence, precision)
+            )
     return None
 
 
@@ -58,13 +60,13 @@ def _kind(case: Case, name: str) -> str:
 
 
 def _other_start(
-    case: Case, read: Arrays, said: Mapping[str, np.ndarray], precision: str
+    case: Case, read: Arrays, evidence: Mapping[str, np.ndarray], precision: str
 ) -> tuple[str, bool]:
     """With the engine's weights put into the NumPy meaning: are its outputs right?"""
     known = {k: v for k, v in read.items() if k in case.weights and v.shape == case.weights[k].shape}
     outputs, _ = evaluate(case.program.inference, {**case.weights, **known}, case.first())
-    told = group(said, "inference")
-    same = all(k in told and relative(told[k], v) <= BOUNDS[precision].values for k, v in outputs.items())
+    actual = group(evidence, "inference")
+    same = all(k in actual and relative(actual[k], v) <= BOUNDS[precision].values for k, v in outputs.items())
     return "the engine starts from other initial weights", same
 
 
@@ -75,14 +77,14 @@ def forward(case: Case, precision: str, testify: Testify) -> Departure | None:
     has built up before it), and is passed over while another can be found.
     """
     watch = watched(case)
-    said = testify(watch, "values")
+    evidence = testify(watch, "values")
     for stage, graph in (
         ("inference", watch.program.inference),
         ("training", watch.program.network.phase(True)),
     ):
-        found = first_node(stage, graph, case.weights, case.first(), group(said, stage), precision, case)
-        if found:
-            return found
+        first = first_node(stage, graph, case.weights, case.first(), group(evidence, stage), precision, case)
+        if first:
+            return first
     return None
 
 
@@ -91,32 +93,36 @@ def first_node(
     graph: Graph,
     weights: Mapping[str, np.ndarray],
     batch: Mapping[str, np.ndarray],
-    said: Arrays,
+    evidence: Arrays,
     precision: str,
     case: Case,
 ) -> Departure | None:
-    """The first departure of a graph whose outputs are all its values, for the engine's ``said``."""
+    """The first departure of a graph whose outputs are all its values, by the engine's ``evidence``."""
     bound = BOUNDS[precision].values
     true, _ = evaluate(graph, weights, batch)
     for name in graph.inputs:
         ref = reference(name)
-        if ref in true and ref in said and relative(said[ref], true[ref]) > COPIED[precision]:
+        if ref in true and ref in evidence and relative(evidence[ref], true[ref]) > COPIED[precision]:
             return departure(
-                "inputs", None, ref, (true[ref], said[ref]), other_batch(case, name, true[ref], said[ref])
+                "inputs",
+                None,
+                ref,
+                (true[ref], evidence[ref]),
+                other_batch(case, name, true[ref], evidence[ref]),
             )
     passed_over = None
     for node, index, ref in values_of(graph):
-        if ref not in true or ref not in said or relative(said[ref], true[ref]) <= bound:
+        if ref not in true or ref not in evidence or relative(evidence[ref], true[ref]) <= bound:
             continue
-        arguments = [_argument(r, said, true, weights) for r in node.inputs]
+        arguments = [_argument(r, evidence, true, weights) for r in node.inputs]
         alone = meaning(node, arguments)[index]
-        if relative(said[ref], alone) > bound:
-            situation = Situation(node, arguments, alone, said[ref].astype("float64"), index)
+        if relative(evidence[ref], alone) > bound:
+            situation = Situation(node, arguments, alone, evidence[ref].astype("float64"), index)
             where = "loss" if node.name.startswith("loss/") else stage
-            return departure(where, node, ref, (true[ref], said[ref]), explain(situation, 10 * bound))
+            return departure(where, node, ref, (true[ref], evidence[ref]), explain(situation, 10 * bound))
         if passed_over is None:
             cause = ("the node is right for what the engine feeds it: rounding has built up before it", False)
-            passed_over = departure(stage, node, ref, (true[ref], said[ref]), cause)
+            passed_over = departure(stage, node, ref, (true[ref], evidence[ref]), cause)
     return passed_over
 
 
@@ -128,13 +134,13 @@ def values_of(graph: Graph) -> Iterator[tuple[Node, int, str]]:
 
 
 def _argument(
-    ref: str | None, said: Arrays, true: Arrays, weights: Mapping[str, np.ndarray]
+    ref: str | None, evidence: Arrays, true: Arrays, weights: Mapping[str, np.ndarray]
 ) -> np.ndarray | None:
     if ref is None:
         return None
     if ref.startswith("@"):
         return weights[ref[1:]]
-    value = said.get(ref, true.get(ref))
+    value = evidence.get(ref, true.get(ref))
     assert value is not None, ref
     return value.astype("float64") if value.dtype.kind == "f" else value
 

@@ -47,9 +47,9 @@ def gradients(case: Case, precision: str, testify: Testify) -> Departure | None:
                     f"the search stopped after {PATIENCE:.0f} s, its budget; what lies behind the node "
                     f"{node.name!r}, seen from the loss, has the right gradient"
                 )
-            found = _one_gradient(landscape, node, index, gradient.astype("float64"), largest, precision)
-            if found:
-                return found
+            wrong = _one_gradient(landscape, node, index, gradient.astype("float64"), largest, precision)
+            if wrong:
+                return wrong
     return None
 
 
@@ -92,47 +92,50 @@ def _gradient_cause(node: Node, slopes: Sequence[tuple[float, float]], size: flo
 def steps(case: Case, precision: str, testify: Testify) -> Departure | None:
     """The first step that departs: its batch, a moving statistic, a weight's update, or a hidden state."""
     watch = watched(case)
-    said = testify(watch, "trajectory")
+    evidence = testify(watch, "trajectory")
     return (
-        _batch(case, said, precision)
-        or _update(case, said, precision)
+        _batch(case, evidence, precision)
+        or _update(case, evidence, precision)
         or first_node(
-            "after training", watch.program.inference, _trained(case, said), case.first(),
-            group(said, "after"), precision, case,
+            "after training", watch.program.inference, _trained(case, evidence), case.first(),
+            group(evidence, "after"), precision, case,
         )
     )  # fmt: skip
 
 
-def _trained(case: Case, said: Arrays) -> Arrays:
-    told = {
-        k: v.astype(case.weights[k].dtype) for k, v in group(said, "trained").items() if k in case.weights
+def _trained(case: Case, evidence: Arrays) -> Arrays:
+    trained = {
+        k: v.astype(case.weights[k].dtype) for k, v in group(evidence, "trained").items() if k in case.weights
     }
-    return {**case.weights, **told}
+    return {**case.weights, **trained}
 
 
-def _whole(case: Case, said: Arrays, step: int) -> Arrays | None:
+def _whole(case: Case, evidence: Arrays, step: int) -> Arrays | None:
     """All weights before a step, where the trajectory was kept whole."""
-    told = group(said, f"step/{step}/weight")
+    weights = group(evidence, f"step/{step}/weight")
     if step == 0:
         return dict(case.weights)
     if any(
-        k not in told or told[k].shape != v.shape
+        k not in weights or weights[k].shape != v.shape
         for k, v in case.weights.items()
         if k in case.network.weights
     ):
         return None
-    return {**case.weights, **{k: v.astype("float64") if v.dtype.kind == "f" else v for k, v in told.items()}}
+    return {
+        **case.weights,
+        **{k: v.astype("float64") if v.dtype.kind == "f" else v for k, v in weights.items()},
+    }
 
 
-def _batch(case: Case, said: Arrays, precision: str) -> Departure | None:
+def _batch(case: Case, evidence: Arrays, precision: str) -> Departure | None:
     """Whether a step's loss is that of another batch than its own."""
     all_batches = list(case.batches())
     bound = BOUNDS[precision].values
     for step, batch in enumerate(all_batches):
-        weights = _whole(case, said, step)
+        weights = _whole(case, evidence, step)
         if weights is None:
             return None
-        got, true = said[f"step/{step}/loss"], np.asarray(loss(case, weights, batch))
+        got, true = evidence[f"step/{step}/loss"], np.asarray(loss(case, weights, batch))
         if relative(got, true) <= bound:
             continue
         for number, other in enumerate(all_batches):
@@ -147,22 +150,22 @@ def _batch(case: Case, said: Arrays, precision: str) -> Departure | None:
     return None
 
 
-def tracks(case: Case, said: Arrays, precision: str) -> list[updates.Track]:
+def tracks(case: Case, evidence: Arrays, precision: str) -> list[updates.Track]:
     """The trajectory of each trainable weight, in graph order."""
     count = case.steps
     names = [
-        n for n in in_graph_order(case.network, case.network.trainable) if f"step/0/gradient/{n}" in said
+        n for n in in_graph_order(case.network, case.network.trainable) if f"step/0/gradient/{n}" in evidence
     ]
     totals = [
-        float(np.sqrt(sum(float(v) ** 2 for v in group(said, f"step/{t}/norm").values())))
+        float(np.sqrt(sum(float(v) ** 2 for v in group(evidence, f"step/{t}/norm").values())))
         for t in range(count)
     ]
     return [
         updates.Track(
             name=name,
-            weights=[said[f"step/{t}/weight/{name}"] for t in range(count + 1)],
-            gradients=[said[f"step/{t}/gradient/{name}"] for t in range(count)],
-            norms=[float(said[f"step/{t}/norm/{name}"]) for t in range(count)],
+            weights=[evidence[f"step/{t}/weight/{name}"] for t in range(count + 1)],
+            gradients=[evidence[f"step/{t}/gradient/{name}"] for t in range(count)],
+            norms=[float(evidence[f"step/{t}/norm/{name}"]) for t in range(count)],
             totals=totals,
             rates=case.rates(),
             epsilon=MACHINE_EPSILON[precision],
@@ -171,12 +174,12 @@ def tracks(case: Case, said: Arrays, precision: str) -> list[updates.Track]:
     ]
 
 
-def _update(case: Case, said: Arrays, precision: str) -> Departure | None:
+def _update(case: Case, evidence: Arrays, precision: str) -> Departure | None:
     """The first update that the recipe's optimizer (or the statistic's rule) does not give."""
-    statistic = _statistic(case, said, precision)
+    statistic = _statistic(case, evidence, precision)
     failing: list[tuple[int, updates.Track]] = []
     optimizer = case.recipe.optimizer
-    all_tracks = tracks(case, said, precision)
+    all_tracks = tracks(case, evidence, precision)
     for track in all_tracks:
         off = updates.misfit(track, updates.predicted(track, updates.Variant(optimizer), track.rates))
         wrong = [t for t, miss in enumerate(off) if miss > updates.tolerance(track)]
@@ -205,17 +208,17 @@ def _update(case: Case, said: Arrays, precision: str) -> Departure | None:
     )
 
 
-def _statistic(case: Case, said: Arrays, precision: str) -> tuple[int, Departure] | None:
+def _statistic(case: Case, evidence: Arrays, precision: str) -> tuple[int, Departure] | None:
     """The first moving statistic that is not updated as the definition says."""
     all_batches, bound = list(case.batches()), BOUNDS[precision].values
     network = case.program.network.phase(training=True)
     for step, batch in enumerate(all_batches):
-        weights = _whole(case, said, step)
+        weights = _whole(case, evidence, step)
         if weights is None:
             return None
         _, nexts = evaluate(network, weights, batch)
         for name in (n for n in _statistics_in_order(network.nodes, network.updates) if n in case.weights):
-            got = said.get(f"step/{step + 1}/weight/{name}")
+            got = evidence.get(f"step/{step + 1}/weight/{name}")
             if got is None or got.shape != nexts[name].shape or relative(got, nexts[name]) <= bound:
                 continue
             node = next(n for n in network.nodes if network.updates[name] in n.references)
@@ -250,7 +253,7 @@ def statistic_cause(
         return "the moving statistic is another", False
     batch = (true - keep * old) / (1 - keep)
     unbiased = batch * count / max(count - 1, 1)
-    tried = [
+    candidates = [
         (f"the moving variance is unbiased (n / (n - 1), n = {count})", keep * old + (1 - keep) * unbiased),
         ("momentum is the part that is taken, not the part that is kept", (1 - keep) * old + keep * batch),
         ("the statistic is updated twice in a step", keep * true + (1 - keep) * batch),
@@ -258,14 +261,14 @@ def statistic_cause(
     spread = float(np.sum(np.square(batch - old)))
     if spread:
         other = 1 - float(np.sum((got - old) * (batch - old))) / spread
-        tried.append(
+        candidates.append(
             (
                 f"momentum is {other:.4g}, where the definition has {keep:.4g}",
                 other * old + (1 - other) * batch,
             )
         )
     error = relative(got, true)
-    for sentence, value in tried:
+    for sentence, value in candidates:
         if relative(got, value) <= min(1e-4, error / 10):
             return sentence, True
     return "the moving statistic is another", False

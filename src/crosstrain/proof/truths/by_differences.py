@@ -78,14 +78,14 @@ def slopes(case: Case, gradients: Mapping[str, np.ndarray], directions: int = 3)
     longest step that agrees, or else by the one that comes closest."""
     generator, landscape = np.random.default_rng((case.seed, 4)), Landscape(case)
     size = float(np.sqrt(sum(np.sum(np.square(g)) for g in gradients.values())))
-    made = []
+    closest = []
     for _ in range(directions):
         direction = {k: generator.standard_normal(g.shape) for k, g in gradients.items()}
         claimed = sum(float(np.sum(gradients[k] * d)) for k, d in direction.items())
-        tried: list[Slope] = []
+        candidates: list[Slope] = []
         for step in STEPS:
-            tried.append(Slope(landscape.slope(direction, step), claimed, size))
-            if tried[-1].error <= AGREE / 10:
+            candidates.append(Slope(landscape.slope(direction, step), claimed, size))
+            if candidates[-1].error <= AGREE / 10:
                 break
-        made.append(min(tried, key=lambda slope: slope.error))
-    return made
+        closest.append(min(candidates, key=lambda slope: slope.error))
+    return closest

@@ -61,11 +61,11 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 
 
 def network(definition: Definition) -> tuple[keras.Model, dict[str, Any], list[str]]:
-    """The Keras model of a definition in float64, its variables by the graph's names, and what is to be said
-    of its constants. Where no Keras model was the source, it is made from the graph."""
+    """The Keras model of a definition in float64, its variables by the graph's names, and remarks on its
+    constants. Where the source is no Keras model, the model is built from the graph."""
     if str(definition.data["source"]).endswith(".onnx"):
-        made = export(definition.graph, definition.weights())
-        return made.model, made.variables, []
+        exported = export(definition.graph, definition.weights())
+        return exported.model, exported.variables, []
     with watching_calls() as calls:
         model = build_model(definition.data, floatx="float64")
     differing = settle(model, definition)
@@ -82,7 +82,7 @@ def _version(backend: str) -> str:
 
 def inferring(call: Callable[..., Any]) -> Callable[..., Any]:
     """A layer's ``call`` that takes every phase for inference."""
-    return lambda inputs, **given: call(inputs, **{**given, "training": False})
+    return lambda inputs, **kwargs: call(inputs, **{**kwargs, "training": False})
 
 
 def quiet(model: keras.Model) -> None:
@@ -115,9 +115,9 @@ def rate(schedule: Schedule, initial: float, step: int) -> float:
 
 def _keras_loss(loss: Loss) -> Any:
     """Keras's loss object with the reduction that the definition names."""
-    made, reduction = loss_object(loss, load_object)
-    made.reduction = reduction
-    return made
+    keras_loss, reduction = loss_object(loss, load_object)
+    keras_loss.reduction = reduction
+    return keras_loss
 
 
 class Witness:
@@ -158,27 +158,27 @@ class Witness:
         """Keras's losses of all outputs that have one, with their weights, and the regularisers."""
         outputs = output_names(self.model, y_pred)
         targets = dict(zip(self.losses, keras.tree.flatten(y), strict=True))
-        parts = [made(targets[name], outputs[name]) * weight for name, (made, weight) in self.losses.items()]
+        parts = [loss(targets[name], outputs[name]) * weight for name, (loss, weight) in self.losses.items()]
         return sum([*parts[1:], *self.model.losses], start=parts[0])
 
     def evidence(self) -> Arrays:
         """The keys of an engine's evidence, but for ``initial`` and the steps."""
-        batch, made = self.case.first(), {}
+        batch, arrays = self.case.first(), {}
         for mode, training in (("inference", False), ("training", True)):
             with self.fresh():
                 outputs = self.model(self.inputs(batch), training=training)
             for name, value in output_names(self.model, outputs).items():
-                made[f"{mode}/{name}"] = keras.ops.convert_to_numpy(value)
+                arrays[f"{mode}/{name}"] = keras.ops.convert_to_numpy(value)
         with self.fresh():
             loss, gradients = GRADIENTS[keras.backend.backend()](
                 self.model, self.inputs(batch), self.targets(batch)
             )
-        made["loss"] = np.asarray(loss, "float64")
+        arrays["loss"] = np.asarray(loss, "float64")
         names = {id(v): n for n, v in self.variables.items()}
         for variable, gradient in zip(self.model.trainable_variables, gradients, strict=True):
             zero = np.zeros(variable.shape)
-            made[f"gradient/{names[id(variable)]}"] = zero if gradient is None else np.asarray(gradient)
-        return made
+            arrays[f"gradient/{names[id(variable)]}"] = zero if gradient is None else np.asarray(gradient)
+        return arrays
 
     def walk(self, states: StateWriter) -> None:
         """Real training steps with Keras's own optimizer and schedule; the state after each is written."""
@@ -196,17 +196,17 @@ class Witness:
         """What the optimizer remembers of each trainable weight, by crosstrain's names."""
         optimizer, settings = self.model.optimizer, self.case.recipe.optimizer
         trained = {id(v) for v in self.model.trainable_variables}
-        made: dict[str, dict[str, np.ndarray]] = {}
+        slots: dict[str, dict[str, np.ndarray]] = {}
         for name, variable in self.variables.items():
             if id(variable) not in trained:
                 continue
-            made[name] = {}
+            slots[name] = {}
             for slot, kind in settings.slots().items():
-                held = getattr(optimizer, SLOTS[settings.name][slot])
+                state = getattr(optimizer, SLOTS[settings.name][slot])
                 # NAdam has one product for all weights.
-                own = held if kind.scalar else held[optimizer._get_variable_index(variable)]
-                made[name][slot] = self._array(own)
-        return made
+                own = state if kind.scalar else state[optimizer._get_variable_index(variable)]
+                slots[name][slot] = self._array(own)
+        return slots
 
     def _array(self, variable: Any) -> np.ndarray:
         return np.array(keras.ops.convert_to_numpy(variable))
@@ -220,13 +220,13 @@ class Witness:
 
     def inputs(self, batch: Mapping[str, np.ndarray]) -> Any:
         """The batch in the structure that the model is called with."""
-        given = {n: batch[n] for n in self.case.network.inputs if n in batch}
+        features = {n: batch[n] for n in self.case.network.inputs if n in batch}
         # Converted here: some backends would make float32 of a float64 array.
-        arrays = [_tensor(v, self.case.network.inputs[n].dtype) for n, v in given.items()]
+        arrays = [_tensor(v, self.case.network.inputs[n].dtype) for n, v in features.items()]
         structure = getattr(getattr(self.model, "_functional", None) or self.model, "_inputs_struct", None)
         if structure is not None:
             return keras.tree.pack_sequence_as(structure, arrays)
-        return arrays[0] if len(arrays) == 1 else dict(zip(given, arrays, strict=True))
+        return arrays[0] if len(arrays) == 1 else dict(zip(features, arrays, strict=True))
 
     def targets(self, batch: Mapping[str, np.ndarray]) -> Any:
         """The targets in the order of the outputs that have a loss."""

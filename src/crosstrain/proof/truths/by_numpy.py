@@ -43,6 +43,6 @@ def evidence(case: Case) -> Arrays:
     batch = case.first()
     inference, _ = evaluate(case.program.inference, case.weights, batch)
     training, _ = evaluate(case.program.training, case.weights, batch)
-    made = {f"inference/{name}": value for name, value in inference.items()}
-    made |= {f"training/{k.removeprefix('output/')}": v for k, v in training.items() if k != "loss"}
-    return made | {"loss": training["loss"]}
+    arrays = {f"inference/{name}": value for name, value in inference.items()}
+    arrays |= {f"training/{k.removeprefix('output/')}": v for k, v in training.items() if k != "loss"}
+    return arrays | {"loss": training["loss"]}

@@ -121,11 +121,11 @@ def close(one: np.ndarray, other: np.ndarray) -> bool:
 
 def constants(graph: Graph, weights: Weights) -> dict[str, np.ndarray]:
     """The values of a graph's constants: nodes by ``%NAME``, weights by ``@NAME``."""
-    made = {
+    values = {
         f"%{node.name}": np.asarray(node.attributes["value"]) for node in graph.nodes if node.op == "constant"
     }
-    made |= {f"@{name}": value for name, value in weights.items() if name.startswith("constant/")}
-    return {name: value for name, value in made.items() if value.dtype.kind == "f"}
+    values |= {f"@{name}": value for name, value in weights.items() if name.startswith("constant/")}
+    return {name: value for name, value in values.items() if value.dtype.kind == "f"}
 
 
 def entry(graph: Graph, ref: str) -> str:
@@ -145,19 +145,19 @@ def held_by(model: keras.Model) -> Iterator[Any]:
 
 
 def put(arguments: Any, old: np.ndarray, new: np.ndarray) -> bool:
-    """Replace an array among the arguments of a call; whether it was there."""
-    done = False
+    """Replace an array among the arguments of a call. Returns whether it was among them."""
+    replaced = False
 
     def exchange(x: Any) -> Any:
-        nonlocal done
+        nonlocal replaced
         if not is_array(x):
             return x
         array = keras.ops.convert_to_numpy(x)
         if array.size != old.size or not close(array.reshape(old.shape), old):
             return x
-        done = True
+        replaced = True
         return keras.ops.convert_to_tensor(new.reshape(array.shape), dtype="float64")
 
     arguments.args = keras.tree.map_structure(exchange, arguments.args)
     arguments.kwargs = keras.tree.map_structure(exchange, arguments.kwargs)
-    return done
+    return replaced

@@ -37,19 +37,19 @@ class Truth:
     """What an engine is held against.
 
     ``values`` has the keys of an engine's evidence, ``states`` is the file of the states after each step.
-    ``told`` says where they come from and how far the truths agree. ``reason`` is not empty where they do
-    not, or where there is none.
+    ``provenance`` says where they come from and how far the truths agree. ``reason`` is not empty where they
+    do not, or where there is no truth.
     """
 
     values: Arrays
     states: Path | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
 
     @property
     def error(self) -> float:
         """How far Keras's outputs and loss are off the NumPy meaning: about as far as its gradients."""
-        agreement = self.told.get("agreement", {})
+        agreement = self.provenance.get("agreement", {})
         return max((agreement[k] for k in ("inference", "training", "loss") if k in agreement), default=0.0)
 
 
@@ -88,7 +88,7 @@ def _truth_of(
     key = hashlib.sha256(
         f"{FORMAT} {case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
     ).hexdigest()[:16]
-    numpy = _kept(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
+    numpy = _cached(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
     set_aside: dict[str, str] = {}
     agreeing: list[Truth] = []
     # An engine keras-torch is Keras on PyTorch: its own framework is torch.
@@ -112,9 +112,9 @@ def _truth_of(
                 job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
             )
             report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
-        told = json.loads(report.read_text())
-        if told["error"]:
-            set_aside[backend] = told["error"]
+        answer = json.loads(report.read_text())
+        if answer["error"]:
+            set_aside[backend] = answer["error"]
             continue
         keras = read_arrays(out)
         apart, agreement = compare(case, numpy, keras, place / f"{key}-{backend}-slopes.json")
@@ -123,9 +123,9 @@ def _truth_of(
             continue
         basis = {
             "outputs": "NumPy meaning of the graph, float64",
-            "gradients and steps": f"Keras {told['keras']} on {backend} {told['version']}, float64",
+            "gradients and steps": f"Keras {answer['keras']} on {backend} {answer['version']}, float64",
             "agreement": agreement,
-            "remarks": told.get("remarks", []),
+            "remarks": answer.get("remarks", []),
         }
         agreeing.append(Truth({**keras, **numpy}, states, basis))
         if agreeing[-1].error <= CLOSE:
@@ -133,15 +133,15 @@ def _truth_of(
     if not agreeing:
         return Truth(
             numpy,
-            told={"set_aside": once(set_aside)},
+            provenance={"set_aside": once(set_aside)},
             reason="there is no truth to hold the engine against: " + "; ".join(once(set_aside)),
         )
     best = min(agreeing, key=lambda truth: truth.error)
-    others = {t.told["gradients and steps"]: t.error for t in agreeing if t is not best}
-    return replace(best, told={**best.told, "set_aside": once(set_aside), "less exact": others})
+    others = {t.provenance["gradients and steps"]: t.error for t in agreeing if t is not best}
+    return replace(best, provenance={**best.provenance, "set_aside": once(set_aside), "less exact": others})
 
 
-def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, dict[str, Any]]:
+def compare(case: Case, numpy: Arrays, keras: Arrays, cached: Path) -> tuple[str, dict[str, Any]]:
     """How two truths differ (a sentence, empty where they agree), and the numbers."""
     bound = BOUNDS["float64"].values
     agreement: dict[str, Any] = {}
@@ -153,9 +153,9 @@ def compare(case: Case, numpy: Arrays, keras: Arrays, kept: Path) -> tuple[str, 
             return f"its {name} is {error:.2g} off the NumPy meaning of the graph", agreement
     gradients = group(keras, "gradient")
     if gradients:
-        if not kept.exists():
-            kept.write_text(json.dumps([slope.error for slope in differences.slopes(case, gradients)]))
-        agreement["finite_differences"] = max(json.loads(kept.read_text()))
+        if not cached.exists():
+            cached.write_text(json.dumps([slope.error for slope in differences.slopes(case, gradients)]))
+        agreement["finite_differences"] = max(json.loads(cached.read_text()))
         if not agreement["finite_differences"] <= differences.AGREE:
             return (
                 f"its gradients are {agreement['finite_differences']:.2g} off finite differences",
@@ -173,8 +173,8 @@ def saved(case: Case, folder: Path) -> Path:
     return place
 
 
-def _kept(path: Path, make: Callable[[], Arrays]) -> Arrays:
-    """Arrays from a file, made and written first where it is not there."""
+def _cached(path: Path, make: Callable[[], Arrays]) -> Arrays:
+    """Arrays from a file, which is written first where it does not exist."""
     if not path.exists():
         unfinished = path.with_suffix(".part.npz")
         write_arrays(unfinished, make())
@@ -195,18 +195,18 @@ def _sentence(outcome: Any) -> str | None:
 
 
 def _homes() -> dict[str, str]:
-    """Keras's backends that can be asked, each with a Python that has it."""
-    found = {name: keras_python(name) for name in BACKENDS}
-    return {name: python for name, python in found.items() if python}
+    """Keras's available backends, each with a Python that has it."""
+    pythons = {name: keras_python(name) for name in BACKENDS}
+    return {name: python for name, python in pythons.items() if python}
 
 
 def _versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
-    made = [python for python in _homes().values() if python != sys.executable]
+    parts = [python for python in _homes().values() if python != sys.executable]
     for name in ("keras", *BACKENDS):
         try:
-            made.append(f"{name} {version(name)}")
+            parts.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return " ".join(made)
+    return " ".join(parts)

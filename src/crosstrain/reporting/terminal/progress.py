@@ -74,7 +74,9 @@ class Show:
             _summary(cell, result), style="" if result.status == "done" else "red", soft_wrap=True
         )
         if self._bars:
-            self._bars.overall(self._course.ended, self._course.cells, self._course.left(self._clock()))
+            self._bars.overall(
+                self._course.ended, self._course.cells, self._course.seconds_left(self._clock())
+            )
 
     def note(self, words: str) -> None:
         self.console.print(words, style="yellow", soft_wrap=True)
@@ -92,8 +94,8 @@ class Show:
             if self._accuracy is not None:
                 words.append(f"accuracy {text.share(self._accuracy)}")
             now = self._clock()
-            self._bars.cell(str(cell), share, ", ".join(words), course.left_of_cell(now))
-            self._bars.overall(course.ended + min(share, 1.0), course.cells, course.left(now))
+            self._bars.cell(str(cell), share, ", ".join(words), course.cell_seconds_left(now))
+            self._bars.overall(course.ended + min(share, 1.0), course.cells, course.seconds_left(now))
 
     def _epoch(self, cell: Cell, event: Mapping[str, Any]) -> None:
         self._accuracy = event.get("validation_accuracy")
@@ -104,7 +106,7 @@ class Show:
         words.append(f"loss {text.rate(event.get('train_loss'))}")
         if self._accuracy is not None:
             words.append(f"accuracy {text.share(self._accuracy)}")
-        remaining = self._course.left(self._clock())
+        remaining = self._course.seconds_left(self._clock())
         if remaining is not None:
             words.append(f"{text.clock(remaining)} left")
         self.console.print(", ".join(words), soft_wrap=True)
