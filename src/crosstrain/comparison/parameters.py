@@ -100,6 +100,16 @@ class Preparation(TypedDict, total=False):
     ]
 
 
+class Augment(TypedDict, total=False):
+    augment: Annotated[
+        str | Sequence[str] | Mapping[str, Any] | None,
+        Parameter(
+            "Change pictures at random in training, as flip,shift=4,rotate=15,jitter=0.2,mixup=0.2 "
+            "(docs/augmentation.md).", metavar="HOW",
+        ),
+    ]  # fmt: skip
+
+
 class Device(TypedDict, total=False):
     device: Annotated[
         str,
@@ -159,7 +169,7 @@ class Preference(TypedDict, total=False):
 
 # -- what each function takes -----------------------------------------------------------------------
 class Train(
-    Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Device, Precision, Threads,
+    Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Augment, Device, Precision, Threads,
     EngineOptions, Timeout, MemoryLimit, Trust, total=False,
 ):  # fmt: skip
     """Of ``train``, and what ``compare`` has in common with it."""

@@ -142,6 +142,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     momentum = arguments["momentum"]
     if momentum is None and arguments["optimizer"] == "sgd":
         momentum = MOMENTUM
+    augmentation = spelling.augmentation(arguments["augment"])
     names, with_sizes = spelling.networks(network)
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
@@ -153,7 +154,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         if any(own for _, own in with_sizes)
         else (),
         recipe=Recipe(
-            losses=spelling.losses(arguments["loss"]),
+            losses=spelling.fitting_losses(spelling.losses(arguments["loss"]), augmentation),
             optimizer=spelling.optimizer(
                 arguments["optimizer"],
                 learning_rate=rate,
@@ -164,6 +165,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
             batch_size=arguments["batch_size"],
             epochs=arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
             seed=arguments["seed"],
+            augmentation=augmentation,
         ),
         repeats=arguments["repeats"]
         or _repeats(arguments["seeds"], budget=seconds is not None, narrow=narrow is not None),

@@ -133,6 +133,7 @@ class Workshop:
                     progress=self._progress,
                     steps=self.settings.prepare,
                     split=self.settings.split,
+                    augmentation=self.settings.recipe.augmentation,
                 )
         return self._data[key]
 

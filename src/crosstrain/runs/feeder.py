@@ -99,7 +99,9 @@ def main(arguments: list[str]) -> None:
             serve(json.loads(arguments[0]), sys.stdin.buffer, answers)
         except Exception as error:
             traceback.print_exc()
-            answers.write(json.dumps(f"augmentation failed: {type(error).__name__}: {error}").encode() + b"\n")
+            answers.write(
+                json.dumps(f"augmentation failed: {type(error).__name__}: {error}").encode() + b"\n"
+            )
             answers.flush()
             sys.exit(1)
 

@@ -80,7 +80,7 @@ SETTINGS: Mapping[str, Setting] = {
     "jitter": Setting("brightness, contrast and saturation at once", SHARE, colour=True),
     "brightness": Setting("multiply by a factor in [1 - b, 1 + b]", SHARE, colour=True),
     "contrast": Setting("distance from the mean grey, by a factor in [1 - c, 1 + c]", SHARE, colour=True),
-    "saturation": Setting("distance from the pixel's grey, by a factor in [1 - s, 1 + s]", SHARE, colour=True),
+    "saturation": Setting("distance from its own grey, by a factor in [1 - s, 1 + s]", SHARE, colour=True),
     "hue": Setting(
         "turn the hue by up to such a share of the circle",
         _between(0, 0.5, "a number above 0, at most 0.5"),
@@ -100,7 +100,7 @@ SETTINGS: Mapping[str, Setting] = {
     "center-sample": Setting("take each example's own mean away", SWITCH, True, evaluated=True),
     "standardize-sample": Setting("each example to mean 0 and deviation 1", SWITCH, True, evaluated=True),
     "center": Setting("take the training part's mean of each channel away", SWITCH, True, True, True),
-    "standardize": Setting("each channel to mean 0, deviation 1 of the training part", SWITCH, True, True, True),
+    "standardize": Setting("each channel to mean 0 and deviation 1 in training", SWITCH, True, True, True),
     "zca": Setting(
         "whiten (ZCA) with the training part's covariance; the value is added to singular values",
         SHARE, 1e-6, evaluated=True, fitted=True,
@@ -147,7 +147,7 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
             )
         given[name] = value
     if "shift" in given and {"shift-x", "shift-y"} & given.keys():
-        raise ValueError("the augmentation 'shift' cannot be given with shift-x or shift-y: it is both of them")
+        raise ValueError("the augmentation 'shift' is both shift-x and shift-y; give it or them")
     complete = _complete(given)
     return {name: complete[name] for name in SETTINGS if name in complete}
 

@@ -87,9 +87,11 @@ def check_fits(data: Prepared, settings: Mapping[str, Any]) -> None:
                 )
         for name in ("saturation", "hue"):
             if name in settings and channels != 3:
-                raise CrosstrainError(f"{name} works on colours; the pictures of {spec} have {channels} channel")
+                raise CrosstrainError(f"{name} works on red, green and blue; {spec} has {channels} channels")
         if "pca-colour" in settings and channels > 4:
-            raise CrosstrainError(f"pca-colour takes up to 4 channels; the pictures of {spec} have {channels}")
+            raise CrosstrainError(
+                f"pca-colour takes up to 4 channels; the pictures of {spec} have {channels}"
+            )
     if len(pictures) > 1 and (fit := parts(settings, "fitted")):
         raise CrosstrainError(f"{next(iter(fit))} takes one input of pictures; {spec} has {len(pictures)}")
     if colour := parts(settings, "colour"):
@@ -105,7 +107,7 @@ def _check_range(data: Prepared, name: str, pictures: Mapping[str, Any]) -> None
         sample = inputs[each][:PIECE]
         if sample.min() < 0 or sample.max() > 1:
             raise CrosstrainError(
-                f"{name} works on pictures with values from 0 to 1, and those of {data.manifest['spec']} reach "
+                f"{name} works on pictures with values from 0 to 1, those of {data.manifest['spec']} reach "
                 f"from {sample.min():.3g} to {sample.max():.3g}; standardize with --augment standardize, "
                 "which comes after colours, in place of --prepare"
             )
@@ -150,7 +152,7 @@ def _fill(folder: Path, key: str, data: Prepared, settings: dict[str, Any]) -> N
         **data.manifest,
         "hash": key,
         "inputs": {n: {**s, "shape": shapes[n]} for n, s in inputs.items()},
-        "targets": {n: _soft_spec(s) if "mixup" in settings else s for n, s in data.manifest["targets"].items()},
+        "targets": {n: _target_spec(s, settings) for n, s in data.manifest["targets"].items()},
         "augmented_from": data.folder.name,
         "augmentation": spelled(settings),
     }  # fmt: skip
@@ -176,8 +178,8 @@ def _undoing(settings: Mapping[str, Any], statistics: Statistics) -> dict[str, l
     return {"mean": statistics["mean"].tolist(), "deviation": deviation.tolist()}
 
 
-def _soft_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    if not str(spec["dtype"]).startswith("int"):
+def _target_spec(spec: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    if "mixup" not in settings or not str(spec["dtype"]).startswith("int"):
         return dict(spec)
     return {**spec, "shape": [spec["classes"]], "dtype": "float32"}
 

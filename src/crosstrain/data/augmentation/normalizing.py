@@ -23,7 +23,9 @@ Parts = Callable[[], Iterable[np.ndarray]]
 """Gives the training part again and again, in pieces (N, H, W, C), as evaluation sees it."""
 
 
-def normalized(settings: Mapping[str, Any], pictures: np.ndarray, statistics: Mapping[str, np.ndarray]) -> None:
+def normalized(
+    settings: Mapping[str, Any], pictures: np.ndarray, statistics: Mapping[str, np.ndarray]
+) -> None:
     """Change ``pictures``, float32 (N, H, W, C), in place, in the order of ``ImageDataGenerator``."""
     for name in parts(settings, "evaluated"):
         if name in _STEPS:
@@ -55,40 +57,6 @@ def _standardize(pictures: np.ndarray, on: bool, statistics: Mapping[str, np.nda
 
 def _whiten(pictures: np.ndarray, epsilon: float, statistics: Mapping[str, np.ndarray]) -> None:
     flat = pictures.reshape(len(pictures), -1)
-    flat[...] = flat @ statistics["whitening"].astype(np.float32)
-
-
-_STEPS:
-            _STEPS[name](pictures, settings[name], statistics)
-
-
-def _rescale(pictures: np.ndarray, factor: float, statistics: Mapping[str, np.ndarray]) -> None:
-    pictures *= np.float32(factor)
-
-
-def _center_sample(pictures: np.ndarray, on: bool, statistics: Mapping[str, np.ndarray]) -> None:
-    pictures -= pictures.mean(axis=(1, 2, 3), keepdims=True)
-
-
-def _standardize_sample(pictures: np.ndarray, on: bool, statistics: Mapping[str, np.ndarray]) -> None:
-    _center_sample(pictures, on, statistics)
-    squares = np.einsum("nhwc,nhwc->n", pictures, pictures) / np.float32(pictures[0].size)
-    pictures /= (np.sqrt(squares) + np.float32(EPSILON))[:, None, None, None]
-
-
-def _center(pictures: np.ndarray, on: bool, statistics: Mapping[str, np.ndarray]) -> None:
-    pictures -= statistics["mean"].astype(np.float32)
-
-
-def _standardize(pictures: np.ndarray, on: bool, statistics: Mapping[str, np.ndarray]) -> None:
-    _center(pictures, on, statistics)
-    pictures /= (statistics["deviation"] + EPSILON).astype(np.float32)
-
-
-def _whiten(pictures: np.ndarray, epsilon: float, statistics: Mapping[str, np.ndarray]) -> None:
-    flat = pictures.reshape(len(pictures), -1)
-    if "mean" in statistics and not statistics.get("centred", np.asarray(False)):
-        pictures -= statistics["mean"].astype(np.float32)
     flat[...] = flat @ statistics["whitening"]
 
 
@@ -168,7 +136,7 @@ def _whitening(pieces: Iterable[np.ndarray], epsilon: float) -> np.ndarray:
     singular = np.sqrt(np.maximum(values, 0))
     varies = values > len(values) * np.finfo(np.float32).eps * values.max()
     scale = np.where(varies, np.sqrt(count) / (singular + epsilon), 0.0)
-    return np.asarray((vectors * scale) @ vectors.T)
+    return np.asarray((vectors * scale) @ vectors.T, np.float32)
 
 
 def _signed(vectors: np.ndarray) -> np.ndarray:

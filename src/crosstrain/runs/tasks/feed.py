@@ -1,8 +1,8 @@
 """The worker's side of augmentation: batches out of memory that it shares with processes which make them.
 
 Those run in the supervisor's Python (``runs/feeder.py``), which has OpenCV: one code on one build makes the
-bytes for every engine, at the same time as the engine trains. A process announces a batch by a line on a pipe;
-a line back says that its place in the memory is free again.
+bytes for every engine, while the engine trains. A process announces a batch by a line on a pipe; a line back
+says that its place in the memory is free again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -152,7 +151,8 @@ class _Process:
         return batch
 
     def close(self) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.kill()
         self._process.wait()
         self._process.stdin.close()
@@ -189,8 +189,3 @@ def _anonymous_file() -> IO[bytes]:
 def launch_of(job: Mapping[str, Any]) -> Launch:
     """How a job says that the processes are started."""
     return Launch(**(job.get("feeder") or {}))
-
-
-def feed(folder: Path, recipe: Recipe, launch: Launch) -> Feed | None:
-    """The batches that a recipe augments; None where it does not."""
-    return Feed(Prepared.load(folder), recipe, launch) if recipe.augmentation else None
