@@ -253,6 +253,14 @@ class Code(Networks, BatchSize, Rates, Timeout, Trust, total=False):
     check: Annotated[bool, Parameter("Run the source and prove it equal to the network.", True)]
 
 
+class Look(Sizes, Preparation, Augment, total=False):
+    """Of ``look``."""
+
+    examples: Annotated[int, Parameter("How many; classes take turns.", 8, "N")]
+    draws: Annotated[int, Parameter("Augmented pictures of each: the first epochs'.", 7, "N")]
+    seed: Annotated[int, Parameter("Of the training whose pictures these are.", 0, "S")]
+
+
 class StudyPlan(Engines, Preference, Threads, total=False):
     """Of ``study``: what takes the place of the plan's."""
 
@@ -299,6 +307,11 @@ OptionalData = Annotated[
 ]
 OneEngine = Annotated[
     str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
+]
+Looked = Annotated[str, Parameter(f"{_DATA} (crosstrain datasets).", metavar="DATA", argument=True)]
+SheetOut = Annotated[
+    str | Path,
+    Parameter("The picture to write (PNG).", metavar="FILE.png", flags=("--out", "-o")),
 ]
 Plan = Annotated[
     str | Path,

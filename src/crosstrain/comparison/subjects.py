@@ -125,6 +125,8 @@ class Workshop:
         key = (size, channels)
         if key not in self._data:
             self.tell(f"Preparing {self.settings.data}" + (f" at {size_text(_square(size))}" if size else ""))
+            if "mixup" in self.settings.recipe.augmentation:
+                self.tell("Targets are mixed: classes become shares, which a categorical cross-entropy takes")
             with self.account.part("preparing"):
                 self._data[key] = data.prepare(
                     self.settings.data,

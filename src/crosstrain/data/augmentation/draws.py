@@ -58,11 +58,11 @@ class Draws:
 
     def between(self, name: str, reach: float) -> np.ndarray:
         """float64 (N,) in [-reach, reach)."""
-        return (2 * self.uniform(name) - 1) * reach
+        return np.asarray((2 * self.uniform(name) - 1) * reach)
 
     def whole(self, name: str, count: int) -> np.ndarray:
         """Whole numbers from 0 to ``count - 1``, alike probable, as float64 (N,)."""
-        return np.floor(self.uniform(name) * count)
+        return np.asarray(np.floor(self.uniform(name) * count))
 
     def normal(self, names: Sequence[str]) -> np.ndarray:
         """Standard normal numbers, float64 (N, len(names))."""

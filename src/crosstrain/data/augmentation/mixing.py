@@ -24,11 +24,16 @@ def cut_out(settings: Mapping[str, Any], draws: Draws, pictures: np.ndarray) -> 
 
 
 def weights(settings: Mapping[str, Any], draws: Draws) -> np.ndarray | None:
-    """The share that each example keeps when it is mixed with the next one of its batch, float32 (N,), from
-    Beta(a, a) (Zhang et al. 2018, section 2); None without ``mixup``."""
+    """The share that each example keeps when it is mixed with the next one of its batch, float32 (N,); None
+    without ``mixup``.
+
+    It is the larger of λ and 1 - λ, λ from Beta(a, a) (Zhang et al. 2018, section 2): which of a pair comes
+    first is chance anyhow, and so every example prevails once an epoch.
+    """
     if "mixup" not in settings:
         return None
-    return draws.beta("mixup", settings["mixup"]).astype(np.float32)
+    share = draws.beta("mixup", settings["mixup"])
+    return np.asarray(np.maximum(share, 1 - share), np.float32)
 
 
 def mixed(array: np.ndarray, kept: np.ndarray | None) -> np.ndarray:

@@ -109,29 +109,28 @@ def _after(
 
 def _moments(pieces: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean (C,) and covariance (C, C) of the pixels, in one pass about the first piece's mean."""
-    count, pivot, total, products = 0, None, 0.0, 0.0
+    count, pivot = 0, np.zeros(())
+    total, products = np.zeros(()), np.zeros(())
     for piece in pieces:
         pixels = piece.reshape(-1, piece.shape[-1]).astype(np.float64)
-        pivot = pixels.mean(axis=0) if pivot is None else pivot
+        pivot = pixels.mean(axis=0) if not count else pivot
         pixels -= pivot
         count += len(pixels)
         total = total + pixels.sum(axis=0)
         products = products + pixels.T @ pixels
-    shift = np.asarray(total) / count
-    assert pivot is not None
-    return pivot + shift, np.asarray(products) / count - np.outer(shift, shift)
+    shift = total / count
+    return pivot + shift, products / count - np.outer(shift, shift)
 
 
 def _whitening(pieces: Iterable[np.ndarray], epsilon: float) -> np.ndarray:
     """The ZCA matrix as Keras has it: with X of n rows, U diag(sqrt(n) / (s + epsilon)) U^T for the singular
     values s of X^T; here from the eigenvalues s^2 of X^T X, which is all that has to be kept. Directions
     in which the training part does not vary are left out: their rounding errors would be all that is seen."""
-    count, products = 0, None
+    count, products = 0, np.zeros(())
     for piece in pieces:
         flat = piece.reshape(len(piece), -1).astype(np.float64)
         count += len(flat)
-        products = flat.T @ flat if products is None else products + flat.T @ flat
-    assert products is not None
+        products = products + flat.T @ flat
     values, vectors = np.linalg.eigh(products)
     singular = np.sqrt(np.maximum(values, 0))
     varies = values > len(values) * np.finfo(np.float32).eps * values.max()
