@@ -3,13 +3,13 @@
     python benchmarks/augmentation.py [--size 32] [--rounds 5] [--batches 20] [--json FILE]
     python benchmarks/augmentation.py --data GTSRB.zip --train resnet20 [--engine torch] [--rounds 5]
 
-The first form augments batches of random pictures by all ways in turn, round after round: flips, shifts, turns,
-zooms, brightness, contrast and saturation, which all of them have; by crosstrain also with all else on.
+The first form augments batches of random pictures by all ways in turn, round after round: flips, shifts,
+turns, zooms, brightness, contrast and saturation, which all have; by crosstrain also with all else on.
 Rates are images a second of wall time, and of processor time, which other load on the machine changes less.
 
-The second trains a network with and without augmentation, epoch by epoch in turn, each as ``crosstrain train``
-does it, and prints the ratios of seconds an epoch. All is on but the crop, which would make the network's work
-less.
+The second trains a network with and without augmentation, epoch by epoch in turn, each as
+``crosstrain train`` does it, and prints the ratios of seconds an epoch. All is on but the crop, which would
+make the network's work less.
 """
 
 from __future__ import annotations

@@ -117,6 +117,7 @@ CHOICES = [
     ((3,), None, (3,), "float32", None, "mean_squared_error", None),
     ((1,), None, (), "float32", None, "mean_squared_error", None),
     ((CLASSES,), "softmax", (CLASSES,), "float32", None, "categorical_crossentropy", False),
+    ((CLASSES,), None, (CLASSES,), "float32", CLASSES, "categorical_crossentropy", True),
 ]
 
 
