@@ -38,9 +38,9 @@ def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Ru
     except (OSError, ValueError, KeyError) as error:
         raise CrosstrainError(f"{folder} is not a crosstrain folder (it has no valid plan.json)") from error
     definition, trained = _files(folder, kind, plan, cell, weights)
-    spelled = (str(identity.get(key) or "") for key in ("data", "prepare", "split"))
+    spec, prepare, split = (str(identity.get(key) or "") for key in ("data", "prepare", "split"))
     augmentation = (identity.get("recipe") or {}).get("augmentation") or {}
-    return Run(definition, trained, *spelled, augmentation, _size(folder, kind, cell))
+    return Run(definition, trained, spec, prepare, split, augmentation, _size(folder, kind, cell))
 
 
 def evaluation_data(definition: Definition, spec: str, run: Run | None = None) -> Prepared:

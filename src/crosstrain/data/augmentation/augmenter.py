@@ -69,7 +69,7 @@ def evaluated(
 
 def _taken(array: np.ndarray, examples: np.ndarray, place: Placement | None) -> np.ndarray:
     if place is None:
-        return array[examples].astype(np.float32)
+        return np.asarray(array[examples], np.float32)
     pictures = np.empty((len(examples), *place.size, array.shape[3]), np.float32)
     for row, example in enumerate(examples.tolist()):
         place.picture(row, array[example].astype(np.float32, copy=False), pictures[row])
