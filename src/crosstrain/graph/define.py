@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend.common.masking import get_keras_mask
 
 from crosstrain.errors import CrosstrainError
@@ -96,7 +97,8 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     set_seed(int(definition.get("seed") or 0))
-    with numpy_initial():
+    # Without JAX, Keras's NumPy backend learns shapes by running layers on arrays that nothing has filled.
+    with numpy_initial(), np.errstate(all="ignore"):
         return load_model(definition, floatx)
 
 

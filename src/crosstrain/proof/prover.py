@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +46,7 @@ STATE = "the engine's own steps are right, but not those from a state that it lo
 
 @dataclass
 class Prover:
-    """One network's case, put to engines one after the other; the truth is asked for once."""
+    """One network's case, put to engines, several at a time if need be; a truth is asked for once."""
 
     definition: Definition
     recipe: Recipe
@@ -76,12 +77,20 @@ class Prover:
             examples_of=self.examples,
         )
         self._settled, self.tested = False, Coverage(0)
+        self._lock = threading.Lock()
 
     def _truth(self, engine: str) -> Truth:
-        """The truth for an engine. The first time another case is taken where gradients are exactly 0 in this
-        one and not in the other."""
+        """The truth for an engine; the first settles the case for all."""
+        with self._lock:
+            if not self._settled:
+                return self._settle(engine)
+        return self._truth_of(self.case, engine)
+
+    def _settle(self, engine: str) -> Truth:
+        """The first truth. Another case is taken where gradients are exactly 0 in this one and not in the
+        other."""
         truth = self._truth_of(self.case, engine)
-        if self._settled or truth.reason:
+        if truth.reason:
             return truth
         best = coverage_of(self.case, group(truth.values, "gradient"))
         for other in () if best.whole else alternatives(self.case):
