@@ -66,11 +66,11 @@ def plain_opencv(pictures: np.ndarray) -> Way:
         matrix[:, 2] += random.integers(-4, 5, 2)
         picture = cv2.warpAffine(picture, matrix, (width, height))
         picture = np.clip(picture * np.float32(random.uniform(0.8, 1.2)), 0, 1)
-        factor = np.float32(random.uniform(0.8, 1.2))
-        picture = np.clip((picture - picture.mean()) * factor + picture.mean(), 0, 1)
+        scale = np.float32(random.uniform(0.8, 1.2))
+        picture = np.clip((picture - picture.mean()) * scale + picture.mean(), 0, 1)
         grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         factor = float(random.uniform(0.8, 1.2))
-        return np.clip(cv2.addWeighted(picture, factor, grey, 1 - factor, 0), 0, 1)
+        return np.asarray(np.clip(cv2.addWeighted(picture, factor, grey, 1 - factor, 0), 0, 1))
 
     return lambda epoch, index: np.stack([one(pictures[i]) for i in index])
 

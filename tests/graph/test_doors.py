@@ -21,8 +21,6 @@ from crosstrain.graph.reference import run_numpy
 from crosstrain.proof.holding.noise import without_noise
 from crosstrain.runs.definition import define
 
-NETWORKS = Path(__file__).parents[3] / "shared" / "doors" / "networks.py"
-
 WORDS = '''
 import keras
 from keras import layers as kl, ops
@@ -123,18 +121,6 @@ def test_initial_weights_are_numpys() -> None:
         drawn = np.asarray(keras.initializers.RandomUniform(-1.0, 2.0, seed=7)((3, 4)))
     wanted = np.random.default_rng(np.array([7, 0], "uint32")).uniform(-1.0, 2.0, (3, 4))
     assert np.array_equal(drawn, wanted.astype("float32"))
-
-
-def test_a_mask_that_reaches_the_loss(own: str, tmp_path: Path) -> None:
-    path = Path(own)
-    path.write_text(
-        path.read_text().replace(
-            "kl.Dense(3)(kl.GlobalMaxPooling1D()(Words()(x)))",
-            "kl.Dense(3, name='tags')(kl.Embedding(5, 4, mask_zero=True)(x))",
-        )
-    )
-    with pytest.raises(CrosstrainError, match=r"'tags'.*carries a mask.*ignore_class"):
-        define(f"{own}:build", folder=tmp_path / "network")
 
 
 # -- randomness -----------------------------------------------------------------------------------
@@ -245,18 +231,3 @@ def test_heads_that_learn_one_target() -> None:
 def test_an_output_for_the_whole_batch() -> None:
     with pytest.raises(CrosstrainError, match="one number for the whole batch"):
         import_loss(None, ending("mean", ()), None)
-
-
-# -- the networks of shared/doors -------------------------------------------------------------------
-NAMES = (
-    "text_transformer causal_language_model masked_embedding masking point_transform dilated_segmentation "
-    "resizing augmented variational_autoencoder recurrent_dropout embedding_of_a_constant fnet multi_label"
-)
-
-
-@pytest.mark.slow("each network is defined in a process of its own")
-@pytest.mark.skipif(not NETWORKS.is_file(), reason="the networks of shared/doors are not here")
-@pytest.mark.parametrize("name", NAMES.split(" "))
-def test_tutorial_networks_come_in(name: str, tmp_path: Path) -> None:
-    definition = define(f"{NETWORKS}:{name}", folder=tmp_path)
-    assert definition.data["nodes"] > 0

@@ -173,3 +173,19 @@ def clock() -> keras.Model:
     """No two calls give the same."""
     inputs = keras.Input((4,))
     return keras.Model(inputs, layers.Dense(3)(Clock(name="late")(inputs)), name="clock")
+
+
+def tagger() -> keras.Model:
+    """Texts of 7 words (of 9; 0 is none) to a class of 3 for each word: the mask reaches the loss."""
+    words = keras.Input((7,), dtype="int32", name="words")
+    x = layers.Embedding(9, 5, mask_zero=True, name="embedding")(words)
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(x)
+    return keras.Model(words, layers.Dense(3, activation="softmax", name="tags")(x), name="tagger")
+
+
+def masked_series() -> keras.Model:
+    """Series of 6 steps by 2 (rows of 0 are none) to a number for each step and one for the whole."""
+    x = keras.Input((6, 2), name="series")
+    h = layers.GRU(4, return_sequences=True, name="steps")(layers.Masking(0.0, name="there")(x))
+    whole = layers.Dense(1, name="whole")(layers.GlobalAveragePooling1D(name="mean")(h))
+    return keras.Model(x, [layers.Dense(1, name="each")(h), whole], name="masked_series")

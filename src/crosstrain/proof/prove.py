@@ -51,6 +51,9 @@ def prove(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     trust: bool = False,
     data: Prepared | None = None,
+    output: str = "",
+    weights: str = "",
+    remarks: Sequence[str] = (),
     launch: Launch = run_job,
 ) -> Proof:
     """Certificates of a network, one for each engine and precision.
@@ -60,7 +63,8 @@ def prove(
     for each input by name. ``work`` keeps the definition, the case and the truths, which are used again;
     without it a temporary folder does. ``timeout`` (seconds) is for each process. ``options`` are engine
     options by engine. ``steps`` 0 leaves the optimizer out; left out, it is 10, or fewer for a large network.
-    ``data`` gives inputs and targets in place of random ones.
+    ``data`` gives inputs and targets in place of random ones. ``output`` and ``weights`` are those of
+    ``define``; ``remarks`` are sentences for every certificate.
 
     An engine that is missing, crashes or lacks an op gets a certificate with the status ``cannot`` and
     the reason; the others go on. Raises ``CrosstrainError`` for wrong use and for a network that cannot be
@@ -73,7 +77,7 @@ def prove(
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crosstrain-proof-")))
         folder.mkdir(parents=True, exist_ok=True)
         definition = source if isinstance(source, Definition) else _defined(
-            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout
+            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output, weights
         )  # fmt: skip
         step_count = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
@@ -89,6 +93,7 @@ def prove(
             partial(launch, stop=stop) if len(names) > 1 else launch,
             on_event and _in_turn(on_event),
             None if data is None else examples(definition, data),
+            (*remarks, *definition.remarks),
         )
         certificates = _of_all(prover, names, precisions, options or {}, stop)
         return Proof(definition.graph.name, tuple(c for name in names for c in certificates[name]))
@@ -157,6 +162,8 @@ def _defined(
     trust: bool,
     folder: Path,
     timeout: float | None,
+    output: str,
+    weights: str,
 ) -> Definition:
     shapes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
     return define(
@@ -167,5 +174,7 @@ def _defined(
         losses=recipe.to_json()["losses"],
         seed=seed,
         trust=trust,
+        output=output,
+        weights=weights,
         timeout=timeout or 600.0,
     )

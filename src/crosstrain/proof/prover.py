@@ -61,6 +61,8 @@ class Prover:
     on_event: OnEvent | None = None
     examples: Mapping[str, np.ndarray] | None = None
     """Of a data set, under the names of the training graph's inputs; random ones where there is none."""
+    remarks: tuple[str, ...] = ()
+    """Sentences for every certificate: where the recipe comes from."""
 
     def __post_init__(self) -> None:
         self.arithmetic: dict[tuple[str, str], str] = {}
@@ -300,7 +302,7 @@ class Prover:
         return departure("initial weights", None, str(compared["initial_weights"].where), None, (why, False))
 
     def _notes(self, options: Mapping[str, Any], truth: Truth | None) -> tuple[str, ...]:
-        notes = [*truth.provenance.get("remarks", [])] if truth else []
+        notes = [*self.remarks, *(truth.provenance.get("remarks", []) if truth else [])]
         if self.case.remark:
             notes.append(self.case.remark)
         if self.examples:

@@ -146,7 +146,7 @@ def _grid(pictures: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
 
 
 def _side(picture: np.ndarray) -> int:
-    longer = max(picture.shape[:2])
+    longer = int(max(picture.shape[:2]))
     return min(LARGEST, longer * -(-SMALLEST // longer))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FILLS = ("constant", "nearest", "reflect", "wrap")
-"""Fill modes with the meaning of Keras's ``ImageDataGenerator`` and of ``scipy.ndimage``."""
+"""Fill modes with the meaning of ``scipy.ndimage``: ``grid-constant``, ``nearest``, ``reflect``, ``grid-wrap``."""
 
 
 @dataclass(frozen=True)
