@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FILLS = ("constant", "nearest", "reflect", "wrap")
-"""Fill modes with the meaning of ``scipy.ndimage``: ``grid-constant``, ``nearest``, ``reflect``, ``grid-wrap``."""
+"""Fill modes: ``grid-constant``, ``nearest``, ``reflect`` and ``grid-wrap`` of ``scipy.ndimage``."""
 
 
 @dataclass(frozen=True)
