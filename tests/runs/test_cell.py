@@ -151,6 +151,30 @@ def test_the_engine_sees_every_batch_in_the_recipes_order(recorder: Recorder, tm
         assert rate == 0.5
 
 
+def test_without_augmentation_no_process_makes_batches(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, changed = job(tmp_path, recipe()), job(tmp_path, recipe(augmentation={"flip": True}))
+    for name, work in (("plain", plain), ("changed", changed)):
+        # No such engine: what is of interest is the job that the worker gets.
+        run_job({**work, "id": name, "engine": "nothing"}, folder=tmp_path / "logs")
+    written = {
+        name: json.loads((tmp_path / "logs" / f"{name}.job.json").read_text())
+        for name in ("plain", "changed")
+    }
+    assert written["plain"].keys() == {*plain, "id"}
+    assert written["changed"].keys() == {*plain, "id", "feeder"}
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    run(plain)
+    with pytest.raises(AssertionError, match="a process was started"):
+        sample.as_pictures(tmp_path / "network", tmp_path / "data", (2, 4, 1))
+        run(changed)
+
+
 def test_warm_up_meets_every_shape_and_leaves_no_trace(recorder: Recorder, tmp_path: Path) -> None:
     run(job(tmp_path, recipe(epochs=1)))
     kinds = [kind for kind, _ in recorder.calls]
