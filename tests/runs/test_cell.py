@@ -154,14 +154,12 @@ def test_the_engine_sees_every_batch_in_the_recipes_order(recorder: Recorder, tm
 def test_without_augmentation_no_process_makes_batches(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    logs = tmp_path / "logs"
     plain, changed = job(tmp_path, recipe()), job(tmp_path, recipe(augmentation={"flip": True}))
     for name, work in (("plain", plain), ("changed", changed)):
         # No such engine: what is of interest is the job that the worker gets.
-        run_job({**work, "id": name, "engine": "nothing"}, folder=tmp_path / "logs")
-    written = {
-        name: json.loads((tmp_path / "logs" / f"{name}.job.json").read_text())
-        for name in ("plain", "changed")
-    }
+        run_job({**work, "id": name, "engine": "nothing"}, folder=logs)
+    written = {name: json.loads((logs / f"{name}.job.json").read_text()) for name in ("plain", "changed")}
     assert written["plain"].keys() == {*plain, "id"}
     assert written["changed"].keys() == {*plain, "id", "feeder"}
 
@@ -170,8 +168,8 @@ def test_without_augmentation_no_process_makes_batches(
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     run(plain)
+    sample.as_pictures(tmp_path / "network", tmp_path / "data", (2, 4, 1))
     with pytest.raises(AssertionError, match="a process was started"):
-        sample.as_pictures(tmp_path / "network", tmp_path / "data", (2, 4, 1))
         run(changed)
 
 
