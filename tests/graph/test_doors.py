@@ -16,7 +16,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph, Node, TensorSpec
 from crosstrain.graph.keras_import import import_loss, import_model
 from crosstrain.graph.keras_import.causes import cause
-from crosstrain.graph.keras_initial import numpy_initial
+from crosstrain.graph.keras_initial import DRAWS, numpy_initial
 from crosstrain.graph.reference import run_numpy
 from crosstrain.proof.holding.noise import without_noise
 from crosstrain.runs.definition import define
@@ -121,6 +121,13 @@ def test_initial_weights_are_numpys() -> None:
         drawn = np.asarray(keras.initializers.RandomUniform(-1.0, 2.0, seed=7)((3, 4)))
     wanted = np.random.default_rng(np.array([7, 0], "uint32")).uniform(-1.0, 2.0, (3, 4))
     assert np.array_equal(drawn, wanted.astype("float32"))
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(np.nan, 1.0), (0.0, np.nan), (np.inf, 1.0)])
+def test_initial_weights_of_what_is_no_number_end(mean: float, deviation: float) -> None:
+    drawn = DRAWS["truncated_normal"](np.random.default_rng(0), (3, 4), mean, deviation)
+    assert drawn.shape == (3, 4)
+    assert not np.isfinite(drawn).any()
 
 
 # -- randomness -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
-from crosstrain.proof.compare import Errors, group
+from crosstrain.proof.compare import Errors, group, relative
 from crosstrain.proof.flow import Coverage, alternatives, coverage_of
 from crosstrain.proof.holding.held import with_branches
 from crosstrain.proof.locating import forward as locate
@@ -258,7 +258,13 @@ class Prover:
             if not first and max(compared["outputs"].worst, compared["loss"].worst) > bounds.values:
                 first = locate.forward(self.case, precision, testify)
             elif not first and compared["gradients"].worst > bounds.values:
-                first = locate_training.gradients(self.case, precision, testify)
+                got = group(evidence, "gradient")
+                right = {
+                    name
+                    for name, true in group(truth.values, "gradient").items()
+                    if np.any(true) and name in got and relative(got[name], true) <= bounds.values
+                }
+                first = locate_training.gradients(self.case, precision, testify, right)
             elif not first:
                 first = locate_training.steps(self.case, precision, testify)
             why = WHOLE if compared["gradients"].worst > bounds.values else STATE
