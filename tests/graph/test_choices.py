@@ -208,7 +208,7 @@ def test_weights_for_an_onnx_model(tmp_path: Path) -> None:
 def test_choices_are_checked_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(CrosstrainError, match="--output belongs to one network"):
         check_choice(["lenet5", "resnet20"], "dense", None)
-    with pytest.raises(CrosstrainError, match=r"no file of weights; there are \.h5"):
+    with pytest.raises(CrosstrainError, match=r"not a file of weights; there are \.h5"):
         check_choice(["lenet5"], "", tmp_path / "weights.pkl")
     with pytest.raises(CrosstrainError, match="there is no file of weights"):
         check_choice(["lenet5"], "", tmp_path / "weights.npz")

@@ -15,7 +15,7 @@ from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import default, find
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.exchange.formats import Format, format_row
-from crosstrain.runs.definition import Definition, check_choice, define, source
+from crosstrain.runs.definition import WEIGHTS, Definition, check_choice, define, source
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.trained import Run, evaluation_data, find_run
 from crosstrain.system.files import slug, storage_errors, write_json
@@ -159,6 +159,8 @@ def _subject(
     if cell is not None:
         raise CrosstrainError(f"{run} is not the folder of a comparison, so it has no cell {cell!r}")
     tell(f"Defining {run}")
+    if weights not in ("best", "last") and not weights.endswith(WEIGHTS):
+        raise CrosstrainError(f"weights are best or last, not {weights!r}; or a file ({', '.join(WEIGHTS)})")
     own = "" if weights in ("best", "last") else check_choice([run], output, weights)
     definition = define(source(run), folder=work / "network", trust=trust, output=output, weights=own)
     return _Subject(

@@ -123,7 +123,7 @@ def check_choice(networks: Sequence[str], output: str, weights: str | Path | Non
         return ""
     path = Path(weights).expanduser()
     if not str(path).endswith(WEIGHTS):
-        raise CrosstrainError(f"{path} is no file of weights; there are {', '.join(WEIGHTS)}")
+        raise CrosstrainError(f"{path} is not a file of weights; there are {', '.join(WEIGHTS)}")
     if not path.is_file():
         raise CrosstrainError(f"there is no file of weights {path}")
     return str(path.resolve())

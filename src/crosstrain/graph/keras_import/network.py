@@ -131,10 +131,11 @@ def import_with_masks(
         for variable in model.trainable_variables:
             if variable.regularizer is not None:
                 tracer.add_penalty(variable.regularizer(variable))
+        # The mask of causal attention is an array, which attention scores carry as theirs.
         masks = {
-            name: builder.graph({"mask": mask.reference})
+            name: builder.graph({"mask": mask})
             for name, tensor in named_outputs.items()
-            if (mask := get_keras_mask(tensor)) is not None
+            if (mask := tracer.ref(get_keras_mask(tensor), "bool")) is not None
         }
         updates = tracer.updates
     return builder.graph(results, updates, tuple(tracer.penalties)), builder.arrays, masks

@@ -172,10 +172,11 @@ def saved(case: Case, folder: Path) -> Path:
 
 def _cached(path: Path, make: Callable[[], Arrays]) -> Arrays:
     """Arrays from a file, which is written first where it does not exist."""
-    if not path.exists():
-        unfinished = path.with_suffix(".part.npz")
-        write_arrays(unfinished, make())
-        unfinished.replace(path)
+    with turn(path):
+        if not path.exists():
+            unfinished = path.with_suffix(".part.npz")
+            write_arrays(unfinished, make())
+            unfinished.replace(path)
     return read_arrays(path)
 
 
