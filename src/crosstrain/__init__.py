@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crosstrain.api import list_datasets as list_datasets
     from crosstrain.api import list_engines as list_engines
     from crosstrain.api import list_networks as list_networks
+    from crosstrain.api import look as look
     from crosstrain.api import prove as prove
     from crosstrain.api import report as report
     from crosstrain.api import study as study
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from crosstrain.proof.certificate import Certificate as Certificate
     from crosstrain.reporting.comparison import Comparison as Comparison
     from crosstrain.reporting.network.description import NetworkDescription as NetworkDescription
+    from crosstrain.reporting.sheet import Sheet as Sheet
     from crosstrain.results.inference import InferenceResult as InferenceResult
     from crosstrain.runs.definition import Definition as Definition
     from crosstrain.runs.definition import define as define
@@ -49,12 +51,13 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "crosstrain.api": "code compare compare_inference describe_engines describe_network export list_datasets "
-    "list_engines list_networks prove report study train tune",
+    "list_engines list_networks look prove report study train tune",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
     "crosstrain.data": "Prepared prepare",
     "crosstrain.errors": "CrosstrainError StorageError",
     "crosstrain.graph.graph": "Graph",
+    "crosstrain.reporting.sheet": "Sheet",
     "crosstrain.results.inference": "InferenceResult",
     "crosstrain.proof.certificate": "Certificate",
     "crosstrain.reporting.comparison": "Comparison",

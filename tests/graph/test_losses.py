@@ -117,6 +117,11 @@ CHOICES = [
     ((3,), None, (3,), "float32", None, "mean_squared_error", None),
     ((1,), None, (), "float32", None, "mean_squared_error", None),
     ((CLASSES,), "softmax", (CLASSES,), "float32", None, "categorical_crossentropy", False),
+    # One-hot rows are classes; other rows of numbers, and those of a sigmoid, are not.
+    ((CLASSES,), None, (CLASSES,), "float32", CLASSES, "categorical_crossentropy", True),
+    ((CLASSES,), "softmax", (CLASSES,), "float32", CLASSES, "categorical_crossentropy", False),
+    ((CLASSES,), None, (CLASSES,), "float32", None, "mean_squared_error", None),
+    ((CLASSES,), "sigmoid", (CLASSES,), "float32", CLASSES, "mean_squared_error", None),
 ]
 
 

@@ -28,6 +28,20 @@ def case_of(definition: Definition, **changes: object) -> Case:
     )  # fmt: skip
 
 
+def test_augmentation_is_no_part_of_a_proof(defined: Callable[[str], Definition]) -> None:
+    """It changes pictures before an engine sees them, and so no certificate."""
+    definition = defined("pictures")
+    losses = {name: loss["name"] for name, loss in definition.data["losses"].items()}
+    hashes = {
+        Case.make(
+            definition.graph, definition.loss, definition.weights(), recipe, losses,
+            steps=1, batch_size=4, seed=0,
+        ).hash
+        for recipe in (Recipe(), Recipe(augmentation={"flip": True, "rotate": 20}))
+    }  # fmt: skip
+    assert len(hashes) == 1
+
+
 def embedding(table: int) -> Graph:
     """Words as floats, cast to integers, looked up in a table."""
     return Graph(

@@ -97,3 +97,17 @@ def write_data(folder: Path, features: int = FEATURES) -> Path:
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+def as_pictures(network_folder: Path, data_folder: Path, shape: tuple[int, int, int]) -> None:
+    """Let the written examples be pictures of this shape, for engines that do not compute."""
+    path = network_folder / "network.json"
+    graph = json.loads(path.read_text())
+    graph["inputs"]["features"]["shape"] = [None, *shape]
+    path.write_text(json.dumps(graph))
+    for split in EXAMPLES:
+        file = data_folder / f"{split}.input.npy"
+        np.save(file, np.load(file).reshape(-1, *shape))
+    manifest = json.loads((data_folder / "manifest.json").read_text())
+    manifest["inputs"][""]["shape"] = list(shape)
+    (data_folder / "manifest.json").write_text(json.dumps(manifest))

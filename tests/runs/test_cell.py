@@ -151,6 +151,28 @@ def test_the_engine_sees_every_batch_in_the_recipes_order(recorder: Recorder, tm
         assert rate == 0.5
 
 
+def test_without_augmentation_no_process_makes_batches(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = tmp_path / "logs"
+    plain, changed = job(tmp_path, recipe()), job(tmp_path, recipe(augmentation={"flip": True}))
+    for name, work in (("plain", plain), ("changed", changed)):
+        # No such engine: what is of interest is the job that the worker gets.
+        run_job({**work, "id": name, "engine": "nothing"}, folder=logs)
+    written = {name: json.loads((logs / f"{name}.job.json").read_text()) for name in ("plain", "changed")}
+    assert written["plain"].keys() == {*plain, "id"}
+    assert written["changed"].keys() == {*plain, "id", "feeder"}
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    run(plain)
+    sample.as_pictures(tmp_path / "network", tmp_path / "data", (2, 4, 1))
+    with pytest.raises(AssertionError, match="a process was started"):
+        run(changed)
+
+
 def test_warm_up_meets_every_shape_and_leaves_no_trace(recorder: Recorder, tmp_path: Path) -> None:
     run(job(tmp_path, recipe(epochs=1)))
     kinds = [kind for kind, _ in recorder.calls]
@@ -190,16 +212,26 @@ def test_the_plateau_divides_when_nothing_improves(recorder: Recorder, tmp_path:
 
 
 def test_the_augmentation_reaches_the_batches(recorder: Recorder, tmp_path: Path) -> None:
-    material = cell.Material.load(
-        sample.write_definition(tmp_path / "n"), sample.write_data(tmp_path / "d"),
-        recipe(augmentation={"flip": True}), "float32",
-    )  # fmt: skip
-    image = np.random.default_rng(0).random((150, 4, 4, 1), np.float32)
-    material.splits["train"].inputs["features"] = image
-    batch = next(material.epoch(0, 0))[1]["features"]
-    plain = image[next(batches(150, sample.BATCH, 0, 0))]
-    assert not np.array_equal(batch, plain)
-    assert np.array_equal(np.sort(batch, axis=2), np.sort(plain, axis=2))
+    """The examples as pictures of 2 × 4 pixels: half are mirrored, the same ones every time."""
+    plain = job(tmp_path, recipe(epochs=2, augmentation={"flip": True}), evaluate=False)
+    sample.as_pictures(tmp_path / "network", tmp_path / "data", (2, 4, 1))
+    run(plain)
+    x, y = sample.examples("train")
+    pictures = x.reshape(-1, 2, 4, 1)
+    calls = [inputs for inputs, _ in recorder.done("train")]
+    assert np.array_equal(calls[0]["features"], pictures[: sample.BATCH])
+    mirrored = []
+    order = [index for epoch in (0, 1) for index in batches(len(x), sample.BATCH, 0, epoch)]
+    for inputs, index in zip(calls[-10:], order, strict=True):
+        assert np.array_equal(inputs["target/scores"], y[index])
+        for got, picture in zip(inputs["features"], pictures[index], strict=True):
+            same, turned = np.array_equal(got, picture), np.array_equal(got, picture[:, ::-1])
+            assert same != turned
+            mirrored.append(turned)
+    assert 0.4 < np.mean(mirrored) < 0.6
+    run(plain)
+    again = [inputs for inputs, _ in recorder.done("train")][-10:]
+    assert all(np.array_equal(a["features"], b["features"]) for a, b in zip(again, calls[-10:], strict=True))
 
 
 # -- clocks and events ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from crosstrain.api.engines import (
     install_engines,
     remove_engines,
 )
+from crosstrain.api.looking import look
 from crosstrain.api.networks import describe_network, list_networks
 from crosstrain.api.proving import code, lines_of_source, prove
 from crosstrain.api.results import export, list_datasets, list_engines, report
@@ -27,6 +28,7 @@ __all__ = [
     "list_datasets",
     "list_engines",
     "list_networks",
+    "look",
     "prove",
     "remove_engines",
     "report",

@@ -13,6 +13,7 @@ from crosstrain.cli import (
     datasets,
     engines,
     export,
+    look,
     networks,
     prove,
     report,
@@ -82,7 +83,7 @@ def _root(
     work."""
 
 
-for module in (compare, tune, study, report, opening, prove, train, export, code, networks, datasets):
+for module in (compare, tune, study, report, opening, prove, train, export, code, networks, datasets, look):
     app.command(module.NAME)(module.command)
 app.add_typer(engines.app, name=engines.NAME)
 

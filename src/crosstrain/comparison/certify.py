@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,8 @@ class Certifier:
                 "graph": definition.graph.hash,
                 "loss": definition.loss.hash,
                 "data": subject.data.hash,
-                "recipe": json.loads(json.dumps(self.settings.recipe.to_json())),
+                # As a proof has it: what changes pictures does so before any engine sees them.
+                "recipe": json.loads(json.dumps(replace(self.settings.recipe, augmentation={}).to_json())),
                 "device": self.settings.device,
                 "options": dict(setup.options),
                 **({"setup": setup.to_json()} if own else {}),

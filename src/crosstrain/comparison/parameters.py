@@ -104,6 +104,16 @@ class Preparation(TypedDict, total=False):
     ]
 
 
+class Augment(TypedDict, total=False):
+    augment: Annotated[
+        str | Sequence[str] | Mapping[str, Any] | None,
+        Parameter(
+            "Change pictures at random in training, as flip,shift=4,rotate=15,jitter=0.2,mixup=0.2 "
+            "(docs/augmentation.md).", metavar="HOW",
+        ),
+    ]  # fmt: skip
+
+
 class Device(TypedDict, total=False):
     device: Annotated[
         str,
@@ -183,7 +193,7 @@ class Preference(TypedDict, total=False):
 
 # -- what each function takes -----------------------------------------------------------------------
 class Train(
-    Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Device, Precision, Threads,
+    Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Augment, Device, Precision, Threads,
     EngineOptions, Timeout, MemoryLimit, Trust, Output, InitialWeights, total=False,
 ):  # fmt: skip
     """Of ``train``, and what ``compare`` has in common with it."""
@@ -270,6 +280,14 @@ class Code(Networks, BatchSize, Rates, Timeout, Trust, Output, InitialWeights, t
     check: Annotated[bool, Parameter("Run the source and prove it equal to the network.", True)]
 
 
+class Look(Sizes, Preparation, Augment, total=False):
+    """Of ``look``."""
+
+    examples: Annotated[int, Parameter("How many; classes take turns.", 8, "N")]
+    draws: Annotated[int, Parameter("Augmented pictures of each: the first epochs'.", 7, "N")]
+    seed: Annotated[int, Parameter("Of the training whose pictures these are.", 0, "S")]
+
+
 class StudyPlan(Engines, Preference, Threads, total=False):
     """Of ``study``: what takes the place of the plan's."""
 
@@ -319,6 +337,11 @@ OptionalData = Annotated[
 ]
 OneEngine = Annotated[
     str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
+]
+Looked = Annotated[str, Parameter(f"{_DATA} (crosstrain datasets).", metavar="DATA", argument=True)]
+SheetOut = Annotated[
+    str | Path,
+    Parameter("The picture to write (PNG).", metavar="FILE.png", flags=("--out", "-o")),
 ]
 Plan = Annotated[
     str | Path,

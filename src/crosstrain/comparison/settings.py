@@ -148,6 +148,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         raise CrosstrainError(f"the learning rate must be more than 0, not {rate}")
     seconds, engines = spelling.seconds(arguments["budget"]), _engines(arguments["engines"])
     narrow = spelling.share(arguments["repeats_until"])
+    augmentation = spelling.augmentation(arguments["augment"])
     names, with_sizes = spelling.networks(network)
     networks, output = _networks(names), arguments.get("output") or ""
     weights_file = check_choice(networks, output, arguments.get("weights"))
@@ -162,13 +163,14 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         if any(own for _, own in with_sizes)
         else (),
         recipe=Recipe(
-            losses=spelling.losses(arguments["loss"]),
+            losses=spelling.fitting_losses(spelling.losses(arguments["loss"]), augmentation),
             optimizer=_optimizer(arguments, compiled),
             schedule=_schedule(arguments, compiled),
             metrics=tuple(dict.fromkeys(("accuracy", *compiled.metrics))),
             batch_size=arguments["batch_size"],
             epochs=arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
             seed=arguments["seed"],
+            augmentation=augmentation,
         ),
         repeats=arguments["repeats"]
         or _repeats(arguments["seeds"], budget=seconds is not None, narrow=narrow is not None),

@@ -123,6 +123,8 @@ class Workshop:
         key = (size, channels)
         if key not in self._data:
             self.tell(f"Preparing {self.settings.data}" + (f" at {size_text(_square(size))}" if size else ""))
+            if "mixup" in self.settings.recipe.augmentation:
+                self.tell("Targets are mixed: classes become shares, which a categorical cross-entropy takes")
             with self.account.part("preparing"):
                 self._data[key] = data.prepare(
                     self.settings.data,
@@ -131,6 +133,7 @@ class Workshop:
                     progress=self._progress,
                     steps=self.settings.prepare,
                     split=self.settings.split,
+                    augmentation=self.settings.recipe.augmentation,
                 )
         return self._data[key]
 

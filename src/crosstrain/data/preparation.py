@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.data.augmentation.evaluation import evaluation_form
 from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
 from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
@@ -34,6 +35,7 @@ def prepare(
     seed: int = 0,
     steps: str | None = None,
     split: str | None = None,
+    augmentation: Mapping[str, Any] | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
@@ -42,7 +44,8 @@ def prepare(
     ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1
     (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out, ``split``
     how (``random`` for gtsrb: without regard to tracks). ``steps`` are further ones, as
-    ``clahe,standardize`` (``crosstrain.data.images.steps``).
+    ``clahe,standardize`` (``crosstrain.data.images.steps``). Under an ``augmentation``
+    (``crosstrain.training.augmentation``), the data set is what evaluation sees: cropped, normalised.
     ``cache`` is the cache's folder; ``progress(done, total, what)`` is called now and then. Raises
     ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
     """
@@ -57,8 +60,9 @@ def prepare(
     def fill(folder: Path) -> None:
         _fill(folder, spec, key, reader, location, request, further, progress)
 
-    prepared = store.obtain(f"{row.name}-{key[:32]}", fill)
-    return Prepared(prepared.folder, {**prepared.manifest, "spec": spec}, prepared.cached)
+    obtained = store.obtain(f"{row.name}-{key[:32]}", fill)
+    prepared = Prepared(obtained.folder, {**obtained.manifest, "spec": spec}, obtained.cached)
+    return evaluation_form(prepared, augmentation or {}, store)
 
 
 def _key(name: str, content: str, request: Request, steps: tuple[Step, ...]) -> str:

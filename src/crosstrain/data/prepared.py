@@ -86,6 +86,11 @@ class Prepared:
         targets = {name: self._array(split, "target", name) for name in self.manifest["targets"]}
         return inputs, targets
 
+    def pictures(self) -> dict[str, list[int]]:
+        """The shape, [H, W, C], of each input that is pictures: float32 with three axes."""
+        inputs = self.manifest["inputs"].items()
+        return {n: s["shape"] for n, s in inputs if len(s["shape"]) == 3 and s["dtype"] == "float32"}
+
     def target_specs(self) -> dict[str, dict[str, Any]]:
         """Shape, dtype and number of classes of each target, and whether its rows hold 0 and 1 only
         (``binary``), which decides the loss that fits."""

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crosstrain import data
 from crosstrain.data.prepared import Prepared
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import default, find
@@ -18,7 +17,7 @@ from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.exchange.formats import Format, format_row
 from crosstrain.runs.definition import WEIGHTS, Definition, check_choice, define, source
 from crosstrain.runs.process import Outcome, run_job
-from crosstrain.runs.trained import find_run
+from crosstrain.runs.trained import Run, evaluation_data, find_run
 from crosstrain.system.files import slug, storage_errors, write_json
 
 EXAMPLES = 32
@@ -153,10 +152,9 @@ def _subject(
             raise CrosstrainError(f"{run} has no trained weights yet ({trained.weights.name} is missing)")
         definition = Definition.load(trained.definition)
         chosen = "last" if cell else weights
-        spec, steps, split = data_spec or trained.data, trained.prepare, trained.split
         return _Subject(
             str(definition.data["name"]), definition, trained.weights,
-            _prepared(definition, spec, steps, split, tell), chosen,
+            _prepared(definition, data_spec or trained.data, trained, tell), chosen,
         )  # fmt: skip
     if cell is not None:
         raise CrosstrainError(f"{run} is not the folder of a comparison, so it has no cell {cell!r}")
@@ -169,24 +167,16 @@ def _subject(
         str(definition.data["name"]),
         definition,
         None,
-        _prepared(definition, data_spec, "", "", tell),
+        _prepared(definition, data_spec, None, tell),
         Path(own).name if own else "initial",
     )
 
 
-def _prepared(
-    definition: Definition, spec: str | None, steps: str, split: str, tell: Tell
-) -> Prepared | None:
+def _prepared(definition: Definition, spec: str | None, run: Run | None, tell: Tell) -> Prepared | None:
     if not spec:
         return None
-    shapes = [tuple(declared["shape"]) for declared in definition.data["inputs"].values()]
-    size, channels = None, None
-    if len(shapes) == 1 and len(shapes[0]) == 3 and not spec.startswith("arrays:"):
-        size, channels = shapes[0][:2], shapes[0][2]
     tell(f"Preparing {spec}")
-    return data.prepare(
-        spec, size=size, channels=channels if channels in (1, 3) else None, steps=steps, split=split
-    )
+    return evaluation_data(definition, spec, run)
 
 
 def _default_place(run: str, subject: _Subject, row: Format) -> Path:

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from crosstrain import data
 from crosstrain.comparison import folder as folders
 from crosstrain.comparison.devices import settled
 from crosstrain.comparison.plan import Cell, Round, cells, labels
@@ -28,6 +27,7 @@ from crosstrain.results.schema import finite
 from crosstrain.runs.definition import Definition
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.store import Store
+from crosstrain.runs.trained import evaluation_data
 from crosstrain.system.files import write_json
 from crosstrain.system.machine import own_version
 
@@ -115,18 +115,8 @@ class _Inference:
         spec = self.settings.data or run.data
         if not spec:
             raise CrosstrainError(f"{subject} does not record its training data; name the data with --data")
-        shapes = [tuple(description["shape"]) for description in definition.data["inputs"].values()]
-        size, channels = None, None
-        if len(shapes) == 1 and len(shapes[0]) == 3 and not spec.startswith("arrays:"):
-            size, channels = shapes[0][:2], shapes[0][2]
         self.watch.stage(f"Preparing {spec}")
-        prepared = data.prepare(
-            spec,
-            size=size,
-            channels=channels if channels in (1, 3) else None,
-            steps=run.prepare,
-            split=run.split,
-        )
+        prepared = evaluation_data(definition, spec, run)
         name = str(definition.data["name"])
         if name in self.served:
             name = subject

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crosstrain.comparison.settings import MOMENTUM
+from crosstrain.training.augmentation import spelled
 
 PROGRAM = ("crosstrain", "compare")
 
@@ -20,8 +21,8 @@ def command(settings: Mapping[str, Any]) -> str:
 def arguments(settings: Mapping[str, Any]) -> list[str]:
     """The words of ``crosstrain compare`` that lead to these settings (``Settings.identity``).
 
-    Threads are always named: their default is the machine's. A recipe's augmentation and metrics have no
-    option of their own.
+    Threads are always named: their default is the machine's. A recipe's metrics have no option of
+    their own.
     """
     recipe = settings.get("recipe") or {}
     # Files of models may have an optimizer of their own, which what is left out would stand for.
@@ -41,6 +42,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         ),
         "--prepare": settings.get("prepare"),
         "--split": settings.get("split"),
+        "--augment": spelled(recipe.get("augmentation") or {}),
         "--device": _unless(settings.get("device"), "cpu"),
         "--precision": _unless(settings.get("precision"), "float32"),
         "--threads": settings.get("threads"),

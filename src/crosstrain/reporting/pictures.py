@@ -26,13 +26,13 @@ def as_pictures(data: Prepared, examples: np.ndarray) -> list[np.ndarray] | str:
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or array.dtype.kind not in "fui":
         return "the inputs are not pictures"
     scale = data.manifest.get("standardized", {}).get(name)
-    low, high = _range(_unscaled(np.asarray(array[:RANGE_FROM]), scale))
+    low, high = value_range(_unscaled(np.asarray(array[:RANGE_FROM]), scale))
     steps = [str(step).partition(":")[0] for step in data.manifest.get("steps", ())]
     shown = []
     for index in examples:
         picture = _unscaled(np.asarray(array[index]), scale)
         bytes_ = np.clip(np.rint((picture - low) / (high - low) * 255), 0, 255).astype(np.uint8)
-        shown.append(_in_rgb(bytes_, steps))
+        shown.append(displayed(bytes_, steps))
     return shown
 
 
@@ -60,7 +60,7 @@ def _unscaled(array: np.ndarray, scale: Any) -> np.ndarray:
     return np.asarray(array * np.where(deviation > 0, deviation, 1) + np.asarray(scale["mean"]))
 
 
-def _range(array: np.ndarray) -> tuple[float, float]:
+def value_range(array: np.ndarray) -> tuple[float, float]:
     """The numbers for black and white: 0 and 1 or 0 and 255 where the data keeps to them, else its own
     smallest and largest."""
     finite = array[np.isfinite(array)]
@@ -71,7 +71,7 @@ def _range(array: np.ndarray) -> tuple[float, float]:
     return low, high if high > low else low + 1
 
 
-def _in_rgb(picture: np.ndarray, steps: list[str]) -> np.ndarray:
+def displayed(picture: np.ndarray, steps: list[str]) -> np.ndarray:
     """The steps that changed what the channels mean, undone, the last one first. What equalisation did
     stays: that is what the network saw."""
     import cv2

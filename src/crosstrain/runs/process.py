@@ -25,6 +25,7 @@ from crosstrain.engines.devices import OVERRIDE
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import isolated, python_of
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.feeding import feeder
 from crosstrain.system import gpus
 from crosstrain.system.exit_codes import death, last_line
 from crosstrain.system.files import storage_errors
@@ -100,6 +101,8 @@ def run_job(
     written, ``CrosstrainError`` where ``python`` cannot be started.
     """
     started = time.monotonic()
+    if (job.get("recipe") or {}).get("augmentation"):
+        job = {**job, "feeder": feeder()}
     with storage_errors(folder):
         path, log = _files(folder, job)
         path.write_text(json.dumps(job, indent=1, default=os.fspath))

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crosstrain import data
+from crosstrain.data.prepared import Prepared
 from crosstrain.errors import CrosstrainError
+from crosstrain.runs.defined import Definition
 
 
 @dataclass(frozen=True)
 class Run:
     """A finished training: ``definition`` is the folder of the define task, ``weights`` the ``.npz`` of its
     trained weights (by Keras path), ``data`` the data set's spelling, ``prepare`` and ``split`` how it was
-    prepared."""
+    prepared, at ``size`` (None: not known, or no pictures), and ``augmentation`` what the recipe says."""
 
     definition: Path
     weights: Path
     data: str
     prepare: str = ""
     split: str = ""
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
+    size: Any = None
 
 
 def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Run:
@@ -32,7 +38,37 @@ def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Ru
     except (OSError, ValueError, KeyError) as error:
         raise CrosstrainError(f"{folder} is not a crosstrain folder (it has no valid plan.json)") from error
     definition, trained = _files(folder, kind, plan, cell, weights)
-    return Run(definition, trained, *(str(identity.get(key) or "") for key in ("data", "prepare", "split")))
+    spec, prepare, split = (str(identity.get(key) or "") for key in ("data", "prepare", "split"))
+    augmentation = (identity.get("recipe") or {}).get("augmentation") or {}
+    return Run(definition, trained, spec, prepare, split, augmentation, _size(folder, kind, cell))
+
+
+def evaluation_data(definition: Definition, spec: str, run: Run | None = None) -> Prepared:
+    """The data set ``spec`` prepared for a network as it was for its training, in the form that evaluation
+    sees; without ``run``, with no further steps."""
+    shapes = [tuple(declared["shape"]) for declared in definition.data["inputs"].values()]
+    size, channels = None, None
+    if len(shapes) == 1 and len(shapes[0]) == 3 and not spec.startswith("arrays:"):
+        size, channels = shapes[0][:2], shapes[0][2]
+        if run and "crop" in run.augmentation:  # the network sees a part of what was prepared
+            size = tuple(run.size) if isinstance(run.size, list) else run.size
+    return data.prepare(
+        spec,
+        size=size,
+        channels=channels if channels in (1, 3) else None,
+        steps=run.prepare if run else "",
+        split=run.split if run else "",
+        augmentation=run.augmentation if run else {},
+    )
+
+
+def _size(folder: Path, kind: str, cell: str | None) -> Any:
+    """The input size in the result of a training, or of a cell."""
+    path = folder / "result.json" if kind == "training" else folder / "cells" / f"{cell}.json"
+    try:
+        return json.loads(path.read_text()).get("input_size")
+    except (OSError, ValueError):
+        return None  # not finished: its size is the network's
 
 
 def _files(folder: Path, kind: str, plan: Any, cell: str | None, weights: str) -> tuple[Path, Path]:

@@ -64,6 +64,7 @@ class Recipe(_Strict):
     weight_decay: float | None = None
     batch_size: Count = 64
     schedule: str = "constant"
+    augment: Annotated[str, _checked(spelling.augmentation)] = ""
     precision: Literal["float32", "float64"] = "float32"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.training.augmentation import check_augmentation
+from crosstrain.training.augmentation import checked
 from crosstrain.training.metrics import check_metric
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.schedules import Schedule
@@ -49,7 +49,7 @@ class Recipe:
             raise ValueError(f"a batch of {self.batch_size} or {self.epochs} epochs cannot be trained")
         for name in self.metrics:
             check_metric(name)
-        check_augmentation(self.augmentation)
+        object.__setattr__(self, "augmentation", checked(self.augmentation))
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import Any
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.training import augmentation as augmenting
 from crosstrain.training.optimizers import FAMILIES, Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import SCHEDULES, Plateau, Schedule
@@ -135,6 +136,46 @@ def _by_output(texts: Sequence[str]) -> dict[str, str | Loss]:
             )
         by_output[name] = rest if named else text
     return by_output
+
+
+def augmentation(spec: str | Sequence[str] | Mapping[str, Any] | None) -> dict[str, Any]:
+    """An augmentation from its spelling, as ``flip,shift=4``, from several such, or from a mapping."""
+    try:
+        if isinstance(spec, Mapping):
+            return augmenting.checked(spec)
+        settings: dict[str, Any] = {}
+        texts = [spec] if isinstance(spec, str) else list(spec or ())
+        for part in (item for text in texts for item in items(text)):
+            key, equals, raw = part.partition("=")
+            name = augmenting.name_of(key)
+            if not equals and augmenting.SETTINGS[name].alone is None:
+                kind = augmenting.SETTINGS[name].kind.words
+                raise ValueError(f"the augmentation {name!r} needs a value, {kind}: write {name}=…")
+            if name in settings:
+                raise ValueError(f"the augmentation {name!r} is named twice")
+            settings[name] = value(raw.strip()) if equals else True
+        return augmenting.checked(settings)
+    except ValueError as error:
+        raise CrosstrainError(str(error)) from None
+
+
+def fitting_losses(
+    losses: Mapping[str, Loss] | None, augmentation: Mapping[str, Any]
+) -> dict[str, Loss] | None:
+    """The losses for targets that may be mixed: shares of classes, for which the categorical cross-entropy
+    replaces the sparse one. ``CrosstrainError`` where a class is to be left out, which no share has."""
+    if losses is None or "mixup" not in augmentation:
+        return None if losses is None else dict(losses)
+    return {output: _soft(each) for output, each in losses.items()}
+
+
+def _soft(each: Loss) -> Loss:
+    if each.name.replace("_", "").lower() != "sparsecategoricalcrossentropy":
+        return each
+    if each.settings.get("ignore_class") is not None:
+        raise CrosstrainError("mixup cannot go with ignore_class: mixed examples belong to several classes")
+    kept = {key: setting for key, setting in each.settings.items() if key != "ignore_class"}
+    return Loss("categorical_crossentropy", kept, each.weight)
 
 
 def optimizer(spec: str | Optimizer, **overrides: Any) -> Optimizer:

@@ -168,7 +168,12 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
     elif target_shape == shape[1:]:
         if last == "softmax":
             return Loss("categorical_crossentropy", {"from_logits": False})
-        return binary if last == "sigmoid" and target.get("binary") else Loss("mean_squared_error")
+        if last == "sigmoid" and target.get("binary"):
+            return binary
+        one_hot = classes is not None and len(target_shape) > 0 and target_shape[-1] == classes > 1
+        if one_hot and last != "sigmoid":
+            return Loss("categorical_crossentropy", {"from_logits": True})
+        return Loss("mean_squared_error")
     elif (*target_shape, 1) == shape[1:]:
         return Loss("mean_squared_error")
     raise CrosstrainError(

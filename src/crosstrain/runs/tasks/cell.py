@@ -8,6 +8,7 @@ warming up, evaluating and saving are timed apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from crosstrain.engines.registry import engine_row
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.tasks.describe import load_engine
 from crosstrain.runs.tasks.evaluation import main_metric
+from crosstrain.runs.tasks.feed import launch_of
 from crosstrain.runs.tasks.material import Material
 from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.runs.tasks.training import Training
@@ -37,17 +39,32 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``network_folder`` (of the define task), ``data_folder``, ``recipe`` and, where it differs from the
     recipe's, ``seed``; ``evaluate`` (default true); ``weights_out`` and ``best_out``, paths for the last
     and the best epoch's weights (``.npz``), or None; ``predictions_out``, one for the answers on the test
-    set (``runs/tasks/predictions.py``), or None; ``checkpoint``, a path, or None, and ``resume``: take
+    set (``runs/tasks/predictions.py``), or None; ``feeder``, how the processes that augment are started
+    (``runs/feeding.py``); ``checkpoint``, a path, or None, and ``resume``: take
     it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
 
     Times in the record are seconds, memory bytes; ``device_allocated_bytes`` is the peak of the framework's
     own allocator on a GPU. ``diverged`` is a sentence where the loss became no number, else None.
     """
     clocks = Clocks(emit)
-    device = job.get("device", "cpu")
     evaluate = job.get("evaluate", True)
     recipe = Recipe.from_json({**job["recipe"], **({"seed": job["seed"]} if "seed" in job else {})})
     version, network, material = set_up(job, recipe, clocks, evaluate=evaluate)
+    with closing(material):
+        return _trained(job, recipe, clocks, emit, version, network, material)
+
+
+def _trained(
+    job: Mapping[str, Any],
+    recipe: Recipe,
+    clocks: Clocks,
+    emit: Callable[[dict[str, Any]], None],
+    version: str,
+    network: Network,
+    material: Material,
+) -> dict[str, Any]:
+    """Train, test, keep what is asked for; the record."""
+    device, evaluate = job.get("device", "cpu"), job.get("evaluate", True)
     training = Training(
         network, material, clocks, emit,
         show_loss=device == "cpu",
@@ -112,10 +129,12 @@ def set_up(
         setting = setting_of(job, description)
     with clocks.phase("prepare"):
         folders = Path(job["network_folder"]), Path(job["data_folder"])
-        material = Material.load(*folders, recipe, setting.precision)
+        material = Material.load(*folders, recipe, setting.precision, launch_of(job))
     with clocks.phase("compile"):
         network = built(engine, material, setting)
         warm_up(network, material, evaluate)
+        if material.feed:
+            material.feed.wait()
     return description.version, network, material
 
 

@@ -15,5 +15,6 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     training and evaluation use; the result is the recipe's ``batch_size``. Where memory does not hold it, the
     worker ends with an error of the kind ``memory``, as training would."""
     recipe = Recipe.from_json(job["recipe"])
-    set_up(job, recipe, Clocks(emit), evaluate=bool(job.get("evaluate", True)))
+    _, _, material = set_up(job, recipe, Clocks(emit), evaluate=bool(job.get("evaluate", True)))
+    material.close()
     return {"batch_size": recipe.batch_size}

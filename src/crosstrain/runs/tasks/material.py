@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crosstrain.data.prepared import TARGET, Prepared, feed
+from crosstrain.data.prepared import TARGET, Prepared, feed, pair
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
 from crosstrain.runs.tasks.evaluation import Evaluation, readings
-from crosstrain.training.augmentation import augmented
+from crosstrain.runs.tasks.feed import Feed, Launch, layout
 from crosstrain.training.recipe import Recipe, batches
 
 Arrays = dict[str, np.ndarray]
@@ -44,11 +45,23 @@ class Material:
     evaluation: Evaluation
     recipe: Recipe
     data_hash: str
+    feed: Feed | None = None
+    """Where the pictures of training come from, and their targets where those are mixed."""
+    fed: Mapping[str, str] = field(default_factory=dict)
+    """What each input of training is called there, for those that it brings."""
 
     @classmethod
-    def load(cls, network_folder: Path, data_folder: Path, recipe: Recipe, precision: str) -> Material:
+    def load(
+        cls,
+        network_folder: Path,
+        data_folder: Path,
+        recipe: Recipe,
+        precision: str,
+        launch: Launch | None = None,
+    ) -> Material:
         """Read a definition and a prepared data set. ``CrosstrainError`` where they do not fit each
-        other; float weights come in ``precision``."""
+        other; float weights come in ``precision``. With ``launch``, batches of training are augmented as the
+        recipe says, by processes that are started here and end with ``close``."""
         network, weights = Graph.load(network_folder / "network.json")
         loss, constants = Graph.load(network_folder / "loss.json")
         data = Prepared.load(data_folder)
@@ -60,6 +73,7 @@ class Material:
         splits = {name: Split(*map(_plain, feed(names, outputs, *data.arrays(name)))) for name in SPLITS}
         if not splits["train"].examples:
             raise CrosstrainError(f"the data set {data.manifest['spec']} has no examples to train on")
+        feeding = Feed(data, recipe, launch) if launch and recipe.augmentation else None
         reading = readings(network_folder, network, target_specs)
         evaluation = Evaluation(reading, recipe.metrics, loss, constants, recipe.batch_size)
         return cls(
@@ -69,6 +83,8 @@ class Material:
             evaluation=evaluation,
             recipe=recipe,
             data_hash=data.hash,
+            feed=feeding,
+            fed=_fed(data, names, outputs, recipe) if feeding else {},
         )
 
     @property
@@ -82,25 +98,46 @@ class Material:
         ``Network.train``. The same for every engine."""
         examples = self.splits["train"].examples
         order = batches(examples, self.recipe.batch_size, self.recipe.seed, epoch)
-        for step, index in enumerate(order, first_step):
-            yield len(index), self._batch(index, step)
+        augmented: Iterable[Arrays] = self.feed.epoch(epoch) if self.feed else repeat({})
+        for step, (index, changed) in enumerate(zip(order, augmented, strict=False), first_step):
+            yield len(index), self._batch(index, step, changed)
 
     def first(self, size: int) -> Arrays:
         """The first ``size`` training examples as a batch, to warm up on."""
         return self._batch(np.arange(size), 0)
 
+    def close(self) -> None:
+        """End the processes that augment."""
+        if self.feed:
+            self.feed.close()
+
     def own_weights(self, weights: Mapping[str, np.ndarray]) -> Arrays:
         """Those of the network alone, without the loss's constants."""
         return {name: weights[name] for name in self.program.network.weights}
 
-    def _batch(self, index: np.ndarray, step: int) -> Arrays:
-        train = self.splits["train"]
-        batch = {name: array[index] for name, array in train.inputs.items()}
-        batch = augmented(batch, self.recipe.augmentation, self.recipe.seed, step)
-        batch.update({f"{TARGET}{name}": array[index] for name, array in train.targets.items()})
+    def _batch(
+        self, index: np.ndarray, step: int, augmented: Mapping[str, np.ndarray] | None = None
+    ) -> Arrays:
+        """The examples at ``index``; what is in ``augmented``, by its names in the feed, comes from there."""
+        train, changed = self.splits["train"], augmented or {}
+        whole = {**train.inputs, **{f"{TARGET}{name}": array for name, array in train.targets.items()}}
+        batch = {
+            name: changed[self.fed[name]] if self.fed.get(name) in changed else array[index]
+            for name, array in whole.items()
+        }
         if SEED in self.program.training.inputs:
             batch[SEED] = np.asarray((self.recipe.seed * 1_000_003 + step) % 2**31, np.int32)
         return batch
+
+
+def _fed(data: Prepared, names: list[str], outputs: list[str], recipe: Recipe) -> dict[str, str]:
+    """What the inputs of training are called in the feed, as far as they come from there."""
+    inputs = pair(names, data.manifest["inputs"], "input")
+    targets = pair(outputs, data.manifest["targets"], "target")
+    called = {name: f"input/{source}" for name, source in inputs.items()}
+    called |= {f"{TARGET}{name}": f"{TARGET}{source}" for name, source in targets.items()}
+    brought = layout(data, recipe.augmentation)
+    return {name: source for name, source in called.items() if source in brought}
 
 
 def _check_shape(name: str, expected: tuple[int | None, ...], actual: tuple[int, ...]) -> None:

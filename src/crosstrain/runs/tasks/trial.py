@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from crosstrain.engines.contract import Network
@@ -33,7 +34,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     clocks = Clocks(emit)
     recipe = Recipe.from_json(job["recipe"])
     version, network, material = set_up(job, recipe, clocks, evaluate=False)
-    with clocks.phase("train"):
+    with closing(material), clocks.phase("train"):
         samples, steps = _measured(network, material, float(job["seconds"]))
     return {
         "engine_version": version,
