@@ -48,7 +48,7 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
                 shape[0],
                 *(g if s is None else s for s, g in zip(shape[1:], spec.shape[1:], strict=True)),
             )
-        return Leaf(name, TensorSpec(shape, run_dtype(tensor.dtype)))
+        return Leaf(name, TensorSpec(shape, input_dtype(name, tensor.dtype)))
 
     if functional is not None:
         return keras.tree.map_structure(named, functional._inputs_struct)
@@ -63,6 +63,28 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
     raise CrosstrainError(
         f"{model.name} is not built: give its input shapes, or call it once on keras.Input tensors"
     )
+
+
+def input_dtype(name: str, dtype: str) -> str:
+    """An input's dtype in the graph."""
+    if dtype == "string":
+        raise CrosstrainError(
+            f"the input {name!r} takes text, and engines take numbers; call the layers that turn text into "
+            "numbers (TextVectorization, StringLookup, Hashing) on the data, and begin the network behind "
+            "them with keras.Input(shape, dtype='int32')"
+        )
+    return run_dtype(dtype)
+
+
+def check_training(model: keras.Model) -> None:
+    """Refuse a model that says itself how it is trained: an engine would train something else."""
+    for method in ("train_step", "compute_loss"):
+        if getattr(type(model), method, None) is not getattr(keras.Model, method, None):
+            raise CrosstrainError(
+                f"{model.name} ({type(model).__name__}) has a {method} of its own, which crosstrain does not "
+                "run; write its losses as a loss function of target and output, or as add_loss in a layer's "
+                "call, and give networks that train in turns (a GAN's) one by one"
+            )
 
 
 class Leaf:
@@ -97,6 +119,7 @@ def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = N
     ``inputs`` gives the input specs of a subclassed model (functional ones know theirs). Raises
     ``CrosstrainError`` for a layer or operation that crosstrain does not support; the sentence names it.
     """
+    check_training(model)
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise CrosstrainError(
