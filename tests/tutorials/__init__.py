@@ -1,1 +1,1 @@
-"""Networks as popular tutorials have them: each is defined, proved on three engines and trained for an epoch."""
+"""Networks as popular tutorials have them: each is defined, proved on three engines and trained."""

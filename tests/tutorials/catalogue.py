@@ -1,4 +1,4 @@
-"""Which tutorials there are: the network, the data that it learns, and its loss where none of the defaults fits."""
+"""The tutorials: the network, the data that it learns, and its loss where the default does not fit."""
 
 from __future__ import annotations
 

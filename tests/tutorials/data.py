@@ -1,5 +1,5 @@
-"""Data for the tutorials: scikit-learn's digits, tables and photograph, the texts that describe its data sets,
-and arrays from a seed where it has nothing of the kind. Keys are those of ``arrays:FILE.npz``."""
+"""Data for the tutorials: scikit-learn's digits, tables and photograph, the texts that describe its data
+sets, and arrays from a seed where it has nothing of the kind. Keys are those of ``arrays:FILE.npz``."""
 
 from __future__ import annotations
 

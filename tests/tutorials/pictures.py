@@ -1,5 +1,5 @@
-"""Networks for pictures, written in the manner of tutorials. Pictures are 8 or 16 pixels wide, so that a proof
-takes seconds; the layers are those of the full size."""
+"""Networks for pictures, written in the manner of tutorials. Pictures are 8 or 16 pixels wide, so that a
+proof takes seconds; the layers are those of the full size."""
 
 from __future__ import annotations
 

@@ -12,8 +12,14 @@ from tests.proof.workshop import Workshop
 from tests.tutorials.catalogue import REFUSED, TUTORIALS
 from tests.tutorials.table import ENGINES, defined, row
 
-QUICK = ("siamese", "vision_transformer", "variational_autoencoder", "translation_transformer", "decision_forest",
-         "point_cloud")  # fmt: skip
+QUICK = (
+    "siamese",
+    "vision_transformer",
+    "variational_autoencoder",
+    "translation_transformer",
+    "decision_forest",
+    "point_cloud",
+)
 
 
 @pytest.fixture(scope="module")

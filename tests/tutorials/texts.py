@@ -36,7 +36,8 @@ def tagger():
 
 
 def addition():
-    """Reads a sum, one-hot by character, and writes its result: an encoder, its vector repeated, a decoder."""
+    """Reads a sum, one-hot by character, and writes its result: an encoder, its vector repeated, a
+    decoder."""
     return keras.Sequential(
         [
             keras.Input((5, 12)),
