@@ -119,6 +119,7 @@ TUTORIALS = {
 REFUSED = {
     "texts.py:raw_text": "text",
     "texts.py:stateful": "stateful",
+    "texts.py:tiled_mask": "leave the batch to broadcasting",
     "tables_and_signals.py:words_in_a_table": "text",
     "tables_and_signals.py:adversary": "train_step",
     "tables_and_signals.py:distiller": "compute_loss",

@@ -145,12 +145,10 @@ def transformer():
     return topics(x, y)
 
 
-def causal_mask(batch_size, n_dest, n_src, dtype):
-    """Lower triangles, one for each example."""
-    i, j = ops.arange(n_dest)[:, None], ops.arange(n_src)
-    mask = ops.reshape(ops.cast(i >= j - n_src + n_dest, dtype), [1, n_dest, n_src])
-    repeats = ops.concatenate([ops.expand_dims(batch_size, -1), ops.convert_to_tensor([1, 1])], 0)
-    return ops.tile(mask, repeats)
+def causal_mask(length):
+    """A lower triangle, for all examples."""
+    i, j = ops.arange(length)[:, None], ops.arange(length)
+    return ops.reshape(ops.cast(i >= j, "bool"), [1, length, length])
 
 
 class Decoder(kl.Layer):
@@ -163,8 +161,7 @@ class Decoder(kl.Layer):
         self.first, self.last = kl.LayerNormalization(epsilon=1e-6), kl.LayerNormalization(epsilon=1e-6)
 
     def call(self, inputs):
-        batch, length = ops.shape(inputs)[:2]
-        mask = causal_mask(batch, length, length, "bool")
+        mask = causal_mask(ops.shape(inputs)[1])
         y = self.first(inputs + self.att(inputs, inputs, attention_mask=mask))
         return self.last(y + self.ffn(y))
 
@@ -278,6 +275,19 @@ def raw_text():
     x = keras.Input((1,), dtype="string")
     vectorize = kl.TextVectorization(max_tokens=20, output_sequence_length=6, vocabulary=["a", "b", "c"])
     return keras.Model(x, kl.Dense(2)(kl.GlobalMaxPooling1D()(kl.Embedding(20, 4)(vectorize(x)))))
+
+
+class Tiled(kl.Layer):
+    """Repeats a mask for each example."""
+
+    def call(self, x):
+        repeats = ops.concatenate([ops.expand_dims(ops.shape(x)[0], -1), ops.convert_to_tensor([1, 1])], 0)
+        return x * ops.tile(ops.ones((1, 24, 1)), repeats)
+
+
+def tiled_mask():
+    x = keras.Input((LENGTH, 1))
+    return keras.Model(x, kl.Dense(1)(Tiled()(x)))
 
 
 def stateful():

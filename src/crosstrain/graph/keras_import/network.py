@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -87,6 +88,19 @@ def check_training(model: keras.Model) -> None:
             )
 
 
+@contextmanager
+def without_metrics(model: keras.Model) -> Iterator[None]:
+    """Leave out the metrics that layers keep: they watch a network and have no part in its training."""
+    metrics = [metric for layer in model._flatten_layers() for metric in layer._metrics]
+    for metric in metrics:
+        vars(metric)["update_state"] = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        for metric in metrics:
+            vars(metric).pop("update_state", None)
+
+
 class Leaf:
     """One named input (a class, so that Keras's tree functions do not look inside)."""
 
@@ -135,7 +149,7 @@ def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = N
         builder.add_weight(name, array, id(variable) in trainable)
 
     tracer = Tracer(builder, named)
-    with tracer.active():
+    with tracer.active(), without_metrics(model):
         tensors = keras.tree.map_structure(
             lambda leaf: tracer.tensor(builder.add_input(leaf.name, leaf.spec)), structure
         )
