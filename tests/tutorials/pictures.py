@@ -43,7 +43,7 @@ def regularised():
         y = kl.MaxPooling2D()(kl.Activation("elu")(kl.BatchNormalization()(y)))
         y = kl.SpatialDropout2D(0.1)(y)
     y = kl.GaussianDropout(0.2)(kl.Dense(32, activation="selu", bias_regularizer="l2")(kl.Flatten()(y)))
-    return classifier(x, kl.AlphaDropout(0.1)(y) if hasattr(kl, "AlphaDropout") else y)
+    return classifier(x, kl.AlphaDropout(0.1)(y))
 
 
 def augmented():
