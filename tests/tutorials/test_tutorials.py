@@ -13,12 +13,12 @@ from tests.tutorials.catalogue import REFUSED, TUTORIALS
 from tests.tutorials.table import ENGINES, defined, row
 
 QUICK = (
-    "siamese",
+    "autoencoder",
     "vision_transformer",
-    "variational_autoencoder",
-    "translation_transformer",
+    "gated_mlp",
+    "captcha",
     "decision_forest",
-    "point_cloud",
+    "wide_and_deep",
 )
 
 
