@@ -8,107 +8,26 @@ Each file follows from its reader and its number, so that ``--first N --count 1`
 from __future__ import annotations
 
 import argparse
-import contextlib
-import faulthandler
+import gzip
 import io
 import os
 import random
-import resource
 import shutil
-import signal
-import tempfile
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from crosstrain.errors import CrosstrainError, StorageError
-from tests.mutations import Mutation, damaged, in_member, other_value, reworded
+from tests.fuzzing import Reader, Reading, readings, watched
+from tests.mutations import damaged, in_member, other_value, reworded
 
-SECONDS = 20.0
-"""A file that is not answered in this time hangs its reader."""
-MEMORY = 12 << 30
-"""Bytes of address space; what asks for more is a fault too."""
 EXAMPLES = Path(__file__).parent / "exchange" / "files"
 
 
-@dataclass(frozen=True)
-class Reader:
-    """``make`` writes whole inputs to a folder and gives the files to damage, ``read`` reads one."""
-
-    make: Callable[[Path], Sequence[Path]]
-    read: Callable[[Path, Path], object]
-    mutate: Mutation
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What a reader did other than it should, on the file of this number."""
-
-    number: int
-    what: str
-
-
-class Hangs(BaseException):
-    """Raised in whatever runs when a file's time is over."""
-
-
-def fuzz(name: str, count: int, first: int = 0) -> tuple[Counter[str], list[Fault]]:
-    """Read ``count`` damaged files from number ``first`` on: how many were read, how many refused, faults."""
-    reader = READERS[name]
-    answers: Counter[str] = Counter()
-    faults: list[Fault] = []
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        files = list(reader.make(place / "whole"))
-        for number in range(first, first + count):
-            rng = random.Random(f"{name} {number}")
-            victim = rng.choice(files)
-            copy = place / "damaged"
-            shutil.copytree(place / "whole", copy)
-            target = copy / victim.relative_to(place / "whole")
-            target.write_bytes(reader.mutate(victim.read_bytes(), rng))
-            answer, why = _answer(reader, target, copy)
-            answers[answer] += 1
-            if why:
-                faults.append(Fault(number, f"{answer}: {why}"))
-            shutil.rmtree(copy)
-    return answers, faults
-
-
-def _answer(reader: Reader, target: Path, folder: Path) -> tuple[str, str]:
-    try:
-        with _limit(SECONDS), contextlib.redirect_stderr(io.StringIO()):
-            reader.read(target, folder)
-    except (CrosstrainError, StorageError) as error:
-        text = str(error)
-        if "\n" in text or not text:
-            return "no sentence", repr(text[:300])
-        return "refused", ""
-    except Hangs:
-        return "hang", "".join(traceback.format_exc().splitlines(keepends=True)[-6:])
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        return type(error).__name__, "".join(traceback.format_exc().splitlines(keepends=True)[-7:])
-    return "read", ""
-
-
-@contextlib.contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    def stop(*_: Any) -> None:
-        raise Hangs
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def fuzz(name: str, numbers: range) -> Iterator[Reading]:
+    """What a reader of ``READERS`` does with the damaged files of these numbers."""
+    return readings(name, READERS[name], numbers)
 
 
 # -- the readers ------------------------------------------------------------------------------------
@@ -129,13 +48,11 @@ def _below(folder: Path, *endings: str) -> list[Path]:
 def _idx(folder: Path) -> list[Path]:
     from tests.data.making import mnist_folder
 
-    mnist_folder(folder, 40, 20, zipped=False)
-    zipped = folder / "t10k-images-idx3-ubyte"
-    import gzip
-
-    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(zipped.read_bytes(), mtime=0))
+    digits = mnist_folder(folder / "digits", 40, 20, zipped=False)
+    zipped = digits / "t10k-images-idx3-ubyte"
+    (digits / f"{zipped.name}.gz").write_bytes(gzip.compress(zipped.read_bytes(), mtime=0))
     zipped.unlink()
-    return sorted(folder.iterdir())
+    return sorted(digits.iterdir())
 
 
 def _npz(folder: Path) -> list[Path]:
@@ -151,15 +68,15 @@ def _npz(folder: Path) -> list[Path]:
 def _pictures(folder: Path) -> list[Path]:
     from tests.data.making import class_folders
 
-    for number, suffix in enumerate((".png", ".jpg", ".ppm", ".bmp", ".webp", ".tif")):
-        class_folders(folder, (f"a{number}", f"b{number}"), 4, suffix)
+    for suffix in (".png", ".jpg", ".ppm", ".bmp", ".webp", ".tif"):
+        class_folders(folder / suffix[1:], ("a", "b"), 6, suffix)
     return _below(folder, ".png", ".jpg", ".ppm", ".bmp", ".webp", ".tif")
 
 
 def _tables(folder: Path) -> list[Path]:
     from tests.data.making import sign_tree
 
-    return _below(sign_tree(folder, tracks=3, frames=2, test=(0, 1)), ".csv")
+    return _below(sign_tree(folder / "signs", tracks=3, frames=2, test=(0, 1)), ".csv")
 
 
 def _plans(folder: Path) -> list[Path]:
@@ -257,9 +174,9 @@ def _other_config(data: bytes, rng: random.Random) -> bytes:
 
 
 def _read_keras(target: Path, folder: Path) -> object:
-    from crosstrain.graph.keras_import.keras_file import load_keras_file
+    from crosstrain.graph.define import build_model
 
-    return load_keras_file(target)
+    return build_model({"source": str(target)})
 
 
 READERS = {
@@ -274,24 +191,42 @@ READERS = {
 }
 
 
+def row(name: str, results: list[Reading], seconds: float) -> str:
+    """A line of the table: how many files were read, refused, or ended otherwise, and the slowest."""
+    answers = Counter(result.answer for result in results)
+    crashed = sum(result.wrong for result in results)
+    slowest = max(results, key=lambda result: result.seconds)
+    return (
+        f"| {name} | {len(results)} | {answers['refused']} | {answers['read']} | {crashed} "
+        f"| {slowest.seconds:.2f} s (file {slowest.number}) | {sum(r.seconds for r in results):.0f} s "
+        f"| {seconds:.0f} s |"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--reader", choices=list(READERS), action="append")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
-    given = parser.parse_args()
-    faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    bad = 0
-    for name in given.reader or READERS:
-        start = time.monotonic()
-        answers, faults = fuzz(name, given.count, given.first)
-        told = ", ".join(f"{count} {answer}" for answer, count in answers.most_common())
-        print(f"{name}: {given.count} files, {told}; {time.monotonic() - start:.0f} s", flush=True)
-        for fault in faults[:10]:
-            print(f"  {name} {fault.number} {fault.what}")
-        bad += len(faults)
-    return min(bad, 1)
+    options = parser.parse_args()
+    numbers = range(options.first, options.first + options.count)
+    print(
+        "| reader | mutations | refused | read | crashed | slowest | processor | clock |\n"
+        + "| --- " * 8
+        + "|"
+    )
+    wrong: list[str] = []
+    for name in options.reader or READERS:
+        began = time.monotonic()
+        results = []
+        for result in watched(fuzz, name, numbers):
+            results.append(result)
+            if result.wrong:
+                wrong.append(f"{name} {result.number} {result.answer}: {result.why}")
+        print(row(name, results, time.monotonic() - began), flush=True)
+    for line in wrong:
+        print(line)
+    return min(len(wrong), 1)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import math
 import random
 import zipfile
 from collections.abc import Callable
@@ -24,8 +25,9 @@ STRANGE_TEXTS = (
     "\x00", "é", "../../x", "[[" * 40, "'" * 3, "1979-05-27",
 )  # fmt: skip
 STRANGE_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 0.5, 1e308, "", "x", "../../x", "float64", [], {},
-    [[]], [None], [0], ["x"], {"class_name": "Dense"}, {"class_name": "Dense", "config": None},
+    None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 0.5, 1e308, math.nan, math.inf, "", "x",
+    "../../x", "float64", [], {}, [[]], [None], [0], ["x"], {"class_name": "Dense"},
+    {"class_name": "Dense", "config": None},
 )  # fmt: skip
 Mutation = Callable[[bytes, random.Random], bytes]
 

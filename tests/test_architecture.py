@@ -69,6 +69,7 @@ SWITCHES = {"classic/arrays.py": {"jax"}}
 """Modules that take arrays of any framework, and the frameworks whose switches they have to set."""
 KERAS_SIDE = (
     "zoo/",
+    "classic/stochastic/keras_model.py",
     "graph/keras_",
     "graph/define.py",
     "runs/restored.py",

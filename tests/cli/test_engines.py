@@ -158,7 +158,7 @@ def test_a_comparison_shows_what_an_engine_cannot_run() -> None:
 def test_without_an_own_engine_the_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crosstrain.comparison.settings.default", tuple)
     monkeypatch.setattr("crosstrain.comparison.settings.ready", lambda training: ("mxnet", "mlx"))
-    with pytest.raises(CrosstrainError, match="as --engines mxnet, or --engines all"):
+    with pytest.raises(CrosstrainError, match="use --engines all, or name one, as --engines mxnet"):
         settings("mlp", "digits")
     monkeypatch.setattr("crosstrain.comparison.settings.ready", lambda training: ())
     with pytest.raises(CrosstrainError, match="one comes with: crosstrain engines install torch"):

@@ -56,10 +56,10 @@ def test_an_open_option_opens_only_its_own_entrant(workers: Workers, prover: Pro
 @pytest.mark.parametrize(
     ("engines", "sentence"),
     [
-        (["torch@"], "is no name for an engine; write ENGINE@NAME"),
-        (["torch@a b"], "is no name for an engine"),
-        (["torch@../x"], "is no name for an engine"),
-        (["torch@a@b"], "is no name for an engine"),
+        (["torch@"], "is not a name for an engine; write ENGINE@NAME"),
+        (["torch@a b"], "is not a name for an engine"),
+        (["torch@../x"], "is not a name for an engine"),
+        (["torch@a@b"], "is not a name for an engine"),
         (["torsh@a"], "there is no engine 'torsh'"),
         (["all@a"], "there is no engine 'all'"),
         (["onnxruntime@a"], "does not train"),

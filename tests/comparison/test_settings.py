@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 
 from crosstrain.comparison.settings import settings
 from crosstrain.errors import CrosstrainError
+from crosstrain.reporting.command import arguments
 from crosstrain.runs.definition import source
 from crosstrain.training import spelling
+from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
 
 
@@ -153,6 +157,83 @@ def test_sgd_has_momentum_where_nothing_is_said() -> None:
     assert settings("lenet5", "digits").recipe.optimizer.momentum == 0.9
     assert settings("lenet5", "digits", momentum=0.0).recipe.optimizer.momentum == 0.0
     assert settings("lenet5", "digits", optimizer="adam").recipe.optimizer.momentum == 0.0
+
+
+# -- the recipe of a compiled model -----------------------------------------------------------------
+RECIPE = {
+    "optimizer": {
+        "class_name": "Adam",
+        "config": {
+            "learning_rate": {
+                "class_name": "ExponentialDecay",
+                "config": {"initial_learning_rate": 0.002, "decay_steps": 50, "decay_rate": 0.5},
+            },
+            "beta_1": 0.8, "clipnorm": 2.0,
+        },
+    },
+    "loss": "mae",
+    "metrics": ["mae"],
+}  # fmt: skip
+
+
+def compiled(path: Path, recipe: dict[str, Any]) -> str:
+    """A file that says how its model was compiled; there is no more in it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {}, "compile_config": recipe}))
+    return str(path)
+
+
+def test_a_compiled_models_own_recipe_is_the_default(tmp_path: Path) -> None:
+    own = settings(compiled(tmp_path / "own.keras", RECIPE), "digits")
+    assert own.recipe.optimizer == Optimizer("adam", learning_rate=0.002, beta_1=0.8, clipnorm=2.0)
+    assert own.recipe.schedule == Schedule("exponential", {"decay_steps": 50, "decay_rate": 0.5})
+    assert own.recipe.metrics == ("accuracy", "mae")
+    assert own.recipe.losses is None  # the definition takes the file's, where it fits
+    (remark,) = own.remarks
+    assert (
+        "own recipe is the default (adam (learning rate 0.002, exponential), loss mae, metrics mae)" in remark
+    )
+    (remark,) = settings(own.networks[0], "digits", output="dense").remarks
+    assert "(adam (learning rate 0.002, exponential), metrics mae)" in remark
+
+
+def test_options_override_single_parts_of_it(tmp_path: Path) -> None:
+    network = compiled(tmp_path / "own.keras", RECIPE)
+    other = settings(network, "digits", learning_rate=0.1).recipe
+    assert other.optimizer == Optimizer("adam", learning_rate=0.1, beta_1=0.8, clipnorm=2.0)
+    assert other.schedule.name == "exponential"
+    assert settings(network, "digits", schedule="constant").recipe.schedule == Schedule()
+    assert settings(network, "digits", schedule="constant").recipe.optimizer.beta_1 == 0.8
+    plain = settings(network, "digits", optimizer="sgd").recipe
+    assert (plain.optimizer.name, plain.optimizer.momentum, plain.schedule) == ("sgd", 0.9, Schedule())
+    assert settings(network, "digits", loss="mse").recipe.losses == {"": Loss("mse")}
+
+
+def test_networks_with_different_recipes_take_the_default(tmp_path: Path) -> None:
+    one = compiled(tmp_path / "one.keras", RECIPE)
+    two = compiled(tmp_path / "two.keras", {**RECIPE, "optimizer": "rmsprop"})
+    same = compiled(tmp_path / "same.keras", RECIPE)
+    assert settings([one, same], "digits").recipe.optimizer.name == "adam"
+    for networks in ([one, two], [one, "lenet5"]):
+        mixed = settings(networks, "digits")
+        assert mixed.recipe.optimizer.name == "sgd"
+        assert "not all networks with one recipe" in mixed.remarks[0]
+
+
+def test_what_is_lacking_is_said(tmp_path: Path) -> None:
+    network = compiled(tmp_path / "own.keras", {"optimizer": "ftrl", "loss": "mse", "metrics": ["auc"]})
+    own = settings(network, "digits")
+    assert own.recipe.optimizer == Optimizer("sgd", momentum=0.9)
+    assert [r for r in own.remarks if "optimizer 'ftrl'" in r and "takes its own default" in r]
+    assert [r for r in own.remarks if "metric 'auc'" in r]
+
+
+def test_the_repeated_command_says_the_optimizer_of_a_model_file(tmp_path: Path) -> None:
+    network = compiled(tmp_path / "own.keras", RECIPE)
+    words = arguments(settings(network, "digits", optimizer="sgd", engines="torch").identity())
+    assert words[words.index("--optimizer") + 1] == "sgd"
+    assert words[words.index("--schedule") + 1] == "constant"
+    assert "--optimizer" not in arguments(settings("lenet5", "digits", engines="torch").identity())
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

@@ -16,12 +16,10 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph, Node, TensorSpec
 from crosstrain.graph.keras_import import import_loss, import_model
 from crosstrain.graph.keras_import.causes import cause
-from crosstrain.graph.keras_initial import numpy_initial
+from crosstrain.graph.keras_initial import DRAWS, numpy_initial
 from crosstrain.graph.reference import run_numpy
 from crosstrain.proof.holding.noise import without_noise
 from crosstrain.runs.definition import define
-
-NETWORKS = Path(__file__).parents[3] / "shared" / "doors" / "networks.py"
 
 WORDS = '''
 import keras
@@ -147,16 +145,11 @@ def test_initial_weights_are_numpys() -> None:
     assert np.array_equal(drawn, wanted.astype("float32"))
 
 
-def test_a_mask_that_reaches_the_loss(own: str, tmp_path: Path) -> None:
-    path = Path(own)
-    path.write_text(
-        path.read_text().replace(
-            "kl.Dense(3)(kl.GlobalMaxPooling1D()(Words()(x)))",
-            "kl.Dense(3, name='tags')(kl.Embedding(5, 4, mask_zero=True)(x))",
-        )
-    )
-    with pytest.raises(CrosstrainError, match=r"'tags'.*carries a mask.*ignore_class"):
-        define(f"{own}:build", folder=tmp_path / "network")
+@pytest.mark.parametrize(("mean", "deviation"), [(np.nan, 1.0), (0.0, np.nan), (np.inf, 1.0)])
+def test_initial_weights_of_what_is_no_number_end(mean: float, deviation: float) -> None:
+    drawn = DRAWS["truncated_normal"](np.random.default_rng(0), (3, 4), mean, deviation)
+    assert drawn.shape == (3, 4)
+    assert not np.isfinite(drawn).any()
 
 
 # -- randomness -----------------------------------------------------------------------------------
@@ -267,18 +260,3 @@ def test_heads_that_learn_one_target() -> None:
 def test_an_output_for_the_whole_batch() -> None:
     with pytest.raises(CrosstrainError, match="one number for the whole batch"):
         import_loss(None, ending("mean", ()), None)
-
-
-# -- the networks of shared/doors -------------------------------------------------------------------
-NAMES = (
-    "text_transformer causal_language_model masked_embedding masking point_transform dilated_segmentation "
-    "resizing augmented variational_autoencoder recurrent_dropout embedding_of_a_constant fnet multi_label"
-)
-
-
-@pytest.mark.slow("each network is defined in a process of its own")
-@pytest.mark.skipif(not NETWORKS.is_file(), reason="the networks of shared/doors are not here")
-@pytest.mark.parametrize("name", NAMES.split(" "))
-def test_tutorial_networks_come_in(name: str, tmp_path: Path) -> None:
-    definition = define(f"{NETWORKS}:{name}", folder=tmp_path)
-    assert definition.data["nodes"] > 0

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,17 +220,38 @@ def test_a_lambda_in_hdf5_is_refused_for_its_code(tmp_path: Path) -> None:
         define(str(DOORS / "lambda.h5"), tmp_path / "out")
 
 
-@pytest.mark.parametrize("module", ["os", "keras.utils", "keras.src.saving.saving_lib", "mypackage.layers"])
-def test_a_zip_that_names_other_code_is_refused(module: str, tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    keras.Sequential([keras.Input((3,)), kl.Dense(2)]).save(path)
+def reconfigured(path: Path, change: Callable[[Any], None]) -> None:
+    """Change the configuration of a file."""
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            config = json.loads(file.attrs["model_config"])
+            change(config)
+            file.attrs["model_config"] = json.dumps(config)
+        return
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(members["config.json"])
-    config["config"]["layers"][1]["module"] = module
+    change(config)
     members["config.json"] = json.dumps(config).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_a_network_that_asks_for_more_than_its_file_holds(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"m.{ending}"
+    keras.Sequential([keras.Input((3,)), kl.Dense(2, name="wide")]).save(path)
+    reconfigured(path, lambda config: config["config"]["layers"][1]["config"].update(units=2**31))
+    with pytest.raises(CrosstrainError, match="the layer 'wide' has more weights than the file holds"):
+        define(str(path), tmp_path / "out")
+
+
+@pytest.mark.parametrize("module", ["os", "keras.utils", "keras.src.saving.saving_lib", "mypackage.layers"])
+def test_a_zip_that_names_other_code_is_refused(module: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((3,)), kl.Dense(2)]).save(path)
+    reconfigured(path, lambda config: config["config"]["layers"][1].update(module=module))
     with pytest.raises(CrosstrainError, match="code from outside Keras"):
         define(str(path), tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Small networks, each with the layers that certain faults need."""
+"""Networks with the layers that certain faults need: small ones, and two hundred layers deep."""
 
 from __future__ import annotations
 
@@ -109,6 +109,43 @@ def enlarged() -> keras.Model:
     )
 
 
+class Doubled(layers.Layer):
+    """Twice the height and width by bilinear interpolation between the centres of cells. Keras's own layer is
+    in float32 on TensorFlow, whatever its dtype."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        small = x.shape[1]
+        at = (np.arange(2 * small) + 0.5) / 2 - 0.5
+        near = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(small)))
+        matrix = keras.ops.convert_to_tensor(near / near.sum(axis=1, keepdims=True), x.dtype)
+        x = keras.ops.einsum("nijc,oi->nojc", x, matrix)
+        return keras.ops.einsum("nijc,oj->nioc", x, matrix)
+
+
+def tailed(body: keras.Model, name: str) -> keras.Model:
+    """A deep network that ends in one of every layer that a fault needs and its body may lack."""
+    x = layers.Dense(64, name="narrow")(layers.Flatten(name="flat")(body.output))
+    x = layers.Reshape((4, 4, 4), name="picture")(x)
+    x = Doubled(name="larger")(x)
+    x = layers.Conv2D(6, 3, strides=2, padding="same", name="halved")(x)
+    x = layers.AveragePooling2D(3, strides=1, padding="same", name="averaged")(x)
+    x = layers.Conv2D(6, 3, padding="same", use_bias=False, name="plain")(x)
+    x = layers.Reshape((12, 8), name="series")(x)
+    x = layers.LSTM(6, return_sequences=True, name="lstm1")(CausalAttention(name="look")(x))
+    x = layers.GlobalAveragePooling1D(name="average")(layers.GRU(6, return_sequences=True, name="gru1")(x))
+    return keras.Model(body.input, layers.Dense(10, name="logits")(x), name=name)
+
+
+def resnet50_v2() -> keras.Model:
+    """ResNet50V2 of keras.applications at 32×32×3, with a tail, to 10 classes."""
+    return tailed(keras.applications.ResNet50V2(False, None, input_shape=(32, 32, 3)), "resnet50_v2")
+
+
+def inception_v3() -> keras.Model:
+    """InceptionV3 of keras.applications at 75×75×3, with a tail, to 10 classes."""
+    return tailed(keras.applications.InceptionV3(False, None, input_shape=(75, 75, 3)), "inception_v3")
+
+
 def saturated() -> keras.Model:
     """A classifier whose softmax is saturated, as after long training: its loss is clipped everywhere."""
     strong = keras.initializers.RandomNormal(stddev=2000.0, seed=1)
@@ -173,3 +210,19 @@ def clock() -> keras.Model:
     """No two calls give the same."""
     inputs = keras.Input((4,))
     return keras.Model(inputs, layers.Dense(3)(Clock(name="late")(inputs)), name="clock")
+
+
+def tagger() -> keras.Model:
+    """Texts of 7 words (of 9; 0 is none) to a class of 3 for each word: the mask reaches the loss."""
+    words = keras.Input((7,), dtype="int32", name="words")
+    x = layers.Embedding(9, 5, mask_zero=True, name="embedding")(words)
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(x)
+    return keras.Model(words, layers.Dense(3, activation="softmax", name="tags")(x), name="tagger")
+
+
+def masked_series() -> keras.Model:
+    """Series of 6 steps by 2 (rows of 0 are none) to a number for each step and one for the whole."""
+    x = keras.Input((6, 2), name="series")
+    h = layers.GRU(4, return_sequences=True, name="steps")(layers.Masking(0.0, name="there")(x))
+    whole = layers.Dense(1, name="whole")(layers.GlobalAveragePooling1D(name="mean")(h))
+    return keras.Model(x, [layers.Dense(1, name="each")(h), whole], name="masked_series")

@@ -3,76 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from crosstrain.proof.prover import Prover
-from crosstrain.training.optimizers import Optimizer
-from crosstrain.training.recipe import Loss, Recipe
 from tests.proof import faults
-from tests.proof.conftest import INSTALLED, RECIPE
+from tests.proof.conftest import INSTALLED
 from tests.proof.faults import Fault
-
-
-@dataclass(frozen=True)
-class Planted:
-    """A fault, the network it is planted in, and where and why the proof has to say it is."""
-
-    network: str
-    fault: Fault
-    stage: str
-    node: str
-    words: str
-    recipe: Recipe = RECIPE
-    explained: bool = True
-
-
-def transposed(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {k: v.swapaxes(1, 2) if v.ndim == 4 else v for k, v in inputs.items()}
-
-
-def scrambled(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    def as_channels_first(x: np.ndarray) -> np.ndarray:
-        n, h, w, c = x.shape
-        return x.reshape(n, c, h, w).transpose(0, 2, 3, 1)
-
-    return {k: as_channels_first(v) if v.ndim == 4 else v for k, v in inputs.items()}
-
-
-def other_kernel(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    name = next(n for n in weights if n.endswith("conv2/kernel"))
-    return {
-        **weights,
-        name: np.random.default_rng(9).normal(size=weights[name].shape).astype(weights[name].dtype),
-    }
-
-
-def other_order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch, 77)).permutation(examples)
-
-
-def doubled_kernel(gradients: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {
-        k: 2 * v if k.endswith("conv2/kernel") or k.startswith("probe/conv2/conv/") else v
-        for k, v in gradients.items()
-    }
-
-
-def uncorrected(rate: float, step: int) -> float:
-    """Adam's rate by which the correction of its moments' bias is undone."""
-    first, second = 1 - float(np.float32(0.9)) ** (step + 1), 1 - float(np.float32(0.999)) ** (step + 1)
-    return float(rate * first / np.sqrt(second))
-
-
-CLIPPED = replace(RECIPE, optimizer=replace(RECIPE.optimizer, clipnorm=0.03125))
-SMOOTHED = replace(
-    RECIPE,
-    losses={"output": Loss("categorical_crossentropy", {"from_logits": True, "label_smoothing": 0.125})},
+from tests.proof.planted import (
+    ADAM,
+    CLIPPED,
+    SMOOTHED,
+    Planted,
+    doubled,
+    other_order,
+    redrawn,
+    scrambled,
+    transposed,
+    uncorrected,
 )
-ADAM = replace(RECIPE, optimizer=Optimizer("adam", learning_rate=0.01))
+
 BATCH_NORM = "norm1/batch_norm"
 
 FAULTS: dict[str, Planted] = {
@@ -113,7 +65,8 @@ FAULTS: dict[str, Planted] = {
         "update", "", "weight decay of 0.0005",
     ),
     "other initial weights": Planted(
-        "pictures", Fault(weights=other_kernel), "initial weights", "conv2/conv", "other initial weights"
+        "pictures", Fault(weights=redrawn("pictures/conv2/kernel")),
+        "initial weights", "conv2/conv", "other initial weights",
     ),
     "other batch order": Planted("pictures", Fault(order=other_order), "inputs", "", "batch order"),
     "stale batches": Planted("pictures", Fault(stale=True), "inputs", "", "step 1 trains on batch 0"),
@@ -149,7 +102,8 @@ FAULTS: dict[str, Planted] = {
         recipe=ADAM,
     ),
     "gradient counted twice": Planted(
-        "pictures", Fault(gradients=doubled_kernel), "gradients", "conv2/conv", "2 times the true one"
+        "pictures", Fault(gradients=doubled("pictures/conv2/kernel", "conv2/conv")),
+        "gradients", "conv2/conv", "2 times the true one",
     ),
     "wrong gate order": Planted(
         "lstm", Fault(graph=faults.regated("lstm1/lstm", (0, 1, 3, 2))),

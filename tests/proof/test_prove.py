@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.keras_import import import_loss
 from crosstrain.proof import BOUNDS, Proof
 from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.prove import prove
@@ -41,6 +43,33 @@ def test_right_engines_are_proved(network: str, engine: str, prover: Callable[..
         assert certificate.weights_after_steps is not None
         assert certificate.weights_after_steps <= bounds.weights
         assert certificate.first_departure is None
+
+
+@pytest.mark.parametrize("engine", INSTALLED)
+@pytest.mark.parametrize("network", ["tagger", "masked_series"])
+def test_masks_that_reach_the_loss_are_proved(
+    network: str, engine: str, prover: Callable[..., Prover]
+) -> None:
+    made = prover(network, RIGHT)
+    assert [name for name in made.definition.loss.outputs if name.startswith("mask/")]
+    (certificate,) = made.certificates(engine, ["float64"])
+    assert certificate.status == "proved", certificate
+
+
+def test_a_loss_that_counts_masked_steps_is_caught(
+    tmp_path: Path, work: Path, prover: Callable[..., Prover]
+) -> None:
+    """Keras itself is the judge: it leaves them out."""
+    shutil.copytree(prover("tagger", RIGHT).definition.folder, tmp_path / "tagger")
+    definition = Definition.load(tmp_path / "tagger")
+    losses = {name: Loss(**loss) for name, loss in definition.data["losses"].items()}
+    import_loss(losses, definition.graph, None)[0].save(definition.folder / "loss.json")
+    own = Prover(
+        Definition.load(definition.folder), RECIPE, work, 2, 8, 0, launch=prover("lstm", RIGHT).launch
+    )
+    (certificate,) = own.certificates(INSTALLED[0], ["float64"])
+    assert certificate.status == "cannot"
+    assert "loss" in certificate.reason
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_a_damaged_cell_is_reported_and_done_again(store: Store, content: bytes)
 
 @pytest.mark.parametrize("name", ["../a", "a/b", "", ".a", "a\n"])
 def test_a_name_cannot_leave_the_folder(store: Store, name: str) -> None:
-    with pytest.raises(ValueError, match="is no name"):
+    with pytest.raises(ValueError, match="is not a valid name"):
         store.write_cell(name, {})
 
 

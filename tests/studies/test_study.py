@@ -122,7 +122,7 @@ def test_the_plan_of_the_traffic_signs_is_the_published_one() -> None:
         ('parts = ["cpu"]', 'parts = ["tpu"]', "scales.small.parts names 'tpu'; there are cpu, gpu"),
         ('name = "gpu"', 'name = "cpu"', "two parts are called cpu"),
         ('name = "gpu"', 'name = "../gpu"', "parts.2.name: string should match pattern"),
-        ('"mlp@8+16"', '"mlp@0"', "scales.small.networks: mlp@0 asks for an input size of 0"),
+        ('"mlp@8+16"', '"mlp@0"', "scales.small.networks: mlp@0 has an input size of 0, which is less than"),
         ("[recipe]", 'prefer = "speed"\n[recipe]', "data.prefer: there is no such key"),
         ("[data]", 'prefer = "speed"\n[data]', "prefer: there is no criterion 'speed'"),
         ("[recipe]", "[recipe", "is not valid TOML"),

@@ -279,7 +279,8 @@ def test_tuning_and_comparing(timed: Timed, prover: Prover, tmp_path: Path) -> N
     assert (job["engine"], job["options"], job["environment"]) == (
         "torch", {"compile": True}, profile.environment,
     )  # fmt: skip
-    assert prover.calls == [("mlp", "torch"), ("mlp", "torch"), ("mlp", "jax")]
+    # Proofs run side by side: which is begun first is left open.
+    assert sorted(prover.calls) == [("mlp", "jax"), ("mlp", "torch"), ("mlp", "torch")]
     assert {c.certificate for c in compared.cells} == {"proved"}
     (row,) = compared.tuning
     assert row["engine"] == "torch"

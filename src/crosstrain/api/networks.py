@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from crosstrain.comparison.settings import RUNS
@@ -33,6 +34,8 @@ def _saved(model: Any) -> str:
             f"a network is a name, file.py:function, model.keras or a Keras model, not {type(model).__name__}"
         )
     digest = hashlib.sha256(model.to_json().encode())
+    compiled = model.get_compile_config() if hasattr(model, "get_compile_config") else None
+    digest.update(json.dumps(compiled, default=str, sort_keys=True).encode())
     for weight in model.get_weights():
         digest.update(weight.tobytes())
     path = MODELS / f"{slug(model.name)}-{digest.hexdigest()[:8]}.keras"

@@ -59,6 +59,8 @@ def prove(
     entrants.plain(request.engines, "a proof")
     with watching(progress) as watch, ExitStack() as stack:
         request = settled(request, watch.note)
+        for remark in request.remarks:
+            watch.note(remark)
 
         def tell(event: dict[str, Any]) -> None:
             if message := words(event):
@@ -72,7 +74,8 @@ def prove(
             definition, request.engines, precisions, recipe=request.recipe, input_shape=input_shape,
             classes=classes, work=folder, on_event=tell, timeout=request.timeout,
             steps=steps, device=request.device, threads=request.threads, options=request.options,
-            trust=request.trust, data=subject.data if subject else None,
+            trust=request.trust, data=subject.data if subject else None, output=request.output,
+            weights=request.weights, remarks=request.remarks,
         )  # fmt: skip
     return replace(proof, network=names[0])
 
@@ -101,10 +104,13 @@ def code(
     arguments["trust"] = arguments["trust"] or trusted
     request = settings(names, NO_DATA, **cast(Any, arguments))
     with watching(progress) as watch:
+        for remark in request.remarks:
+            watch.note(remark)
         watch.stage(f"Writing {names[0]} for {engine}")
         return written(
             source(names[0]), names[0], engine, request.recipe, input_shape=input_shape, classes=classes,
-            check=check, trust=request.trust, timeout=request.timeout,
+            check=check, trust=request.trust, timeout=request.timeout, output=request.output,
+            weights=request.weights,
         )  # fmt: skip
 
 

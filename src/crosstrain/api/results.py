@@ -42,8 +42,9 @@ def export(
     with watching(progress) as watch:
         return exported(
             str(run), form, out=Path(out) if out else None, cell=arguments["cell"],
-            weights=arguments["weights"], data_spec=arguments["data"], trust=arguments["trust"],
-            overwrite=arguments["overwrite"], timeout=spelling.seconds(arguments["timeout"]),
+            weights=str(arguments["weights"]), data_spec=arguments["data"], trust=arguments["trust"],
+            overwrite=arguments["overwrite"], output=arguments["output"] or "",
+            timeout=spelling.seconds(arguments["timeout"]),
             tell=watch.stage,
         )  # fmt: skip
 

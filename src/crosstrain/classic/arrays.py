@@ -10,7 +10,8 @@ sample after the other compute in NumPy (:func:`to_numpy`): on a device each sam
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +50,8 @@ def read(estimator: BaseEstimator, X: Any, *, reset: bool, **checks: Any) -> tup
         return namespace(), validate_data(estimator, X, reset=reset, **checks)
     validate_data(estimator, to_numpy(X), reset=reset, **checks)
     xp = namespace(X)
-    return xp, xp.astype(X, xp.float64)
+    with double_precision(X):
+        return xp, xp.astype(X, xp.float64)
 
 
 def to_numpy(array: Any) -> np.ndarray:
@@ -67,7 +69,8 @@ def like(result: np.ndarray, reference: Any) -> Array:
         return result
     if result.dtype.kind in "OUS":  # labels: only NumPy has strings
         return result
-    return namespace(reference).asarray(result, device=array_api_compat.device(reference))
+    with double_precision(reference):
+        return namespace(reference).asarray(result, device=array_api_compat.device(reference))
 
 
 @contextlib.contextmanager
@@ -80,3 +83,23 @@ def double_precision(*arrays: Any) -> Iterator[None]:
 
     with jax.enable_x64(True):
         yield
+
+
+def onto(array: Array, reference: Any) -> Array:
+    """What an estimator learnt, in the library and on the device of ``reference``; no copy if it is there."""
+    if not is_foreign(array) and not is_foreign(reference):
+        return array
+    if is_foreign(array) and is_foreign(reference) and namespace(array) is namespace(reference):
+        return array_api_compat.to_device(array, array_api_compat.device(reference))
+    return like(to_numpy(array), reference)
+
+
+def in_double_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method whose first argument is data: JAX computes in float64 inside (:func:`double_precision`)."""
+
+    @functools.wraps(method)
+    def inside(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+        with double_precision(X):
+            return method(self, X, *args, **kwargs)
+
+    return inside

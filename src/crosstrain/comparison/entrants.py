@@ -60,7 +60,8 @@ def check(entrant: str) -> None:
     _, at, name = entrant.partition("@")
     if at and not _NAME.fullmatch(name):
         raise CrosstrainError(
-            f"{entrant!r} is no name for an engine; write ENGINE@NAME, with letters, digits, - and _ in NAME"
+            f"{entrant!r} is not a name for an engine; write ENGINE@NAME, with letters, digits, - and _ in "
+            "NAME"
         )
     if name == TUNED:
         raise CrosstrainError(f"{entrant} comes with --tuned, from what crosstrain tune found; leave it out")

@@ -53,7 +53,11 @@ class LossAndOptimizer(TypedDict, total=False):
         ),
     ]  # fmt: skip
     optimizer: Annotated[
-        str | Optimizer, Parameter("sgd, adam, adamw, rmsprop, …; as adam:beta_1=0.8.", "sgd", "NAME")
+        str | Optimizer | None,
+        Parameter(
+            "sgd, adam, adamw, rmsprop, …; as adam:beta_1=0.8. Default: a compiled model's own, else sgd.",
+            metavar="NAME",
+        ),
     ]
 
 
@@ -67,10 +71,10 @@ class Rates(LossAndOptimizer, total=False):
     ]
     weight_decay: Annotated[float | None, Parameter("Decoupled, as in Keras and AdamW.", metavar="DECAY")]
     schedule: Annotated[
-        str | Schedule,
+        str | Schedule | None,
         Parameter(
-            "constant, step:boundaries=[500],factors=[0.1], cosine:decay_steps=1000, warmup, plateau, …",
-            "constant", "NAME",
+            "constant, step:boundaries=[500],factors=[0.1], cosine:decay_steps=1000, warmup, plateau, … "
+            "Default: a compiled model's own, else constant.", metavar="NAME",
         ),
     ]  # fmt: skip
 
@@ -150,6 +154,26 @@ class Trust(TypedDict, total=False):
     ]
 
 
+class Output(TypedDict, total=False):
+    output: Annotated[
+        str | None,
+        Parameter(
+            "Take another output of a model's file or function: the name of a layer, or of a node or tensor "
+            "(ONNX).", metavar="NODE",
+        ),
+    ]  # fmt: skip
+
+
+class InitialWeights(TypedDict, total=False):
+    weights: Annotated[
+        str | Path | None,
+        Parameter(
+            "Initial weights from a file: .weights.h5, .h5, .npz or .safetensors, by name or by order.",
+            metavar="FILE",
+        ),
+    ]
+
+
 class Preference(TypedDict, total=False):
     prefer: Annotated[
         str | None,
@@ -160,7 +184,7 @@ class Preference(TypedDict, total=False):
 # -- what each function takes -----------------------------------------------------------------------
 class Train(
     Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Device, Precision, Threads,
-    EngineOptions, Timeout, MemoryLimit, Trust, total=False,
+    EngineOptions, Timeout, MemoryLimit, Trust, Output, InitialWeights, total=False,
 ):  # fmt: skip
     """Of ``train``, and what ``compare`` has in common with it."""
 
@@ -211,7 +235,10 @@ class Tune(
     again: Annotated[bool, Parameter("Also engines that were tuned before.", False)]
 
 
-class Prove(Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, total=False):
+class Prove(
+    Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, Output, InitialWeights,
+    total=False,
+):  # fmt: skip
     """Of ``prove``."""
 
     precisions: Annotated[
@@ -232,7 +259,7 @@ class Prove(Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, T
     classes: Annotated[int | None, Parameter("Default: the network's own.", metavar="N")]
 
 
-class Code(Networks, BatchSize, Rates, Timeout, Trust, total=False):
+class Code(Networks, BatchSize, Rates, Timeout, Trust, Output, InitialWeights, total=False):
     """Of ``code``."""
 
     engines: Annotated[Names, Also("engine")]
@@ -254,11 +281,14 @@ class StudyPlan(Engines, Preference, Threads, total=False):
     ]
 
 
-class Export(Timeout, Trust, total=False):
+class Export(Timeout, Trust, Output, total=False):
     """Of ``export``."""
 
     cell: Annotated[str | None, Parameter("Which cell of a comparison.", metavar="ID")]
-    weights: Annotated[str, Parameter("Of a training: which epoch's.", "best", "best|last")]
+    weights: Annotated[
+        str | Path,
+        Parameter("Of a training: which epoch's; of a network: a file of weights.", "best", "best|last|FILE"),
+    ]
     data: Annotated[
         str | None,
         Parameter("To verify on (default: what the run trained on).", metavar="DATA", flags=("--data", "-d")),

@@ -17,12 +17,16 @@ from crosstrain.engines.registry import engine_of
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.definition import source
+from crosstrain.runs.compiled import recipe_of
+from crosstrain.runs.definition import check_choice, source
 from crosstrain.statistics.location import FEWEST_RANKED
 from crosstrain.system.files import slug
 from crosstrain.system.machine import usable_cores
 from crosstrain.training import spelling
+from crosstrain.training.compiled import Compiled
+from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe
+from crosstrain.training.schedules import Schedule
 
 RUNS = Path("crosstrain-runs")
 """Where folders lie that nobody has named."""
@@ -54,7 +58,8 @@ class Settings:
     ``networks`` are names of the zoo, ``file.py:function`` or ``model.keras``; ``sizes`` empty means each
     network's own; ``pairs``, where there are any, are the networks with sizes of their own (``idsia@48``).
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
-    ``timeout`` are seconds, ``memory_limit`` bytes.
+    ``timeout`` are seconds, ``memory_limit`` bytes. ``output`` and ``weights`` are those
+    of ``runs.definition.define``; ``remarks`` are sentences on where the recipe comes from.
     """
 
     networks: tuple[str, ...]
@@ -80,6 +85,9 @@ class Settings:
     budget: float | None = None
     timeout: float | None = None
     memory_limit: int | None = None
+    output: str = ""
+    weights: str = ""
+    remarks: tuple[str, ...] = ()
 
     def subjects(self) -> list[tuple[str, int | None]]:
         """Each network with each of its sizes; None is its own."""
@@ -89,7 +97,8 @@ class Settings:
         """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
         preferred: that only chooses among the results."""
         pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
-        return pairs | {
+        chosen = {key: each for key in ("output", "weights") if (each := getattr(self, key))}
+        return pairs | chosen | {
             "networks": list(self.networks), "data": self.data, "engines": list(self.engines),
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
             "precision": self.precision, "threads": self.threads,
@@ -139,13 +148,13 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         raise CrosstrainError(f"the learning rate must be more than 0, not {rate}")
     seconds, engines = spelling.seconds(arguments["budget"]), _engines(arguments["engines"])
     narrow = spelling.share(arguments["repeats_until"])
-    momentum = arguments["momentum"]
-    if momentum is None and arguments["optimizer"] == "sgd":
-        momentum = MOMENTUM
     names, with_sizes = spelling.networks(network)
+    networks, output = _networks(names), arguments.get("output") or ""
+    weights_file = check_choice(networks, output, arguments.get("weights"))
+    compiled, remarks = recipe_of(networks, output)
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
-        networks=_networks(names),
+        networks=networks,
         data=data,
         engines=engines,
         sizes=sizes,
@@ -154,13 +163,9 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         else (),
         recipe=Recipe(
             losses=spelling.losses(arguments["loss"]),
-            optimizer=spelling.optimizer(
-                arguments["optimizer"],
-                learning_rate=rate,
-                momentum=momentum,
-                weight_decay=arguments["weight_decay"],
-            ),
-            schedule=spelling.schedule(arguments["schedule"]),
+            optimizer=_optimizer(arguments, compiled),
+            schedule=_schedule(arguments, compiled),
+            metrics=tuple(dict.fromkeys(("accuracy", *compiled.metrics))),
             batch_size=arguments["batch_size"],
             epochs=arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
             seed=arguments["seed"],
@@ -176,8 +181,31 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         budget=seconds,
         timeout=spelling.seconds(arguments["timeout"]),
         memory_limit=spelling.size_in_bytes(arguments["memory_limit"]),
+        output=output,
+        weights=weights_file,
+        remarks=remarks,
         **_verbatim(arguments),
     )
+
+
+def _optimizer(arguments: Mapping[str, Any], compiled: Compiled) -> Optimizer:
+    """The optimizer asked for, else the model's own, else sgd with the usual momentum; single settings
+    override its."""
+    optimizer, momentum = arguments["optimizer"] or compiled.optimizer or "sgd", arguments["momentum"]
+    if momentum is None and optimizer == "sgd":
+        momentum = MOMENTUM
+    return spelling.optimizer(
+        optimizer,
+        learning_rate=arguments["learning_rate"],
+        momentum=momentum,
+        weight_decay=arguments["weight_decay"],
+    )
+
+
+def _schedule(arguments: Mapping[str, Any], compiled: Compiled) -> Schedule:
+    """The schedule asked for, else that of the model's own optimizer, where that is taken."""
+    own = compiled.schedule if arguments["optimizer"] is None else None
+    return spelling.schedule(arguments["schedule"] or own or "constant")
 
 
 def _verbatim(arguments: Mapping[str, Any]) -> dict[str, Any]:

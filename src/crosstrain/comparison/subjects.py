@@ -174,6 +174,8 @@ class Workshop:
                 folder=folder,
                 losses=losses if shapes else None,
                 trust=self.settings.trust,
+                output=self.settings.output,
+                weights=self.settings.weights,
                 on_event=imported,
                 **shapes,
             )
@@ -224,11 +226,15 @@ def _size_of(prepared: Prepared, wanted: Any) -> Size:
 
 def source_hashes(settings: Settings) -> dict[str, str]:
     """SHA-256 of the user's own files (networks and losses): a change of them is a change of settings."""
-    names = list(settings.networks) + [loss.name for loss in (settings.recipe.losses or {}).values()]
+    names = [*settings.networks, *filter(None, [settings.weights])]
+    names += [loss.name for loss in (settings.recipe.losses or {}).values()]
     hashes = {}
     for name in names:
         path = Path(name.rpartition(":")[0] if ".py:" in name else name)
-        if path.suffix in (".py", ".keras", ".h5", ".hdf5", ".onnx") and path.is_file():
+        if (
+            path.suffix in (".py", ".keras", ".h5", ".hdf5", ".onnx", ".npz", ".safetensors")
+            and path.is_file()
+        ):
             hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return hashes
 

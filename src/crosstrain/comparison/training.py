@@ -96,6 +96,9 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
     for warning in subject.data.warnings:
         watch.note(f"{settings.data}: {warning}")
     definition = subject.definitions[settings.recipe.seed]
+    remarks = [*settings.remarks, *definition.remarks]
+    for remark in remarks:
+        watch.note(remark)
     where = definition.folder.resolve().relative_to(folder.resolve()).as_posix()
     store.write_plan({**plan, "identity": _identity(settings), "definition": where})
 
@@ -123,7 +126,7 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
         "id": cell.id, "network": cell.network, "engine": engine, "device": settings.device,
         "precision": settings.precision, "input_size": cell.size, "seed": cell.seed,
         "division": field.ready[engine], "options": dict(settings.options.get(engine, {})),
-        "wall_seconds": outcome.seconds, "log": str(outcome.log),
+        "wall_seconds": outcome.seconds, "log": str(outcome.log), "notes": remarks,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }  # fmt: skip
     result = CellResult(**record, status=outcome.status, error=outcome.error)

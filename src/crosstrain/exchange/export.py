@@ -16,7 +16,7 @@ from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import default, find
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.exchange.formats import Format, format_row
-from crosstrain.runs.definition import Definition, define, source
+from crosstrain.runs.definition import WEIGHTS, Definition, check_choice, define, source
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.trained import find_run
 from crosstrain.system.files import slug, storage_errors, write_json
@@ -96,6 +96,7 @@ def export(
     data_spec: str | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    output: str = "",
     timeout: float | None = None,
     tell: Tell = lambda text: None,
 ) -> Exported:
@@ -107,11 +108,9 @@ def export(
     departs from the network.
     """
     row, started = format_row(form), time.monotonic()
-    if weights not in ("best", "last"):
-        raise CrosstrainError(f"weights are best or last, not {weights!r}")
     verifier = _first(row.verified_by, row, "be verified")
     with tempfile.TemporaryDirectory(prefix="crosstrain-export-") as work:
-        subject = _subject(run, cell, weights, data_spec, trust, Path(work), tell)
+        subject = _subject(run, cell, weights, data_spec, trust, output, Path(work), tell)
         place = out or _default_place(run, subject, row)
         _check_place(place, overwrite)
         unverified = place.with_name(place.name + ".part")
@@ -138,10 +137,17 @@ def export(
 
 # -- what is exported, and where to -------------------------------------------------------------
 def _subject(
-    run: str, cell: str | None, weights: str, data_spec: str | None, trust: bool, work: Path, tell: Tell
-) -> _Subject:
+    run: str, cell: str | None, weights: str, data_spec: str | None, trust: bool, output: str, work: Path,
+    tell: Tell,
+) -> _Subject:  # fmt: skip
     folder = Path(run)
     if folder.is_dir():
+        if weights not in ("best", "last"):
+            raise CrosstrainError(f"the weights of a training are best or last, not {weights!r}")
+        if output:
+            raise CrosstrainError(
+                "--output belongs to a network; a training has been trained by its own output"
+            )
         trained = find_run(folder, cell, weights)
         if not trained.weights.exists():
             raise CrosstrainError(f"{run} has no trained weights yet ({trained.weights.name} is missing)")
@@ -155,13 +161,16 @@ def _subject(
     if cell is not None:
         raise CrosstrainError(f"{run} is not the folder of a comparison, so it has no cell {cell!r}")
     tell(f"Defining {run}")
-    definition = define(source(run), folder=work / "network", trust=trust)
+    if weights not in ("best", "last") and not weights.endswith(WEIGHTS):
+        raise CrosstrainError(f"weights are best or last, not {weights!r}; or a file ({', '.join(WEIGHTS)})")
+    own = "" if weights in ("best", "last") else check_choice([run], output, weights)
+    definition = define(source(run), folder=work / "network", trust=trust, output=output, weights=own)
     return _Subject(
         str(definition.data["name"]),
         definition,
         None,
         _prepared(definition, data_spec, "", "", tell),
-        "initial",
+        Path(own).name if own else "initial",
     )
 
 

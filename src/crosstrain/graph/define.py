@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras.src.backend.common.masking import get_keras_mask
+import numpy as np
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
-from crosstrain.graph.keras_import import import_loss, import_model, weight_names
+from crosstrain.graph.keras_import import import_loss, import_with_masks, weight_names
 from crosstrain.graph.keras_import.causes import cause
+from crosstrain.graph.keras_import.files.weights_alone import load_into
 from crosstrain.graph.keras_import.keras_file import load_keras_file
+from crosstrain.graph.keras_import.output import check_rows, layers_with_rows, with_output
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
 from crosstrain.training.recipe import Loss
 
@@ -32,27 +34,35 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``definition.json`` to its folder; returns the last one's content."""
     emit({"event": "phase", "name": "define"})
     model = build_model(job)
-    check_masks(model)
-    graph, weights = import_model(model, input_specs(job))
-    return record(job, model.name, graph, weights, weight_names(model))
+    if job.get("weights"):
+        load_into(model, Path(job["weights"]))
+    graph, weights, masks = import_with_masks(model, input_specs(job))
+    check_rows(graph, layers_with_rows(graph))
+    return record(job, model.name, graph, weights, weight_names(model), masks)
 
 
 def record(
-    job: Mapping[str, Any], name: str, graph: Graph, weights: Weights, names: Sequence[str], **more: Any
+    job: Mapping[str, Any],
+    name: str,
+    graph: Graph,
+    weights: Weights,
+    names: Sequence[str],
+    masks: Mapping[str, Graph] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """Choose the loss of a network and write all of its definition; ``names`` are its weights' in the order
-    of its maker, ``more`` is kept beside. Returns the content of ``definition.json``."""
+    of its maker, ``masks`` those that its outputs carry, ``more`` is kept beside. Returns the content of
+    ``definition.json``."""
     folder = Path(job["folder"])
     check_inputs(graph, job)
-    losses = job.get("losses")
-    wanted = losses and {output: Loss(**loss) for output, loss in losses.items()}
-    loss, constants, chosen, targets = import_loss(wanted, graph, job.get("targets"), load_object)
+    (loss, constants, chosen, targets), remarks = chosen_loss(job, graph, masks)
 
     counted = cost(graph)
     source = str(job["source"])
     data = {
         "format": 1,
-        **{key: job.get(key) for key in ("source", "input_shapes", "classes", "seed", "trust")},
+        **{key: job.get(key) for key in ("source", "input_shapes", "classes", "seed", "trust", "output")},
+        "remarks": remarks,
         "floatx": job.get("floatx") or "float32",
         "file": str(source_file(source).resolve()) if is_file(source) else None,
         "file_hash": hashlib.sha256(source_file(source).read_bytes()).hexdigest()
@@ -84,6 +94,26 @@ def record(
     return data
 
 
+def chosen_loss(
+    job: Mapping[str, Any], graph: Graph, masks: Mapping[str, Graph] | None
+) -> tuple[Any, list[str]]:
+    """What ``import_loss`` makes of the losses asked for, else of a compiled model's own where they fit, else
+    of those that crosstrain chooses; and sentences on what did not fit."""
+    losses, own = (
+        entries and {output: Loss(**loss) for output, loss in entries.items()}
+        for entries in (job.get("losses"), job.get("own_losses"))
+    )
+    targets = job.get("targets")
+    if losses or not own:
+        return import_loss(losses, graph, targets, load_object, masks), []
+    try:
+        return import_loss(own, graph, targets, load_object, masks), []
+    except CrosstrainError as error:
+        chosen = import_loss(None, graph, targets, load_object, masks)
+        names = ", ".join(loss.name for loss in chosen[2].values())
+        return chosen, [f"the model's own loss is not taken but {names}: {error}"]
+
+
 # -- building -----------------------------------------------------------------------------------
 def build_model(definition: Definition, floatx: str | None = None) -> keras.Model:
     """The Keras model of a definition (a define job, or the content of ``definition.json``).
@@ -96,7 +126,8 @@ def build_model(definition: Definition, floatx: str | None = None) -> keras.Mode
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     set_seed(int(definition.get("seed") or 0))
-    with numpy_initial():
+    # Without JAX, Keras's NumPy backend learns shapes by running layers on arrays that nothing has filled.
+    with numpy_initial(), np.errstate(all="ignore"):
         return load_model(definition, floatx)
 
 
@@ -118,7 +149,8 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
         model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes))
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
-    return built(model, input_specs(definition), source)
+    model = built(model, input_specs(definition), source)
+    return with_output(model, str(definition["output"])) if definition.get("output") else model
 
 
 def is_file(source: str) -> bool:
@@ -226,20 +258,6 @@ def built(model: keras.Model, specs: Mapping[str, TensorSpec] | None, source: st
     tensors = {name: keras.Input(spec.shape[1:], name=name or "input") for name, spec in specs.items()}
     guarded(source, lambda: model(next(iter(tensors.values())) if len(tensors) == 1 else tensors))
     return model
-
-
-def check_masks(model: keras.Model) -> None:
-    """Refuse masked outputs: Keras leaves their masked steps out of the loss and the metrics."""
-    outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
-    names = list(getattr(model, "output_names", None) or map(str, range(len(outputs))))
-    masked = [name for name, y in zip(names, outputs, strict=False) if get_keras_mask(y) is not None]
-    if masked:
-        raise CrosstrainError(
-            f"the output {masked[0]!r} of {model.name} carries a mask, and Keras would leave masked steps "
-            "out of its loss, which crosstrain does not support; end the mask before it (with a "
-            "keras.layers.Lambda(lambda x: x)) to count all steps, or give a loss that leaves them out "
-            "(ignore_class of sparse_categorical_crossentropy)"
-        )
 
 
 # -- fitting ------------------------------------------------------------------------------------

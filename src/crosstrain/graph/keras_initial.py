@@ -36,7 +36,9 @@ def _truncated_normal(generator: Any, shape: Any, mean: float = 0.0, stddev: flo
     accepted = np.empty(0)
     while len(accepted) < count:
         drawn = generator.normal(loc=mean, scale=stddev, size=count)
-        accepted = np.append(accepted, drawn[np.abs(drawn - mean) <= 2 * stddev])
+        # What is not a number is kept: a mean or deviation that is none would be drawn without end.
+        with np.errstate(invalid="ignore"):
+            accepted = np.append(accepted, drawn[~(np.abs(drawn - mean) > 2 * stddev)])
     return accepted[:count].reshape(shape)
 
 

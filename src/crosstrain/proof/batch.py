@@ -53,11 +53,14 @@ def concrete(spec: TensorSpec, examples: int) -> tuple[int, ...]:
     return tuple(examples if size is None else size for size in spec.shape)
 
 
-def features(graph: Graph, examples: int, seed: int) -> dict[str, np.ndarray]:
+def features(
+    graph: Graph, examples: int, seed: int, padding: Mapping[str, float] | None = None
+) -> dict[str, np.ndarray]:
     """Inputs for the network: Gaussian (float64), or integers in range where they are looked up.
 
     Pictures of bytes are uniform in 0 … 255, other integers without a table in 0 … 9, truth values
-    true one time in two. No two entries tie, so no maximum depends on an order.
+    true one time in two. No two entries tie, so no maximum depends on an order. Of inputs
+    with ``padding`` a quarter of the steps have that value.
     """
     generator = np.random.default_rng((seed, 1))
     arrays = {}
@@ -75,7 +78,26 @@ def features(graph: Graph, examples: int, seed: int) -> dict[str, np.ndarray]:
             arrays[name] = generator.integers(0, 10, shape).astype(spec.dtype)
         else:
             arrays[name] = generator.standard_normal(shape)
+        if padding and name in padding:
+            steps = generator.random(shape if "int" in spec.dtype else shape[:-1]) < 0.25
+            arrays[name][steps] = padding[name]
     return arrays
+
+
+def padding_of(graph: Graph) -> dict[str, float]:
+    """The value of each input that means "no step here": what a mask compares the input with."""
+    constants = {r: n.attributes["value"] for n in graph.nodes if n.op == "constant" for r in n.references}
+    sources = {f"%{name}": name for name in graph.inputs}
+    padding: dict[str, float] = {}
+    for node in graph.nodes:
+        if node.op == "cast" and node.inputs[0] in sources:
+            sources[node.references[0]] = sources[str(node.inputs[0])]
+        if node.op != "not_equal":
+            continue
+        first, second = map(str, node.inputs)
+        if first in sources and second in constants and np.size(constants[second]) == 1:
+            padding[sources[first]] = float(np.reshape(constants[second], ()))
+    return padding
 
 
 def _gaussian(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
@@ -167,11 +189,13 @@ def targets(
     return arrays
 
 
-def sample(arrays: Mapping[str, np.ndarray], examples: int) -> dict[str, np.ndarray]:
+def sample(
+    arrays: Mapping[str, np.ndarray], examples: int, padding: Mapping[str, float] | None = None
+) -> dict[str, np.ndarray]:
     """``examples`` examples spread evenly over a data set (which may be sorted by class); a smaller set is
     repeated. Inputs of floats get a thousandth of noise: the black border of a picture ties, and which of
-    two equal values a maximum takes is no matter of right or wrong."""
-    generator = np.random.default_rng(examples)
+    two equal values a maximum takes is no matter of right or wrong. What is ``padding`` stays so."""
+    generator, padding = np.random.default_rng(examples), padding or {}
     batch = {}
     for name, array in arrays.items():
         step = max(len(array) // examples, 1)
@@ -180,7 +204,8 @@ def sample(arrays: Mapping[str, np.ndarray], examples: int) -> dict[str, np.ndar
             chosen = chosen.astype("float64")
             if not name.startswith("target/"):
                 size = float(np.sqrt(np.mean(np.square(chosen)))) or 1.0
-                chosen = chosen + 1e-3 * size * generator.standard_normal(chosen.shape)
+                noisy = chosen + 1e-3 * size * generator.standard_normal(chosen.shape)
+                chosen = np.where(chosen == padding[name], chosen, noisy) if name in padding else noisy
         batch[name] = chosen
     return batch
 

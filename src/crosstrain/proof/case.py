@@ -15,7 +15,7 @@ import numpy as np
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
 from crosstrain.proof.arrays import read_arrays, write_arrays
-from crosstrain.proof.batch import features, generic_weights, sample, targets
+from crosstrain.proof.batch import features, generic_weights, padding_of, sample, targets
 from crosstrain.proof.holding.noise import without_noise
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe, batches
@@ -61,15 +61,16 @@ class Case:
         data set has inputs and targets under the training graph's names, in place of random ones."""
         calm, quiet = without_noise(network)
         examples = batch_size * max(steps, 1)
+        padding = {**padding_of(calm), **padding_of(loss)}
         used = replace(recipe, optimizer=rounded(recipe.optimizer), batch_size=batch_size, seed=seed)
         return cls(
             network=calm,
             loss=loss,
             weights=generic_weights(calm, weights, seed),
             data={
-                **features(calm, examples, seed),
+                **features(calm, examples, seed, padding),
                 **targets(calm, loss, losses, examples, seed),
-                **sample(examples_of or {}, examples),
+                **sample(examples_of or {}, examples, padding),
             },
             recipe=used,
             steps=steps,

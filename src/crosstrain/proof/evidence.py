@@ -26,6 +26,9 @@ SAMPLE = 4096
 SMALL = 1_000_000
 """Parameters up to which a trajectory is kept whole."""
 
+ANOTHER_BATCH = 1e-3
+"""Two losses of one batch at the same weights are closer than this (relative), in any precision."""
+
 
 def sampled(array: np.ndarray) -> np.ndarray:
     """At most ``SAMPLE`` entries, evenly spread, as a vector."""
@@ -147,18 +150,27 @@ def trajectory(network: Network, case: Case) -> Arrays:
 
     ``step/T/weight/NAME`` before step T (and after the last), ``step/T/gradient/NAME`` and
     ``step/T/norm/NAME`` (the gradient's) there, ``step/T/loss`` as ``train`` gave it; tensors are
-    ``sampled``, unless the network is small. Then ``trained/WEIGHT``, whole, and ``after/OUT``: inference
-    outputs at those weights.
+    ``sampled``, unless the network is small. Where that is not the loss of the step's own batch, there is
+    ``step/T/loss_of/B``, the engine's loss of each batch B before the step. Then ``trained/WEIGHT``, whole,
+    and ``after/OUT``: inference outputs at those weights.
     """
     arrays: Arrays = {}
-    inputs = case.program.training.inputs
+    batches = [fed(case.program.training.inputs, batch) for batch in case.batches()]
     keep = np.array if case.network.parameters <= SMALL else sampled
-    for step, (batch, rate) in enumerate(zip(case.batches(), case.rates(), strict=True)):
-        _keep(arrays, f"step/{step}/weight", network.read().weights, keep)
-        _, gradients = network.gradients(fed(inputs, batch))
+    for step, (batch, rate) in enumerate(zip(batches, case.rates(), strict=True)):
+        before = network.read()
+        _keep(arrays, f"step/{step}/weight", before.weights, keep)
+        loss, gradients = network.gradients(batch)
         _keep(arrays, f"step/{step}/gradient", gradients, keep)
         arrays.update({f"step/{step}/norm/{k}": np.asarray(np.linalg.norm(g)) for k, g in gradients.items()})
-        arrays[f"step/{step}/loss"] = np.asarray(float(network.train(fed(inputs, batch), rate)))
+        trained = float(network.train(batch, rate))
+        arrays[f"step/{step}/loss"] = np.asarray(trained)
+        if not np.isclose(trained, loss, rtol=ANOTHER_BATCH, atol=0):
+            after = network.read()
+            network.load(before)
+            losses = [network.gradients(other)[0] for other in batches]
+            arrays.update({f"step/{step}/loss_of/{b}": np.asarray(value) for b, value in enumerate(losses)})
+            network.load(after)
     last = network.read().weights
     _keep(arrays, f"step/{case.steps}/weight", last, keep)
     arrays.update({f"trained/{name}": value for name, value in last.items()})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED
-from crosstrain.proof.certificate import BOUNDS, Proof
+from crosstrain.proof.certificate import BOUNDS, Certificate, Proof
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.states import usual_steps
+from crosstrain.runs.at_once import Task, at_once, slots
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
+from crosstrain.system.gpus import free_memory
 from crosstrain.training.recipe import Recipe
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -47,6 +51,9 @@ def prove(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     trust: bool = False,
     data: Prepared | None = None,
+    output: str = "",
+    weights: str = "",
+    remarks: Sequence[str] = (),
     launch: Launch = run_job,
 ) -> Proof:
     """Certificates of a network, one for each engine and precision.
@@ -56,20 +63,21 @@ def prove(
     for each input by name. ``work`` keeps the definition, the case and the truths, which are used again;
     without it a temporary folder does. ``timeout`` (seconds) is for each process. ``options`` are engine
     options by engine. ``steps`` 0 leaves the optimizer out; left out, it is 10, or fewer for a large network.
-    ``data`` gives inputs and targets in place of random ones.
+    ``data`` gives inputs and targets in place of random ones. ``output`` and ``weights`` are those of
+    ``define``; ``remarks`` are sentences for every certificate.
 
     An engine that is missing, crashes or lacks an op gets a certificate with the status ``cannot`` and
     the reason; the others go on. Raises ``CrosstrainError`` for wrong use and for a network that cannot be
     defined.
     """
-    recipe = recipe or Recipe()
+    recipe, stop = recipe or Recipe(), threading.Event()
     _checked(engines, precisions, steps, batch_size)
     names = list(engines) if engines is not None else list(default())
     with ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crosstrain-proof-")))
         folder.mkdir(parents=True, exist_ok=True)
         definition = source if isinstance(source, Definition) else _defined(
-            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout
+            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output, weights
         )  # fmt: skip
         step_count = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
@@ -82,14 +90,42 @@ def prove(
             device,
             threads,
             timeout,
-            launch,
-            on_event,
+            partial(launch, stop=stop) if len(names) > 1 else launch,
+            on_event and _in_turn(on_event),
             None if data is None else examples(definition, data),
+            (*remarks, *definition.remarks),
         )
-        certificates = [
-            c for name in names for c in prover.certificates(name, precisions, (options or {}).get(name, {}))
-        ]
-        return Proof(definition.graph.name, tuple(certificates))
+        certificates = _of_all(prover, names, precisions, options or {}, stop)
+        return Proof(definition.graph.name, tuple(c for name in names for c in certificates[name]))
+
+
+def _of_all(
+    prover: Prover,
+    names: Sequence[str],
+    precisions: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]],
+    stop: threading.Event,
+) -> dict[str, list[Certificate]]:
+    """The certificates by engine. Several engines at a time, since much of what they do keeps one core busy:
+    importing, tracing, compiling."""
+
+    def task(name: str) -> Task[list[Certificate]]:
+        return lambda _: prover.certificates(name, precisions, options.get(name, {}))
+
+    most = slots(len(names), on_device=free_memory(prover.device))
+    with closing(at_once([task(name) for name in names], most, stop)) as finished:
+        return {names[number]: certificates for number, certificates in finished}
+
+
+def _in_turn(on_event: OnEvent) -> OnEvent:
+    """``on_event`` for several threads: called by one at a time."""
+    lock = threading.Lock()
+
+    def tell(event: dict[str, Any]) -> None:
+        with lock:
+            on_event(event)
+
+    return tell
 
 
 def examples(definition: Definition, data: Prepared, split: str = "train") -> dict[str, np.ndarray]:
@@ -126,6 +162,8 @@ def _defined(
     trust: bool,
     folder: Path,
     timeout: float | None,
+    output: str,
+    weights: str,
 ) -> Definition:
     shapes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
     return define(
@@ -136,5 +174,7 @@ def _defined(
         losses=recipe.to_json()["losses"],
         seed=seed,
         trust=trust,
+        output=output,
+        weights=weights,
         timeout=timeout or 600.0,
     )

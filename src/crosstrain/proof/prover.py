@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
-from crosstrain.proof.compare import Errors, group
+from crosstrain.proof.compare import Errors, group, relative
 from crosstrain.proof.flow import Coverage, alternatives, coverage_of
 from crosstrain.proof.holding.held import with_branches
 from crosstrain.proof.locating import forward as locate
@@ -45,7 +46,7 @@ STATE = "the engine's own steps are right, but not those from a state that it lo
 
 @dataclass
 class Prover:
-    """One network's case, put to engines one after the other; the truth is asked for once."""
+    """One network's case, put to engines, several at a time if need be; a truth is asked for once."""
 
     definition: Definition
     recipe: Recipe
@@ -60,6 +61,8 @@ class Prover:
     on_event: OnEvent | None = None
     examples: Mapping[str, np.ndarray] | None = None
     """Of a data set, under the names of the training graph's inputs; random ones where there is none."""
+    remarks: tuple[str, ...] = ()
+    """Sentences for every certificate: where the recipe comes from."""
 
     def __post_init__(self) -> None:
         self.arithmetic: dict[tuple[str, str], str] = {}
@@ -76,12 +79,20 @@ class Prover:
             examples_of=self.examples,
         )
         self._settled, self.tested = False, Coverage(0)
+        self._lock = threading.Lock()
 
     def _truth(self, engine: str) -> Truth:
-        """The truth for an engine. The first time another case is taken where gradients are exactly 0 in this
-        one and not in the other."""
+        """The truth for an engine; the first settles the case for all."""
+        with self._lock:
+            if not self._settled:
+                return self._settle(engine)
+        return self._truth_of(self.case, engine)
+
+    def _settle(self, engine: str) -> Truth:
+        """The first truth. Another case is taken where gradients are exactly 0 in this one and not in the
+        other."""
         truth = self._truth_of(self.case, engine)
-        if self._settled or truth.reason:
+        if truth.reason:
             return truth
         best = coverage_of(self.case, group(truth.values, "gradient"))
         for other in () if best.whole else alternatives(self.case):
@@ -247,7 +258,13 @@ class Prover:
             if not first and max(compared["outputs"].worst, compared["loss"].worst) > bounds.values:
                 first = locate.forward(self.case, precision, testify)
             elif not first and compared["gradients"].worst > bounds.values:
-                first = locate_training.gradients(self.case, precision, testify)
+                got = group(evidence, "gradient")
+                right = {
+                    name
+                    for name, true in group(truth.values, "gradient").items()
+                    if np.any(true) and name in got and relative(got[name], true) <= bounds.values
+                }
+                first = locate_training.gradients(self.case, precision, testify, right)
             elif not first:
                 first = locate_training.steps(self.case, precision, testify)
             why = WHOLE if compared["gradients"].worst > bounds.values else STATE
@@ -291,7 +308,7 @@ class Prover:
         return departure("initial weights", None, str(compared["initial_weights"].where), None, (why, False))
 
     def _notes(self, options: Mapping[str, Any], truth: Truth | None) -> tuple[str, ...]:
-        notes = [*truth.provenance.get("remarks", [])] if truth else []
+        notes = [*self.remarks, *(truth.provenance.get("remarks", []) if truth else [])]
         if self.case.remark:
             notes.append(self.case.remark)
         if self.examples:

@@ -24,6 +24,8 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
     option of their own.
     """
     recipe = settings.get("recipe") or {}
+    # Files of models may have an optimizer of their own, which what is left out would stand for.
+    compiled = any(str(name).endswith((".keras", ".h5", ".hdf5")) for name in settings["networks"])
     words = [*PROGRAM, _networks(settings), "--data", str(settings["data"])]
     words += ["--engines", ",".join(settings["engines"])]
     plain = {
@@ -33,7 +35,10 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--seed": _unless(recipe.get("seed"), 0),
         "--repeats": settings.get("repeats"),
         "--batch-size": _unless(recipe.get("batch_size"), 64),
-        "--schedule": _unless(_named(recipe.get("schedule") or {"name": "constant"}, "settings"), "constant"),
+        "--schedule": _unless(
+            _named(recipe.get("schedule") or {"name": "constant"}, "settings"),
+            None if compiled else "constant",
+        ),
         "--prepare": settings.get("prepare"),
         "--split": settings.get("split"),
         "--device": _unless(settings.get("device"), "cpu"),
@@ -42,8 +47,10 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--budget": settings.get("budget"),
         "--repeats-until": settings.get("repeats_until"),
         "--prefer": settings.get("prefer"),
+        "--output": settings.get("output"),
+        "--weights": settings.get("weights"),
     }
-    words += _optimizer(recipe.get("optimizer") or {})
+    words += _optimizer(recipe.get("optimizer") or {}, compiled)
     for name, value in plain.items():
         if value not in (None, ""):
             words += [name, f"{value:.12g}" if isinstance(value, float) else str(value)]
@@ -94,7 +101,7 @@ def _unless(value: Any, default: Any) -> Any:
     return None if value == default else value
 
 
-def _optimizer(optimizer: Mapping[str, Any]) -> list[str]:
+def _optimizer(optimizer: Mapping[str, Any], compiled: bool) -> list[str]:
     """The optimizer in full: which of its settings are defaults may change between versions."""
     if not optimizer:
         return []
@@ -109,7 +116,7 @@ def _optimizer(optimizer: Mapping[str, Any]) -> list[str]:
     # Plain sgd takes a momentum of its own where nothing is said, and no other spelling does.
     if momentum != (MOMENTUM if spelled == "sgd" else 0.0):
         words += ["--momentum", repr(momentum)]
-    return [*(["--optimizer", spelled] if spelled != "sgd" else []), *words]
+    return [*(["--optimizer", spelled] if compiled or spelled != "sgd" else []), *words]
 
 
 def _named(entry: Mapping[str, Any], inside: str) -> str:

@@ -95,6 +95,7 @@ class CellResult(_Open):
     macs: int | None = None
     graph_hash: str | None = None
     data_hash: str | None = None
+    notes: list[str] = Field(default_factory=list)
 
     @property
     def epoch_seconds(self) -> list[float]:

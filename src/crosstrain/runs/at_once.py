@@ -32,13 +32,16 @@ def slots(tasks: int, *, free: int | None = None, on_device: int | None = None) 
     return max(1, min(tasks, usable_cores(), *(memory // MEMORY_EACH for memory in available)))
 
 
-def at_once(tasks: Sequence[Task[T]], most: int) -> Generator[tuple[int, T], None, None]:
+def at_once(
+    tasks: Sequence[Task[T]], most: int, stop: threading.Event | None = None
+) -> Generator[tuple[int, T], None, None]:
     """The tasks' numbers and results as they come, up to ``most`` running at a time, begun in their order.
+    ``stop`` is the event that tasks are given, where the caller has one.
 
     Where one raises, or the consumer goes away (Ctrl-C is one way), the others are told to stop and their
     processes are gone when this raises or returns; tasks that were not begun are left out.
     """
-    stop = threading.Event()
+    stop = stop or threading.Event()
     waiting: queue.SimpleQueue[tuple[int, Task[T]]] = queue.SimpleQueue()
     finished: queue.SimpleQueue[tuple[int, T | None, BaseException | None]] = queue.SimpleQueue()
     for numbered in enumerate(tasks):

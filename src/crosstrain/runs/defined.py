@@ -36,6 +36,11 @@ class Definition:
         return cls(folder, data)
 
     @property
+    def remarks(self) -> list[str]:
+        """Sentences on what was chosen otherwise than the source says."""
+        return list(self.data.get("remarks") or ())
+
+    @property
     def network(self) -> Path:
         """The graph's file; its weights stand beside it."""
         return self.folder / "network.json"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.runs.compiled import compiled_of
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
 from crosstrain.zoo import networks as zoo
 
-__all__ = ["Definition", "define", "keras_home", "source"]
+__all__ = ["Definition", "check_choice", "define", "keras_home", "source"]
 
 _BACKENDS = ("jax", "tensorflow", "torch")
 """Keras backends in the order of preference. Each infers shapes without running a layer (Keras's NumPy
@@ -42,6 +44,8 @@ def define(
     seed: int = 0,
     trust: bool = False,
     floatx: str = "float32",
+    output: str = "",
+    weights: str = "",
     timeout: float | None = 600.0,
     on_event: OnEvent | None = None,
 ) -> Definition:
@@ -50,10 +54,13 @@ def define(
     ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
     without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None for the choice that fits. Raises
+    ``output`` names another output than the source's (a layer, node or tensor), ``weights`` a file of initial
+    weights. Without ``losses`` a compiled model's own are taken, where they fit. Raises
     ``CrosstrainError`` where the source or the shapes are at fault. ``on_event`` is told when Keras is
     imported and defining begins (``phase``).
     """
     backend, python = keras_home()
+    compiled = None if losses or output else compiled_of(source)
     job = {
         "task": "define-onnx" if source.endswith(".onnx") else "define",
         "source": source,
@@ -61,6 +68,9 @@ def define(
         "classes": classes,
         "targets": targets,
         "losses": losses,
+        "own_losses": compiled and {name: asdict(loss) for name, loss in compiled.losses.items()},
+        "output": output,
+        "weights": weights,
         "seed": seed,
         "trust": trust,
         "floatx": floatx,
@@ -97,3 +107,23 @@ def source(network: str) -> str:
     if not Path(path).is_file():
         raise CrosstrainError(f"there is no file {path} (given as network {network!r})")
     return f"{Path(path).resolve()}{colon}{function}"
+
+
+WEIGHTS = (".h5", ".hdf5", ".keras", ".npz", ".safetensors")
+"""Endings of files that hold weights."""
+
+
+def check_choice(networks: Sequence[str], output: str, weights: str | Path | None) -> str:
+    """The file of initial weights, made absolute ("" for none). ``CrosstrainError`` where it is missing or of
+    no known format, and where an output or weights are named for several networks."""
+    if (output or weights) and len(networks) != 1:
+        option = "output" if output else "weights"
+        raise CrosstrainError(f"--{option} belongs to one network; there are {', '.join(networks)}")
+    if not weights:
+        return ""
+    path = Path(weights).expanduser()
+    if not str(path).endswith(WEIGHTS):
+        raise CrosstrainError(f"{path} is not a file of weights; there are {', '.join(WEIGHTS)}")
+    if not path.is_file():
+        raise CrosstrainError(f"there is no file of weights {path}")
+    return str(path.resolve())

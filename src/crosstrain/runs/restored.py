@@ -49,7 +49,7 @@ def load(
 def restored(definition: Path, values: Mapping[str, np.ndarray], file: str) -> keras.Model:
     """The model of a definition's folder with ``values`` by weight name; ``file`` is where they are from."""
     data = json.loads((definition / "definition.json").read_text())
-    _choose_backend()
+    choose_backend()
     if str(data["source"]).endswith(".onnx"):
         return _of_graph(definition, values, file)
     with _own_settings():
@@ -81,7 +81,7 @@ def _of_graph(definition: Path, values: Mapping[str, np.ndarray], file: str) -> 
     return keras_model(graph, dict(values))
 
 
-def _choose_backend() -> None:
+def choose_backend() -> None:
     """Where nothing is chosen and Keras's default is missing, take a framework that is there."""
     if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
         return

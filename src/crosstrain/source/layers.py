@@ -121,6 +121,12 @@ class _View:
     def step(self, node: Node) -> Step | None:
         """The node's step; None if it only passes a value on."""
         rule = RULES.get(node.op)
+        if node.op.startswith("stepwise_"):
+            raise refuse(
+                node,
+                "crosstrain code writes no recurrent layer with a mask or with recurrent dropout; train it "
+                "with crosstrain train, or export it as ONNX",
+            )
         if rule is None:
             known = ", ".join(sorted(RULES))
             raise refuse(node, f"crosstrain code does not support the op {node.op!r}; it supports {known}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosstrain.errors import CrosstrainError
 from crosstrain.runs.definition import define
 from crosstrain.source.generate import source_of, target_of
 from crosstrain.source.proving import Check, Subject
@@ -44,6 +45,8 @@ def code(
     check: bool = True,
     trust: bool = False,
     timeout: float | None = None,
+    output: str = "",
+    weights: str = "",
 ) -> Source:
     """Define the network, write it for ``target``, and prove it where ``check`` asks for that.
 
@@ -56,7 +59,14 @@ def code(
         definition = define(
             source, folder=Path(folder), input_shapes=shapes, classes=classes,
             losses=recipe.to_json()["losses"], trust=trust, timeout=timeout or 600.0,
+            output=output, weights=weights,
         )  # fmt: skip
+        masked = [name for name in definition.loss.outputs if name.startswith("mask/")]
+        if masked:
+            raise CrosstrainError(
+                f"the output {masked[0].removeprefix('mask/')!r} carries a mask, and crosstrain code "
+                "writes no loss that leaves masked steps out; train it with crosstrain train"
+            )
         losses = {output: Loss(**loss) for output, loss in definition.data["losses"].items()}
         written = source_of(definition.graph, losses, recipe, target, name)
         proof = None

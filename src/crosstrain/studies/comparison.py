@@ -135,6 +135,9 @@ class _Comparison:
             raise CrosstrainError(self.refused[0].reason)
         for refused in self.refused:
             self.watch.note(f"{refused.network}: {refused.reason}")
+        remarks = [r for s in self.subjects.values() for d in s.definitions.values() for r in d.remarks]
+        for remark in dict.fromkeys([*self.settings.remarks, *remarks]):
+            self._note(remark)
         for warning in dict.fromkeys(w for s in self.subjects.values() for w in s.data.warnings):
             self._note(f"{self.settings.data}: {warning}")
 

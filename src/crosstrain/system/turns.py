@@ -13,9 +13,9 @@ _guard = threading.Lock()
 
 
 @contextmanager
-def turn(folder: Path) -> Iterator[None]:
-    """Hold what is made in a folder; a thread that holds it already may enter again."""
+def turn(path: Path) -> Iterator[None]:
+    """Hold a file or folder that one thread is to make; a thread that holds it already may enter again."""
     with _guard:
-        lock = _turns[folder.resolve()]
+        lock = _turns[path.resolve()]
     with lock:
         yield

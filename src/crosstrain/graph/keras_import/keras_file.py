@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import traceback
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ _DAMAGED = (
     RuntimeError, RecursionError,
 )  # fmt: skip
 """What reading a damaged zip and its JSON raises (``RuntimeError`` if it is encrypted)."""
+
+SMALL = 2**26
+"""So many numbers a network may have whatever its file holds: they fit in memory."""
 
 
 def load_keras_file(path: Path, trust: bool = False, floatx: str = "float32") -> keras.Model:
@@ -49,7 +54,8 @@ def _from_hdf5(path: Path, trust: bool, floatx: str) -> Any:
 
     def load() -> Any:
         config = with_floats(_without_compile(modern(content.config)), floatx)
-        model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+        with _no_larger(path.stat().st_size):
+            model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
         if isinstance(model, keras.Model):
             hdf5.assign(path, content, model)
         return model
@@ -67,6 +73,7 @@ def _from_zip(path: Path, trust: bool, floatx: str) -> Any:
             if not isinstance(config, dict) or "class_name" not in config:
                 raise ValueError("its config.json is not an object")
             names = archive.namelist()
+            size = archive.getinfo(WEIGHTS).file_size if WEIGHTS in names else 0
             old = (
                 _version(json.loads(archive.read("metadata.json"))) < 3 if "metadata.json" in names else False
             )
@@ -83,9 +90,33 @@ def _from_zip(path: Path, trust: bool, floatx: str) -> Any:
             if old or floatx != "float32" or path.suffix != ".keras":
                 source = Path(folder) / "model.keras"
                 _rewrite(path, source, with_floats(modern(config) if old else config, floatx), old)
-            return keras.saving.load_model(source, compile=False, safe_mode=not trust)
+            with _no_larger(size):
+                return keras.saving.load_model(source, compile=False, safe_mode=not trust)
 
     return _explained(path, load)
+
+
+@contextmanager
+def _no_larger(size: int) -> Iterator[None]:
+    """Refuse networks whose weights have more numbers than their file has bytes (``size``), before memory is
+    allocated: a damaged configuration may ask for more than any machine has."""
+    own, left = keras.layers.Layer.add_weight, max(size, SMALL)
+
+    def add_weight(layer: keras.layers.Layer, *arguments: Any, **settings: Any) -> Any:
+        nonlocal left
+        shape = settings.get("shape")
+        lengths = shape if isinstance(shape, list | tuple) else (shape,)
+        if all(isinstance(length, int) for length in lengths):
+            left -= math.prod(lengths)
+        if left < 0:
+            raise CrosstrainError(f"the layer {layer.name!r} has more weights than the file holds")
+        return own(layer, *arguments, **settings)
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = own
 
 
 def _version(metadata: Any) -> int:

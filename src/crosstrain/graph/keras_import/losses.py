@@ -11,7 +11,7 @@ from keras.src.losses.losses import LossFunctionWrapper
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder, ShapeError, run_dtype
-from crosstrain.graph.graph import Graph, TensorSpec, Weights
+from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.tensors import Traced
@@ -32,13 +32,16 @@ def import_loss(
     graph: Graph,
     targets: Targets | None,
     load: Callable[[str], Any] | None = None,
+    masks: Mapping[str, Graph] | None = None,
 ) -> tuple[Graph, Weights, Chosen, dict[str, dict[str, Any]]]:
     """The loss of a network as a graph, its constants, the losses used and the specs of their targets.
 
     ``targets`` maps output names (any name where there is one of each) to ``{"shape", "dtype",
     "classes"}``, without the batch; None takes what fits the losses. ``load`` finds a user's own loss by
     ``file.py:function``. The result is the mean over the batch (Keras's sum_over_batch_size), summed over
-    the outputs with their weights. Raises ``CrosstrainError`` where a loss does not fit.
+    the outputs with their weights. ``masks`` are those that outputs carry: what is masked does not count, as
+    in ``keras.losses.Loss.__call__``; the loss then reads the network's inputs too, and gives the mask as
+    ``mask/OUTPUT``. Raises ``CrosstrainError`` where a loss does not fit.
     """
     specs = matched(graph, targets, losses)
     chosen = {
@@ -49,6 +52,7 @@ def import_loss(
 
     builder = Builder("loss", constants="loss/constant_")
     tracer = Tracer(builder)
+    results: dict[str, str] = {}
     with tracer.active():
         total = None
         for name, loss in chosen.items():
@@ -58,11 +62,15 @@ def import_loss(
             target = tracer.tensor(
                 builder.add_input(f"target/{name}", TensorSpec(shape, run_dtype(spec["dtype"])))
             )
-            part = one_loss(tracer, name, loss, target, output, spec.get("classes"), load)
+            mask = None
+            if masks and name in masks:
+                mask = copied_mask(tracer, name, masks[name])
+                results[f"mask/{name}"] = mask.reference
+            part = one_loss(tracer, name, loss, target, output, spec.get("classes"), load, mask)
             part = part if loss.weight == 1 else tracer.op.multiply(part, float(loss.weight))
             total = part if total is None else tracer.op.add(total, part)
     assert total is not None
-    return builder.graph({"loss": total.reference}), builder.arrays, chosen, wanted
+    return builder.graph({"loss": total.reference, **results}), builder.arrays, chosen, wanted
 
 
 def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | None) -> dict[str, Any]:
@@ -233,8 +241,9 @@ def one_loss(
     output: Traced,
     classes: int | None,
     load: Callable[[str], Any] | None,
+    mask: Traced | None = None,
 ) -> Traced:
-    """A loss of one output, reduced to a number."""
+    """A loss of one output, reduced to a number; ``mask`` is the output's."""
     kind = canonical(loss.name)
     loss_fn, reduction = loss_object(loss, load)
     check_fit(name, kind, target, output, classes, loss_fn)
@@ -255,8 +264,36 @@ def one_loss(
         raise CrosstrainError(
             f"the loss {loss.name!r} gives {type(values).__name__}, which does not depend on the output"
         )
-    mask = keras.src.backend.get_keras_mask(values)
-    return reduced(t, t.cast(values, "float32"), mask, reduction)
+    own = keras.src.backend.get_keras_mask(values)
+    if mask is not None:
+        if tuple(values.shape) == (*mask.shape, 1):
+            values = t.op.squeeze(values, axis=(-1,))
+        if tuple(values.shape) != tuple(mask.shape):
+            raise CrosstrainError(
+                f"the loss {loss.name!r} gives {tuple(values.shape)[1:]} for each example, the mask of the "
+                f"output {name!r} is {tuple(mask.shape)[1:]}; a masked output needs a value for each step"
+            )
+        mask = mask if own is None else t.op.logical_and(mask, t.cast(own, "bool"))
+    return reduced(t, t.cast(values, "float32"), own if mask is None else mask, reduction)
+
+
+def copied_mask(t: Tracer, name: str, mask: Graph) -> Traced:
+    """The nodes that compute a mask from the network's inputs, written into the loss. ``CrosstrainError``
+    where they read weights or noise: then there is no mask before the network has run."""
+    read = {ref for node in mask.nodes for ref in node.inputs if ref} | set(mask.outputs.values())
+    if f"%{SEED}" in read or any(ref.startswith("@") for ref in read):
+        raise CrosstrainError(
+            f"the mask of the output {name!r} depends on weights or on noise; a loss needs one that depends "
+            "on the network's inputs alone: put Masking before the first layer that has weights"
+        )
+    for key, spec in mask.inputs.items():
+        if f"%{key}" in read and key not in t.builder.inputs:
+            t.builder.add_input(key, spec)
+    own = mask.renamed(f"mask/{name}/", {})
+    for node in own.nodes:
+        t.builder.nodes.append(node)
+        t.builder.specs.update(zip(node.references, node.outputs, strict=True))
+    return t.tensor(own.outputs["mask"])
 
 
 def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:

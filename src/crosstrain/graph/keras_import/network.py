@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend.common.masking import get_keras_mask
 from keras.src.models.functional import Functional
 
 from crosstrain.errors import CrosstrainError
@@ -128,7 +129,15 @@ def output_names(model: keras.Model, outputs: Any) -> dict[str, Any]:
 
 
 def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = None) -> tuple[Graph, Weights]:
-    """The model as a graph, and its weights as they are now.
+    """The model as a graph, and its weights as they are now. See ``import_with_masks``."""
+    return import_with_masks(model, inputs)[:2]
+
+
+def import_with_masks(
+    model: keras.Model, inputs: Mapping[str, TensorSpec] | None = None
+) -> tuple[Graph, Weights, dict[str, Graph]]:
+    """The model as a graph, its weights as they are now, and the masks that its outputs carry: by output
+    name, each a graph whose output is ``mask``.
 
     ``inputs`` gives the input specs of a subclassed model (functional ones know theirs). Raises
     ``CrosstrainError`` for a layer or operation that crosstrain does not support; the sentence names it.
@@ -154,12 +163,19 @@ def import_model(model: keras.Model, inputs: Mapping[str, TensorSpec] | None = N
             lambda leaf: tracer.tensor(builder.add_input(leaf.name, leaf.spec)), structure
         )
         outputs = model(tensors, training=PHASE)
-        results = {name: result(tensor, name) for name, tensor in output_names(model, outputs).items()}
+        named_outputs = output_names(model, outputs)
+        results = {name: result(tensor, name) for name, tensor in named_outputs.items()}
         for variable in model.trainable_variables:
             if variable.regularizer is not None:
                 tracer.add_penalty(variable.regularizer(variable))
+        # The mask of causal attention is an array, which attention scores carry as theirs.
+        masks = {
+            name: builder.graph({"mask": mask})
+            for name, tensor in named_outputs.items()
+            if (mask := tracer.ref(get_keras_mask(tensor), "bool")) is not None
+        }
         updates = tracer.updates
-    return builder.graph(results, updates, tuple(tracer.penalties)), builder.arrays
+    return builder.graph(results, updates, tuple(tracer.penalties)), builder.arrays, masks
 
 
 def result(tensor: Any, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from crosstrain.proof.locating.departing import departure, in_graph_order, reade
 from crosstrain.proof.locating.forward import SearchStoppedError, Testify, first_node
 from crosstrain.proof.locating.surgery import PROBE, probed, watched, with_loss
 from crosstrain.proof.truths.by_differences import EDGE_STEP, Landscape
-from crosstrain.proof.truths.by_numpy import evaluate, loss, values
+from crosstrain.proof.truths.by_numpy import evaluate, values
 
 SLOPE_BOUND = {"float64": 1e-5, "float32": 3e-3}
 """What differences in float64 and an engine's gradient may be apart."""
@@ -30,27 +30,45 @@ MACHINE_EPSILON = {"float64": 2.3e-16, "float32": 1.2e-7}
 
 
 # -- gradients ----------------------------------------------------------------------------------------
-def gradients(case: Case, precision: str, testify: Testify) -> Departure | None:
+def gradients(case: Case, precision: str, testify: Testify, right: Collection[str] = ()) -> Departure | None:
     """Backward from the loss: the first node that turns a right gradient of its output into a wrong one
-    of an input or weight. The truth are central differences of the NumPy forward from that node on."""
+    of an input or weight. The truth are central differences of the NumPy forward from that node on.
+
+    ``right`` names weights whose gradient is known to be right, and not 0. What a node reads from behind such
+    a weight has the right gradient too, and is looked at last: in a deep network a few nodes are left.
+    """
     landscape = Landscape(case)
     claimed = group(group(testify(probed(case, landscape.values), "values"), "gradient"), PROBE.rstrip("/"))
     largest = max((float(np.linalg.norm(g)) for g in claimed.values()), default=0.0)
     until = time.monotonic() + PATIENCE
-    for node in reversed(landscape.nodes):
-        for index in range(len(node.inputs)):
-            gradient = claimed.get(f"{node.name}/{index}")
-            if gradient is None:
-                continue
-            if time.monotonic() > until:
-                raise SearchStoppedError(
-                    f"the search stopped after {PATIENCE:.0f} s, its budget; what lies behind the node "
-                    f"{node.name!r}, seen from the loss, has the right gradient"
-                )
-            wrong = _one_gradient(landscape, node, index, gradient.astype("float64"), largest, precision)
-            if wrong:
-                return wrong
+    edges = [
+        (node, index)
+        for node in reversed(landscape.nodes)
+        for index in range(len(node.inputs))
+        if f"{node.name}/{index}" in claimed
+    ]
+    behind = _behind(landscape.nodes, right)
+    edges.sort(key=lambda edge: edge[0].inputs[edge[1]] in behind)
+    for node, index in edges:
+        if time.monotonic() > until:
+            raise SearchStoppedError(
+                f"the search stopped after {PATIENCE:.0f} s, its budget; what lies behind the node "
+                f"{node.name!r}, seen from the loss, has the right gradient"
+            )
+        gradient = claimed[f"{node.name}/{index}"].astype("float64")
+        wrong = _one_gradient(landscape, node, index, gradient, largest, precision)
+        if wrong:
+            return wrong
     return None
+
+
+def _behind(nodes: Sequence[Node], weights: Collection[str]) -> set[str | None]:
+    """References to these weights, and to all that is computed from them."""
+    reached: set[str | None] = {f"@{name}" for name in weights}
+    for node in nodes:
+        if reached.intersection(node.inputs):
+            reached.update(node.references)
+    return reached
 
 
 def _one_gradient(
@@ -128,25 +146,17 @@ def _whole(case: Case, evidence: Arrays, step: int) -> Arrays | None:
 
 
 def _batch(case: Case, evidence: Arrays, precision: str) -> Departure | None:
-    """Whether a step's loss is that of another batch than its own."""
-    all_batches = list(case.batches())
+    """Whether a step's loss is that of another batch than its own, by the engine's own losses."""
     bound = BOUNDS[precision].values
-    for step, batch in enumerate(all_batches):
-        weights = _whole(case, evidence, step)
-        if weights is None:
-            return None
-        got, true = evidence[f"step/{step}/loss"], np.asarray(loss(case, weights, batch))
-        if relative(got, true) <= bound:
-            continue
-        for number, other in enumerate(all_batches):
-            if number != step and relative(got, np.asarray(loss(case, weights, other))) <= bound:
+    for step in range(case.steps):
+        got, losses = evidence[f"step/{step}/loss"], group(evidence, f"step/{step}/loss_of")
+        for number, other in losses.items():
+            if number != str(step) and relative(got, other) <= bound:
                 sentence = (
                     f"step {step} trains on batch {number}: the batch order is another (counted from 0)"
                 )
-                return departure(
-                    "inputs", None, f"loss of step {step}", (true, got), (sentence, True), "batches"
-                )
-        return None
+                pair = (losses[str(step)], got)
+                return departure("inputs", None, f"loss of step {step}", pair, (sentence, True), "batches")
     return None
 
 

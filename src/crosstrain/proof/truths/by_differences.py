@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,19 +69,33 @@ class Landscape:
         return (ends[0] - ends[1]) / (2 * step)
 
 
-def slopes(case: Case, gradients: Mapping[str, np.ndarray], directions: int = 3) -> list[Slope]:
+def slopes(
+    case: Case,
+    gradients: Mapping[str, np.ndarray],
+    directions: int = 3,
+    computed: MutableMapping[str, float] | None = None,
+) -> list[Slope]:
     """Derivatives along random directions in the space of all weights that have gradients; each by the
-    longest step that agrees, or else by the one that comes closest."""
-    generator, landscape = np.random.default_rng((case.seed, 4)), Landscape(case)
+    longest step that agrees, or else by the one that comes closest.
+
+    ``computed`` holds differences by ``DIRECTION/STEP`` and gets those that are computed here: the same for
+    whatever gradients are held against them, as long as the case is.
+    """
+    generator = np.random.default_rng((case.seed, 4))
+    computed = {} if computed is None else computed
+    landscape: Landscape | None = None
     size = float(np.sqrt(sum(np.sum(np.square(g)) for g in gradients.values())))
     closest = []
-    for _ in range(directions):
-        direction = {k: generator.standard_normal(g.shape) for k, g in gradients.items()}
+    for number in range(directions):
+        direction = {k: generator.standard_normal(gradients[k].shape) for k in sorted(gradients)}
         claimed = sum(float(np.sum(gradients[k] * d)) for k, d in direction.items())
-        candidates: list[Slope] = []
+        tried: list[Slope] = []
         for step in STEPS:
-            candidates.append(Slope(landscape.slope(direction, step), claimed, size))
-            if candidates[-1].error <= AGREE / 10:
+            if (key := f"{number}/{step:g}") not in computed:
+                landscape = landscape or Landscape(case)
+                computed[key] = landscape.slope(direction, step)
+            tried.append(Slope(computed[key], claimed, size))
+            if tried[-1].error <= AGREE / 10:
                 break
-        closest.append(min(candidates, key=lambda slope: slope.error))
+        closest.append(min(tried, key=lambda slope: slope.error))
     return closest

@@ -20,15 +20,15 @@ from crosstrain.proof.truths import by_numpy as reference
 from crosstrain.runs.definition import Definition
 from crosstrain.system.turns import turn
 
-BACKENDS = ("tensorflow", "jax", "torch")
-"""Keras's backends by preference. The engine's own framework is asked last: two that share a kernel would
-share its faults."""
+BACKENDS = ("tensorflow", "torch", "jax")
+"""Keras's backends by preference: JAX compiles a deep network for longer than the others take to run it. The
+engine's own framework is asked last: two that share a kernel would share its faults."""
 
 
 CLOSE = 3e-12
 """Where Keras agrees with NumPy as well as this (a deep network's rounding), no other backend is asked."""
 
-FORMAT = 5
+FORMAT = 6
 """Of the truths on disk."""
 
 
@@ -67,22 +67,9 @@ def truth_of(
 
     A Keras backend that fails, or that does not agree with NumPy, is set aside and the next one is asked;
     the truth's record says so. Of several that agree less than closely, the closest is taken. Where none
-    agrees there is no truth, and ``reason`` says how they differ. Threads that ask for the truths of one
-    folder take turns: what the first has made serves the others.
+    agrees there is no truth, and ``reason`` says how they differ. Threads that need the same part of it take
+    turns: what the first computes serves the others.
     """
-    with turn(folder):
-        return _truth_of(case, definition, folder, engine, launch, timeout, on_event)
-
-
-def _truth_of(
-    case: Case,
-    definition: Definition,
-    folder: Path,
-    engine: str,
-    launch: Callable[..., Any],
-    timeout: float | None,
-    on_event: Callable[[dict[str, Any]], None] | None,
-) -> Truth:
     place = folder / "truth"
     place.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(
@@ -97,27 +84,30 @@ def _truth_of(
         out = place / f"{key}-{backend}.npz"
         states = place / f"{key}-{backend}-states.npz"
         report = place / f"{key}-{backend}.json"
-        if not report.exists():
-            job = {
-                "task": "truth",
-                "id": f"truth-{backend}",
-                "keras_backend": backend,
-                "definition": str(definition.folder),
-                "case": str(saved(case, folder)),
-                "device": "cpu",
-                "out": str(out),
-                "states": str(states),
-            }
-            outcome = launch(
-                job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
-            )
-            report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
+        with turn(report):
+            if not report.exists():
+                job = {
+                    "task": "truth",
+                    "id": f"truth-{backend}",
+                    "keras_backend": backend,
+                    "definition": str(definition.folder),
+                    "case": str(saved(case, folder)),
+                    "device": "cpu",
+                    "out": str(out),
+                    "states": str(states),
+                }
+                outcome = launch(
+                    job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
+                )
+                report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
         answer = json.loads(report.read_text())
         if answer["error"]:
             set_aside[backend] = answer["error"]
             continue
         keras = read_arrays(out)
-        apart, agreement = compare(case, numpy, keras, place / f"{key}-{backend}-slopes.json")
+        apart, agreement = compare(
+            case, numpy, keras, place / f"{key}-{backend}-slopes.json", place / f"{key}-differences.json"
+        )
         if apart:
             set_aside[backend] = apart
             continue
@@ -141,8 +131,11 @@ def _truth_of(
     return replace(best, provenance={**best.provenance, "set_aside": once(set_aside), "less exact": others})
 
 
-def compare(case: Case, numpy: Arrays, keras: Arrays, cached: Path) -> tuple[str, dict[str, Any]]:
-    """How two truths differ (a sentence, empty where they agree), and the numbers."""
+def compare(
+    case: Case, numpy: Arrays, keras: Arrays, cached: Path, computed: Path
+) -> tuple[str, dict[str, Any]]:
+    """How two truths differ (a sentence, empty where they agree), and the numbers. ``cached`` keeps how far
+    these gradients are off finite differences, ``computed`` the differences, for other gradients too."""
     bound = BOUNDS["float64"].values
     agreement: dict[str, Any] = {}
     for name in ("inference", "training"):
@@ -153,8 +146,12 @@ def compare(case: Case, numpy: Arrays, keras: Arrays, cached: Path) -> tuple[str
             return f"its {name} is {error:.2g} off the NumPy meaning of the graph", agreement
     gradients = group(keras, "gradient")
     if gradients:
-        if not cached.exists():
-            cached.write_text(json.dumps([slope.error for slope in differences.slopes(case, gradients)]))
+        with turn(computed):
+            if not cached.exists():
+                known = json.loads(computed.read_text()) if computed.exists() else {}
+                slopes = differences.slopes(case, gradients, computed=known)
+                computed.write_text(json.dumps(known))
+                cached.write_text(json.dumps([slope.error for slope in slopes]))
         agreement["finite_differences"] = max(json.loads(cached.read_text()))
         if not agreement["finite_differences"] <= differences.AGREE:
             return (
@@ -175,10 +172,11 @@ def saved(case: Case, folder: Path) -> Path:
 
 def _cached(path: Path, make: Callable[[], Arrays]) -> Arrays:
     """Arrays from a file, which is written first where it does not exist."""
-    if not path.exists():
-        unfinished = path.with_suffix(".part.npz")
-        write_arrays(unfinished, make())
-        unfinished.replace(path)
+    with turn(path):
+        if not path.exists():
+            unfinished = path.with_suffix(".part.npz")
+            write_arrays(unfinished, make())
+            unfinished.replace(path)
     return read_arrays(path)
 
 

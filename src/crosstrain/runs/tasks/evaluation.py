@@ -59,11 +59,14 @@ class Evaluation:
         for batch_inputs, batch_targets in self._batches(inputs, targets):
             outputs = network.predict(batch_inputs)
             count = len(next(iter(batch_inputs.values())))
-            total += self._loss_of(outputs, batch_targets) * count
+            judged = self._judged(batch_inputs, outputs, batch_targets)
+            total += float(judged["loss"]) * count
             examples += count
             for output, by_name in by_output.items():
+                # Masked steps count in no metric, as they do in no loss.
+                kept = judged.get(f"mask/{output}", ...)
                 for metric in by_name.values():
-                    metric.update(outputs[output], batch_targets[output])
+                    metric.update(outputs[output][kept], batch_targets[output][kept])
                 if predictions is not None:
                     predictions.update(output, self.readings[output], outputs[output], batch_targets[output])
         several = len(by_output) > 1
@@ -80,12 +83,14 @@ class Evaluation:
             part = slice(start, start + self.batch_size)
             yield {k: v[part] for k, v in inputs.items()}, {k: v[part] for k, v in targets.items()}
 
-    def _loss_of(self, outputs: Arrays, targets: Arrays) -> float:
-        values = {f"output/{k}": _double(v) for k, v in outputs.items()}
+    def _judged(self, inputs: Arrays, outputs: Arrays, targets: Arrays) -> Arrays:
+        """The ``loss`` of a batch, and ``mask/OUTPUT`` where an output has a mask."""
+        values = {k: _double(v) for k, v in inputs.items()}
+        values.update({f"output/{k}": _double(v) for k, v in outputs.items()})
         values.update({f"target/{k}": _double(v) for k, v in targets.items()})
         with np.errstate(all="ignore"):  # what diverges is reported, not warned of
             results, _ = self._loss(self._constants, {name: values[name] for name in self._loss_inputs})
-        return float(results["loss"])
+        return results
 
 
 def main_metric(results: Mapping[str, Any], name: str) -> float | None:

@@ -6,15 +6,38 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.onnx.reading.importer import read
 from crosstrain.graph.define import record
+from crosstrain.graph.graph import Graph, Weights
+from crosstrain.graph.keras_import.files.weights_alone import ARRAYS, arrays_of, matched
+from crosstrain.graph.keras_import.output import check_rows
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Read the model of ``job`` and write what ``graph.define.run`` writes. ``notes`` in ``definition.json``
     say what stands otherwise than in the file. The weights are the file's, whatever the seed."""
     emit({"event": "phase", "name": "define"})
-    imported = read(Path(job["source"]).expanduser(), job.get("input_shapes"))
+    imported = read(Path(job["source"]).expanduser(), job.get("input_shapes"), str(job.get("output") or ""))
+    check_rows(imported.graph, imported.candidates)
+    weights = imported.weights
+    if job.get("weights"):
+        weights = own_weights(Path(job["weights"]), imported.graph)
     names = list(imported.graph.weights)
-    more = {"opset": imported.opset, "producer": imported.producer, "notes": list(imported.notes)}
-    return record(job, imported.graph.name, imported.graph, imported.weights, names, **more)
+    more: dict[str, Any] = {
+        "opset": imported.opset,
+        "producer": imported.producer,
+        "notes": list(imported.notes),
+    }
+    return record(job, imported.graph.name, imported.graph, {**imported.weights, **weights}, names, **more)
+
+
+def own_weights(path: Path, graph: Graph) -> Weights:
+    """The weights of a file for the graph's. ``CrosstrainError`` where they do not fit."""
+    if path.suffix not in ARRAYS:
+        raise CrosstrainError(
+            f"an ONNX network takes weights from {' or '.join(ARRAYS)}, not from {path.name}"
+        )
+    shapes = {name: spec.shape for name, spec in graph.weights.items() if not name.startswith("constant/")}
+    arrays = matched(path, arrays_of(path), shapes)
+    return {name: array.astype(graph.weights[name].dtype) for name, array in arrays.items()}

@@ -22,6 +22,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.onnx.reading import layers, recurrent  # noqa: F401  (importing adds handlers)
 from crosstrain.exchange.onnx.reading import ops as _ops  # noqa: F401
 from crosstrain.exchange.onnx.reading.fold import RANDOM, evaluated
+from crosstrain.exchange.onnx.reading.output import candidates, cut
 from crosstrain.exchange.onnx.reading.shapes import filled
 from crosstrain.exchange.onnx.reading.values import BATCH, HANDLERS, LARGEST, NodeView, Reader, Value
 from crosstrain.graph.graph import Graph, GraphError, TensorSpec, Weights
@@ -50,6 +51,8 @@ class Imported:
     notes: tuple[str, ...] = ()
     opset: int = 0
     producer: str = ""
+    candidates: tuple[str, ...] = ()
+    """Tensors that may be outputs in place of the model's own."""
 
 
 def from_onnx(path: str | Path) -> tuple[Graph, Weights]:
@@ -58,14 +61,15 @@ def from_onnx(path: str | Path) -> tuple[Graph, Weights]:
     return imported.graph, imported.weights
 
 
-def read(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None) -> Imported:
+def read(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None, output: str = "") -> Imported:
     """The network in an ONNX file.
 
     ``input_shapes`` (without the batch, by input name, ``""`` for the only one) give lengths that the file
-    leaves open. Raises ``CrosstrainError`` in one sentence: the file cannot be read or is damaged, or a node
+    leaves open. ``output`` takes the output of another node, or another tensor. Raises
+    ``CrosstrainError`` in one sentence: the file cannot be read or is damaged, or a node
     (named with its op and opset) is not in crosstrain's vocabulary.
     """
-    return imported(load(path), path.stem, input_shapes=input_shapes)
+    return imported(load(path), path.stem, input_shapes=input_shapes, output=output)
 
 
 # -- the file ---------------------------------------------------------------------------------------
@@ -143,6 +147,7 @@ def imported(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     free_batch: bool = True,
+    output: str = "",
 ) -> Imported:
     """A model as a graph. With ``free_batch`` a first axis of fixed length becomes the batch as well."""
     for info in model.graph.output:
@@ -153,7 +158,7 @@ def imported(
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
         raise CrosstrainError(f"the ONNX model {name} is not sound: {reason}") from error
-    model = _inlined(model)
+    model = _inlined(cut(model, output) if output else model)
     opset = next((o.version for o in model.opset_import if o.domain in DOMAINS), 0)
     run = _Import(model.graph, name, opset, input_shapes or {}, free_batch)
     graph = run.graph()
@@ -163,6 +168,7 @@ def imported(
         tuple(run.notes),
         opset,
         " ".join(filter(None, (model.producer_name, model.producer_version))),
+        tuple(candidates(model)),
     )
 
 

@@ -62,11 +62,31 @@ def read(path: Path) -> Content:
         raise CrosstrainError(f"{path} is not a complete HDF5 file of a Keras model ({reason})") from error
 
 
+def holds_layers(path: Path) -> bool:
+    """Whether a file lists its weights by layers, as Keras 1 and 2 wrote them, with a network or
+    without."""
+    with h5py.File(path, "r") as file:
+        return any(name.startswith("layer_names") for name in file.attrs) or "model_weights" in file
+
+
+def read_weights(path: Path) -> Content:
+    """The weights in a file that may hold them alone; there is no configuration then."""
+    try:
+        with h5py.File(path, "r") as file:
+            weights = file.get("model_weights", file)
+            version = _text(weights.attrs.get("keras_version", "1"))
+            backend = _text(weights.attrs.get("backend", ""))
+            return Content({}, int(version.split(".")[0]), backend == "theano", list(_stored(weights)))
+    except DAMAGED as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CrosstrainError(f"{path} is not a whole HDF5 file of weights ({reason})") from error
+
+
 def _without_config(path: Path, file: h5py.File) -> str:
     if {"layer_names", "layers", "_layer_checkpoint_dependencies", "vars"} & (set(file.attrs) | set(file)):
         return (
-            f"{path} holds weights alone, without the network they belong to; build it, load them "
-            "(model.load_weights) and save the whole model as .keras"
+            f"{path} holds weights alone, without the network they belong to; build it in "
+            "Python (file.py:function), and give this file as its --weights"
         )
     return f"{path} is an HDF5 file, but holds no Keras model"
 

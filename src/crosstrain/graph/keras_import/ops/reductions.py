@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+from collections.abc import Sequence
 from typing import Any
 
 from keras.src.ops import linalg as kl
@@ -257,7 +258,29 @@ def einsum(t: Tracer, operation: Any, spec: Any, *operands: Any) -> Any:
     dtype = run_dtype(spec.dtype)
     operands = tuple(t.cast(o, dtype) for o in operands)
     equation = written_out(operation.subscripts, [len(o.shape) for o in operands])
+    operands, equation = without_broadcasting(t, operands, equation)
     return t.op.einsum(*operands, equation=equation)
+
+
+def without_broadcasting(t: Tracer, operands: Sequence[Any], equation: str) -> tuple[tuple[Any, ...], str]:
+    """Operands whose axes of length 1 are gone where the same letter is longer elsewhere: NumPy repeats
+    these, TensorFlow only behind ``...``."""
+    terms, _, result = equation.partition("->")
+    parts = terms.split(",")
+    longer = {
+        c
+        for part, o in zip(parts, operands, strict=True)
+        for c, n in zip(part, o.shape, strict=True)
+        if n != 1
+    }
+    kept_operands, kept_parts = [], []
+    for part, operand in zip(parts, operands, strict=True):
+        short = tuple(
+            i for i, (c, n) in enumerate(zip(part, operand.shape, strict=True)) if n == 1 and c in longer
+        )
+        kept_operands.append(t.op.squeeze(operand, axis=short) if short else operand)
+        kept_parts.append("".join(c for i, c in enumerate(part) if i not in short))
+    return tuple(kept_operands), f"{','.join(kept_parts)}->{result}"
 
 
 @lowers(knp.Digitize, knp.SearchSorted, spec=False)

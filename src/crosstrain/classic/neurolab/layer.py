@@ -1,0 +1,142 @@
+"""The layers: perceptron, competitive and recurrent ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from crosstrain.classic.neurolab import init, trans
+from crosstrain.classic.neurolab.core import Layer
+
+
+def _output_range(transf: Any, outputs: int) -> np.ndarray:
+    if hasattr(transf, "out_minmax"):
+        return np.array([transf.out_minmax] * outputs, float)
+    values = transf(np.array([-1e100, -100, -10, -1, 0, 1, 10, 100, 1e100]))
+    return np.array([[values.min(), values.max()]] * outputs)
+
+
+class Perceptron(Layer):
+    """``cn`` units with ``ci`` inputs: ``transf(w · inp + b)``."""
+
+    def __init__(self, ci: int, cn: int, transf: Any) -> None:
+        super().__init__(ci, cn, cn, {"w": (cn, ci), "b": cn})
+        self.transf = transf
+        self.out_minmax = _output_range(transf, cn)
+        self.initf = init.initwb_reg
+        self.s: np.ndarray = np.zeros(cn)
+
+    def _step(self, inp: np.ndarray) -> np.ndarray:
+        self.s = self.np["w"] @ inp + self.np["b"]
+        out: np.ndarray = self.transf(self.s)
+        return out
+
+    def passes(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The net inputs and the outputs for each row."""
+        s = inputs @ self.np["w"].T
+        s += self.np["b"]
+        outputs = trans.by_rows(self.transf, s)
+        self.inp, self.s, self.out = inputs[-1], s[-1], outputs[-1]
+        return s, outputs
+
+    def batch(self, inputs: np.ndarray) -> np.ndarray:
+        return self.passes(inputs)[1] if type(self)._step is Perceptron._step else super().batch(inputs)
+
+
+def euclidean(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """The distance of each row of ``A`` from that of ``B``."""
+    distances: np.ndarray = np.sqrt(np.square(A - B).sum(axis=1))
+    return distances
+
+
+class Competitive(Layer):
+    """Units that compete: 1 for the one whose weights are nearest to the input, 0 for the others.
+
+    ``distf`` is the distance of each row of weights from the input.
+    """
+
+    def __init__(self, ci: int, cn: int, distf: Any = None) -> None:
+        super().__init__(ci, cn, cn, {"w": (cn, ci), "conscience": cn})
+        self.transf = trans.Competitive()
+        self.initf = init.midpoint
+        self.out_minmax[:] = self.transf.out_minmax
+        self.np["conscience"].fill(1.0)
+        self.distf = euclidean if distf is None else distf
+        self.last_dist: np.ndarray = np.zeros(cn)
+
+    def _step(self, inp: np.ndarray) -> np.ndarray:
+        self.last_dist = self.distf(self.np["w"], np.reshape(inp, (1, -1)))
+        return self.transf(self.np["conscience"] * self.last_dist)
+
+    def batch(self, inputs: np.ndarray) -> np.ndarray:
+        if type(self)._step is not Competitive._step or self.distf is not euclidean:
+            return super().batch(inputs)
+        distances = cdist(inputs, self.np["w"])
+        outputs = self.transf(distances * self.np["conscience"])
+        self.last_dist, self.inp, self.out = distances[-1], inputs[-1], outputs[-1]
+        return outputs
+
+
+BLOCK = 2**20
+"""How many products a recurrent layer holds at a time."""
+
+
+class Reccurent(Layer):
+    """Units whose outputs are their next inputs, until these change by at most ``delta`` in sum.
+
+    ``outs`` are the outputs after each step of the last input.
+    """
+
+    def __init__(self, ci: int, cn: int, transf: Any, max_iter: int, delta: float) -> None:
+        super().__init__(ci, cn, cn, {"w": (cn, ci), "b": cn})
+        self.max_iter, self.delta = max_iter, delta
+        self.transf = transf
+        self.outs: list[np.ndarray] = []
+        self.out_minmax = _output_range(transf, cn)
+        self.s: np.ndarray = np.zeros(cn)
+
+    def _step(self, inp: np.ndarray) -> np.ndarray:
+        result: np.ndarray = self.batch(np.asarray(inp, float)[None])[0]
+        return result
+
+    def batch(self, inputs: np.ndarray) -> np.ndarray:
+        """All rows at once; a row that has come to rest stays where it is."""
+        b = self.np["b"]
+        now, outputs, active = inputs, inputs, np.arange(len(inputs))
+        self.outs, last = [], len(inputs) - 1
+        for number in range(self.max_iter):
+            s = self._sums(now)
+            s += b
+            out = trans.by_rows(self.transf, s)
+            if not number:
+                outputs = out.copy()
+            else:
+                outputs[active] = out
+            if active[-1] == last:
+                self.s = s[-1]
+            moving = np.add.reduce(np.abs(out - now), axis=1) > self.delta if number else None
+            if moving is None or np.logical_and.reduce(moving):
+                now = out
+            else:
+                now, active = out[moving], active[moving]
+            if len(active) and active[-1] == last:
+                self.outs.append(now[-1])
+            if not len(active):
+                break
+        self.inp, self.out = inputs[-1], outputs[-1]
+        return outputs
+
+    def _sums(self, inputs: np.ndarray) -> np.ndarray:
+        """``inputs @ w.T``, added in the order of ``np.sum``: a threshold decides ties by their last bit."""
+        w = self.np["w"]
+        rows = max(1, BLOCK // w.size)
+        if len(inputs) <= rows:
+            result: np.ndarray = np.add.reduce(inputs[:, None, :] * w, axis=2)
+            return result
+        blocks = [
+            np.add.reduce(inputs[start : start + rows, None, :] * w, axis=2)
+            for start in range(0, len(inputs), rows)
+        ]
+        return np.concatenate(blocks)

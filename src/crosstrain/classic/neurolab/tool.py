@@ -1,0 +1,67 @@
+"""Helpers: ranges and scaling of data, a network's weights as one vector, saving and loading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from crosstrain.classic.neurolab.gradient import Backpropagation
+from crosstrain.classic.neurolab.loading import load
+from crosstrain.classic.neurolab.storage import save
+from crosstrain.classic.neurolab.vector import np_get, np_get_ref, np_set, np_size
+
+__all__ = ["Norm", "ff_grad", "load", "minmax", "np_get", "np_get_ref", "np_set", "np_size", "save"]
+
+
+def minmax(input: Any) -> tuple[tuple[float, float], ...]:
+    """The minimum and maximum of each column.
+
+    :raises ValueError: the input is no matrix.
+    """
+    input = _matrix(input)
+    return tuple(zip(input.min(axis=0), input.max(axis=0), strict=True))
+
+
+class Norm:
+    """Scales columns so that the data it was made of lies between 0 and 1."""
+
+    def __init__(self, x: Any) -> None:
+        x = _matrix(x)
+        self.min = x.min(axis=0, keepdims=True)
+        self.dist = x.max(axis=0, keepdims=True) - self.min
+
+    def __call__(self, x: Any) -> np.ndarray:
+        scaled: np.ndarray = (np.asarray(x, float) - self.min) / self.dist
+        return scaled
+
+    def renorm(self, x: Any) -> np.ndarray:
+        """The data from its scaled values."""
+        data: np.ndarray = np.asarray(x, float) * self.dist + self.min
+        return data
+
+
+def _matrix(x: Any) -> np.ndarray:
+    x = np.asarray(x, float)
+    if x.ndim != 2:
+        raise ValueError(f"x must have 2 dimensions, samples and features, not {x.ndim}")
+    result: np.ndarray = x
+    return result
+
+
+def ff_grad(net: Any, input: Any, target: Any) -> tuple[list[dict[str, np.ndarray]], np.ndarray, np.ndarray]:
+    """The gradient of the error, summed over the samples.
+
+    :returns: for each layer the gradient by property, the same as one vector (the others are views of it),
+        and the
+        outputs
+    """
+    flat, output = Backpropagation(net)(_matrix(input), _matrix(target))
+    gradient: list[dict[str, np.ndarray]] = []
+    start = 0
+    for layer in net.layers:
+        gradient.append({})
+        for name, values in layer.np.items():
+            gradient[-1][name] = flat[start : start + values.size].reshape(values.shape)
+            start += values.size
+    return gradient, flat, output

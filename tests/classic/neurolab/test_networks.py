@@ -1,0 +1,294 @@
+"""Networks, trainers and tools, beyond NeuroLab's numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime
+
+import crosstrain.classic.neurolab as nl
+
+LINE = np.linspace(-7, 7, 20).reshape(-1, 1)
+CURVE = np.sin(LINE) * 0.5
+
+
+class Cube:
+    """A user's transfer function, for vectors only."""
+
+    out_minmax = (-1, 1)
+    inp_active = (-1, 1)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        assert x.ndim == 1
+        return np.tanh(x**3)
+
+    def deriv(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        assert x.ndim == 1
+        return (1 - y**2) * 3 * x**2
+
+
+class Huber:
+    """A user's error function, for vectors only."""
+
+    def __call__(self, target: np.ndarray, output: np.ndarray) -> float:
+        return float(np.log(np.cosh(target - output)).sum())
+
+    def deriv(self, target: np.ndarray, output: np.ndarray) -> np.ndarray:
+        assert target.ndim == 1
+        return np.tanh(target - output)
+
+
+def network(size: list[int] | None = None, **options: Any) -> Any:
+    np.random.seed(1)
+    return nl.net.newff([[-7, 7]], size or [5, 1], **options)
+
+
+@pytest.mark.parametrize("errorf", [nl.error.SSE(), Huber()])
+@pytest.mark.parametrize(
+    "transf", [nl.trans.LogSig(), nl.trans.TanSig(), nl.trans.SatLinPrm(2, -1, 1), Cube()]
+)
+def test_the_gradient_is_that_of_the_error(transf: Any, errorf: Any) -> None:
+    net = network([4, 1], transf=[transf, nl.trans.PureLin()])
+    net.errorf = errorf
+    start = nl.tool.np_get(net)
+
+    def error(x: np.ndarray) -> float:
+        nl.tool.np_set(net, x)
+        return float(net.errorf(CURVE, net.sim(LINE)))
+
+    numeric = approx_fprime(start, error, 1e-7)
+    nl.tool.np_set(net, start)
+    np.testing.assert_allclose(nl.tool.ff_grad(net, LINE, CURVE)[1], numeric, atol=2e-5)
+
+
+@pytest.mark.parametrize("errorf", [nl.error.MSE(), nl.error.SSE()])
+@pytest.mark.parametrize("rule", ["bfgs", "cg", "ncg"])
+def test_scipy_s_rules_go_down(rule: str, errorf: Any) -> None:
+    net = network()
+    net.trainf, net.errorf = getattr(nl.train, "train_" + rule), errorf
+    errors = net.train(LINE, CURVE, epochs=10, show=0, disp=0, goal=1e-6)
+    assert 1 < len(errors) <= 10
+    assert errors[-1] < errors[0]
+    assert np.all(np.diff(errors) <= 1e-9)
+
+
+@pytest.mark.parametrize("errorf", [nl.error.MAE(), nl.error.SAE()])
+@pytest.mark.parametrize("rule", ["bfgs", "cg", "ncg"])
+def test_errors_with_kinks_go_down(rule: str, errorf: Any) -> None:
+    """Line searches may end training early there, at weights that depend on SciPy's release."""
+    np.random.seed(2)
+    net = nl.net.newff([[-7, 7]], [5, 1])
+    net.trainf, net.errorf = getattr(nl.train, "train_" + rule), errorf
+    errors = net.train(LINE, CURVE, epochs=9, show=0, disp=0, goal=1e-6)
+    assert errors[-1] < 0.6 * errors[0]
+    assert np.all(np.diff(errors) <= 1e-9)
+    assert net.errorf(CURVE, net.sim(LINE)) <= errors[-1] + 1e-9
+
+
+@pytest.mark.parametrize("errorf", [nl.error.MSE(), nl.error.SSE(), nl.error.MAE(), nl.error.SAE()])
+def test_scipy_s_rules_get_the_gradient_of_their_loss(errorf: Any) -> None:
+    net = network()
+    net.errorf = errorf
+    train = nl.train.spo.TrainCG(net, LINE, CURVE, rr=0.1)
+    weights = train.backpropagation.x.copy()
+    numeric = approx_fprime(weights, train.loss, 1e-7)
+    np.testing.assert_allclose(train.gradient(weights), numeric, atol=2e-5)
+
+
+def test_bfgs_reaches_its_goal(capsys: pytest.CaptureFixture[str]) -> None:
+    net = network()
+    errors = net.train(LINE, CURVE, show=2, goal=0.02)
+    assert errors[-1] < 0.02 <= errors[-2]
+    assert net.errorf(CURVE, net.sim(LINE)) == pytest.approx(errors[-1], abs=1e-12)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"Epoch: 2; Error: {errors[1]};"
+    assert printed[-1] == "The goal of learning is reached"
+
+
+def test_a_goal_that_is_never_reached_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    net = network()
+    net.trainf = nl.train.train_gd
+    assert len(net.train(LINE, CURVE, epochs=3, show=1, goal=0)) == 3
+    assert capsys.readouterr().out.splitlines()[-1] == "The maximum number of train epochs is reached"
+
+
+@pytest.mark.parametrize("rule", ["gdx", "gd", "bfgs"])
+def test_regularisation_keeps_weights_small(rule: str) -> None:
+    sizes = []
+    for rr in (0.0, 0.5):
+        net = network()
+        net.trainf = getattr(nl.train, "train_" + rule)
+        net.train(LINE, CURVE, epochs=60, show=0, goal=-1, rr=rr)
+        sizes.append(float(np.linalg.norm(nl.tool.np_get(net))))
+    assert sizes[1] < 0.8 * sizes[0]
+
+
+@settings(max_examples=10)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 7), st.integers(0, 10**6))
+def test_sim_is_step_for_every_row(inputs: int, units: int, samples: int, seed: int) -> None:
+    np.random.seed(seed)
+    data = np.random.uniform(-1, 1, (samples, inputs))
+    ranges = [[-1, 1]] * inputs
+    for net in (
+        nl.net.newff(ranges, [units, 2]),
+        nl.net.newp(ranges, units),
+        nl.net.newc(ranges, units),
+        nl.net.newhem(np.sign(np.random.uniform(-1, 1, (units, inputs)))),
+        nl.net.newhop(np.sign(np.random.uniform(-1, 1, (units, inputs)))),
+    ):
+        whole = net.sim(data)
+        last = [(layer.out.copy(), layer.inp.copy()) for layer in net.layers]
+        np.testing.assert_allclose(whole, [net.step(row) for row in data], atol=1e-12)
+        for layer, (out, inp) in zip(net.layers, last, strict=True):
+            np.testing.assert_allclose(layer.out, out, atol=1e-12)
+            np.testing.assert_allclose(layer.inp, inp, atol=1e-12)
+
+
+@settings(max_examples=10)
+@given(st.integers(2, 6), st.integers(1, 3), st.integers(0, 10**6))
+def test_lvq_moves_only_winners(units: int, inputs: int, seed: int) -> None:
+    np.random.seed(seed)
+    net = nl.net.newlvq([[0, 1]] * inputs, units + 1, [0.5, 0.5])
+    layer = net.layers[0]
+    layer.np["w"][:] = np.random.uniform(0, 1, layer.np["w"].shape)
+    before = layer.np["w"].copy()
+    sample = np.random.uniform(0, 1, (1, inputs))
+    winner = net.layers[0].batch(sample).argmax()
+    net.train(sample, [[1, 0]], epochs=2, goal=-1, show=0, lr=0.3)
+    moved = np.flatnonzero((layer.np["w"] != before).any(axis=1))
+    assert moved.tolist() == [winner]
+
+
+@pytest.mark.parametrize("rule", ["wta", "cwta"])
+def test_many_weights_learn_as_few(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tuples where weights are few, arrays where they are many: one result."""
+    data = np.random.RandomState(0).uniform(0, 1, (50, 3))
+    weights = []
+    for few in (0, 10**6):
+        monkeypatch.setattr("crosstrain.classic.neurolab.train.winners.FEW", few)
+        np.random.seed(0)
+        net = nl.net.newc([[0, 1]] * 3, 6)
+        net.trainf = getattr(nl.train, "train_" + rule)
+        net.train(data, epochs=5, show=0)
+        weights.append(net.layers[0].np["w"])
+    np.testing.assert_allclose(weights[0], weights[1], atol=1e-12)
+
+
+def test_a_user_s_training_algorithm() -> None:
+    class Halve(nl.core.Train):
+        def __init__(self, net: Any, input: Any, target: Any, share: float = 0.5) -> None:
+            self.share = share
+
+        def learn(self, net: Any, input: Any, target: Any) -> None:
+            net.layers[0].np["w"] *= self.share
+
+    net = nl.net.newp([[0, 1]], 1, nl.trans.PureLin())
+    net.layers[0].np["w"][:], net.layers[0].np["b"][:] = 1.0, 0.0
+    net.trainf = nl.train.trainer(Halve)
+    assert net.train([[1.0]], [[0.0]], epochs=3, show=0, goal=0) == [0.5, 0.125, 0.03125]
+    # After the third epoch nothing is learnt: the weight is a quarter now, and a sixteenth in the second
+    # epoch.
+    assert net.train([[1.0]], [[0.0]], epochs=2, show=0, goal=0, share=0.25)[1] == 0.5 / 16**2
+
+
+# -- saving -------------------------------------------------------------------------------------------
+def saved_networks() -> dict[str, Any]:
+    np.random.seed(2)
+    elman = nl.net.newelm([[-7, 7]], [3, 1], [nl.trans.TanSig(), nl.trans.PureLin()])
+    elman.sim(LINE)
+    by_hand = network()
+    by_hand.layers[0].initf = [nl.init.InitRand([-1, 1], "w"), nl.init.init_zeros]
+    by_hand.trainf, by_hand.errorf = nl.train.train_rprop, nl.error.MAE()
+    return {
+        "newff": network(),
+        "newp": nl.net.newp([[-7, 7]], 2),
+        "newc": nl.net.newc([[-7, 7]], 3),
+        "newlvq": nl.net.newlvq([[-7, 7]], 3, [0.5, 0.5]),
+        "newelm": elman,
+        "newhop": nl.net.newhop([[1], [-1]]),
+        "newhem": nl.net.newhem([[1], [-1]]),
+        "changed": by_hand,
+    }
+
+
+@pytest.mark.parametrize("name", saved_networks())
+def test_what_is_saved_can_be_loaded(name: str, tmp_path: Path) -> None:
+    net = saved_networks()[name]
+    net.save(str(tmp_path / "net.any"))
+    loaded = nl.load(str(tmp_path / "net.any"))
+    np.testing.assert_array_equal(nl.tool.np_get(loaded), nl.tool.np_get(net))
+    np.testing.assert_array_equal(loaded.sim(LINE), net.sim(LINE))
+    assert str(loaded.trainf) == str(net.trainf)
+    assert type(loaded.errorf) is type(net.errorf)
+    np.random.seed(3)
+    net.init()
+    np.random.seed(3)
+    loaded.init()
+    np.testing.assert_array_equal(nl.tool.np_get(loaded), nl.tool.np_get(net))
+
+
+def test_a_file_that_is_no_network(tmp_path: Path) -> None:
+    path = tmp_path / "net"
+    for text in ("\x80pickle", "[]", json.dumps({"format": "other"})):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="is no file of a network"):
+            nl.load(str(path))
+
+
+def test_a_user_s_function_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="A network with Cube cannot be saved"):
+        network([2, 1], transf=[Cube(), nl.trans.PureLin()]).save(str(tmp_path / "net"))
+
+
+def test_copies_are_apart() -> None:
+    net = network()
+    other = net.copy()
+    other.layers[0].np["w"].fill(0.0)
+    assert net.layers[0].np["w"].any()
+    assert other.trainf is net.trainf
+
+
+# -- wrong input --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: network().sim([1, 2]), "input must be samples in rows of 1 numbers"),
+        (lambda: network().train(LINE, np.hstack([CURVE, CURVE])), "target must be samples in rows of 1"),
+        (lambda: network().train(LINE, CURVE[:3]), "input has 20 samples and target 3"),
+        (lambda: nl.net.newff([1, 2], [2, 1]), "a minimum and a maximum for each input"),
+        (lambda: nl.net.newff([[0, 1]], [2, 1], [nl.trans.TanSig()]), "for each of the 2 layers"),
+        (lambda: nl.net.newlvq([[0, 1]], 4, [0.5, 0.4]), "must sum to 1"),
+        (lambda: nl.net.newlvq([[0, 1]], 2, [0.5, 0.5]), "more than the 2 classes"),
+        (lambda: nl.net.newhop([1, -1]), "patterns in rows"),
+        (lambda: nl.init.init_rand(network().layers[0], init_prop="c"), "no property 'c'"),
+        (lambda: nl.net.newc([[0, 1]], 2).layers[0].step([1, 2, 3]), "vectors of 1 numbers"),
+        (lambda: nl.tool.minmax([1, 2]), "must have 2 dimensions"),
+    ],
+)
+def test_wrong_input_gets_a_sentence(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_layers_that_do_not_fit() -> None:
+    first = nl.layer.Perceptron(2, 3, nl.trans.TanSig())
+    for connect, message in (
+        ([[-1]], "1 layers need 2 connections"),
+        ([[-1], [-1]], "nothing takes the signal of layer 0"),
+        ([[-1, -1], [0]], "layer 0 takes 2 signals and gets 4"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            nl.core.Net([[0, 1]] * 2, 3, [first], connect, None, None)
+
+
+def test_gradient_rules_need_perceptron_layers() -> None:
+    net = nl.net.newc([[0, 1]], 2)
+    net.trainf = nl.train.train_gd
+    with pytest.raises(ValueError, match="this one has Competitive"):
+        net.train([[0.5]], [[1, 0]])
