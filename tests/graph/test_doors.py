@@ -115,6 +115,28 @@ def test_cause_of_a_wrapped_error() -> None:
     assert cause(RuntimeError()) == "RuntimeError"
 
 
+class Watched(kl.Layer):
+    """Keeps a metric of what passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = keras.metrics.Mean(name="seen")
+
+    def call(self, x: Any) -> Any:
+        self.seen.update_state(ops.mean(x))
+        return 2.0 * x
+
+
+def test_a_metric_that_a_layer_keeps_is_left_out() -> None:
+    model = keras.Sequential([keras.Input((3,)), Watched()])
+    graph, weights = import_model(model)
+    assert weights == {}
+    x = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(runs(graph, x, 0, training=True), 2 * x)
+    model.layers[0].seen.update_state([4.0])  # works again
+    assert float(model.layers[0].seen.result()) == 4.0
+
+
 def test_initial_weights_are_numpys() -> None:
     """Whatever the backend, a seed gives what NumPy's generator draws from it."""
     with numpy_initial():

@@ -169,6 +169,15 @@ REFUSED = [
 ]
 
 
+def test_a_vocabulary_may_have_words_that_do_not_occur() -> None:
+    spec = {"shape": (6,), "dtype": "int64", "classes": CLASSES - 1}
+    graph, *_ = import_loss(None, network((6, CLASSES)), {"": spec})
+    scores, words = np.random.default_rng(0).normal(size=(2, 6, CLASSES)), np.arange(12).reshape(2, 6) % 3
+    (mean,) = run_numpy(graph, {}, {"output/y": scores, "target/y": words})[0].values()
+    chosen = np.take_along_axis(scores, words[..., None], axis=-1)[..., 0]
+    assert mean == pytest.approx(np.mean(np.log(np.exp(scores).sum(axis=-1)) - chosen))
+
+
 @pytest.mark.parametrize(("loss", "shape", "target", "dtype", "classes", "says"), REFUSED)
 def test_refused(
     loss: Loss | None,

@@ -47,6 +47,25 @@ class Assigning(kl.Layer):
         return shape
 
 
+class Stepping(keras.Sequential):
+    """Trains by steps of its own."""
+
+    def train_step(self, data: Any) -> Any:
+        return {}
+
+
+class Losing(keras.Sequential):
+    """Has a loss of its own."""
+
+    def compute_loss(self, *_: Any, **__: Any) -> Any:
+        return 0.0
+
+
+def of_text() -> keras.Model:
+    x = keras.Input((3,), dtype="string", name="words")
+    return keras.Model(x, x)
+
+
 def model_of(*layers: Any, shape: tuple[int | None, ...] = (6, 4)) -> keras.Model:
     return keras.Sequential([keras.Input(shape), *layers])
 
@@ -54,6 +73,9 @@ def model_of(*layers: Any, shape: tuple[int | None, ...] = (6, 4)) -> keras.Mode
 REFUSED: list[tuple[str, Callable[[], Any], str]] = [
     ("stateful", lambda: keras.Sequential([keras.Input(batch_shape=(2, 6, 4)), kl.LSTM(3, stateful=True)]),
      "stateful=False and longer sequences"),
+    ("own steps", lambda: Stepping([keras.Input((4,)), kl.Dense(3)]), "a train_step of its own.*one by one"),
+    ("own loss", lambda: Losing([keras.Input((4,)), kl.Dense(3)]), "a compute_loss of its own.*add_loss"),
+    ("text", of_text, "'words' takes text.*TextVectorization.*on the data"),
     ("recurrent activation", lambda: model_of(kl.LSTM(3, activation="mish")), "activation 'mish'"),
     ("unknown size", lambda: model_of(kl.Conv1D(3, 3, 2, padding="same"), shape=(None, 4)),
      "'same' with stride 2.*unknown length"),

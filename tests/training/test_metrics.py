@@ -58,6 +58,13 @@ def test_confusion(scores: np.ndarray, labels: np.ndarray) -> None:
     assert np.array_equal(fed("confusion", Reading(CLASSES), scores, labels), expected)
 
 
+def test_confusion_of_more_scores_than_classes(scores: np.ndarray, labels: np.ndarray) -> None:
+    """A vocabulary's words that do not occur may be answered all the same."""
+    reading = Reading.of("sparse_categorical_crossentropy", {}, 3, CLASSES)
+    expected = confusion_matrix(labels % 3, scores.argmax(1), labels=range(CLASSES))
+    assert np.array_equal(fed("confusion", reading, scores, labels % 3), expected)
+
+
 def test_mean_absolute_error() -> None:
     random = np.random.default_rng(2)
     outputs, targets = random.normal(size=(50, 3)), random.normal(size=(50, 3))

@@ -128,11 +128,11 @@ def _in_turn(on_event: OnEvent) -> OnEvent:
     return tell
 
 
-def examples(definition: Definition, data: Prepared) -> dict[str, np.ndarray]:
-    """The training examples of a data set under the names that the network's training graph has for them."""
+def examples(definition: Definition, data: Prepared, split: str = "train") -> dict[str, np.ndarray]:
+    """The examples of a data set's split under the names that the network's training graph has for them."""
     inputs = [name for name in definition.graph.inputs if name != SEED]
     wanted = [name for name in definition.loss.inputs if name.startswith(TARGET)]
-    features, targets = feed(inputs, wanted, *data.arrays("train"))
+    features, targets = feed(inputs, wanted, *data.arrays(split))
     return {**features, **targets}
 
 

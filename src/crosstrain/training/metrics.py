@@ -39,7 +39,8 @@ class Reading:
             return cls(classes, 0.0 if logits else 0.5, logits)
         if loss in ("hinge", "squared_hinge"):
             return cls(classes, 0.0)
-        return cls(classes, logits=logits)
+        # A vocabulary may be larger than what occurs of it.
+        return cls(classes if classes is None else max(classes, last_axis or 0), logits=logits)
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
         """The predicted class (int) of each output."""

@@ -24,6 +24,13 @@ _HINTS = {
 }
 """Hints for JAX's errors about values that are unknown while shapes are inferred."""
 
+_HINTS_BY_WORDS = {
+    "parameters to jaxpr equations must have __hash__": "the layer computes a shape, or how often to repeat, "
+    "from the batch size; leave the batch to broadcasting (a mask of batch size 1), or call a "
+    "MultiHeadAttention with use_causal_mask=True",
+}
+"""The same for errors of a general kind, by a part of their message."""
+
 
 def cause(error: BaseException) -> str:
     """``Kind: message (file, line)``: the paragraph with the reason, and the last line in the user's code."""
@@ -34,7 +41,8 @@ def cause(error: BaseException) -> str:
     telling = [p for p in paragraphs if p and not _WRAPPING.match(p)]
     message = telling[0] if telling else (paragraphs[0] if paragraphs else "")
     kind = type(error).__name__
-    reason = _HINTS.get(kind) or _shortened(message)
+    by_words = (hint for words, hint in _HINTS_BY_WORDS.items() if words in message)
+    reason = _HINTS.get(kind) or next(by_words, _shortened(message))
     return f"{kind}: {reason}{_place(error)}" if reason else f"{kind}{_place(error)}"
 
 

@@ -336,7 +336,9 @@ def check_fit(
             raise CrosstrainError(f"{problem} and dtype {target.dtype}: its targets are class numbers")
         if target_shape not in (shape[:-1], (*shape[:-1], 1)):
             raise CrosstrainError(f"{problem}: it needs one class number for each row of {shape[-1]} scores")
-        if classes is not None and shape[-1] != classes:
+        # Words that a vocabulary has and the texts have not are no mistake.
+        fits = shape[-1] == classes or (len(shape) > 2 and shape[-1] > (classes or 0))
+        if classes is not None and not fits:
             raise CrosstrainError(
                 f"the output {name!r} has {shape[-1]} scores, but the data has {classes} classes"
             )

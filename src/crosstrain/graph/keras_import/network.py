@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -49,7 +50,7 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
                 shape[0],
                 *(g if s is None else s for s, g in zip(shape[1:], spec.shape[1:], strict=True)),
             )
-        return Leaf(name, TensorSpec(shape, run_dtype(tensor.dtype)))
+        return Leaf(name, TensorSpec(shape, input_dtype(name, tensor.dtype)))
 
     if functional is not None:
         return keras.tree.map_structure(named, functional._inputs_struct)
@@ -64,6 +65,41 @@ def input_structure(model: keras.Model, inputs: Mapping[str, TensorSpec] | None)
     raise CrosstrainError(
         f"{model.name} is not built: give its input shapes, or call it once on keras.Input tensors"
     )
+
+
+def input_dtype(name: str, dtype: str) -> str:
+    """An input's dtype in the graph."""
+    if dtype == "string":
+        raise CrosstrainError(
+            f"the input {name!r} takes text, and engines take numbers; call the layers that turn text into "
+            "numbers (TextVectorization, StringLookup, Hashing) on the data, and begin the network behind "
+            "them with keras.Input(shape, dtype='int32')"
+        )
+    return run_dtype(dtype)
+
+
+def check_training(model: keras.Model) -> None:
+    """Refuse a model that says itself how it is trained: an engine would train something else."""
+    for method in ("train_step", "compute_loss"):
+        if getattr(type(model), method, None) is not getattr(keras.Model, method, None):
+            raise CrosstrainError(
+                f"{model.name} ({type(model).__name__}) has a {method} of its own, which crosstrain does not "
+                "run; write its losses as a loss function of target and output, or as add_loss in a layer's "
+                "call, and give networks that train in turns (a GAN's) one by one"
+            )
+
+
+@contextmanager
+def without_metrics(model: keras.Model) -> Iterator[None]:
+    """Leave out the metrics that layers keep: they watch a network and have no part in its training."""
+    metrics = [metric for layer in model._flatten_layers() for metric in layer._metrics]
+    for metric in metrics:
+        vars(metric)["update_state"] = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        for metric in metrics:
+            vars(metric).pop("update_state", None)
 
 
 class Leaf:
@@ -106,6 +142,7 @@ def import_with_masks(
     ``inputs`` gives the input specs of a subclassed model (functional ones know theirs). Raises
     ``CrosstrainError`` for a layer or operation that crosstrain does not support; the sentence names it.
     """
+    check_training(model)
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise CrosstrainError(
@@ -121,7 +158,7 @@ def import_with_masks(
         builder.add_weight(name, array, id(variable) in trainable)
 
     tracer = Tracer(builder, named)
-    with tracer.active():
+    with tracer.active(), without_metrics(model):
         tensors = keras.tree.map_structure(
             lambda leaf: tracer.tensor(builder.add_input(leaf.name, leaf.spec)), structure
         )

@@ -15,7 +15,7 @@ from crosstrain.proof.locating.causes import Situation, meaning, rearranged
 from crosstrain.proof.locating.departing import belongs_to, departure, in_graph_order
 from crosstrain.proof.locating.explaining import explain
 from crosstrain.proof.locating.surgery import watched
-from crosstrain.proof.truths.by_numpy import evaluate
+from crosstrain.proof.truths.by_numpy import evaluate, values
 
 Testify = Callable[[Case, str], Arrays]
 """Runs the engine on a case, with a measure of ``evidence.MEASURES``, and gives what it says; raises
@@ -99,7 +99,7 @@ def first_node(
 ) -> Departure | None:
     """The first departure of a graph whose outputs are all its values, by the engine's ``evidence``."""
     bound = BOUNDS[precision].values
-    true, _ = evaluate(graph, weights, batch)
+    true = values(graph, weights, batch)
     for name in graph.inputs:
         ref = reference(name)
         if ref in true and ref in evidence and relative(evidence[ref], true[ref]) > COPIED[precision]:

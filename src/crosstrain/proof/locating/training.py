@@ -15,9 +15,9 @@ from crosstrain.proof.certificate import BOUNDS, Departure
 from crosstrain.proof.compare import group, relative
 from crosstrain.proof.locating.departing import departure, in_graph_order, readers
 from crosstrain.proof.locating.forward import SearchStoppedError, Testify, first_node
-from crosstrain.proof.locating.surgery import PROBE, probed, watched
+from crosstrain.proof.locating.surgery import PROBE, probed, watched, with_loss
 from crosstrain.proof.truths.by_differences import EDGE_STEP, Landscape
-from crosstrain.proof.truths.by_numpy import evaluate
+from crosstrain.proof.truths.by_numpy import evaluate, values
 
 SLOPE_BOUND = {"float64": 1e-5, "float32": 3e-3}
 """What differences in float64 and an engine's gradient may be apart."""
@@ -247,8 +247,7 @@ def _count(case: Case, batch: Mapping[str, np.ndarray], weights: Arrays, node: N
     """Over how many values each of the node's statistics runs."""
     if node.op != "batch_norm" or node.inputs[0] is None:
         return 0
-    values, _ = evaluate(watched(case).program.network.phase(training=True), weights, batch)
-    x = values[node.inputs[0]]
+    x = values(with_loss(case).network.phase(training=True), weights, batch)[node.inputs[0]]
     return x.size // int(x.shape[node.attributes["axis"]])
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosstrain.graph.graph import SEED
 from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.case import Case
 from crosstrain.proof.holding.frozen import FrozenGraph
-from crosstrain.proof.locating.surgery import watched, with_loss
-from crosstrain.proof.truths.by_numpy import as_read, evaluate
+from crosstrain.proof.locating.surgery import with_loss
+from crosstrain.proof.truths.by_numpy import values
 
 STEPS = (1e-7, 1e-8, 1e-9)
 """For all weights at once: at the first, rounding leaves about 1e-9 of the result. The smaller ones are
@@ -45,11 +44,8 @@ class Landscape:
     def __init__(self, case: Case) -> None:
         graph = with_loss(case).network.phase(training=True)
         batch, weights = case.first(), {f"@{name}": value for name, value in case.weights.items()}
-        values, _ = evaluate(watched(case).program.network.phase(training=True), case.weights, batch)
-        fed = {f"%{name}": value for name, value in as_read(graph, batch).items()}
-        fed.setdefault(f"%{SEED}", np.zeros((), "int32"))
         self.nodes = graph.nodes
-        self.values: Arrays = {**fed, **weights, **values}
+        self.values: Arrays = {**weights, **values(graph, case.weights, batch)}
         self.frozen = FrozenGraph(graph.nodes, self.values, graph.outputs["loss"])
         self.loss = float(self.values[graph.outputs["loss"]])
 

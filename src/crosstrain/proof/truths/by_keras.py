@@ -120,6 +120,23 @@ def _keras_loss(loss: Loss) -> Any:
     return keras_loss
 
 
+def summed(optimizer: Any) -> None:
+    """Have an optimizer on TensorFlow get whole gradients.
+
+    TensorFlow's gradient of an embedding has a slice for each use of a row, and Keras squares slice by slice:
+    where a row is used twice, Adam's second moment gets a² + b² in place of (a + b)².
+    """
+    import tensorflow as tf
+
+    own = optimizer.apply
+
+    def apply(gradients: Any, trainable_variables: Any = None) -> Any:
+        whole = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        return own(whole, trainable_variables)
+
+    optimizer.apply = apply
+
+
 class Witness:
     """A Keras model with the case's weights, asked for each number by Keras's own means."""
 
@@ -146,6 +163,8 @@ class Witness:
             jit_compile=backend == "jax",
             run_eagerly=backend == "tensorflow",
         )
+        if backend == "tensorflow":
+            summed(model.optimizer)
 
     def compute_loss(
         self,

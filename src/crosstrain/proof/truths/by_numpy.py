@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from crosstrain.graph.evaluate import Ops, compiled
-from crosstrain.graph.graph import Graph
+from crosstrain.graph.graph import Graph, reference
 from crosstrain.graph.ops import NUMPY
 from crosstrain.graph.reference import in_precision
 from crosstrain.proof.arrays import Arrays
@@ -31,6 +32,13 @@ def evaluate(
         outputs, updates = compiled(graph, OPS, "float64")(weights, as_read(graph, batch))
     as_arrays = lambda values: {name: np.asarray(value) for name, value in values.items()}
     return as_arrays(outputs), as_arrays(updates)
+
+
+def values(graph: Graph, weights: Mapping[str, np.ndarray], batch: Mapping[str, np.ndarray]) -> Arrays:
+    """Every value of a graph of one phase: its inputs, what its nodes make, and its outputs."""
+    references = [*map(reference, graph.inputs), *(ref for node in graph.nodes for ref in node.references)]
+    whole = replace(graph, outputs={**graph.outputs, **{ref: ref for ref in references}})
+    return evaluate(whole, weights, batch)[0]
 
 
 def loss(case: Case, weights: Mapping[str, np.ndarray], batch: Mapping[str, np.ndarray]) -> float:
