@@ -50,4 +50,4 @@ def test_what_cannot_come_in_says_what_to_do(
     place: str, words: str, tmp_path: Path, workshop: Workshop
 ) -> None:
     with pytest.raises(CrosstrainError, match=f"^refused: .*{words}"):
-        defined(str(Path(__file__).parent / place), tmp_path, workshop, input_shapes=[5])
+        defined(str(Path(__file__).parent / place), tmp_path, workshop, input_shapes={"": [5]})
