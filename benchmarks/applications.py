@@ -86,7 +86,7 @@ def _row(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         proof = prove(
             definition, arguments.engines.split(","), ["float64"], work=Path(folder), steps=arguments.steps
         )
-        row = {
+        row: dict[str, Any] = {
             "network": name,
             "input": SIZES[name],
             "parameters": definition.graph.parameters,
@@ -96,7 +96,8 @@ def _row(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             "largest_process_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
             "certificates": [_certificate(c) for c in proof],
         }
-    print(f"{name}: {row['prove_seconds']} s, {[c['status'] for c in row['certificates']]}", flush=True)
+    statuses = ", ".join(c["status"] for c in row["certificates"])
+    print(f"{name}: {row['prove_seconds']} s, {statuses}", flush=True)
     return row
 
 
