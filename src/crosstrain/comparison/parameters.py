@@ -248,6 +248,14 @@ class Compare(Train, Preference, total=False):
     budget: Annotated[
         str | float | None, Parameter("Fit epochs and repeats into this: 10m, 2h.", metavar="TIME")
     ]
+    search: Annotated[
+        str | Sequence[str] | None,
+        Parameter(
+            "First find the best value on the first engine (Optuna), as learning-rate=1e-4..1e-1 or "
+            "optimizer=sgd|adam, given again for the next.", metavar="NAME=RANGE", repeated=True,
+        ),
+    ]  # fmt: skip
+    trials: Annotated[int, Parameter("How many trainings a search tries.", 20, "N")]
     tuned: Annotated[
         bool, Parameter("Each engine also as `crosstrain tune` found it best, beside its default.", False)
     ]

@@ -156,7 +156,10 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     epochs = arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS)
     recipe = composed(arguments, compiled, paper, epochs)
     if paper:
-        remarks += (f"{paper.summary(epochs)}.", *(f"Not as in the paper: {each}." for each in paper.differs))
+        remarks += (
+            f"{paper.summary(epochs, recipe)}.",
+            *(f"Not as in the paper: {each}." for each in paper.differs),
+        )
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
         networks=networks,

@@ -12,6 +12,7 @@ from typing import Any
 
 from crosstrain.training.augmentation import spelled
 from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.recipe import Recipe
 from crosstrain.training.schedules import Schedule
 
 
@@ -37,40 +38,42 @@ class PaperRecipe:
     initialisation: str = ""
     differs: tuple[str, ...] = ()
 
-    def summary(self, epochs: int) -> str:
-        """One sentence on what is trained, for a training of ``epochs``."""
-        o = self.optimizer
+    def summary(self, epochs: int, used: Recipe | None = None) -> str:
+        """One sentence on a training of ``epochs``; ``used`` is what options have made of the recipe."""
+        it = used or self
+        o = it.optimizer
         momentum = f", momentum {o.momentum:g}" if o.momentum else ""
         parts = [f"{o.name} (learning rate {o.learning_rate:g}{momentum})"]
         parts += [f"L2 {o.l2:g}"] if o.l2 else []
         parts += [f"weight decay {o.weight_decay:g}"] if o.weight_decay else []
         parts += [f"gradients clipped to {o.global_clipnorm:g}"] if o.global_clipnorm else []
-        parts += [f"batches of {self.batch_size}", self.rates(epochs)]
-        parts += [f"label smoothing {self.label_smoothing:g}"] if self.label_smoothing else []
-        parts += [f"augmentation {spelled(self.augmentation)}"] if self.augmentation else []
+        parts += [f"batches of {it.batch_size}", rates_in_words(it.schedule, epochs)]
+        parts += [f"label smoothing {it.label_smoothing:g}"] if it.label_smoothing else []
+        parts += [f"augmentation {spelled(it.augmentation)}"] if it.augmentation else []
         scaled = f"scaled from {self.epochs or 'an unknown number of'} epochs to {epochs}"
         return f"The recipe {self.name!r} ({self.source}), {scaled}: {'; '.join(parts)}"
 
-    def rates(self, epochs: int) -> str:
-        """The schedule in words, in epochs of a training of so many."""
-        s = self.schedule.settings
-        if self.schedule.name == "plateau":
-            patience = self.schedule.resolved(1, epochs).settings["patience"]
-            waited = "epoch" if patience == 1 else f"{patience} epochs"
-            return f"the rate times {s['factor']:g} after {waited} without a better validation"
-        if self.schedule.name == "step":
-            factors = ", ".join(f"{factor:g}" for factor in s["factors"])
-            return f"the rate times {factors} after {_epochs(s['boundary_shares'], epochs)} epochs"
-        if self.schedule.name == "exponential":
-            return f"the rate falls to {s['decay_rate']:.2g} of it"
-        warm = (
-            f"after {_epochs([s['warmup_share']], epochs)} epochs of warm-up " if "warmup_share" in s else ""
-        )
-        form = {"cosine": "a cosine", "warmup_cosine": "a cosine", "warmup_linear": "a straight line"}
-        return f"{warm}{form.get(self.schedule.name, 'a constant rate')} to 0"
-
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "optimizer": self.optimizer.to_json()}
+
+
+def rates_in_words(schedule: Schedule, epochs: int) -> str:
+    """A schedule, in epochs of a training of so many."""
+    s = schedule.settings
+    if not schedule.relative:
+        return f"the schedule {schedule.name}"
+    if schedule.name == "plateau":
+        patience = schedule.resolved(1, epochs).settings["patience"]
+        waited = "epoch" if patience == 1 else f"{patience} epochs"
+        return f"the rate times {s.get('factor', 0.1):g} after {waited} without a better validation"
+    if schedule.name == "step":
+        factors = ", ".join(f"{factor:g}" for factor in s["factors"])
+        return f"the rate times {factors} after {_epochs(s['boundary_shares'], epochs)} epochs"
+    if schedule.name == "exponential":
+        return f"the rate falls to {s['decay_rate']:.2g} of it"
+    warm = f"after {_epochs([s['warmup_share']], epochs)} epochs of warm-up " if "warmup_share" in s else ""
+    forms = {"warmup_cosine": "a cosine to 0", "warmup_linear": "a straight line to 0"}
+    return f"{warm}{forms.get(schedule.name, f'the schedule {schedule.name}')}"
 
 
 def _epochs(shares: Sequence[float], epochs: int) -> str:
