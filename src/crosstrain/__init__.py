@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crosstrain.api import list_datasets as list_datasets
     from crosstrain.api import list_engines as list_engines
     from crosstrain.api import list_networks as list_networks
+    from crosstrain.api import list_recipes as list_recipes
     from crosstrain.api import look as look
     from crosstrain.api import prove as prove
     from crosstrain.api import report as report
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "crosstrain.api": "code compare compare_inference describe_engines describe_network export list_datasets "
-    "list_engines list_networks look prove report study train tune",
+    "list_engines list_networks list_recipes look prove report study train tune",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
     "crosstrain.data": "Prepared prepare",

@@ -84,7 +84,7 @@ def test_help_says_what_a_function_takes(function: Callable[..., Any]) -> None:
 
 def test_defaults_are_those_of_the_signature() -> None:
     parameters = inspect.signature(crosstrain.compare).parameters
-    assert parameters["batch_size"].default == 64
+    assert parameters["batch_size"].default is None
     assert parameters["proof"].default is True
     assert parameters["engines"].default is None
     assert parameters["data"].default is inspect.Parameter.empty

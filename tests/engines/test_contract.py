@@ -192,6 +192,12 @@ OPTIMIZERS = {
     "adamax": Optimizer("adamax"),
     "nadam": Optimizer("nadam"),
     "nadam clipped by norm": Optimizer("nadam", clipnorm=0.05),
+    "l2": Optimizer("sgd", momentum=0.9, l2=0.1),
+    "l2 clipped": Optimizer("adam", l2=0.5, global_clipnorm=0.05),
+    "averaged": Optimizer("sgd", momentum=0.9, ema=0.8),
+    "accumulated": Optimizer("adamw", accumulate=2, l2=0.1),
+    "accumulated and averaged": Optimizer("sgd", momentum=0.9, accumulate=2, ema=0.8),
+    "nadam accumulated, clipped by norm": Optimizer("nadam", accumulate=2, clipnorm=0.05),
 }
 RATES = (0.1, 0.1, 0.02, 0.0, 0.05)
 """Changing, since some momenta hold the rate of their time; and 0, which a schedule may reach."""

@@ -190,3 +190,82 @@ def test_refused(
     spec = {"shape": target, "dtype": dtype, "classes": classes}
     with pytest.raises(CrosstrainError, match=says):
         import_loss(loss and {"": loss}, network(shape), {"": spec})
+
+
+# -- label smoothing, weights of classes ---------------------------------------------------------------
+WEIGHTS = {"0": 0.25, "2": 3.0}
+"""Classes that are missing count 1."""
+
+
+def balanced_case(kind: str) -> tuple[Loss, np.ndarray, np.ndarray]:
+    """A loss, outputs and targets."""
+    if kind == "binary":
+        yes = (LABELS % 2).reshape(-1, 1)
+        return Loss("binary_crossentropy", {"from_logits": True}), SCORES[:, :1], yes
+    sparse = Loss("sparse_categorical_crossentropy", {"from_logits": True})
+    if kind == "sparse":
+        return sparse, SCORES, LABELS
+    if kind == "column":
+        return sparse, SCORES, LABELS.reshape(-1, 1)
+    rows = np.eye(CLASSES, dtype="float32")[LABELS]
+    return Loss("categorical_crossentropy", {"from_logits": True}), SCORES, rows
+
+
+def imported(loss: Loss, output: np.ndarray, target: np.ndarray, **more: Any) -> dict[str, Any]:
+    classes = 2 if output.shape[-1] == 1 else CLASSES
+    spec = {"shape": target.shape[1:], "dtype": target.dtype.name, "classes": classes}
+    graph, constants, _, _ = import_loss({"": loss}, network(output.shape[1:]), {"": spec}, **more)
+    return run_numpy(graph, constants, {"output/y": output, "target/y": target})[0]
+
+
+@pytest.mark.parametrize("kind", ["sparse", "column", "one-hot", "binary"])
+def test_weights_of_classes_are_keras(kind: str) -> None:
+    """Against Keras's loss with the sample weights that its trainer makes of ``class_weight``."""
+    from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
+
+    loss, output, target = balanced_case(kind)
+    weights = {key: each for key, each in WEIGHTS.items() if kind != "binary" or key == "0"}
+    keras_loss = {
+        "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+        "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+        "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    }[loss.name](from_logits=True, dtype="float64")
+    sample_weight = class_weight_to_sample_weights(target, {int(k): w for k, w in weights.items()})
+    assert len(set(sample_weight)) > 1
+    wanted = float(keras_loss(target, output, sample_weight))
+    outputs = imported(loss, output, target, class_weight=weights)
+    assert float(outputs["loss"]) == pytest.approx(wanted, rel=2e-6)
+    assert float(outputs["unweighted"]) == pytest.approx(float(keras_loss(target, output)), rel=2e-6)
+    assert wanted != pytest.approx(float(outputs["unweighted"]), rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "column", "one-hot", "binary"])
+def test_label_smoothing_is_keras(kind: str) -> None:
+    loss, output, target = balanced_case(kind)
+    rows = np.eye(CLASSES)[LABELS]
+    wanted = (
+        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1, dtype="float64")(
+            target, output
+        )
+        if kind == "binary"
+        else keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, dtype="float64")(
+            rows, output
+        )
+    )
+    asked = imported(loss, output, target, label_smoothing=0.1)
+    spelled = imported(Loss(loss.name, {**loss.settings, "label_smoothing": 0.1}), output, target)
+    assert float(asked["loss"]) == float(spelled["loss"]) == pytest.approx(float(wanted), rel=2e-6)
+    assert "unweighted" not in asked
+
+
+@pytest.mark.parametrize(
+    ("loss", "more", "words"),
+    [
+        (Loss("mean_squared_error"), {"label_smoothing": 0.1}, "has no label smoothing"),
+        (Loss("sparse_categorical_crossentropy"), {"class_weight": {"40": 2.0}}, "weight for class 40"),
+    ],
+)
+def test_what_a_loss_does_not_have(loss: Loss, more: dict[str, Any], words: str) -> None:
+    target = SCORES if "mean" in loss.name else LABELS
+    with pytest.raises(CrosstrainError, match=words):
+        imported(loss, SCORES, target, **more)

@@ -186,10 +186,16 @@ def test_settings_that_make_no_sense_are_lacking(config: dict[str, Any]) -> None
 
 def test_an_average_of_weights_is_not_passed_over(tmp_path: Path) -> None:
     model = one_output()
-    model.compile(keras.optimizers.SGD(0.1, use_ema=True), "mse")
+    averaging = {"use_ema": True, "ema_momentum": 0.9, "gradient_accumulation_steps": 4}
+    model.compile(keras.optimizers.SGD(0.1, **averaging), "mse")
     compiled = compiled_of(saved(model, tmp_path / "model.keras"))
     assert compiled is not None
-    assert "use_ema" in compiled.lacking[0]
+    assert compiled.lacking == ()
+    assert compiled.optimizer == Optimizer("sgd", learning_rate=0.1, ema=0.9, accumulate=4)
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=10), "mse")
+    compiled = compiled_of(saved(model, tmp_path / "model.keras"))
+    assert compiled is not None
+    assert "ema_overwrite_frequency" in compiled.lacking[0]
 
 
 def test_files_without_a_recipe(tmp_path: Path) -> None:

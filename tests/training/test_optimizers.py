@@ -120,6 +120,56 @@ def test_the_rule_is_keras_to_the_letter(name: str, settings: dict[str, Any]) ->
             )
 
 
+AROUND: list[dict[str, Any]] = [
+    {"ema": 0.9}, {"accumulate": 3}, {"accumulate": 3, "ema": 0.7}, {"l2": 0.1},
+    {"l2": 0.1, "global_clipnorm": 1.1}, {"accumulate": 2, "global_clipnorm": 1.1, "weight_decay": 0.03},
+]  # fmt: skip
+RULES: list[dict[str, Any]] = [{"name": "sgd", "momentum": 0.9}, {"name": "adam"}, {"name": "nadam"}]
+
+
+@pytest.mark.parametrize("around", AROUND, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["name"])
+def test_averages_accumulation_and_l2_are_keras_own(rule: dict[str, Any], around: dict[str, Any]) -> None:
+    """Keras's ``use_ema`` and ``gradient_accumulation_steps``; ``l2`` is what a regulariser adds to the
+    gradient that Keras's optimizer is given."""
+    import keras
+
+    optimizer = Optimizer(**rule, learning_rate=0.05, **around)
+    names = {"ema": "ema_momentum", "accumulate": "gradient_accumulation_steps"}
+    settings = {**rule, **around}
+    l2 = settings.pop("l2", 0.0)
+    arguments = {names.get(key, key): value for key, value in settings.items() if key != "name"}
+    reference = getattr(keras.optimizers, KERAS_CLASS[rule["name"]])(**arguments, use_ema="ema" in around)
+    random = np.random.default_rng(99)
+    weights: dict[str, Any] = {k: random.normal(size=shape) for k, shape in SHAPES.items()}
+    variables = {k: keras.Variable(value, dtype="float64", name=k) for k, value in weights.items()}
+    reference.build(list(variables.values()))
+    slots: dict[str, Any] = {
+        weight: {
+            key: np.full(() if slot.scalar else SHAPES[weight], slot.initial)
+            for key, slot in optimizer.slots().items()
+        }
+        for weight in weights
+    }
+    ops, moved = Ops(NUMPY, "numpy"), 0
+    for step, rate in enumerate(rates(0.05)):
+        before = {key: np.array(v.numpy()) for key, v in variables.items()}
+        reference.learning_rate = rate
+        with np.errstate(divide="ignore"):
+            reference.apply([gradients(step)[key] + l2 * before[key] for key in variables])
+        weights, slots = apply(ops, optimizer, weights, gradients(step), slots, rate, step + 1)
+        for index, (key, variable) in enumerate(variables.items()):
+            np.testing.assert_allclose(weights[key], variable.numpy(), rtol=1e-12, atol=1e-14)
+            if "ema" in around:
+                average = reference._model_variables_moving_average[index]
+                np.testing.assert_allclose(slots[key]["average"], average.numpy(), rtol=1e-12, atol=1e-14)
+            if "accumulate" in around:
+                total = reference._accumulated_gradients[index]
+                np.testing.assert_allclose(slots[key]["accumulated"], total.numpy(), rtol=1e-12, atol=1e-14)
+        moved += any(not np.array_equal(before[key], v.numpy()) for key, v in variables.items())
+    assert moved == STEPS // around.get("accumulate", 1)
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_the_defaults_are_keras_own(name: str) -> None:
     import keras

@@ -9,7 +9,7 @@ from crosstrain.api.engines import (
     remove_engines,
 )
 from crosstrain.api.looking import look
-from crosstrain.api.networks import describe_network, list_networks
+from crosstrain.api.networks import describe_network, list_networks, list_recipes
 from crosstrain.api.proving import code, lines_of_source, prove
 from crosstrain.api.results import export, list_datasets, list_engines, report
 from crosstrain.api.training import train, tune
@@ -28,6 +28,7 @@ __all__ = [
     "list_datasets",
     "list_engines",
     "list_networks",
+    "list_recipes",
     "look",
     "prove",
     "remove_engines",

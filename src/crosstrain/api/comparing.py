@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
 from crosstrain.api.progress import Progress, watching
@@ -35,13 +36,22 @@ def compare(
     Calling it again with the same arguments does only what is missing. Raises ``CrosstrainError`` for wrong
     use, before anything is trained; a cell that fails does not raise but stands in the result. Times are
     seconds or ``"10m"``, memory bytes or ``"4G"``; ``criteria`` are those of ``docs/criteria.md``.
+    With ``search`` the first engine is trained ``trials`` times, and all are compared with what was best.
     """
+    from crosstrain.studies import searching
+
     names, trusted = names_of(network)
     arguments["trust"] = arguments["trust"] or trusted
+    folder = Path(out) if out else None
     with watching(progress) as watch:
         request = settings(names, data, **arguments)
+        if space := searching.space(arguments["search"]):
+            trials = arguments["trials"]
+            found = searching.search(names, data, cast(Any, arguments), space, trials, request, folder, watch)
+            request = settings(names, data, **{**arguments, **cast(Any, found.values)})
+            request = replace(request, remarks=(*request.remarks, found.remark))
         try:
-            result = comparing.run(request, Path(out) if out else None, watch)
+            result = comparing.run(request, folder, watch)
         except comparing.Interrupted as stop:
             leave_page(stop.result.folder, watch.note)
             raise

@@ -17,6 +17,7 @@ from crosstrain.reporting.network.description import NetworkDescription
 from crosstrain.runs.definition import define, source
 from crosstrain.system.files import slug
 from crosstrain.training import spelling
+from crosstrain.training.papers import PaperRecipe, papers
 from crosstrain.zoo.catalogue.choosing import chosen
 
 MODELS = RUNS / "models"
@@ -29,6 +30,17 @@ def list_networks(
     """The networks of the catalogue by name: all, or those of a ``task``, of a ``year`` (``2015``,
     ``"2014-2016"``, ``"2016-"``, ``"-2012"``) and of at most ``max_parameters`` (``"5M"``)."""
     return chosen(zoo.networks(), task, year, max_parameters)
+
+
+def list_recipes(name: str | None = None) -> dict[str, PaperRecipe]:
+    """The training recipes of papers by name, or the one called ``name``: what ``recipe=`` takes. Raises
+    ``CrosstrainError`` for one that there is not."""
+    known = papers()
+    if name is None:
+        return known
+    if name not in known:
+        raise CrosstrainError(f"there is no recipe {name!r}; there are {', '.join(known)}")
+    return {name: known[name]}
 
 
 def describe_network(

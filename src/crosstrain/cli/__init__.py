@@ -16,6 +16,7 @@ from crosstrain.cli import (
     look,
     networks,
     prove,
+    recipes,
     report,
     study,
     train,
@@ -83,7 +84,21 @@ def _root(
     work."""
 
 
-for module in (compare, tune, study, report, opening, prove, train, export, code, networks, datasets, look):
+for module in (
+    compare,
+    tune,
+    study,
+    report,
+    opening,
+    prove,
+    train,
+    export,
+    code,
+    networks,
+    recipes,
+    datasets,
+    look,
+):
     app.command(module.NAME)(module.command)
 app.add_typer(engines.app, name=engines.NAME)
 

@@ -43,6 +43,8 @@ def command(
       crosstrain compare resnet20 --data digits --option torch.compile=default
       crosstrain compare lenet5 --data digits --engines all
       crosstrain compare lenet5 --data digits --repeats 2 --criteria
+      crosstrain compare resnet20 --data digits --recipe paper --epochs 20 --early-stopping 5
+      crosstrain compare lenet5 --data digits --search learning-rate=1e-4..1e-1 --trials 20
       crosstrain compare crosstrain-runs/my-run --task inference --engines onnxruntime,openvino,torch
     """
     options.check_json(json_file)

@@ -61,7 +61,7 @@ class Bench:
         except ValidationError:
             self.watch.note(f"The record of {cell.id} is from another version; the cell runs again.")
             return None
-        if len(result.epochs) != epochs and not result.diverged:
+        if not result.complete(epochs) and not result.diverged:
             return None
         return result.model_copy(update={"certificate": self._certificate(cell)})
 

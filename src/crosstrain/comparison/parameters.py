@@ -62,6 +62,17 @@ class LossAndOptimizer(TypedDict, total=False):
 
 
 class Rates(LossAndOptimizer, total=False):
+    clip_norm: Annotated[
+        float | None, Parameter("Shorten the gradient of all weights together to this norm.", metavar="NORM")
+    ]
+    ema: Annotated[
+        float | None,
+        Parameter("Average the weights of all steps with this momentum, as 0.99.", metavar="M"),
+    ]
+    accumulate: Annotated[
+        int | None,
+        Parameter("Update every N batches, with the mean of their gradients.", metavar="N"),
+    ]
     learning_rate: Annotated[
         float | None,
         Parameter("Default: the optimizer's (Keras's).", metavar="RATE", flags=("--learning-rate", "--lr")),
@@ -73,14 +84,38 @@ class Rates(LossAndOptimizer, total=False):
     schedule: Annotated[
         str | Schedule | None,
         Parameter(
-            "constant, step:boundaries=[500],factors=[0.1], cosine:decay_steps=1000, warmup, plateau, … "
+            "constant, step:boundaries=[500],factors=[0.1], cosine:decay_share=1 (of all), plateau, … "
             "Default: a compiled model's own, else constant.", metavar="NAME",
         ),
     ]  # fmt: skip
 
 
 class BatchSize(TypedDict, total=False):
-    batch_size: Annotated[int, Parameter("Examples in a batch.", 64, "B")]
+    batch_size: Annotated[int | None, Parameter("Examples in a batch (default 64).", metavar="B")]
+
+
+class Paper(TypedDict, total=False):
+    recipe: Annotated[
+        str | None,
+        Parameter(
+            "Train as a paper did: alexnet, resnet-cifar, … (crosstrain recipes), or paper: as the network's "
+            "own. Scaled to the epochs; other options override its parts.", metavar="NAME",
+        ),
+    ]  # fmt: skip
+
+
+class Goal(TypedDict, total=False):
+    label_smoothing: Annotated[
+        float | None, Parameter("Of every loss that has it, as 0.1 (Keras's).", metavar="S")
+    ]
+    class_weight: Annotated[
+        str | Mapping[Any, float] | None,
+        Parameter("balanced, or weights of classes in the loss, as 0=1,1=5 (Keras's).", metavar="HOW"),
+    ]
+    early_stopping: Annotated[
+        int | None,
+        Parameter("Stop when the validation has not improved for N epochs.", metavar="N"),
+    ]
 
 
 class Length(TypedDict, total=False):
@@ -193,8 +228,8 @@ class Preference(TypedDict, total=False):
 
 # -- what each function takes -----------------------------------------------------------------------
 class Train(
-    Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Augment, Device, Precision, Threads,
-    EngineOptions, Timeout, MemoryLimit, Trust, Output, InitialWeights, total=False,
+    Networks, Engines, Sizes, Length, Paper, BatchSize, Rates, Goal, Preparation, Augment, Device, Precision,
+    Threads, EngineOptions, Timeout, MemoryLimit, Trust, Output, InitialWeights, total=False,
 ):  # fmt: skip
     """Of ``train``, and what ``compare`` has in common with it."""
 
@@ -213,6 +248,14 @@ class Compare(Train, Preference, total=False):
     budget: Annotated[
         str | float | None, Parameter("Fit epochs and repeats into this: 10m, 2h.", metavar="TIME")
     ]
+    search: Annotated[
+        str | Sequence[str] | None,
+        Parameter(
+            "First find the best value on the first engine (Optuna), as learning-rate=1e-4..1e-1 or "
+            "optimizer=sgd|adam, given again for the next.", metavar="NAME=RANGE", repeated=True,
+        ),
+    ]  # fmt: skip
+    trials: Annotated[int, Parameter("How many trainings a search tries.", 20, "N")]
     tuned: Annotated[
         bool, Parameter("Each engine also as `crosstrain tune` found it best, beside its default.", False)
     ]
@@ -235,8 +278,8 @@ class CompareInference(
 
 
 class Tune(
-    Networks, Engines, Sizes, BatchSize, LossAndOptimizer, Preparation, Device, Precision, Threads, Timeout,
-    MemoryLimit, Trust, total=False,
+    Networks, Engines, Sizes, Paper, BatchSize, LossAndOptimizer, Preparation, Device, Precision, Threads,
+    Timeout, MemoryLimit, Trust, total=False,
 ):  # fmt: skip
     """Of ``tune``."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Unpack
 
+from crosstrain import zoo
 from crosstrain.advice.preferences import weights
 from crosstrain.comparison import entrants
 from crosstrain.comparison.declaring import declared
@@ -23,10 +24,9 @@ from crosstrain.statistics.location import FEWEST_RANKED
 from crosstrain.system.files import slug
 from crosstrain.system.machine import usable_cores
 from crosstrain.training import spelling
-from crosstrain.training.compiled import Compiled
-from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.composing import composed
+from crosstrain.training.papers import PaperRecipe, papers, recipe_for
 from crosstrain.training.recipe import Recipe
-from crosstrain.training.schedules import Schedule
 
 RUNS = Path("crosstrain-runs")
 """Where folders lie that nobody has named."""
@@ -42,8 +42,8 @@ LARGEST = 2**31 - 1
 ALL = "all"
 """Stands for all engines that can run here."""
 
-MOMENTUM = 0.9
-"""What ``sgd`` uses by default: the momentum of most of the literature on images."""
+PAPER = "paper"
+"""Stands for the recipe of the network's own paper."""
 
 
 def verbatim(default: Any) -> Any:
@@ -148,11 +148,18 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         raise CrosstrainError(f"the learning rate must be more than 0, not {rate}")
     seconds, engines = spelling.seconds(arguments["budget"]), _engines(arguments["engines"])
     narrow = spelling.share(arguments["repeats_until"])
-    augmentation = spelling.augmentation(arguments["augment"])
     names, with_sizes = spelling.networks(network)
     networks, output = _networks(names), arguments.get("output") or ""
     weights_file = check_choice(networks, output, arguments.get("weights"))
+    paper = _paper(arguments["recipe"], networks)
     compiled, remarks = recipe_of(networks, output)
+    epochs = arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS)
+    recipe = composed(arguments, compiled, paper, epochs)
+    if paper:
+        remarks += (
+            f"{paper.summary(epochs, recipe)}.",
+            *(f"Not as in the paper: {each}." for each in paper.differs),
+        )
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
         networks=networks,
@@ -162,16 +169,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         pairs=tuple(dict.fromkeys((n, s) for n, own in with_sizes for s in own or sizes or (None,)))
         if any(own for _, own in with_sizes)
         else (),
-        recipe=Recipe(
-            losses=spelling.fitting_losses(spelling.losses(arguments["loss"]), augmentation),
-            optimizer=_optimizer(arguments, compiled),
-            schedule=_schedule(arguments, compiled),
-            metrics=tuple(dict.fromkeys(("accuracy", *compiled.metrics))),
-            batch_size=arguments["batch_size"],
-            epochs=arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS),
-            seed=arguments["seed"],
-            augmentation=augmentation,
-        ),
+        recipe=recipe,
         repeats=arguments["repeats"]
         or _repeats(arguments["seeds"], budget=seconds is not None, narrow=narrow is not None),
         threads=arguments["threads"] or usable_cores(),
@@ -190,24 +188,29 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     )
 
 
-def _optimizer(arguments: Mapping[str, Any], compiled: Compiled) -> Optimizer:
-    """The optimizer asked for, else the model's own, else sgd with the usual momentum; single settings
-    override its."""
-    optimizer, momentum = arguments["optimizer"] or compiled.optimizer or "sgd", arguments["momentum"]
-    if momentum is None and optimizer == "sgd":
-        momentum = MOMENTUM
-    return spelling.optimizer(
-        optimizer,
-        learning_rate=arguments["learning_rate"],
-        momentum=momentum,
-        weight_decay=arguments["weight_decay"],
-    )
-
-
-def _schedule(arguments: Mapping[str, Any], compiled: Compiled) -> Schedule:
-    """The schedule asked for, else that of the model's own optimizer, where that is taken."""
-    own = compiled.schedule if arguments["optimizer"] is None else None
-    return spelling.schedule(arguments["schedule"] or own or "constant")
+def _paper(name: str | None, networks: Sequence[str]) -> PaperRecipe | None:
+    """The recipe called ``name``; ``paper`` is that of the networks' own."""
+    if not name:
+        return None
+    if name in papers():
+        return papers()[name]
+    if name != PAPER:
+        raise CrosstrainError(f"there is no recipe {name!r}; there are {', '.join(papers())}, or {PAPER}")
+    found: dict[str, str] = {}
+    for network in networks:
+        variant = zoo.variant(network)
+        recipe = recipe_for(variant.row.name) if variant else None
+        if recipe is None:
+            raise CrosstrainError(
+                f"crosstrain knows no paper's recipe for {network}; name one of {', '.join(papers())}"
+            )
+        found.setdefault(recipe.name, network)
+    if len(found) > 1:
+        kinds = ", ".join(f"{network} has {recipe}" for recipe, network in found.items())
+        raise CrosstrainError(
+            f"a comparison has one recipe, and the papers have several ({kinds}); name one, or compare apart"
+        )
+    return papers()[next(iter(found))]
 
 
 def _verbatim(arguments: Mapping[str, Any]) -> dict[str, Any]:

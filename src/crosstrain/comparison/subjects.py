@@ -25,6 +25,7 @@ from crosstrain.graph.graph import SEED
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
 from crosstrain.runs.definition import Definition, define, source
+from crosstrain.training.spelling import BALANCED
 
 Tell = Callable[[str], None]
 
@@ -159,6 +160,8 @@ class Workshop:
                 classes=_classes(manifest),
                 targets=subject.data.target_specs(),
                 seed=seed,
+                label_smoothing=self.settings.recipe.label_smoothing,
+                class_weight=class_weights(self.settings.recipe.class_weight, manifest),
             )
 
     def _define(self, network: str, folder: Path, **shapes: Any) -> Definition:
@@ -202,6 +205,20 @@ def subject_of(settings: Settings, folder: Path, tell: Tell) -> Subject:
     if isinstance(subject, Refused):
         raise CrosstrainError(subject.reason)
     return subject
+
+
+def class_weights(asked: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, float]:
+    """The weights of classes that a recipe asks for; balanced ones as scikit-learn's
+    ``compute_class_weight`` has them: examples / (classes · examples of the class) in the training part."""
+    if BALANCED not in asked:
+        return dict(asked)
+    counts = (manifest.get("class_counts") or {}).get("train")
+    if not counts:
+        raise CrosstrainError(
+            f"the data {manifest['spec']} has no one class for each example, so classes cannot be balanced"
+        )
+    present = sum(count > 0 for count in counts)
+    return {str(c): sum(counts) / (present * count) for c, count in enumerate(counts) if count}
 
 
 def _classes(manifest: Mapping[str, Any]) -> int | None:

@@ -59,7 +59,8 @@ class Trained:
 
 def train(settings: Settings, out: Path | None = None, watch: Watch | None = None) -> Trained:
     """Train the one network of ``settings`` on its one engine, in the folder ``out`` (default: one named
-    after the settings without the number of epochs, so that more epochs continue the training). Raises
+    after the settings without the number of epochs, so that more epochs continue the training; with a
+    schedule that is relative to their number that is another one). Raises
     ``CrosstrainError`` for invalid usage, ``KeyboardInterrupt`` on Ctrl-C; finished epochs are kept."""
     if len(settings.networks) != 1 or len(settings.engines) != 1 or len(settings.subjects()) > 1:
         raise CrosstrainError(
@@ -79,7 +80,8 @@ def default_folder(settings: Settings) -> Path:
 
 def _identity(settings: Settings) -> dict[str, Any]:
     identity = {**settings.identity(), "files": source_hashes(settings)}
-    identity["recipe"] = {k: v for k, v in identity["recipe"].items() if k != "epochs"}
+    if not settings.recipe.schedule.relative:
+        identity["recipe"] = {k: v for k, v in identity["recipe"].items() if k != "epochs"}
     # What only comparisons have is left out: it changes nothing here.
     return {k: v for k, v in identity.items() if k not in ("seeds", "repeats", "proof", "budget")}
 
@@ -155,4 +157,4 @@ def _previous_result(folder: Path, epochs: int) -> CellResult | None:
         result = CellResult.model_validate_json((folder / "result.json").read_bytes())
     except (FileNotFoundError, ValidationError):
         return None  # a damaged one is rewritten; the checkpoint has the trained state
-    return result if result.status == "done" and len(result.epochs) == epochs else None
+    return result if result.status == "done" and result.complete(epochs) else None

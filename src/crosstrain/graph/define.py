@@ -76,9 +76,7 @@ def record(
         },
         "outputs": {k: list(graph.spec(ref).shape[1:]) for k, ref in graph.outputs.items()},
         "targets": {k: {**v, "shape": list(v["shape"])} for k, v in targets.items()},
-        "losses": {
-            k: {"name": v.name, "settings": dict(v.settings), "weight": v.weight} for k, v in chosen.items()
-        },
+        "losses": {k: v.to_json() for k, v in chosen.items()},
         "weights": list(names),
         "parameters": graph.parameters,
         "macs": counted.macs,
@@ -107,13 +105,14 @@ def chosen_loss(
     )
     targets, source = job.get("targets"), str(job["source"])
     asked = None if is_file(source) else zoo.variant(source)
+    more = {key: job[key] for key in ("label_smoothing", "class_weight") if job.get(key)}
     if losses or not own:
         loss_weights = asked.row.loss_weights if asked else {}
-        return import_loss(losses, graph, targets, load_object, masks, loss_weights), []
+        return import_loss(losses, graph, targets, load_object, masks, loss_weights, **more), []
     try:
-        return import_loss(own, graph, targets, load_object, masks), []
+        return import_loss(own, graph, targets, load_object, masks, **more), []
     except CrosstrainError as error:
-        chosen = import_loss(None, graph, targets, load_object, masks)
+        chosen = import_loss(None, graph, targets, load_object, masks, **more)
         names = ", ".join(loss.name for loss in chosen[2].values())
         return chosen, [f"the model's own loss is not taken but {names}: {error}"]
 

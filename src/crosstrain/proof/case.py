@@ -64,7 +64,12 @@ class Case:
         padding = {**padding_of(calm), **padding_of(loss)}
         # What changes pictures does so before any engine sees them: a proof does not depend on it.
         used = replace(
-            recipe, optimizer=rounded(recipe.optimizer), batch_size=batch_size, seed=seed, augmentation={}
+            recipe,
+            optimizer=rounded(recipe.optimizer),
+            batch_size=batch_size,
+            seed=seed,
+            augmentation={},
+            schedule=recipe.schedule.resolved(steps, 1),
         )
         return cls(
             network=calm,

@@ -55,7 +55,7 @@ def predicted(track: Track, variant: Variant, rates: Sequence[float]) -> list[np
     weights = []
     for t, rate in enumerate(rates):
         w = track.weights[t].astype("float64")
-        g = _clipped(o, track, t).astype("float64") * variant.times + variant.coupled * w
+        g = _clipped(o, track, t).astype("float64") * variant.times + (variant.coupled + (o.l2 or 0.0)) * w
         if o.weight_decay:
             w = w - w * (o.weight_decay * rate)
         w, slots = rule(OPS, o, w, g, slots, rate, t + 1)
@@ -102,6 +102,8 @@ def explain(track: Track, others: Sequence[Track], optimizer: Optimizer, biases:
     """
     if all(np.array_equal(w, track.weights[0]) for w in track.weights):
         return "the engine does not train this weight", True
+    if optimizer.accumulate:
+        return "the update is another; no cause is looked for where gradients are accumulated", False
     for sentence, variant in variants(track, optimizer, biases):
         if fits(track, variant) and all(fits(other, variant) for other in others):
             return sentence, True

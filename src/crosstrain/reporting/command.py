@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from crosstrain.comparison.settings import MOMENTUM
 from crosstrain.training.augmentation import spelled
+from crosstrain.training.composing import MOMENTUM
+from crosstrain.training.spelling import BALANCED
 
 PROGRAM = ("crosstrain", "compare")
 
@@ -43,6 +44,9 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--prepare": settings.get("prepare"),
         "--split": settings.get("split"),
         "--augment": spelled(recipe.get("augmentation") or {}),
+        "--label-smoothing": recipe.get("label_smoothing") or None,
+        "--class-weight": _class_weight(recipe.get("class_weight") or {}),
+        "--early-stopping": recipe.get("early_stopping"),
         "--device": _unless(settings.get("device"), "cpu"),
         "--precision": _unless(settings.get("precision"), "float32"),
         "--threads": settings.get("threads"),
@@ -119,6 +123,13 @@ def _optimizer(optimizer: Mapping[str, Any], compiled: bool) -> list[str]:
     if momentum != (MOMENTUM if spelled == "sgd" else 0.0):
         words += ["--momentum", repr(momentum)]
     return [*(["--optimizer", spelled] if compiled or spelled != "sgd" else []), *words]
+
+
+def _class_weight(weights: Mapping[str, Any]) -> str:
+    """``balanced``, or ``0=1,1=5``."""
+    return (
+        BALANCED if BALANCED in weights else ",".join(f"{key}={each:.12g}" for key, each in weights.items())
+    )
 
 
 def _named(entry: Mapping[str, Any], inside: str) -> str:

@@ -37,6 +37,7 @@ class Epoch(_Open):
     train_seconds: float
     images_per_second: float
     train_loss: float | None = None
+    validation_loss: float | None = None
     validation_accuracy: float | None = None
 
 
@@ -44,13 +45,16 @@ class CellResult(_Open):
     """One measurement: network × engine × device × input size × seed × repeat, in a process of its own.
 
     Times are seconds, memory bytes. ``status`` other than ``done`` comes with ``error``, a sentence;
-    ``diverged`` is one too, of a training whose loss became no number. ``train_seconds`` is this
-    process's training; a cell that was taken up again has more in ``epochs``. ``other_load`` and
-    ``stolen_load`` are what other processes and the hypervisor took of the cores meanwhile, in cores'
-    worth; ``throttled`` counts how often a core was slowed for its heat. ``device_…`` are a GPU's: the
-    peak of the framework's own allocator, and apart from it what the driver held for the process; what
-    others held of it, and their share of its time; ``device_throttled`` counts the seconds in which it
-    was slowed for its heat. ``macs`` are the network's multiply-accumulates for one example.
+    ``diverged`` is one too, of a training whose loss became no number, and ``stopped`` of one that ended
+    early. ``test_…`` are of the last epoch's weights, ``best_test_…`` of those that validated best, where
+    they are kept; ``train_accuracy`` is that on a part of the training examples, in the end.
+    ``train_seconds`` is this process's training; a cell that was taken up again has more in ``epochs``.
+    ``other_load`` and ``stolen_load`` are what other processes and the hypervisor took of the cores
+    meanwhile, in cores' worth; ``throttled`` counts how often a core was slowed for its heat.
+    ``device_…`` are a GPU's: the peak of the framework's own allocator, and apart from it what the driver
+    held for the process; what others held of it, and their share of its time; ``device_throttled`` counts
+    the seconds in which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for
+    one example.
     """
 
     id: str
@@ -68,6 +72,8 @@ class CellResult(_Open):
     error: str | None = None
     certificate: CertificateStatus = "none"
     epochs: list[Epoch] = Field(default_factory=list)
+    best_epoch: int | None = None
+    stopped: str | None = None
     diverged: str | None = None
     train_seconds: float = 0.0
     import_seconds: float = 0.0
@@ -76,8 +82,11 @@ class CellResult(_Open):
     evaluate_seconds: float = 0.0
     wall_seconds: float = 0.0
     test_accuracy: float | None = None
+    best_test_accuracy: float | None = None
+    train_accuracy: float | None = None
     test_examples: int = 0
     test_metrics: dict[str, Any] = Field(default_factory=dict)
+    best_test_metrics: dict[str, Any] = Field(default_factory=dict)
     peak_memory_bytes: int | None = None
     other_load: float | None = None
     stolen_load: float | None = None
@@ -96,6 +105,10 @@ class CellResult(_Open):
     graph_hash: str | None = None
     data_hash: str | None = None
     notes: list[str] = Field(default_factory=list)
+
+    def complete(self, epochs: int) -> bool:
+        """Whether a training of so many epochs has nothing left to do."""
+        return len(self.epochs) == epochs or bool(self.stopped and len(self.epochs) < epochs)
 
     @property
     def epoch_seconds(self) -> list[float]:

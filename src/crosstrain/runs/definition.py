@@ -41,6 +41,8 @@ def define(
     classes: int | None = None,
     targets: Mapping[str, Any] | None = None,
     losses: Mapping[str, Any] | None = None,
+    label_smoothing: float = 0.0,
+    class_weight: Mapping[str, float] | None = None,
     seed: int = 0,
     trust: bool = False,
     floatx: str = "float32",
@@ -55,8 +57,9 @@ def define(
     ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
     without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
-    where they fit, else those that crosstrain chooses. ``output`` names another output than the source's (a
-    layer, node or tensor), ``weights`` a file of initial weights. Unless they are ``drawn``, no weights are
+    where they fit, else those that crosstrain chooses. ``label_smoothing`` and ``class_weight`` (by class)
+    are a recipe's. ``output`` names another output than the source's (a layer, node
+    or tensor), ``weights`` a file of initial weights. Unless they are ``drawn``, no weights are
     made or written, which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the
     shapes are at fault. ``on_event`` gets a ``phase`` when Keras is imported and defining begins.
     """
@@ -69,6 +72,8 @@ def define(
         "classes": classes,
         "targets": targets,
         "losses": losses,
+        "label_smoothing": label_smoothing,
+        "class_weight": class_weight,
         "own_losses": compiled and {name: asdict(loss) for name, loss in compiled.losses.items()},
         "output": output,
         "weights": weights,

@@ -46,7 +46,7 @@ class Training:
     def __post_init__(self) -> None:
         o = self.optimizer
         for name, loss in self.losses.items():
-            if loss.name.lower() not in LOSSES or set(loss.settings) - {"from_logits"}:
+            if loss.name.lower() not in LOSSES or set(loss.settings) - {"from_logits"} or loss.class_weight:
                 known = ", ".join(sorted(set(LOSSES.values())))
                 raise CrosstrainError(
                     f"crosstrain code cannot write the loss {loss.name!r} of the output {name!r} with the "
@@ -59,10 +59,22 @@ class Training:
             )
         if any(c is not None for c in (o.clipvalue, o.clipnorm, o.global_clipnorm)):
             raise CrosstrainError("crosstrain code cannot write the clipping of gradients; leave it out")
+        if not o.plain or o.l2:
+            raise CrosstrainError(
+                "crosstrain code cannot write the averaging of weights, the accumulation of gradients or l2; "
+                "leave it out"
+            )
         if self.schedule.name == "plateau":
             raise CrosstrainError(
                 "crosstrain code cannot write the schedule 'plateau', which needs a validation set; give "
                 "one that depends on the step"
+            )
+
+        if self.schedule.relative or self.schedule.name in ("warmup_cosine", "warmup_linear"):
+            written = "constant, step, exponential, inverse_time, cosine and warmup, in steps"
+            raise CrosstrainError(
+                f"crosstrain code cannot write the schedule {self.schedule.name!r} with the settings "
+                f"{dict(self.schedule.settings)}; it writes {written}"
             )
 
     @property

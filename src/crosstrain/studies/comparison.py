@@ -30,6 +30,7 @@ from crosstrain.engines.registry import engine_of
 from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.growth import growth
+from crosstrain.results.overfitting import over_fits
 from crosstrain.results.pairwise import pairwise
 from crosstrain.results.rows import counted, rows, size_text
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Size
@@ -367,12 +368,21 @@ class _Comparison:
             growth=growth(cell_results),
             tuning=compared(self.tuned.profiles, summary),
             ratios=pairwise(cell_results),
-            notes=[*self.notes, *self.store.warnings],
+            notes=[*self.notes, *_endings(cell_results), *self.store.warnings],
             running=running,
         )
         write_json(self.store.folder / "wall.json", self.account.to_json())
         write_json(self.store.folder / "result.json", result.model_dump())
         return result
+
+
+def _endings(cells: list[CellResult]) -> list[str]:
+    """What is to be said of how trainings ended: early, or over-fitted."""
+    return [
+        f"{row.network} on {row.engine} {sentence}."
+        for row in rows(cells)
+        for sentence in dict.fromkeys(s for cell in row.done for s in (cell.stopped, over_fits(cell)) if s)
+    ]
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -55,16 +55,24 @@ class Data(_Strict):
 
 
 class Recipe(_Strict):
-    """How is trained, as the options of the command line of the same names."""
+    """How is trained, as the options of the command line of the same names; ``recipe`` names a paper's, of
+    which the others override parts."""
 
+    recipe: str | None = None
     loss: str | None = None
-    optimizer: str = "sgd"
+    optimizer: str | None = None
     learning_rate: float | None = Field(default=None, gt=0)
     momentum: float | None = None
     weight_decay: float | None = None
-    batch_size: Count = 64
-    schedule: str = "constant"
-    augment: Annotated[str, _checked(spelling.augmentation)] = ""
+    batch_size: Count | None = None
+    schedule: str | None = None
+    augment: Annotated[str | None, _checked(spelling.augmentation)] = None
+    label_smoothing: float | None = Field(default=None, ge=0, lt=1)
+    class_weight: Annotated[str | None, _checked(spelling.class_weight)] = None
+    early_stopping: Count | None = None
+    clip_norm: float | None = Field(default=None, gt=0)
+    ema: float | None = Field(default=None, ge=0, le=1)
+    accumulate: Count | None = None
     precision: Literal["float32", "float64"] = "float32"
 
 

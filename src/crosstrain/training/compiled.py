@@ -22,11 +22,9 @@ RENAMED = {
     "initial_accumulator_value": "initial_accumulator",
     "clip_norm": "clipnorm",
     "clip_value": "clipvalue",
+    "gradient_accumulation_steps": "accumulate",
 }
-CHANGES = {
-    "use_ema": "the moving average of its weights",
-    "gradient_accumulation_steps": "the accumulation of its gradients over several steps",
-}
+CHANGES = {"ema_overwrite_frequency": "the overwriting of weights by their moving average in training"}
 """Settings of an optimizer that change what is trained and that crosstrain has no form of."""
 LOSS_SETTINGS_LEFT_OUT = {"name", "dtype", "fn"}
 AUTOMATIC = ("auto", "sum_over_batch_size", None)
@@ -84,6 +82,8 @@ def _optimizer(entry: Any, lacking: list[str]) -> tuple[Optimizer | None, Schedu
     if decay := config.get("decay"):  # Keras 1 and 2: rate / (1 + decay · step)
         schedule = Schedule("inverse_time", {"decay_steps": 1, "decay_rate": _single(decay)})
     settings = {RENAMED.get(key, key): value for key, value in config.items()}
+    if config.get("use_ema"):
+        settings["ema"] = config.get("ema_momentum", 0.99)
     known = {k: _single(v) for k, v in settings.items() if k in OPTIMIZER_SETTINGS and v is not None}
     try:
         if not all(isinstance(each, int | float) for each in (rate or 0, *known.values())):

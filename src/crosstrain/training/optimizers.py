@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+AVERAGE = "average"
+"""The slot of ``ema``: the moving average of a weight."""
+
 Slots = dict[str, Any]
 Rule = Callable[[Any, "Optimizer", Any, Any, Slots, Any, Any], tuple[Any, Slots]]
 
@@ -23,7 +26,14 @@ class Optimizer:
     """Which rule, and its hyper-parameters; ``None`` means the rule's own default (Keras's).
 
     ``weight_decay`` is decoupled, as in Keras: w -= w · decay · lr before the update, for every
-    trainable weight. Of the three clippings at most one is given.
+    trainable weight. ``l2`` is the decay of the older papers: l2 · w is added to every gradient (to the loss
+    belongs l2/2 · ‖w‖², which is not shown in it). Of the three clippings at most one is given; they limit
+    what the gradient is with ``l2``.
+
+    ``ema`` keeps a moving average of each weight in the slot ``average``, with this momentum (Keras's
+    ``use_ema``, ``ema_momentum``). ``accumulate`` updates every so many steps only, with the mean of their
+    gradients (Keras's ``gradient_accumulation_steps``); the step counts all of them, the rule's own number
+    the updates.
     """
 
     name: str = "sgd"
@@ -41,6 +51,9 @@ class Optimizer:
     clipvalue: float | None = None
     clipnorm: float | None = None
     global_clipnorm: float | None = None
+    l2: float | None = None
+    ema: float | None = None
+    accumulate: int | None = None
 
     def __post_init__(self) -> None:
         if self.name not in FAMILIES:
@@ -51,6 +64,12 @@ class Optimizer:
             limit = getattr(self, key)
             if limit is not None and not limit > 0:
                 raise ValueError(f"{key} must be more than 0, not {limit}")
+        if self.ema is not None and not 0 <= self.ema <= 1:
+            raise ValueError(f"ema must lie between 0 and 1, not {self.ema}")
+        if self.accumulate is not None and (self.accumulate != int(self.accumulate) or self.accumulate < 1):
+            raise ValueError(f"accumulate must be a whole number of at least 1, not {self.accumulate}")
+        if self.accumulate is not None:
+            object.__setattr__(self, "accumulate", int(self.accumulate) if self.accumulate > 1 else None)
         for key, default in FAMILIES[self.name].defaults.items():
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
@@ -60,9 +79,16 @@ class Optimizer:
         """Whether all weights can be updated as one joined vector (no norm per weight)."""
         return self.clipnorm is None
 
+    @property
+    def plain(self) -> bool:
+        """Whether a step is the rule alone, without ``ema`` and ``accumulate``."""
+        return self.ema is None and self.accumulate is None
+
     def slots(self) -> dict[str, Slot]:
-        """The rule's state for each weight."""
-        return FAMILIES[self.name].slots(self)
+        """The state for each weight: the rule's, and of what goes on around it."""
+        extra = {"accumulated": self.accumulate, AVERAGE: self.ema}
+        more = {name: Slot() for name, setting in extra.items() if setting is not None}
+        return FAMILIES[self.name].slots(self) | more
 
     def slot_values(self, shape: Sequence[int], values: Mapping[str, Any] | None) -> dict[str, Any]:
         """The slots of a weight of this ``shape``: ``values``, and initial values for the rest."""
@@ -106,17 +132,71 @@ def apply(
     learning_rate: Any,
     step: Any,
 ) -> tuple[dict[str, Any], dict[str, Slots]]:
-    """One step on all trainable weights: clip, decay, update. Returns new weights and slots."""
+    """One step on all trainable weights: decay, clip, update, average. Returns new weights and slots."""
+    every, gradients = optimizer.accumulate, penalized(optimizer, weights, gradients)
+    if every is None or not weights:
+        weights, slots = _updated(xp, optimizer, weights, gradients, slots, learning_rate, step)
+    else:
+        sums = {name: slots[name]["accumulated"] + g for name, g in gradients.items()}
+        means = {name: total / every for name, total in sums.items()}
+        new, new_slots = _updated(xp, optimizer, weights, means, slots, learning_rate, step / every)
+        number = _number(xp, sums, step)
+        due = _holds(xp, xp.equal(xp.floor(number / every) * every, number), number)
+        blend = lambda after, before: due * after + (1 - due) * before
+        weights = {name: blend(new[name], w) for name, w in weights.items()}
+        slots = {
+            name: {slot: blend(value, slots[name][slot]) for slot, value in each.items()}
+            | {"accumulated": (1 - due) * sums[name]}
+            for name, each in new_slots.items()
+        }
+    if optimizer.ema is not None and weights:
+        # The average begins with the weights after the first update.
+        number = _number(xp, weights, step)
+        first = xp.full_like(number, value=every or 1)
+        kept = _holds(xp, xp.less(first, number), number) * optimizer.ema
+        slots = {
+            name: {**each, AVERAGE: kept * each[AVERAGE] + (1 - kept) * weights[name]}
+            for name, each in slots.items()
+        }
+    return dict(weights), dict(slots)
+
+
+def _updated(
+    xp: Any,
+    optimizer: Optimizer,
+    weights: Mapping[str, Any],
+    gradients: Mapping[str, Any],
+    slots: Mapping[str, Slots],
+    learning_rate: Any,
+    step: Any,
+) -> tuple[dict[str, Any], dict[str, Slots]]:
+    """The rule on all weights, with decay and clipping; slots that are not the rule's stay."""
     rule = FAMILIES[optimizer.name].rule
     gradients = clipped(xp, optimizer, gradients)
     new_weights, new_slots = {}, {}
     for name, w in weights.items():
         if optimizer.weight_decay:
             w = w - w * (optimizer.weight_decay * learning_rate)
-        new_weights[name], new_slots[name] = rule(
-            xp, optimizer, w, gradients[name], slots[name], learning_rate, step
-        )
+        new_weights[name], changed = rule(xp, optimizer, w, gradients[name], slots[name], learning_rate, step)
+        new_slots[name] = {**slots[name], **changed}
     return new_weights, new_slots
+
+
+def _number(xp: Any, arrays: Mapping[str, Any], step: Any) -> Any:
+    """The number of the step as an array without axes, which ops take."""
+    return xp.full_like(xp.sum(next(iter(arrays.values()))), value=1.0) * step
+
+
+def _holds(xp: Any, condition: Any, number: Any) -> Any:
+    """1 where the condition holds and 0 where not, as an array like ``number``."""
+    return xp.where(condition, xp.full_like(number, value=1.0), xp.full_like(number, value=0.0))
+
+
+def penalized(o: Optimizer, weights: Mapping[str, Any], gradients: Mapping[str, Any]) -> Mapping[str, Any]:
+    """g + l2 · w."""
+    if not o.l2:
+        return gradients
+    return {name: g + o.l2 * weights[name] for name, g in gradients.items()}
 
 
 def clipped(xp: Any, o: Optimizer, gradients: Mapping[str, Any]) -> Mapping[str, Any]:

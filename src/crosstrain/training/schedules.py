@@ -14,6 +14,10 @@ class Schedule:
 
     Steps count from 0 over all epochs. ``plateau`` has no closed form: the training loop feeds it the
     watched metric after every epoch (see ``Plateau``).
+
+    A setting that counts steps (of ``plateau``, epochs) may be given as a share of the whole training
+    instead: ``decay_share=1`` in place of ``decay_steps``. Such a schedule is ``relative`` and gives rates
+    once ``resolved``.
     """
 
     name: str = "constant"
@@ -24,16 +28,47 @@ class Schedule:
         if self.name not in known:
             raise ValueError(f"there is no schedule {self.name!r}; there are {', '.join(known)}")
         try:
+            schedule = self.resolved(1000, 1000)
             if self.name == "plateau":
-                Plateau(1.0, **self.settings)
-            self.rate(1.0, 1)
+                Plateau(1.0, **schedule.settings)
+            schedule.rate(1.0, 1)
         except (TypeError, ArithmeticError, LookupError) as error:
             raise ValueError(f"the schedule {self.name!r} cannot have these settings: {error}") from error
 
+    @property
+    def relative(self) -> bool:
+        """Whether it depends on how long the training is."""
+        return bool(SHARES[self.name].keys() & self.settings.keys())
+
+    def resolved(self, steps: int, epochs: int) -> Schedule:
+        """The schedule of a training of so many steps in so many epochs, without shares."""
+        if not self.relative:
+            return self
+        whole = epochs if self.name == "plateau" else steps
+        settings = dict(self.settings)
+        for key in SHARES[self.name].keys() & settings.keys():
+            counted = SHARES[self.name][key]
+            if counted in settings:
+                raise ValueError(f"the schedule {self.name!r} has {key} and {counted}; give one of them")
+            settings[counted] = _counted(settings.pop(key), whole)
+        return Schedule(self.name, settings)
+
     def rate(self, initial: float, step: int) -> float:
+        """The learning rate of ``step``. ``ValueError`` where the schedule is still relative."""
+        if self.relative:
+            raise ValueError(f"the schedule {self.name!r} is relative to a training that is not known here")
         if self.name == "plateau":
             return initial
         return SCHEDULES[self.name](initial, step, **self.settings)
+
+
+def _counted(share: Any, whole: int) -> Any:
+    """A share of ``whole``, or several, as counts of at least 1."""
+    if isinstance(share, list | tuple):
+        return [_counted(each, whole) for each in share]
+    if not 0 <= share <= 1:
+        raise ValueError(f"a share of the training lies between 0 and 1, not {share}")
+    return max(1, round(share * whole))
 
 
 def constant(initial: float, step: int) -> float:
@@ -77,10 +112,41 @@ def warmup(initial: float, step: int, *, warmup_steps: int) -> float:
     return initial * min(1.0, (step + 1) / warmup_steps)
 
 
+def warmup_cosine(
+    initial: float, step: int, *, warmup_steps: int, decay_steps: int, alpha: float = 0.0
+) -> float:
+    """Linear from initial / warmup_steps to initial, then half a cosine to alpha times it (Loshchilov and
+    Hutter 2017, without restarts)."""
+    if step < warmup_steps:
+        return warmup(initial, step, warmup_steps=warmup_steps)
+    return cosine(initial, step - warmup_steps, decay_steps=decay_steps, alpha=alpha)
+
+
+def warmup_linear(initial: float, step: int, *, warmup_steps: int, decay_steps: int) -> float:
+    """Linear from initial / warmup_steps to initial, then linear to 0 in ``decay_steps``."""
+    if step < warmup_steps:
+        return warmup(initial, step, warmup_steps=warmup_steps)
+    return initial * max(0.0, 1 - (step - warmup_steps) / decay_steps)
+
+
 SCHEDULES: dict[str, Callable[..., float]] = {
     "constant": constant, "step": steps, "exponential": exponential, "inverse_time": inverse_time,
-    "cosine": cosine, "warmup": warmup,
+    "cosine": cosine, "warmup": warmup, "warmup_cosine": warmup_cosine, "warmup_linear": warmup_linear,
 }  # fmt: skip
+
+_DECAY, _WARMUP = {"decay_share": "decay_steps"}, {"warmup_share": "warmup_steps"}
+SHARES: Mapping[str, Mapping[str, str]] = {
+    "constant": {},
+    "step": {"boundary_shares": "boundaries"},
+    "exponential": _DECAY,
+    "inverse_time": _DECAY,
+    "cosine": _DECAY | _WARMUP,
+    "warmup": _WARMUP,
+    "warmup_cosine": _DECAY | _WARMUP,
+    "warmup_linear": _DECAY | _WARMUP,
+    "plateau": {"patience_share": "patience"},
+}
+"""The settings of each schedule that are shares of the training, and the count each stands for."""
 
 
 @dataclass

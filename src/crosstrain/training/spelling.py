@@ -15,7 +15,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.training import augmentation as augmenting
 from crosstrain.training.optimizers import FAMILIES, Optimizer
 from crosstrain.training.recipe import Loss
-from crosstrain.training.schedules import SCHEDULES, Plateau, Schedule
+from crosstrain.training.schedules import SCHEDULES, SHARES, Plateau, Schedule
 
 _FUNCTION = re.compile(r"^(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)(?::(?P<rest>.*))?$")
 _AT = re.compile(r"^(?P<network>.+)@(?P<sizes>\d+(\+\d+)*)$")
@@ -28,6 +28,9 @@ LARGEST_SIZE = 32_768
 """Pixels per edge: the most that OpenCV can resize to."""
 LONGEST = 100 * 365 * 86_400
 """Seconds: a timeout that every system clock can handle."""
+
+BALANCED = "balanced"
+"""Of class weights: so that every class counts alike."""
 
 PYTHONIC = {"True": True, "False": False, "None": None}
 
@@ -159,6 +162,25 @@ def augmentation(spec: str | Sequence[str] | Mapping[str, Any] | None) -> dict[s
         raise CrosstrainError(str(error)) from None
 
 
+def class_weight(spec: str | Mapping[Any, Any] | None) -> dict[str, Any]:
+    """Weights of classes from their spelling: ``balanced``, or ``0=1,1=5`` (a mapping of numbers)."""
+    if spec is None or spec == "":
+        return {}
+    if spec == BALANCED:
+        return {BALANCED: True}
+    entries = settings(spec) if isinstance(spec, str) else {str(key): each for key, each in spec.items()}
+    for key, each in entries.items():
+        if not key.isdecimal():
+            raise CrosstrainError(
+                f"class weights are {BALANCED}, or numbers by class as 0=1,1=5, not {spec!r}"
+            )
+        if not is_number(each) or isinstance(each, bool) or each < 0:
+            raise CrosstrainError(
+                f"the weight of class {key} is {shortened(each)}; it must be a number of at least 0"
+            )
+    return {key: float(each) for key, each in entries.items()}
+
+
 def fitting_losses(
     losses: Mapping[str, Loss] | None, augmentation: Mapping[str, Any]
 ) -> dict[str, Loss] | None:
@@ -212,6 +234,12 @@ def schedule(spec: str | Schedule) -> Schedule:
             f"there is no schedule {name!r}; there are {', '.join([*SCHEDULES, 'plateau'])}"
         )
     known, needed = _settings_of(name)
+    shares = {share: count for share, count in SHARES[name].items() if share in options}
+    known |= {
+        share: "list[float]" if known[count] == "list[int]" else "float"
+        for share, count in SHARES[name].items()
+    }
+    needed = [key for key in needed if key not in shares.values()]
     for key in options:
         if key not in known:
             raise CrosstrainError(
@@ -224,13 +252,14 @@ def schedule(spec: str | Schedule) -> Schedule:
         what, fits = KINDS[known[key]]
         if not fits(each):
             raise CrosstrainError(f"the schedule {name}'s {key} is {shortened(each)}, which is not {what}")
-    if name == "step" and len(options["boundaries"]) != len(options["factors"]):
+    boundaries = options.get("boundaries", options.get("boundary_shares"))
+    if name == "step" and len(boundaries or ()) != len(options["factors"]):
         raise CrosstrainError("the schedule step needs as many factors as boundaries, one for each")
     try:
         result = Schedule(name, options)
     except ValueError as error:
         raise CrosstrainError(str(error)) from None
-    if not is_number(result.rate(1.0, 1)):
+    if not is_number(result.resolved(1000, 1000).rate(1.0, 1)):
         raise CrosstrainError(f"the schedule {name} gives no valid rate with {shortened(spec)}")
     return result
 

@@ -144,7 +144,7 @@ class KerasNetwork:
                 name: {key: _array(slot) for key, slot in self._slots_of(name).items()}
                 for name in self._training.trainable
             }
-            return State(weights, slots, int(keras.ops.convert_to_numpy(self._optimizer.iterations)))
+            return State(weights, slots, int(keras.ops.convert_to_numpy(self._optimizer._iterations)))
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
@@ -163,7 +163,7 @@ class KerasNetwork:
                     if isinstance(slot, keras.Variable):
                         value = np.broadcast_to(slots.get(key, kinds[key].initial), slot.shape)
                         slot.assign(self._array(value, "float32"))
-            self._optimizer.iterations.assign(0 if state.slots is None else state.step)
+            self._optimizer._iterations.assign(0 if state.slots is None else state.step)
 
     def wait(self) -> None:
         with self._mode():

@@ -215,7 +215,7 @@ def _joined(values: list[Value]) -> Symbol:
 def _is_plain(o: Optimizer, dtype: str) -> bool:
     """Whether one of MXNet's kernels does just what the rule says."""
     clips = o.clipvalue is not None or o.clipnorm is not None or o.global_clipnorm is not None
-    return o.name == "sgd" and dtype == "float32" and not (clips or o.nesterov)
+    return o.name == "sgd" and dtype == "float32" and o.plain and not (clips or o.nesterov or o.l2)
 
 
 def _sgd(o: Optimizer, w: Array, g: Array, slots: Mapping[str, Array], lr: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from paddle import Tensor
 
-from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped
+from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped, penalized
 
 
 def updated(
@@ -23,12 +23,12 @@ def updated(
     """One step on all ``weights`` and their ``slots``, in place or by new tensors in the dictionaries.
     Gradients may be written over."""
     in_place = IN_PLACE.get(optimizer.name)
-    if in_place is None:
+    if in_place is None or not optimizer.plain:
         new_weights, new_slots = apply(xp, optimizer, weights, gradients, slots, learning_rate, step)
         weights.update(new_weights)
         slots.update(new_slots)
         return
-    for name, gradient in clipped(xp, optimizer, gradients).items():
+    for name, gradient in clipped(xp, optimizer, penalized(optimizer, weights, gradients)).items():
         weight = weights[name]
         if optimizer.weight_decay:
             weight.scale_(1 - optimizer.weight_decay * learning_rate)

@@ -17,7 +17,7 @@ from torch import Tensor
 from crosstrain.engines.torch.rates import Rates, Scalar
 from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import Graph
-from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped
+from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped, penalized
 
 CONVOLUTIONS = ("conv", "conv_transpose", "depthwise_conv")
 RECURRENT = ("lstm", "simple_rnn")
@@ -115,8 +115,9 @@ class JointWeights:
             return
         flat = torch.cat([p.flat(g) for p, g in zip(self._pieces.values(), gradients, strict=True)])
         in_place = IN_PLACE.get(self._optimizer.name)
-        if in_place is not None:
-            (flat,) = clipped(self._ops, self._optimizer, {"": flat}).values()
+        if in_place is not None and self._optimizer.plain:
+            penalty = penalized(self._optimizer, {"": self._joint}, {"": flat})
+            (flat,) = clipped(self._ops, self._optimizer, penalty).values()
             if self._optimizer.weight_decay:
                 self._joint.mul_(rates.decay)
             in_place(self._optimizer, self._joint, flat, self._slots, rates.descent)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
-from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.optimizers import AVERAGE, Optimizer
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -19,11 +20,15 @@ OPTIMIZERS = {
     "adamax": keras.optimizers.Adamax,
     "nadam": keras.optimizers.Nadam,
 }
-SETTINGS = {"initial_accumulator": "initial_accumulator_value"}
+SETTINGS = {
+    "initial_accumulator": "initial_accumulator_value",
+    "ema": "ema_momentum",
+    "accumulate": "gradient_accumulation_steps",
+}
 """Hyper-parameters that have another name in Keras."""
 
 _ADAM = {"momentum": "_momentums", "velocity": "_velocities", "largest_velocity": "_velocity_hats"}
-SLOTS: Mapping[str, Mapping[str, str]] = {
+_RULES: Mapping[str, Mapping[str, str]] = {
     "sgd": {"momentum": "momentums"},
     "rmsprop": {
         "velocity": "_velocities", "momentum": "_momentums", "average_gradient": "_average_gradients",
@@ -37,6 +42,9 @@ SLOTS: Mapping[str, Mapping[str, str]] = {
     "adamax": {"momentum": "_m", "norm": "_u"},
     "nadam": {"momentum": "_momentums", "velocity": "_velocities", "product": "_u_product"},
 }  # fmt: skip
+_AROUND = {"accumulated": "_accumulated_gradients", AVERAGE: "_model_variables_moving_average"}
+
+SLOTS: Mapping[str, Mapping[str, str]] = {name: {**rule, **_AROUND} for name, rule in _RULES.items()}
 """crosstrain's slots → the attribute of Keras's optimizer: a variable for each weight, or one for all."""
 
 
@@ -45,8 +53,26 @@ def keras_optimizer(settings: Optimizer) -> keras.optimizers.Optimizer:
     options = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
     kind = OPTIMIZERS[settings.name]
     known = set(kind.__init__.__code__.co_varnames)
-    optimizer = kind(**{k: v for k, v in options.items() if k in known})
+    optimizer = kind(**{k: v for k, v in options.items() if k in known}, use_ema=settings.ema is not None)
     if optimizer.weight_decay is not None:
         # TensorFlow makes float32 of a Python number before it casts it to the weight's dtype.
         optimizer.weight_decay = np.float64(optimizer.weight_decay)
+    if settings.l2:
+        _penalize(optimizer, settings.l2)
     return optimizer
+
+
+def _penalize(optimizer: keras.optimizers.Optimizer, l2: float) -> None:
+    """Have the optimizer add l2 · w to every gradient, before it clips: what a regulariser of all weights
+    does to it."""
+    own = optimizer.apply
+
+    def apply(grads: Any, trainable_variables: Any = None) -> Any:
+        variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        grown = [
+            g if g is None else keras.ops.convert_to_tensor(g) + keras.ops.cast(l2, v.dtype) * v
+            for g, v in zip(grads, variables, strict=True)
+        ]
+        return own(grown, trainable_variables)
+
+    optimizer.apply = apply

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.losses.losses import LossFunctionWrapper
 
 from crosstrain.errors import CrosstrainError
@@ -24,6 +26,10 @@ MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 KEEPS_INTEGERS = (SPARSE, "ctc")
 """Losses whose targets are class indices; Keras passes floats to all others."""
 
+SMOOTHED = (SPARSE, "categorical_crossentropy", "binary_crossentropy", "categorical_focal_crossentropy",
+            "binary_focal_crossentropy")  # fmt: skip
+"""Losses that have label smoothing: Keras's, and the sparse one, whose targets become one-hot rows first."""
+
 Targets = Mapping[str, Mapping[str, Any]]
 Chosen = dict[str, Loss]
 
@@ -35,6 +41,8 @@ def import_loss(
     load: Callable[[str], Any] | None = None,
     masks: Mapping[str, Graph] | None = None,
     loss_weights: Mapping[str, float] | None = None,
+    label_smoothing: float = 0.0,
+    class_weight: Mapping[str, float] | None = None,
 ) -> tuple[Graph, Weights, Chosen, dict[str, dict[str, Any]]]:
     """The loss of a network as a graph, its constants, the losses used and the specs of their targets.
 
@@ -44,6 +52,8 @@ def import_loss(
     the outputs with their weights. ``masks`` are those that outputs carry: what is masked does not count, as
     in ``keras.losses.Loss.__call__``; the loss then reads the network's inputs too, and gives the mask as
     ``mask/OUTPUT``. ``loss_weights`` are the factors of the outputs, by name, where ``losses`` names none.
+    ``label_smoothing`` is that of every loss that has it, ``class_weight`` that of every output with classes;
+    the graph then also gives ``unweighted``, the loss in which all classes count alike.
     Raises ``CrosstrainError`` where a loss does not fit.
     """
     specs = matched(graph, targets, losses)
@@ -56,13 +66,14 @@ def import_loss(
             name: replace(loss, weight=loss.weight * (loss_weights or {}).get(name, 1.0))
             for name, loss in chosen.items()
         }
+    chosen = adjusted(chosen, specs, label_smoothing, class_weight or {})
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
 
     builder = Builder("loss", constants="loss/constant_")
     tracer = Tracer(builder)
     results: dict[str, str] = {}
     with tracer.active():
-        total = None
+        parts: dict[str, list[Traced]] = {"loss": [], "unweighted": []}
         for name, loss in chosen.items():
             output = tracer.tensor(builder.add_input(f"output/{name}", graph.spec(graph.outputs[name])))
             spec = wanted[name]
@@ -74,11 +85,47 @@ def import_loss(
             if masks and name in masks:
                 mask = copied_mask(tracer, name, masks[name])
                 results[f"mask/{name}"] = mask.reference
-            part = one_loss(tracer, name, loss, target, output, spec.get("classes"), load, mask)
-            part = part if loss.weight == 1 else tracer.op.multiply(part, float(loss.weight))
-            total = part if total is None else tracer.op.add(total, part)
-    assert total is not None
-    return builder.graph({"loss": total.reference, **results}), builder.arrays, chosen, wanted
+            both = one_loss(tracer, name, loss, target, output, spec.get("classes"), load, mask)
+            for kind, part in both.items():
+                parts[kind].append(part if loss.weight == 1 else tracer.op.multiply(part, float(loss.weight)))
+        totals = {
+            kind: functools.reduce(tracer.op.add, each)
+            for kind, each in parts.items()
+            if kind == "loss" or any(loss.class_weight for loss in chosen.values())
+        }
+    references = {kind: total.reference for kind, total in totals.items()}
+    return builder.graph({**references, **results}), builder.arrays, chosen, wanted
+
+
+def adjusted(
+    chosen: Chosen, specs: Mapping[str, Any], label_smoothing: float, class_weight: Mapping[str, float]
+) -> Chosen:
+    """The losses with label smoothing and weights of classes where they have them; ``CrosstrainError`` where
+    none has."""
+    if label_smoothing:
+        smoothed = {
+            name: replace(loss, settings={"label_smoothing": label_smoothing, **loss.settings})
+            for name, loss in chosen.items()
+            if canonical(loss.name) in SMOOTHED
+        }
+        if not smoothed:
+            names = ", ".join(loss.name for loss in chosen.values())
+            raise CrosstrainError(f"the loss {names} has no label smoothing; cross-entropies have it")
+        chosen = {**chosen, **smoothed}
+    if class_weight:
+        counts = {name: spec["classes"] for name, spec in specs.items() if spec and spec.get("classes")}
+        weighted = {name: replace(loss, class_weight=dict(class_weight)) for name, loss in chosen.items()
+                    if name in counts}  # fmt: skip
+        if not weighted:
+            raise CrosstrainError("classes cannot be weighted: the data has no classes")
+        most = max(map(int, class_weight))
+        if most >= max(counts[name] for name in weighted):
+            raise CrosstrainError(
+                f"there is a weight for class {most}, but the data has {max(counts.values())} classes, "
+                "counted from 0"
+            )
+        chosen = {**chosen, **weighted}
+    return chosen
 
 
 def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | None) -> dict[str, Any]:
@@ -225,6 +272,8 @@ def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
             type(implementation) if isinstance(implementation, keras.losses.Loss) else implementation
         )
     settings = dict(loss.settings)
+    if settings.get("label_smoothing") and canonical(loss.name) == SPARSE:
+        implementation = smoothed_sparse
     reduction = settings.pop("reduction", "sum_over_batch_size")
     if reduction not in (*MEAN_REDUCTIONS, "sum"):
         raise CrosstrainError(
@@ -246,6 +295,35 @@ def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
     return loss_fn, reduction
 
 
+def smoothed_sparse(
+    y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1, label_smoothing: float = 0.0
+) -> Any:
+    """Keras's categorical cross-entropy with label smoothing, of targets that are class numbers."""
+    if len(y_true.shape) == len(y_pred.shape):
+        y_true = keras.ops.squeeze(y_true, axis=-1)
+    rows = keras.ops.one_hot(y_true, y_pred.shape[-1], dtype=y_pred.dtype)
+    return keras.losses.categorical_crossentropy(rows, y_pred, from_logits, label_smoothing, axis)
+
+
+def class_weights(target: Any, values: Any, loss: Loss, output: Any) -> Any:
+    """The weight of each value of a loss by the class of its target (as Keras's ``class_weight``), in the
+    shape of ``values``; a tensor of the backend, or what stands for one."""
+    ops = keras.ops
+    size = max(map(int, loss.class_weight)) + 1
+    # One more, of weight 1, stands for all classes without a weight.
+    table = np.ones(size + 1)
+    for key, weight in loss.class_weight.items():
+        table[int(key)] = np.float32(weight)
+    one_hot = len(target.shape) == len(output.shape) and (target.shape[-1] or 0) > 1
+    index = ops.argmax(target, axis=-1) if one_hot else target
+    if len(index.shape) > len(values.shape):
+        index = ops.squeeze(index, axis=-1)
+    index = ops.cast(index, "int32")
+    known = ops.logical_and(ops.greater_equal(index, 0), ops.less(index, size))
+    table = ops.cast(ops.convert_to_tensor(table, dtype=values.dtype), values.dtype)
+    return ops.take(table, ops.where(known, index, size), axis=0)
+
+
 def one_loss(
     t: Tracer,
     name: str,
@@ -255,8 +333,9 @@ def one_loss(
     classes: int | None,
     load: Callable[[str], Any] | None,
     mask: Traced | None = None,
-) -> Traced:
-    """A loss of one output, reduced to a number; ``mask`` is the output's."""
+) -> dict[str, Traced]:
+    """A loss of one output, reduced to a number: ``loss``, and ``unweighted`` without the weights of classes;
+    ``mask`` is the output's."""
     kind = canonical(loss.name)
     loss_fn, reduction = loss_object(loss, load)
     check_fit(name, kind, target, output, classes, loss_fn)
@@ -287,7 +366,12 @@ def one_loss(
                 f"output {name!r} is {tuple(mask.shape)[1:]}; a masked output needs a value for each step"
             )
         mask = mask if own is None else t.op.logical_and(mask, t.cast(own, "bool"))
-    return reduced(t, t.cast(values, "float32"), own if mask is None else mask, reduction)
+    values, mask = t.cast(values, "float32"), own if mask is None else mask
+    plain = reduced(t, values, mask, reduction)
+    if not loss.class_weight:
+        return {"loss": plain, "unweighted": plain}
+    weighted = t.op.multiply(values, class_weights(target, values, loss, output))
+    return {"loss": reduced(t, weighted, mask, reduction), "unweighted": plain}
 
 
 def copied_mask(t: Tracer, name: str, mask: Graph) -> Traced:

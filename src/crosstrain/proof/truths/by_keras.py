@@ -22,7 +22,7 @@ from crosstrain.graph.define import build_model, load_object
 from crosstrain.graph.keras_export import export, keras_optimizer
 from crosstrain.graph.keras_export.optimizer import SLOTS
 from crosstrain.graph.keras_import import weight_names
-from crosstrain.graph.keras_import.losses import loss_object
+from crosstrain.graph.keras_import.losses import class_weights, loss_object
 from crosstrain.graph.keras_import.network import output_names
 from crosstrain.graph.keras_import.randomness import nothing_drawn
 from crosstrain.graph.keras_precision import set_precision
@@ -120,6 +120,14 @@ def _keras_loss(loss: Loss) -> Any:
     return keras_loss
 
 
+def _sample_weight(loss: Loss, target: Any, output: Any) -> Any:
+    """The weight of each example by its class, which Keras's loss multiplies it by."""
+    if not loss.class_weight:
+        return None
+    rows = output[..., 0] if len(output.shape) > 1 else output
+    return class_weights(target, rows, loss, output)
+
+
 def summed(optimizer: Any) -> None:
     """Have an optimizer on TensorFlow get whole gradients.
 
@@ -154,7 +162,7 @@ class Witness:
             raise CrosstrainError(
                 f"the network has changed since it was defined: it has a weight {unknown[0]!r} now"
             )
-        self.losses = {name: (_keras_loss(loss), loss.weight) for name, loss in losses.items()}
+        self.losses = {name: (_keras_loss(loss), loss) for name, loss in losses.items()}
         # Keras's trainer calls this wherever it needs the loss; by it outputs of any structure are served.
         model.compute_loss = self.compute_loss
         backend = keras.backend.backend()
@@ -177,7 +185,11 @@ class Witness:
         """Keras's losses of all outputs that have one, with their weights, and the regularisers."""
         outputs = output_names(self.model, y_pred)
         targets = dict(zip(self.losses, keras.tree.flatten(y), strict=True))
-        parts = [loss(targets[name], outputs[name]) * weight for name, (loss, weight) in self.losses.items()]
+        parts = [
+            keras_loss(targets[name], outputs[name], _sample_weight(loss, targets[name], outputs[name]))
+            * loss.weight
+            for name, (keras_loss, loss) in self.losses.items()
+        ]
         return sum([*parts[1:], *self.model.losses], start=parts[0])
 
     def evidence(self) -> Arrays:

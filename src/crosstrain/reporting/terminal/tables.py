@@ -15,6 +15,8 @@ from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.criteria import print_criteria
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.tuning import compared_table
+from crosstrain.results.overfitting import over_fits
+from crosstrain.results.quality import quality
 from crosstrain.results.rows import Row, counted, rows, size_text
 from crosstrain.results.schema import CellResult, ComparisonResult, Wall
 from crosstrain.statistics.ratios import median
@@ -170,6 +172,18 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
             words.append(f"test accuracy {text.share(result.test_accuracy)}")
         words.append(text.memory(result.peak_memory_bytes))
         out.print(", ".join(words), style="bold", soft_wrap=True)
+        if result.best_epoch is not None and result.best_test_accuracy is not None:
+            out.print(
+                f"That is of the last epoch, {len(result.epochs)}. Epoch {result.best_epoch} validated best: "
+                f"its test accuracy is {text.share(result.best_test_accuracy)}, and crosstrain.load and "
+                "crosstrain export take its weights.",
+                soft_wrap=True,
+            )
+        if numbers := quality(result):
+            shown = (f"{name} {value:.3g}" for name, value in numbers.items())
+            out.print(f"Means over classes, last epoch: {', '.join(shown)}", soft_wrap=True)
+        for sentence in filter(None, (result.stopped, over_fits(result))):
+            out.print(f"It {sentence}.", style="yellow", soft_wrap=True)
     if result.diverged:
         out.print(result.diverged, style="red", soft_wrap=True)
     out.print(f"Results are in {folder}", style="dim", soft_wrap=True)

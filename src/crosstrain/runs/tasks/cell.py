@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crosstrain.engines.contract import Description, Engine, Network, Setting, State
 from crosstrain.engines.devices import device_module
 from crosstrain.engines.registry import engine_row
@@ -24,7 +26,7 @@ from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.runs.tasks.training import Training
 from crosstrain.runs.worker import peak_memory
 from crosstrain.system.clocks import Clocks
-from crosstrain.system.files import write_arrays
+from crosstrain.system.files import read_arrays, write_arrays
 from crosstrain.training.recipe import Recipe
 
 CLOSED_PRECISIONS = ("float32", "float64")
@@ -77,25 +79,32 @@ def _trained(
         training.resume()
     training.run()
     tested: dict[str, Any] = {}
+    learnt: dict[str, Any] = {}
     predictions = Predictions()
     test = material.splits["test"]
     if evaluate and test.examples:
         with clocks.phase("evaluate"):
-            tested = material.evaluation.run(network, test.inputs, test.targets, predictions)
+            learnt = learnt_part(network, material)
+            tested = material.evaluation.run(network, test.inputs, test.targets, predictions, final=True)
     with clocks.phase("save"):
         if job.get("weights_out"):
             write_arrays(Path(job["weights_out"]), material.own_weights(network.read().weights))
         if job.get("predictions_out") and (answered := predictions.arrays()):
             write_arrays(Path(job["predictions_out"]), answered)
+    best = best_tested(network, material, training, clocks) if tested else {}
     return {
         "engine_version": version,
         "epochs": training.progress.history,
         "best_epoch": training.progress.best_epoch,
+        "stopped": training.stopped,
         "diverged": training.diverged,
         "steps": training.step,
         **{f"{phase}_seconds": clocks.seconds.get(phase, 0.0) for phase in PHASES},
         "test_accuracy": main_metric(tested, "accuracy"),
         "test_metrics": tested,
+        "best_test_accuracy": main_metric(best, "accuracy"),
+        "best_test_metrics": best,
+        "train_accuracy": main_metric(learnt, "accuracy"),
         "examples": {name: split.examples for name, split in material.splits.items()},
         "test_examples": test.examples if tested else 0,
         "batch_size": recipe.batch_size,
@@ -105,6 +114,30 @@ def _trained(
         "peak_memory_bytes": peak_memory(),
         "device_allocated_bytes": allocated(job["engine"], device),
     }
+
+
+def best_tested(network: Network, material: Material, training: Training, clocks: Clocks) -> dict[str, Any]:
+    """The test metrics of the best epoch's weights, where they are kept; the network has them afterwards."""
+    path, test = training.best_path, material.splits["test"]
+    if path is None or training.progress.best_epoch is None or not path.exists():
+        return {}
+    with clocks.phase("evaluate"):
+        state = network.read()
+        network.load(State({**state.weights, **read_arrays(path)}))
+        return material.evaluation.run(network, test.inputs, test.targets, final=True)
+
+
+def learnt_part(network: Network, material: Material) -> dict[str, Any]:
+    """The metrics on examples of the training part, as many as are validated on, to see whether it over-fits.
+    Empty where there are none, or where the training's pictures are made otherwise than the test's."""
+    train, count = material.splits["train"], material.splits["validation"].examples
+    if material.feed or not count:
+        return {}
+    index = np.linspace(0, train.examples - 1, min(count, train.examples)).astype(int)
+    inputs, targets = (
+        {name: array[index] for name, array in each.items()} for each in (train.inputs, train.targets)
+    )
+    return material.evaluation.run(network, inputs, targets)
 
 
 def allocated(engine: str, device: str) -> int | None:
@@ -168,7 +201,7 @@ def built(engine: Engine, material: Material, setting: Setting) -> Network:
 def warm_up(network: Network, material: Material, evaluate: bool) -> None:
     """Let everything be compiled that training and evaluation will use, at every batch size that they
     will use, then set the network back to its beginning."""
-    rate = material.recipe.schedule.rate(float(material.recipe.optimizer.learning_rate or 0.0), 0)
+    rate = material.schedule.rate(float(material.recipe.optimizer.learning_rate or 0.0), 0)
     for size in material.batch_sizes:
         for _ in range(WARM_UP_STEPS):
             network.train(material.first(size), rate)
@@ -183,13 +216,15 @@ def warm_up(network: Network, material: Material, evaluate: bool) -> None:
 
 
 def identity(job: Mapping[str, Any], material: Material) -> dict[str, Any]:
-    """What must be equal for a checkpoint to be taken up. More epochs may be asked for."""
+    """What must be equal for a checkpoint to be taken up. More epochs may be asked for, unless the schedule
+    is relative to their number."""
     recipe = material.recipe.to_json()
+    open_ended = {"metrics", "early_stopping", *(() if material.recipe.schedule.relative else ("epochs",))}
     return {
         "network": material.program.network.hash,
         "loss": material.program.loss.hash,
         "data": material.data_hash,
-        "recipe": {k: v for k, v in recipe.items() if k not in ("epochs", "metrics")},
+        "recipe": {k: v for k, v in recipe.items() if k not in open_ended},
         "engine": job["engine"],
         "precision": job.get("precision", "float32"),
     }

@@ -15,6 +15,7 @@ from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
 from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.training.metrics import Reading, metrics
+from crosstrain.training.quality import quality_metrics
 
 SMALLEST_BATCH = 64
 """Evaluation uses the training's batch size, or this where that is smaller."""
@@ -50,25 +51,36 @@ class Evaluation:
         return {min(examples, self.batch_size), examples % self.batch_size} - {0}
 
     def run(
-        self, network: Network, inputs: Arrays, targets: Arrays, predictions: Predictions | None = None
+        self,
+        network: Network,
+        inputs: Arrays,
+        targets: Arrays,
+        predictions: Predictions | None = None,
+        *,
+        final: bool = False,
     ) -> dict[str, Any]:
         """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
-        ``predictions`` collects the prediction for each example."""
+        ``predictions`` collects the prediction for each example, ``final`` adds what is told of a test set
+        (``training/quality.py``)."""
         by_output = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
         total, examples = 0.0, 0
         for batch_inputs, batch_targets in self._batches(inputs, targets):
             outputs = network.predict(batch_inputs)
             count = len(next(iter(batch_inputs.values())))
             judged = self._judged(batch_inputs, outputs, batch_targets)
-            total += float(judged["loss"]) * count
-            examples += count
+            # Classes are weighted in training alone, as in Keras.
+            total += float(judged.get("unweighted", judged["loss"])) * count
             for output, by_name in by_output.items():
+                if final and not examples:
+                    more = quality_metrics(self.readings[output], outputs[output])
+                    by_name.update({name: each for name, each in more.items() if name not in by_name})
                 # Masked steps count in no metric, as they do in no loss.
                 kept = judged.get(f"mask/{output}", ...)
                 for metric in by_name.values():
                     metric.update(outputs[output][kept], batch_targets[output][kept])
                 if predictions is not None:
                     predictions.update(output, self.readings[output], outputs[output], batch_targets[output])
+            examples += count
         several = len(by_output) > 1
         results = {
             f"{output}/{name}" if several else name: metric.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from crosstrain.graph.program import Program
 from crosstrain.runs.tasks.evaluation import Evaluation, readings
 from crosstrain.runs.tasks.feed import Feed, Launch, layout
 from crosstrain.training.recipe import Recipe, batches
+from crosstrain.training.schedules import Schedule
 
 Arrays = dict[str, np.ndarray]
 SPLITS = ("train", "validation", "test")
@@ -86,6 +88,16 @@ class Material:
             feed=feeding,
             fed=_fed(data, names, outputs, recipe) if feeding else {},
         )
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return -(-self.splits["train"].examples // self.recipe.batch_size)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The recipe's, for a training of this length."""
+        return self.recipe.schedule.resolved(self.steps * self.recipe.epochs, self.recipe.epochs)
 
     @property
     def batch_sizes(self) -> list[int]:

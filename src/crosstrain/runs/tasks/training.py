@@ -1,21 +1,23 @@
-"""The training loop: epochs, the learning rate, validation, the best epoch, checkpoints."""
+"""The training loop: epochs, the learning rate, validation, the best epoch, an early end, checkpoints."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crosstrain.engines.contract import Network
+from crosstrain.engines.contract import Network, State
 from crosstrain.runs.tasks import checkpoint
 from crosstrain.runs.tasks.checkpoint import Progress
 from crosstrain.runs.tasks.evaluation import score
 from crosstrain.runs.tasks.material import Material
 from crosstrain.system.clocks import Clocks
 from crosstrain.system.files import write_arrays
+from crosstrain.training.optimizers import AVERAGE
 from crosstrain.training.schedules import Plateau
 
 PROGRESS_SECONDS = 0.25
@@ -42,7 +44,7 @@ class Training:
         self.step = 0
         self.progress = Progress()
         self.diverged: str | None = None
-        schedule = self.material.recipe.schedule
+        schedule = self.material.schedule
         self.rate = float(self.material.recipe.optimizer.learning_rate or 0.0)
         self.plateau = Plateau(self.rate, **schedule.settings) if schedule.name == "plateau" else None
 
@@ -57,23 +59,58 @@ class Training:
             self.rate = self.plateau.rate
 
     def run(self) -> None:
-        """All epochs that are not done yet. Stops after one whose loss is no number."""
+        """All epochs that are not done yet. Stops after one whose loss is no number, and where the validation
+        has not improved for as long as the recipe waits. Ends with the weights that are tested and kept: with
+        ``ema``, the averages."""
         for epoch in range(len(self.progress.history), self.material.recipe.epochs):
+            if self.stopped:
+                break
             with self.clocks.phase("train"):
                 record = self._epoch(epoch)
-            if self.validate and self.material.splits["validation"].examples:
-                with self.clocks.phase("evaluate"):
-                    record.update(self._validation())
-            self._settle(epoch, record)
+            with self._averaged() as trained:
+                if self.validate and self.material.splits["validation"].examples:
+                    with self.clocks.phase("evaluate"):
+                        record.update(self._validation())
+                self._settle(epoch, record, trained)
             self.emit({"event": "epoch", "epoch": epoch + 1, **record})
             if self.diverged:
-                return
+                break
+        self._take_averages()
+
+    @property
+    def stopped(self) -> str | None:
+        """A sentence where the validation has not improved for as long as the recipe waits, with the counting
+        of ``keras.callbacks.EarlyStopping``."""
+        patience, best = self.material.recipe.early_stopping, self.progress.best_epoch
+        done = len(self.progress.history)
+        if patience is None or best is None or done - best < patience:
+            return None
+        waited = "the epoch" if patience == 1 else f"the {patience} epochs"
+        return f"stopped after epoch {done}: {waited} since epoch {best} brought no better validation"
+
+    # -- averages of weights --------------------------------------------------------------------
+    @contextmanager
+    def _averaged(self) -> Iterator[State | None]:
+        """Within, the network has the moving averages of its weights, where the recipe keeps them. Yields
+        what it has without (None: the same)."""
+        before = self._take_averages()
+        yield before
+        if before is not None:
+            self.network.load(before)
+
+    def _take_averages(self) -> State | None:
+        """Let the network have the averages; the state before, None where there are none."""
+        if self.material.recipe.optimizer.ema is None or not self.step:
+            return None
+        state = self.network.read()
+        averages = {name: slots[AVERAGE] for name, slots in (state.slots or {}).items()}
+        self.network.load(replace(state, weights={**state.weights, **averages}))
+        return state
 
     # -- one epoch ------------------------------------------------------------------------------
     def _epoch(self, epoch: int) -> dict[str, Any]:
         """Train on every example once; the record of it."""
-        network, schedule = self.network, self.material.recipe.schedule
-        steps = -(-self.material.splits["train"].examples // self.material.recipe.batch_size)
+        network, schedule, steps = self.network, self.material.schedule, self.material.steps
         losses, counts = [], []
         reported = started = time.perf_counter()
         for count, batch in self.material.epoch(epoch, self.step):
@@ -123,8 +160,9 @@ class Training:
         return {f"validation_{k}": v for k, v in metrics.items() if not k.endswith("confusion")}
 
     # -- between epochs -------------------------------------------------------------------------
-    def _settle(self, epoch: int, record: dict[str, Any]) -> None:
-        """Note the epoch, choose the next rate, keep the best weights and a checkpoint."""
+    def _settle(self, epoch: int, record: dict[str, Any], trained: State | None) -> None:
+        """Note the epoch, choose the next rate, keep the best weights and a checkpoint, of the state
+        ``trained`` where that is not the network's."""
         progress = self.progress
         progress.history.append(record)
         if self.diverged:
@@ -142,8 +180,8 @@ class Training:
         if not (self.checkpoint_path or (better and self.best_path)):
             return
         with self.clocks.phase("save"):
-            state = self.network.read()
+            shown = self.network.read()
             if better and self.best_path:
-                write_arrays(self.best_path, self.material.own_weights(state.weights))
+                write_arrays(self.best_path, self.material.own_weights(shown.weights))
             if self.checkpoint_path:
-                checkpoint.save(self.checkpoint_path, state, progress, self.identity)
+                checkpoint.save(self.checkpoint_path, trained or shown, progress, self.identity)

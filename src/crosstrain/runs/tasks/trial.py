@@ -74,7 +74,7 @@ def _window(
     network: Network, material: Material, source: Iterator[tuple[int, Arrays]], steps: int
 ) -> tuple[float, int]:
     """Train some steps; seconds, and examples."""
-    schedule = material.recipe.schedule
+    schedule = material.schedule
     rate = float(material.recipe.optimizer.learning_rate or 0.0)
     losses, count = [], 0
     started = time.perf_counter()
