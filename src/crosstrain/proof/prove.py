@@ -17,7 +17,7 @@ from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED
-from crosstrain.proof.ahead import start
+from crosstrain.proof.ahead import expected, started
 from crosstrain.proof.certificate import BOUNDS, Certificate, Proof
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.states import usual_steps
@@ -80,13 +80,13 @@ def prove(
     with ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crosstrain-proof-")))
         folder.mkdir(parents=True, exist_ok=True)
-        if start_ahead:
-            spares = stack.enter_context(Spares(folder / "logs"))
-            start(spares, _name(source), names, folder, device, threads, options or {})
-            launch = partial(launch, waiting=spares.take)
-        definition = source if isinstance(source, Definition) else _defined(
-            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output, weights
-        )  # fmt: skip
+        spares = stack.enter_context(Spares(folder / "logs"))
+        jobs = expected(_name(source), names, folder, device, threads, options or {}) if start_ahead else ()
+        with started(spares, jobs):
+            definition = source if isinstance(source, Definition) else _defined(
+                source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output,
+                weights,
+            )  # fmt: skip
         step_count = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
             definition,
@@ -98,7 +98,7 @@ def prove(
             device,
             threads,
             timeout,
-            partial(launch, stop=stop) if len(names) > 1 else launch,
+            partial(launch, waiting=spares.take, **({"stop": stop} if len(names) > 1 else {})),
             on_event and _in_turn(on_event),
             None if data is None else examples(definition, data),
             (*remarks, *definition.remarks),
