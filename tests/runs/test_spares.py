@@ -16,6 +16,7 @@ import pytest
 
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import default
+from crosstrain.errors import StorageError
 from crosstrain.runs.process import Interrupted, Outcome, run_job
 from crosstrain.runs.spares import Spares
 from tests.runs.test_process import ROOT, gone
@@ -152,6 +153,12 @@ def test_limits_are_those_of_any_worker(spares: Spares, tmp_path: Path) -> None:
     large = run(spares, {"task": "tests.runs.faulty:eat"}, tmp_path, memory_limit=300 * 2**20, timeout=60)
     assert (slow.status, large.status) == ("timeout", "memory")
     assert not workers()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with Spares(tmp_path / "file" / "logs") as spares, pytest.raises(StorageError, match="not a folder"):
+        spares.start(WELL)
 
 
 def test_an_error_ends_those_that_wait(tmp_path: Path) -> None:

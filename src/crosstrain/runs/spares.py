@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from crosstrain.runs.process import environment, python_of_job, start
 from crosstrain.runs.worker import AHEAD
+from crosstrain.system.files import storage_errors
 from crosstrain.system.process_tree import Tree
 
 SHAPING = ("task", "engine", "cores", "unneeded")
@@ -77,13 +78,16 @@ class Spares:
 
     def start(self, job: Mapping[str, Any], python: str | None = None) -> None:
         """Start a worker for a job of the same task, engine, cores and environment as this one; it imports
-        what they need. ``python`` is as ``run_job`` takes it."""
+        what they need. ``python`` is as ``run_job`` takes it. Raises ``StorageError`` where the folder cannot
+        be written, ``CrosstrainError`` where ``python`` cannot be started."""
         python = python or python_of_job(job)
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._started += 1
         log = self._folder / f"spare-{os.getpid()}-{id(self)}-{self._started}.log"
         beginning = {name: job[name] for name in SHAPING if name in job}
-        with log.open("ab") as stream:
+        with storage_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            stream = log.open("ab")
+        with stream:
             process = start([AHEAD, json.dumps(beginning)], job, python, stream)
         with self._lock:
             self._waiting.append(_Spare(process, _shape(job, python), log))
