@@ -21,6 +21,7 @@ from crosstrain.proof.prove import prove
 from crosstrain.proof.prover import Prover
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
+from crosstrain.runs.spares import Spares
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss, Recipe
 from crosstrain.training.schedules import Schedule
@@ -127,6 +128,30 @@ def test_the_public_way_through_real_workers(tmp_path: Path, defined: Callable[[
     assert {"engine", "precision", "status", *numbers, "first_departure"} <= set(first)
     assert all(isinstance(first[k], float) for k in numbers)
     assert first["basis"]["truth"]["agreement"]["finite_differences"] < 1e-5
+
+
+def test_workers_that_start_ahead_change_no_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took: list[bool] = []
+
+    def take(*arguments: Any) -> Any:
+        took.append((process := real(*arguments)) is not None)
+        return process
+
+    real = Spares.take
+    monkeypatch.setattr(Spares, "take", take)
+    records = []
+    for ahead in (True, False):
+        proof = prove(
+            f"{NETWORKS}:gru", INSTALLED[:1], ["float64"], recipe=RECIPE, work=tmp_path / str(ahead), steps=2,
+            threads=1, start_ahead=ahead,
+        )  # fmt: skip
+        assert proof.proved
+        records.append([replace(certificate, seconds=0.0).to_json() for certificate in proof])
+        assert not list((tmp_path / str(ahead)).rglob("spare*"))
+    assert took == [True, True, False, False]  # the truth's and the engine's, of either proof
+    assert records[0] == records[1]
 
 
 def test_dropout_is_told(prover: Callable[..., Prover]) -> None:

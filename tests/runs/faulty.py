@@ -21,6 +21,11 @@ def well(job: dict[str, Any], emit: Any) -> dict[str, Any]:
     return {"pid": os.getpid(), "stdin": sys.stdin.read(), "environment": dict(os.environ)}
 
 
+def modules(job: dict[str, Any], emit: Any) -> dict[str, Any]:
+    """What is imported by now, and the cores that the process may use."""
+    return {"pid": os.getpid(), "modules": sorted(sys.modules), "cores": sorted(os.sched_getaffinity(0))}
+
+
 def abort(job: dict[str, Any], emit: Any) -> dict[str, Any]:
     emit({"event": "progress", "step": 0})
     os.abort()

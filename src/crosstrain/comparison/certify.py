@@ -113,6 +113,7 @@ class Certifier:
             data=subject.data,
             on_event=lambda event: self._hear(subject, event),
             launch=launched_as(setup, stop),
+            start_ahead=False,  # other proofs run beside it and keep the cores busy
         )
         common: dict[str, Any] = {"network": subject.network, "input_size": subject.size}
         return [CertificateResult(**common, **certificate.to_json()) for certificate in proof]

@@ -102,13 +102,15 @@ def _tracing() -> bool:
 
 def set_seed(seed: int) -> None:
     """``keras.utils.set_random_seed``, without importing TensorFlow (for seconds) where nothing uses it."""
-    if backend.backend() in ("tensorflow", "torch") or "tensorflow" in sys.modules:
+    if backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
         keras.utils.set_random_seed(seed)
         return
     global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
     global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
     random.seed(seed)
     np.random.seed(seed)
+    if backend.backend() == "torch":
+        backend.core.torch.manual_seed(seed)
 
 
 @contextmanager

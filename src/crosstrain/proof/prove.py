@@ -17,12 +17,14 @@ from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED
+from crosstrain.proof.ahead import expected, started
 from crosstrain.proof.certificate import BOUNDS, Certificate, Proof
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.states import usual_steps
 from crosstrain.runs.at_once import Task, at_once, slots
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
+from crosstrain.runs.spares import Spares
 from crosstrain.system.gpus import free_memory
 from crosstrain.training.recipe import Recipe
 
@@ -55,6 +57,7 @@ def prove(
     weights: str = "",
     remarks: Sequence[str] = (),
     launch: Launch = run_job,
+    start_ahead: bool = True,
 ) -> Proof:
     """Certificates of a network, one for each engine and precision.
 
@@ -64,7 +67,8 @@ def prove(
     without it a temporary folder does. ``timeout`` (seconds) is for each process. ``options`` are engine
     options by engine. ``steps`` 0 leaves the optimizer out; left out, it is 10, or fewer for a large network.
     ``data`` gives inputs and targets in place of random ones. ``output`` and ``weights`` are those of
-    ``define``; ``remarks`` are sentences for every certificate.
+    ``define``; ``remarks`` are sentences for every certificate. ``start_ahead`` starts workers before
+    there is work for them: they import their frameworks in the meantime, on cores that are idle then.
 
     An engine that is missing, crashes or lacks an op gets a certificate with the status ``cannot`` and
     the reason; the others go on. Raises ``CrosstrainError`` for wrong use and for a network that cannot be
@@ -76,9 +80,13 @@ def prove(
     with ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crosstrain-proof-")))
         folder.mkdir(parents=True, exist_ok=True)
-        definition = source if isinstance(source, Definition) else _defined(
-            source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output, weights
-        )  # fmt: skip
+        spares = stack.enter_context(Spares(folder / "logs"))
+        jobs = expected(_name(source), names, folder, device, threads, options or {}) if start_ahead else ()
+        with started(spares, jobs):
+            definition = source if isinstance(source, Definition) else _defined(
+                source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output,
+                weights,
+            )  # fmt: skip
         step_count = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
             definition,
@@ -90,13 +98,17 @@ def prove(
             device,
             threads,
             timeout,
-            partial(launch, stop=stop) if len(names) > 1 else launch,
+            partial(launch, waiting=spares.take, **({"stop": stop} if len(names) > 1 else {})),
             on_event and _in_turn(on_event),
             None if data is None else examples(definition, data),
             (*remarks, *definition.remarks),
         )
         certificates = _of_all(prover, names, precisions, options or {}, stop)
         return Proof(definition.graph.name, tuple(c for name in names for c in certificates[name]))
+
+
+def _name(source: str | Definition) -> str:
+    return source if isinstance(source, str) else str(source.data["source"])
 
 
 def _of_all(

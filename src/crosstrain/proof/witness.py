@@ -32,6 +32,13 @@ class Setting(Protocol):
     def launch(self) -> Callable[..., Any]: ...
 
 
+def beginning(engine: str, device: str, threads: int | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the job of an engine's evidence begins with, whatever the case."""
+    return {
+        "task": "evidence", "engine": engine, "device": device, "threads": threads, "options": dict(options),
+    }  # fmt: skip
+
+
 class Cannot(Exception):  # noqa: N818  (a status, not an error of ours)
     """There is no certificate; the message says why."""
 
@@ -53,13 +60,9 @@ class Witness:
         folder = saved(case, setting.folder)
         with tempfile.TemporaryDirectory(prefix=f"{self.engine}-", dir=folder) as out:
             job = {
-                "task": "evidence",
+                **beginning(self.engine, setting.device, setting.threads, self.options),
                 "id": f"evidence-{self.engine}-{measure}",
-                "engine": self.engine,
                 "precisions": list(precisions),
-                "device": setting.device,
-                "threads": setting.threads,
-                "options": dict(self.options),
                 "case": str(folder),
                 "measure": measure,
                 "states": states and str(states),

@@ -14,7 +14,7 @@ from crosstrain.runs.compiled import compiled_of
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
 
-__all__ = ["Definition", "check_choice", "define", "keras_home", "source"]
+__all__ = ["Definition", "check_choice", "define", "keras_home", "source", "unneeded"]
 
 _BACKENDS = ("jax", "tensorflow", "torch")
 """Keras backends in the order of preference. Each infers shapes without running a layer (Keras's NumPy
@@ -84,6 +84,7 @@ def define(
         "folder": str(folder),
         "device": "cpu",
         "keras_backend": backend,
+        "unneeded": unneeded(source, backend),
         # JAX would take what is declared as 64 bits for 32.
         "environment": {"JAX_ENABLE_X64": "1"},
     }
@@ -111,6 +112,15 @@ def source(network: str) -> str:
     if not Path(path).is_file():
         raise CrosstrainError(f"there is no file {path} (given as network {network!r})")
     return f"{Path(path).resolve()}{colon}{function}"
+
+
+def unneeded(source: str, backend: str) -> list[str]:
+    """Packages that Keras and TensorFlow import where they are installed, which takes as long as they do
+    themselves, and that no network needs. None for code of the user's, which may use what of Keras does:
+    ``keras.wrappers`` and scikit-learn."""
+    if ".py:" in source:
+        return []
+    return ["pandas", "sklearn", *(["jax"] if backend == "tensorflow" else [])]
 
 
 WEIGHTS = (".h5", ".hdf5", ".keras", ".npz", ".safetensors")

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -34,6 +34,8 @@ from crosstrain.system.process_tree import Tree
 from crosstrain.system.surroundings import Surroundings
 
 OnEvent = Callable[[dict[str, Any]], None]
+Waiting = Callable[[Mapping[str, Any], str, Path, Path], "subprocess.Popen[bytes] | None"]
+"""Gives a worker that was started ahead (``Spares.take``) or None: for a job, its Python, file and log."""
 Status = Literal["done", "failed", "crashed", "timeout", "memory", "interrupted", "cannot"]
 
 POLL_SECONDS = 0.2
@@ -89,6 +91,7 @@ def run_job(
     on_event: OnEvent | None = None,
     python: str | None = None,
     stop: threading.Event | None = None,
+    waiting: Waiting | None = None,
 ) -> Outcome:
     """Run one job in a process of its own and wait for it.
 
@@ -96,9 +99,10 @@ def run_job(
     resident memory of the whole process tree. ``on_event`` is called for each event on its way; the
     result is in the outcome. ``python`` is left out for the one in which ``job["engine"]`` runs (without
     an engine: the running one). ``stop``, once it is set, ends the job as Ctrl-C does: for jobs in threads,
-    which no signal reaches. Whatever happens, no process of the job is left when this returns or
-    raises. Raises ``Interrupted`` on Ctrl-C and on ``stop``, ``StorageError`` where the folder cannot be
-    written, ``CrosstrainError`` where ``python`` cannot be started.
+    which no signal reaches. ``waiting`` may give a worker that waits for such a job, in place of a new one.
+    Whatever happens, no process of the job is left when this returns or raises. Raises ``Interrupted`` on
+    Ctrl-C and on ``stop``, ``StorageError`` where the folder cannot be written, ``CrosstrainError`` where
+    ``python`` cannot be started.
     """
     started = time.monotonic()
     if (job.get("recipe") or {}).get("augmentation"):
@@ -106,8 +110,10 @@ def run_job(
     with storage_errors(folder):
         path, log = _files(folder, job)
         path.write_text(json.dumps(job, indent=1, default=os.fspath))
+        python = python or python_of_job(job)
+        process = waiting and waiting(job, python, path, log)
     with log.open("ab") as log_file:
-        worker = _Worker(job, path, log_file, python or _python_of(job))
+        worker = _Worker(job, process or start([str(path.resolve())], job, python, log_file))
         interrupted, stopped = False, None
         try:
             stopped = worker.watch(timeout, memory_limit, on_event, stop)
@@ -143,7 +149,8 @@ def _files(folder: Path, job: Mapping[str, Any]) -> tuple[Path, Path]:
     raise CrosstrainError(f"{folder} holds 100000 logs of {stem}; empty it")
 
 
-def _python_of(job: Mapping[str, Any]) -> str:
+def python_of_job(job: Mapping[str, Any]) -> str:
+    """The Python in which a job's engine runs; the running one where it has none."""
     return python_of(job["engine"]) if job.get("engine") in engines() else sys.executable
 
 
@@ -195,26 +202,34 @@ def _gpu_variables(job: Mapping[str, Any]) -> dict[str, str]:
     return variables
 
 
+def start(
+    arguments: Sequence[str], job: Mapping[str, Any], python: str, log_file: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """A worker's process, in the environment of ``job``. ``CrosstrainError`` where ``python`` cannot be
+    started."""
+    try:
+        return subprocess.Popen(
+            [python, "-m", "crosstrain.runs.worker", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+            env=environment(job, python),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CrosstrainError(f"the Python {python} cannot be started: {error.strerror}") from error
+
+
 class _Worker:
     """A running worker, its channels, and what it has said so far."""
 
-    def __init__(self, job: Mapping[str, Any], path: Path, log_file: IO[bytes], python: str) -> None:
+    def __init__(self, job: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
+        self.process = process
         self.garbage = 0
         self.late: list[dict[str, Any]] = []
         self.final: dict[str, Any] | None = None
         self._first_garbage = b""
         self._silent = False  # the worker has closed its end of the protocol
-        try:
-            self.process = subprocess.Popen(
-                [python, "-m", "crosstrain.runs.worker", str(path.resolve())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log_file,
-                env=environment(job, python),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise CrosstrainError(f"the Python {python} cannot be started: {error.strerror}") from error
         self.tree = Tree(self.process.pid)
         self.surroundings = Surroundings(self.tree.processor_seconds)
         self.gpu = GpuLoad(str(job.get("device", "cpu")), self.tree.pids)

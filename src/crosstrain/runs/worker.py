@@ -2,7 +2,9 @@
 
 ``python -m crosstrain.runs.worker JOB.json`` takes the pipe that it finds as standard output for the
 protocol and the one that it finds as standard input for the supervisor's pulse, then points the
-descriptors 0, 1 and 2 elsewhere: whatever a framework prints goes to the log. Only the standard library
+descriptors 0, 1 and 2 elsewhere: whatever a framework prints goes to the log.
+``python -m crosstrain.runs.worker --ahead BEGINNING`` imports what the beginning of a job (JSON) names, then
+takes the path of the job's file (JSON) from the pulse, as a line. Only the standard library
 and NumPy are needed here; a task brings what it needs.
 """
 
@@ -13,6 +15,7 @@ import faulthandler
 import importlib
 import json
 import os
+import queue
 import signal
 import sys
 import threading
@@ -20,6 +23,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from crosstrain.system.hidden import hidden
 
 TASKS = {
     "define": "crosstrain.graph.define:run",
@@ -33,6 +38,8 @@ TASKS = {
     "reference": "crosstrain.runs.tasks.inference:reference",
 }
 """What a worker can do; a job may also name a function of its own as ``module:function``."""
+
+AHEAD = "--ahead"
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
@@ -74,7 +81,7 @@ def _plain(value: Any) -> Any:
 def run(job: Event, emit: Emit) -> None:
     """Do the job and emit its result, or the error that stopped it."""
     try:
-        result = _task(job["task"])(job, emit)
+        result = _task(job)(job, emit)
         emit({"event": "result", "result": result, "peak_memory_bytes": peak_memory()})
     except Exception as error:
         with contextlib.suppress(OSError):  # the log's disk may be full, which is then what is to be told
@@ -83,11 +90,14 @@ def run(job: Event, emit: Emit) -> None:
         emit({"event": "error", "kind": kind, "message": message, "peak_memory_bytes": peak_memory()})
 
 
-def _task(name: str) -> Callable[[Event, Emit], Event]:
+def _task(job: Event) -> Callable[[Event, Emit], Event]:
+    """The function that does a job; its module is imported without ``job["unneeded"]``."""
+    name: str = job["task"]
     module, _, function = TASKS.get(name, name).partition(":")
     if not function:
         raise ValueError(f"a worker has no task {name!r}")
-    task: Callable[[Event, Emit], Event] = getattr(importlib.import_module(module), function)
+    with hidden(job.get("unneeded") or ()):
+        task: Callable[[Event, Emit], Event] = getattr(importlib.import_module(module), function)
     return task
 
 
@@ -136,11 +146,31 @@ def peak_memory() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _watch(pulse: int) -> None:
-    """Return only by ending: end of file on the pulse means that the supervisor is gone."""
-    while os.read(pulse, 1):
-        pass
+def _watch(pulse: int, paths: queue.SimpleQueue[str]) -> None:
+    """Pass on the lines of the pulse. Return only by ending: its end means that the supervisor is gone."""
+    with open(pulse, encoding="utf-8") as lines:
+        for line in lines:
+            paths.put(json.loads(line))
     _end_group()
+
+
+def _prepare(beginning: Event) -> None:
+    """Import what a job needs that begins like this."""
+    _use_cores(beginning)
+    try:
+        _task(beginning)
+        if engine := beginning.get("engine"):
+            from crosstrain.engines.registry import engine_row
+
+            engine_row(engine).load()
+    except Exception:
+        traceback.print_exc()  # the job meets it again, and its result tells
+
+
+def _use_cores(job: Event) -> None:
+    """Keep to the job's cores: to be called before any framework counts them or starts a thread."""
+    if job.get("cores"):
+        os.sched_setaffinity(0, job["cores"])
 
 
 def _end_group() -> None:
@@ -155,11 +185,15 @@ def main(arguments: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)  # the supervisor made descriptor 2 the log
-    threading.Thread(target=_watch, args=(pulse,), daemon=True, name="pulse").start()
+    paths: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_watch, args=(pulse, paths), daemon=True, name="pulse").start()
     faulthandler.enable()
-    job = json.loads(Path(arguments[0]).read_text())
-    if job.get("cores"):
-        os.sched_setaffinity(0, job["cores"])  # before any framework counts the cores or starts a thread
+    if arguments[0] == AHEAD:
+        _prepare(json.loads(arguments[1]))
+        job = json.loads(Path(paths.get()).read_text())
+    else:
+        job = json.loads(Path(arguments[0]).read_text())
+        _use_cores(job)
     run(job, protocol.emit)
     with contextlib.suppress(OSError):
         sys.stdout.flush()

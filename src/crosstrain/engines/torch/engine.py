@@ -84,7 +84,9 @@ class TorchEngine:
         if options["deterministic"]:
             # cuBLAS repeats itself only with a workspace of fixed size, which it reads when it starts.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(options["deterministic"])
+        # Asked for what already holds, PyTorch would import its compiler (1 s) to tell it so too.
+        if options["deterministic"] != torch.are_deterministic_algorithms_enabled():
+            torch.use_deterministic_algorithms(options["deterministic"])
         torch.set_flush_denormal(options["flush_denormals"])
         device = torch.device(setting.device)
         recorder = CudaRecorder(device) if _captures(device, options) else None

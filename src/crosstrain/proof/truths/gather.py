@@ -17,7 +17,7 @@ from crosstrain.proof.certificate import BOUNDS
 from crosstrain.proof.compare import errors, group
 from crosstrain.proof.truths import by_differences as differences
 from crosstrain.proof.truths import by_numpy as reference
-from crosstrain.runs.definition import Definition
+from crosstrain.runs.definition import Definition, unneeded
 from crosstrain.system.turns import turn
 
 BACKENDS = ("tensorflow", "torch", "jax")
@@ -30,6 +30,9 @@ CLOSE = 3e-12
 
 FORMAT = 6
 """Of the truths on disk."""
+
+PLACE = "truth"
+"""Their folder in a proof's."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def truth_of(
     agrees there is no truth, and ``reason`` says how they differ. Threads that need the same part of it take
     turns: what the first computes serves the others.
     """
-    place = folder / "truth"
+    place = folder / PLACE
     place.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(
         f"{FORMAT} {case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
@@ -78,26 +81,21 @@ def truth_of(
     numpy = _cached(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
     set_aside: dict[str, str] = {}
     agreeing: list[Truth] = []
-    # An engine keras-torch is Keras on PyTorch: its own framework is torch.
-    homes, own = _homes(), engine.removeprefix("keras-")
-    for backend in sorted(homes, key=lambda name: name == own):
+    for backend, python in homes(engine).items():
         out = place / f"{key}-{backend}.npz"
         states = place / f"{key}-{backend}-states.npz"
         report = place / f"{key}-{backend}.json"
         with turn(report):
             if not report.exists():
                 job = {
-                    "task": "truth",
-                    "id": f"truth-{backend}",
-                    "keras_backend": backend,
+                    **beginning(backend, str(definition.data["source"])),
                     "definition": str(definition.folder),
                     "case": str(saved(case, folder)),
-                    "device": "cpu",
                     "out": str(out),
                     "states": str(states),
                 }
                 outcome = launch(
-                    job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=homes[backend]
+                    job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=python
                 )
                 report.write_text(json.dumps({"error": _sentence(outcome), **(outcome.result or {})}))
         answer = json.loads(report.read_text())
@@ -192,16 +190,27 @@ def _sentence(outcome: Any) -> str | None:
     return None if outcome.status == "done" else f"{outcome.status}: {outcome.error}"
 
 
-def _homes() -> dict[str, str]:
-    """Keras's available backends, each with a Python that has it."""
+def beginning(backend: str, source: str) -> dict[str, Any]:
+    """What the job of a truth begins with, whatever the case; ``source`` is the network's."""
+    return {
+        "task": "truth", "id": f"truth-{backend}", "keras_backend": backend, "device": "cpu",
+        "unneeded": unneeded(source, backend),
+    }  # fmt: skip
+
+
+def homes(engine: str = "") -> dict[str, str]:
+    """Keras's available backends, each with a Python that has it, in the order in which they are asked about
+    an engine."""
     pythons = {name: keras_python(name) for name in BACKENDS}
-    return {name: python for name, python in pythons.items() if python}
+    # An engine keras-torch is Keras on PyTorch: its own framework is torch.
+    order = sorted(BACKENDS, key=lambda name: name == engine.removeprefix("keras-"))
+    return {name: python for name in order if (python := pythons[name])}
 
 
 def _versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
-    parts = [python for python in _homes().values() if python != sys.executable]
+    parts = [python for python in homes().values() if python != sys.executable]
     for name in ("keras", *BACKENDS):
         try:
             parts.append(f"{name} {version(name)}")

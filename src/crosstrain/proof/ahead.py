@@ -1,0 +1,57 @@
+"""Workers that a proof will need, started as it begins: they import frameworks while something else runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from crosstrain.engines.registry import engine_row
+from crosstrain.environments.environments import find
+from crosstrain.proof import witness
+from crosstrain.proof.truths import gather
+from crosstrain.runs.at_once import MEMORY_EACH, slots
+from crosstrain.runs.spares import Spares
+from crosstrain.system.machine import usable_cores
+
+Expected = tuple[Mapping[str, Any], str | None]
+"""What a job begins with, and its Python where it is not the engine's."""
+
+
+def expected(
+    source: str,
+    engines: Sequence[str],
+    folder: Path,
+    device: str,
+    threads: int | None,
+    options: Mapping[str, Mapping[str, Any]],
+) -> list[Expected]:
+    """The jobs of a proof that are sure to come, in their order: the first truth, unless ``folder`` holds
+    truths already, and the evidence of the first engines, as many as are asked at a time; only as many as
+    memory has room for. On a GPU none: an import may reserve its memory."""
+    ready = [name for name in engines if find(engine_row(name))]
+    if device != "cpu" or not ready:
+        return []
+    jobs: list[Expected] = []
+    if not any((folder / gather.PLACE).glob("*.json")):
+        backends = list(gather.homes(ready[0]).items())[:1]
+        jobs += [(gather.beginning(backend, source), python) for backend, python in backends]
+    for name in ready[: slots(len(ready))]:
+        jobs.append((witness.beginning(name, device, threads, options.get(name, {})), None))
+    room = psutil.virtual_memory().available // MEMORY_EACH - 1  # one process defines the network
+    return jobs[: max(0, room)]
+
+
+@contextmanager
+def started(spares: Spares, jobs: Sequence[Expected]) -> Iterator[None]:
+    """Start a worker for each job: at once on cores that are idle while the block keeps one busy, and the
+    others after it, since they would only slow it down."""
+    idle = usable_cores() - 1
+    for job, python in jobs[:idle]:
+        spares.start(job, python)
+    yield
+    for job, python in jobs[idle:]:
+        spares.start(job, python)
