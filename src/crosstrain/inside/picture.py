@@ -52,7 +52,7 @@ def read_picture(
             f"{path} becomes {_text(result.shape)} when prepared as the network's data, but the network "
             f"takes {_text(shape)}"
         )
-    return result
+    return np.asarray(result)
 
 
 def _decoded(path: Path, channels: int) -> np.ndarray:
