@@ -71,9 +71,10 @@ class _Machine:
 
 
 def plain(content: bytes) -> Any:
-    """The value in a pickle of protocol 0 to 4 (of 5 where no array is in it). Texts of Python 2 are ``str``, a byte each.
+    """The value in a pickle of protocol 0 to 4 (of 5 where no array is in it).
 
-    Raises ``NotPlainError`` for one that is damaged, or calls anything but NumPy's own for arrays.
+    Texts of Python 2 are ``str``, a character for each byte. Raises ``NotPlainError`` for one that is
+    damaged, or calls anything but NumPy's own for arrays.
     """
     machine = _Machine()
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosstrain import zoo
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.registry import datasets
 from crosstrain.errors import CrosstrainError
@@ -71,6 +73,7 @@ def subject_of(
         raise CrosstrainError(f"{subject} is not the folder of a comparison, so it has no cell {cell!r}")
     if weights not in _EPOCHS and not weights.endswith(WEIGHTS):
         raise CrosstrainError(f"weights are best or last, not {weights!r}; or a file ({', '.join(WEIGHTS)})")
+    _check_known(subject)
     tell(f"Defining {subject}")
     own = "" if weights in _EPOCHS else check_choice([subject], "", weights)
     definition = define(source(subject), folder=work / "network", trust=trust, weights=own)
@@ -79,6 +82,19 @@ def subject_of(
         name, definition, None, _prepared(definition, data, None, tell), None, Path(f"{slug(name)}-inside"),
         Path(own).name if own else "initial",
     )  # fmt: skip
+
+
+def _check_known(subject: str) -> None:
+    """Refuse a bare name that nothing has; files are looked at where they are read."""
+    name = subject.partition(":")[0]
+    if Path(name).suffix or zoo.variant(subject):
+        return
+    near = difflib.get_close_matches(name, [*zoo.networks(), *datasets()], 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise CrosstrainError(
+        f"{subject!r} is no data set (crosstrain datasets), no folder of train or compare and no network "
+        f"(crosstrain networks){hint}"
+    )
 
 
 def _trained(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +13,11 @@ from crosstrain.inside.look import Insight
 from crosstrain.reporting.inside.panels import Panel, panels
 from crosstrain.reporting.montage import png
 from crosstrain.reporting.page import scripts
+from crosstrain.reporting.page.insides import RECORD, figure
 from crosstrain.reporting.page.markup import Html, join, tag
 from crosstrain.system.files import storage_errors, write_arrays, write_bytes, write_json
 
-RECORD, PAGE, ARRAYS = "inside.json", "inside.html", "inside.npz"
+PAGE, ARRAYS = "inside.html", "inside.npz"
 LIKELIEST = 5
 
 
@@ -76,20 +76,9 @@ def write_inside(insight: Insight, folder: Path) -> Inside:
     return inside
 
 
-def figure(title: str, caption: str, file: bytes) -> Html:
-    """A view with its picture inside."""
-    source = "data:image/png;base64," + base64.b64encode(file).decode()
-    return tag(
-        "figure",
-        tag("h3", title),
-        tag("img", src=source, alt=title, style="max-width:100%"),
-        tag("figcaption", caption),
-    )
-
-
 def _page(inside: Inside, drawn: Sequence[Panel], files: Sequence[bytes]) -> str:
     title = f"Inside {inside.network}"
-    figures = [figure(p.title, p.caption, file) for p, file in zip(drawn, files, strict=True)]
+    figures = [figure(p.title, p.caption, file, "h2") for p, file in zip(drawn, files, strict=True)]
     body = tag(
         "body",
         tag("header", tag("h1", title), tag("p", _about(inside))),
