@@ -122,7 +122,10 @@ BUILT_IN = (
         "folder:DIR",
         "your own images, a folder for each class",
         "yours: PNG, JPEG, PPM, BMP, WebP or TIFF files",
-        ("CLASS/*.png", "or train/CLASS/*.png, and val/ and test/ if you have them"),
+        (
+            "CLASS/*.png, or train/CLASS/*.png, and val/ and test/ if you have them",
+            "or val/*.png with a list of their classes: val.txt, or val/val_annotations.txt",
+        ),
         "folder",
     ),
 )
