@@ -176,8 +176,13 @@ def _python(location: Path, name: str, content: bytes, layout: Layout) -> tuple[
     """A pickled dictionary with ``data`` and labels."""
     batch = _dictionary(location, name, content)
     pixels, labels = batch.get("data"), batch.get(layout.key)
-    whole = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (PIXELS,)
-    if not whole or not isinstance(labels, list) or len(labels) != len(pixels) or not labels:
+    if (
+        not isinstance(pixels, np.ndarray)
+        or not isinstance(labels, list)
+        or pixels.dtype != np.uint8
+        or pixels.shape != (len(labels), PIXELS)
+        or not labels
+    ):
         raise CrosstrainError(
             f"{location}, {name}: there are no data of {PIXELS} bytes with {layout.key} of the same number"
         )
