@@ -97,8 +97,9 @@ def test_arrays_are_those_of_the_trained_weights(looked: dict[str, Any], place: 
     data = prepare("digits", steps="standardize").arrays("test")[0][""]
     scores = np.asarray(model(data[3:4]))[0]
     expected = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
-    # The file went through the run's own preparation, and so is the example that it was made of.
-    np.testing.assert_allclose(arrays["probabilities"], expected, rtol=1e-3, atol=1e-5)
+    # The file went through the run's own preparation, and so is the example that it was made of, but for the
+    # rounding of its 17 levels of grey to 8 bits.
+    np.testing.assert_allclose(arrays["probabilities"], expected, rtol=1e-2, atol=1e-3)
     assert arrays["maps"].shape == (4, 4, 4)
     assert arrays["projection"].shape == arrays["guided"].shape == (8, 8, 1)
     assert arrays["features"].shape == (len(data), 16)
