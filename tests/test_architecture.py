@@ -30,6 +30,7 @@ FLOORS = (
     "proof",
     "source",
     "exchange",
+    "inside",
     "classic",
     "advice",
     "comparison",
@@ -79,7 +80,7 @@ KERAS_SIDE = (
 """Works where Keras is, and imports it."""
 WORKER_SIDE = (
     "__init__.py", "errors.py", "system/clocks.py", "system/files.py", "training/", "graph/", "engines/",
-    "data/prepared.py", "runs/worker.py", "runs/tasks/", "proof/evidence.py",
+    "data/prepared.py", "runs/worker.py", "runs/tasks/", "proof/evidence.py", "inside/methods/",
 )  # fmt: skip
 """Loads in any engine's environment (of ``graph/``, what is not Keras's side)."""
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from crosstrain.graph.graph import Graph as Graph
     from crosstrain.proof.certificate import Certificate as Certificate
     from crosstrain.reporting.comparison import Comparison as Comparison
+    from crosstrain.reporting.inside.writing import Inside as Inside
     from crosstrain.reporting.network.description import NetworkDescription as NetworkDescription
     from crosstrain.reporting.sheet import Sheet as Sheet
     from crosstrain.results.inference import InferenceResult as InferenceResult
@@ -62,6 +63,7 @@ _NAMES = {
     "crosstrain.results.inference": "InferenceResult",
     "crosstrain.proof.certificate": "Certificate",
     "crosstrain.reporting.comparison": "Comparison",
+    "crosstrain.reporting.inside.writing": "Inside",
     "crosstrain.reporting.network.description": "NetworkDescription",
     "crosstrain.runs.definition": "Definition define",
     "crosstrain.studies.run": "Study",

@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "code": (api.code,),
     "study": (api.study,),
     "export": (api.export,),
+    "look": (api.look,),
 }
 """What each command calls."""
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

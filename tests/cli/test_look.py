@@ -60,7 +60,14 @@ def test_columns_are_the_epochs_of_a_training(tmp_path: Path) -> None:
         (["digits", "--out", "nowhere/sheet.png"], "name a .png in a folder that exists"),
         (["digits", "--examples", "0"], "examples must be from 1 to 1000, not 0"),
         (["digits", "--seed=-1"], "a seed must be at least 0"),
-        (["nonsense"], "there is no data set 'nonsense'"),
+        (
+            ["nonsense"],
+            "'nonsense' is no data set (crosstrain datasets), no folder of train or compare and",
+        ),
+        (["digitz"], "did you mean digits?"),
+        (["digits", "--image", "a.png"], "digits is a data set; --image belongs to a run or a network"),
+        (["lenet5", "--augment", "flip"], "lenet5 is not a data set; --augment belongs to a data set"),
+        (["."], "to look at the pictures in it, write folder:."),
     ],
 )
 def test_what_cannot_be_shown_is_a_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:

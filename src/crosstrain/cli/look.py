@@ -4,30 +4,57 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.console import Console
+
 from crosstrain import api
 from crosstrain.cli import declared, options
+from crosstrain.reporting.inside.writing import Inside
+from crosstrain.reporting.sheet import Sheet
 
 NAME = "look"
 
 
 @declared.takes(api.look)
-def command(data: str, json_file: options.Json = None, **arguments: Any) -> None:
-    """Write a contact sheet of a data set, before it is trained on: a PNG to look at.
+def command(subject: str, json_file: options.Json = None, **arguments: Any) -> None:
+    """Look at a data set before training, or into a network after it: pictures, and a page of them.
 
-    With --augment, a row has an example as it is, then as each epoch of a training will see it.
+    Of a data set, a contact sheet: with --augment, a row has an example as it is, then as each epoch of a
+    training will see it. Of a run or a network: its first filters, and what it makes of a picture.
 
     \b
     Examples:
       crosstrain look digits
-      crosstrain look folder:photos --size 64 --out photos.png
       crosstrain look gtsrb:GTSRB.zip --size 32 --augment rotate=15,zoom=0.1,shift=2,jitter=0.2
+      crosstrain look crosstrain-runs/my-run --image sign.png
+      crosstrain look my-comparison --cell idsia-48-torch-s0-r0 --layer conv2d_1 --target 14
+      crosstrain look model.keras --image photo.jpg --views grad-cam,occlusion
     """
     options.check_json(json_file)
-    sheet = api.look(data, **arguments)
+    result = api.look(subject, **arguments)
     screen = options.screen(json_file)
     if screen:
-        height, width, channels = sheet.size
-        many = f"{len(sheet.examples)} training examples of {height}×{width}×{channels}"
-        screen.print(f"{many}, {sheet.draws} draws each" if sheet.draws else many, highlight=False)
-        screen.print(str(sheet.path), soft_wrap=True, highlight=False)
-    options.write(sheet.to_json(), json_file)
+        if isinstance(result, Inside):
+            _show_inside(screen, result)
+        else:
+            _show_sheet(screen, result)
+    options.write(result.to_json(), json_file)
+
+
+def _show_sheet(screen: Console, sheet: Sheet) -> None:
+    height, width, channels = sheet.size
+    many = f"{len(sheet.examples)} training examples of {height}×{width}×{channels}"
+    screen.print(f"{many}, {sheet.draws} draws each" if sheet.draws else many, highlight=False)
+    screen.print(str(sheet.path), soft_wrap=True, highlight=False)
+
+
+def _show_inside(screen: Console, inside: Inside) -> None:
+    likeliest = ", ".join(f"{name} {probability:.3f}" for name, probability in inside.likeliest)
+    lines = [
+        f"{inside.network}, {inside.weights} weights, layer {inside.layer}",
+        f"{inside.picture}: {likeliest}" if likeliest else "",
+        *(f"note: {note}" for note in inside.notes),
+        *(f"{inside.folder / view['file']}  {view['title']}" for view in inside.views),
+        str(inside.page),
+    ]
+    for line in filter(None, lines):
+        screen.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -323,12 +323,52 @@ class Code(Networks, BatchSize, Rates, Timeout, Trust, Output, InitialWeights, t
     check: Annotated[bool, Parameter("Run the source and prove it equal to the network.", True)]
 
 
-class Look(Sizes, Preparation, Augment, total=False):
-    """Of ``look``."""
+class Look(Sizes, Preparation, Augment, Trust, total=False):
+    """Of ``look``: first what belongs to a data set, then what belongs to a run or a network."""
 
-    examples: Annotated[int, Parameter("How many; classes take turns.", 8, "N")]
     draws: Annotated[int, Parameter("Augmented pictures of each: the first epochs'.", 7, "N")]
     seed: Annotated[int, Parameter("Of the training whose pictures these are.", 0, "S")]
+    examples: Annotated[
+        int | None,
+        Parameter("How many: of a data set 8 (classes take turns), to look into a network 500.", metavar="N"),
+    ]
+    image: Annotated[
+        str | Path | None,
+        Parameter(
+            "The picture to show to a network (default: the data's first test example).", metavar="FILE"
+        ),
+    ]
+    layer: Annotated[
+        str | None, Parameter("The layer to look at (default: the last that makes maps).", metavar="NAME")
+    ]
+    views: Annotated[
+        Names | None,
+        Parameter(
+            "filters, maps, projection, saliency, guided, grad-cam, occlusion, exciting, features; default: "
+            "all.", metavar="A,B",
+        ),
+    ]  # fmt: skip
+    target: Annotated[
+        str | int | None,
+        Parameter("The class to look for, by name or number (default: the likeliest).", metavar="CLASS"),
+    ]
+    units: Annotated[int, Parameter("Maps or units of the layer that are shown.", 9, "N")]
+    square: Annotated[
+        int | None, Parameter("Side of the square that covers parts (default: a fifth).", metavar="PIXELS")
+    ]
+    embedding: Annotated[str, Parameter("Features in the plane by t-sne or pca.", "t-sne", "HOW")]
+    cell: Annotated[str | None, Parameter("Which cell of a comparison.", metavar="ID")]
+    weights: Annotated[
+        str | Path,
+        Parameter("Of a training: which epoch's; of a network: a file of weights.", "best", "best|last|FILE"),
+    ]
+    data: Annotated[
+        str | None,
+        Parameter(
+            "Examples for a network (default: what the run trained on).", metavar="DATA",
+            flags=("--data", "-d"),
+        ),
+    ]  # fmt: skip
 
 
 class StudyPlan(Engines, Preference, Threads, total=False):
@@ -381,11 +421,20 @@ OptionalData = Annotated[
 OneEngine = Annotated[
     str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
 ]
-Looked = Annotated[str, Parameter(f"{_DATA} (crosstrain datasets).", metavar="DATA", argument=True)]
-SheetOut = Annotated[
-    str | Path,
-    Parameter("The picture to write (PNG).", metavar="FILE.png", flags=("--out", "-o")),
-]
+Looked = Annotated[
+    Any,
+    Parameter(
+        "A data set (crosstrain datasets), a folder of train or compare (FOLDER:CELL), or a network.",
+        metavar="DATA|RUN|NETWORK", argument=True,
+    ),
+]  # fmt: skip
+LookOut = Annotated[
+    str | Path | None,
+    Parameter(
+        "Of a data set the PNG (default: contact-sheet.png), of a network the folder (default: RUN/inside, "
+        "or NAME-inside).", metavar="PATH", flags=("--out", "-o"),
+    ),
+]  # fmt: skip
 Plan = Annotated[
     str | Path,
     Parameter("One of crosstrain's (--list), or your own.", metavar="NAME|PLAN.toml", argument=True),

@@ -76,6 +76,22 @@ BUILT_IN = (
         "fashion",
     ),
     DataSet(
+        "cifar10",
+        "cifar10:DIR-or-tar",
+        "CIFAR-10: 60,000 photographs, 32x32 RGB, 10 classes",
+        "the CIFAR page of its author, Alex Krizhevsky (binary or python version)",
+        ("the archive, or its files: data_batch_1.bin … data_batch_5.bin, test_batch.bin (or without .bin)",),
+        "cifar",
+    ),
+    DataSet(
+        "cifar100",
+        "cifar100:DIR-or-tar",
+        "CIFAR-100: 60,000 photographs, 32x32 RGB, 100 classes",
+        "the CIFAR page of its author, Alex Krizhevsky (binary or python version)",
+        ("the archive, or its files: train.bin, test.bin, fine_label_names.txt (or train, test, meta)",),
+        "cifar100",
+    ),
+    DataSet(
         "gtsrb",
         "gtsrb:DIR-or-zip",
         "German Traffic Sign Recognition Benchmark: 51,839 signs of 15 to 250 pixels, RGB, 43 classes",
@@ -106,7 +122,10 @@ BUILT_IN = (
         "folder:DIR",
         "your own images, a folder for each class",
         "yours: PNG, JPEG, PPM, BMP, WebP or TIFF files",
-        ("CLASS/*.png", "or train/CLASS/*.png, and val/ and test/ if you have them"),
+        (
+            "CLASS/*.png, or train/CLASS/*.png, and val/ and test/ if you have them",
+            "or val/*.png with a list of their classes: val.txt, or val/val_annotations.txt",
+        ),
         "folder",
     ),
 )

@@ -25,15 +25,17 @@ def as_pictures(data: Prepared, examples: np.ndarray) -> list[np.ndarray] | str:
     ((name, array),) = inputs.items()
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or array.dtype.kind not in "fui":
         return "the inputs are not pictures"
+    return shown(data, name, np.asarray(array), np.asarray(array)[examples])
+
+
+def shown(data: Prepared, name: str, array: np.ndarray, pictures: np.ndarray) -> list[np.ndarray]:
+    """Some ``pictures`` (N, H, W, C) like those of the input ``name``, whose examples are ``array``, as
+    uint8: what preparation did to the numbers is undone where it can be."""
     scale = data.manifest.get("standardized", {}).get(name)
     low, high = value_range(_unscaled(np.asarray(array[:RANGE_FROM]), scale))
     steps = [str(step).partition(":")[0] for step in data.manifest.get("steps", ())]
-    shown = []
-    for index in examples:
-        picture = _unscaled(np.asarray(array[index]), scale)
-        bytes_ = np.clip(np.rint((picture - low) / (high - low) * 255), 0, 255).astype(np.uint8)
-        shown.append(displayed(bytes_, steps))
-    return shown
+    bytes_ = np.clip(np.rint((_unscaled(pictures, scale) - low) / (high - low) * 255), 0, 255)
+    return [displayed(picture, steps) for picture in bytes_.astype(np.uint8)]
 
 
 def data_uri(picture: np.ndarray) -> str:

@@ -7,24 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from crosstrain.data.augmentation.augmenter import Augmenter
 from crosstrain.data.augmentation.evaluation import training_form
 from crosstrain.data.prepared import Prepared
 from crosstrain.errors import CrosstrainError
+from crosstrain.reporting.montage import LINE, beside, fitted, grid, png, side_of, stacked, text
 from crosstrain.reporting.pictures import RANGE_FROM, displayed, value_range
 from crosstrain.system.files import write_bytes
 from crosstrain.training.augmentation import spelled
 
-SMALLEST, LARGEST = 64, 192
-"""Pixels of a shown picture's longer side: small ones are enlarged by whole factors, large ones reduced."""
-GAP, LINE = 4, 16
-"""Pixels between pictures, and of a line of text."""
-LETTERS = 0.38
-"""Of OpenCV's Hershey font: about 7 pixels a letter."""
-PAPER, INK = 255, 40
 NUMBERS = ("rescale", "center-sample", "standardize-sample", "center", "standardize", "zca")
 """Augmentations after which a picture is one no more."""
 
@@ -67,8 +60,8 @@ def write_sheet(
     labels = tuple(labels_of(example) for example in chosen.tolist())
     steps = [str(step).partition(":")[0] for step in source.manifest.get("steps", ())]
     rows = [[displayed(column[row], steps) for column in columns] for row in range(len(chosen))]
-    picture = _table(rows, labels) if augmentation else _grid([row[0] for row in rows], labels)
-    write_bytes(path, _png(picture))
+    picture = _table(rows, labels) if augmentation else grid([row[0] for row in rows], labels)
+    write_bytes(path, png(picture))
     return Sheet(
         path, tuple(chosen.tolist()), labels, len(columns) - 1, spelled(augmentation), array.shape[1:]
     )
@@ -122,72 +115,11 @@ def _bytes(pictures: np.ndarray, low: float, high: float) -> np.ndarray:
 # -- drawing ------------------------------------------------------------------------------------------
 def _table(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> np.ndarray:
     """A row for each example under its label; the first column, the originals, stands apart."""
-    side = _side(rows[0][0])
-    heading = [_text("as it is", side), *(_text(f"epoch {n}", side) for n in range(1, len(rows[0])))]
-    strips = [_beside(heading, LINE)]
+    side = side_of(rows[0][0])
+    heading = [text("as it is", side), *(text(f"epoch {n}", side) for n in range(1, len(rows[0])))]
+    strips = [beside(heading, LINE)]
     for row, label in zip(rows, labels, strict=True):
-        cells = [_fitted(picture, side) for picture in row]
-        strip = _beside(cells, side)
-        strips += [_text(label, strip.shape[1]), strip]
-    return _stacked(strips)
-
-
-def _grid(pictures: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
-    """About as many columns as rows, each picture under its label."""
-    side = _side(pictures[0])
-    columns = int(np.ceil(np.sqrt(len(pictures))))
-    cells = [
-        np.concatenate([_text(label, side), _fitted(picture, side)])
-        for picture, label in zip(pictures, labels, strict=True)
-    ]
-    return _stacked(
-        [_beside(cells[start : start + columns], side + LINE) for start in range(0, len(cells), columns)]
-    )
-
-
-def _side(picture: np.ndarray) -> int:
-    longer = int(max(picture.shape[:2]))
-    return min(LARGEST, longer * -(-SMALLEST // longer))
-
-
-def _fitted(picture: np.ndarray, side: int) -> np.ndarray:
-    """The picture in RGB, scaled into the corner of a square of ``side``."""
-    colours = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
-    height, width = colours.shape[:2]
-    factor = side / max(height, width)
-    factor = np.floor(factor) if factor >= 1 else factor
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    how = cv2.INTER_NEAREST if factor >= 1 else cv2.INTER_AREA
-    scaled = cv2.resize(colours, size, interpolation=how)
-    cell = np.full((side, side, 3), PAPER, np.uint8)
-    cell[: size[1], : size[0]] = scaled
-    return cell
-
-
-def _text(text: str, width: int) -> np.ndarray:
-    """A line of text, as much as fits. The font has no letters beyond ASCII."""
-    line = np.full((LINE, width, 3), PAPER, np.uint8)
-    plain = text.encode("ascii", "replace").decode()
-    cv2.putText(line, plain, (1, LINE - 4), cv2.FONT_HERSHEY_SIMPLEX, LETTERS, (INK,) * 3, 1, cv2.LINE_AA)
-    return line
-
-
-def _beside(cells: Sequence[np.ndarray], height: int) -> np.ndarray:
-    gap = np.full((height, GAP, 3), PAPER, np.uint8)
-    # The first one, an original, has a wider gap behind it.
-    parts = [gap, cells[0], gap, gap] + [part for cell in cells[1:] for part in (cell, gap)]
-    return np.concatenate(parts, axis=1)
-
-
-def _stacked(strips: Sequence[np.ndarray]) -> np.ndarray:
-    width = max(strip.shape[1] for strip in strips)
-    padded = [
-        np.pad(strip, ((0, GAP), (0, width - strip.shape[1]), (0, 0)), constant_values=PAPER)
-        for strip in strips
-    ]
-    return np.concatenate(padded)
-
-
-def _png(picture: np.ndarray) -> bytes:
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    return bytes(encoded.tobytes())
+        cells = [fitted(picture, side) for picture in row]
+        strip = beside(cells, side)
+        strips += [text(label, strip.shape[1]), strip]
+    return stacked(strips)

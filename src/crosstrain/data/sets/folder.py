@@ -1,4 +1,8 @@
-"""``folder:DIR``: one's own images, a folder for each class; or train, val and test folders of those."""
+"""``folder:DIR``: one's own images, a folder for each class; or train, val and test folders of those.
+
+Caltech-101 is such a folder, ImageNet and Tiny ImageNet are too: their pictures for validation lie in one
+folder beside a list of classes (``listed``).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from crosstrain.data.images import decoding as images
+from crosstrain.data.sets import listed
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, labelled, summed_up
 from crosstrain.data.split import held_out, three_ways
 from crosstrain.errors import CrosstrainError
@@ -23,17 +28,19 @@ SPLIT_FOLDERS = {
 
 @dataclass
 class _Listing:
-    """Class names, the pictures of each split as (path, class), and what was passed over."""
+    """Class names, the pictures of each split as (path, class), what was passed over, lists of classes."""
 
     classes: list[str]
     pictures: dict[str, list[tuple[Path, int]]] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
+    lists: list[Path] = field(default_factory=list)
 
 
 def files(location: Path) -> Files:
     """Every picture, by its path in the folder."""
     listing = _list(location)
-    return [(p.relative_to(location).as_posix(), p) for part in listing.pictures.values() for p, _ in part]
+    pictures = [path for part in listing.pictures.values() for path, _ in part]
+    return [(path.relative_to(location).as_posix(), path) for path in (*pictures, *listing.lists)]
 
 
 def read(location: Path, request: Request) -> Source:
@@ -86,7 +93,14 @@ def _list(location: Path) -> _Listing:
         )
     listing = _Listing(classes)
     for split, root in roots.items():
-        listing.pictures[split] = _pictures(root, location, classes, listing.ignored)
+        list_file = None if split == "train" else listed.list_of(root, classes)
+        if list_file is not None:
+            listing.lists.append(list_file)
+            files = [path for path in _below(root) if path.suffix.lower() in images.SUFFIXES]
+            listing.pictures[split], left = listed.pictures(list_file, files, classes)
+            listing.ignored += [path.relative_to(location).as_posix() for path in left]
+        else:
+            listing.pictures[split] = _pictures(root, location, classes, listing.ignored)
         if not listing.pictures[split]:
             raise CrosstrainError(f"there are no images in the folders of {root}")
     return listing

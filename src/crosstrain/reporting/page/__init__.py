@@ -3,7 +3,8 @@
 What is stable for tests and for those who link into it:
 
 - sections (``id``): ``summary``, ``results``, ``certificates``, ``charts``, ``stability``, ``criteria``,
-  ``mistakes``, ``settings``, ``machine``, ``data``, ``repeat``, ``notes``; one that is empty is not there;
+  ``mistakes``, ``inside``, ``settings``, ``machine``, ``data``, ``repeat``, ``notes``; one that is empty is
+  not there;
 - ``#recommendation``, ``#key-table``, ``#certificate-table``, ``#criteria-table``, ``#confusion``,
   ``#class-table``, ``#command``, ``.gallery``; the button ``#theme``; the selects ``#filter-network``,
   ``#filter-size``, ``#filter-engine`` in the form ``#filters``, whose count is in ``#filter-count``;

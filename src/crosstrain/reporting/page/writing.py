@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crosstrain.reporting.page import certificates, criteria, evidence, particulars, quality, scripts, served
+from crosstrain.reporting.page import (
+    certificates,
+    criteria,
+    evidence,
+    insides,
+    particulars,
+    quality,
+    scripts,
+    served,
+)
 from crosstrain.reporting.page import summary as top
 from crosstrain.reporting.page.charts import latency as charts_latency
 from crosstrain.reporting.page.charts import rest as charts_rest
@@ -36,7 +45,8 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
 Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, certificates.certificates)
 AFTER: tuple[Part, ...] = (
-    evidence.stability, criteria.criteria, quality.classified, evidence.mistakes, particulars.settings,
+    evidence.stability, criteria.criteria, quality.classified, evidence.mistakes, insides.insides,
+    particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,
 )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""What a trained network sees: filters, maps, projections, attributions, exciting inputs, features."""

@@ -1,0 +1,1 @@
+"""What was seen inside a network, as pictures and as a page."""
