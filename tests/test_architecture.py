@@ -34,6 +34,7 @@ FLOORS = (
     "advice",
     "comparison",
     "inference",
+    "prediction",
     "tuning",
     "criteria",
     "reporting",

@@ -13,6 +13,7 @@ from crosstrain.api.networks import describe_network, list_networks
 from crosstrain.api.proving import code, lines_of_source, prove
 from crosstrain.api.results import export, list_datasets, list_engines, report
 from crosstrain.api.training import train, tune
+from crosstrain.api.using import evaluate, features, predict
 
 __all__ = [
     "code",
@@ -21,14 +22,17 @@ __all__ = [
     "describe_engines",
     "describe_network",
     "engine_pairs",
+    "evaluate",
     "examine_engines",
     "export",
+    "features",
     "install_engines",
     "lines_of_source",
     "list_datasets",
     "list_engines",
     "list_networks",
     "look",
+    "predict",
     "prove",
     "remove_engines",
     "report",

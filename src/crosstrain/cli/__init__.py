@@ -22,6 +22,7 @@ from crosstrain.cli import (
     tune,
 )
 from crosstrain.cli import open as opening
+from crosstrain.cli.using import evaluate, features, predict
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.system.machine import own_version
 
@@ -30,7 +31,8 @@ EXAMPLES = """
 Examples:
   crosstrain compare lenet5,resnet20 --data digits --epochs 3
   crosstrain prove resnet20
-  crosstrain train lenet5 --data mnist:data/mnist --engine torch --epochs 5
+  crosstrain train lenet5 --data mnist:data/mnist --engine torch --epochs 5 --out lenet5-mnist
+  crosstrain predict lenet5-mnist photo.png
   crosstrain engines
 
 \b
@@ -83,7 +85,10 @@ def _root(
     work."""
 
 
-for module in (compare, tune, study, report, opening, prove, train, export, code, networks, datasets, look):
+for module in (
+    compare, tune, study, report, opening, prove, train, predict, evaluate, features, export, code, networks,
+    datasets, look,
+):  # fmt: skip
     app.command(module.NAME)(module.command)
 app.add_typer(engines.app, name=engines.NAME)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-from crosstrain.comparison.declaring import Also, Parameter
+from crosstrain.comparison.declaring import REQUIRED, Also, Parameter
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
@@ -314,6 +314,43 @@ class Export(Timeout, Trust, Output, total=False):
     overwrite: Annotated[bool, Parameter("Take the place of an earlier export.", False)]
 
 
+class Trained(Engines, Device, Threads, EngineOptions, Timeout, total=False):
+    """Of all that asks a trained network."""
+
+    cell: Annotated[str | None, Parameter("Which cell of a comparison.", metavar="ID")]
+    weights: Annotated[str, Parameter("Of a training: which epoch's.", "best", "best|last")]
+
+
+class Predict(Trained, total=False):
+    """Of ``predict``."""
+
+    top: Annotated[int, Parameter("How many classes of each input, the likeliest first.", 3, "K")]
+    pictures: Annotated[
+        str | Path | None,
+        Parameter("Draw every picture with its answer below, into this folder.", metavar="DIR"),
+    ]
+
+
+class Evaluate(Trained, total=False):
+    """Of ``evaluate``."""
+
+    part: Annotated[
+        str | None,
+        Parameter("train, validation, test or all (default: test of its own data, all of other data).",
+                  metavar="PART"),
+    ]  # fmt: skip
+
+
+class Features(Trained, total=False):
+    """Of ``features``."""
+
+    layer: Annotated[str, Parameter("The layer whose output is wanted.", REQUIRED, "NAME")]
+    data: Annotated[
+        str | None,
+        Parameter("The data set (default: what the run trained on).", metavar="DATA", flags=("--data", "-d")),
+    ]
+
+
 # -- in the functions' own signatures ---------------------------------------------------------------
 Network = Annotated[
     Any,
@@ -352,6 +389,22 @@ Run = Annotated[
     Parameter(
         "A folder of train or compare, or a network (with its initial weights).", metavar="RUN", argument=True
     ),
+]
+TrainedRun = Annotated[
+    str | Path,
+    Parameter("A folder of train, or FOLDER:CELL of compare.", metavar="RUN", argument=True),
+]
+_ASKED = Parameter(
+    "Pictures, folders or zips of pictures, .npz or .npy.", metavar="INPUT…", argument=True, repeated=True
+)
+Asked = Annotated[Any, _ASKED]
+OptionalAsked = Annotated[Any, _ASKED]
+NewData = Annotated[
+    str | None,
+    Parameter(f"{_DATA}; default: what it was trained on.", metavar="DATA", flags=("--data", "-d")),
+]
+FeaturesOut = Annotated[
+    str | Path, Parameter("The file to write.", metavar="FILE.npz", flags=("--out", "-o"))
 ]
 Out = Annotated[
     str | Path | None,

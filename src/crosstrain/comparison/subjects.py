@@ -19,6 +19,7 @@ from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.settings import Settings
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.registry import parse
+from crosstrain.data.trained_preparation import TrainedPreparation
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED
@@ -152,7 +153,7 @@ class Workshop:
         self.tell(f"Defining {subject}" + (f", seed {seed}" if self.settings.seeds > 1 else ""))
         manifest = subject.data.manifest
         with self._making(folder):
-            return self._define(
+            definition = self._define(
                 subject.network,
                 folder,
                 input_shapes={name: spec["shape"] for name, spec in manifest["inputs"].items()},
@@ -160,6 +161,8 @@ class Workshop:
                 targets=subject.data.target_specs(),
                 seed=seed,
             )
+            TrainedPreparation.of(subject.data, self.settings.recipe.augmentation).save(folder)
+            return definition
 
     def _define(self, network: str, folder: Path, **shapes: Any) -> Definition:
         losses = self.settings.recipe.to_json()["losses"]
