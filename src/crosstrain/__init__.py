@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult as TuningResult
 
 _NAMES = {
-    "crosstrain.api": "code compare compare_inference describe_engines describe_network evaluate export features "
-    "list_datasets list_engines list_networks look predict prove report study train tune",
+    "crosstrain.api": "code compare compare_inference describe_engines describe_network evaluate export "
+    "features list_datasets list_engines list_networks look predict prove report study train tune",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
     "crosstrain.data": "Prepared prepare",

@@ -30,6 +30,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "code": (api.code,),
     "study": (api.study,),
     "export": (api.export,),
+    "predict": (api.predict,),
+    "evaluate": (api.evaluate,),
+    "features": (api.features,),
 }
 """What each command calls."""
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

@@ -178,10 +178,24 @@ class InitialWeights(TypedDict, total=False):
     weights: Annotated[
         str | Path | None,
         Parameter(
-            "Initial weights from a file: .weights.h5, .h5, .npz or .safetensors, by name or by order.",
+            "Initial weights: a file (.weights.h5, .h5, .npz or .safetensors, by name or by order), the "
+            "folder of a training, or imagenet.",
             metavar="FILE",
         ),
+    ]  # fmt: skip
+
+
+class Transfer(InitialWeights, total=False):
+    replace_head: Annotated[
+        bool, Parameter("Give the last layer with weights new ones, and as many outputs as classes.", False)
     ]
+    freeze_until: Annotated[
+        str | None,
+        Parameter(
+            "Do not train the layers up to and including this one; BatchNormalization there runs in "
+            "inference mode.", metavar="LAYER",
+        ),
+    ]  # fmt: skip
 
 
 class Preference(TypedDict, total=False):
@@ -194,9 +208,21 @@ class Preference(TypedDict, total=False):
 # -- what each function takes -----------------------------------------------------------------------
 class Train(
     Networks, Engines, Sizes, Length, BatchSize, Rates, Preparation, Augment, Device, Precision, Threads,
-    EngineOptions, Timeout, MemoryLimit, Trust, Output, InitialWeights, total=False,
+    EngineOptions, Timeout, MemoryLimit, Trust, Output, Transfer, total=False,
 ):  # fmt: skip
-    """Of ``train``, and what ``compare`` has in common with it."""
+    """What ``train`` and ``compare`` have in common."""
+
+
+class TrainOne(Train, total=False):
+    """Of ``train``."""
+
+    fine_tune: Annotated[
+        str | None,
+        Parameter(
+            "Then train all layers for so many epochs, at a learning rate (default: a tenth).",
+            metavar="EPOCHS[:RATE]",
+        ),
+    ]
 
 
 class Compare(Train, Preference, total=False):
@@ -246,7 +272,7 @@ class Tune(
 
 
 class Prove(
-    Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, Output, InitialWeights,
+    Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, Output, Transfer,
     total=False,
 ):  # fmt: skip
     """Of ``prove``."""

@@ -179,7 +179,10 @@ class Workshop:
                 losses=losses if shapes else None,
                 trust=self.settings.trust,
                 output=self.settings.output,
-                weights=self.settings.weights,
+                weights=self.settings.weights if shapes else "",
+                replace_head=self.settings.replace_head and bool(shapes),
+                freeze_until=self.settings.freeze_until if shapes else "",
+                whole=self.settings.whole,
                 on_event=imported,
                 **shapes,
             )

@@ -105,7 +105,8 @@ def _add_tree(found: _Found, path: Path, tree: Tree) -> None:
     if not pictures:
         raise CrosstrainError(f"there are no pictures in {path}")
     if others:
-        found.notes.append(f"{len(others)} files in {path} are no pictures: {summed_up(others)}")
+        count = "1 file is no picture" if len(others) == 1 else f"{len(others)} files are no pictures"
+        found.notes.append(f"{count} in {path}: {summed_up(others)}")
     for name in pictures:
         found.labels.append(f"{path}/{name}")
         found.readers.append(_member(tree, name))
@@ -155,7 +156,9 @@ def _of_pictures(found: _Found, preparation: TrainedPreparation) -> Inputs:
             return None
 
     rows = np.arange(len(found.readers))
-    column = Images(picture, lambda row: found.labels[row], (height, width, channels), rows, original=original)
+    column = Images(
+        picture, lambda row: found.labels[row], (height, width, channels), rows, original=original
+    )
     return Inputs(found.labels, Table({name: column}, {}), found.notes, lambda row: found.readers[row]())
 
 
@@ -170,10 +173,7 @@ def crops_pictures(preparation: TrainedPreparation) -> bool:
 def _chosen(path: Path, inputs: Mapping[str, Any]) -> Arrays:
     """The arrays in a file by the network's inputs: under their names, ``x/NAME`` or, for a single one,
     ``x``, ``x_test``, or the only array that there is."""
-    if path.suffix.lower() == ".npy":
-        arrays = _single(path)
-    else:
-        arrays = read_archive(path)
+    arrays = _single(path) if path.suffix.lower() == ".npy" else read_archive(path)
     chosen = {}
     for name in inputs:
         keys = [name, f"x/{name}", f"x_test/{name}"] if name else ["x", "x_test"]

@@ -106,7 +106,9 @@ def size_difference(then: Sequence[int] | None, now: Sequence[int], network: Seq
     if now[1] * RESIZED > known[0] and now[0] < known[1] * RESIZED:
         return ""
     source = (
-        f"the training's had {_pixels(known)}" if then else f"the network sees {network[0]}×{network[1]} pixels"
+        f"the training's had {_pixels(known)}"
+        if then
+        else f"the network sees {network[0]}×{network[1]} pixels"
     )
     return f"the pictures have {_pixels(now)} on their longer side; {source}"
 

@@ -128,9 +128,7 @@ class TrainedPreparation:
     def _check(self, table: Table) -> None:
         wanted = self.manifest["inputs"]
         if set(table.inputs) != set(wanted):
-            raise CrosstrainError(
-                f"the inputs are {_names(table.inputs)}; the training had {_names(wanted)}"
-            )
+            raise CrosstrainError(f"the inputs are {_names(table.inputs)}; the training had {_names(wanted)}")
         for name, column in table.inputs.items():
             if list(column.shape) != list(wanted[name]["shape"]):
                 here, there = (_sized(shape) for shape in (column.shape, wanted[name]["shape"]))

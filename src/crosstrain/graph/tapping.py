@@ -53,4 +53,5 @@ def _unknown(graph: Graph, layer: str, matching: list[str], names: list[str]) ->
     if near:
         return f"{graph.name} has no layer {layer!r}; did you mean {near[0]!r}?"
     more = ", …" if len(names) > SHOWN else ""
-    return f"{graph.name} has no layer {layer!r}; the last of them are {', '.join(names[: -SHOWN - 1 : -1])}{more}"
+    last = ", ".join(names[: -SHOWN - 1 : -1])
+    return f"{graph.name} has no layer {layer!r}; the last of them are {last}{more}"

@@ -116,7 +116,9 @@ def evaluate(
 def _same(spec: str, other: str) -> bool:
     """Whether two specs name the same data: the kind, and the place where it lies."""
     (kind, _, place), (other_kind, _, other_place) = spec.partition(":"), other.partition(":")
-    return kind == other_kind and Path(place).expanduser().resolve() == Path(other_place).expanduser().resolve()
+    return (
+        kind == other_kind and Path(place).expanduser().resolve() == Path(other_place).expanduser().resolve()
+    )
 
 
 def _applied(network: TrainedNetwork, folder: Path, table: Table) -> Applied:
@@ -154,7 +156,7 @@ def _fitting(
         targets = {name: _formed(known[rows], specs[name])}
     for name, array in targets.items():
         _check_target(name, array, specs[name])
-    outputs = {o: s for o, s in pair(list(network.readings), targets, "target").items()}
+    outputs = dict(pair(list(network.readings), targets, "target").items())
     return rows, {output: np.asarray(targets[name]) for output, name in outputs.items()}, notes
 
 
@@ -163,7 +165,9 @@ def _numbers(labels: np.ndarray) -> np.ndarray:
     if labels.ndim == 2 and labels.dtype.kind == "f":
         return np.asarray(labels.argmax(axis=1))
     if labels.ndim != 1:
-        raise CrosstrainError(f"the data has {labels.shape[1:]} labels for each example; the training had one")
+        raise CrosstrainError(
+            f"the data has {labels.shape[1:]} labels for each example; the training had one"
+        )
     return np.asarray(labels, np.int64)
 
 

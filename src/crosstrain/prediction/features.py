@@ -134,8 +134,6 @@ class _Extractor:
 
     def _asked(self, inputs: Arrays, folder: Path) -> np.ndarray:
         self.tell(f"Asking {self.network.name} on {self.request.engine}")
-        answered = self.network.answer(
-            inputs, self.request, folder, layer=self.layer, wanted=[self.output]
-        )
+        answered = self.network.answer(inputs, self.request, folder, layer=self.layer, wanted=[self.output])
         self.version = answered.version
         return answered.outputs[self.output]

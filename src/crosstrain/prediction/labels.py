@@ -36,7 +36,9 @@ def matching(here: Sequence[str], trained: Sequence[str], counts: np.ndarray) ->
         )
     else:
         numbers = np.array([known.get(name, -1) for name in here], np.int64)
-    lacking = [name for name, number, count in zip(here, numbers, counts, strict=True) if number < 0 and count]
+    lacking = [
+        name for name, number, count in zip(here, numbers, counts, strict=True) if number < 0 and count
+    ]
     left_out = int(counts[numbers < 0].sum())
     if left_out == counts.sum():
         raise CrosstrainError(

@@ -52,8 +52,13 @@ def measured(evaluation: Evaluation, inputs: Arrays, outputs: Arrays, targets: A
 
 
 def intervals(
-    evaluation: Evaluation, values: Mapping[str, Any], inputs: Arrays, outputs: Arrays, targets: Arrays,
-    *, seed: int = 0,
+    evaluation: Evaluation,
+    values: Mapping[str, Any],
+    inputs: Arrays,
+    outputs: Arrays,
+    targets: Arrays,
+    *,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """The interval of every value that is one number: Wilson's for shares of right answers, Student's over
     random parts for the loss, the bootstrap's percentiles for the rest."""
@@ -89,7 +94,10 @@ def _of_loss(
     dealt = random.permutation(examples)[: examples // parts * parts].reshape(parts, -1)
     take = lambda arrays, rows: {name: np.asarray(array)[rows] for name, array in arrays.items()}
     losses = np.array(
-        [measured(evaluation, *(take(a, rows) for a in (inputs, outputs, targets)))["loss"] for rows in dealt],
+        [
+            measured(evaluation, *(take(a, rows) for a in (inputs, outputs, targets)))["loss"]
+            for rows in dealt
+        ],
         np.float64,
     )
     if not np.isfinite(losses).all():
@@ -99,7 +107,11 @@ def _of_loss(
 
 
 def _bootstrapped(
-    name: str, reading: Reading, value: float, outputs: np.ndarray, targets: np.ndarray,
+    name: str,
+    reading: Reading,
+    value: float,
+    outputs: np.ndarray,
+    targets: np.ndarray,
     random: np.random.Generator,
 ) -> Interval:
     """Percentiles over resampled examples (Efron 1979)."""

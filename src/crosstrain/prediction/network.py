@@ -63,7 +63,9 @@ class TrainedNetwork:
     @cached_property
     def target_specs(self) -> dict[str, Any]:
         """The targets' specs under the names of the outputs that have one."""
-        outputs = [name.removeprefix(TARGET) for name in self.definition.loss.inputs if name.startswith(TARGET)]
+        outputs = [
+            name.removeprefix(TARGET) for name in self.definition.loss.inputs if name.startswith(TARGET)
+        ]
         manifest = self.preparation.manifest
         return feed(self.inputs, outputs, manifest["inputs"], self.preparation.targets)[1]
 
@@ -82,7 +84,13 @@ class TrainedNetwork:
         return [*names, *map(str, range(len(names), count))]
 
     def answer(
-        self, inputs: Arrays, asking: Asking, folder: Path, *, layer: str = "", wanted: list[str] | None = None
+        self,
+        inputs: Arrays,
+        asking: Asking,
+        folder: Path,
+        *,
+        layer: str = "",
+        wanted: list[str] | None = None,
     ) -> Answered:
         """What the network says of prepared ``inputs`` (by the data's names). ``folder`` takes what lies
         between; ``layer`` is one whose output is given besides, ``wanted`` are the outputs that are kept.
@@ -128,5 +136,3 @@ def _result(outcome: Outcome, problem: str) -> Mapping[str, Any]:
     if outcome.kind == "storage":
         raise StorageError(outcome.error)
     raise CrosstrainError(f"{problem}: {outcome.error}")
-
-

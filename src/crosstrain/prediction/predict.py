@@ -105,7 +105,7 @@ def predict(
     tell: Tell,
     note: Tell,
 ) -> Prediction:
-    """Ask the network of ``run`` about ``inputs``. Raises ``CrosstrainError`` where nothing can be answered."""
+    """Ask the network of ``run`` about ``inputs``. ``CrosstrainError`` where nothing can be answered."""
     if top < 1:
         raise CrosstrainError(f"top must be at least 1, not {top}")
     trained = run_at(run, cell, weights)
@@ -176,9 +176,7 @@ def _ranked(
     order = np.argsort(-scores, axis=-1, kind="stable")[:, :top]
     return [
         (
-            tuple(
-                Choice(classes[n], int(n), None if np.isnan(row[n]) else float(row[n])) for n in ranking
-            ),
+            tuple(Choice(classes[n], int(n), None if np.isnan(row[n]) else float(row[n])) for n in ranking),
             (),
         )
         for row, ranking in zip(probabilities, order, strict=True)

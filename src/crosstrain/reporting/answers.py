@@ -21,9 +21,7 @@ SHOWN = 5
 """Lines below a picture."""
 
 
-def draw_answers(
-    folder: Path, prediction: Prediction, picture: Callable[[int], np.ndarray | None]
-) -> int:
+def draw_answers(folder: Path, prediction: Prediction, picture: Callable[[int], np.ndarray | None]) -> int:
     """Write a PNG into ``folder`` for every input that is a picture; returns how many. Its choices are below
     it, each with a bar as long as its probability."""
     with storage_errors(folder):

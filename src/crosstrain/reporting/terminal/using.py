@@ -21,7 +21,11 @@ def print_prediction(prediction: Prediction, screen: Console) -> None:
     """A row for each answer."""
     several = len({answer.output for answer in prediction.answers}) > 1
     width = max((len(answer.choices) for answer in prediction.answers), default=0)
-    heads = ["answer", "", *(word for n in range(2, width + 1) for word in (f"{n}.", ""))] if width else ["output"]
+    heads = (
+        ["answer", "", *(word for n in range(2, width + 1) for word in (f"{n}.", ""))]
+        if width
+        else ["output"]
+    )
     table = grid(["input", *(["of"] if several else []), *heads])
     for answer in prediction.answers:
         table.add_row(answer.input, *([answer.output] if several else []), *_cells(answer))
@@ -93,7 +97,9 @@ def print_features(features: Features, screen: Console) -> None:
         table.add_row(name, "×".join(map(str, shape)))
     screen.print(table)
     screen.print()
-    screen.print(f"{features.path}: the output of {features.layer} of {features.network}, on {features.engine}.")
+    screen.print(
+        f"{features.path}: the output of {features.layer} of {features.network}, on {features.engine}."
+    )
     _remarks(features.notes, features.damaged, screen)
 
 

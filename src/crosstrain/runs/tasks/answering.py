@@ -28,10 +28,10 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     """Run the network over all inputs and write its outputs.
 
     The job has ``engine``, ``device``, ``threads``, ``options``, ``network_folder`` (of the define task),
-    ``weights`` (``.npz``; None: the initial ones), ``model`` (the file for an engine that reads one, with the
-    ``layer`` among its outputs), ``layer`` (whose output is asked for besides, ""), ``inputs`` (a ``.npy`` for
-    each of the network's inputs), ``outputs`` (which are wanted; None: all) and ``out`` (``.npz``, an array for
-    each output, the first axis counting examples).
+    ``weights`` (``.npz``; None: the initial ones), ``model`` (the file for an engine that reads one, with
+    the ``layer`` among its outputs), ``layer`` (whose output is asked for besides, ""), ``inputs`` (a
+    ``.npy`` for each of the network's inputs), ``outputs`` (which are wanted; None: all) and ``out``
+    (``.npz``, an array for each output, the first axis counting examples).
     """
     clocks = Clocks(emit)
     graph, weights, loss = network_of(job)
