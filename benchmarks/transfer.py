@@ -23,6 +23,7 @@ import numpy as np
 import crosstrain
 from crosstrain.data import prepare
 from crosstrain.statistics.location import student
+from crosstrain.system.files import write_arrays
 
 SPLITS = ("train", "validation", "test")
 
@@ -44,13 +45,14 @@ def halves(spec: str, size: int, per_class: int, folder: Path) -> list[Path]:
                 )
             arrays |= {f"x_{split}": x[rows], f"y_{split}": names[y[rows]]}
         files.append(folder / f"half-{number}.npz")
-        np.savez(files[-1], **arrays)
+        write_arrays(files[-1], arrays)
     return files
 
 
 def spread(rows: np.ndarray, count: int) -> np.ndarray:
     """``count`` of ``rows``, evenly spaced."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))]
+    chosen: np.ndarray = rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))]
+    return chosen
 
 
 def ways(first: Path, until: str, epochs: int) -> dict[str, dict[str, Any]]:

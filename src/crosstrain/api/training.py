@@ -48,7 +48,7 @@ def train(
     arguments["trust"] = arguments["trust"] or trusted
     fine_tune = spelling.fine_tuning(arguments.pop("fine_tune"))
     with watching(progress) as watch:
-        request = settings(names, data, **arguments)
+        request = settings(names, data, **cast(Any, arguments))
         if request.seeds > 1:
             raise CrosstrainError(
                 f"training takes one seed, not {request.seeds} of them; seed says which, and compare takes "

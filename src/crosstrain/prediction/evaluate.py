@@ -142,7 +142,8 @@ def _fitting(
     if set(targets) != set(specs):
         here, there = (", ".join(name or "one without a name" for name in each) for each in (targets, specs))
         raise CrosstrainError(f"the data has the targets {here}; the training had {there}")
-    rows, notes = None, ()
+    rows: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
     if len(specs) == 1 and trained:
         (name,) = specs
         if name not in source.classes:
@@ -152,8 +153,9 @@ def _fitting(
         found = matching(names, trained, np.bincount(numbers, minlength=len(names)))
         notes = found.notes
         known = found.numbers[numbers]
-        rows = np.flatnonzero(known >= 0)
-        targets = {name: _formed(known[rows], specs[name])}
+        judged = np.flatnonzero(known >= 0)
+        rows = judged if len(judged) < len(known) else None
+        targets = {name: _formed(known[judged], specs[name])}
     for name, array in targets.items():
         _check_target(name, array, specs[name])
     outputs = dict(pair(list(network.readings), targets, "target").items())
@@ -175,7 +177,8 @@ def _formed(numbers: np.ndarray, spec: Mapping[str, Any]) -> np.ndarray:
     """Class numbers in the form in which the training's loss took them."""
     if not spec["shape"]:
         return numbers
-    return np.eye(spec["shape"][0], dtype=spec["dtype"])[numbers]
+    rows: np.ndarray = np.eye(spec["shape"][0], dtype=spec["dtype"])[numbers]
+    return rows
 
 
 def _check_target(name: str, array: np.ndarray, spec: Mapping[str, Any]) -> None:

@@ -64,7 +64,8 @@ def define(
     last layer with weights gets new ones (unless the file is ``whole``: of this very network), and as many
     outputs as there are classes; layers up to ``freeze_until`` are not trained. Unless they are ``drawn``, no
     weights are made or written, which is enough to look at a graph. Raises ``CrosstrainError`` where the
-    source or the shapes are at fault. ``on_event`` gets a ``phase`` when Keras is imported and defining begins.
+    source or the shapes are at fault. ``on_event`` gets a ``phase`` when Keras is imported and defining
+    begins.
     """
     backend, python = keras_home()
     compiled = None if losses or output else compiled_of(source)
