@@ -110,8 +110,8 @@ def test_a_saved_model_gets_another_number_of_classes(tmp_path: Path) -> None:
     )
     model.save(tmp_path / "net.keras")
     data, graph, weights = defined(str(tmp_path / "net.keras"), tmp_path / "three", replace_head=True)
-    assert graph.weights["head/kernel"].shape == (5, 3)
-    np.testing.assert_array_equal(weights["hidden/kernel"], np.asarray(model.get_layer("hidden").kernel))
+    assert graph.weights["net/head/kernel"].shape == (5, 3)
+    np.testing.assert_array_equal(weights["net/hidden/kernel"], np.asarray(model.get_layer("hidden").kernel))
     again = build_model(data)
     assert again.output_shape == (None, 3)
 

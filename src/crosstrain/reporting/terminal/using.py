@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from crosstrain.prediction.evaluate import Evaluated
-from crosstrain.prediction.features import Features
-from crosstrain.prediction.predict import Answer, Prediction
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.text import NOTHING, share
 from crosstrain.statistics.ratios import Interval
+
+if TYPE_CHECKING:  # they read pictures, for which the command line need not load OpenCV
+    from crosstrain.prediction.evaluate import Evaluated
+    from crosstrain.prediction.features import Features
+    from crosstrain.prediction.predict import Answer, Prediction
 
 SHOWN = 8
 """Numbers of an output without classes, and confusions."""
