@@ -35,6 +35,7 @@ FLOORS = (
     "advice",
     "comparison",
     "inference",
+    "prediction",
     "tuning",
     "criteria",
     "reporting",

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from crosstrain.api import compare_inference as compare_inference
     from crosstrain.api import describe_engines as describe_engines
     from crosstrain.api import describe_network as describe_network
+    from crosstrain.api import evaluate as evaluate
     from crosstrain.api import export as export
+    from crosstrain.api import features as features
     from crosstrain.api import list_datasets as list_datasets
     from crosstrain.api import list_engines as list_engines
     from crosstrain.api import list_networks as list_networks
     from crosstrain.api import list_recipes as list_recipes
     from crosstrain.api import look as look
+    from crosstrain.api import predict as predict
     from crosstrain.api import prove as prove
     from crosstrain.api import report as report
     from crosstrain.api import study as study
@@ -52,8 +55,9 @@ if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult as TuningResult
 
 _NAMES = {
-    "crosstrain.api": "code compare compare_inference describe_engines describe_network export list_datasets "
-    "list_engines list_networks list_recipes look prove report study train tune",
+    "crosstrain.api": "code compare compare_inference describe_engines describe_network evaluate export "
+    "features list_datasets list_engines list_networks list_recipes look predict prove report study train "
+    "tune",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
     "crosstrain.data": "Prepared prepare",

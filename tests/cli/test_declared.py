@@ -31,6 +31,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "study": (api.study,),
     "export": (api.export,),
     "look": (api.look,),
+    "predict": (api.predict,),
+    "evaluate": (api.evaluate,),
+    "features": (api.features,),
 }
 """What each command calls."""
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

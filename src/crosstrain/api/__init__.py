@@ -13,6 +13,7 @@ from crosstrain.api.networks import describe_network, list_networks, list_recipe
 from crosstrain.api.proving import code, lines_of_source, prove
 from crosstrain.api.results import export, list_datasets, list_engines, report
 from crosstrain.api.training import train, tune
+from crosstrain.api.using import evaluate, features, predict
 
 __all__ = [
     "code",
@@ -21,8 +22,10 @@ __all__ = [
     "describe_engines",
     "describe_network",
     "engine_pairs",
+    "evaluate",
     "examine_engines",
     "export",
+    "features",
     "install_engines",
     "lines_of_source",
     "list_datasets",
@@ -30,6 +33,7 @@ __all__ = [
     "list_networks",
     "list_recipes",
     "look",
+    "predict",
     "prove",
     "remove_engines",
     "report",

@@ -75,7 +75,8 @@ def prove(
             classes=classes, work=folder, on_event=tell, timeout=request.timeout,
             steps=steps, device=request.device, threads=request.threads, options=request.options,
             trust=request.trust, data=subject.data if subject else None, output=request.output,
-            weights=request.weights, remarks=request.remarks,
+            weights=request.weights, replace_head=request.replace_head, freeze_until=request.freeze_until,
+            remarks=request.remarks,
         )  # fmt: skip
     return replace(proof, network=names[0])
 

@@ -13,6 +13,7 @@ from crosstrain.comparison.parameters import Data, Network, Out
 from crosstrain.comparison.settings import settings
 from crosstrain.comparison.training import Trained
 from crosstrain.errors import CrosstrainError
+from crosstrain.training import spelling
 
 if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult
@@ -34,23 +35,29 @@ def train(
     *,
     out: Out = None,
     progress: Progress = True,
-    **arguments: Unpack[parameters.Train],
+    **arguments: Unpack[parameters.TrainOne],
 ) -> Trained:
     """Train one network on one engine; the best and the last weights are kept in a folder.
 
     Calling it again with more epochs goes on from the last one. ``crosstrain.load(result.folder)`` gives the
-    Keras model with the trained weights. Raises ``CrosstrainError`` for wrong use.
+    Keras model with the trained weights. With ``fine_tune`` a second training follows, of all layers, from
+    the best weights of the first, which is kept in ``frozen`` in the folder. Raises ``CrosstrainError`` for
+    wrong use.
     """
     names, trusted = names_of(network)
     arguments["trust"] = arguments["trust"] or trusted
+    fine_tune = spelling.fine_tuning(arguments.pop("fine_tune"))
     with watching(progress) as watch:
-        request = settings(names, data, **arguments)
+        request = settings(names, data, **cast(Any, arguments))
         if request.seeds > 1:
             raise CrosstrainError(
                 f"training takes one seed, not {request.seeds} of them; seed says which, and compare takes "
                 "several"
             )
-        return training.train(request, Path(out) if out else None, watch)
+        folder = Path(out) if out else None
+        if fine_tune is None:
+            return training.train(request, folder, watch)
+        return training.fine_tune(request, *fine_tune, folder, watch)
 
 
 @declared(

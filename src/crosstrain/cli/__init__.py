@@ -23,6 +23,7 @@ from crosstrain.cli import (
     tune,
 )
 from crosstrain.cli import open as opening
+from crosstrain.cli.using import evaluate, features, predict
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.system.machine import own_version
 
@@ -31,7 +32,8 @@ EXAMPLES = """
 Examples:
   crosstrain compare lenet5,resnet20 --data digits --epochs 3
   crosstrain prove resnet20
-  crosstrain train lenet5 --data mnist:data/mnist --engine torch --epochs 5
+  crosstrain train lenet5 --data mnist:data/mnist --engine torch --epochs 5 --out lenet5-mnist
+  crosstrain predict lenet5-mnist photo.png
   crosstrain engines
 
 \b
@@ -85,20 +87,9 @@ def _root(
 
 
 for module in (
-    compare,
-    tune,
-    study,
-    report,
-    opening,
-    prove,
-    train,
-    export,
-    code,
-    networks,
-    recipes,
-    datasets,
-    look,
-):
+    compare, tune, study, report, opening, prove, train, predict, evaluate, features, export, code, networks,
+    recipes, datasets, look,
+):  # fmt: skip
     app.command(module.NAME)(module.command)
 app.add_typer(engines.app, name=engines.NAME)
 

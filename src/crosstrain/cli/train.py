@@ -25,6 +25,7 @@ def command(network: str, data: str, json_file: options.Json = None, **arguments
       crosstrain train lenet5 --data digits --engine torch --epochs 10 --out lenet5-digits
       crosstrain train resnet20 --data folder:photos --engine jax --optimizer adam
       crosstrain train resnet20 --data digits --engine torch --epochs 20 --recipe paper --early-stopping 5
+      crosstrain train resnet20 --data folder:few --engine jax --weights runs/many --replace-head
       python -c "import crosstrain; crosstrain.load('lenet5-digits').summary()"
     """
     options.check_json(json_file)

@@ -18,6 +18,8 @@ _OURS = {
     "progress.json", "reference", "criteria", "best.npz",
     "last.npz", "checkpoint.npz",
 }  # fmt: skip
+_INSIDE = {"frozen"}
+"""Folders of other trainings that may lie in this one before it begins."""
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def _refuse_strangers(folder: Path) -> None:
         raise CrosstrainError(f"{folder} is a file; name a folder for the results")
     if not folder.is_dir() or (folder / "plan.json").exists():
         return
-    strangers = sorted(p.name for p in folder.iterdir() if p.name not in _OURS)
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in _OURS | _INSIDE)
     if strangers:
         raise CrosstrainError(
             f"{folder} contains other files ({strangers[0]}); name a new or an empty folder"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-from crosstrain.comparison.declaring import Also, Parameter
+from crosstrain.comparison.declaring import REQUIRED, Also, Parameter
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
@@ -213,10 +213,24 @@ class InitialWeights(TypedDict, total=False):
     weights: Annotated[
         str | Path | None,
         Parameter(
-            "Initial weights from a file: .weights.h5, .h5, .npz or .safetensors, by name or by order.",
+            "Initial weights: a file (.weights.h5, .h5, .npz or .safetensors, by name or by order), the "
+            "folder of a training, or imagenet.",
             metavar="FILE",
         ),
+    ]  # fmt: skip
+
+
+class Transfer(InitialWeights, total=False):
+    replace_head: Annotated[
+        bool, Parameter("Give the last layer with weights new ones, and as many outputs as classes.", False)
     ]
+    freeze_until: Annotated[
+        str | None,
+        Parameter(
+            "Do not train the layers up to and including this one; BatchNormalization there runs in "
+            "inference mode.", metavar="LAYER",
+        ),
+    ]  # fmt: skip
 
 
 class Preference(TypedDict, total=False):
@@ -229,9 +243,21 @@ class Preference(TypedDict, total=False):
 # -- what each function takes -----------------------------------------------------------------------
 class Train(
     Networks, Engines, Sizes, Length, Paper, BatchSize, Rates, Goal, Preparation, Augment, Device, Precision,
-    Threads, EngineOptions, Timeout, MemoryLimit, Trust, Output, InitialWeights, total=False,
+    Threads, EngineOptions, Timeout, MemoryLimit, Trust, Output, Transfer, total=False,
 ):  # fmt: skip
-    """Of ``train``, and what ``compare`` has in common with it."""
+    """What ``train`` and ``compare`` have in common."""
+
+
+class TrainOne(Train, total=False):
+    """Of ``train``."""
+
+    fine_tune: Annotated[
+        str | None,
+        Parameter(
+            "Then train all layers for so many epochs, at a learning rate (default: a tenth).",
+            metavar="EPOCHS[:RATE]",
+        ),
+    ]
 
 
 class Compare(Train, Preference, total=False):
@@ -289,7 +315,7 @@ class Tune(
 
 
 class Prove(
-    Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, Output, InitialWeights,
+    Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, Output, Transfer,
     total=False,
 ):  # fmt: skip
     """Of ``prove``."""
@@ -397,6 +423,43 @@ class Export(Timeout, Trust, Output, total=False):
     overwrite: Annotated[bool, Parameter("Take the place of an earlier export.", False)]
 
 
+class Trained(Engines, Device, Threads, EngineOptions, Timeout, total=False):
+    """Of all that asks a trained network."""
+
+    cell: Annotated[str | None, Parameter("Which cell of a comparison.", metavar="ID")]
+    weights: Annotated[str, Parameter("Of a training: which epoch's.", "best", "best|last")]
+
+
+class Predict(Trained, total=False):
+    """Of ``predict``."""
+
+    top: Annotated[int, Parameter("How many classes of each input, the likeliest first.", 3, "K")]
+    pictures: Annotated[
+        str | Path | None,
+        Parameter("Draw every picture with its answer below, into this folder.", metavar="DIR"),
+    ]
+
+
+class Evaluate(Trained, total=False):
+    """Of ``evaluate``."""
+
+    part: Annotated[
+        str | None,
+        Parameter("train, validation, test or all (default: test of its own data, all of other data).",
+                  metavar="PART"),
+    ]  # fmt: skip
+
+
+class Features(Trained, total=False):
+    """Of ``features``."""
+
+    layer: Annotated[str, Parameter("The layer whose output is wanted.", REQUIRED, "NAME")]
+    data: Annotated[
+        str | None,
+        Parameter("The data set (default: what the run trained on).", metavar="DATA", flags=("--data", "-d")),
+    ]
+
+
 # -- in the functions' own signatures ---------------------------------------------------------------
 Network = Annotated[
     Any,
@@ -444,6 +507,22 @@ Run = Annotated[
     Parameter(
         "A folder of train or compare, or a network (with its initial weights).", metavar="RUN", argument=True
     ),
+]
+TrainedRun = Annotated[
+    str | Path,
+    Parameter("A folder of train, or FOLDER:CELL of compare.", metavar="RUN", argument=True),
+]
+_ASKED = Parameter(
+    "Pictures, folders or zips of pictures, .npz or .npy.", metavar="INPUT…", argument=True, repeated=True
+)
+Asked = Annotated[Any, _ASKED]
+OptionalAsked = Annotated[Any, _ASKED]
+NewData = Annotated[
+    str | None,
+    Parameter(f"{_DATA}; default: what it was trained on.", metavar="DATA", flags=("--data", "-d")),
+]
+FeaturesOut = Annotated[
+    str | Path, Parameter("The file to write.", metavar="FILE.npz", flags=("--out", "-o"))
 ]
 Out = Annotated[
     str | Path | None,

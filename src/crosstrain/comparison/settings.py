@@ -58,8 +58,9 @@ class Settings:
     ``networks`` are names of the zoo, ``file.py:function`` or ``model.keras``; ``sizes`` empty means each
     network's own; ``pairs``, where there are any, are the networks with sizes of their own (``idsia@48``).
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
-    ``timeout`` are seconds, ``memory_limit`` bytes. ``output`` and ``weights`` are those
-    of ``runs.definition.define``; ``remarks`` are sentences on where the recipe comes from.
+    ``timeout`` are seconds, ``memory_limit`` bytes. ``output``, ``weights``,
+    ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``remarks`` are
+    sentences on where the recipe comes from.
     """
 
     networks: tuple[str, ...]
@@ -87,6 +88,9 @@ class Settings:
     memory_limit: int | None = None
     output: str = ""
     weights: str = ""
+    replace_head: bool = False
+    freeze_until: str = ""
+    whole: bool = False
     remarks: tuple[str, ...] = ()
 
     def subjects(self) -> list[tuple[str, int | None]]:
@@ -97,7 +101,8 @@ class Settings:
         """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
         preferred: that only chooses among the results."""
         pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
-        chosen = {key: each for key in ("output", "weights") if (each := getattr(self, key))}
+        names = ("output", "weights", "replace_head", "freeze_until", "whole")
+        chosen = {key: each for key in names if (each := getattr(self, key))}
         return pairs | chosen | {
             "networks": list(self.networks), "data": self.data, "engines": list(self.engines),
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
@@ -152,6 +157,9 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     networks, output = _networks(names), arguments.get("output") or ""
     weights_file = check_choice(networks, output, arguments.get("weights"))
     paper = _paper(arguments["recipe"], networks)
+    freeze_until, replace_head = arguments.get("freeze_until") or "", bool(arguments.get("replace_head"))
+    if freeze_until and len(networks) != 1:
+        raise CrosstrainError(f"--freeze-until belongs to one network; there are {', '.join(networks)}")
     compiled, remarks = recipe_of(networks, output)
     epochs = arguments["epochs"] or (DEFAULT_EPOCHS if seconds is None or narrow else MOST_EPOCHS)
     recipe = composed(arguments, compiled, paper, epochs)
@@ -183,6 +191,8 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         memory_limit=spelling.size_in_bytes(arguments["memory_limit"]),
         output=output,
         weights=weights_file,
+        replace_head=replace_head,
+        freeze_until=freeze_until,
         remarks=remarks,
         **_verbatim(arguments),
     )

@@ -19,6 +19,7 @@ from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.settings import Settings
 from crosstrain.data.prepared import Prepared
 from crosstrain.data.registry import parse
+from crosstrain.data.trained_preparation import TrainedPreparation
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED
@@ -153,7 +154,7 @@ class Workshop:
         self.tell(f"Defining {subject}" + (f", seed {seed}" if self.settings.seeds > 1 else ""))
         manifest = subject.data.manifest
         with self._making(folder):
-            return self._define(
+            definition = self._define(
                 subject.network,
                 folder,
                 input_shapes={name: spec["shape"] for name, spec in manifest["inputs"].items()},
@@ -163,6 +164,8 @@ class Workshop:
                 label_smoothing=self.settings.recipe.label_smoothing,
                 class_weight=class_weights(self.settings.recipe.class_weight, manifest),
             )
+            TrainedPreparation.of(subject.data, self.settings.recipe.augmentation).save(folder)
+            return definition
 
     def _define(self, network: str, folder: Path, **shapes: Any) -> Definition:
         losses = self.settings.recipe.to_json()["losses"]
@@ -179,7 +182,10 @@ class Workshop:
                 losses=losses if shapes else None,
                 trust=self.settings.trust,
                 output=self.settings.output,
-                weights=self.settings.weights,
+                weights=self.settings.weights if shapes else "",
+                replace_head=self.settings.replace_head and bool(shapes),
+                freeze_until=self.settings.freeze_until if shapes else "",
+                whole=self.settings.whole,
                 on_event=imported,
                 **shapes,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ from crosstrain.system.files import slug, write_json
 from crosstrain.system.machine import own_version
 
 KIND = "training"
+FROZEN = "frozen"
+"""The folder of the first of two trainings, in that of the second."""
+SLOWER = 0.1
+"""The learning rate of fine-tuning, as a part of the first training's."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,27 @@ def train(settings: Settings, out: Path | None = None, watch: Watch | None = Non
     settings = settled(settings, (watch or Silent()).note)
     with folders.opened(out or default_folder(settings)) as store:
         return _train(settings, store, watch or Silent())
+
+
+def fine_tune(
+    settings: Settings, epochs: int, rate: float | None, out: Path | None = None, watch: Watch | None = None
+) -> Trained:
+    """Train what is not frozen, then all layers for ``epochs`` more at ``rate`` (None: a tenth of the first
+    one's), from the first training's best weights. The first is kept in ``FROZEN`` in the folder of the
+    second, and is what is returned where it fails."""
+    if not settings.freeze_until:
+        raise CrosstrainError(
+            "--fine-tune follows a training with frozen layers; name them with --freeze-until"
+        )
+    folder = out or default_folder(settings)
+    first = train(settings, folder / FROZEN, watch)
+    if not first.ok:
+        return first
+    optimizer = settings.recipe.optimizer
+    slower = float(optimizer.learning_rate or 0.0) * SLOWER if rate is None else rate
+    recipe = replace(settings.recipe, epochs=epochs, optimizer=replace(optimizer, learning_rate=slower))
+    second = replace(settings, recipe=recipe, weights=str(first.best.resolve()), freeze_until="", whole=True)
+    return train(second, folder, watch)
 
 
 def default_folder(settings: Settings) -> Path:

@@ -14,10 +14,12 @@ import numpy as np
 
 from crosstrain.data.augmentation.evaluation import evaluation_form
 from crosstrain.data.cache import Cache, Progress
+from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
 from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
 from crosstrain.data.registry import DataSet, Reader, parse
-from crosstrain.data.source import Request, Source, Values, summed_up
+from crosstrain.data.resemblance import original_sizes
+from crosstrain.data.source import Images, Request, Source, Values, summed_up
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import write_json
@@ -111,6 +113,8 @@ def _fill(
         for split in SPLITS:
             if len(source.splits[split]) == 0:
                 raise CrosstrainError(f"{spec} has no examples for {split}: it has too few of them")
+        with one_by_one():
+            sizes = original_sizes(source.splits["train"])
         tables = {split: prepared_table(source.splits[split], steps) for split in SPLITS}
         meter = Meter(inputs_total(list(tables.values())), progress, "preparing")
         written = {split: write_table(folder, split, tables[split], meter) for split in SPLITS}
@@ -133,6 +137,12 @@ def _fill(
             "splits": {split: result.examples for split, result in written.items()},
             "class_counts": counts.get(single or "", {}),
             "steps": list(map(str, steps)),
+            "pictures": {
+                name: list(column.shape)
+                for name, column in source.splits["train"].inputs.items()
+                if isinstance(column, Images)
+            },
+            "original_sizes": sizes,
             "split": request.split,
             "standardized": scaled,
             "prepare_seconds": round(time.perf_counter() - start, 3),

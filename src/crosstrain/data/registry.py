@@ -28,8 +28,9 @@ class Reader(Protocol):
 @dataclass(frozen=True)
 class DataSet:
     """A kind of data set: the ``form`` of its spec, ``what`` it is, ``where`` it is to be had, the
-    ``files`` that are expected (none: built in), the ``module`` that reads it, and ways to ``split`` it
-    besides its own."""
+    ``files`` that are expected (none: built in), the ``module`` that reads it, ways to ``split`` it
+    besides its own, and whether it ``crops`` pictures to the aspect ratio asked for, rather than stretching
+    them."""
 
     name: str
     form: str
@@ -38,6 +39,7 @@ class DataSet:
     files: tuple[str, ...]
     module: str
     splits: tuple[str, ...] = ()
+    crops: bool = False
 
     def reader(self) -> Reader:
         return cast(Reader, importlib.import_module(f"crosstrain.data.sets.{self.module}"))
@@ -127,6 +129,7 @@ BUILT_IN = (
             "or val/*.png with a list of their classes: val.txt, or val/val_annotations.txt",
         ),
         "folder",
+        crops=True,
     ),
 )
 

@@ -64,7 +64,8 @@ class Images:
 
     ``picture(row)`` gives one, (H, W, C) uint8 or float32, or raises ``DamagedImage``; ``label(row)`` is the
     name that a warning shows. ``after`` makes of several, (N, H, W, C), what is kept of them, each of
-    ``shape``: uint8 is written as value / 255, float32 as it is.
+    ``shape``: uint8 is written as value / 255, float32 as it is. ``original(row)`` is a picture's shape
+    before it was cropped and resized, None where that is not known.
     """
 
     picture: Callable[[int], np.ndarray]
@@ -73,6 +74,7 @@ class Images:
     rows: np.ndarray
     dtype: str = "float32"
     after: Callable[[np.ndarray], np.ndarray] = lambda pictures: pictures
+    original: Callable[[int], Shape | None] = lambda row: None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -41,10 +41,11 @@ class Meter:
 
 @dataclass
 class Written:
-    """What came of a split: how many examples there are, and what was left out."""
+    """What came of a split: how many examples there are, and what was left out, in words and as positions."""
 
     examples: int
     damaged: list[str] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
 
 
 def write_table(folder: Path, split: str, table: Table, meter: Meter) -> Written:
@@ -68,7 +69,8 @@ def write_table(folder: Path, split: str, table: Table, meter: Meter) -> Written
         sound = np.setdiff1d(np.arange(len(table)), np.fromiter(damage, int))
         for path in paths:
             _keep_rows(path, sound)
-    return Written(len(table) - len(damage), [damage[position] for position in sorted(damage)])
+    left_out = sorted(damage)
+    return Written(len(table) - len(damage), [damage[position] for position in left_out], left_out)
 
 
 def create(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:

@@ -19,7 +19,7 @@ from crosstrain import zoo
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
-from crosstrain.graph.keras_import import import_loss, import_with_masks, weight_names
+from crosstrain.graph.keras_import import import_loss, import_with_masks, transfer, weight_names
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.files.weights_alone import load_into
 from crosstrain.graph.keras_import.keras_file import load_keras_file
@@ -27,8 +27,13 @@ from crosstrain.graph.keras_import.output import check_rows, layers_with_rows, w
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
+from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
+KEPT = (
+    "source", "input_shapes", "classes", "seed", "trust", "output", "freeze_until", "replace_head",
+)  # fmt: skip
+"""What of a job builds the model again."""
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -37,10 +42,33 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     emit({"event": "phase", "name": "define"})
     model = build_model(job)
     if job.get("weights"):
-        load_into(model, Path(job["weights"]))
+        load_weights(model, job)
+    remarks = [transfer.remark(model, job["freeze_until"])] if job.get("freeze_until") else []
     graph, weights, masks = import_with_masks(model, input_specs(job))
     check_rows(graph, layers_with_rows(graph))
-    return record(job, model.name, graph, weights, weight_names(model), masks)
+    return record(job, model.name, graph, weights, weight_names(model), masks, remarks)
+
+
+def load_weights(model: keras.Model, job: Mapping[str, Any]) -> None:
+    """Give ``model`` the weights that the job names: a file's, those of another training, or ``imagenet``.
+    Where the head is replaced, it keeps its own, unless the file is of this very network (``whole``)."""
+    fresh = bool(job.get("replace_head")) and not job.get("whole")
+    skipped = [transfer.head_of(model)] if fresh else []
+    if job["weights"] == IMAGENET:
+        load_imagenet(model, str(job["source"]), skipped)
+        return
+    try:
+        load_into(model, Path(job["weights"]), skipped)
+    except CrosstrainError as error:
+        if skipped or not _in_head(model, str(error)):
+            raise
+        raise CrosstrainError(f"{error}; --replace-head gives the last layer new weights") from error
+
+
+def _in_head(model: keras.Model, message: str) -> bool:
+    """Whether a message names a weight of the model's last layer."""
+    weighted = [layer for layer in model.layers if layer.weights]
+    return bool(weighted) and any(variable.path in message for variable in weighted[-1].weights)
 
 
 def record(
@@ -50,11 +78,12 @@ def record(
     weights: Weights,
     names: Sequence[str],
     masks: Mapping[str, Graph] | None = None,
+    said: Sequence[str] = (),
     **more: Any,
 ) -> dict[str, Any]:
     """Choose the loss of a network and write all of its definition; ``names`` are its weights' in the order
-    of its maker, ``masks`` those that its outputs carry, ``more`` is kept beside. Returns the content of
-    ``definition.json``."""
+    of its maker, ``masks`` those that its outputs carry, ``said`` are remarks to keep, ``more`` is kept
+    beside. Returns the content of ``definition.json``."""
     folder = Path(job["folder"])
     check_inputs(graph, job)
     source = str(job["source"])
@@ -63,8 +92,8 @@ def record(
     counted = cost(graph)
     data = {
         "format": 1,
-        **{key: job.get(key) for key in ("source", "input_shapes", "classes", "seed", "trust", "output")},
-        "remarks": remarks,
+        **{key: job.get(key) for key in KEPT},
+        "remarks": [*said, *remarks],
         "floatx": job.get("floatx") or "float32",
         "file": str(source_file(source).resolve()) if is_file(source) else None,
         "file_hash": hashlib.sha256(source_file(source).read_bytes()).hexdigest()
@@ -139,7 +168,7 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
     """The model of a definition, with its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
-    if source.endswith((".keras", ".h5", ".hdf5")):
+    if is_saved(source):
         model = load_keras_file(located(definition), trust=bool(definition.get("trust")), floatx=floatx)
     elif is_file(source):
         place = f"{located(definition)}:{source.rpartition(':')[2]}"
@@ -151,12 +180,23 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
     model = built(model, input_specs(definition), source)
-    return with_output(model, str(definition["output"])) if definition.get("output") else model
+    if definition.get("output"):
+        model = with_output(model, str(definition["output"]))
+    if definition.get("replace_head") and (is_saved(source) or not transfer.has_classes(model, classes)):
+        model = transfer.with_new_head(model, classes)
+    if definition.get("freeze_until"):
+        transfer.freeze_until(model, str(definition["freeze_until"]))
+    return model
 
 
 def is_file(source: str) -> bool:
     """Whether the source is a user's file (rather than a network of the zoo)."""
     return source.endswith((".keras", ".h5", ".hdf5", ".onnx")) or ".py:" in source
+
+
+def is_saved(source: str) -> bool:
+    """Whether the source is a saved model, which has weights of its own."""
+    return source.endswith((".keras", ".h5", ".hdf5"))
 
 
 def source_file(source: str) -> Path:

@@ -55,6 +55,8 @@ def prove(
     data: Prepared | None = None,
     output: str = "",
     weights: str = "",
+    replace_head: bool = False,
+    freeze_until: str = "",
     remarks: Sequence[str] = (),
     launch: Launch = run_job,
     start_ahead: bool = True,
@@ -66,9 +68,10 @@ def prove(
     for each input by name. ``work`` keeps the definition, the case and the truths, which are used again;
     without it a temporary folder does. ``timeout`` (seconds) is for each process. ``options`` are engine
     options by engine. ``steps`` 0 leaves the optimizer out; left out, it is 10, or fewer for a large network.
-    ``data`` gives inputs and targets in place of random ones. ``output`` and ``weights`` are those of
-    ``define``; ``remarks`` are sentences for every certificate. ``start_ahead`` starts workers before
-    there is work for them: they import their frameworks in the meantime, on cores that are idle then.
+    ``data`` gives inputs and targets in place of random ones. ``output``, ``weights``,
+    ``replace_head`` and ``freeze_until`` are those of ``define``; ``remarks`` are sentences for every
+    certificate. ``start_ahead`` starts workers before there is work for them: they import their frameworks
+    in the meantime, on cores that are idle then.
 
     An engine that is missing, crashes or lacks an op gets a certificate with the status ``cannot`` and
     the reason; the others go on. Raises ``CrosstrainError`` for wrong use and for a network that cannot be
@@ -80,12 +83,17 @@ def prove(
     with ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crosstrain-proof-")))
         folder.mkdir(parents=True, exist_ok=True)
+        chosen = {
+            "output": output,
+            "weights": weights,
+            "replace_head": replace_head,
+            "freeze_until": freeze_until,
+        }
         spares = stack.enter_context(Spares(folder / "logs"))
         jobs = expected(_name(source), names, folder, device, threads, options or {}) if start_ahead else ()
         with started(spares, jobs):
             definition = source if isinstance(source, Definition) else _defined(
-                source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, output,
-                weights,
+                source, recipe, input_shape, classes, seed, trust, folder / "definition", timeout, chosen
             )  # fmt: skip
         step_count = usual_steps(definition.graph.parameters) if steps is None else steps
         prover = Prover(
@@ -174,8 +182,7 @@ def _defined(
     trust: bool,
     folder: Path,
     timeout: float | None,
-    output: str,
-    weights: str,
+    chosen: Mapping[str, Any],
 ) -> Definition:
     shapes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
     return define(
@@ -186,7 +193,6 @@ def _defined(
         losses=recipe.to_json()["losses"],
         seed=seed,
         trust=trust,
-        output=output,
-        weights=weights,
         timeout=timeout or 600.0,
+        **chosen,
     )

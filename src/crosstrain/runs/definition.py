@@ -13,6 +13,7 @@ from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.runs.compiled import compiled_of
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
+from crosstrain.runs.trained import find_run
 
 __all__ = ["Definition", "check_choice", "define", "keras_home", "source", "unneeded"]
 
@@ -48,6 +49,9 @@ def define(
     floatx: str = "float32",
     output: str = "",
     weights: str = "",
+    replace_head: bool = False,
+    freeze_until: str = "",
+    whole: bool = False,
     drawn: bool = True,
     timeout: float | None = 600.0,
     on_event: OnEvent | None = None,
@@ -58,10 +62,12 @@ def define(
     without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
     where they fit, else those that crosstrain chooses. ``label_smoothing`` and ``class_weight`` (by class)
-    are a recipe's. ``output`` names another output than the source's (a layer, node
-    or tensor), ``weights`` a file of initial weights. Unless they are ``drawn``, no weights are
-    made or written, which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the
-    shapes are at fault. ``on_event`` gets a ``phase`` when Keras is imported and defining begins.
+    are a recipe's. ``output`` names another output than the source's (a layer, node or tensor), ``weights``
+    a file of initial weights, or ``imagenet``. With ``replace_head`` the last layer with weights gets new
+    ones (unless the file is ``whole``: of this very network), and as many outputs as there are classes;
+    layers up to ``freeze_until`` are not trained. Unless they are ``drawn``, no weights are made or written,
+    which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the shapes are at
+    fault. ``on_event`` gets a ``phase`` when Keras is imported and defining begins.
     """
     backend, python = keras_home()
     compiled = None if losses or output else compiled_of(source)
@@ -77,6 +83,9 @@ def define(
         "own_losses": compiled and {name: asdict(loss) for name, loss in compiled.losses.items()},
         "output": output,
         "weights": weights,
+        "replace_head": replace_head,
+        "freeze_until": freeze_until,
+        "whole": whole,
         "seed": seed,
         "trust": trust,
         "floatx": floatx,
@@ -123,21 +132,31 @@ def unneeded(source: str, backend: str) -> list[str]:
     return ["pandas", "sklearn", *(["jax"] if backend == "tensorflow" else [])]
 
 
+IMAGENET = "imagenet"
+"""In place of a file of weights: those that Keras offers for download (``zoo/pretrained.py``)."""
 WEIGHTS = (".h5", ".hdf5", ".keras", ".npz", ".safetensors")
 """Endings of files that hold weights."""
 
 
 def check_choice(networks: Sequence[str], output: str, weights: str | Path | None) -> str:
-    """The file of initial weights, made absolute ("" for none). ``CrosstrainError`` where it is missing or of
-    no known format, and where an output or weights are named for several networks."""
+    """The file of initial weights, made absolute ("" for none); the best ones of a training where its folder
+    is named; ``imagenet`` stays. ``CrosstrainError`` where it is missing or of no known format, and where an
+    output or weights are named for several networks."""
     if (output or weights) and len(networks) != 1:
         option = "output" if output else "weights"
         raise CrosstrainError(f"--{option} belongs to one network; there are {', '.join(networks)}")
     if not weights:
         return ""
     path = Path(weights).expanduser()
+    if str(weights) == IMAGENET:
+        return IMAGENET
+    if path.is_dir():
+        path = find_run(path).weights
     if not str(path).endswith(WEIGHTS):
-        raise CrosstrainError(f"{path} is not a file of weights; there are {', '.join(WEIGHTS)}")
+        raise CrosstrainError(
+            f"{path} is not a file of weights; there are {', '.join(WEIGHTS)}, the folder of a training, and "
+            f"{IMAGENET}"
+        )
     if not path.is_file():
         raise CrosstrainError(f"there is no file of weights {path}")
     return str(path.resolve())

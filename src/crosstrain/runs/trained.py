@@ -6,19 +6,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crosstrain import data
 from crosstrain.data.prepared import Prepared
+from crosstrain.engines.registry import engine_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.defined import Definition
+
+if TYPE_CHECKING:
+    from crosstrain.data.trained_preparation import TrainedPreparation
 
 
 @dataclass(frozen=True)
 class Run:
     """A finished training: ``definition`` is the folder of the define task, ``weights`` the ``.npz`` of its
     trained weights (by Keras path), ``data`` the data set's spelling, ``prepare`` and ``split`` how it was
-    prepared, at ``size`` (None: not known, or no pictures), and ``augmentation`` what the recipe says."""
+    prepared, at ``size`` (None: not known, or no pictures), ``augmentation`` what the recipe says, and
+    ``engine`` what trained it ("": not known)."""
 
     definition: Path
     weights: Path
@@ -27,6 +32,7 @@ class Run:
     split: str = ""
     augmentation: Mapping[str, Any] = field(default_factory=dict)
     size: Any = None
+    engine: str = ""
 
 
 def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Run:
@@ -40,7 +46,10 @@ def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Ru
     definition, trained = _files(folder, kind, plan, cell, weights)
     spec, prepare, split = (str(identity.get(key) or "") for key in ("data", "prepare", "split"))
     augmentation = (identity.get("recipe") or {}).get("augmentation") or {}
-    return Run(definition, trained, spec, prepare, split, augmentation, _size(folder, kind, cell))
+    return Run(
+        definition, trained, spec, prepare, split, augmentation, _size(folder, kind, cell),
+        _engine(folder, kind, cell, identity),
+    )  # fmt: skip
 
 
 def evaluation_data(definition: Definition, spec: str, run: Run | None = None) -> Prepared:
@@ -62,6 +71,19 @@ def evaluation_data(definition: Definition, spec: str, run: Run | None = None) -
     )
 
 
+def preparation_of(definition: Definition, run: Run) -> TrainedPreparation:
+    """What the training did to its data: kept beside its definition, or else learnt from the data anew.
+    ``CrosstrainError`` where it is neither kept nor to be had."""
+    from crosstrain.data.trained_preparation import TrainedPreparation
+
+    kept = TrainedPreparation.load(run.definition)
+    if kept is not None:
+        return kept
+    if not run.data:
+        raise CrosstrainError(f"{run.definition} does not record the data that it was trained on")
+    return TrainedPreparation.of(evaluation_data(definition, run.data, run), run.augmentation)
+
+
 def _size(folder: Path, kind: str, cell: str | None) -> Any:
     """The input size in the result of a training, or of a cell."""
     path = folder / "result.json" if kind == "training" else folder / "cells" / f"{cell}.json"
@@ -69,6 +91,13 @@ def _size(folder: Path, kind: str, cell: str | None) -> Any:
         return json.loads(path.read_text()).get("input_size")
     except (OSError, ValueError):
         return None  # not finished: its size is the network's
+
+
+def _engine(folder: Path, kind: str, cell: str | None, identity: Mapping[str, Any]) -> str:
+    if kind == "training":
+        return str(next(iter(identity.get("engines") or ()), ""))
+    record = json.loads((folder / "cells" / f"{cell}.json").read_text())
+    return engine_of(str(record.get("engine") or ""))
 
 
 def _files(folder: Path, kind: str, plan: Any, cell: str | None, weights: str) -> tuple[Path, Path]:

@@ -36,6 +36,7 @@ TASKS = {
     "truth": "crosstrain.proof.truths.by_keras:run",
     "infer": "crosstrain.runs.tasks.inference:run",
     "reference": "crosstrain.runs.tasks.inference:reference",
+    "answer": "crosstrain.runs.tasks.answering:run",
 }
 """What a worker can do; a job may also name a function of its own as ``module:function``."""
 

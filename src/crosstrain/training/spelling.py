@@ -439,3 +439,17 @@ def listed(names: Sequence[str]) -> str:
 
 def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Sequence) else [value]
+
+
+def fine_tuning(text: str | None) -> tuple[int, float | None] | None:
+    """``EPOCHS`` or ``EPOCHS:RATE`` as both numbers, the rate None where it is left out."""
+    if text is None:
+        return None
+    epochs, colon, rate = str(text).partition(":")
+    try:
+        found = int(epochs), float(rate) if colon else None
+    except ValueError as error:
+        raise CrosstrainError(f"fine-tuning is EPOCHS or EPOCHS:RATE, as 5:0.001, not {text!r}") from error
+    if found[0] < 1 or (found[1] is not None and not 0 < found[1] < math.inf):
+        raise CrosstrainError(f"fine-tuning takes at least 1 epoch, at a rate above 0, not {text!r}")
+    return found

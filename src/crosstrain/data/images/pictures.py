@@ -22,4 +22,6 @@ def in_memory(array: np.ndarray, request: Request, label: Callable[[int], str]) 
             one = one.astype(np.float32)
         return images.fitted(one, size, channels)
 
-    return Images(picture, label, (*size, channels), np.arange(len(array)))
+    return Images(
+        picture, label, (*size, channels), np.arange(len(array)), original=lambda row: array.shape[1:]
+    )

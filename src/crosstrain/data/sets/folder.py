@@ -146,15 +146,23 @@ def _table(location: Path, pictures: list[tuple[Path, int]], request: Request) -
     assert request.size is not None
     size, channels = request.size, request.channels or 3
 
-    def picture(row: int) -> np.ndarray:
+    def whole(row: int) -> np.ndarray:
         path = pictures[row][0]
         try:
             if not path.is_file():
                 raise DamagedImage("it is not a regular file")
-            whole = images.decode(path.read_bytes())
+            return images.decode(path.read_bytes())
         except OSError as error:
             raise DamagedImage(f"it cannot be read ({error.strerror})") from error
-        return images.fitted(images.centre_crop(whole, size), size, channels)
+
+    def picture(row: int) -> np.ndarray:
+        return images.fitted(images.centre_crop(whole(row), size), size, channels)
+
+    def original(row: int) -> tuple[int, ...] | None:
+        try:
+            return whole(row).shape
+        except DamagedImage:
+            return None
 
     labels = np.array([label for _, label in pictures], np.int64)
     column = Images(
@@ -162,5 +170,6 @@ def _table(location: Path, pictures: list[tuple[Path, int]], request: Request) -
         lambda row: pictures[row][0].relative_to(location).as_posix(),
         (*size, channels),
         np.arange(len(pictures)),
+        original=original,
     )
     return labelled(column, labels)

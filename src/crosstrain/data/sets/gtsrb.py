@@ -98,7 +98,13 @@ def _table(tree: Tree, records: list[Record], request: Request) -> Table:
         whole = images.decode(tree.read(record.name))
         return images.fitted(images.crop(whole, record.region), size, channels)
 
-    pictures = Images(picture, lambda row: records[row].name, (*size, channels), np.arange(len(records)))
+    def original(row: int) -> tuple[int, ...]:
+        x1, y1, x2, y2 = records[row].region
+        return y2 - y1, x2 - x1
+
+    pictures = Images(
+        picture, lambda row: records[row].name, (*size, channels), np.arange(len(records)), original=original
+    )
     return labelled(pictures, np.array([record.label for record in records], np.int64))
 
 

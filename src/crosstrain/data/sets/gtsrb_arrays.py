@@ -74,5 +74,10 @@ def _table(arrays: dict[str, np.ndarray], part: str, request: Request) -> Table:
         x1, y1, x2, y2 = (int(edge) for edge in regions[row])
         return images.fitted(images.crop(frames[row], (x1, y1, x2, y2)), size, channels)
 
-    pictures = Images(picture, lambda row: f"x_{part}[{row}]", (*size, channels), np.arange(len(frames)))
+    def original(row: int) -> tuple[int, ...]:
+        x1, y1, x2, y2 = (int(edge) for edge in arrays[f"roi_{part}"][row])
+        return y2 - y1, x2 - x1
+
+    label = lambda row: f"x_{part}[{row}]"
+    pictures = Images(picture, label, (*size, channels), np.arange(len(frames)), original=original)
     return labelled(pictures, arrays[f"y_{part}"])

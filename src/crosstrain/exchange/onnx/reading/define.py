@@ -12,12 +12,19 @@ from crosstrain.graph.define import record
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.keras_import.files.weights_alone import ARRAYS, arrays_of, matched
 from crosstrain.graph.keras_import.output import check_rows
+from crosstrain.zoo.pretrained import IMAGENET
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Read the model of ``job`` and write what ``graph.define.run`` writes. ``notes`` in ``definition.json``
     say what stands otherwise than in the file. The weights are the file's, whatever the seed."""
     emit({"event": "phase", "name": "define"})
+    for option in ("freeze_until", "replace_head"):
+        if job.get(option):
+            flag = option.replace("_", "-")
+            raise CrosstrainError(f"--{flag} belongs to Keras networks; an ONNX file has no layers")
+    if job.get("weights") == IMAGENET:
+        raise CrosstrainError("an ONNX network takes weights from a file, not imagenet")
     imported = read(Path(job["source"]).expanduser(), job.get("input_shapes"), str(job.get("output") or ""))
     check_rows(imported.graph, imported.candidates)
     weights = imported.weights

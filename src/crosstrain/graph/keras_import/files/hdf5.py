@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,16 +135,18 @@ def _array(group: h5py.Group, name: str) -> np.ndarray:
     return np.asarray(place[()])
 
 
-def assign(path: Path, content: Content, model: keras.Model) -> None:
-    """Load the file's weights into ``model``. Raises ``CrosstrainError``, which names the weight that does
-    not fit."""
+def assign(path: Path, content: Content, model: keras.Model, skipped: Collection[str] = ()) -> None:
+    """Load the file's weights into ``model``, but for the layers ``skipped``, in whose place the file may
+    have others. Raises ``CrosstrainError``, which names the weight that does not fit."""
     layers = {layer.name: layer for layer in model.layers}
-    unassigned = {name for name, layer in layers.items() if layer.weights}
+    unassigned = {name for name, layer in layers.items() if layer.weights and name not in skipped}
     for stored in content.weights:
         if stored.layer == TOP:
             own, name = [v for v in model.weights if not _owned(v, model)], model.name
         else:
             name = layer_name(stored.layer)
+            if name in skipped or (skipped and name not in layers):
+                continue
             if name not in layers:
                 raise CrosstrainError(
                     f"{path} has weights of a layer {name!r}, which its network does not have"

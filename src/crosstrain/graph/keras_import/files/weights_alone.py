@@ -26,28 +26,42 @@ MEMBER = "model.weights.h5"
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
 
 
-def load_into(model: keras.Model, path: Path) -> None:
-    """Give ``model`` the weights of a file. ``CrosstrainError`` where the file is damaged, or names the
-    layer, both shapes and the file's entry where they do not fit."""
+def load_into(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Layer] = ()) -> None:
+    """Give ``model`` the weights of a file, but for the layers ``skipped``, which keep theirs.
+    ``CrosstrainError`` where the file is damaged, or names the layer, both shapes and the file's entry where
+    they do not fit."""
     if path.suffix in ARRAYS:
         variables = dict(zip(weight_names(model), model.weights, strict=True))
-        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-        for name, array in matched(path, arrays_of(path), shapes).items():
+        kept = {id(variable) for layer in skipped for variable in layer.weights}
+        wanted = {name: variable for name, variable in variables.items() if id(variable) not in kept}
+        shapes = {name: tuple(variable.shape) for name, variable in wanted.items()}
+        arrays = _without(arrays_of(path), list(variables), list(wanted))
+        for name, array in matched(path, arrays, shapes).items():
             variables[name].assign(array.astype(variables[name].dtype))
     elif hdf5.is_hdf5(path):
-        _from_hdf5(model, path)
+        _from_hdf5(model, path, skipped)
     else:
-        _from_zip(model, path)
+        _from_zip(model, path, skipped)
 
 
-def _from_hdf5(model: keras.Model, path: Path) -> None:
+def _without(
+    arrays: dict[str, np.ndarray], names: Sequence[str], wanted: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The arrays that stand, by order, for the ``wanted`` among ``names``, where the file has other names."""
+    by_name = {_plain(name) for name in arrays} & {_plain(name) for name in names}
+    if by_name or len(arrays) != len(names):
+        return arrays
+    return {key: arrays[key] for key, name in zip(arrays, names, strict=True) if name in set(wanted)}
+
+
+def _from_hdf5(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Layer]) -> None:
     if hdf5.holds_layers(path):
-        hdf5.assign(path, hdf5.read_weights(path), model)
+        hdf5.assign(path, hdf5.read_weights(path), model, {layer.name for layer in skipped})
     else:
-        _by_keras(model, path, path)
+        _by_keras(model, path, path, skipped)
 
 
-def _from_zip(model: keras.Model, path: Path) -> None:
+def _from_zip(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Layer]) -> None:
     """The weights in the zip of a whole model."""
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -55,16 +69,16 @@ def _from_zip(model: keras.Model, path: Path) -> None:
                 inner = Path(archive.extract(MEMBER, folder))
         except _DAMAGED as error:
             raise CrosstrainError(f"{path} is no whole file of weights ({error})") from error
-        _by_keras(model, inner, path)
+        _by_keras(model, inner, path, skipped)
 
 
-def _by_keras(model: keras.Model, file: Path, path: Path) -> None:
+def _by_keras(model: keras.Model, file: Path, path: Path, skipped: Sequence[keras.layers.Layer]) -> None:
     """Load a file in Keras 3's form; ``path`` is the user's name for it."""
     try:
         with h5py.File(file) as content:
             if not {"layers", "_layer_checkpoint_dependencies", "vars"} & set(content):
                 raise CrosstrainError(f"{path} is an HDF5 file, but holds no weights of a Keras model")
-        model.load_weights(file)
+        model.load_weights(file, objects_to_skip=list(skipped))
     except CrosstrainError:
         raise
     except Exception as error:  # whatever Keras and h5py raise of a file that does not fit

@@ -1,0 +1,94 @@
+"""The public functions that use what was trained: predict, evaluate, features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, cast
+
+import numpy as np
+
+from crosstrain.api.progress import Progress, watching
+from crosstrain.comparison import parameters
+from crosstrain.comparison.declaring import declared
+from crosstrain.comparison.parameters import Asked, FeaturesOut, NewData, OptionalAsked, TrainedRun
+
+if TYPE_CHECKING:
+    from crosstrain.data.inputs import Given
+    from crosstrain.prediction.evaluate import Evaluated
+    from crosstrain.prediction.features import Features
+    from crosstrain.prediction.predict import Prediction
+
+SINGLE = {"engine": "engine"}
+
+
+@declared("a prediction", single=SINGLE)
+def predict(
+    run: TrainedRun, inputs: Asked, *, progress: Progress = True, **arguments: Unpack[parameters.Predict]
+) -> Prediction:
+    """What a trained network says of pictures and arrays from elsewhere, prepared as its training data was.
+
+    ``inputs`` are pictures, folders and zips of pictures, ``.npz`` and ``.npy`` files, or arrays themselves,
+    one or several. The result has ``answers`` (``choices`` with ``label`` and ``probability``), ``damaged``
+    and ``notes``, ``to_csv()`` and the raw ``outputs``. Raises ``CrosstrainError`` for wrong use, and where
+    nothing can be read.
+    """
+    from crosstrain.prediction.predict import predict as predicted
+    from crosstrain.reporting.answers import draw_answers
+
+    pictures = arguments["pictures"]
+    with watching(progress) as watch:
+        return predicted(
+            run, _several(inputs), top=arguments["top"], cell=arguments["cell"], weights=arguments["weights"],
+            arguments=cast(Any, arguments), pictures=Path(pictures) if pictures else None, draw=draw_answers,
+            tell=watch.stage, note=watch.note,
+        )  # fmt: skip
+
+
+@declared("an evaluation", single=SINGLE)
+def evaluate(
+    run: TrainedRun, data: NewData = None, *, progress: Progress = True,
+    **arguments: Unpack[parameters.Evaluate],
+) -> Evaluated:  # fmt: skip
+    """All metrics of a trained network on a data set, with intervals; classes are matched by name.
+
+    Without ``data``: the test part of what it was trained on. Other data is prepared as the training's was,
+    and taken whole unless ``part`` says otherwise; ``notes`` tell where it does not look like the training's.
+    Raises ``CrosstrainError`` for data that does not fit.
+    """
+    from crosstrain.prediction.evaluate import evaluate as evaluated
+
+    with watching(progress) as watch:
+        return evaluated(
+            run, data, part=arguments["part"], cell=arguments["cell"], weights=arguments["weights"],
+            arguments=cast(Any, arguments), tell=watch.stage, note=watch.note,
+        )  # fmt: skip
+
+
+@declared("feature extraction", single=SINGLE)
+def features(
+    run: TrainedRun, inputs: OptionalAsked = None, *, out: FeaturesOut, progress: Progress = True,
+    **arguments: Unpack[parameters.Features],
+) -> Features:  # fmt: skip
+    """Write what comes out of a layer of a trained network, for a data set or for inputs of one's own.
+
+    Of a data set (``data``; default: the training's) ``out`` has ``x_train``, ``y_train``, …, which
+    ``"arrays:OUT.npz"`` trains on; of ``inputs`` (as of ``predict``) ``x`` and ``names``. Raises
+    ``CrosstrainError`` for wrong use, and for a layer that there is not.
+    """
+    from crosstrain.prediction.features import features as extracted
+
+    with watching(progress) as watch:
+        return extracted(
+            run, _several(inputs), arguments["data"], layer=arguments["layer"], out=Path(out),
+            cell=arguments["cell"], weights=arguments["weights"], arguments=cast(Any, arguments),
+            tell=watch.stage, note=watch.note,
+        )  # fmt: skip
+
+
+def _several(inputs: Given | Sequence[Given] | None) -> list[Given]:
+    if inputs is None:
+        return []
+    if isinstance(inputs, str | Path | np.ndarray | Mapping):
+        return [inputs]
+    return list(inputs)

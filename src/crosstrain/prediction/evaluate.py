@@ -1,0 +1,192 @@
+"""How well a trained network does on data that it was not trained on, prepared as its own was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from crosstrain.data.prepared import SPLITS, Arrays, pair
+from crosstrain.data.registry import parse
+from crosstrain.data.source import Source, Table
+from crosstrain.data.trained_preparation import Applied
+from crosstrain.errors import CrosstrainError
+from crosstrain.prediction.labels import matching
+from crosstrain.prediction.measures import intervals, measured, metric_names
+from crosstrain.prediction.network import TrainedNetwork
+from crosstrain.prediction.predict import unlike
+from crosstrain.prediction.settings import Tell, asking, run_at
+from crosstrain.runs.tasks.evaluation import Evaluation
+from crosstrain.statistics.ratios import Interval
+
+ALL = "all"
+PARTS = (*SPLITS, ALL)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """``metrics`` has the loss and every metric by name (``OUTPUT/metric`` where several outputs have
+    targets), ``intervals`` those of single numbers; ``classes`` are the names of the confusion matrix's rows
+    and columns. ``damaged`` names what was left out, ``notes`` say what does not look like the training's
+    data."""
+
+    network: str
+    engine: str
+    engine_version: str | None
+    device: str
+    weights: str
+    data: str
+    part: str
+    examples: int
+    metrics: Mapping[str, Any]
+    intervals: Mapping[str, Interval]
+    classes: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "intervals": {name: each.to_json() for name, each in self.intervals.items()}}
+
+
+def evaluate(
+    run: str | Path,
+    data: str | None,
+    *,
+    part: str | None,
+    cell: str | None,
+    weights: str,
+    arguments: dict[str, Any],
+    tell: Tell,
+    note: Tell,
+) -> Evaluated:
+    """Evaluate the network of ``run`` on ``data`` (None: its training's). ``CrosstrainError`` where the data
+    does not fit it."""
+    if part is not None and part not in PARTS:
+        raise CrosstrainError(f"there is no part {part!r} of data; there are {', '.join(PARTS)}")
+    trained = run_at(run, cell, weights)
+    spec = data or trained.data
+    if not spec:
+        raise CrosstrainError(f"{run} does not record its training data; name the data with --data")
+    request = asking(trained, arguments, note)
+    network = TrainedNetwork.of(trained, tell)
+    own = _same(spec, trained.data)
+    chosen = part or ("test" if own else ALL)
+    with TemporaryDirectory(prefix="crosstrain-evaluate-") as work:
+        folder = Path(work)
+        row, location = parse(spec)
+        tell(f"Preparing {spec}")
+        split = trained.split if own else ""
+        with closing(row.reader().read(location, network.preparation.request(split))) as source:
+            parts = SPLITS if chosen == ALL else (chosen,)
+            tables = {name: source.splits[name] for name in parts if len(source.splits[name])}
+            if not tables:
+                raise CrosstrainError(f"{spec} has no examples for {chosen}")
+            applied = {name: _applied(network, folder / name, table) for name, table in tables.items()}
+            inputs = _joined([each.inputs for each in applied.values() if len(each.kept)])
+            targets = _joined([each.targets for each in applied.values() if len(each.kept)])
+            damaged = [sentence for each in applied.values() for sentence in each.damaged]
+            if not inputs:
+                raise CrosstrainError(f"nothing in {spec} can be read: {damaged[0]}")
+            notes = [] if own else unlike(network.preparation, next(iter(tables.values())), inputs)
+        rows, fitted, more = _fitting(network, source, targets)
+        if own and chosen != "test":
+            more = (*more, f"the network was trained on a part of these examples ({chosen})")
+        inputs = inputs if rows is None else {name: array[rows] for name, array in inputs.items()}
+        tell(f"Asking {network.name} on {request.engine}")
+        answered = network.answer(inputs, request, folder, wanted=list(network.readings))
+    evaluation = Evaluation(
+        network.readings, metric_names(network.readings), network.definition.loss,
+        network.definition.weights(), 64,
+    )  # fmt: skip
+    called = {name: inputs[source] for name, source in pair(network.inputs, inputs, "input").items()}
+    values = measured(evaluation, called, answered.outputs, fitted)
+    return Evaluated(
+        network.name, request.engine, answered.version, request.device,
+        "last" if cell else trained.weights.stem, spec, chosen, len(next(iter(inputs.values()))),
+        values, intervals(evaluation, values, called, answered.outputs, fitted),
+        tuple(network.preparation.classes), tuple(damaged), (*notes, *more),
+    )  # fmt: skip
+
+
+def _same(spec: str, other: str) -> bool:
+    """Whether two specs name the same data: the kind, and the place where it lies."""
+    (kind, _, place), (other_kind, _, other_place) = spec.partition(":"), other.partition(":")
+    return (
+        kind == other_kind and Path(place).expanduser().resolve() == Path(other_place).expanduser().resolve()
+    )
+
+
+def _applied(network: TrainedNetwork, folder: Path, table: Table) -> Applied:
+    folder.mkdir()
+    return network.preparation.apply(folder, table)
+
+
+def _joined(parts: list[Arrays]) -> Arrays:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+
+
+# -- targets ----------------------------------------------------------------------------------------
+def _fitting(
+    network: TrainedNetwork, source: Source, targets: Arrays
+) -> tuple[np.ndarray | None, Arrays, tuple[str, ...]]:
+    """The rows that can be judged (None: all), their targets under the names of the network's outputs and in
+    the training's form, and sentences on what does not match."""
+    specs, trained = network.preparation.targets, network.preparation.classes
+    if set(targets) != set(specs):
+        here, there = (", ".join(name or "one without a name" for name in each) for each in (targets, specs))
+        raise CrosstrainError(f"the data has the targets {here}; the training had {there}")
+    rows: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    if len(specs) == 1 and trained:
+        (name,) = specs
+        if name not in source.classes:
+            raise CrosstrainError("the targets of the data are numbers; those of the training were classes")
+        numbers = _numbers(targets[name])
+        names = source.classes[name]
+        found = matching(names, trained, np.bincount(numbers, minlength=len(names)))
+        notes = found.notes
+        known = found.numbers[numbers]
+        judged = np.flatnonzero(known >= 0)
+        rows = judged if len(judged) < len(known) else None
+        targets = {name: _formed(known[judged], specs[name])}
+    for name, array in targets.items():
+        _check_target(name, array, specs[name])
+    outputs = dict(pair(list(network.readings), targets, "target").items())
+    return rows, {output: np.asarray(targets[name]) for output, name in outputs.items()}, notes
+
+
+def _numbers(labels: np.ndarray) -> np.ndarray:
+    """Class numbers, from those or from one-hot rows."""
+    if labels.ndim == 2 and labels.dtype.kind == "f":
+        return np.asarray(labels.argmax(axis=1))
+    if labels.ndim != 1:
+        raise CrosstrainError(
+            f"the data has {labels.shape[1:]} labels for each example; the training had one"
+        )
+    return np.asarray(labels, np.int64)
+
+
+def _formed(numbers: np.ndarray, spec: Mapping[str, Any]) -> np.ndarray:
+    """Class numbers in the form in which the training's loss took them."""
+    if not spec["shape"]:
+        return numbers
+    rows: np.ndarray = np.eye(spec["shape"][0], dtype=spec["dtype"])[numbers]
+    return rows
+
+
+def _check_target(name: str, array: np.ndarray, spec: Mapping[str, Any]) -> None:
+    if list(array.shape[1:]) != list(spec["shape"]):
+        raise CrosstrainError(
+            f"a target{f' {name!r}' if name else ''} of the data has the shape {array.shape[1:]}; in the "
+            f"training it was {tuple(spec['shape'])}"
+        )
+
+
+__all__ = ["Evaluated", "evaluate"]

@@ -1,0 +1,200 @@
+"""What a trained network says of pictures and arrays from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from crosstrain.data.inputs import Given, read_inputs
+from crosstrain.data.prepared import Arrays
+from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
+from crosstrain.data.source import Table
+from crosstrain.data.trained_preparation import TrainedPreparation
+from crosstrain.errors import CrosstrainError
+from crosstrain.prediction.network import Answered, TrainedNetwork
+from crosstrain.prediction.settings import Asking, Tell, asking, run_at
+
+Draw = Callable[[Path, "Prediction", Callable[[int], np.ndarray | None]], int]
+"""Draws the answers into a folder, given the examples' pictures; how many files it wrote."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A class with its probability; None where the network's outputs are neither logits nor probabilities."""
+
+    label: str
+    number: int
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one output says of one input: the likeliest classes, the first one first, or plain ``values`` (the
+    output, flattened) where it has no single class."""
+
+    input: str
+    output: str
+    choices: tuple[Choice, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answers in the order of the inputs (of one input for each output); ``damaged`` names what was left
+    out, and why; ``notes`` are sentences on what was passed over, and on what does not look like the
+    training's data. ``rows`` are the positions of the answered inputs, ``outputs`` what the network gave
+    (N, …), by output."""
+
+    network: str
+    engine: str
+    engine_version: str | None
+    device: str
+    weights: str
+    answers: tuple[Answer, ...]
+    damaged: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    pictures: int = 0
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0, int), repr=False)
+    outputs: Arrays = field(default_factory=dict, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the raw outputs."""
+        fields = {k: v for k, v in vars(self).items() if k not in ("answers", "rows", "outputs")}
+        return {**fields, "answers": [_plain(answer) for answer in self.answers]}
+
+    def to_csv(self) -> str:
+        """A row for each answer: the input, the output where there are several, then class and probability
+        of every choice, or the values."""
+        several = len({answer.output for answer in self.answers}) > 1
+        width = max((len(answer.choices) for answer in self.answers), default=0)
+        values = max((len(answer.values) for answer in self.answers), default=0)
+        head = ["input", *(["output"] if several else [])]
+        head += [name for n in range(1, width + 1) for name in (f"class_{n}", f"probability_{n}")]
+        head += [f"value_{n}" for n in range(1, values + 1)]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(head)
+        for answer in self.answers:
+            cells: list[Any] = [answer.input, *([answer.output] if several else [])]
+            for choice in answer.choices:
+                cells += [choice.label, "" if choice.probability is None else f"{choice.probability:.6f}"]
+            cells += [""] * (2 * (width - len(answer.choices)))
+            cells += [f"{value:.9g}" for value in answer.values]
+            writer.writerow(cells)
+        return text.getvalue()
+
+
+def predict(
+    run: str | Path,
+    inputs: Sequence[Given],
+    *,
+    top: int,
+    cell: str | None,
+    weights: str,
+    arguments: dict[str, Any],
+    pictures: Path | None,
+    draw: Draw,
+    tell: Tell,
+    note: Tell,
+) -> Prediction:
+    """Ask the network of ``run`` about ``inputs``. ``CrosstrainError`` where nothing can be answered."""
+    if top < 1:
+        raise CrosstrainError(f"top must be at least 1, not {top}")
+    trained = run_at(run, cell, weights)
+    request = asking(trained, arguments, note)
+    network = TrainedNetwork.of(trained, tell)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="crosstrain-predict-")))
+        given = read_inputs(inputs, network.preparation, stack)
+        tell(f"Preparing {len(given.labels):,} inputs")
+        applied = network.preparation.apply(folder, given.table)
+        if not len(applied.kept):
+            raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
+        notes = [*given.notes, *unlike(network.preparation, given.table, applied.inputs)]
+        tell(f"Asking {network.name} on {request.engine}")
+        wanted = list(network.readings) or None
+        answered = network.answer(applied.inputs, request, folder, wanted=wanted)
+        labels = [given.labels[row] for row in applied.kept]
+        chosen = "last" if cell else trained.weights.stem
+        prediction = Prediction(
+            network.name, request.engine, answered.version, request.device, chosen,
+            tuple(_answers(network, answered, labels, top)), applied.damaged, tuple(notes),
+            rows=applied.kept, outputs=answered.outputs,
+        )  # fmt: skip
+        if pictures is not None:
+            tell(f"Drawing answers into {pictures}")
+            count = draw(pictures, prediction, given.picture)
+            prediction = Prediction(**{**vars(prediction), "pictures": count})
+    return prediction
+
+
+def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> list[str]:
+    """Sentences on how prepared inputs do not look like those of the training."""
+    sentences = []
+    for name, array in inputs.items():
+        if name in preparation.looks:
+            sentences += differences(preparation.looks[name], Look.of(array), name)
+    known = preparation.manifest.get("original_sizes") or {}
+    for name, sizes in original_sizes(table).items():
+        if shape := preparation.picture(name):
+            sentences += filter(None, [size_difference(known.get(name), sizes, shape)])
+    return sentences
+
+
+def _answers(network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int) -> list[Answer]:
+    ranked = {name: _ranked(network, name, outputs, top) for name, outputs in answered.outputs.items()}
+    return [
+        Answer(label, output, *rows[position])
+        for position, label in enumerate(labels)
+        for output, rows in ranked.items()
+    ]
+
+
+def _ranked(
+    network: TrainedNetwork, output: str, outputs: np.ndarray, top: int
+) -> list[tuple[tuple[Choice, ...], tuple[float, ...]]]:
+    """For each example its choices, or its values."""
+    classes, reading = network.classes(output), network.readings.get(output)
+    single = outputs.ndim == 1 or (outputs.ndim == 2 and (reading is None or _one_class(reading, outputs)))
+    if classes is None or reading is None or not single:
+        return [((), tuple(map(float, np.ravel(row)))) for row in outputs]
+    probabilities = reading.probabilities(outputs)
+    if reading.threshold is None:
+        scores = outputs
+    else:
+        above = _flat(outputs) - reading.threshold
+        scores = np.stack([-above, above], axis=-1)
+    # By the outputs themselves, which keep an order where probabilities round to 0 or 1.
+    order = np.argsort(-scores, axis=-1, kind="stable")[:, :top]
+    return [
+        (
+            tuple(Choice(classes[n], int(n), None if np.isnan(row[n]) else float(row[n])) for n in ranking),
+            (),
+        )
+        for row, ranking in zip(probabilities, order, strict=True)
+    ]
+
+
+def _one_class(reading: Any, outputs: np.ndarray) -> bool:
+    """Whether a row of outputs means one class, rather than a yes or no for each of several."""
+    return reading.threshold is None or outputs.shape[-1] == 1
+
+
+def _flat(outputs: np.ndarray) -> np.ndarray:
+    return outputs.reshape(len(outputs)).astype(np.float64)
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    """Of an answer what it has: choices or values."""
+    return {key: value for key, value in asdict(answer).items() if value or key in ("input", "output")}
+
+
+__all__ = ["Answer", "Asking", "Choice", "Draw", "Prediction", "predict", "unlike"]

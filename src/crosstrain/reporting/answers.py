@@ -1,0 +1,86 @@
+"""Pictures with what a network says of them drawn below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from crosstrain.prediction.predict import Answer, Prediction
+from crosstrain.reporting.terminal.text import share
+from crosstrain.system.files import slug, storage_errors, write_bytes
+
+SMALLEST, LARGEST = 192, 640
+"""Pixels of a drawn picture's longer side: small ones are enlarged by whole factors, large ones reduced."""
+LINE, LETTERS, MARGIN = 20, 0.45, 4
+"""Pixels of a line of text; of OpenCV's Hershey font, which has no letters beyond ASCII; around it."""
+PAPER, INK, BAR = 255, 30, (196, 214, 240)
+SHOWN = 5
+"""Lines below a picture."""
+
+
+def draw_answers(folder: Path, prediction: Prediction, picture: Callable[[int], np.ndarray | None]) -> int:
+    """Write a PNG into ``folder`` for every input that is a picture; returns how many. Its choices are below
+    it, each with a bar as long as its probability."""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    per_input = len(prediction.answers) // max(len(prediction.rows), 1)
+    digits, count = len(str(len(prediction.rows))), 0
+    for position, row in enumerate(prediction.rows.tolist()):
+        original = picture(row)
+        if original is None:
+            continue
+        answers = prediction.answers[position * per_input : (position + 1) * per_input]
+        name = f"{position + 1:0{digits}d}-{slug(Path(answers[0].input).stem)}.png"
+        write_bytes(folder / name, _png(drawn(original, answers)))
+        count += 1
+    return count
+
+
+def drawn(picture: np.ndarray, answers: Sequence[Answer]) -> np.ndarray:
+    """The picture, uint8 RGB (H, W, 3), with the answers below it."""
+    scaled = _scaled(picture)
+    width = max(scaled.shape[1], SMALLEST)
+    page = np.full((scaled.shape[0], width, 3), PAPER, np.uint8)
+    left = (width - scaled.shape[1]) // 2
+    page[:, left : left + scaled.shape[1]] = scaled
+    lines = [line for answer in answers for line in _lines(answer)]
+    return np.concatenate([page, *(_line(text, part, width) for text, part in lines[:SHOWN])])
+
+
+def _lines(answer: Answer) -> list[tuple[str, float]]:
+    """What is written, each with the part of the line that is shaded."""
+    front = f"{answer.output}: " if answer.output not in ("", "output") and not answer.choices else ""
+    if not answer.choices:
+        return [(front + ", ".join(f"{value:.4g}" for value in answer.values[:4]), 0.0)]
+    return [
+        (c.label if c.probability is None else f"{share(c.probability)}  {c.label}", c.probability or 0.0)
+        for c in answer.choices
+    ]
+
+
+def _line(text: str, part: float, width: int) -> np.ndarray:
+    line = np.full((LINE, width, 3), PAPER, np.uint8)
+    line[2:-2, : round(part * width)] = BAR
+    plain = text.encode("ascii", "replace").decode()
+    place = (MARGIN, LINE - 6)
+    cv2.putText(line, plain, place, cv2.FONT_HERSHEY_SIMPLEX, LETTERS, (INK,) * 3, 1, cv2.LINE_AA)
+    return line
+
+
+def _scaled(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    longer = max(height, width)
+    if longer > LARGEST:
+        size = max(1, round(width * LARGEST / longer)), max(1, round(height * LARGEST / longer))
+        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    factor = -(-SMALLEST // longer)
+    size = width * factor, height * factor
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST))
+
+
+def _png(picture: np.ndarray) -> bytes:
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    return bytes(encoded.tobytes())

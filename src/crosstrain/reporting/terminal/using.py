@@ -1,0 +1,115 @@
+"""Predictions, evaluations and features on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from crosstrain.reporting.terminal.grid import grid
+from crosstrain.reporting.terminal.text import NOTHING, share
+from crosstrain.statistics.ratios import Interval
+
+if TYPE_CHECKING:  # they read pictures, for which the command line need not load OpenCV
+    from crosstrain.prediction.evaluate import Evaluated
+    from crosstrain.prediction.features import Features
+    from crosstrain.prediction.predict import Answer, Prediction
+
+SHOWN = 8
+"""Numbers of an output without classes, and confusions."""
+
+
+def print_prediction(prediction: Prediction, screen: Console) -> None:
+    """A row for each answer."""
+    several = len({answer.output for answer in prediction.answers}) > 1
+    width = max((len(answer.choices) for answer in prediction.answers), default=0)
+    heads = (
+        ["answer", "", *(word for n in range(2, width + 1) for word in (f"{n}.", ""))]
+        if width
+        else ["output"]
+    )
+    table = grid(["input", *(["of"] if several else []), *heads])
+    for answer in prediction.answers:
+        table.add_row(answer.input, *([answer.output] if several else []), *_cells(answer))
+    screen.print(table)
+    screen.print()
+    engine = f"{prediction.engine} {prediction.engine_version or ''}".strip()
+    screen.print(
+        f"{prediction.network}, {prediction.weights} weights, on {engine}: {len(prediction.rows):,} inputs."
+    )
+    if prediction.pictures:
+        screen.print(f"{prediction.pictures:,} pictures drawn.")
+    _remarks(prediction.notes, prediction.damaged, screen)
+
+
+def _cells(answer: Answer) -> list[str]:
+    if answer.choices:
+        return [
+            cell
+            for choice in answer.choices
+            for cell in (choice.label, NOTHING if choice.probability is None else share(choice.probability))
+        ]
+    more = " …" if len(answer.values) > SHOWN else ""
+    return [" ".join(f"{value:.4g}" for value in answer.values[:SHOWN]) + more]
+
+
+def print_evaluation(evaluated: Evaluated, screen: Console) -> None:
+    """A row for each metric that is one number, then what is most often confused."""
+    table = grid(["metric", "value", "95 % interval"], right=(1, 2))
+    for name, value in evaluated.metrics.items():
+        if isinstance(value, int | float):
+            interval = evaluated.intervals.get(name)
+            table.add_row(name, f"{value:.4f}", _limits(interval))
+    screen.print(table)
+    screen.print()
+    engine = f"{evaluated.engine} {evaluated.engine_version or ''}".strip()
+    screen.print(
+        f"{evaluated.network}, {evaluated.weights} weights, on {engine}: {evaluated.examples:,} examples of "
+        f"{evaluated.data} ({evaluated.part})."
+    )
+    confused = _confusions(evaluated)
+    if confused:
+        screen.print(f"Most often confused: {'; '.join(confused)}.")
+    _remarks(evaluated.notes, evaluated.damaged, screen)
+
+
+def _limits(interval: Interval | None) -> str:
+    return NOTHING if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+
+
+def _confusions(evaluated: Evaluated) -> list[str]:
+    counts = evaluated.metrics.get("confusion")
+    if not isinstance(counts, list):
+        return []
+    names = [*evaluated.classes, *map(str, range(len(evaluated.classes), len(counts)))]
+    pairs = [
+        (count, names[true], names[said])
+        for true, row in enumerate(counts)
+        for said, count in enumerate(row)
+        if count and true != said
+    ]
+    pairs.sort(key=lambda pair: -pair[0])
+    return [f"{true} taken for {said} ({count})" for count, true, said in pairs[:3]]
+
+
+def print_features(features: Features, screen: Console) -> None:
+    """The arrays and their shapes."""
+    table = grid(["array", "shape"])
+    for name, shape in features.arrays.items():
+        table.add_row(name, "×".join(map(str, shape)))
+    screen.print(table)
+    screen.print()
+    screen.print(
+        f"{features.path}: the output of {features.layer} of {features.network}, on {features.engine}."
+    )
+    _remarks(features.notes, features.damaged, screen)
+
+
+def _remarks(notes: Sequence[str], damaged: Sequence[str], screen: Console) -> None:
+    for sentence in notes:
+        screen.print(f"Note: {sentence}.")
+    if damaged:
+        screen.print(f"{len(damaged)} left out:")
+        for sentence in damaged:
+            screen.print(f"  {sentence}")
