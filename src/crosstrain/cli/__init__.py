@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crosstrain.cli import (
+    classic,
     code,
     compare,
     datasets,
@@ -85,7 +86,8 @@ def _root(
 
 for module in (compare, tune, study, report, opening, prove, train, export, code, networks, datasets, look):
     app.command(module.NAME)(module.command)
-app.add_typer(engines.app, name=engines.NAME)
+for group in (engines, classic):
+    app.add_typer(group.app, name=group.NAME)
 
 
 def main() -> None:

@@ -130,12 +130,12 @@ class Reccurent(Layer):
         return outputs
 
     def _sums(self, inputs: np.ndarray) -> np.ndarray:
-        """``inputs @ w.T``, added in the order of ``np.sum`` wherever that matters: a threshold decides ties by
-        their last bit."""
+        """``inputs @ w.T``, added in the order of ``np.sum`` wherever that matters: a threshold decides ties
+        by their last bit."""
         w, b = self.np["w"], self.np["b"]
         if type(self.transf) in trans.THRESHOLDS and len(inputs) > 1:
             sums: np.ndarray = inputs @ w.T
-            # Two orders of adding differ by less (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
+            # Two orders of adding differ by less (Higham, Accuracy and Stability of Numerical Algorithms 3.1)
             largest = max(inputs.max(), -inputs.min()) * np.abs(w).sum(axis=1).max() + np.abs(b).max()
             rows, units = np.nonzero(np.abs(sums + b) <= 4 * EPSILON * (w.shape[1] + 1) * largest)
             sums[rows, units] = np.add.reduce(inputs[rows] * w[units], axis=1)

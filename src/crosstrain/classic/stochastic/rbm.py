@@ -267,7 +267,7 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_iter_ += 1
 
     def _update(self, machine: Machine, data: np.ndarray, batch: np.ndarray) -> None:
-        """One step along the estimated gradient at the rows ``batch`` of ``data``, in the machine's arrays."""
+        """One step along the gradient that the rows ``batch`` of ``data`` give, in the machine's arrays."""
         rows = len(batch)
         if self._phases is None or self._phases.rows != rows:
             self._phases = _Phases.of(machine, rows, self._negative.rows(rows), self.learning_rate)
