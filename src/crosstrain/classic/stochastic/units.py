@@ -29,7 +29,8 @@ def _bernoulli_sample(field: np.ndarray, random: np.random.Generator, beta: floa
     if beta != 1:
         field *= beta
     probabilities = sigmoid_in_place(field)
-    return np.less(random.random(field.shape), probabilities, out=field)
+    np.less(random.random(field.shape), probabilities, out=field)
+    return field
 
 
 def _gaussian_sample(field: np.ndarray, random: np.random.Generator, beta: float) -> np.ndarray:
