@@ -282,6 +282,14 @@ add(
     call=lambda layer, a, b: layer([a, b], use_causal_mask=True),
 )
 add("additive attention", lambda: kl.AdditiveAttention(), (5, 4), (6, 4))
+add(
+    "einsum broadcasts", kl.Identity, (1, 4), (3, 4),
+    call=lambda layer, a, b: layer(ops.einsum("b...i,b...i->b...", a, b)),
+)  # fmt: skip
+add(
+    "einsum broadcasts weights", lambda: kl.Dense(5), (3, 4),
+    call=lambda layer, x: ops.einsum("...ij,...kj->...ik", layer(x), ops.ones((1, 2, 5))),
+)  # fmt: skip
 add("einsum dense", lambda: kl.EinsumDense("...x,xy->...y", output_shape=7, bias_axes="y"), (5, 4))
 add(
     "einsum dense 2",
@@ -333,6 +341,22 @@ class Counting(kl.Layer):
             self.count.assign_add(1.0)
             self.total.assign(0.9 * self.total + 0.1 * ops.mean(x, axis=0))
         return x * self.count - self.total
+
+
+class SpectralDense(kl.Layer):
+    """What the refusal of ``SpectralNormalization`` advises: the kernel divided by its largest singular
+    value, which one step of power iteration follows."""
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
+        self.u = self.add_weight(shape=(1, 4), name="u", trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        v = ops.stop_gradient(ops.normalize(self.u @ ops.transpose(self.kernel)))
+        u = ops.stop_gradient(ops.normalize(v @ self.kernel))
+        if training:
+            self.u.assign(u)
+        return x @ (self.kernel / (v @ self.kernel @ ops.transpose(u)))
 
 
 class Slicing(kl.Layer):
@@ -403,6 +427,7 @@ for own, shape in (
     (Own, (4, 3)),
     (ByPhase, (4, 3)),
     (Counting, (3,)),
+    (SpectralDense, (6,)),
     (Slicing, (4, 5)),
     (Token, (4, 3)),
     (Many, (4, 6)),

@@ -128,7 +128,7 @@ def in_tail(name: str) -> dict[str, Planted]:
             name,
             Fault(
                 graph=faults.second_bias("lstm1/lstm", 3, "hidden/bias", (24,)),
-                hidden={"hidden/bias": f"{name}/lstm1/lstm_cell/bias"},
+                hidden={"hidden/bias": "lstm1/lstm_cell/bias"},
             ),
             "update", "lstm1/lstm", "stored as two",
         ),

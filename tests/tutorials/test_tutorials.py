@@ -49,5 +49,5 @@ def test_every_tutorial_on_every_engine(name: str, tmp_path: Path, workshop: Wor
 def test_what_cannot_come_in_says_what_to_do(
     place: str, words: str, tmp_path: Path, workshop: Workshop
 ) -> None:
-    with pytest.raises(CrosstrainError, match=f"^refused: .*{words}"):
-        defined(str(Path(__file__).parent / place), tmp_path, workshop, input_shapes=[5])
+    with pytest.raises(CrosstrainError, match=f"^cannot: .*{words}"):
+        defined(str(Path(__file__).parent / place), tmp_path, workshop, input_shapes={"": [5]})

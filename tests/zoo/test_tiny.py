@@ -57,7 +57,9 @@ class Tried:
     def of(cls, name: str) -> Tried:
         graph, drawn = import_model(zoo.build(f"{name}:tiny"), None)
         graph = replace(graph, nodes=tuple(_without_noise(node) for node in graph.nodes))
-        loss, constants, _, targets = import_loss(None, graph, None, None, zoo.network_row(name).loss_weights)
+        loss, constants, _, targets = import_loss(
+            None, graph, None, loss_weights=zoo.network_row(name).loss_weights
+        )
         random = np.random.default_rng(5)
         # The reference computes in the type of its weights. Biases of 0 would leave ReLUs at their kinks.
         weights = {key: np.asarray(value, "float64") for key, value in drawn.items()}
@@ -139,7 +141,7 @@ def test_googlenet_s_heads_learn_one_target_and_the_auxiliary_ones_count_less() 
     graph, _ = import_model(zoo.build("googlenet:tiny"), None)
     target = {"": {"shape": [], "dtype": "int64", "classes": 5}}
     weights = zoo.network_row("googlenet").loss_weights
-    loss, constants, chosen, targets = import_loss(None, graph, target, None, weights)
+    loss, constants, chosen, targets = import_loss(None, graph, target, loss_weights=weights)
     assert {name: part.weight for name, part in chosen.items()} == {
         "logits": 1.0, "auxiliary1": 0.3, "auxiliary2": 0.3,
     }  # fmt: skip
@@ -154,7 +156,9 @@ def test_googlenet_s_heads_learn_one_target_and_the_auxiliary_ones_count_less() 
         for name, z in outputs.items()
     }
     assert found == pytest.approx(parts["logits"] + 0.3 * (parts["auxiliary1"] + parts["auxiliary2"]))
-    named, *_ = import_loss({"logits": Loss("sparse_categorical_crossentropy")}, graph, target, None, weights)
+    named, *_ = import_loss(
+        {"logits": Loss("sparse_categorical_crossentropy")}, graph, target, loss_weights=weights
+    )
     assert list(named.inputs) == ["output/logits", "target/logits"], "named losses replace the network's own"
 
 

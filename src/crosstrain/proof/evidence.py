@@ -15,6 +15,7 @@ from crosstrain.engines.registry import engine_row
 from crosstrain.errors import CrosstrainError
 from crosstrain.proof.arrays import Arrays, write_arrays
 from crosstrain.proof.case import Case, fed
+from crosstrain.proof.certificate import BOUNDS
 from crosstrain.proof.states import at_precision, in_precision, read_state, slot_errors, weight_errors
 from crosstrain.runs.worker import explained
 
@@ -25,9 +26,6 @@ SAMPLE = 4096
 
 SMALL = 1_000_000
 """Parameters up to which a trajectory is kept whole."""
-
-ANOTHER_BATCH = 1e-3
-"""Two losses of one batch at the same weights are closer than this (relative), in any precision."""
 
 
 def sampled(array: np.ndarray) -> np.ndarray:
@@ -74,7 +72,7 @@ def of_one_precision(engine: Engine, case: Case, precision: str, job: Mapping[st
         raise CrosstrainError(f"the engine {engine.name} has no {precision}, only {', '.join(has)}")
     setting = Setting(job.get("device", "cpu"), precision, job.get("threads"), job.get("options") or {})
     network = engine.build(case.program, at_precision(case.weights, precision), setting)
-    arrays = MEASURES[job["measure"]](network, case)
+    arrays = MEASURES[job["measure"]](network, case, precision)
     if job["measure"] == "all" and case.steps and job.get("states"):
         arrays |= stepping(network, case, precision, Path(job["states"]))
     return arrays
@@ -145,7 +143,7 @@ class _Run:
         return self._network.read()
 
 
-def trajectory(network: Network, case: Case) -> Arrays:
+def trajectory(network: Network, case: Case, precision: str) -> Arrays:
     """The steps one by one, so that an update rule can be tried on them.
 
     ``step/T/weight/NAME`` before step T (and after the last), ``step/T/gradient/NAME`` and
@@ -165,7 +163,7 @@ def trajectory(network: Network, case: Case) -> Arrays:
         arrays.update({f"step/{step}/norm/{k}": np.asarray(np.linalg.norm(g)) for k, g in gradients.items()})
         trained = float(network.train(batch, rate))
         arrays[f"step/{step}/loss"] = np.asarray(trained)
-        if not np.isclose(trained, loss, rtol=ANOTHER_BATCH, atol=0):
+        if not np.isclose(trained, loss, rtol=BOUNDS[precision].values, atol=0):
             after = network.read()
             network.load(before)
             losses = [network.gradients(other)[0] for other in batches]
@@ -185,8 +183,8 @@ def _keep(
     into.update({f"{prefix}/{name}": keep(value) for name, value in arrays.items()})
 
 
-MEASURES: dict[str, Callable[[Network, Case], Arrays]] = {
-    "all": values,
-    "values": values,
+MEASURES: dict[str, Callable[[Network, Case, str], Arrays]] = {
+    "all": lambda network, case, precision: values(network, case),
+    "values": lambda network, case, precision: values(network, case),
     "trajectory": trajectory,
 }

@@ -80,7 +80,8 @@ def _one_gradient(
     if size:
         directions.append(gradient / size * np.sqrt(gradient.size))
     noise = 1e-15 * (1 + abs(landscape.loss)) / EDGE_STEP
-    slopes = [(landscape.slope_at(node.name, index, d), float(np.sum(gradient * d))) for d in directions]
+    along = [(d, float(np.sum(gradient * d))) for d in directions]
+    slopes = [(landscape.slope_at(node.name, index, d, got), got) for d, got in along]
     scale = max(size, max(abs(true) for true, _ in slopes[:2]), 1e-4 * largest)
     bound = SLOPE_BOUND[precision]
     if all(abs(true - got) <= max(bound * max(scale, abs(true)), noise * 10) for true, got in slopes):
@@ -91,7 +92,8 @@ def _one_gradient(
     for position in at:
         unit = np.zeros(gradient.size)
         unit[position] = 1.0
-        entries.append(landscape.slope_at(node.name, index, unit.reshape(gradient.shape)))
+        direction, got = unit.reshape(gradient.shape), float(gradient.reshape(-1)[position])
+        entries.append(landscape.slope_at(node.name, index, direction, got))
     pair = (np.asarray(entries), gradient.reshape(-1)[at])
     ref = node.inputs[index]
     return departure("gradients", node, f"d loss / d {ref}", pair, _gradient_cause(node, slopes, size))

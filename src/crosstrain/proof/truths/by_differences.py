@@ -20,6 +20,9 @@ for networks that bend sharply (a BatchNorm over four values), where the third d
 EDGE_STEP = 1e-5
 """For a single value in the network, to which the loss answers less."""
 
+EDGE_CHANGE = 1e-6
+"""No longer a step than changes the loss by this share: of the difference, rounding leaves 1e-9."""
+
 AGREE = 1e-5
 """Differences and a true gradient agree better than this; a wrong one is off by far more."""
 
@@ -57,14 +60,20 @@ class Landscape:
         ]
         return (ends[0] - ends[1]) / (2 * step)
 
-    def slope_at(self, node: str, index: int, direction: np.ndarray) -> float:
-        """The derivative along a direction in what one node reads as its input of that number."""
+    def slope_at(self, node: str, index: int, direction: np.ndarray, claimed: float = 0.0) -> float:
+        """The derivative along a direction in what one node reads as its input of that number.
+
+        ``claimed`` is about what is expected: along the gradient of a large kernel the loss changes so fast,
+        and bends so much, that the usual step is too long.
+        """
         start = self.frozen.position[node]
         ref = self.nodes[start].inputs[index]
         assert ref is not None
         x = self.values[ref]
         size = lambda a: float(np.sqrt(np.mean(np.square(a)))) if a.size else 1.0
         step = EDGE_STEP * max(1.0, size(x)) / max(size(direction), 1e-30)
+        if claimed:
+            step = min(step, EDGE_CHANGE * (1 + abs(self.loss)) / abs(claimed))
         ends = [self.frozen.result_with({}, start, (index, x + h * direction)) for h in (step, -step)]
         return (ends[0] - ends[1]) / (2 * step)
 
