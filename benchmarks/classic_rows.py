@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-Row = Callable[[Any], list[float]]
+Numbers = list[Any]
+"""Numbers and arrays of them, which become one list when the clock has stopped."""
+Row = Callable[[Any], Numbers]
 ROWS: dict[str, Row] = {}
 SCIPY_DECIDES = {"newff bfgs", "newff cg", "newff bfgs, 1,000 samples", "newff cg, 1,000 samples"}
 """Rows whose figures depend on the release of SciPy."""
@@ -74,31 +76,30 @@ LONG_WAVES = np.tile(WAVES, (13, 1))[:1000]
 LONG_AMPLITUDES = np.tile(AMPLITUDES, (13, 1))[:1000]
 
 
-def flipped(patterns: np.ndarray) -> np.ndarray:
-    """A thousand copies, in turn, with a tenth of the points wrong."""
-    many = np.tile(patterns, (250, 1))
-    return np.where(np.random.RandomState(1).uniform(size=many.shape) < 0.1, -many, many)
+MANY_PATTERNS = np.tile(PATTERNS, (250, 1))
+DAMAGED = np.where(np.random.RandomState(1).uniform(size=MANY_PATTERNS.shape) < 0.1, -1, 1) * MANY_PATTERNS
+"""A thousand patterns, in turn, with a tenth of the points wrong."""
 
 
-def weights(net: Any) -> list[float]:
-    return [float(each) for layer in net.layers for values in layer.np.values() for each in values.ravel()]
+def weights(net: Any) -> Numbers:
+    return [values for layer in net.layers for values in layer.np.values()]
 
 
 # -- rows ---------------------------------------------------------------------------------------------
 @row("newp")
-def newp(nl: Any) -> list[float]:
+def newp(nl: Any) -> Numbers:
     net = nl.net.newp([[0, 1], [0, 1]], 1)
     return [*net.train(*AND, epochs=100, show=0, lr=0.1), *weights(net)]
 
 
 @row("newp, 1,000 samples")
-def newp_many(nl: Any) -> list[float]:
+def newp_many(nl: Any) -> Numbers:
     net = nl.net.newp([[-1, 1], [-1, 1]], 1)
     return [*net.train(HALVES, SIDES, epochs=10, show=0, lr=0.1), *weights(net)]
 
 
 def newff(rule: str, line: np.ndarray, epochs: int) -> Row:
-    def run(nl: Any) -> list[float]:
+    def run(nl: Any) -> Numbers:
         net = nl.net.newff([[-7, 7]], [5, 1])
         net.trainf = getattr(nl.train, "train_" + rule)
         return [*net.train(line, np.sin(line) * 0.5, epochs=epochs, show=0, goal=0.02), *weights(net)]
@@ -112,10 +113,10 @@ for _rule in ("gd", "gdm", "gda", "gdx", "rprop", "bfgs", "cg"):
 
 
 def newc(rule: str, data: np.ndarray, epochs: int) -> Row:
-    def run(nl: Any) -> list[float]:
+    def run(nl: Any) -> Numbers:
         net = nl.net.newc([[0.0, 1.0], [0.0, 1.0]], 4)
         net.trainf = getattr(nl.train, "train_" + rule)
-        return [*net.train(data, epochs=epochs, show=0), *net.layers[0].np["w"].ravel()]
+        return [*net.train(data, epochs=epochs, show=0), net.layers[0].np["w"]]
 
     return run
 
@@ -125,7 +126,7 @@ for _rule in ("wta", "cwta"):
     ROWS[f"newc {_rule}, 1,000 samples"] = newc(_rule, MANY_CLUSTERS, 5)
 
 
-def newlvq(nl: Any, inputs: np.ndarray, targets: np.ndarray, epochs: int) -> list[float]:
+def newlvq(nl: Any, inputs: np.ndarray, targets: np.ndarray, epochs: int) -> Numbers:
     # NeuroLab 0.3.5 slices by floats here, an error since NumPy 1.12: floor gives integers while it is
     # called.
     floor = np.floor
@@ -143,7 +144,7 @@ ROWS["newlvq, 1,000 samples"] = lambda nl: newlvq(
 )
 
 
-def newelm(nl: Any, waves: np.ndarray, amplitudes: np.ndarray, epochs: int) -> list[float]:
+def newelm(nl: Any, waves: np.ndarray, amplitudes: np.ndarray, epochs: int) -> Numbers:
     net = nl.net.newelm([[-2, 2]], [10, 1], [nl.trans.TanSig(), nl.trans.PureLin()])
     return [*net.train(waves, amplitudes, epochs=epochs, show=0, goal=0.01), *weights(net)]
 
@@ -153,31 +154,31 @@ ROWS["newelm, 1,000 samples"] = lambda nl: newelm(nl, LONG_WAVES, LONG_AMPLITUDE
 
 
 @row("newhop")
-def newhop(nl: Any) -> list[float]:
+def newhop(nl: Any) -> Numbers:
     net = nl.net.newhop(PATTERNS)
-    return [*net.sim(PATTERNS).ravel(), *net.sim([spelled(NOISY_N)])[0], len(net.layers[0].outs)]
+    return [net.sim(PATTERNS), net.sim([spelled(NOISY_N)]), len(net.layers[0].outs)]
 
 
 @row("newhop, 1,000 samples")
-def newhop_many(nl: Any) -> list[float]:
-    return [*nl.net.newhop(PATTERNS).sim(flipped(PATTERNS)).ravel()]
+def newhop_many(nl: Any) -> Numbers:
+    return [nl.net.newhop(PATTERNS).sim(DAMAGED)]
 
 
 @row("newhem")
-def newhem(nl: Any) -> list[float]:
+def newhem(nl: Any) -> Numbers:
     net = nl.net.newhem(CROSSES)
-    return [*net.sim(CROSSES).ravel(), *net.sim(NOISY_CROSSES).ravel(), len(net.layers[1].outs)]
+    return [net.sim(CROSSES), net.sim(NOISY_CROSSES), len(net.layers[1].outs)]
 
 
 @row("newhem, 1,000 samples")
-def newhem_many(nl: Any) -> list[float]:
-    return [*nl.net.newhem(PATTERNS).sim(flipped(PATTERNS)).ravel()]
+def newhem_many(nl: Any) -> Numbers:
+    return [nl.net.newhem(PATTERNS).sim(DAMAGED)]
 
 
 @row("sim, 1,000 samples")
-def sim(nl: Any) -> list[float]:
+def sim(nl: Any) -> Numbers:
     net = nl.net.newff([[-7, 7]], [5, 1])
-    return list(map(float, net.sim(LONG_LINE).ravel()))
+    return [net.sim(LONG_LINE)]
 
 
 # -- the clock ----------------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ def timed(nl: Any, name: str) -> tuple[float, list[float]]:
         calls += 1
         elapsed = time.process_time() - start
         if elapsed > LEAST:
-            return elapsed / calls, list(map(float, numbers))
+            return elapsed / calls, [float(each) for part in numbers for each in np.ravel(part)]
 
 
 def serve(nl: Any) -> None:

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crosstrain.cli import (
+    classic,
     code,
     compare,
     datasets,
@@ -91,7 +92,8 @@ for module in (
     recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)
-app.add_typer(engines.app, name=engines.NAME)
+for group in (engines, classic):
+    app.add_typer(group.app, name=group.NAME)
 
 
 def main() -> None:

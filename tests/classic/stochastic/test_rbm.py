@@ -98,8 +98,14 @@ def test_every_method_raises_the_likelihood(method: str) -> None:
     before = rbm.score_samples(X).mean()
     rbm = RBM(4, method=method, n_iter=100, steps=2, learning_rate=0.05, random_state=0).fit(X)
     after = rbm.score_samples(X).mean()
-    assert before < -3.5
-    assert after > -2.2  # ln 3 = 1.1 is the entropy of the data; CD stops short of it
+    # Units that know nothing of each other reach this much, the data's own distribution that much: a machine
+    # has to learn at least half of what the units tell about each other. (Persistent chains do so with most
+    # seeds, not with all: they may end where two of the prototypes are one.)
+    share = X.mean(axis=0)
+    independent = float((share * np.log(share) + (1 - share) * np.log(1 - share)).sum())
+    frequencies = np.unique(X, axis=0, return_counts=True)[1] / len(X)
+    best = float(frequencies @ np.log(frequencies))
+    assert before < (independent + best) / 2 < after < best
 
 
 def test_samples_follow_the_distribution() -> None:

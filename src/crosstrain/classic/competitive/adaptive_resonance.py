@@ -75,11 +75,7 @@ class ART1(ClusterMixin, BaseEstimator):
     @in_double_precision
     def fit(self, X: Array, y: Any = None) -> Self:
         """Trains on ``X`` (n_samples, n_features); ``y`` is ignored."""
-        parameters.whole(self, "max_iter")
-        parameters.within(self, "vigilance", low=0, high=1)
-        parameters.within(self, "choice", low=0, high=np.inf, open_low=True)
-        if self.max_categories is not None:
-            parameters.whole(self, "max_categories")
+        _check_resonance(self)
         _, X = read(self, X, reset=True)
         patterns = self._binary(to_numpy(X))
         templates = _Rows(patterns.shape[1])
@@ -196,12 +192,8 @@ class FuzzyART(ClusterMixin, BaseEstimator):
     @in_double_precision
     def fit(self, X: Array, y: Any = None) -> Self:
         """Trains on ``X`` (n_samples, n_features); ``y`` is ignored."""
-        parameters.whole(self, "max_iter")
-        parameters.within(self, "vigilance", low=0, high=1)
-        parameters.within(self, "choice", low=0, high=np.inf, open_low=True)
+        _check_resonance(self)
         parameters.within(self, "learning_rate", low=0, high=1, open_low=True)
-        if self.max_categories is not None:
-            parameters.whole(self, "max_categories")
         _, X = read(self, X, reset=True)
         data = to_numpy(X)
         self.low_, self.high_ = like(data.min(axis=0), X), like(data.max(axis=0), X)
@@ -254,6 +246,15 @@ class FuzzyART(ClusterMixin, BaseEstimator):
         check_is_fitted(self)
         _, X = read(self, X, reset=False)
         return like(self._resonant(self._coded(to_numpy(X)), to_numpy(onto(self.weights_, X))), X)
+
+
+def _check_resonance(estimator: ART1 | FuzzyART) -> None:
+    """Checks the parameters that both have."""
+    parameters.whole(estimator, "max_iter")
+    parameters.within(estimator, "vigilance", low=0, high=1)
+    parameters.within(estimator, "choice", low=0, high=np.inf, open_low=True)
+    if estimator.max_categories is not None:
+        parameters.whole(estimator, "max_categories")
 
 
 class _Rows:

@@ -79,6 +79,7 @@ class Competitive(Layer):
         return outputs
 
 
+EPSILON = float(np.finfo(float).eps)
 BLOCK = 2**20
 """How many products a recurrent layer holds at a time."""
 
@@ -129,14 +130,22 @@ class Reccurent(Layer):
         return outputs
 
     def _sums(self, inputs: np.ndarray) -> np.ndarray:
-        """``inputs @ w.T``, added in the order of ``np.sum``: a threshold decides ties by their last bit."""
-        w = self.np["w"]
-        rows = max(1, BLOCK // w.size)
-        if len(inputs) <= rows:
+        """``inputs @ w.T``, added in the order of ``np.sum`` wherever that matters: a threshold decides ties
+        by their last bit."""
+        w, b = self.np["w"], self.np["b"]
+        if type(self.transf) in trans.THRESHOLDS and len(inputs) > 1:
+            sums: np.ndarray = inputs @ w.T
+            # Two orders of adding differ by less (Higham, Accuracy and Stability of Numerical Algorithms 3.1)
+            largest = max(inputs.max(), -inputs.min()) * np.abs(w).sum(axis=1).max() + np.abs(b).max()
+            rows, units = np.nonzero(np.abs(sums + b) <= 4 * EPSILON * (w.shape[1] + 1) * largest)
+            sums[rows, units] = np.add.reduce(inputs[rows] * w[units], axis=1)
+            return sums
+        block = max(1, BLOCK // w.size)
+        if len(inputs) <= block:
             result: np.ndarray = np.add.reduce(inputs[:, None, :] * w, axis=2)
             return result
         blocks = [
-            np.add.reduce(inputs[start : start + rows, None, :] * w, axis=2)
-            for start in range(0, len(inputs), rows)
+            np.add.reduce(inputs[start : start + block, None, :] * w, axis=2)
+            for start in range(0, len(inputs), block)
         ]
         return np.concatenate(blocks)

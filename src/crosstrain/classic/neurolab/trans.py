@@ -86,6 +86,10 @@ class HardLims:
         return np.zeros_like(x)
 
 
+THRESHOLDS: dict[type, tuple[float, float]] = {HardLim: (0.0, 1.0), HardLims: (-1.0, 1.0)}
+"""Threshold functions, and their outputs up to 0 and above."""
+
+
 class Competitive:
     """1 for the first of the smallest, otherwise 0."""
 

@@ -2,11 +2,12 @@
 
 Each function takes plain arrays or a fitted estimator and the file to write, and returns the file's path:
 ``decision_boundary``, ``error_curve``, ``error_surface``, ``energy_landscape``, ``energy_course``,
-``u_matrix``, ``hit_map``, ``component_planes``, ``recall``, ``filters``.
+``u_matrix``, ``hit_map``, ``component_planes``, ``recall``, ``filters``, ``courses``, ``tour``.
 """
 
 from __future__ import annotations
 
+from crosstrain.classic.pictures.courses import courses, tour
 from crosstrain.classic.pictures.decision import decision_boundary
 from crosstrain.classic.pictures.energy import energy_course, energy_landscape
 from crosstrain.classic.pictures.errors import error_curve, error_surface, slice_through
@@ -16,6 +17,7 @@ from crosstrain.classic.pictures.recall import recall
 
 __all__ = [
     "component_planes",
+    "courses",
     "decision_boundary",
     "energy_course",
     "energy_landscape",
@@ -25,5 +27,6 @@ __all__ = [
     "hit_map",
     "recall",
     "slice_through",
+    "tour",
     "u_matrix",
 ]

@@ -26,6 +26,24 @@ EXACT_COLOURS = 3
 FORMS = (".png", ".svg", ".html")
 
 
+_PATH: Any = type(Path())  # before Python 3.12 only the platform's own class can be inherited from
+
+
+class Picture(_PATH):
+    """A picture's path, which a notebook shows as the picture."""
+
+    def _repr_png_(self) -> bytes | None:
+        return self.read_bytes() if self.suffix == ".png" else None
+
+    def _repr_svg_(self) -> str | None:
+        return self.read_text() if self.suffix == ".svg" else None
+
+    def _repr_html_(self) -> str | None:
+        if self.suffix != ".gif":
+            return None
+        return f'<img src="data:image/gif;base64,{base64.b64encode(self.read_bytes()).decode()}">'
+
+
 def save(chart: alt.TopLevelMixin, file: str | Path) -> Path:
     """Writes an Altair chart; the suffix says how. A page has all that it needs inside.
 
@@ -33,7 +51,7 @@ def save(chart: alt.TopLevelMixin, file: str | Path) -> Path:
     """
     import vl_convert
 
-    path = Path(file)
+    path = Picture(file)
     if path.suffix not in FORMS:
         raise ValueError(f"a picture's file must end in {', '.join(FORMS)}, not {path.suffix or 'nothing'!r}")
     spec = json.dumps(_themed(chart))
@@ -43,7 +61,7 @@ def save(chart: alt.TopLevelMixin, file: str | Path) -> Path:
         path.write_text(vl_convert.vegalite_to_svg(spec))
     else:
         path.write_text(vl_convert.vegalite_to_html(spec, bundle=True))
-    return path
+    return path  # type: ignore[no-any-return]
 
 
 def frame(chart: alt.TopLevelMixin) -> np.ndarray:
@@ -59,14 +77,14 @@ def frame(chart: alt.TopLevelMixin) -> np.ndarray:
 def save_animation(frames: Sequence[np.ndarray], file: str | Path, seconds: float) -> Path:
     """Writes frames of one size as an endless GIF, each shown for ``seconds``, the last one three times as
     long."""
-    path = Path(file)
+    path = Picture(file)
     animation = cv2.Animation()
     animation.frames = list(frames)
     animation.durations = [round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)]
     animation.loop_count = 0
     if not cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_GIF_DITHER, EXACT_COLOURS]):
         raise OSError(f"{path} could not be written")
-    return path
+    return path  # type: ignore[no-any-return]
 
 
 def _themed(chart: alt.TopLevelMixin) -> dict[str, Any]:

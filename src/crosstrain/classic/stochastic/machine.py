@@ -33,15 +33,15 @@ class Machine:
     hidden_bias: np.ndarray
     visible: Units
 
-    def hidden_mean(self, v: np.ndarray) -> np.ndarray:
-        """P(h = 1 | v), (rows, hidden)."""
-        field = v @ self.weights.T
+    def hidden_mean(self, v: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """P(h = 1 | v), (rows, hidden); written to ``out`` where there is one."""
+        field = np.dot(v, self.weights.T, out)
         field += self.hidden_bias
         return sigmoid_in_place(field)
 
-    def visible_field(self, h: np.ndarray) -> np.ndarray:
-        """Wᵀh + b, (rows, visible)."""
-        field: np.ndarray = h @ self.weights
+    def visible_field(self, h: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Wᵀh + b, (rows, visible); written to ``out`` where there is one."""
+        field: np.ndarray = np.dot(h, self.weights, out)
         field += self.visible_bias
         return field
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -12,8 +12,22 @@ from crosstrain.classic.stochastic.units import bernoulli
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Visible states and the means of the hidden units given them."""
-Negative = Callable[[Machine, np.ndarray, np.random.Generator], Pair]
-"""From the machine and the means of the hidden units on the batch."""
+
+
+class Negative(Protocol):
+    """A negative phase: called with the machine and the means of the hidden units on the batch, it answers in
+    ``out`` where there is one."""
+
+    def rows(self, batch: int) -> int:
+        """How many states it answers with for a batch of so many rows."""
+
+    def __call__(
+        self,
+        machine: Machine,
+        hidden: np.ndarray,
+        random: np.random.Generator,
+        out: Pair | None = None,
+    ) -> Pair: ...
 
 
 @dataclass(frozen=True)
@@ -23,8 +37,17 @@ class ContrastiveDivergence:
 
     steps: int
 
-    def __call__(self, machine: Machine, hidden: np.ndarray, random: np.random.Generator) -> Pair:
-        return gibbs(machine, bernoulli(hidden, random), self.steps, random)
+    def rows(self, batch: int) -> int:
+        return batch
+
+    def __call__(
+        self,
+        machine: Machine,
+        hidden: np.ndarray,
+        random: np.random.Generator,
+        out: Pair | None = None,
+    ) -> Pair:
+        return gibbs(machine, bernoulli(hidden, random), self.steps, random, out)
 
 
 @dataclass
@@ -36,10 +59,19 @@ class Persistent:
     chains: int
     _hidden: np.ndarray | None = None
 
-    def __call__(self, machine: Machine, hidden: np.ndarray, random: np.random.Generator) -> Pair:
+    def rows(self, batch: int) -> int:
+        return self.chains
+
+    def __call__(
+        self,
+        machine: Machine,
+        hidden: np.ndarray,
+        random: np.random.Generator,
+        out: Pair | None = None,
+    ) -> Pair:
         if self._hidden is None:
             self._hidden = np.zeros((self.chains, len(machine.hidden_bias)))
-        visible, mean = gibbs(machine, self._hidden, self.steps, random)
+        visible, mean = gibbs(machine, self._hidden, self.steps, random, out)
         self._hidden = bernoulli(mean, random)
         return visible, mean
 
@@ -57,7 +89,16 @@ class ParallelTempering:
     _visible: list[np.ndarray] = field(default_factory=list)
     _hidden: list[np.ndarray] = field(default_factory=list)
 
-    def __call__(self, machine: Machine, hidden: np.ndarray, random: np.random.Generator) -> Pair:
+    def rows(self, batch: int) -> int:
+        return self.chains
+
+    def __call__(
+        self,
+        machine: Machine,
+        hidden: np.ndarray,
+        random: np.random.Generator,
+        out: Pair | None = None,
+    ) -> Pair:
         if not self._hidden:
             shape = (self.chains, len(machine.hidden_bias))
             self._hidden = [bernoulli(np.full(shape, 0.5), random) for _ in self.betas]
@@ -71,7 +112,11 @@ class ParallelTempering:
                 self._hidden[level] = bernoulli(0.5 * np.tanh(logit) + 0.5, random)
             self._swap(machine, random)
         visible = self._visible[-1]
-        return visible, machine.hidden_mean(visible)
+        if out is None:
+            return visible, machine.hidden_mean(visible)
+        out[0][:] = visible
+        machine.hidden_mean(visible, out[1])
+        return out
 
     def _swap(self, machine: Machine, random: np.random.Generator) -> None:
         """Exchange neighbours' states with probability min(1, exp((β - β')(E - E')))."""
@@ -90,12 +135,17 @@ class ParallelTempering:
             )
 
 
-def gibbs(machine: Machine, hidden: np.ndarray, steps: int, random: np.random.Generator) -> Pair:
+def gibbs(
+    machine: Machine, hidden: np.ndarray, steps: int, random: np.random.Generator, out: Pair | None = None
+) -> Pair:
     """``steps`` full steps of Gibbs sampling from hidden states: the visible states at the end, and the means
-    of the hidden units given them."""
+    of the hidden units given them; in ``out`` where there is one."""
+    visible, mean = out or (None, None)
     for remaining in range(steps - 1, -1, -1):
-        visible = machine.visible.sample(machine.visible_field(hidden), random, 1.0)
-        mean = machine.hidden_mean(visible)
+        visible = machine.visible.sample(machine.visible_field(hidden, visible), random, 1.0)
+        mean = machine.hidden_mean(visible, mean)
         if remaining:
             hidden = bernoulli(mean, random)
+    assert visible is not None
+    assert mean is not None
     return visible, mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from crosstrain.classic.stochastic.negative import (
 from crosstrain.classic.stochastic.units import VISIBLE, bernoulli
 
 METHODS = ("cd", "pcd", "pt")
-WATCHED = 1000
+WATCHED = 128
 """Rows whose reconstruction is watched."""
 
 
@@ -67,7 +68,7 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     intercept_hidden_ : ndarray of shape (n_components,)
         c.
     errors_ : list of float
-        Mean squared difference between the data (its first 1,000 rows) and its reconstruction after each
+        Mean squared difference between the data (its first 128 rows) and its reconstruction after each
         pass.
     n_iter_ : int
         Passes that were made.
@@ -124,12 +125,9 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         data = self._read(X, reset=True)
         self._begin(data.shape[1])
         for _ in range(self.n_iter):
-            order = self._random.permutation(len(data))
-            batches = [
-                order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)
-            ]
-            for batch in batches:
-                self._update(data[batch])
+            order, machine = self._random.permutation(len(data)), self._machine()
+            for start in range(0, len(order), self.batch_size):
+                self._update(machine, data, order[start : start + self.batch_size])
             self._note(data)
         return self
 
@@ -142,7 +140,7 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         data = self._read(X, reset=fresh)
         if fresh:
             self._begin(data.shape[1])
-        self._update(data)
+        self._update(self._machine(), data, np.arange(len(data)))
         self._note(data)
         return self
 
@@ -239,6 +237,7 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._velocity = np.zeros_like(self.components_) if self.momentum else None
         self._bias_velocity = np.zeros(features + self.n_components)
         self._negative = self._negative_phase()
+        self._phases: _Phases | None = None
         self.errors_: list[float] = []
         self.n_iter_ = 0
 
@@ -267,24 +266,23 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.errors_.append(float(np.mean((rows - again) ** 2)))
         self.n_iter_ += 1
 
-    def _update(self, data: np.ndarray) -> None:
-        """One step along the estimated gradient."""
-        machine = self._machine()
-        hidden = machine.hidden_mean(data)
-        free, free_hidden = self._negative(machine, hidden, self._random)
+    def _update(self, machine: Machine, data: np.ndarray, batch: np.ndarray) -> None:
+        """One step along the gradient that the rows ``batch`` of ``data`` give, in the machine's arrays."""
+        rows = len(batch)
+        if self._phases is None or self._phases.rows != rows:
+            self._phases = _Phases.of(machine, rows, self._negative.rows(rows), self.learning_rate)
+        v, h, shares = self._phases.v, self._phases.h, self._phases.shares
+        np.take(data, batch, 0, v[:rows], "clip")  # other modes copy once more
+        hidden = machine.hidden_mean(v[:rows], h[:rows])
+        self._negative(machine, hidden, self._random, (v[rows:], h[rows:]))
+        step = self._phases.step
+        features = v.shape[1]
+        np.dot(shares, v, step[:features])
+        np.dot(shares, h, step[features:])
+        smaller = v if features < h.shape[1] else h
+        smaller *= shares[:, None]
         # Both phases in one product: it adds to the weights in place, without an array of their size between.
-        rows, free_rows = len(data), len(free)
-        v = np.concatenate([data, free])
-        h = np.concatenate([hidden, free_hidden])
-        h[:rows] *= self.learning_rate / rows
-        h[rows:] *= -self.learning_rate / free_rows
         shrink = 1.0 - self.learning_rate * self.weight_decay
-        step = np.concatenate(
-            [
-                self.learning_rate * (data.mean(axis=0) - free.mean(axis=0)),
-                h.sum(axis=0),
-            ]
-        )
         if self._velocity is None:
             _add_product(self.components_, h, v, shrink)
         else:
@@ -292,10 +290,33 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self.components_ *= shrink
             self.components_ += self._velocity
             step += self.momentum * self._bias_velocity
-            self._bias_velocity = step
-        features = len(self.intercept_visible_)
+            self._bias_velocity[:] = step
         self.intercept_visible_ += step[:features]
         self.intercept_hidden_ += step[features:]
+
+
+@dataclass
+class _Phases:
+    """Room for an update: states of the data's rows, then of the negative phase's.
+
+    ``v`` and ``h`` are (rows of both, units), ``shares`` (rows of both,) is each row's part of the step and
+    ``step`` (visible + hidden,) that of the biases.
+    """
+
+    rows: int
+    v: np.ndarray
+    h: np.ndarray
+    shares: np.ndarray
+    step: np.ndarray
+
+    @classmethod
+    def of(cls, machine: Machine, rows: int, free: int, learning_rate: float) -> _Phases:
+        hidden, visible = machine.weights.shape
+        shares = np.repeat([learning_rate / rows, -learning_rate / free], [rows, free])
+        both = rows + free
+        return cls(
+            rows, np.empty((both, visible)), np.empty((both, hidden)), shares, np.empty(visible + hidden)
+        )
 
 
 def _add_product(target: np.ndarray, h: np.ndarray, v: np.ndarray, keep: float) -> None:

@@ -28,7 +28,9 @@ def bernoulli(probabilities: np.ndarray, random: np.random.Generator) -> np.ndar
 def _bernoulli_sample(field: np.ndarray, random: np.random.Generator, beta: float) -> np.ndarray:
     if beta != 1:
         field *= beta
-    return bernoulli(sigmoid_in_place(field), random)
+    probabilities = sigmoid_in_place(field)
+    np.less(random.random(field.shape), probabilities, out=field)
+    return field
 
 
 def _gaussian_sample(field: np.ndarray, random: np.random.Generator, beta: float) -> np.ndarray:

@@ -13,8 +13,6 @@ from crosstrain.classic.neurolab.core import Train
 
 FEW = 32
 """Up to so many inputs, a threshold unit is faster with floats than with arrays."""
-THRESHOLDS: dict[type, tuple[float, float]] = {trans.HardLim: (0.0, 1.0), trans.HardLims: (-1.0, 1.0)}
-"""Threshold functions, and their outputs up to 0 and above."""
 
 
 class TrainDelta(Train):
@@ -28,14 +26,14 @@ class TrainDelta(Train):
 
     def __call__(self, net: Any, input: np.ndarray, target: np.ndarray) -> None:  # type: ignore[override]
         layer = net.layers[0]
-        levels = THRESHOLDS.get(type(layer.transf))
+        levels = trans.THRESHOLDS.get(type(layer.transf))
         epoch: Callable[..., None] = self._arrays if levels is None or layer.ci > FEW else self._floats
         while True:
             self.epochf(self.error(net, input, target), net, input, target)
             epoch(layer, input, target)
 
     def _floats(self, layer: Any, input: np.ndarray, target: np.ndarray) -> None:
-        low, high = THRESHOLDS[type(layer.transf)]
+        low, high = trans.THRESHOLDS[type(layer.transf)]
         w, b, lr = layer.np["w"], layer.np["b"], self.lr
         for unit, targets in enumerate(self.targets):
             weights, bias = w[unit].tolist(), float(b[unit])

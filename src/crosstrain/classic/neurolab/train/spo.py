@@ -34,12 +34,17 @@ class _Minimiser(Train):
         """The error at these weights; the gradient there is kept for whoever asks next."""
         self.backpropagation.x[:] = x
         gradient, output = self.backpropagation(self.input, self.target)
-        self._known = x.copy(), self.share * gradient + self.penalty.rr * x
-        self.last_error = self.net.errorf(self.target, output) + self.penalty.energy(x)
+        if self.share != 1.0:
+            gradient *= self.share
+        self.last_error = self.net.errorf(self.target, output)
+        if self.penalty.rr:
+            gradient += self.penalty.rr * x
+            self.last_error += self.penalty.energy(x)
+        self._known = x.copy(), gradient
         return self.last_error
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
-        if self._known is None or not np.array_equal(self._known[0], x):
+        if self._known is None or not (self._known[0] == x).all():
             last_error = self.last_error
             self.loss(x)
             self.last_error = last_error
