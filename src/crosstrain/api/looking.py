@@ -129,5 +129,6 @@ def _refuse(arguments: Mapping[str, Any], names: tuple[str, ...], what: str, own
     """``CrosstrainError`` for the first setting that belongs to another kind of subject."""
     declared_ = declaration_of(look).parameters
     for name in names:
-        if arguments[name] != declared_[name].parameter.default:
+        # As text: the command line gives the default weights as a path.
+        if str(arguments[name]) != str(declared_[name].parameter.default):
             raise CrosstrainError(f"{what}; --{name} belongs to {owner}")
