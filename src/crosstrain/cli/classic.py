@@ -53,8 +53,8 @@ def draw(
         if screen:
             width = max(map(len, DEMOS))
             for each, row in DEMOS.items():
-                moves = " (moves: .gif)" if ".gif" in row.forms else ""
-                screen.print(f"{each:{width}}  {row.what}{moves}", highlight=False)
+                note = " (moves: .gif)" if ".gif" in row.forms else ""
+                screen.print(f"{each:{width}}  {row.what}{note}", highlight=False)
         rows = [{"name": each, "what": row.what, "forms": list(row.forms)} for each, row in DEMOS.items()]
         options.write({"demos": rows}, json_file)
         return

@@ -292,3 +292,13 @@ def test_gradient_rules_need_perceptron_layers() -> None:
     net.trainf = nl.train.train_gd
     with pytest.raises(ValueError, match="this one has Competitive"):
         net.train([[0.5]], [[1, 0]])
+
+
+@pytest.mark.parametrize("transf", [nl.trans.HardLim(), nl.trans.HardLims()])
+def test_many_recalls_decide_ties_as_one_does(transf: object) -> None:
+    """Few patterns on an odd number of units give many fields of nearly 0, whose last bit decides."""
+    random = np.random.RandomState(0)
+    net = nl.net.newhop(random.choice([-1.0, 1.0], (4, 25)), transf)
+    rows = random.choice([-1.0, 0.0, 1.0], (400, 25))
+    assert (np.abs(rows @ net.layers[0].np["w"].T) < 1e-12).sum() > 100
+    np.testing.assert_array_equal(net.sim(rows), [net.sim(row[None])[0] for row in rows])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,10 @@ def courses(
         "name:N", title=None,
         scale=alt.Scale(domain=every, range=[CLASSES[at % len(CLASSES)] for at in range(len(every))]),
     )  # fmt: skip
-    axes = {"x": alt.X("x:Q", title=names[0], scale=alt.Scale(nice=False)), "y": alt.Y("y:Q", title=names[1])}
+    axes: dict[str, Any] = {
+        "x": alt.X("x:Q", title=names[0], scale=alt.Scale(nice=False)),
+        "y": alt.Y("y:Q", title=names[1]),
+    }
     layers = [
         alt.Chart(alt.Data(values=_rows({name: (x, values) for name, values in series.items()})))
         .mark_line(strokeWidth=2)
@@ -64,7 +68,7 @@ def tour(
 
     way = np.asarray(cities, dtype=np.float64)[[*order, order[0]]]
     rows = [{"x": x, "y": y, "step": step, "city": step + 1} for step, (x, y) in enumerate(way.tolist())]
-    axes = {
+    axes: dict[str, Any] = {
         name: kind(f"{name}:Q", title=None, scale=alt.Scale(zero=False, padding=12))
         for name, kind in (("x", alt.X), ("y", alt.Y))
     }
