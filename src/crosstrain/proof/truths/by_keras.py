@@ -86,16 +86,24 @@ def inferring(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def quiet(model: keras.Model) -> None:
-    """Every rate of dropout and deviation of noise at 0, in nested layers and recurrent cells too, and
-    pictures as they are."""
+    """Every rate of dropout and deviation of noise at 0 in Keras's own layers, nested ones and recurrent cells
+    too, and pictures as they are. What a user's layer calls its rate is its own: what it draws is held."""
     for layer in model._flatten_layers():
         if isinstance(layer, BaseImagePreprocessingLayer):
             layer.call = inferring(layer.call)
-        for name in NOISE:
+        for name in NOISE if _of_keras(layer) else ():
             # A property (of a recurrent layer) only shows what the layer's cell has.
             shown = isinstance(getattr(type(layer), name, None), property)
             if not shown and isinstance(getattr(layer, name, None), float | int):
                 setattr(layer, name, 0.0)
+
+
+def _of_keras(layer: keras.layers.Layer) -> bool:
+    """Whether the layer is one of Keras's, or inherits from one."""
+    return any(
+        kind.__module__.startswith("keras.src.layers.") and kind is not keras.layers.Layer
+        for kind in type(layer).__mro__
+    )
 
 
 def rate(schedule: Schedule, initial: float, step: int) -> float:
