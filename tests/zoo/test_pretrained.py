@@ -50,8 +50,8 @@ def test_what_cannot_be_downloaded_is_one_sentence(monkeypatch: pytest.MonkeyPat
     def refused(**arguments: Any) -> keras.Model:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(keras.applications, "MobileNet", refused)
     model = zoo.build("mobilenet:tiny")
+    monkeypatch.setattr(keras.applications, "MobileNet", refused)
     with pytest.raises(CrosstrainError, match=r"cannot be had \(.*no route.*\); .* --weights FILE"):
         load_imagenet(model, "mobilenet", [head_of(model)])
     with pytest.raises(CrosstrainError, match="no ImageNet weights for lenet5; there are for xception, "):
