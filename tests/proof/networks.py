@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -226,3 +227,25 @@ def masked_series() -> keras.Model:
     h = layers.GRU(4, return_sequences=True, name="steps")(layers.Masking(0.0, name="there")(x))
     whole = layers.Dense(1, name="whole")(layers.GlobalAveragePooling1D(name="mean")(h))
     return keras.Model(x, [layers.Dense(1, name="each")(h), whole], name="masked_series")
+
+
+class StochasticDepth(layers.Layer):
+    """Leaves out a branch for some examples; ``rate`` is a name that Keras's Dropout has too."""
+
+    def __init__(self, rate: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.rate = rate
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            return x
+        drawn = 1 - self.rate + keras.random.uniform((keras.ops.shape(x)[0], 1))
+        return (x / (1 - self.rate)) * keras.ops.floor(drawn)
+
+
+def stochastic_depth() -> keras.Model:
+    """A residual branch that training leaves out now and then, behind a dropout of Keras's."""
+    x = keras.Input((6,), name="x")
+    branch = layers.Dropout(0.5, name="dropout1")(layers.Dense(6, activation="tanh", name="branch")(x))
+    y = x + StochasticDepth(0.25, name="depth")(branch)
+    return keras.Model(x, layers.Dense(3, name="logits")(y), name="stochastic_depth")

@@ -159,6 +159,12 @@ def test_dropout_is_told(prover: Callable[..., Prover]) -> None:
     assert any("dropout" in note and "dropout1/dropout" in note for note in certificate.notes)
 
 
+def test_what_a_layer_of_the_user_calls_its_rate_is_its_own(prover: Callable[..., Prover]) -> None:
+    """A proof turns Keras's dropout off; in a user's layer it holds what is drawn, and no more."""
+    (certificate,) = prover("stochastic_depth", RIGHT).certificates(INSTALLED[0], ["float64"])
+    assert certificate.proved, certificate
+
+
 def test_a_fault_shows_in_float32_too(prover: Callable[..., Prover]) -> None:
     from tests.proof import faults
 

@@ -11,10 +11,10 @@ import numpy as np
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import Asked, FeaturesOut, NewData, OptionalAsked, TrainedRun
+from crosstrain.comparison.parameters import FeaturesOut, NewData, NewInputs, OptionalInputs, TrainedRun
 
 if TYPE_CHECKING:
-    from crosstrain.data.inputs import Given
+    from crosstrain.data.inputs import InputSource
     from crosstrain.prediction.evaluate import Evaluated
     from crosstrain.prediction.features import Features
     from crosstrain.prediction.predict import Prediction
@@ -24,7 +24,7 @@ SINGLE = {"engine": "engine"}
 
 @declared("a prediction", single=SINGLE)
 def predict(
-    run: TrainedRun, inputs: Asked, *, progress: Progress = True, **arguments: Unpack[parameters.Predict]
+    run: TrainedRun, inputs: NewInputs, *, progress: Progress = True, **arguments: Unpack[parameters.Predict]
 ) -> Prediction:
     """What a trained network says of pictures and arrays from elsewhere, prepared as its training data was.
 
@@ -67,7 +67,7 @@ def evaluate(
 
 @declared("feature extraction", single=SINGLE)
 def features(
-    run: TrainedRun, inputs: OptionalAsked = None, *, out: FeaturesOut, progress: Progress = True,
+    run: TrainedRun, inputs: OptionalInputs = None, *, out: FeaturesOut, progress: Progress = True,
     **arguments: Unpack[parameters.Features],
 ) -> Features:  # fmt: skip
     """Write what comes out of a layer of a trained network, for a data set or for inputs of one's own.
@@ -86,7 +86,7 @@ def features(
         )  # fmt: skip
 
 
-def _several(inputs: Given | Sequence[Given] | None) -> list[Given]:
+def _several(inputs: InputSource | Sequence[InputSource] | None) -> list[InputSource]:
     if inputs is None:
         return []
     if isinstance(inputs, str | Path | np.ndarray | Mapping):

@@ -512,11 +512,11 @@ TrainedRun = Annotated[
     str | Path,
     Parameter("A folder of train, or FOLDER:CELL of compare.", metavar="RUN", argument=True),
 ]
-_ASKED = Parameter(
+_INPUTS = Parameter(
     "Pictures, folders or zips of pictures, .npz or .npy.", metavar="INPUT…", argument=True, repeated=True
 )
-Asked = Annotated[Any, _ASKED]
-OptionalAsked = Annotated[Any, _ASKED]
+NewInputs = Annotated[Any, _INPUTS]
+OptionalInputs = Annotated[Any, _INPUTS]
 NewData = Annotated[
     str | None,
     Parameter(f"{_DATA}; default: what it was trained on.", metavar="DATA", flags=("--data", "-d")),

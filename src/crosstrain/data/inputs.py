@@ -22,7 +22,7 @@ from crosstrain.errors import CrosstrainError
 
 ARRAYS = (".npz", ".npy")
 ZIP = ".zip"
-Given = str | Path | np.ndarray | Mapping[str, np.ndarray]
+InputSource = str | Path | np.ndarray | Mapping[str, np.ndarray]
 """A picture, a folder, a zip or a file of arrays by its path; or arrays."""
 COLOURS = (1, 3, 4)
 """Channels that the last axis of an array of pictures can have: grey, RGB, RGB with alpha."""
@@ -41,7 +41,7 @@ class Inputs:
 
 
 @dataclass
-class _Found:
+class _Collected:
     """Pictures to be read, in order, and arrays by input."""
 
     labels: list[str] = field(default_factory=list)
@@ -50,48 +50,48 @@ class _Found:
     notes: list[str] = field(default_factory=list)
 
 
-def read_inputs(given: Sequence[Given], preparation: TrainedPreparation, stack: ExitStack) -> Inputs:
-    """The inputs that were ``given``: pictures, folders and zips of them (all pictures below, in order of
+def read_inputs(sources: Sequence[InputSource], preparation: TrainedPreparation, stack: ExitStack) -> Inputs:
+    """The inputs that were ``sources``: pictures, folders and zips of them (all pictures below, in order of
     their names), ``.npy`` and ``.npz`` files; arrays themselves, by the network's inputs where there are
     several.
 
     Nothing is decoded here. ``stack`` closes what stays open. ``CrosstrainError`` where a path is none of
     these, holds nothing, or does not fit a network with these inputs.
     """
-    if not given:
+    if not sources:
         raise CrosstrainError("name at least one input: a picture, a folder, a .zip, .npz or .npy")
-    found, names = _Found(), list(preparation.manifest["inputs"])
-    for each in given:
+    collected, names = _Collected(), list(preparation.manifest["inputs"])
+    for each in sources:
         if isinstance(each, str | Path):
-            _add(found, Path(each).expanduser(), preparation, stack)
+            _add(collected, Path(each).expanduser(), preparation, stack)
             continue
         arrays = dict(each) if isinstance(each, Mapping) else {names[0]: each}
         if set(arrays) != set(names):
             raise CrosstrainError(f"there are arrays for {', '.join(arrays)}; the network takes {names}")
-        found.arrays.append(("the array", {name: np.asarray(array) for name, array in arrays.items()}))
-    if found.arrays and found.readers:
+        collected.arrays.append(("the array", {name: np.asarray(array) for name, array in arrays.items()}))
+    if collected.arrays and collected.readers:
         raise CrosstrainError("pictures and arrays cannot be mixed; ask about them one after the other")
-    if found.arrays:
-        return _of_arrays(found, preparation)
-    return _of_pictures(found, preparation)
+    if collected.arrays:
+        return _of_arrays(collected, preparation)
+    return _of_pictures(collected, preparation)
 
 
 # -- finding ----------------------------------------------------------------------------------------
-def _add(found: _Found, path: Path, preparation: TrainedPreparation, stack: ExitStack) -> None:
+def _add(collected: _Collected, path: Path, preparation: TrainedPreparation, stack: ExitStack) -> None:
     suffix = path.suffix.lower()
     if path.is_dir():
-        _add_tree(found, path, FolderTree(path))
+        _add_tree(collected, path, FolderTree(path))
     elif not path.exists():
         raise CrosstrainError(f"there is no file or folder {path}")
     elif suffix == ZIP:
         tree = ZipTree(path)
         stack.callback(tree.close)
-        _add_tree(found, path, tree)
+        _add_tree(collected, path, tree)
     elif suffix in ARRAYS:
-        found.arrays.append((str(path), _chosen(path, preparation.manifest["inputs"])))
+        collected.arrays.append((str(path), _chosen(path, preparation.manifest["inputs"])))
     elif suffix in images.SUFFIXES:
-        found.labels.append(str(path))
-        found.readers.append(_file(path))
+        collected.labels.append(str(path))
+        collected.readers.append(_file(path))
     else:
         raise CrosstrainError(
             f"{path} is neither a picture ({', '.join(sorted(images.SUFFIXES))}) nor a folder, a .zip, "
@@ -99,17 +99,17 @@ def _add(found: _Found, path: Path, preparation: TrainedPreparation, stack: Exit
         )
 
 
-def _add_tree(found: _Found, path: Path, tree: Tree) -> None:
+def _add_tree(collected: _Collected, path: Path, tree: Tree) -> None:
     pictures = [n for n in tree.names if posixpath.splitext(n)[1].lower() in images.SUFFIXES]
     others = [n for n in tree.names if n not in set(pictures)]
     if not pictures:
         raise CrosstrainError(f"there are no pictures in {path}")
     if others:
         count = "1 file is no picture" if len(others) == 1 else f"{len(others)} files are no pictures"
-        found.notes.append(f"{count} in {path}: {summed_up(others)}")
+        collected.notes.append(f"{count} in {path}: {summed_up(others)}")
     for name in pictures:
-        found.labels.append(f"{path}/{name}")
-        found.readers.append(_member(tree, name))
+        collected.labels.append(f"{path}/{name}")
+        collected.readers.append(_member(tree, name))
 
 
 def _file(path: Path) -> Callable[[], np.ndarray]:
@@ -129,7 +129,7 @@ def _member(tree: Tree, name: str) -> Callable[[], np.ndarray]:
 
 
 # -- pictures ---------------------------------------------------------------------------------------
-def _of_pictures(found: _Found, preparation: TrainedPreparation) -> Inputs:
+def _of_pictures(collected: _Collected, preparation: TrainedPreparation) -> Inputs:
     (name, shape), *more = [(n, preparation.picture(n)) for n in preparation.manifest["inputs"]]
     if more or shape is None:
         raise CrosstrainError(
@@ -145,21 +145,23 @@ def _of_pictures(found: _Found, preparation: TrainedPreparation) -> Inputs:
     crops = crops_pictures(preparation)
 
     def picture(row: int) -> np.ndarray:
-        whole = found.readers[row]()
+        whole = collected.readers[row]()
         part = images.centre_crop(whole, (height, width)) if crops else whole
         return images.fitted(part, (height, width), channels)
 
     def original(row: int) -> Shape | None:
         try:
-            return found.readers[row]().shape
+            return collected.readers[row]().shape
         except DamagedImage:
             return None
 
-    rows = np.arange(len(found.readers))
+    rows = np.arange(len(collected.readers))
     column = Images(
-        picture, lambda row: found.labels[row], (height, width, channels), rows, original=original
+        picture, lambda row: collected.labels[row], (height, width, channels), rows, original=original
     )
-    return Inputs(found.labels, Table({name: column}, {}), found.notes, lambda row: found.readers[row]())
+    return Inputs(
+        collected.labels, Table({name: column}, {}), collected.notes, lambda row: collected.readers[row]()
+    )
 
 
 def crops_pictures(preparation: TrainedPreparation) -> bool:
@@ -196,10 +198,10 @@ def _single(path: Path) -> Arrays:
     return {"x": array}
 
 
-def _of_arrays(found: _Found, preparation: TrainedPreparation) -> Inputs:
+def _of_arrays(collected: _Collected, preparation: TrainedPreparation) -> Inputs:
     labels: list[str] = []
     columns: dict[str, list[np.ndarray]] = {name: [] for name in preparation.manifest["inputs"]}
-    for path, arrays in found.arrays:
+    for path, arrays in collected.arrays:
         batches = {name: _batched(path, name, array, preparation) for name, array in arrays.items()}
         lengths = {name: len(array) for name, array in batches.items()}
         if len(set(lengths.values())) > 1:
@@ -211,7 +213,7 @@ def _of_arrays(found: _Found, preparation: TrainedPreparation) -> Inputs:
         for name, array in batches.items():
             columns[name].append(array)
     inputs = {name: _column(name, parts, labels, preparation) for name, parts in columns.items()}
-    return Inputs(labels, Table(inputs, {}), found.notes, _shown(columns))
+    return Inputs(labels, Table(inputs, {}), collected.notes, _shown(columns))
 
 
 def _batched(path: str, name: str, array: np.ndarray, preparation: TrainedPreparation) -> np.ndarray:

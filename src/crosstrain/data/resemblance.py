@@ -95,8 +95,8 @@ def _shapes(column: Images) -> list[Shape]:
     if not len(column):
         return []
     positions = np.unique(np.linspace(0, len(column) - 1, min(len(column), SIZED)).astype(int))
-    found = (column.original(int(column.rows[position])) for position in positions)
-    return [shape for shape in found if shape]
+    shapes = (column.original(int(column.rows[position])) for position in positions)
+    return [shape for shape in shapes if shape]
 
 
 def size_difference(then: Sequence[int] | None, now: Sequence[int], network: Sequence[int]) -> str:

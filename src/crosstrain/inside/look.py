@@ -160,16 +160,16 @@ def _labels(data: Prepared | None, positions: np.ndarray) -> np.ndarray | None:
     return np.asarray(targets[0][positions]) if len(targets) == 1 else None
 
 
-def _target(asked: str | None, classes: Sequence[str]) -> int | None:
+def _target(target: str | None, classes: Sequence[str]) -> int | None:
     """The number of a class; a name goes before a number that is spelled the same."""
-    if asked is None:
+    if target is None:
         return None
-    if asked in classes:
-        return list(classes).index(asked)
-    if asked.isdecimal():
-        return int(asked)
+    if target in classes:
+        return list(classes).index(target)
+    if target.isdecimal():
+        return int(target)
     known = ", ".join(classes) or "numbers from 0 on"
-    raise CrosstrainError(f"there is no class {asked!r}; there are {known}")
+    raise CrosstrainError(f"there is no class {target!r}; there are {known}")
 
 
 def _notes(

@@ -67,8 +67,8 @@ def subject_of(
 ) -> Subject:  # fmt: skip
     """The subject that the command line names; a network is defined in the folder ``work``. Raises
     ``CrosstrainError`` where there is none, or one without weights yet."""
-    if found := _run_folder(subject):
-        return _trained(subject, found[0], cell or found[1], weights, data, tell)
+    if folder := _run_folder(subject):
+        return _trained(subject, folder[0], cell or folder[1], weights, data, tell)
     if cell is not None:
         raise CrosstrainError(f"{subject} is not the folder of a comparison, so it has no cell {cell!r}")
     if weights not in _EPOCHS and not weights.endswith(WEIGHTS):

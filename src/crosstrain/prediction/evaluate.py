@@ -150,9 +150,9 @@ def _fitting(
             raise CrosstrainError("the targets of the data are numbers; those of the training were classes")
         numbers = _numbers(targets[name])
         names = source.classes[name]
-        found = matching(names, trained, np.bincount(numbers, minlength=len(names)))
-        notes = found.notes
-        known = found.numbers[numbers]
+        match = matching(names, trained, np.bincount(numbers, minlength=len(names)))
+        notes = match.notes
+        known = match.numbers[numbers]
         judged = np.flatnonzero(known >= 0)
         rows = judged if len(judged) < len(known) else None
         targets = {name: _formed(known[judged], specs[name])}

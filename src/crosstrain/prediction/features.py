@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.inputs import Given, read_inputs
+from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import SPLITS, Arrays
 from crosstrain.data.registry import parse
 from crosstrain.errors import CrosstrainError
@@ -43,7 +43,7 @@ class Features:
 
 def features(
     run: str | Path,
-    inputs: Sequence[Given],
+    inputs: Sequence[InputSource],
     data: str | None,
     *,
     layer: str,
@@ -97,17 +97,17 @@ class _Extractor:
         self.notes: list[str] = []
         self.version: str | None = None
 
-    def of_inputs(self, inputs: Sequence[Given]) -> None:
+    def of_inputs(self, inputs: Sequence[InputSource]) -> None:
         with ExitStack() as stack:
-            given = read_inputs(inputs, self.network.preparation, stack)
-            self.notes += given.notes
-            applied = self.network.preparation.apply(self.work, given.table)
+            source = read_inputs(inputs, self.network.preparation, stack)
+            self.notes += source.notes
+            applied = self.network.preparation.apply(self.work, source.table)
             self.damaged += applied.damaged
             if not len(applied.kept):
                 raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
-            self.notes += unlike(self.network.preparation, given.table, applied.inputs)
+            self.notes += unlike(self.network.preparation, source.table, applied.inputs)
             self.arrays["x"] = self._asked(applied.inputs, self.work)
-            self.arrays["names"] = np.array([given.labels[row] for row in applied.kept])
+            self.arrays["names"] = np.array([source.labels[row] for row in applied.kept])
 
     def of_data(self, spec: str, split: str, *, own: bool) -> None:
         """Every part of a data set, with its targets; texts where these are classes with names."""

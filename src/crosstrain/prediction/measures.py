@@ -63,24 +63,24 @@ def intervals(
     """The interval of every value that is one number: Wilson's for shares of right answers, Student's over
     random parts for the loss, the bootstrap's percentiles for the rest."""
     random = np.random.default_rng(seed)
-    found: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     if values.get("loss") is not None and (loss := _of_loss(evaluation, inputs, outputs, targets, random)):
-        found["loss"] = loss
+        intervals["loss"] = loss
     several = len(evaluation.readings) > 1
     for output, reading in evaluation.readings.items():
-        made = metrics(evaluation.names, reading)
-        for name in made:
+        names = metrics(evaluation.names, reading)
+        for name in names:
             key = f"{output}/{name}" if several else name
             value = values[key]
             if not isinstance(value, int | float) or not np.isfinite(value):
                 continue
             truth = reading.truths(outputs[output], targets[output]) if name.startswith(SHARES) else None
-            found[key] = (
+            intervals[key] = (
                 wilson(float(value), truth.size)
                 if truth is not None
                 else _bootstrapped(name, reading, float(value), outputs[output], targets[output], random)
             )
-    return found
+    return intervals
 
 
 def _of_loss(
@@ -102,8 +102,8 @@ def _of_loss(
     )
     if not np.isfinite(losses).all():
         return None
-    found = student(losses)
-    return Interval(float(losses.mean()), found.low, found.high, examples, "student")
+    interval = student(losses)
+    return Interval(float(losses.mean()), interval.low, interval.high, examples, "student")
 
 
 def _bootstrapped(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.inputs import Given, read_inputs
+from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import Arrays
 from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
 from crosstrain.data.source import Table
@@ -94,7 +94,7 @@ class Prediction:
 
 def predict(
     run: str | Path,
-    inputs: Sequence[Given],
+    inputs: Sequence[InputSource],
     *,
     top: int,
     cell: str | None,
@@ -113,16 +113,16 @@ def predict(
     network = TrainedNetwork.of(trained, tell)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="crosstrain-predict-")))
-        given = read_inputs(inputs, network.preparation, stack)
-        tell(f"Preparing {len(given.labels):,} inputs")
-        applied = network.preparation.apply(folder, given.table)
+        source = read_inputs(inputs, network.preparation, stack)
+        tell(f"Preparing {len(source.labels):,} inputs")
+        applied = network.preparation.apply(folder, source.table)
         if not len(applied.kept):
             raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
-        notes = [*given.notes, *unlike(network.preparation, given.table, applied.inputs)]
+        notes = [*source.notes, *unlike(network.preparation, source.table, applied.inputs)]
         tell(f"Asking {network.name} on {request.engine}")
         wanted = list(network.readings) or None
         answered = network.answer(applied.inputs, request, folder, wanted=wanted)
-        labels = [given.labels[row] for row in applied.kept]
+        labels = [source.labels[row] for row in applied.kept]
         chosen = "last" if cell else trained.weights.stem
         prediction = Prediction(
             network.name, request.engine, answered.version, request.device, chosen,
@@ -131,7 +131,7 @@ def predict(
         )  # fmt: skip
         if pictures is not None:
             tell(f"Drawing answers into {pictures}")
-            count = draw(pictures, prediction, given.picture)
+            count = draw(pictures, prediction, source.picture)
             prediction = Prediction(**{**vars(prediction), "pictures": count})
     return prediction
 

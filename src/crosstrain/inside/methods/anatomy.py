@@ -108,7 +108,7 @@ def _layers(graph: Graph) -> tuple[Layer, ...]:
     """The last float value of each layer whose shape is known. Nodes without a layer are named after
     themselves (models of ONNX)."""
     last: dict[str, Layer] = {}
-    made: set[str] = set()
+    mapped: set[str] = set()
     for node in graph.nodes:
         shape = node.outputs[0].shape[1:] if node.outputs and node.outputs[0].shape else ()
         if not shape or None in shape or node.outputs[0].dtype != "float32" or _constant(node):
@@ -116,9 +116,9 @@ def _layers(graph: Graph) -> tuple[Layer, ...]:
         name = node.layer or node.name
         spatial = len(shape) == _RANK - 1 and shape[0] != 1 and shape[1] != 1
         if spatial and node.op not in _POOLING:
-            made.add(name)
+            mapped.add(name)
         sizes = tuple(int(n) for n in shape if n is not None)
-        last[name] = Layer(name, node.references[0], sizes, spatial and name in made)
+        last[name] = Layer(name, node.references[0], sizes, spatial and name in mapped)
     return tuple(last.values())
 
 

@@ -135,9 +135,9 @@ class _Look:
 
     def _occlusion(self, picture: np.ndarray) -> Arrays:
         assert self.target is not None
-        found = occlusion(self.machine, self.anatomy, picture, self.target, self.job["square"])
+        result = occlusion(self.machine, self.anatomy, picture, self.target, self.job["square"])
         return {
-            "occlusion": found.loss, "covered": found.covered, "tops": found.tops, "lefts": found.lefts,
+            "occlusion": result.loss, "covered": result.covered, "tops": result.tops, "lefts": result.lefts,
         }  # fmt: skip
 
     # -- help ---------------------------------------------------------------------------------------
@@ -162,9 +162,9 @@ class _Look:
         return last if last.makes_maps else None
 
 
-def _target(asked: int | None, known: np.ndarray) -> int:
-    if asked is None:
+def _target(target: int | None, known: np.ndarray) -> int:
+    if target is None:
         return int(known.argmax())
-    if not 0 <= asked < len(known):
-        raise CrosstrainError(f"there is no class {asked}; the network has {len(known)}, from 0 on")
-    return asked
+    if not 0 <= target < len(known):
+        raise CrosstrainError(f"there is no class {target}; the network has {len(known)}, from 0 on")
+    return target

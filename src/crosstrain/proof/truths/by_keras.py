@@ -86,8 +86,9 @@ def inferring(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def quiet(model: keras.Model) -> None:
-    """Every rate of dropout and deviation of noise at 0 in Keras's own layers, nested ones and recurrent cells
-    too, and pictures as they are. What a user's layer calls its rate is its own: what it draws is held."""
+    """Every rate of dropout and deviation of noise at 0 in Keras's own layers, nested ones and recurrent
+    cells too, and pictures as they are. What a user's layer calls its rate is its own: what it draws is
+    held."""
     for layer in model._flatten_layers():
         if isinstance(layer, BaseImagePreprocessingLayer):
             layer.call = inferring(layer.call)
