@@ -142,7 +142,16 @@ def test_several_heads_learn_the_only_target() -> None:
 
 def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
     rows = datasets()
-    assert set(rows) == {"digits", "mnist", "fashion-mnist", "gtsrb", "arrays", "folder"}
+    assert set(rows) == {
+        "digits",
+        "mnist",
+        "fashion-mnist",
+        "gtsrb",
+        "arrays",
+        "folder",
+        "cifar10",
+        "cifar100",
+    }
     for name, row in rows.items():
         assert row.form.startswith(name)
         assert row.what

@@ -45,6 +45,8 @@ PROMPT = {"mxnet"}
 """Engines whose own environment is soon made: some 100 MB, all of it wheels."""
 COMPILES = {"theano", "tinygrad"}
 """Engines that compile for minutes before they train."""
+LONG_CONTRACTS = {"keras-jax", "keras-tensorflow"}
+"""Their contracts take three to four minutes; that of keras-torch, in every run, takes the same code."""
 
 
 def _rare(row: EngineRow) -> str:
@@ -178,7 +180,11 @@ def _report(results: Path, printed: str) -> Report:
     return Report(counts, failed, skipped, printed, seconds)
 
 
-@pytest.mark.parametrize("row", [_case(row) for row in FOREIGN])
+def _contract_case(row: EngineRow) -> Any:
+    return _case(row, slow=f"{row.name} takes minutes" if row.name in LONG_CONTRACTS else "")
+
+
+@pytest.mark.parametrize("row", [_contract_case(row) for row in FOREIGN])
 def test_the_contract(
     row: EngineRow, contract: Callable[[EngineRow], Report], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,14 +12,7 @@ from tests.proof.workshop import Workshop
 from tests.tutorials.catalogue import REFUSED, TUTORIALS
 from tests.tutorials.table import ENGINES, defined, row
 
-QUICK = (
-    "autoencoder",
-    "vision_transformer",
-    "gated_mlp",
-    "captcha",
-    "decision_forest",
-    "wide_and_deep",
-)
+QUICK = ("gated_mlp", "captcha", "decision_forest", "wide_and_deep")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +32,7 @@ def test_some_tutorials_on_one_engine(name: str, tmp_path: Path, workshop: Works
     check(name, ENGINES[:1], tmp_path, workshop)
 
 
-@pytest.mark.slow("62 networks on three engines; six on one engine are in every run")
+@pytest.mark.slow("62 networks on three engines; four on one engine are in every run")
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_every_tutorial_on_every_engine(name: str, tmp_path: Path, workshop: Workshop) -> None:
     check(name, ENGINES, tmp_path, workshop)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 import numpy as np
 
 from crosstrain.api.progress import Progress, watching
-from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import FeaturesOut, NewData, NewInputs, OptionalInputs, TrainedRun
+from crosstrain.prediction import parameters
+from crosstrain.prediction.parameters import FeaturesOut, NewData, NewInputs, OptionalInputs, TrainedRun
 
 if TYPE_CHECKING:
     from crosstrain.data.inputs import InputSource

@@ -14,7 +14,6 @@ from crosstrain.cli import (
     datasets,
     engines,
     export,
-    look,
     networks,
     prove,
     recipes,
@@ -24,7 +23,7 @@ from crosstrain.cli import (
     tune,
 )
 from crosstrain.cli import open as opening
-from crosstrain.cli.using import evaluate, features, predict
+from crosstrain.cli.using import evaluate, features, look, predict
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.system.machine import own_version
 

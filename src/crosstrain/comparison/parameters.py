@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-from crosstrain.comparison.declaring import REQUIRED, Also, Parameter
+from crosstrain.comparison.declaring import Also, Parameter
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import Schedule
@@ -423,43 +423,6 @@ class Export(Timeout, Trust, Output, total=False):
     overwrite: Annotated[bool, Parameter("Take the place of an earlier export.", False)]
 
 
-class Trained(Engines, Device, Threads, EngineOptions, Timeout, total=False):
-    """Of all that asks a trained network."""
-
-    cell: Annotated[str | None, Parameter("Which cell of a comparison.", metavar="ID")]
-    weights: Annotated[str, Parameter("Of a training: which epoch's.", "best", "best|last")]
-
-
-class Predict(Trained, total=False):
-    """Of ``predict``."""
-
-    top: Annotated[int, Parameter("How many classes of each input, the likeliest first.", 3, "K")]
-    pictures: Annotated[
-        str | Path | None,
-        Parameter("Draw every picture with its answer below, into this folder.", metavar="DIR"),
-    ]
-
-
-class Evaluate(Trained, total=False):
-    """Of ``evaluate``."""
-
-    part: Annotated[
-        str | None,
-        Parameter("train, validation, test or all (default: test of its own data, all of other data).",
-                  metavar="PART"),
-    ]  # fmt: skip
-
-
-class Features(Trained, total=False):
-    """Of ``features``."""
-
-    layer: Annotated[str, Parameter("The layer whose output is wanted.", REQUIRED, "NAME")]
-    data: Annotated[
-        str | None,
-        Parameter("The data set (default: what the run trained on).", metavar="DATA", flags=("--data", "-d")),
-    ]
-
-
 # -- in the functions' own signatures ---------------------------------------------------------------
 Network = Annotated[
     Any,
@@ -475,11 +438,11 @@ SeveralNetworks = Annotated[
         metavar="NETWORK[,NETWORK…]", argument=True,
     ),
 ]  # fmt: skip
-_DATA = "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, …"
-Data = Annotated[str, Parameter(f"{_DATA} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))]
+SETS = "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, …"
+Data = Annotated[str, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))]
 OptionalData = Annotated[
     str | None,
-    Parameter(f"{_DATA}; default: what the run, or the plan, says.", metavar="DATA", flags=("--data", "-d")),
+    Parameter(f"{SETS}; default: what the run, or the plan, says.", metavar="DATA", flags=("--data", "-d")),
 ]
 OneEngine = Annotated[
     str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
@@ -507,22 +470,6 @@ Run = Annotated[
     Parameter(
         "A folder of train or compare, or a network (with its initial weights).", metavar="RUN", argument=True
     ),
-]
-TrainedRun = Annotated[
-    str | Path,
-    Parameter("A folder of train, or FOLDER:CELL of compare.", metavar="RUN", argument=True),
-]
-_INPUTS = Parameter(
-    "Pictures, folders or zips of pictures, .npz or .npy.", metavar="INPUT…", argument=True, repeated=True
-)
-NewInputs = Annotated[Any, _INPUTS]
-OptionalInputs = Annotated[Any, _INPUTS]
-NewData = Annotated[
-    str | None,
-    Parameter(f"{_DATA}; default: what it was trained on.", metavar="DATA", flags=("--data", "-d")),
-]
-FeaturesOut = Annotated[
-    str | Path, Parameter("The file to write.", metavar="FILE.npz", flags=("--out", "-o"))
 ]
 Out = Annotated[
     str | Path | None,

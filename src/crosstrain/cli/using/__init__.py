@@ -1,1 +1,1 @@
-"""The commands that use what was trained."""
+"""The commands that use what was trained, and ``look``, which shows what data and networks hold."""

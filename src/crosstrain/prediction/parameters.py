@@ -1,0 +1,64 @@
+"""What predict, evaluate and features take: declared as in ``comparison/parameters.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from crosstrain.comparison.declaring import REQUIRED, Parameter
+from crosstrain.comparison.parameters import SETS, Device, EngineOptions, Engines, Threads, Timeout
+
+
+class Trained(Engines, Device, Threads, EngineOptions, Timeout, total=False):
+    """Of all that asks a trained network."""
+
+    cell: Annotated[str | None, Parameter("Which cell of a comparison.", metavar="ID")]
+    weights: Annotated[str, Parameter("Of a training: which epoch's.", "best", "best|last")]
+
+
+class Predict(Trained, total=False):
+    """Of ``predict``."""
+
+    top: Annotated[int, Parameter("How many classes of each input, the likeliest first.", 3, "K")]
+    pictures: Annotated[
+        str | Path | None,
+        Parameter("Draw every picture with its answer below, into this folder.", metavar="DIR"),
+    ]
+
+
+class Evaluate(Trained, total=False):
+    """Of ``evaluate``."""
+
+    part: Annotated[
+        str | None,
+        Parameter("train, validation, test or all (default: test of its own data, all of other data).",
+                  metavar="PART"),
+    ]  # fmt: skip
+
+
+class Features(Trained, total=False):
+    """Of ``features``."""
+
+    layer: Annotated[str, Parameter("The layer whose output is wanted.", REQUIRED, "NAME")]
+    data: Annotated[
+        str | None,
+        Parameter("The data set (default: what the run trained on).", metavar="DATA", flags=("--data", "-d")),
+    ]
+
+
+TrainedRun = Annotated[
+    str | Path,
+    Parameter("A folder of train, or FOLDER:CELL of compare.", metavar="RUN", argument=True),
+]
+_INPUTS = Parameter(
+    "Pictures, folders or zips of pictures, .npz or .npy.", metavar="INPUT…", argument=True, repeated=True
+)
+NewInputs = Annotated[Any, _INPUTS]
+OptionalInputs = Annotated[Any, _INPUTS]
+NewData = Annotated[
+    str | None,
+    Parameter(f"{SETS}; default: what it was trained on.", metavar="DATA", flags=("--data", "-d")),
+]
+FeaturesOut = Annotated[
+    str | Path, Parameter("The file to write.", metavar="FILE.npz", flags=("--out", "-o"))
+]
