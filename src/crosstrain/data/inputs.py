@@ -17,7 +17,7 @@ from crosstrain.data.registry import datasets
 from crosstrain.data.sets.npz import read_archive
 from crosstrain.data.source import Column, DamagedImage, Images, Shape, Table, Values, summed_up
 from crosstrain.data.trained_preparation import TrainedPreparation
-from crosstrain.data.tree import FolderTree, Tree, ZipTree
+from crosstrain.data.tree import FolderTree, Tree, ZipTree, read_file
 from crosstrain.errors import CrosstrainError
 
 ARRAYS = (".npz", ".npy")
@@ -113,15 +113,7 @@ def _add_tree(collected: _Collected, path: Path, tree: Tree) -> None:
 
 
 def _file(path: Path) -> Callable[[], np.ndarray]:
-    def read() -> np.ndarray:
-        try:
-            if not path.is_file():
-                raise DamagedImage("it is not a regular file")
-            return images.decode(path.read_bytes())
-        except OSError as error:
-            raise DamagedImage(f"it cannot be read ({error.strerror})") from error
-
-    return read
+    return lambda: images.decode(read_file(path))
 
 
 def _member(tree: Tree, name: str) -> Callable[[], np.ndarray]:

@@ -23,6 +23,16 @@ _MAGIC = b"PK\x03\x04"
 _PATCHED = 0x20
 
 
+def read_file(path: Path) -> bytes:
+    """A picture's bytes; ``DamagedImage`` where ``path`` is no regular file or cannot be read."""
+    try:
+        if not path.is_file():
+            raise DamagedImage("it is not a regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedImage(f"it cannot be read ({error.strerror})") from error
+
+
 class Tree(ABC):
     """Files by their relative POSIX names, in order."""
 
@@ -44,13 +54,7 @@ class FolderTree(Tree):
         self.names = sorted(_walk(folder))
 
     def read(self, name: str) -> bytes:
-        path = self.folder / name
-        try:
-            if not path.is_file():
-                raise DamagedImage("it is not a regular file")
-            return path.read_bytes()
-        except OSError as error:
-            raise DamagedImage(f"it cannot be read ({error.strerror})") from error
+        return read_file(self.folder / name)
 
 
 class ZipTree(Tree):

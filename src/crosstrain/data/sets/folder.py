@@ -16,6 +16,7 @@ from crosstrain.data.images import decoding as images
 from crosstrain.data.sets import listed
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, labelled, summed_up
 from crosstrain.data.split import held_out, three_ways
+from crosstrain.data.tree import read_file
 from crosstrain.errors import CrosstrainError
 
 VALIDATION, TEST = 0.1, 0.15
@@ -147,13 +148,7 @@ def _table(location: Path, pictures: list[tuple[Path, int]], request: Request) -
     size, channels = request.size, request.channels or 3
 
     def whole(row: int) -> np.ndarray:
-        path = pictures[row][0]
-        try:
-            if not path.is_file():
-                raise DamagedImage("it is not a regular file")
-            return images.decode(path.read_bytes())
-        except OSError as error:
-            raise DamagedImage(f"it cannot be read ({error.strerror})") from error
+        return images.decode(read_file(pictures[row][0]))
 
     def picture(row: int) -> np.ndarray:
         return images.fitted(images.centre_crop(whole(row), size), size, channels)

@@ -12,7 +12,7 @@ import numpy as np
 from crosstrain.inside.look import Insight
 from crosstrain.reporting.inside.panels import Panel, panels
 from crosstrain.reporting.montage import png
-from crosstrain.reporting.page import scripts
+from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.insides import RECORD, figure
 from crosstrain.reporting.page.markup import Html, join, tag
 from crosstrain.system.files import storage_errors, write_arrays, write_bytes, write_json
@@ -83,19 +83,9 @@ def _page(inside: Inside, drawn: Sequence[Panel], files: Sequence[bytes]) -> str
         "body",
         tag("header", tag("h1", title), tag("p", _about(inside))),
         tag("main", tag("section", [tag("p", note) for note in inside.notes], figures), id="main"),
-        tag("footer", tag("p", "Written by crosstrain. This file needs no network.")),
+        tag("footer", tag("p", FOOTER)),
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        scripts.policy(["'none'"], live=False),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title} – crosstrain"),
-        tag("link", rel="icon", href="data:,"),
-        scripts.style(),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    return document(title, body, ["'none'"])
 
 
 def _about(inside: Inside) -> Html:

@@ -24,17 +24,9 @@ ACTIVATIONS = ("ReLU", "GELU", "SiLU", "ELU", "SELU", "Tanh", "Sigmoid", "Softma
 """Beginnings of the titles of the only layers that are joined to one of several inputs."""
 
 
-@dataclass(frozen=True)
-class Box:
-    """Some layers in a row. ``inputs`` are positions in the list of boxes, ``output`` is the last layer's
-    shape; ``parameters`` and ``macs`` are of all repeats."""
-
-    name: str
-    title: str
-    inputs: tuple[int, ...]
-    output: tuple[int | None, ...]
-    parameters: int
-    macs: int
+class Box(Layer):
+    """Some layers in a row, as one. ``inputs`` are positions in the list of boxes, ``output`` is the last
+    layer's shape; ``parameters`` and ``macs`` are of all repeats."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from crosstrain.reporting.page import summary as top
 from crosstrain.reporting.page.charts import latency as charts_latency
 from crosstrain.reporting.page.charts import rest as charts_rest
 from crosstrain.reporting.page.charts import time as charts_time
+from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.figures import Figure
 from crosstrain.reporting.page.machines import Machine, comparison_of_machines
 from crosstrain.reporting.page.markup import Html, Section, section, tag
@@ -121,23 +122,13 @@ def page(
             tag("p", "Without JavaScript the charts are not drawn; their tables have the same figures."),
         ),
         tag("main", [part.html() for part in parts], id="main", tabindex="-1"),
-        tag("footer", tag("p", "Written by crosstrain. This file needs no network.")),
+        tag("footer", tag("p", FOOTER)),
         scripts.json_script("chart-specs", _specs(figures)),
         scripts.json_script("palettes", scripts.PALETTES),
         script,
         data_live=live,
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        scripts.policy(allowed, live=live),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title} – crosstrain"),
-        tag("link", rel="icon", href="data:,"),
-        scripts.style(),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    return document(title, body, allowed, live=live)
 
 
 def _contents(parts: Sequence[Section]) -> Html:
