@@ -129,6 +129,8 @@ class Certifier:
 
     def _key(self, subject: Subject, setup: Setup) -> str:
         """Changes with whatever a certificate depends on."""
+        from crosstrain.proof.truths import gather
+
         definition = subject.definition
         # Threads that all share are left out: their number changes no more than the order of sums.
         own = setup.threads != self.settings.threads or setup.environment or setup.pinned
@@ -143,6 +145,7 @@ class Certifier:
                 "options": dict(setup.options),
                 **({"setup": setup.to_json()} if own else {}),
                 "versions": {**versions_of([setup.engine]), "crosstrain": own_version()},
+                "truth": gather.FORMAT,
             }
         )
 

@@ -28,7 +28,7 @@ engine's own framework is asked last: two that share a kernel would share its fa
 CLOSE = 3e-12
 """Where Keras agrees with NumPy as well as this (a deep network's rounding), no other backend is asked."""
 
-FORMAT = 6
+FORMAT = 7
 """Of the truths on disk."""
 
 PLACE = "truth"
