@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from crosstrain.runs.process import Interrupted, Outcome, run_job
 from crosstrain.runs.spares import Spares
 from tests.runs.test_process import ROOT, gone
 
+Workers = Callable[[], list[int]]
+
 WELL = {"task": "tests.runs.faulty:well", "device": "cpu", "threads": 1}
 
 
@@ -32,19 +34,26 @@ def path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", PATH)
 
 
-def workers() -> list[int]:
-    """The workers that this process has running."""
-    children = psutil.Process().children(recursive=True)
-    return [child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE]
+def children() -> set[int]:
+    """The living processes below this one."""
+    below = psutil.Process().children(recursive=True)
+    return {child.pid for child in below if child.status() != psutil.STATUS_ZOMBIE}
 
 
 @pytest.fixture
-def spares(tmp_path: Path) -> Iterator[Spares]:
+def workers() -> Callable[[], list[int]]:
+    """The living processes that a test has started. Those of earlier tests do not count: multiprocessing's
+    tracker of resources lives as long as Python."""
+    before = children()
+    return lambda: sorted(children() - before)
+
+
+@pytest.fixture
+def spares(tmp_path: Path, workers: Workers) -> Iterator[Spares]:
     """Leaves no process and no log of its own."""
-    before = set(workers())
     with Spares(tmp_path / "logs") as spares:
         yield spares
-    assert set(workers()) <= before
+    assert not workers()
     assert not list((tmp_path / "logs").glob("spare*"))
 
 
@@ -52,7 +61,7 @@ def run(spares: Spares, job: dict[str, Any], folder: Path, **more: Any) -> Outco
     return run_job(job, folder=folder / "logs", waiting=spares.take, **more)
 
 
-def test_a_spare_does_the_job(spares: Spares, tmp_path: Path) -> None:
+def test_a_spare_does_the_job(spares: Spares, tmp_path: Path, workers: Workers) -> None:
     spares.start(WELL)
     (waiting,) = workers()
     events: list[dict[str, Any]] = []
@@ -72,7 +81,7 @@ def test_a_spare_does_the_job(spares: Spares, tmp_path: Path) -> None:
     assert run(spares, WELL, tmp_path).status == "done"  # a second job: none waits any more
 
 
-def test_what_a_job_needs_is_there_before_it(spares: Spares, tmp_path: Path) -> None:
+def test_what_a_job_needs_is_there_before_it(spares: Spares, tmp_path: Path, workers: Workers) -> None:
     job = {"task": "tests.runs.faulty:modules", "engine": default()[0], "device": "cpu"}
     spares.start(job)
     (waiting,) = workers()
@@ -88,7 +97,7 @@ def test_what_a_job_needs_is_there_before_it(spares: Spares, tmp_path: Path) -> 
     ids=["threads", "environment", "cores", "task"],
 )
 def test_a_job_of_another_shape_gets_a_worker_of_its_own(
-    spares: Spares, tmp_path: Path, other: dict[str, Any]
+    spares: Spares, tmp_path: Path, workers: Workers, other: dict[str, Any]
 ) -> None:
     spares.start({**WELL, **other})
     (waiting,) = workers()
@@ -98,7 +107,7 @@ def test_a_job_of_another_shape_gets_a_worker_of_its_own(
     assert not gone(waiting, within=0.1)
 
 
-def test_another_python_is_another_shape(spares: Spares, tmp_path: Path) -> None:
+def test_another_python_is_another_shape(spares: Spares, tmp_path: Path, workers: Workers) -> None:
     spares.start(WELL)
     (waiting,) = workers()
     same = tmp_path / "python"
@@ -107,7 +116,7 @@ def test_another_python_is_another_shape(spares: Spares, tmp_path: Path) -> None
     assert not gone(waiting, within=0.1)
 
 
-def test_a_job_s_cores_are_its_spare_s(spares: Spares, tmp_path: Path) -> None:
+def test_a_job_s_cores_are_its_spare_s(spares: Spares, tmp_path: Path, workers: Workers) -> None:
     core = min(os.sched_getaffinity(0))
     job = {"task": "tests.runs.faulty:modules", "cores": [core]}
     spares.start(job)
@@ -117,7 +126,7 @@ def test_a_job_s_cores_are_its_spare_s(spares: Spares, tmp_path: Path) -> None:
     assert (outcome.result["pid"], outcome.result["cores"]) == (waiting, [core])
 
 
-def test_a_dead_spare_costs_nothing(spares: Spares, tmp_path: Path) -> None:
+def test_a_dead_spare_costs_nothing(spares: Spares, tmp_path: Path, workers: Workers) -> None:
     spares.start(WELL)
     (waiting,) = workers()
     os.kill(waiting, signal.SIGKILL)
@@ -146,7 +155,7 @@ def test_errors_are_those_of_any_worker(spares: Spares, tmp_path: Path, task: st
     assert "Traceback" in ahead.log.read_text()
 
 
-def test_limits_are_those_of_any_worker(spares: Spares, tmp_path: Path) -> None:
+def test_limits_are_those_of_any_worker(spares: Spares, tmp_path: Path, workers: Workers) -> None:
     for task in ("hang", "eat"):
         spares.start({"task": f"tests.runs.faulty:{task}"})
     slow = run(spares, {"task": "tests.runs.faulty:hang"}, tmp_path, timeout=1.0)
@@ -161,7 +170,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         spares.start(WELL)
 
 
-def test_an_error_ends_those_that_wait(tmp_path: Path) -> None:
+def test_an_error_ends_those_that_wait(tmp_path: Path, workers: Workers) -> None:
     with pytest.raises(RuntimeError, match="the screen is gone"), Spares(tmp_path) as spares:  # noqa: PT012
         spares.start(WELL)
         (waiting,) = workers()
@@ -171,7 +180,7 @@ def test_an_error_ends_those_that_wait(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["ctrl-c", "stop"])
-def test_an_interrupted_job_ends_its_spare_and_the_others(tmp_path: Path, way: str) -> None:
+def test_an_interrupted_job_ends_its_spare_and_the_others(tmp_path: Path, workers: Workers, way: str) -> None:
     stop, pids = threading.Event(), []
 
     def interrupt(event: dict[str, Any]) -> None:
