@@ -81,10 +81,9 @@ def cpu_conv(
     of a grouped weight gradient is tens of times slower than its plain convolution."""
     x = fence(x)
     settings = {"strides": strides, "padding": padding, "dilation": dilation}
-    *size, fan, _ = kernel.shape
     if groups == 1:
         y = native_conv(x, kernel, **settings)
-    elif fan == 1:
+    elif kernel.shape[-2] == 1:
         y = channelwise_conv(x, kernel, groups, **settings)
     else:
         parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
