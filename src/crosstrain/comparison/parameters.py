@@ -137,6 +137,10 @@ class Preparation(TypedDict, total=False):
     split: Annotated[
         str | None, Parameter("gtsrb: random (validation without regard to tracks).", metavar="HOW")
     ]
+    limit: Annotated[
+        int | None,
+        Parameter("Take N examples of each class at most in every part of the data, for trials.", metavar="N"),
+    ]
 
 
 class Augment(TypedDict, total=False):
@@ -405,6 +409,10 @@ class StudyPlan(Engines, Preference, Threads, total=False):
     ]
     budget: Annotated[
         str | float | None, Parameter("For each part, in place of the plan's: 10m, 2h.", metavar="TIME")
+    ]
+    limit: Annotated[
+        int | None,
+        Parameter("Take N examples of each class at most, in place of the plan's, for trials.", metavar="N"),
     ]
 
 

@@ -79,6 +79,7 @@ class Settings:
     trust: bool = verbatim(False)
     prepare: str = ""
     split: str = ""
+    limit: int | None = verbatim(None)
     tuned: bool = verbatim(False)
     criteria: bool = verbatim(False)
     prefer: str = ""
@@ -101,7 +102,7 @@ class Settings:
         """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
         preferred: that only chooses among the results."""
         pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
-        names = ("output", "weights", "replace_head", "freeze_until", "whole")
+        names = ("output", "weights", "replace_head", "freeze_until", "whole", "limit")
         chosen = {key: each for key in names if (each := getattr(self, key))}
         return pairs | chosen | {
             "networks": list(self.networks), "data": self.data, "engines": list(self.engines),
@@ -132,6 +133,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     counts = {
         "epochs": arguments["epochs"], "seeds": arguments["seeds"], "repeats": arguments["repeats"],
         "batch size": arguments["batch_size"], "threads": arguments["threads"],
+        "limit": arguments["limit"],
     }  # fmt: skip
     for name, number in counts.items():
         if number is not None and number < 1:

@@ -135,6 +135,7 @@ class Workshop:
                     progress=self._progress,
                     steps=self.settings.prepare,
                     split=self.settings.split,
+                    limit=self.settings.limit,
                     augmentation=self.settings.recipe.augmentation,
                 )
         return self._data[key]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+from crosstrain.data.limit import limited
 from crosstrain.data.prepared import SPLITS, Prepared
 from crosstrain.data.source import Files, Request, Source
 from crosstrain.errors import CrosstrainError
@@ -43,6 +44,17 @@ class DataSet:
 
     def reader(self) -> Reader:
         return cast(Reader, importlib.import_module(f"crosstrain.data.sets.{self.module}"))
+
+    def read(self, location: Path, request: Request) -> Source:
+        """What its reader reads, with no more of each class than was asked for."""
+        source = self.reader().read(location, request)
+        if request.limit is None:
+            return source
+        try:
+            return limited(source, request.limit, request.seed)
+        except BaseException:
+            source.close()
+            raise
 
 
 _IDX = (

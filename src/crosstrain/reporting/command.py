@@ -43,6 +43,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         ),
         "--prepare": settings.get("prepare"),
         "--split": settings.get("split"),
+        "--limit": settings.get("limit"),
         "--augment": spelled(recipe.get("augmentation") or {}),
         "--label-smoothing": recipe.get("label_smoothing") or None,
         "--class-weight": _class_weight(recipe.get("class_weight") or {}),
