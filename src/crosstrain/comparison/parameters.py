@@ -112,6 +112,13 @@ class Goal(TypedDict, total=False):
         str | Mapping[Any, float] | None,
         Parameter("balanced, or weights of classes in the loss, as 0=1,1=5 (Keras's).", metavar="HOW"),
     ]
+    kernel_initializer: Annotated[
+        str | Mapping[str, Any] | None,
+        Parameter(
+            "Draw all kernels by it (Keras's), as he_normal or random_normal:stddev=0.01; own: as the network "
+            "says, whatever the recipe.", metavar="NAME",
+        ),
+    ]  # fmt: skip
     early_stopping: Annotated[
         int | None,
         Parameter("Stop when the validation has not improved for N epochs.", metavar="N"),

@@ -19,7 +19,7 @@ from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.compiled import recipe_of
-from crosstrain.runs.definition import check_choice, source
+from crosstrain.runs.definition import MODELS, check_choice, source
 from crosstrain.statistics.location import FEWEST_RANKED
 from crosstrain.system.files import slug
 from crosstrain.system.machine import usable_cores
@@ -170,6 +170,8 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
             f"{paper.summary(epochs, recipe)}.",
             *(f"Not as in the paper: {each}." for each in paper.differs),
         )
+    if recipe.kernel_initializer:
+        remarks += tuple(f"{n} keeps the weights of its file." for n in networks if n.endswith(MODELS))
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
         networks=networks,

@@ -71,6 +71,7 @@ class Recipe(_Strict):
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)
     class_weight: Annotated[str | None, _checked(spelling.class_weight)] = None
     early_stopping: Count | None = None
+    kernel_initializer: Annotated[str | None, _checked(spelling.initializer)] = None
     clip_norm: float | None = Field(default=None, gt=0)
     ema: float | None = Field(default=None, ge=0, le=1)
     accumulate: Count | None = None
