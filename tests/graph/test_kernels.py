@@ -39,9 +39,7 @@ def drawn(folder: Path, spec: str, **changes: Any) -> tuple[dict[str, Any], dict
     folder.mkdir(exist_ok=True)
     source = f"{user_file(folder, NETWORK)}:net"
     initializer = spelling.initializer(spec)
-    data = run(
-        job(source, folder / "out", kernel_initializer=initializer, **changes), lambda event: None
-    )
+    data = run(job(source, folder / "out", kernel_initializer=initializer, **changes), lambda event: None)
     return data, Graph.load(folder / "out" / "network.json")[1]
 
 

@@ -115,8 +115,8 @@ class Goal(TypedDict, total=False):
     kernel_initializer: Annotated[
         str | Mapping[str, Any] | None,
         Parameter(
-            "Draw all kernels by it (Keras's), as he_normal or random_normal:stddev=0.01; own: as the network "
-            "says, whatever the recipe.", metavar="NAME",
+            "Draw all kernels by it (Keras's), as he_normal or random_normal:stddev=0.01; own: as the "
+            "network says, whatever the recipe.", metavar="NAME",
         ),
     ]  # fmt: skip
     early_stopping: Annotated[
@@ -146,7 +146,9 @@ class Preparation(TypedDict, total=False):
     ]
     limit: Annotated[
         int | None,
-        Parameter("Take N examples of each class at most in every part of the data, for trials.", metavar="N"),
+        Parameter(
+            "Take N examples of each class at most in every part of the data, for trials.", metavar="N"
+        ),
     ]
 
 

@@ -143,6 +143,18 @@ BUILT_IN = (
         "folder",
         crops=True,
     ),
+    DataSet(
+        "parquet",
+        "parquet:FILE-or-folder",
+        "tables of pictures with a class each, as Hugging Face's data sets are; needs pyarrow",
+        "Hugging Face's hub, or datasets.Dataset.to_parquet",
+        (
+            "train-….parquet, and validation-… and test-… if you have them, or folders of these names",
+            "columns image (bytes of PNG or JPEG files) and label (numbers or texts)",
+        ),
+        "parquet",
+        crops=True,
+    ),
 )
 
 

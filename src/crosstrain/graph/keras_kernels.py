@@ -1,4 +1,4 @@
-"""Kernels drawn anew by a recipe's initializer, through Keras, in the place of those that layers began with."""
+"""Kernels drawn anew, by one of Keras's initializers, in the place of those that layers began with."""
 
 from __future__ import annotations
 
@@ -48,6 +48,4 @@ def _initializer(spec: Mapping[str, Any], seed: int) -> keras.initializers.Initi
     settings = {key: each for key, each in spec.items() if key != "name"}
     if spec["name"] == OVER_FAN_IN:
         return UniformOverFanIn(**settings, seed=seed)
-    return keras.initializers.deserialize(
-        {"class_name": spec["name"], "config": {**settings, "seed": seed}}
-    )
+    return keras.initializers.deserialize({"class_name": spec["name"], "config": {**settings, "seed": seed}})

@@ -63,8 +63,9 @@ def define(
     without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
     where they fit, else those that crosstrain chooses. ``label_smoothing``, ``class_weight`` (by class)
-    and ``kernel_initializer`` are a recipe's; a model's file keeps its weights. ``output`` names another output than the source's (a layer, node or tensor), ``weights``
-    a file of initial weights, or ``imagenet``. With ``replace_head`` the last layer with weights gets new
+    and ``kernel_initializer`` are a recipe's; a model's file keeps its weights. ``output`` names another
+    output than the source's (a layer, node or tensor), ``weights`` a file of initial weights, or
+    ``imagenet``. With ``replace_head`` the last layer with weights gets new
     ones (unless the file is ``whole``: of this very network), and as many outputs as there are classes;
     layers up to ``freeze_until`` are not trained. Unless they are ``drawn``, no weights are made or written,
     which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the shapes are at

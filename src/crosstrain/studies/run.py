@@ -54,7 +54,9 @@ class Request:
         """``crosstrain-runs/study-<name>-<scale>-<hash>``: the same command finds its folder again."""
         scale, _ = self.plan.scale(self.scale)
         facts = [self.plan.model_dump(exclude={"prefer"}), self.data, scale, self.engines, self.budget]
-        digest = hashlib.sha256(json.dumps([*facts, self.threads, self.limit], sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(
+            json.dumps([*facts, self.threads, self.limit], sort_keys=True).encode()
+        ).hexdigest()
         return RUNS / f"study-{self.name}-{slug(scale)}-{digest[:8]}"
 
 

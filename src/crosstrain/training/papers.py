@@ -23,7 +23,8 @@ class PaperRecipe:
 
     ``source`` is the paper with the section. ``networks`` are those of the catalogue that it is about, and
     ``data`` what it trains on, for ``epochs`` (None: it does not say). ``initialisation`` tells the paper's
-    initial weights, and ``kernel_initializer`` has what of it holds for the kernels of any network. ``label_smoothing`` is 0 for none.
+    initial weights, and ``kernel_initializer`` is what of it holds for the kernels of any network.
+    ``label_smoothing`` is 0 for none.
     """
 
     name: str
@@ -157,7 +158,7 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "vgg", "Simonyan and Zisserman 2014, section 3.1", ("vgg11", "vgg13", "vgg16", "vgg19"), "ImageNet",
         74, 256, _sgd(0.01, 0.0005), _plateau(5 / 74, 1e-5),
         {"flip": True, "shift": 16 / 224, "pca-colour": 0.1},
-        initialisation="N(0, 0.01) in variance; deep ones begin with the layers of configuration A; or Glorot's",
+        initialisation="variance 0.01, deep ones begin with layers of the shallow; found later: Glorot's",
         kernel_initializer={"name": "glorot_uniform"},
         differs=(
             _PATIENCE.format("5 / 74"), _CROPS,
@@ -187,7 +188,8 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "resnet", "He et al. 2015, section 3.4",
         tuple(f"resnet{depth}{kind}" for depth in (18, 34, 50, 101, 152) for kind in ("", "v2")),
         "ImageNet", 120, 256, _sgd(0.1, 0.0001), _plateau(5 / 120, 1e-4),
-        {"flip": True, "shift": 16 / 224, "pca-colour": 0.1}, initialisation="he_normal", kernel_initializer=_HE,
+        {"flip": True, "shift": 16 / 224, "pca-colour": 0.1},
+        initialisation="he_normal", kernel_initializer=_HE,
         differs=(_PATIENCE.format("5 / 120"), _CROPS, "pictures are not rescaled to 256 to 480 pixels"),
     ),
     PaperRecipe(
@@ -199,7 +201,8 @@ PAPERS: tuple[PaperRecipe, ...] = (
     PaperRecipe(
         "densenet", "Huang et al. 2017, section 4.2", ("densenet121", "densenet169", "densenet201"),
         "ImageNet", 90, 256, _sgd(0.1, 0.0001, nesterov=True), _divided((1 / 3, 2 / 3), (0.1, 0.01)),
-        {"flip": True, "shift": 16 / 224}, initialisation="he_normal", kernel_initializer=_HE, differs=(_CROPS,),
+        {"flip": True, "shift": 16 / 224}, initialisation="he_normal", kernel_initializer=_HE,
+        differs=(_CROPS,),
     ),
     PaperRecipe(
         "mobilenet-v2", "Sandler et al. 2018, section 6.1", ("mobilenet-v2",), "ImageNet", None, 96,
