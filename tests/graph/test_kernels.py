@@ -67,7 +67,7 @@ def test_kernels_have_the_deviation_of_their_initializer(tmp_path: Path, spec: s
     assert (weights["norm/gamma"] == 1).all()
     square = weights["memory/lstm_cell/recurrent_kernel"]
     np.testing.assert_allclose(square @ square.T, np.eye(50), atol=1e-5)  # still orthogonal
-    assert f"all 10 kernels are drawn by {spec}" in data["remarks"][0]
+    assert f"All 10 kernels are drawn by {spec}" in data["remarks"][0]
 
 
 def test_every_kernel_has_numbers_of_its_own_and_the_same_every_time(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_weights_of_a_file_stay_and_only_a_new_head_is_drawn(tmp_path: Path) -> 
     data, transferred = drawn(tmp_path, "random_normal:stddev=3", replace_head=True, **file)
     assert transferred["head/kernel"].std() == pytest.approx(3, rel=0.2)
     assert np.array_equal(before["conv/kernel"], transferred["conv/kernel"])
-    assert "the kernel is drawn by random_normal" in data["remarks"][0]
+    assert "The new kernel is drawn by random_normal" in data["remarks"][0]
 
 
 @pytest.mark.parametrize("name", SETTINGS)

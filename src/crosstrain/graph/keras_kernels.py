@@ -37,11 +37,12 @@ def draw_kernels(layers: Sequence[keras.layers.Layer], spec: Mapping[str, Any], 
             kernels |= {id(v): v for v in each._trainable_variables if v.name in KERNELS}
     for number, kernel in enumerate(kernels.values()):
         draw = _initializer(spec, int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
-        kernel.assign(draw(kernel.shape, dtype=kernel.dtype))
+        shape = tuple(kernel.shape)  # TensorFlow's is no tuple, and would be drawn by TensorFlow
+        kernel.assign(draw(shape, dtype=kernel.dtype))
     if not kernels:
         return ""
-    count = "the kernel is" if len(kernels) == 1 else f"all {len(kernels)} kernels are"
-    return f"{count} drawn by {spelled(spec)}; biases and other weights begin as the network says"
+    count = "The new kernel is" if len(kernels) == 1 else f"All {len(kernels)} kernels are"
+    return f"{count} drawn by {spelled(spec)}; other weights begin as the network says"
 
 
 def _initializer(spec: Mapping[str, Any], seed: int) -> keras.initializers.Initializer:
