@@ -143,6 +143,7 @@ def study(
         budget=None if budget is None else str(budget),
         prefer=arguments["prefer"],
         threads=arguments["threads"],
+        limit=arguments["limit"],
     )
     with watching(progress) as watch:
         return studying.run(request, Path(out) if out else None, watch, finish=write_page)

@@ -112,6 +112,13 @@ class Goal(TypedDict, total=False):
         str | Mapping[Any, float] | None,
         Parameter("balanced, or weights of classes in the loss, as 0=1,1=5 (Keras's).", metavar="HOW"),
     ]
+    kernel_initializer: Annotated[
+        str | Mapping[str, Any] | None,
+        Parameter(
+            "Draw all kernels by it (Keras's), as he_normal or random_normal:stddev=0.01; own: as the "
+            "network says, whatever the recipe.", metavar="NAME",
+        ),
+    ]  # fmt: skip
     early_stopping: Annotated[
         int | None,
         Parameter("Stop when the validation has not improved for N epochs.", metavar="N"),
@@ -136,6 +143,12 @@ class Preparation(TypedDict, total=False):
     ]  # fmt: skip
     split: Annotated[
         str | None, Parameter("gtsrb: random (validation without regard to tracks).", metavar="HOW")
+    ]
+    limit: Annotated[
+        int | None,
+        Parameter(
+            "Take N examples of each class at most in every part of the data, for trials.", metavar="N"
+        ),
     ]
 
 
@@ -405,6 +418,10 @@ class StudyPlan(Engines, Preference, Threads, total=False):
     ]
     budget: Annotated[
         str | float | None, Parameter("For each part, in place of the plan's: 10m, 2h.", metavar="TIME")
+    ]
+    limit: Annotated[
+        int | None,
+        Parameter("Take N examples of each class at most, in place of the plan's, for trials.", metavar="N"),
     ]
 
 

@@ -26,12 +26,14 @@ class DamagedImage(Exception):  # noqa: N818 - a state of a picture, not an erro
 class Request:
     """What a reader is asked for: pictures of ``size`` (height, width) with ``channels`` (1 grey, 3 RGB),
     None for the data's own; ``seed`` decides which examples are held out, ``split`` by which rule, where a
-    data set has several."""
+    data set has several. Of every class, ``limit`` examples at most are kept (None: all), which is
+    ``DataSet.read``'s work: a reader need not know of it."""
 
     size: Size | None = None
     channels: int | None = None
     seed: int = 0
     split: str = ""
+    limit: int | None = None
 
 
 @dataclass(frozen=True)

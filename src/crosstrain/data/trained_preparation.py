@@ -104,13 +104,14 @@ class TrainedPreparation:
             shape = self.manifest["inputs"][name]["shape"]
         return None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2]))
 
-    def request(self, split: str = "") -> Request:
-        """What a reader of another data set is asked for."""
+    def request(self, split: str = "", limit: int | None = None) -> Request:
+        """What a reader of another data set is asked for, or of the training's own, ``split`` and limited as
+        it was."""
         pictures = [shape for name in self.manifest["inputs"] if (shape := self.picture(name))]
         if len(pictures) != 1:
-            return Request(split=split)
+            return Request(split=split, limit=limit)
         height, width, channels = pictures[0]
-        return Request((height, width), channels if channels in (1, 3) else None, split=split)
+        return Request((height, width), channels if channels in (1, 3) else None, split=split, limit=limit)
 
     def apply(self, folder: Path, table: Table, progress: Progress | None = None) -> Applied:
         """Prepare ``table`` into arrays in ``folder``. Examples with a damaged picture are left out and told.

@@ -80,8 +80,8 @@ def evaluate(
         folder = Path(work)
         row, location = parse(spec)
         tell(f"Preparing {spec}")
-        split = trained.split if own else ""
-        with closing(row.reader().read(location, network.preparation.request(split))) as source:
+        asked = network.preparation.request(*((trained.split, trained.limit) if own else ()))
+        with closing(row.read(location, asked)) as source:
             parts = SPLITS if chosen == ALL else (chosen,)
             tables = {name: source.splits[name] for name in parts if len(source.splits[name])}
             if not tables:
