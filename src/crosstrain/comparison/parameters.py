@@ -135,7 +135,12 @@ class Preparation(TypedDict, total=False):
         ),
     ]  # fmt: skip
     split: Annotated[
-        str | None, Parameter("gtsrb: random (validation without regard to tracks).", metavar="HOW")
+        str | None,
+        Parameter(
+            "gtsrb: random (validation without regard to tracks). arrays, text, table: time (what comes later "
+            "is tested).",
+            metavar="HOW",
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import SPLITS, Arrays
-from crosstrain.data.registry import parse
+from crosstrain.data.registry import options_of, parse
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.tapping import tapped
 from crosstrain.prediction.network import TrainedNetwork
@@ -113,7 +113,9 @@ class _Extractor:
         """Every part of a data set, with its targets; texts where these are classes with names."""
         row, location = parse(spec)
         self.tell(f"Preparing {spec}")
-        with closing(row.reader().read(location, self.network.preparation.request(split))) as source:
+        with closing(
+            row.reader().read(location, self.network.preparation.request(split, options_of(spec)))
+        ) as source:
             for part in SPLITS:
                 folder = self.work / part
                 folder.mkdir()
