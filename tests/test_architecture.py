@@ -33,6 +33,7 @@ FLOORS = (
     "inside",
     "classic",
     "advice",
+    "forecasting",
     "comparison",
     "inference",
     "prediction",

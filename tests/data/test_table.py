@@ -20,8 +20,8 @@ def frame(rows: int = 100) -> pd.DataFrame:
     age = RANDOM.uniform(1, 80, rows)
     port = RANDOM.choice(["Cork", "Ghent", "Lille"], rows)
     return pd.DataFrame(
-        {"age": age, "port": port, "ticket": [f"T{i}" for i in range(rows)], "survived": (age > 40).astype(int),
-         "fare": 2.5 * age + 1.0}
+        {"age": age, "port": port, "ticket": [f"T{i}" for i in range(rows)], 
+         "survived": (age > 40).astype(int), "fare": 2.5 * age + 1.0}
     )  # fmt: skip
 
 
@@ -51,8 +51,8 @@ def test_missing_values_become_the_median_and_are_marked(tmp_path: Path, prepare
     data.loc[5, "port"] = None
     data.loc[7, "survived"] = np.nan
     data["survived"] = data["survived"].astype("Int64")
-    one = prepared(f"table:{saved(tmp_path / 'a.csv', data)}:target=survived,columns=age+port,task=classification",
-                   split="time")  # fmt: skip
+    path = saved(tmp_path / "a.csv", data)
+    one = prepared(f"table:{path}:target=survived,columns=age+port,task=classification", split="time")
     inputs = np.asarray(one.arrays("train")[0][""])
     scale = one.manifest["facts"]["table"]["columns"][0]
     assert inputs[3, 0] == pytest.approx((scale["median"] - scale["mean"]) / scale["deviation"], abs=1e-6)

@@ -10,8 +10,17 @@ from crosstrain.api.networks import names_of
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import Data, OptionalData, Out, Plan, SeveralNetworks
+from crosstrain.comparison.parameters import (
+    DataOrArrays,
+    OptionalData,
+    Out,
+    Plan,
+    SeveralNetworks,
+    ValidationData,
+    ValidationSplit,
+)
 from crosstrain.comparison.settings import settings
+from crosstrain.data.in_memory import data_spec
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.making import leave_page
 from crosstrain.studies import comparison as comparing
@@ -25,8 +34,10 @@ if TYPE_CHECKING:
 @declared("a comparison")
 def compare(
     network: SeveralNetworks,
-    data: Data,
+    data: DataOrArrays,
     *,
+    validation_data: ValidationData = None,
+    validation_split: ValidationSplit = None,
     out: Out = None,
     progress: Progress = True,
     **arguments: Unpack[parameters.Compare],
@@ -37,10 +48,15 @@ def compare(
     use, before anything is trained; a cell that fails does not raise but stands in the result. Times are
     seconds or ``"10m"``, memory bytes or ``"4G"``; ``criteria`` are those of ``docs/criteria.md``.
     With ``search`` the first engine is trained ``trials`` times, and all are compared with what was best.
+
+    ``data`` may also be arrays in memory: ``(x, y)``, ``(x_train, y_train, x_test, y_test)``, a pandas frame
+    with the name of its target, a ``tf.data.Dataset``, a PyTorch ``Dataset`` or ``DataLoader``, a Hugging
+    Face ``Dataset``; they are written to the cache, once.
     """
     from crosstrain.studies import searching
 
     names, trusted = names_of(network)
+    data = data_spec(data, validation_data, validation_split)
     arguments["trust"] = arguments["trust"] or trusted
     folder = Path(out) if out else None
     with watching(progress) as watch:

@@ -137,8 +137,8 @@ class Preparation(TypedDict, total=False):
     split: Annotated[
         str | None,
         Parameter(
-            "gtsrb: random (validation without regard to tracks). arrays, text, table: time (what comes later "
-            "is tested).",
+            "gtsrb: random (validation without regard to tracks). arrays, text, table: time (what comes "
+            "later is tested).",
             metavar="HOW",
         ),
     ]
@@ -443,8 +443,22 @@ SeveralNetworks = Annotated[
         metavar="NETWORK[,NETWORK…]", argument=True,
     ),
 ]  # fmt: skip
-SETS = "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, …"
+SETS = (
+    "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, series:FILE, text:FILE, table:FILE, …"
+)
 Data = Annotated[str, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))]
+DataOrArrays = Annotated[
+    Any, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))
+]
+ValidationData = Annotated[
+    Any, Parameter("Keras's: (x, y) to validate on, for arrays in memory.", python_only=True)
+]
+ValidationSplit = Annotated[
+    float | None,
+    Parameter(
+        "Keras's: the share at the end of the training examples, for arrays in memory.", python_only=True
+    ),
+]
 OptionalData = Annotated[
     str | None,
     Parameter(f"{SETS}; default: what the run, or the plan, says.", metavar="DATA", flags=("--data", "-d")),

@@ -105,7 +105,7 @@ class Workshop:
         if not parse(self.settings.data)[0].resized:
             return None, None
         if variant := zoo.variant(network):
-            return variant.input_shape[:2], None
+            return (variant.input_shape[:2], None) if len(variant.input_shape) == 3 else (None, None)
         self.tell(f"Looking at {network}")
         try:
             with self._making(self.folder / f"{self._labels[network]}-own") as folder:

@@ -197,6 +197,7 @@ class ComparisonResult(_Open):
     criteria: list[dict[str, Any]] = Field(default_factory=list)
     tuning: list[dict[str, Any]] = Field(default_factory=list)
     front: list[dict[str, Any]] = Field(default_factory=list)
+    forecasts: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
 

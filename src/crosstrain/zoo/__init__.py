@@ -23,6 +23,7 @@ from crosstrain.system.recursion import deep_recursion
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
 from crosstrain.zoo.catalogue.row import NetworkRow
+from crosstrain.zoo.catalogue.sequences import SEQUENCES
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +32,7 @@ __all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", 
 
 TINY = "tiny"
 """What asks for the variant for tests: ``NAME:tiny``."""
-_ROWS = (*NETWORKS, *APPLICATIONS)
+_ROWS = (*NETWORKS, *SEQUENCES, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Variant:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(height, width, channels) where no other is asked for."""
+        """(height, width, channels), or steps, where no other is asked for."""
         return tuple(self._sizes.get("input_shape", self.row.input_shape))
 
     @property

@@ -13,6 +13,7 @@ from rich.text import Text
 from crosstrain.comparison.certify import departed
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.criteria import print_criteria
+from crosstrain.reporting.terminal.forecasts import print_forecasts
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.tuning import compared_table
 from crosstrain.results.overfitting import over_fits
@@ -108,6 +109,7 @@ def print_comparison(result: ComparisonResult, out: Console) -> None:
         out.print(note, style="yellow")
     for entry in result.growth:
         out.print(entry["text"])
+    print_forecasts(result.forecasts, out)
     print_criteria(result.criteria, out)
     out.print()
     out.print(result.recommendation.reason, style="bold")
