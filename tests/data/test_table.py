@@ -20,7 +20,7 @@ def frame(rows: int = 100) -> pd.DataFrame:
     age = RANDOM.uniform(1, 80, rows)
     port = RANDOM.choice(["Cork", "Ghent", "Lille"], rows)
     return pd.DataFrame(
-        {"age": age, "port": port, "ticket": [f"T{i}" for i in range(rows)], 
+        {"age": age, "port": port, "ticket": [f"T{i}" for i in range(rows)],
          "survived": (age > 40).astype(int), "fare": 2.5 * age + 1.0}
     )  # fmt: skip
 
