@@ -56,7 +56,7 @@ def test_measures_by_hand() -> None:
     assert found["MAE"] == pytest.approx(1.25)
     assert found["RMSE"] == pytest.approx(1.5)
     assert found["MASE"] == pytest.approx(0.625)
-    assert found["sMAPE"] == pytest.approx(50 * (1 / 2.5 + 0 + 2 / 5 + 2 / 9))
+    assert found["sMAPE"] == pytest.approx(50 * (1 / 5 + 0 + 2 / 10 + 2 / 18))
     assert found["direction"] == 1.0
     assert found["NRMSE"] == pytest.approx(1.5 / np.std([2, 4, 6, 8]))
 

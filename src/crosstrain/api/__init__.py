@@ -13,7 +13,7 @@ from crosstrain.api.networks import describe_network, list_networks, list_recipe
 from crosstrain.api.proving import code, lines_of_source, prove
 from crosstrain.api.results import export, list_datasets, list_engines, report
 from crosstrain.api.training import train, tune
-from crosstrain.api.using import evaluate, features, predict
+from crosstrain.api.using import evaluate, features, forecast, predict, sample
 
 __all__ = [
     "code",
@@ -26,6 +26,7 @@ __all__ = [
     "examine_engines",
     "export",
     "features",
+    "forecast",
     "install_engines",
     "lines_of_source",
     "list_datasets",
@@ -37,6 +38,7 @@ __all__ = [
     "prove",
     "remove_engines",
     "report",
+    "sample",
     "study",
     "train",
     "tune",

@@ -68,13 +68,20 @@ def summarized(cells: Sequence[CellResult], data: Prepared, folder: Path) -> dic
     made = _of_networks(cells, folder, problem, facts)
     if not made:
         return {}
+    summary = beside_baselines(made, problem, facts)
     baselines = [Forecast(BASELINE, name, "", values) for name, values in forecasts(problem).items()]
+    _write(folder, problem, [*baselines, *(each[0] for each in made)])
+    return summary
+
+
+def beside_baselines(
+    made: Sequence[Sequence[Forecast]], problem: Problem, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The measures of the baselines, then of each of ``made`` (the forecasts of one row's cells)."""
+    baselines = [[Forecast(BASELINE, name, "", values)] for name, values in forecasts(problem).items()]
     by = Yardstick.of(problem.values, int(facts["training_steps"]), problem.season, problem.origins)
     actual = problem.actual(problem.origins)
-    entries = [
-        _entry(baselines_or_cells, actual, by) for baselines_or_cells in [*([b] for b in baselines), *made]
-    ]
-    _write(folder, problem, actual, [*baselines, *(each[0] for each in made)])
+    entries = [_entry(of_row, actual, by) for of_row in [*baselines, *made]]
     return {
         "variable": facts["columns"][problem.target], "unit": facts["unit"], "season": problem.season,
         "horizon": problem.horizon, "origins": len(problem.origins), "naive_error": by.naive,
@@ -172,8 +179,8 @@ def _mean(measures: Sequence[Mapping[str, float | None]]) -> dict[str, float | N
     return means
 
 
-def _write(folder: Path, problem: Problem, actual: np.ndarray, made: Sequence[Forecast]) -> None:
-    arrays = {"origins": problem.origins, "actual": actual}
+def _write(folder: Path, problem: Problem, made: Sequence[Forecast]) -> None:
+    arrays = {"origins": problem.origins, "actual": problem.actual(problem.origins)}
     for each in made:
         arrays.setdefault(f"{each.kind}/{each.name}", each.values)
     write_arrays(
@@ -186,8 +193,11 @@ def _write(folder: Path, problem: Problem, actual: np.ndarray, made: Sequence[Fo
 
 
 __all__ = [
+    "FACTS",
     "FILE",
+    "NETWORK",
     "Forecast",
+    "beside_baselines",
     "in_units",
     "problem_of",
     "read_forecasts",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,12 @@ from crosstrain.forecasting.measures import NAMES
 from crosstrain.forecasting.summary import NETWORK, steps_shown
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.grid import grid
+
+if TYPE_CHECKING:
+    from crosstrain.prediction.ahead import Forecasts
+
+MOST_VALUES = 12
+"""Forecasts that the terminal shows."""
 
 
 def forecasts_table(summary: Mapping[str, Any]) -> Table:
@@ -47,6 +53,17 @@ def print_forecasts(summary: Mapping[str, Any], out: Console) -> None:
         out.print(by_step_table(summary))
     for sentence in summary["sentences"]:
         out.print(f"{sentence}.", style="bold")
+
+
+def print_ahead(result: Forecasts, out: Console) -> None:
+    """Forecasts beyond the end, and how the same network did on the test part."""
+    values = " ".join(f"{value:.5g}" for value in result.values[:MOST_VALUES])
+    more = f" … ({len(result.values)} in all)" if len(result.values) > MOST_VALUES else ""
+    out.print(f"{result.variable}, {result.steps} steps beyond the end: {values}{more}")
+    if result.test:
+        print_forecasts(result.test, out)
+    engine = f"{result.engine} {result.engine_version or ''}".strip()
+    out.print(f"{result.network} on {engine}.", style="dim")
 
 
 def measure(name: str, value: float | None) -> str:
