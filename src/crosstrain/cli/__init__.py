@@ -87,8 +87,8 @@ def _root(
 
 
 for module in (
-    compare, tune, study, report, opening, prove, train, predict, evaluate, forecast, sample, features, export,
-    code, networks, recipes, datasets, look,
+    compare, tune, study, report, opening, prove, train, predict, evaluate, forecast, sample, features,
+    export, code, networks, recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)
 for group in (engines, classic):

@@ -66,8 +66,8 @@ class Sample:
 
 
 def forecast(
-    run: str | Path, steps: int | None, *, cell: str | None, weights: str, arguments: dict[str, Any], tell: Tell,
-    note: Tell,
+    run: str | Path, steps: int | None, *, cell: str | None, weights: str, arguments: dict[str, Any],
+    tell: Tell, note: Tell,
 ) -> Forecasts:  # fmt: skip
     """Forecast ``steps`` ahead (None: as far as the network does at a time). ``CrosstrainError`` for a
     network that forecasts no series, or sees several variables: nothing would forecast the others."""
@@ -79,21 +79,19 @@ def forecast(
     if len(facts["columns"]) > 1:
         raise CrosstrainError(
             f"{run} sees {len(facts['columns'])} variables and forecasts one of them, so it cannot go on by "
-            "its own "
-            "forecasts; train it with a longer horizon, or with columns=" + facts["columns"][problem.target]
+            "its own forecasts; train it with a longer horizon, or on "
+            f"columns={facts['columns'][problem.target]}"
         )
     ahead = problem.horizon if steps is None else steps
     if ahead < 1:
         raise CrosstrainError(f"steps must be at least 1, not {ahead}")
     last = len(problem.series) - 1
     origins = problem.origins[problem.origins + ahead <= last]
-    origins = origins[
-        np.unique(np.linspace(0, len(origins) - 1, min(len(origins), MOST_ORIGINS)).astype(int))
-    ]
+    count = min(len(origins), MOST_ORIGINS)
+    origins = origins[np.linspace(0, len(origins) - 1, count).astype(int)]
     whole = replace(problem, origins=np.append(origins, last), horizon=ahead)
-    windows = (whole.seen(whole.origins)[:, :, None] - _level(whole, facts) - facts["mean"][0]) / facts[
-        "deviation"
-    ][0]
+    seen = whole.seen(whole.origins)[:, :, None] - _level(whole, facts)
+    windows = (seen - facts["mean"][0]) / facts["deviation"][0]
     job = {"kind": "numbers", "steps": ahead, "relative": facts["relative"]}
     tell(f"Asking {network.name} on {request.engine}, {-(-ahead // problem.horizon)} times")
     outputs, version = _continued(network, request, windows.astype(np.float32), job)
@@ -109,8 +107,8 @@ def forecast(
 
 
 def sample(
-    run: str | Path, prompt: str, tokens: int, temperature: float, seed: int, *, cell: str | None, weights: str,
-    arguments: dict[str, Any], tell: Tell, note: Tell,
+    run: str | Path, prompt: str, tokens: int, temperature: float, seed: int, *, cell: str | None,
+    weights: str, arguments: dict[str, Any], tell: Tell, note: Tell,
 ) -> Sample:  # fmt: skip
     """Continue ``prompt`` by so many ``tokens``. ``CrosstrainError`` for a network that is no language
     model."""

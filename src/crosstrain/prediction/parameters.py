@@ -62,9 +62,7 @@ class Sample(Trained, total=False):
     tokens: Annotated[int, Parameter("How many tokens to draw.", 200, "N")]
     temperature: Annotated[
         float,
-        Parameter(
-            "Scores are divided by this: 0 takes the likeliest token, 1 draws by their odds.", 0.8, "T"
-        ),
+        Parameter("Scores are divided by this: 0 takes the likeliest, 1 draws by the odds.", 0.8, "T"),
     ]
     seed: Annotated[int, Parameter("Of the drawing.", 0, "S")]
 
