@@ -242,3 +242,31 @@ def test_a_file_of_bytes_is_one_sentence(tmp_path: Path, prepared: Callable) -> 
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe1\x002\x00")
     with pytest.raises(CrosstrainError, match="is no text in UTF-8"):
         prepared(f"series:{tmp_path / 'a.txt'}")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "sentence"),
+    [
+        ("1 2 x 4", "", "line 1: 'x' is not a number"),
+        ("1 2 3", "", "has 3 steps, too few for window=20 and horizon=1"),
+        ("a,b\n1,2\n", ":target=c", "has no column 'c' to forecast; it has a, b"),
+        ("1,2", ":horizon=far", "horizon is a whole number of at least 1, not 'far'"),
+    ],
+)
+def test_the_command_line_says_it_in_one_sentence(
+    tmp_path: Path, text: str, options: str, sentence: str
+) -> None:
+    from typer.testing import CliRunner
+
+    from crosstrain.cli import app
+
+    (tmp_path / "a.csv").write_text(text)
+    data = f"series:{tmp_path / 'a.csv'}{options}"
+    done = CliRunner().invoke(
+        app, ["compare", "gru", "--data", data, "--device", "cpu", "--out", str(tmp_path / "o")]
+    )
+    assert done.exit_code == 2
+    said = [line for line in done.stderr.splitlines() if line.startswith("crosstrain: ")]
+    assert len(said) == 1
+    assert sentence in said[0]
+    assert "Traceback" not in done.stderr

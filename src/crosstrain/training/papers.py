@@ -234,12 +234,16 @@ PAPERS: tuple[PaperRecipe, ...] = (
         ),
     ),
     PaperRecipe(
-        "tcn", "Bai, Kolter and Koltun 2018, section 4 and appendix A", ("tcn", "conv1d"), "sequences", None, 32,
-        Optimizer("adam", learning_rate=0.002), _plateau(0.1, 1e-5),
-        differs=(_PATIENCE.format("a tenth"), "conv1d is another paper's (Kim 2014), whose Adadelta is not taken"),
+        "tcn", "Bai, Kolter and Koltun 2018, section 4 and appendix A", ("tcn", "conv1d"), "sequences",
+        None, 32, Optimizer("adam", learning_rate=0.002), _plateau(0.1, 1e-5),
+        differs=(
+            _PATIENCE.format("a tenth"),
+            "conv1d is another paper's (Kim 2014), whose Adadelta is not taken",
+        ),
     ),
     PaperRecipe(
-        "gpt", "Radford et al. 2018, section 4.1", ("gpt-nano", "transformer-encoder"), "BooksCorpus", 100, 64,
+        "gpt", "Radford et al. 2018, section 4.1", ("gpt-nano", "transformer-encoder"), "BooksCorpus",
+        100, 64,
         Optimizer("adamw", learning_rate=2.5e-4, weight_decay=0.01),
         Schedule("warmup_cosine", {"warmup_share": 0.02, "decay_share": 0.98}),
         differs=(

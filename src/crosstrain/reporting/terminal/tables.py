@@ -192,10 +192,14 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
 
 
 def datasets_table(kinds: Sequence[Mapping[str, Any]]) -> Table:
-    """Kinds of data sets, with the files that each expects."""
+    """Kinds of data sets, with the files that each expects, and the settings of their specs."""
     table = grid(["--data", "what it is, and its files"], flexible=1)
     for row in kinds:
         table.add_row(row["form"], f"{row['what']}; {row['where']}")
         for file in row["files"]:
             table.add_row("", Text(f"  {file}", style="dim"))
+        for option in row["options"]:
+            default = option["default"]
+            value = ("yes" if default else "no") if isinstance(default, bool) else default or "…"
+            table.add_row("", Text(f"  :{option['name']}={value}  {option['what']}", style="dim"))
     return table

@@ -18,8 +18,10 @@ def steps(
 
     (steps, variables) stay as they are; with a ``vocabulary``, (steps,) are tokens, embedded in ``size``
     numbers, and padding (0) is ``masked`` on request; other (steps,) are one number each; the rows of a
-    picture (height, width, channels) are steps.
+    picture (height, width, channels) are steps. ``ValueError`` for tokens of another shape.
     """
+    if vocabulary and len(input_shape) != 1:
+        raise ValueError(f"tokens come as (steps,), and the data is {'×'.join(map(str, input_shape))}")
     if vocabulary:
         inputs = keras.Input(input_shape, dtype="int32")
         return inputs, layers.Embedding(vocabulary, size, mask_zero=masked, name="embedding")(inputs)
