@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from crosstrain import zoo as zoo
+    from crosstrain.api import backtest as backtest
     from crosstrain.api import code as code
     from crosstrain.api import compare as compare
     from crosstrain.api import compare_inference as compare_inference
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult as TuningResult
 
 _NAMES = {
-    "crosstrain.api": "code compare compare_inference describe_engines describe_network evaluate export "
+    "crosstrain.api": "backtest code compare compare_inference describe_engines describe_network evaluate "
+    "export "
     "features forecast list_datasets list_engines list_networks list_recipes look predict prove report "
     "sample study train "
     "tune",

@@ -1,6 +1,6 @@
 """The public functions: what the command line does, in code. One module for each kind of them."""
 
-from crosstrain.api.comparing import compare, compare_inference, study
+from crosstrain.api.comparing import backtest, compare, compare_inference, study
 from crosstrain.api.engines import (
     describe_engines,
     engine_pairs,
@@ -16,6 +16,7 @@ from crosstrain.api.training import train, tune
 from crosstrain.api.using import evaluate, features, forecast, predict, sample
 
 __all__ = [
+    "backtest",
     "code",
     "compare",
     "compare_inference",

@@ -11,6 +11,7 @@ from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
 from crosstrain.comparison.parameters import (
+    Data,
     DataOrArrays,
     OptionalData,
     Out,
@@ -28,6 +29,8 @@ from crosstrain.training import spelling
 
 if TYPE_CHECKING:
     from crosstrain.inference import InferenceResult
+    from crosstrain.results.schema import ComparisonResult
+    from crosstrain.studies.backtest import Backtest
     from crosstrain.studies.run import Study
 
 
@@ -73,6 +76,31 @@ def compare(
             raise
         leave_page(result.folder, watch.note)
     return Comparison(result)
+
+
+@declared("a backtest")
+def backtest(
+    network: SeveralNetworks,
+    data: Data,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **arguments: Unpack[parameters.Backtest],
+) -> Backtest:
+    """Compare forecasts several times, as if the series had ended earlier each time but the last.
+
+    Each time networks are trained, scaled and tested anew on what there was. The result has the ``parts``,
+    one comparison each, and ``entries``: every network and baseline with its means over them. Raises
+    ``CrosstrainError`` for wrong use, and for data that is no series.
+    """
+    from crosstrain.studies import backtest as backtesting
+
+    origins = arguments.pop("origins")
+
+    def once(spec: str, folder: Path) -> ComparisonResult:
+        return compare(network, spec, out=folder, progress=progress, **cast(Any, arguments)).result
+
+    return backtesting.run(data, origins, Path(out) if out else None, once, names_of(network)[0][:3])
 
 
 @declared("a comparison at inference", single={"size": "input size"}, helps={"size": parameters.ONE_SIZE})

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crosstrain.cli import (
+    backtest,
     classic,
     code,
     compare,
@@ -87,7 +88,7 @@ def _root(
 
 
 for module in (
-    compare, tune, study, report, opening, prove, train, predict, evaluate, forecast, sample, features,
+    compare, backtest, tune, study, report, opening, prove, train, predict, evaluate, forecast, sample, features,
     export, code, networks, recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)

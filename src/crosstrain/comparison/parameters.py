@@ -297,6 +297,12 @@ class Compare(Train, Preference, total=False):
     proof: Annotated[bool, Parameter("Certify all rows; what is not certified is not recommended.", True)]
 
 
+class Backtest(Compare, total=False):
+    """Of ``backtest``."""
+
+    origins: Annotated[int, Parameter("How many times, from 60 % of the series to all of it.", 3, "N")]
+
+
 class CompareInference(
     Networks, Engines, Sizes, Device, Threads, EngineOptions, Timeout, MemoryLimit, Trust, total=False
 ):

@@ -16,6 +16,7 @@ from crosstrain.reporting.terminal.grid import grid
 
 if TYPE_CHECKING:
     from crosstrain.prediction.ahead import Forecasts
+    from crosstrain.studies.backtest import Backtest
 
 MOST_VALUES = 12
 """Forecasts that the terminal shows."""
@@ -53,6 +54,20 @@ def print_forecasts(summary: Mapping[str, Any], out: Console) -> None:
         out.print(by_step_table(summary))
     for sentence in summary["sentences"]:
         out.print(f"{sentence}.", style="bold")
+
+
+def print_backtest(result: Backtest, out: Console) -> None:
+    """Means over the origins, and how often a forecast is better than tomorrow equals today."""
+    table = grid(["forecast", "engine", *NAMES, "better"], right=range(2, 3 + len(NAMES)))
+    for entry in result.entries:
+        often = f"{entry['better']} of {len(result.ends)}"
+        table.add_row(entry["name"], entry["engine"], *(measure(n, entry[n]) for n in NAMES), often)
+    out.print(table)
+    ends = ", ".join(f"{end:,}" for end in result.ends)
+    out.print(
+        f"Means over series that end after {ends} steps; better: than tomorrow equals today.", style="dim"
+    )
+    out.print(f"Results are in {result.folder}", style="dim", soft_wrap=True)
 
 
 def print_ahead(result: Forecasts, out: Console) -> None:
