@@ -49,7 +49,8 @@ class Backtest:
         today = [each["MAE"] for each in by_name.get(("baseline", LAST, ""), ())]
         return [
             {
-                "kind": kind, "name": name, "engine": engine, **{n: _mean([e[n] for e in each]) for n in NAMES},
+                "kind": kind, "name": name, "engine": engine,
+                **{measure: _mean([e[measure] for e in each]) for measure in NAMES},
                 "errors": [e["MAE"] for e in each],
                 "better": sum(e["MAE"] < error for e, error in zip(each, today, strict=True)),
             }
