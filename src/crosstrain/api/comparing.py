@@ -7,19 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.parameters import Backtest as BacktestArguments
+from crosstrain.api.parameters import DataOrArrays, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import (
-    Data,
-    DataOrArrays,
-    OptionalData,
-    Out,
-    Plan,
-    SeveralNetworks,
-    ValidationData,
-    ValidationSplit,
-)
+from crosstrain.comparison.parameters import Data, OptionalData, Out, Plan, SeveralNetworks
 from crosstrain.comparison.settings import settings
 from crosstrain.data.in_memory import data_spec
 from crosstrain.reporting.comparison import Comparison
@@ -85,7 +78,7 @@ def backtest(
     *,
     out: Out = None,
     progress: Progress = True,
-    **arguments: Unpack[parameters.Backtest],
+    **arguments: Unpack[BacktestArguments],
 ) -> Backtest:
     """Compare forecasts several times, as if the series had ended earlier each time but the last.
 

@@ -297,12 +297,6 @@ class Compare(Train, Preference, total=False):
     proof: Annotated[bool, Parameter("Certify all rows; what is not certified is not recommended.", True)]
 
 
-class Backtest(Compare, total=False):
-    """Of ``backtest``."""
-
-    origins: Annotated[int, Parameter("How many times, from 60 % of the series to all of it.", 3, "N")]
-
-
 class CompareInference(
     Networks, Engines, Sizes, Device, Threads, EngineOptions, Timeout, MemoryLimit, Trust, total=False
 ):
@@ -453,18 +447,6 @@ SETS = (
     "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, series:FILE, text:FILE, table:FILE, …"
 )
 Data = Annotated[str, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))]
-DataOrArrays = Annotated[
-    Any, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))
-]
-ValidationData = Annotated[
-    Any, Parameter("Keras's: (x, y) to validate on, for arrays in memory.", python_only=True)
-]
-ValidationSplit = Annotated[
-    float | None,
-    Parameter(
-        "Keras's: the share at the end of the training examples, for arrays in memory.", python_only=True
-    ),
-]
 OptionalData = Annotated[
     str | None,
     Parameter(f"{SETS}; default: what the run, or the plan, says.", metavar="DATA", flags=("--data", "-d")),

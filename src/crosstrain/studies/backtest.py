@@ -82,6 +82,7 @@ def run(
         settings = ",".join(filter(None, [written.replace(":", ","), f"end={end}"]))
         parts.append(compare(f"{name}:{place}:{settings}", folder / f"end-{end}"))
     result = Backtest(folder, data, tuple(found), tuple(parts))
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FILE, result.to_json())
     return result
 
