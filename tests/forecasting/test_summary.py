@@ -61,6 +61,7 @@ def test_what_is_worse_than_tomorrow_equals_today_is_said_to_be(summary: dict[st
         {"kind": "baseline", "name": "drift", "MAE": 1.0},
         {"kind": "network", "name": "a", "MAE": 3.0}, {"kind": "network", "name": "b", "MAE": 1.5},
         {"kind": "network", "name": "c", "MAE": 0.4}, {"kind": "network", "name": "c", "MAE": 0.6},
+        {"kind": "network", "name": "d", "MAE": 1.99},
     ]  # fmt: skip
     assert sentences(entries) == [
         "a forecasts worse than tomorrow equals today: its mean absolute error is 3, that of the last value "
@@ -69,6 +70,9 @@ def test_what_is_worse_than_tomorrow_equals_today_is_said_to_be(summary: dict[st
         "c forecasts better than every baseline: its mean absolute error, 0.5, is 0.50 times that of drift, "
         "the "
         "best of them",
+        "d forecasts about as well as tomorrow equals today: its mean absolute error is 1.99, that of the "
+        "last "
+        "value 2",
     ]
 
 

@@ -22,6 +22,8 @@ from crosstrain.system.files import read_arrays, write_arrays
 FACTS = "series"
 FILE = "forecasts.npz"
 """In a comparison's folder: ``origins``, ``actual`` and the forecasts by network and baseline."""
+NEAR = 0.01
+"""An error that is smaller by no more than this share of it is about the same."""
 BASELINE, NETWORK = "baseline", "network"
 FEW_STEPS = (1, 2, 3, 6, 12, 24, 48, 84)
 """Steps ahead that tables show where there are more."""
@@ -111,6 +113,11 @@ def sentences(entries: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{network} forecasts worse than tomorrow equals today: its mean absolute error is "
                 f"{error:.4g}, "
                 f"that of the last value {today:.4g}"
+            )
+        elif error > (1 - NEAR) * today:
+            said.append(
+                f"{network} forecasts about as well as tomorrow equals today: its mean absolute error is "
+                f"{error:.4g}, that of the last value {today:.4g}"
             )
         elif error >= baselines[best]:
             said.append(
