@@ -142,7 +142,12 @@ class Preparation(TypedDict, total=False):
         ),
     ]  # fmt: skip
     split: Annotated[
-        str | None, Parameter("gtsrb: random (validation without regard to tracks).", metavar="HOW")
+        str | None,
+        Parameter(
+            "gtsrb: random (validation without regard to tracks). arrays, text, table: time (what comes "
+            "later is tested).",
+            metavar="HOW",
+        ),
     ]
     limit: Annotated[
         int | None,
@@ -455,7 +460,9 @@ SeveralNetworks = Annotated[
         metavar="NETWORK[,NETWORK…]", argument=True,
     ),
 ]  # fmt: skip
-SETS = "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, …"
+SETS = (
+    "digits, mnist:DIR, gtsrb:DIR-or-zip, arrays:FILE.npz, folder:DIR, series:FILE, text:FILE, table:FILE, …"
+)
 Data = Annotated[str, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))]
 OptionalData = Annotated[
     str | None,
