@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
 from crosstrain.api.parameters import Backtest as BacktestArguments
-from crosstrain.api.parameters import DataOrArrays, ValidationData, ValidationSplit
+from crosstrain.api.parameters import DataOrArrays, Out, Plan, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import Data, OptionalData, Out, Plan, SeveralNetworks
+from crosstrain.comparison.parameters import Data, OptionalData, SeveralNetworks
 from crosstrain.comparison.settings import settings
 from crosstrain.data.in_memory import data_spec
 from crosstrain.errors import CrosstrainError
