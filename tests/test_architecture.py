@@ -34,6 +34,7 @@ FLOORS = (
     "inside",
     "classic",
     "advice",
+    "forecasting",
     "comparison",
     "inference",
     "prediction",

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.parameters import Backtest as BacktestArguments
+from crosstrain.api.parameters import DataOrArrays, Out, Plan, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import Data, OptionalData, Out, Plan, SeveralNetworks
+from crosstrain.comparison.parameters import Data, OptionalData, SeveralNetworks
 from crosstrain.comparison.settings import settings
+from crosstrain.data.in_memory import data_spec
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.making import leave_page
@@ -23,14 +26,18 @@ CLASSIC = "classic:"
 
 if TYPE_CHECKING:
     from crosstrain.inference import InferenceResult
+    from crosstrain.results.schema import ComparisonResult
+    from crosstrain.studies.backtest import Backtest
     from crosstrain.studies.run import Study
 
 
 @declared("a comparison")
 def compare(
     network: SeveralNetworks,
-    data: Data,
+    data: DataOrArrays,
     *,
+    validation_data: ValidationData = None,
+    validation_split: ValidationSplit = None,
     out: Out = None,
     progress: Progress = True,
     **arguments: Unpack[parameters.Compare],
@@ -43,10 +50,15 @@ def compare(
     ``classic:NAME:PARAMETER=VALUE,…`` among the networks is an estimator of ``crosstrain.classic``, in a
     table of its own. With ``search`` the first engine is trained ``trials`` times, and all are compared with
     what was best.
+
+    ``data`` may also be arrays in memory: ``(x, y)``, ``(x_train, y_train, x_test, y_test)``, a pandas frame
+    with the name of its target, a ``tf.data.Dataset``, a PyTorch ``Dataset`` or ``DataLoader``, a Hugging
+    Face ``Dataset``; they are written to the cache, once.
     """
     from crosstrain.studies import searching
 
     classical, names, trusted = _parted(network)
+    data = data_spec(data, validation_data, validation_split)
     arguments["trust"] = arguments["trust"] or trusted
     folder = Path(out) if out else None
     with watching(progress) as watch:
@@ -63,6 +75,31 @@ def compare(
             raise
         leave_page(result.folder, watch.note)
     return Comparison(result)
+
+
+@declared("a backtest")
+def backtest(
+    network: SeveralNetworks,
+    data: Data,
+    *,
+    out: Out = None,
+    progress: Progress = True,
+    **arguments: Unpack[BacktestArguments],
+) -> Backtest:
+    """Compare forecasts several times, as if the series had ended earlier each time but the last.
+
+    Each time networks are trained, scaled and tested anew on what there was. The result has the ``parts``,
+    one comparison each, and ``entries``: every network and baseline with its means over them. Raises
+    ``CrosstrainError`` for wrong use, and for data that is no series.
+    """
+    from crosstrain.studies import backtest as backtesting
+
+    origins = arguments.pop("origins")
+
+    def once(spec: str, folder: Path) -> ComparisonResult:
+        return compare(network, spec, out=folder, progress=progress, **cast(Any, arguments)).result
+
+    return backtesting.run(data, origins, Path(out) if out else None, once, names_of(network)[0][:3])
 
 
 def _parted(network: Any) -> tuple[tuple[str, ...], list[str], bool]:
@@ -143,6 +180,7 @@ def study(
         budget=None if budget is None else str(budget),
         prefer=arguments["prefer"],
         threads=arguments["threads"],
+        limit=arguments["limit"],
     )
     with watching(progress) as watch:
         return studying.run(request, Path(out) if out else None, watch, finish=write_page)

@@ -19,7 +19,7 @@ from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.compiled import recipe_of
-from crosstrain.runs.definition import check_choice, source
+from crosstrain.runs.definition import MODELS, check_choice, source
 from crosstrain.statistics.location import FEWEST_RANKED
 from crosstrain.system.files import slug
 from crosstrain.system.machine import usable_cores
@@ -80,6 +80,7 @@ class Settings:
     trust: bool = verbatim(False)
     prepare: str = ""
     split: str = ""
+    limit: int | None = verbatim(None)
     tuned: bool = verbatim(False)
     criteria: bool = verbatim(False)
     prefer: str = ""
@@ -103,7 +104,7 @@ class Settings:
         """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
         preferred: that only chooses among the results."""
         pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
-        names = ("output", "weights", "replace_head", "freeze_until", "whole")
+        names = ("output", "weights", "replace_head", "freeze_until", "whole", "limit")
         chosen = {key: each for key in names if (each := getattr(self, key))}
         if self.classical:
             chosen["classical"] = list(self.classical)
@@ -136,6 +137,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     counts = {
         "epochs": arguments["epochs"], "seeds": arguments["seeds"], "repeats": arguments["repeats"],
         "batch size": arguments["batch_size"], "threads": arguments["threads"],
+        "limit": arguments["limit"],
     }  # fmt: skip
     for name, number in counts.items():
         if number is not None and number < 1:
@@ -172,6 +174,8 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
             f"{paper.summary(epochs, recipe)}.",
             *(f"Not as in the paper: {each}." for each in paper.differs),
         )
+    if recipe.kernel_initializer:
+        remarks += tuple(f"{n} keeps the weights of its file." for n in networks if n.endswith(MODELS))
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
         networks=networks,

@@ -226,6 +226,7 @@ class ComparisonResult(_Open):
     tuning: list[dict[str, Any]] = Field(default_factory=list)
     front: list[dict[str, Any]] = Field(default_factory=list)
     classical: list[ClassicalResult] = Field(default_factory=list)
+    forecasts: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -29,6 +30,7 @@ from crosstrain.data.registry import parse
 from crosstrain.engines.registry import engine_of
 from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
+from crosstrain.forecasting.summary import summarized
 from crosstrain.results.growth import growth
 from crosstrain.results.overfitting import over_fits
 from crosstrain.results.pairwise import pairwise
@@ -355,6 +357,7 @@ class _Comparison:
         cell_results = self._so_far() + self._not_run()
         summary = rows(cell_results)
         first = next(iter(self.subjects.values()), None)
+        forecasts = summarized(cell_results, first.data, self.store.folder) if first else {}
         result = ComparisonResult(
             crosstrain=own_version(),
             folder=str(self.store.folder),
@@ -373,7 +376,13 @@ class _Comparison:
             tuning=compared(self.tuned.profiles, summary),
             ratios=pairwise(cell_results),
             classical=list(self.classical.results),
-            notes=[*self.notes, *_endings(cell_results), *self.store.warnings],
+            forecasts=forecasts,
+            notes=[
+                *self.notes,
+                *_endings(cell_results),
+                *_perplexities(cell_results, first),
+                *self.store.warnings,
+            ],
             running=running,
         )
         write_json(self.store.folder / "wall.json", self.account.to_json())
@@ -387,6 +396,20 @@ def _endings(cells: list[CellResult]) -> list[str]:
         f"{row.network} on {row.engine} {sentence}."
         for row in rows(cells)
         for sentence in dict.fromkeys(s for cell in row.done for s in (cell.stopped, over_fits(cell)) if s)
+    ]
+
+
+def _perplexities(cells: list[CellResult], subject: Subject | None) -> list[str]:
+    """The perplexity of each language model on the test part: e to the mean cross-entropy of a token."""
+    facts = (subject.data.manifest.get("facts") or {}).get("text", {}) if subject else {}
+    if not facts.get("language_model"):
+        return []
+    token = facts["tokenizer"]["kind"].removesuffix("s")
+    return [
+        f"{row.network} on {row.engine}: perplexity {math.exp(min(loss, 700)):.4g} a {token} on the test "
+        "part."
+        for row in rows(cells)
+        if (loss := row.test_loss) is not None
     ]
 
 

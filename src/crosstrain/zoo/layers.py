@@ -55,3 +55,20 @@ class ClassToken(layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, patches, size = input_shape
         return batch, 1 + patches, size
+
+
+@keras.saving.register_keras_serializable("crosstrain")
+class LearnedPositions(layers.Layer):
+    """Adds a learned vector to each step (Gehring et al. 2017, section 3.1). Input and output (batch, steps,
+    size)."""
+
+    def build(self, input_shape: Any) -> None:
+        _, steps, size = input_shape
+        normal = keras.initializers.RandomNormal(stddev=0.02)
+        self.positions = self.add_weight(shape=(1, steps, size), initializer=normal, name="positions")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs + self.positions
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
