@@ -122,8 +122,8 @@ PAPERS: tuple[PaperRecipe, ...] = (
         differs=(
             "crosstrain has no stochastic diagonal Levenberg-Marquardt method: the rate is the largest "
             "effective one of the paper's first pass, and falls as its global rates do",
-            "kernels begin as the network says: the paper's belong to its scaled tanh and second-order steps, "
-            "and without these nothing is learnt for epochs (--kernel-initializer "
+            "kernels begin as the network says: the paper's belong to its scaled tanh and second-order "
+            "steps, and without these nothing is learnt for epochs (--kernel-initializer "
             f"{OVER_FAN_IN}:limit=2.4 draws them)",
         ),
     ),
