@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.parameters import Looked, LookOut
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declaration_of, declared
-from crosstrain.comparison.parameters import Looked, LookOut
 from crosstrain.errors import CrosstrainError
 from crosstrain.training import spelling
 

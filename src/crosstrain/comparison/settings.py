@@ -59,8 +59,9 @@ class Settings:
     network's own; ``pairs``, where there are any, are the networks with sizes of their own (``idsia@48``).
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
     ``timeout`` are seconds, ``memory_limit`` bytes. ``output``, ``weights``,
-    ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``remarks`` are
-    sentences on where the recipe comes from.
+    ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``classical``
+    are estimators of ``crosstrain.classic``, beside the networks; ``remarks`` are sentences on where the
+    recipe comes from.
     """
 
     networks: tuple[str, ...]
@@ -92,6 +93,7 @@ class Settings:
     replace_head: bool = False
     freeze_until: str = ""
     whole: bool = False
+    classical: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def subjects(self) -> list[tuple[str, int | None]]:
@@ -104,6 +106,8 @@ class Settings:
         pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
         names = ("output", "weights", "replace_head", "freeze_until", "whole")
         chosen = {key: each for key in names if (each := getattr(self, key))}
+        if self.classical:
+            chosen["classical"] = list(self.classical)
         return pairs | chosen | {
             "networks": list(self.networks), "data": self.data, "engines": list(self.engines),
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,

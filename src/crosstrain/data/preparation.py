@@ -16,10 +16,10 @@ from crosstrain.data.augmentation.evaluation import evaluation_form
 from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
-from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
-from crosstrain.data.registry import DataSet, parse
+from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file, kept_file
+from crosstrain.data.registry import DataSet, options_of, parse
 from crosstrain.data.resemblance import original_sizes
-from crosstrain.data.source import Images, Request, Source, Values, summed_up
+from crosstrain.data.source import Column, Images, Request, Source, Values, summed_up
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import write_json
@@ -46,18 +46,18 @@ def prepare(
 
     ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1
     (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out, ``split``
-    how (``random`` for gtsrb: without regard to tracks). ``steps`` are further ones, as
-    ``clahe,standardize`` (``crosstrain.data.images.steps``). ``limit`` keeps at most so many examples of each
-    class in each of train, validation and test, for trials: the same ones for the same seed, and those of a
-    smaller limit among those of a larger. Under an ``augmentation`` (``crosstrain.training.augmentation``),
-    the data set is what evaluation sees: cropped, normalised.
+    how (``random`` for gtsrb: without regard to tracks; ``time``: what comes later). ``steps`` are further
+    ones, as ``clahe,standardize`` (``crosstrain.data.images.steps``). ``limit`` keeps at most so many
+    examples of each class in each of train, validation and test, for trials: the same ones for the same seed,
+    and those of a smaller limit among those of a larger. Under an ``augmentation``
+    (``crosstrain.training.augmentation``), the data set is what evaluation sees: cropped, normalised.
     ``cache`` is the cache's folder; ``progress(done, total, what)`` is called now and then. Raises
     ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
     """
     row, location = parse(spec)
     request = Request(
         _checked_size(size), _checked_channels(channels), int(seed), _checked_split(row, split),
-        _checked_limit(limit),
+        _checked_limit(limit), options_of(spec),
     )  # fmt: skip
     further = parse_steps(steps)
     store = Cache(cache)
@@ -86,6 +86,8 @@ def _key(name: str, content: str, request: Request, steps: tuple[Step, ...]) -> 
         settings["split"] = request.split
     if request.limit is not None:
         settings["limit"] = request.limit
+    if request.options:
+        settings["options"] = dict(request.options)
     return hashlib.sha256(json.dumps({**settings, "seed": request.seed}, sort_keys=True).encode()).hexdigest()
 
 
@@ -130,6 +132,8 @@ def _fill(
                 raise CrosstrainError(f"{spec} has no examples for {split}: it has too few of them")
         with one_by_one():
             sizes = original_sizes(source.splits["train"])
+        for name, array in source.kept.items():
+            np.save(folder / kept_file(name), array)
         tables = {split: prepared_table(source.splits[split], steps) for split in SPLITS}
         meter = Meter(inputs_total(list(tables.values())), progress, "preparing")
         written = {split: write_table(folder, split, tables[split], meter) for split in SPLITS}
@@ -147,7 +151,7 @@ def _fill(
             "hash": key,
             "task": "classification" if set(source.classes) == set(table.targets) else "regression",
             "classes": list(source.classes[single]) if single is not None else [],
-            "inputs": {name: {"shape": list(c.shape), "dtype": c.dtype} for name, c in table.inputs.items()},
+            "inputs": {name: _input_spec(name, column, source) for name, column in table.inputs.items()},
             "targets": {name: _target_spec(name, c, source) for name, c in table.targets.items()},
             "splits": {split: result.examples for split, result in written.items()},
             "class_counts": counts.get(single or "", {}),
@@ -161,10 +165,16 @@ def _fill(
             "split": request.split,
             "limit": request.limit,
             "standardized": scaled,
+            "facts": dict(source.facts),
             "prepare_seconds": round(time.perf_counter() - start, 3),
             "warnings": warnings,
         },
     )
+
+
+def _input_spec(name: str, column: Column, source: Source) -> dict[str, Any]:
+    spec = {"shape": list(column.shape), "dtype": column.dtype}
+    return {**spec, "vocabulary": source.vocabulary[name]} if name in source.vocabulary else spec
 
 
 def _target_spec(name: str, column: Values, source: Source) -> dict[str, Any]:

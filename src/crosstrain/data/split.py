@@ -18,18 +18,24 @@ PARTS = {
 """What people call the parts of a data set, and what they are called here."""
 Positions = np.ndarray
 """Ascending int64 positions of examples."""
+TIME = "time"
+"""The split that leaves examples in their order: what comes later is held out."""
 
 
 def held_out(
-    labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
+    labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None, how: str = ""
 ) -> tuple[Positions, Positions]:
     """Positions of the remaining and of the held-out examples: about ``fraction`` of every class is held out.
 
     ``labels`` and ``groups`` are 1-D with an entry for each example. Without groups, each class gives
     its share to within one example and the whole is exact to within one; with groups (a group lies
     within a class), whole groups are taken, one at least from every class that has two or more. Every
-    class keeps at least one example, or group.
+    class keeps at least one example, or group. Where ``how`` is ``time``, the last examples are held out
+    instead.
     """
+    if how == TIME:
+        rest, _, last = in_order(len(labels), 0.0, fraction)
+        return rest, last
     random = np.random.default_rng((seed, 0x5EED))
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if groups is None:
@@ -68,6 +74,22 @@ def completed(
             if part == "test":
                 notes.append(f"there is no test {what}: {share:.0%} of train was held out as one")
     return whole, notes
+
+
+def in_order(count: int, validation: float, test: float) -> tuple[Positions, Positions, Positions]:
+    """Train, validation and test one after the other, as they come; the fractions are of all examples."""
+    held_out_last, held_out_before = round(count * test), round(count * validation)
+    begin = count - held_out_last - held_out_before
+    positions = np.arange(count)
+    return positions[:begin], positions[begin : count - held_out_last], positions[count - held_out_last :]
+
+
+def divided(labels: np.ndarray, validation: float, test: float, seed: int, how: str) -> dict[str, Positions]:
+    """The three parts in order (``how`` is ``time``), else stratified by ``labels`` at random."""
+    if how != TIME:
+        return three_ways(labels, validation, test, seed)
+    parts = in_order(len(labels), validation, test)
+    return dict(zip(("train", "validation", "test"), parts, strict=True))
 
 
 def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:

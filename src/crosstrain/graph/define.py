@@ -32,7 +32,8 @@ from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
 KEPT = (
-    "source", "input_shapes", "classes", "seed", "trust", "output", "freeze_until", "replace_head",
+    "source", "input_shapes", "classes", "vocabulary", "seed", "trust", "output", "freeze_until",
+    "replace_head",
 )  # fmt: skip
 """What of a job builds the model again."""
 
@@ -179,15 +180,16 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
     """The model of a definition, with its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
+    vocabulary = definition.get("vocabulary")
     if is_saved(source):
         model = load_keras_file(located(definition), trust=bool(definition.get("trust")), floatx=floatx)
     elif is_file(source):
         place = f"{located(definition)}:{source.rpartition(':')[2]}"
         function = load_object(place)
         set_seed(int(definition.get("seed") or 0))  # again: loading may have drawn, or brought in TensorFlow
-        model = called(place, function, shapes, classes)
+        model = called(place, function, shapes, classes, vocabulary)
     else:
-        model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes))
+        model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes, vocabulary))
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
     model = built(model, input_specs(definition), source)
@@ -249,8 +251,9 @@ def load_object(place: str) -> Any:
     return getattr(module, name)
 
 
-def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
-    """Call the user's function with those of input_shape, input_shapes and classes that it accepts."""
+def called(place: str, function: Any, shapes: Any, classes: int | None, vocabulary: int | None = None) -> Any:
+    """Call the user's function with those of input_shape, input_shapes, classes and vocabulary that it
+    takes."""
     if not callable(function):
         return function
     parameters = inspect.signature(function).parameters
@@ -261,6 +264,8 @@ def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
         arguments["input_shape"] = tuple(next(iter(shapes.values())))
     if classes is not None:
         arguments["classes"] = classes
+    if vocabulary is not None:
+        arguments["vocabulary"] = vocabulary
     accepted = {name: value for name, value in arguments.items() if name in parameters}
     required = [
         name
@@ -271,8 +276,8 @@ def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
     ]
     if required:
         raise CrosstrainError(
-            f"{place} needs {', '.join(required)}; crosstrain gives input_shape, input_shapes and classes, "
-            "where the data has them: take those, or have defaults"
+            f"{place} needs {', '.join(required)}; crosstrain gives input_shape, input_shapes, classes "
+            "and vocabulary where the data has them: take those, or have defaults"
         )
     return guarded(place, lambda: function(**accepted))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import SPLITS, Arrays
-from crosstrain.data.registry import parse
+from crosstrain.data.registry import options_of, parse
 from crosstrain.data.source import Request
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.tapping import tapped
@@ -77,7 +77,9 @@ def features(
             if not spec:
                 raise CrosstrainError(f"{run} does not record its training data; name the data with --data")
             same = spec == trained.data
-            asked = network.preparation.request(*((trained.split, trained.limit) if same else ()))
+            asked = network.preparation.request(
+                trained.split if same else "", trained.limit if same else None, options_of(spec)
+            )
             extractor.of_data(spec, asked, own=not data)
     write_arrays(out, extractor.arrays)
     shapes = {name: list(array.shape) for name, array in extractor.arrays.items()}

@@ -40,6 +40,7 @@ def define(
     folder: Path,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     classes: int | None = None,
+    vocabulary: int | None = None,
     targets: Mapping[str, Any] | None = None,
     losses: Mapping[str, Any] | None = None,
     label_smoothing: float = 0.0,
@@ -60,7 +61,8 @@ def define(
     """Define a network in a process of its own and write it to ``folder``.
 
     ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
-    without the batch, by input name (``""`` for the only one); ``targets`` maps output names to ``{"shape",
+    without the batch, by input name (``""`` for the only one), ``classes`` how many numbers it answers with,
+    ``vocabulary`` how many tokens its input can have; ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
     where they fit, else those that crosstrain chooses. ``label_smoothing``, ``class_weight`` (by class)
     and ``kernel_initializer`` are a recipe's; a model's file keeps its weights. ``output`` names another
@@ -78,6 +80,7 @@ def define(
         "source": source,
         "input_shapes": input_shapes and {k: list(v) for k, v in input_shapes.items()},
         "classes": classes,
+        "vocabulary": vocabulary,
         "targets": targets,
         "losses": losses,
         "label_smoothing": label_smoothing,

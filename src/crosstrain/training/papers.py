@@ -245,6 +245,35 @@ PAPERS: tuple[PaperRecipe, ...] = (
             "RandAugment and stochastic depth are left out",
         ),
     ),
+    PaperRecipe(
+        "seq2seq", "Sutskever et al. 2014, section 3.4",
+        ("seq2seq", "rnn", "lstm", "gru", "bilstm", "stacked-lstm", "stacked-gru", "cnn-lstm"),
+        "WMT'14 English to French", 8, 128, _sgd(0.7, momentum=0.0, global_clipnorm=5.0),
+        _divided([share / 15 for share in (10, 11, 12, 13, 14)], [0.5**power for power in (1, 2, 3, 4, 5)]),
+        differs=(
+            "the paper's 7.5 epochs count as 8; the rate is halved every fifteenth of the training after two "
+            "thirds",
+            "the paper trains LSTM layers that translate; the other recurrent networks are trained alike",
+        ),
+    ),
+    PaperRecipe(
+        "tcn", "Bai, Kolter and Koltun 2018, section 4 and appendix A", ("tcn", "conv1d"), "sequences",
+        None, 32, Optimizer("adam", learning_rate=0.002), _plateau(0.1, 1e-5),
+        differs=(
+            _PATIENCE.format("a tenth"),
+            "conv1d is another paper's (Kim 2014), whose Adadelta is not taken",
+        ),
+    ),
+    PaperRecipe(
+        "gpt", "Radford et al. 2018, section 4.1", ("gpt-nano", "transformer-encoder"), "BooksCorpus",
+        100, 64,
+        Optimizer("adamw", learning_rate=2.5e-4, weight_decay=0.01),
+        Schedule("warmup_cosine", {"warmup_share": 0.02, "decay_share": 0.98}),
+        differs=(
+            "the warm-up of 2,000 updates is 2 % of the training, biases and normalisations decay as well",
+            "dropout of 0.1 is left out unless the network is asked for it, as gpt-nano:dropout=0.1",
+        ),
+    ),
 )
 # fmt: on
 """The recipes, by the years of their papers."""
