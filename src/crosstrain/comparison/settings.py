@@ -101,10 +101,10 @@ class Settings:
         return list(self.pairs) or [(n, size) for n in self.networks for size in self.sizes or (None,)]
 
     def identity(self) -> dict[str, Any]:
-        """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
-        preferred: that only chooses among the results."""
+        """What must be equal for two runs to be parts of one comparison. Limits of time and memory are not in
+        it, nor what is preferred: that only chooses among the results."""
         pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
-        names = ("output", "weights", "replace_head", "freeze_until", "whole", "limit")
+        names = ("output", "weights", "replace_head", "freeze_until", "whole")
         chosen = {key: each for key in names if (each := getattr(self, key))}
         if self.classical:
             chosen["classical"] = list(self.classical)
@@ -113,7 +113,8 @@ class Settings:
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
             "precision": self.precision, "threads": self.threads,
             "options": {k: dict(v) for k, v in self.options.items()}, "proof": self.proof,
-            "prepare": self.prepare, "split": self.split, "tuned": self.tuned,
+            "prepare": self.prepare, "split": self.split, **({"limit": self.limit} if self.limit else {}),
+            "tuned": self.tuned,
             "repeats_until": self.repeats_until, "budget": self.budget,
             "recipe": json.loads(json.dumps(self.recipe.to_json())),
         }  # fmt: skip

@@ -143,6 +143,9 @@ def _shown(value: Any) -> Child:
     """A setting in words; empty where it has no value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping) and value.get("name"):
+        rest = _shown({name: each for name, each in value.items() if name != "name"})
+        return f"{value['name']}: {rest}" if rest else str(value["name"])
     if isinstance(value, Mapping):
         entries = ((name, _shown(each)) for name, each in value.items())
         return join(", ".join(f"{name or 'output'} {each}" for name, each in entries if each))
