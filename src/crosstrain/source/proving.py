@@ -127,7 +127,7 @@ def check(
         checks = []
         for subject, item, error in zip(subjects, items, failed, strict=True):
             arrays = None if error else (read_arrays(Path(item["out"])), read_arrays(Path(item["truth"])))
-            differences = _compared(*arrays) if arrays else {}
+            differences = _compared(*arrays, item["weights"]) if arrays else {}
             bounds = _bounds(subject.graph, target_of(target))
             checks.append(Check(target, engine, PRECISION, others[0], STEPS, differences, error, bounds))
         return checks
@@ -150,7 +150,8 @@ def _item(subject: Subject, target: str, folder: Path, seed: int) -> dict[str, A
         "out": str(folder / "out.npz"), "truth": str(folder / "truth.npz"),
         "model": written.model, "inputs": written.inputs,
         "outputs": written.outputs, "losses": list(subject.losses), "phases": written.phases,
-        "prefix": written.prefix,
+        "prefix": written.prefix, "penalty": written.penalty,
+        "classes": written.classes, "weights": written.weights,
     }  # fmt: skip
 
 
@@ -183,8 +184,11 @@ def _as_supported(graph: Graph, target: Target) -> Graph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def _compared(arrays: Arrays, true: Arrays) -> dict[str, float]:
-    """The largest relative error of each group; infinite if an array is missing or has another shape."""
+def _compared(arrays: Arrays, true: Arrays, weights: Sequence[str]) -> dict[str, float]:
+    """The largest relative error of each group; infinite if an array is missing or has another shape.
+    ``weights`` are those that the source has; the graph may have more, which nothing reads."""
+    kept = {f"{what}/{name}" for what in ("gradient", "weight") for name in weights}
+    true = {k: v for k, v in true.items() if k in kept or not k.startswith(("gradient/", "weight/"))}
     return {
         name: errors(_part(arrays, name), _part(true, name), FLOORS.get(name, 0.0)).worst for name in BOUNDS
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.source.layers import Step, channels_first
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 from crosstrain.source.objects import Style, classes, named_layers
 from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, train
 from crosstrain.source.target import Draft, Target, Template

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crosstrain.graph.graph import Node
-from crosstrain.source.layers import Step, channels_first
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 from crosstrain.source.objects import Style, classes, named_layers
 from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, schedule_and_update, train
 from crosstrain.source.target import Draft, Target, Template
