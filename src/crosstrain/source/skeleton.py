@@ -133,7 +133,7 @@ class Kind:
     rank: int | None = None
 
     def has(self, step: Step) -> bool:
-        return step.kind == self.kind and self.rank in (None, step.settings.get("rank"))
+        return step.kind.removesuffix("_axis") == self.kind and self.rank in (None, step.settings.get("rank"))
 
 
 def named_weights(draft: Draft, kinds: Sequence[Kind]) -> None:

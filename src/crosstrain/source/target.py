@@ -44,7 +44,8 @@ class Target:
     ``engines`` and are proved in float64; ``constants`` follow the imports. ``single_settings`` says
     that the framework's kernels take numbers that are no tensors (epsilon, momentum, a slope, the rate) as
     float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
-    says of a node whether its gradient has such a factor that is no setting.
+    says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that the
+    target has no form of it with its settings.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Target:
     single_settings: bool = False
     double_settings: tuple[tuple[str, str], ...] = ()
     single_gradient: Callable[[Node], bool] = lambda node: False
+    lacks: Callable[[Step], bool] = lambda step: False
 
 
 @dataclass(frozen=True)
@@ -177,10 +179,12 @@ class Draft:
         self, table: Mapping[str, Template], step: Step, arguments: Sequence[str], scope: Scope
     ) -> str:
         template = table.get(step.kind)
-        if template is None:
+        if template is None or self.target.lacks(step):
+            what = step.kind.removeprefix("op_").replace("_", " ")
             raise CrosstrainError(
-                f"crosstrain code has no {step.kind.replace('_', ' ')} for {self.target.title}"
-                f"{f' (the layer {step.name!r})' if step.name else ''}"
+                f"crosstrain code has no {what} {'' if template is None else 'with such settings '}for "
+                f"{self.target.title}{f' (the layer {step.name!r})' if step.name else ''}; write the network for "
+                "torch, jax, tensorflow or keras"
             )
         text = template if isinstance(template, str) else template(step)
         settings = {key: scope.value(value) for key, value in step.settings.items()}

@@ -165,7 +165,7 @@ def literal(value: Any) -> str:
     """A setting as source: an expression unchanged, a number or text as its literal."""
     if isinstance(value, Code):
         return str(value)
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return f'"{value}"' if isinstance(value, str) else repr(value).replace("e+", "e").replace("'", '"')
 
 
 def indented(lines: Sequence[str], levels: int = 1) -> list[str]:
@@ -175,23 +175,36 @@ def indented(lines: Sequence[str], levels: int = 1) -> list[str]:
 def fitted(line: str) -> list[str]:
     """A line that is too long, with the content of its last brackets on lines of its own, as formatters
     do."""
-    if len(line) <= WIDTH or not line.endswith(("]", ")", "}", "):")):
+    if len(line) <= WIDTH or line.lstrip().startswith("#"):
         return [line]
-    tail = ":" if line.endswith(":") else ""
-    body = line.removesuffix(":")
+    margin = " " * (len(line) - len(line.lstrip()))
+    word, _, values = line.strip().partition(" ")
+    if word in ("yield", "return") and len(split(values)) > 1:
+        return [f"{margin}{word} (", *_each(split(values), margin + INDENT), f"{margin})"]
+    tail = line[-1] if line.endswith((":", ",")) else ""
+    body = line.removesuffix(tail)
+    if not body.endswith(("]", ")", "}")):
+        return [line]
     depth, start = 0, len(body)
     while start:
         start -= 1
         depth += (body[start] in ")]}") - (body[start] in "([{")
         if not depth:
             break
-    margin = " " * (len(line) - len(line.lstrip()))
-    inner = margin + INDENT
     content = body[start + 1 : -1]
     head, end = body[: start + 1], margin + body[-1] + tail
-    if len(inner + content) <= WIDTH:
-        return [head, inner + content, end]
-    return [head, *[f"{inner}{part}," for part in split(content)], end]
+    if not content:
+        return [line]
+    if len(margin + INDENT + content) <= WIDTH and (len(split(content)) > 1 or not content.endswith(",")):
+        display = not re.search(r"[\w)\]]$", body[:start])  # formatters give each part of a list its own line
+        if not display or " for " in content:
+            return [head, margin + INDENT + content, end]
+    return [head, *_each(split(content), margin + INDENT), end]
+
+
+def _each(parts: Sequence[str], margin: str) -> list[str]:
+    """A line for each part, which may take several itself."""
+    return [line for part in parts for line in fitted(f"{margin}{part},")]
 
 
 def split(text: str) -> list[str]:

@@ -6,6 +6,7 @@ from crosstrain.source.operations.torch import recurrent
 from crosstrain.source.operations.words import (
     Template,
     axis_word,
+    counted,
     cuts,
     even_parts,
     functions,
@@ -29,8 +30,9 @@ def dtype(step: Step) -> str:
 
 def _constant(step: Step) -> str:
     kind, value = step.settings["dtype"], step.settings["value"]
-    if isinstance(value, tuple) and len(value) > 2 and value == tuple(range(len(value))) and kind != "float32":
-        return f"jnp.arange({len(value)})"
+    run = counted(value)
+    if run and kind != "float32":
+        return f"jnp.arange({run[0]})" + ("" if len(run[1]) == 1 else f".reshape({listed(run[1])})")
     return "jnp.array({value}, " + DTYPES[kind] + ")"
 
 
@@ -197,8 +199,13 @@ def convolve(x, kernel, bias=None, strides=1, padding="VALID", dilation=1, group
     letters = "DHW"[3 - axes :]
     layout = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
     y = lax.conv_general_dilated(
-        x, kernel, each(strides, axes), padding,
-        rhs_dilation=each(dilation, axes), dimension_numbers=layout, feature_group_count=groups,
+        x,
+        kernel,
+        each(strides, axes),
+        padding,
+        rhs_dilation=each(dilation, axes),
+        dimension_numbers=layout,
+        feature_group_count=groups,
     )
     return y if bias is None else y + bias
 ''',
@@ -216,9 +223,13 @@ def convolve_transposed(x, kernel, bias=None, strides=1, crop=(), dilation=1):
     layout = (f"N{letters}C", f"{letters}OI", f"N{letters}C")
     reach = [(k - 1) * d for k, d in zip(kernel.shape, steps)]
     y = lax.conv_general_dilated(
-        x, jnp.flip(kernel, range(axes)), (1,) * axes,
+        x,
+        jnp.flip(kernel, range(axes)),
+        (1,) * axes,
         [(r - before, r - after) for r, (before, after) in zip(reach, crop)],
-        lhs_dilation=each(strides, axes), rhs_dilation=steps, dimension_numbers=layout,
+        lhs_dilation=each(strides, axes),
+        rhs_dilation=steps,
+        dimension_numbers=layout,
     )
     return y if bias is None else y + bias
 ''',
@@ -291,8 +302,15 @@ def run_lstm(x, kernel, recurrent, bias, h, c, activation=jnp.tanh, gate=jax.nn.
 ''',
     "run_gru": '''
 def run_gru(
-    x, kernel, recurrent, bias, h,
-    activation=jnp.tanh, gate=jax.nn.sigmoid, reset_after=True, **more,
+    x,
+    kernel,
+    recurrent,
+    bias,
+    h,
+    activation=jnp.tanh,
+    gate=jax.nn.sigmoid,
+    reset_after=True,
+    **more,
 ):
     """Keras's GRU: outputs (N, time, units) and last h; gates in the order z, r, candidate."""
     units = len(recurrent)
@@ -329,9 +347,7 @@ def project(x, kernel, bias):
     return y if kernel is None or bias is None else y + bias
 ''',
     "over_time": '''
-def over_time(
-    step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False
-):
+def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Scan a recurrent step; where the mask (N, time) is False, states stay as they are.
 
     noise (N, gates · units) multiplies what each gate sees of the state.

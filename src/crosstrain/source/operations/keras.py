@@ -6,6 +6,7 @@ from crosstrain.source.operations.torch import recurrent
 from crosstrain.source.operations.words import (
     Template,
     axis_word,
+    counted,
     cuts,
     even_parts,
     functions,
@@ -13,6 +14,7 @@ from crosstrain.source.operations.words import (
     inner,
     operators,
     sections,
+    tupled,
 )
 from crosstrain.source.view.step import Step
 
@@ -25,8 +27,10 @@ def dtype(step: Step) -> str:
 def _constant(step: Step) -> str:
     value = step.settings["value"]
     kind = step.settings["dtype"]
-    if isinstance(value, tuple) and len(value) > 2 and value == tuple(range(len(value))) and kind != "float32":
-        return f'ops.arange({len(value)}, dtype="{kind}")'
+    run = counted(value)
+    if run and kind != "float32":
+        text = f'ops.arange({run[0]}, dtype="{kind}")'
+        return text if len(run[1]) == 1 else f"ops.reshape({text}, {tupled(run[1])})"
     return "ops.array({value}, " + dtype(step) + ")"
 
 
@@ -264,7 +268,9 @@ def convolve_transposed(x, kernel, bias=None, strides=1, crop=(), dilation=1):
         for n, s, k, d in zip(x.shape[1:-1], strides, kernel.shape, dilation)
     ]
     cut = [slice(max(b, 0), n - max(a, 0)) for (b, a), n in zip(crop, lengths)]
-    y = ops.pad(y[(slice(None), *cut)], ((0, 0), *[(max(-b, 0), max(-a, 0)) for b, a in crop], (0, 0)))
+    y = ops.pad(
+        y[(slice(None), *cut)], ((0, 0), *[(max(-b, 0), max(-a, 0)) for b, a in crop], (0, 0))
+    )
     return y if bias is None else y + bias
 ''',
     "max_windows": '''
@@ -319,8 +325,15 @@ def lstm(x, kernel, recurrent, bias, h, c, activation=ops.tanh, gate=ops.sigmoid
 ''',
     "gru": '''
 def gru(
-    x, kernel, recurrent, bias, h,
-    activation=ops.tanh, gate=ops.sigmoid, reset_after=True, **more,
+    x,
+    kernel,
+    recurrent,
+    bias,
+    h,
+    activation=ops.tanh,
+    gate=ops.sigmoid,
+    reset_after=True,
+    **more,
 ):
     """Keras's GRU: outputs (N, time, units) and last h; gates in the order z, r, candidate."""
     units = recurrent.shape[0]
@@ -358,9 +371,7 @@ def project(x, kernel, bias):
     return y if kernel is None or bias is None else y + bias
 ''',
     "over_time": '''
-def over_time(
-    step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False
-):
+def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Run a recurrent step; where the mask (N, time) is False, states stay as they are.
 
     noise (N, gates · units) multiplies what each gate sees of the state.

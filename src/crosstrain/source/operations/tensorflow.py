@@ -6,6 +6,7 @@ from crosstrain.source.operations.torch import recurrent
 from crosstrain.source.operations.words import (
     Template,
     axis_word,
+    counted,
     cuts,
     even_parts,
     functions,
@@ -27,8 +28,10 @@ def dtype(step: Step) -> str:
 
 def _constant(step: Step) -> str:
     kind, value = step.settings["dtype"], step.settings["value"]
-    if isinstance(value, tuple) and len(value) > 2 and value == tuple(range(len(value))) and kind == "int32":
-        return f"tf.range({len(value)})"
+    run = counted(value)
+    if run and kind == "int32":
+        text = f"tf.range({run[0]})"
+        return text if len(run[1]) == 1 else f"tf.reshape({text}, {tupled(run[1])})"
     return "tf.constant({value}, " + DTYPES[kind] + ")"
 
 
@@ -281,14 +284,20 @@ def convolve_transposed(x, kernel, bias=None, strides=1, crop=(), dilation=1):
         (n - 1) * s + (k - 1) * d + 1
         for n, s, k, d in zip(x.shape[1:-1], strides, kernel.shape, dilation)
     ]
-    for axis, d in enumerate(dilation):  # a CPU takes no dilation here: the kernel with zeros between
-        cells = [tf.pad(cell, [(0, 0)] * axis + [(0, d - 1)] + [(0, 0)] * (axes + 1 - axis))
-                 for cell in tf.split(kernel, kernel.shape[axis], axis)]
+    for axis, d in enumerate(
+        dilation
+    ):  # a CPU takes no dilation here: the kernel with zeros between
+        cells = [
+            tf.pad(cell, [(0, 0)] * axis + [(0, d - 1)] + [(0, 0)] * (axes + 1 - axis))
+            for cell in tf.split(kernel, kernel.shape[axis], axis)
+        ]
         kernel = tf.concat(cells, axis)[(slice(None),) * axis + (slice(0, -(d - 1) or None),)]
     shape = [tf.shape(x)[0], *lengths, kernel.shape[-2]]
     y = tf.nn.conv_transpose(x, kernel, shape, strides, "VALID")
     cut = [slice(max(b, 0), n - max(a, 0)) for (b, a), n in zip(crop, lengths)]
-    y = tf.pad(y[(slice(None), *cut)], ((0, 0), *[(max(-b, 0), max(-a, 0)) for b, a in crop], (0, 0)))
+    y = tf.pad(
+        y[(slice(None), *cut)], ((0, 0), *[(max(-b, 0), max(-a, 0)) for b, a in crop], (0, 0))
+    )
     return y if bias is None else y + bias
 ''',
     "max_windows": '''
@@ -363,8 +372,15 @@ def lstm(x, kernel, recurrent, bias, h, c, activation=tf.tanh, gate=tf.sigmoid, 
 ''',
     "gru": '''
 def gru(
-    x, kernel, recurrent, bias, h,
-    activation=tf.tanh, gate=tf.sigmoid, reset_after=True, **more,
+    x,
+    kernel,
+    recurrent,
+    bias,
+    h,
+    activation=tf.tanh,
+    gate=tf.sigmoid,
+    reset_after=True,
+    **more,
 ):
     """Keras's GRU: outputs (N, time, units) and last h; gates in the order z, r, candidate."""
     units = recurrent.shape[0]
@@ -402,9 +418,7 @@ def project(x, kernel, bias):
     return y if kernel is None or bias is None else y + bias
 ''',
     "over_time": '''
-def over_time(
-    step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False
-):
+def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Run a recurrent step; where the mask (N, time) is False, states stay as they are.
 
     noise (N, gates · units) multiplies what each gate sees of the state.

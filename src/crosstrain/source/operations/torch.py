@@ -5,6 +5,7 @@ from __future__ import annotations
 from crosstrain.source.operations.words import (
     Template,
     axes,
+    counted,
     cuts,
     even_parts,
     functions,
@@ -28,9 +29,10 @@ def dtype(step: Step) -> str:
 def _constant(step: Step) -> str:
     kind = step.settings["dtype"]
     value = step.settings["value"]
-    run = _range(value)
+    run = counted(value)
     if run and kind != "float32":
-        return f"torch.arange({run})" if kind == "int64" else f"torch.arange({run}, dtype={DTYPES[kind]})"
+        text = f"torch.arange({run[0]}" + (")" if kind == "int64" else f", dtype={DTYPES[kind]})")
+        return text if len(run[1]) == 1 else f"{text}.reshape({listed(run[1])})"
     plain = kind in ("float32", "bool") or (kind == "int64" and value != ())
     if plain and (kind != "float32" or _has_float(value)):
         return "torch.tensor({value})"
@@ -39,13 +41,6 @@ def _constant(step: Step) -> str:
 
 def _has_float(value: object) -> bool:
     return any(map(_has_float, value)) if isinstance(value, tuple) else isinstance(value, float)
-
-
-def _range(value: object) -> int | None:
-    """n where the value is 0 … n-1, for more than two."""
-    if isinstance(value, tuple) and len(value) > 2 and value == tuple(range(len(value))):
-        return len(value)
-    return None
 
 
 def _reduced(name: str, more: str = "", before: str = "") -> Template:
@@ -402,8 +397,15 @@ def lstm(x, kernel, recurrent, bias, h, c, activation=torch.tanh, gate=torch.sig
 ''',
     "gru": '''
 def gru(
-    x, kernel, recurrent, bias, h,
-    activation=torch.tanh, gate=torch.sigmoid, reset_after=True, **more,
+    x,
+    kernel,
+    recurrent,
+    bias,
+    h,
+    activation=torch.tanh,
+    gate=torch.sigmoid,
+    reset_after=True,
+    **more,
 ):
     """Keras's GRU: outputs (N, time, units) and last h; gates in the order z, r, candidate."""
     units = len(recurrent)
@@ -440,9 +442,7 @@ def project(x, kernel, bias):
     return y if kernel is None or bias is None else y + bias
 ''',
     "over_time": '''
-def over_time(
-    step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False
-):
+def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Run a recurrent step; where the mask (N, time) is False, states stay as they are.
 
     noise (N, gates · units) multiplies what each gate sees of the state.

@@ -90,3 +90,14 @@ def inner(step: Step, letters: str = "kwargs") -> str:
     if s.get("groups", 1) != 1:
         words.append("groups={groups}")
     return ", ".join(words)
+
+
+def counted(value: Any) -> tuple[int, tuple[int, ...]] | None:
+    """The number of whole numbers and their shape where a constant counts 0, 1, 2, …"""
+    shape: list[int] = []
+    flat = [value]
+    while flat and all(isinstance(part, tuple) for part in flat):
+        shape.append(len(flat[0]))
+        flat = [n for part in flat for n in part]
+    whole = shape and len(flat) > 2 and flat == list(range(len(flat)))
+    return (len(flat), tuple(shape)) if whole else None

@@ -6,6 +6,7 @@ from crosstrain.source.folding import INPUT, OUTPUT, Code, Run
 from crosstrain.source.view.step import CHOICES, MOVING, Step
 from crosstrain.source.operations.jax import CALLS as OPERATIONS
 from crosstrain.source.operations.jax import HELPERS as FUNCTIONS
+from crosstrain.source.operations.words import listed
 from crosstrain.source.skeleton import main, schedule_and_update, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
 from crosstrain.source.writing import indented, literal
@@ -116,7 +117,7 @@ CALLS: dict[str, Template] = {
     "global_mean": _global("mean"),
     "global_max": _global("max"),
     "flatten": "{0}.reshape(len({0}), -1)",
-    "reshape": lambda s: "{0}.reshape(-1, " + ", ".join(map(str, s.settings["to"])) + ")",
+    "reshape": lambda s: f"{{0}}.reshape({listed((-1, *s.settings['to']))})",
     "subsample": subsample,
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "jnp.pad({0}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))",
@@ -396,7 +397,8 @@ def write(draft: Draft) -> None:
     )
     draft.add(INIT)
     if norm:
-        draft.add(*([f"FIXED = {set(fixed)!r}".replace("'", '"')] if fixed else []))
+        if fixed:
+            draft.add("FIXED = {" + ", ".join(map(literal, fixed)) + "}")
         draft.add(SPLIT.replace("{fixed}", " | FIXED" if fixed else ""))
 
     for run in draft.runs:

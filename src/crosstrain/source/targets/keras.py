@@ -237,7 +237,9 @@ def _weights(draft: Draft, items: Iterable[Piece | Option], named: Callable[[Ste
                 seen.add(step.name)
                 scope = Scope(named)
                 text = draft.expression({"weight": _weight}, step, (), scope)
-                lines.append(f"{_variable(step)} = {text}({given})")
+                line = f"{_variable(step)} = {text}({given})"
+                two = [f"weight = {text}", f"{_variable(step)} = weight({given})"]
+                lines += [line] if len(line) + 4 <= WIDTH else two
     return lines
 
 
@@ -260,7 +262,7 @@ def _short(lines: list[str]) -> list[str]:
         margin = line[: len(line) - len(text)]
         head, equals, rest = text.partition(" = ")
         maker, cut, arguments = rest.rpartition(")(")
-        if len(line) + 8 > WIDTH and equals and cut and maker.startswith("layers."):
+        if len(line) + 8 > WIDTH and equals and cut and maker.startswith(("layers.", "Weight(")):
             short += [f"{margin}layer = {maker})", f"{margin}{head} = layer({arguments}"]
         else:
             short.append(line)
@@ -385,14 +387,16 @@ def _training(draft: Draft) -> None:
         '    """Load crosstrain\'s weights, an .npz by name; names and layouts are the same."""',
         "    with np.load(path) as stored:",
         "        for weight in model.weights:",
-        f"            weight.assign(stored[{named}])",
+        f"            name = {named}",
+        "            weight.assign(stored[name])",
     )
     draft.add(
         "def save_weights(model, path):",
         '    """Save the weights in crosstrain\'s layout."""',
         "    weights = {}",
         "    for weight in model.weights:",
-        f"        weights[{named}] = keras.ops.convert_to_numpy(weight)",
+        f"        name = {named}",
+        "        weights[name] = keras.ops.convert_to_numpy(weight)",
         "    np.savez(path, **weights)",
     )
     main(

@@ -86,7 +86,7 @@ CALLS: dict[str, Template] = {
     "global_mean": _global("reduce_mean"),
     "global_max": _global("reduce_max"),
     "flatten": "flatten({0})",
-    "reshape": lambda s: "tf.reshape({0}, (-1, " + ", ".join(map(str, s.settings["to"])) + "))",
+    "reshape": lambda s: f"tf.reshape({{0}}, {tupled((-1, *s.settings['to']))})",
     "subsample": lambda s: "{0}[:, " + stride(s) + ", " + stride(s) + "]",
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "tf.pad({0}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))",

@@ -150,7 +150,7 @@ CALLS: dict[str, Template] = {
     "global_mean": _global("mean"),
     "global_max": _global("amax"),
     "flatten": "{0}.flatten(1)",
-    "reshape": lambda s: "{0}.reshape(-1, " + ", ".join(map(str, s.settings["to"])) + ")",
+    "reshape": lambda s: f"{{0}}.reshape({listed((-1, *s.settings['to']))})",
     "subsample": _subsample,
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "F.pad({0}, ({left}, {right}, {top}, {bottom}))",
@@ -387,7 +387,6 @@ WEIGHTS = (
         ("kernel", "layer.weight", "(1, 0)", "from (in, out)"), ("bias", "layer.bias", "(0,)", ""),
     )),
     Kind("batch_norm", "BatchNorm", _BATCH_NORM),
-    Kind("batch_norm_axis", "BatchNorm", _BATCH_NORM),
     Kind("layer_norm", "nn.LayerNorm", (
         ("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias", "(0,)", ""),
     )),
