@@ -15,8 +15,8 @@ import pytest
 from crosstrain.errors import CrosstrainError
 from crosstrain.source.folding import Run, fold
 from crosstrain.source.generate import TARGETS, Written, code_lines, source_of
-from crosstrain.source.view.network import network_of
 from crosstrain.source.proving import Subject, check, engine_for
+from crosstrain.source.view.network import network_of
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss, Recipe
 from crosstrain.training.schedules import Schedule

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph
-from crosstrain.source.view.network import network_of, weights_of
 from crosstrain.source.target import Draft, Target
 from crosstrain.source.training import Training
+from crosstrain.source.view.network import network_of, weights_of
 from crosstrain.training.recipe import Loss, Recipe
 
 TARGETS = ("torch", "tensorflow", "jax", "keras", "paddle", "mxnet")
@@ -71,7 +71,8 @@ def source_of(
     return Written(
         draft.finished(), draft.class_name, draft.inputs, draft.targets, tuple(draft.network.outputs),
         draft.phases, draft.network.prefix, draft.network.penalty is not None,
-        training.class_targets(), tuple(draft.network.prefix + name for name in weights_of(draft.network.steps)),
+        training.class_targets(),
+        tuple(draft.network.prefix + name for name in weights_of(draft.network.steps)),
     )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crosstrain.source.folding import INPUT, OUTPUT, Run
-from crosstrain.source.view.step import Step
 from crosstrain.source.target import Draft, Scope, argument_words, key_names
+from crosstrain.source.view.step import Step
 from crosstrain.source.writing import indented, literal
 
 

@@ -13,23 +13,26 @@ from typing import Any
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Node
 from crosstrain.source.folding import Block, Code, Option, Piece, Run, fold
-from crosstrain.source.view.step import NOISY, PHASED, Network, Step, identifier
 from crosstrain.source.loops import generator
 from crosstrain.source.training import LossTable, Training
+from crosstrain.source.view.step import NOISY, PHASED, Network, Step, identifier
 from crosstrain.source.writing import INDENT, Writer, fitted, indented, literal
 
 Template = str | Callable[[Step], str]
 """An expression with ``{0}``, ``{1}`` … for inputs, ``{layer}`` for the layer and settings by name."""
 
 
-RESERVED = {*keyword.kwlist, *dir(object), *(
-    "add_module apply bfloat16 blocks blocks2 buffers build call cast children collect_params compile cpu cuda "
-    "create_parameter dtype double eval extra_repr float forward full_name get_parameter half hybrid_forward "
-    "hybridize initialize ipu load_state_dict modules name name_scope named_buffers named_children "
-    "named_modules named_parameters params parameters prefix register_buffer register_module requires_grad_ "
-    "save_parameters share_memory state_dict sublayers submodules summary to train training "
-    "trainable_variables type variables with_name_scope xpu zero_grad"
-).split()}  # fmt: skip
+RESERVED = {
+    *keyword.kwlist, *dir(object),
+    "add_module", "apply", "bfloat16", "blocks", "blocks2", "buffers", "build", "call", "cast",
+    "children", "collect_params", "compile", "cpu", "cuda", "create_parameter", "dtype", "double",
+    "eval", "extra_repr", "float", "forward", "full_name", "get_parameter", "half", "hybrid_forward",
+    "hybridize", "initialize", "ipu", "load_state_dict", "modules", "name", "name_scope",
+    "named_buffers", "named_children", "named_modules", "named_parameters", "params", "parameters",
+    "prefix", "register_buffer", "register_module", "requires_grad_", "save_parameters", "share_memory",
+    "state_dict", "sublayers", "submodules", "summary", "to", "train", "training", "trainable_variables",
+    "type", "variables", "with_name_scope", "xpu", "zero_grad", "penalty",
+}  # fmt: skip
 """Names that a module keeps for itself."""
 
 
@@ -44,8 +47,8 @@ class Target:
     ``engines`` and are proved in float64; ``constants`` follow the imports. ``single_settings`` says
     that the framework's kernels take numbers that are no tensors (epsilon, momentum, a slope, the rate) as
     float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
-    says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that the
-    target has no form of it with its settings.
+    says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that
+    the target has no form of it with its settings.
     """
 
     name: str
@@ -167,7 +170,9 @@ class Draft:
             if step.roles and step.name not in names:
                 name = identifier(step.name)
                 name = f"{name}_layer" if name in RESERVED else name
-                count = sum(re.fullmatch(rf"{name}(_again\d+)?", other) is not None for other in names.values())
+                count = sum(
+                    re.fullmatch(rf"{name}(_again\d+)?", other) is not None for other in names.values()
+                )
                 names[step.name] = f"{name}_again{count}" if count else name
         return names
 
@@ -183,7 +188,7 @@ class Draft:
             what = step.kind.removeprefix("op_").replace("_", " ")
             raise CrosstrainError(
                 f"crosstrain code has no {what} {'' if template is None else 'with such settings '}for "
-                f"{self.target.title}{f' (the layer {step.name!r})' if step.name else ''}; write the network for "
+                f"{self.target.title}{f' (the layer {step.name!r})' if step.name else ''}; write it for "
                 "torch, jax, tensorflow or keras"
             )
         text = template if isinstance(template, str) else template(step)

@@ -62,8 +62,12 @@ class Writer:
         self.waiting: dict[str, Deferred] = {}
         self.lines: list[str] = []
         self.atoms = {item.output: item for item in items if isinstance(item, Step) and item.kind in ATOMS}
-        read = [i for item in items if not (isinstance(item, Step) and item.kind in ATOMS) for i in _inputs(item)]
-        self.uses = Counter(root for value in (*read, *self.outputs, *kept.values()) for root in self._roots(value))
+        read = [
+            i for item in items if not (isinstance(item, Step) and item.kind in ATOMS) for i in _inputs(item)
+        ]
+        self.uses = Counter(
+            root for value in (*read, *self.outputs, *kept.values()) for root in self._roots(value)
+        )
 
     def written(self) -> list[str]:
         """The statements, the last of them ``return``."""
@@ -94,7 +98,9 @@ class Writer:
     def _text(self, value: str) -> str:
         """A value that is in a variable, or is written where it is read."""
         atom = self.atoms.get(value)
-        return self.variables[value] if atom is None else self.call(atom, [self._text(i) for i in atom.inputs])
+        return (
+            self.variables[value] if atom is None else self.call(atom, [self._text(i) for i in atom.inputs])
+        )
 
     def _item(self, item: Item, following: Item | None) -> None:
         if isinstance(item, Step):

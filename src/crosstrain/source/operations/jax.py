@@ -40,7 +40,9 @@ def _reduced(name: str) -> Template:
     def of(step: Step) -> str:
         axis = axis_word(step)
         words = [] if axis == "None" else [axis]
-        return f"{{0}}.{name}({', '.join(words + (['keepdims=True'] if step.settings.get('keepdims') else []))})"
+        return (
+            f"{{0}}.{name}({', '.join(words + (['keepdims=True'] if step.settings.get('keepdims') else []))})"
+        )
 
     return of
 
@@ -96,7 +98,8 @@ CALLS: dict[str, Template] = {
     **operators(),
     **functions(
         "jnp",
-        "power sign exp expm1 log log1p sqrt square reciprocal sin cos tan sinh cosh tanh arcsin arccos arctan "
+        "power sign exp expm1 log log1p sqrt square reciprocal sin cos tan sinh cosh tanh arcsin arccos "
+        "arctan "
         "arcsinh arccosh arctanh floor ceil round maximum minimum arctan2 logaddexp logical_and logical_or "
         "logical_xor logical_not isnan isfinite where",
     ),

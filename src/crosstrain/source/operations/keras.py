@@ -38,13 +38,15 @@ def _reduced(name: str) -> Template:
     def of(step: Step) -> str:
         axis = axis_word(step)
         words = ["{0}"] + ([] if axis == "None" else [axis])
-        return f"ops.{name}({', '.join(words + (['keepdims=True'] if step.settings.get('keepdims') else []))})"
+        return (
+            f"ops.{name}({', '.join(words + (['keepdims=True'] if step.settings.get('keepdims') else []))})"
+        )
 
     return of
 
 
 def _placed(name: str) -> Template:
-    return lambda s: f"ops.cast({_reduced(name)(s)}, \"int32\")".replace("'", '"')
+    return lambda s: f'ops.cast({_reduced(name)(s)}, "int32")'.replace("'", '"')
 
 
 def _pad(step: Step) -> str:
@@ -95,7 +97,8 @@ CALLS: dict[str, Template] = {
     **operators(),
     **functions(
         "ops",
-        "power abs sign exp expm1 log log1p sqrt rsqrt square reciprocal sin cos tan sinh cosh tanh arcsin arccos "
+        "power abs sign exp expm1 log log1p sqrt rsqrt square reciprocal sin cos tan sinh cosh tanh "
+        "arcsin arccos "
         "arctan arcsinh arccosh arctanh floor ceil round erf maximum minimum arctan2 logaddexp logical_and "
         "logical_or logical_xor logical_not isnan isfinite where stop_gradient tanh_shrink log_softmax "
         "equal not_equal",

@@ -80,7 +80,9 @@ def _axis(name: str) -> Template:
 
 
 def _logical(name: str) -> Template:
-    return lambda s: f"tf.math.{name}(" + ", ".join(f"tf.cast({{{i}}}, tf.bool)" for i in range(len(s.inputs))) + ")"
+    return lambda s: (
+        f"tf.math.{name}(" + ", ".join(f"tf.cast({{{i}}}, tf.bool)" for i in range(len(s.inputs))) + ")"
+    )
 
 
 def _clip(step: Step) -> str:
@@ -103,9 +105,11 @@ FUNCTIONS = {
 
 CALLS: dict[str, Template] = {
     **operators(),
-    **functions("tf", "abs sign exp sqrt square sin cos tan sinh cosh tanh floor round maximum minimum stop_gradient"
+    **functions("tf", "abs sign exp sqrt square sin cos tan sinh cosh tanh floor round maximum minimum "
+                    "stop_gradient"
                 " power=pow"),
-    **functions("tf.math", "expm1 log log1p rsqrt reciprocal arcsin=asin arccos=acos arctan=atan arcsinh=asinh "
+    **functions("tf.math", "expm1 log log1p rsqrt reciprocal arcsin=asin arccos=acos arctan=atan "
+                    "arcsinh=asinh "
                 "arccosh=acosh arctanh=atanh ceil erf arctan2=atan2 squared_difference "
                 "isnan=is_nan isfinite=is_finite log_sigmoid"),
     **{name: _logical(name) for name in ("logical_and", "logical_or", "logical_xor", "logical_not")},

@@ -118,13 +118,17 @@ def _one_hot(step: Step) -> str:
 
 def _softmax(name: str) -> Template:
     return lambda s: (
-        f"torch.{name}({{0}}, {{axis}})" if isinstance(s.settings["axis"], int) else f"{name}_of_axes({{0}}, {{axis}})"
+        f"torch.{name}({{0}}, {{axis}})"
+        if isinstance(s.settings["axis"], int)
+        else f"{name}_of_axes({{0}}, {{axis}})"
     )
 
 
 def _clip(step: Step) -> str:
     s = step.settings
-    words = [f"{end}={{{key}}}" for end, key in (("min", "minimum"), ("max", "maximum")) if s[key] is not None]
+    words = [
+        f"{end}={{{key}}}" for end, key in (("min", "minimum"), ("max", "maximum")) if s[key] is not None
+    ]
     return "{0}.clamp(" + ", ".join(words) + ")"
 
 
@@ -165,14 +169,17 @@ def recurrent(functions_of: dict[str, str]) -> dict[str, Template]:
 
         return template
 
-    return general({name: of(name) for base in ("lstm", "gru", "simple_rnn") for name in (base, f"stepwise_{base}")})
+    return general(
+        {name: of(name) for base in ("lstm", "gru", "simple_rnn") for name in (base, f"stepwise_{base}")}
+    )
 
 
 FUNCTIONS = {
     "linear": "lambda x: x", "tanh": "torch.tanh", "sigmoid": "torch.sigmoid", "relu": "F.relu",
     "hard_sigmoid": "F.hardsigmoid", "softplus": "F.softplus", "softsign": "F.softsign", "elu": "F.elu",
     "selu": "F.selu", "silu": "F.silu", "relu6": "F.relu6", "gelu": "F.gelu", "hard_silu": "F.hardswish",
-    "exp": "torch.exp", "softmax": "partial(torch.softmax, dim=-1)", "leaky_relu": "partial(F.leaky_relu, negative_slope=0.2)",
+    "exp": "torch.exp", "softmax": "partial(torch.softmax, dim=-1)",
+    "leaky_relu": "partial(F.leaky_relu, negative_slope=0.2)",
     "mish": "F.mish", "hard_tanh": "F.hardtanh", "log_sigmoid": "F.logsigmoid",
 }  # fmt: skip
 
@@ -180,8 +187,10 @@ CALLS: dict[str, Template] = {
     **operators(),
     **functions(
         "torch",
-        "abs sign exp expm1 log log1p sqrt rsqrt square reciprocal sin cos tan sinh cosh tanh arcsin arccos arctan "
-        "arcsinh arccosh arctanh floor ceil round erf maximum minimum arctan2 logaddexp logical_and logical_or "
+        "abs sign exp expm1 log log1p sqrt rsqrt square reciprocal sin cos tan sinh cosh tanh arcsin "
+        "arccos arctan "
+        "arcsinh arccosh arctanh floor ceil round erf maximum minimum arctan2 logaddexp logical_and "
+        "logical_or "
         "logical_xor logical_not isnan isfinite",
     ),
     "power": "torch.pow({0}, {1})",

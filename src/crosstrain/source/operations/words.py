@@ -14,7 +14,8 @@ Template = str | Callable[[Step], str]
 def operators(*, divide: str = "{0} / {1}") -> dict[str, str]:
     """What Python writes with an operator."""
     signs = {
-        "add": "+", "subtract": "-", "multiply": "*", "power": "**", "mod": "%", "floor_divide": "//", "equal": "==",
+        "add": "+", "subtract": "-", "multiply": "*", "power": "**", "mod": "%", "floor_divide": "//",
+        "equal": "==",
         "not_equal": "!=", "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=",
     }  # fmt: skip
     return {**{op: f"{{0}} {sign} {{1}}" for op, sign in signs.items()}, "divide": divide, "negative": "-{0}"}
@@ -22,7 +23,9 @@ def operators(*, divide: str = "{0} / {1}") -> dict[str, str]:
 
 def functions(module: str, names: str) -> dict[str, str]:
     """One-argument functions: ``name`` or ``op=name``, parted by blanks."""
-    return {op: f"{module}.{name or op}({{all}})" for op, _, name in (n.partition("=") for n in names.split())}
+    return {
+        op: f"{module}.{name or op}({{all}})" for op, _, name in (n.partition("=") for n in names.split())
+    }
 
 
 def general(table: Mapping[str, Template]) -> dict[str, Template]:

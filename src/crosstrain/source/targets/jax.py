@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from crosstrain.source.folding import INPUT, OUTPUT, Code, Run
-from crosstrain.source.view.step import CHOICES, MOVING, Step
 from crosstrain.source.operations.jax import CALLS as OPERATIONS
 from crosstrain.source.operations.jax import HELPERS as FUNCTIONS
 from crosstrain.source.operations.words import listed
 from crosstrain.source.skeleton import main, schedule_and_update, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
+from crosstrain.source.view.step import CHOICES, MOVING, Step
 from crosstrain.source.writing import indented, literal
 
 
@@ -52,7 +52,11 @@ def _shapes(step: Step) -> str:
     s = step.settings
     bias = ")" if "bias" in step.roles else ", bias=False)"
     if step.kind == "conv_transpose":
-        return "conv_shapes({layer}, {kernel_size}, {filters}, {in_channels}" + _more(step, ", out={filters}") + bias
+        return (
+            "conv_shapes({layer}, {kernel_size}, {filters}, {in_channels}"
+            + _more(step, ", out={filters}")
+            + bias
+        )
     if step.kind == "depthwise_conv":
         return "conv_shapes({layer}, {kernel_size}, {filters}, 1, out={filters}" + _more(step, "") + bias
     fan = "{in_channels}" if s["groups"] == 1 else str(_fan(step))
@@ -109,8 +113,9 @@ CALLS: dict[str, Template] = {
     "dense": "dense(params, {layer}, {0})",
     "batch_norm": "batch_norm(params, stats, {layer}, {0}, {momentum}, {epsilon}, training)",
     "layer_norm": "layer_norm(params, {layer}, {0}, {epsilon})",
-    "embedding": lambda s: 'params[{layer} + "/embeddings"][' + (
-        "{0}]" if s.settings["whole"] else "{0}.astype(int)]"),
+    "embedding": lambda s: (
+        'params[{layer} + "/embeddings"][' + ("{0}]" if s.settings["whole"] else "{0}.astype(int)]")
+    ),
     "lstm": _rnn("lstm"),
     "max_pool": pool("max_pool"),
     "average_pool": pool("average_pool"),
@@ -151,7 +156,8 @@ DECLARES: dict[str, Template] = {
     ),
     "batch_norm": lambda s: _norm_shapes(s),
     "layer_norm": lambda s: (
-        "layer_norm_shapes({layer}, {features}" + ("" if "beta" in s.roles else ', roles=("gamma",)') + ")"),
+        "layer_norm_shapes({layer}, {features}" + ("" if "beta" in s.roles else ', roles=("gamma",)') + ")"
+    ),
     "embedding": '{{{layer} + "/embeddings": ({vocabulary}, {features})}}',
     "lstm": "lstm_shapes({layer}, {features}, {units})",
 }
@@ -445,7 +451,9 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     training = draft.training
     outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
     added = " + penalty" if draft.network.penalty else ""
-    losses = training.body(LOSSES, outputs, draft.targets, "JAX", draft.ranks, added + (", stats" if norm else ""))
+    losses = training.body(
+        LOSSES, outputs, draft.targets, "JAX", draft.ranks, added + (", stats" if norm else "")
+    )
     names, inputs = ", ".join([*draft.inputs, *draft.targets]), ", ".join(draft.inputs)
     key, phase = (
         (", key" if drop else ""),

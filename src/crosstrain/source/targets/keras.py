@@ -10,11 +10,11 @@ from crosstrain.source.folding import INPUT, OUTPUT, Block, Option, Piece, Run
 from crosstrain.source.operations.keras import CALLS as OPERATIONS
 from crosstrain.source.operations.keras import HELPERS as FUNCTIONS
 from crosstrain.source.operations.words import tupled
-from crosstrain.source.view.step import Network, Step, identifier
 from crosstrain.source.skeleton import main, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
 from crosstrain.source.targets.torch import TRAINED, stride
 from crosstrain.source.training import LOSSES as LOSS_NAMES
+from crosstrain.source.view.step import Network, Step, identifier
 from crosstrain.source.writing import WIDTH, indented, literal
 
 NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus", "softsign", "relu6")
@@ -91,10 +91,20 @@ def _conv_transpose(step: Step) -> str:
 
 def _norm(cls: str, *more: str) -> Template:
     def of(step: Step) -> str:
-        axis = "axis={axis}" if step.kind == "batch_norm_axis" and step.settings["axis"] != step.settings["rank"] - 1 else ""
+        axis = (
+            "axis={axis}"
+            if step.kind == "batch_norm_axis" and step.settings["axis"] != step.settings["rank"] - 1
+            else ""
+        )
         scale = "" if "gamma" in step.roles else "scale=False"
         return _layer(
-            cls, axis, *more, "epsilon={epsilon}", scale, "" if "beta" in step.roles else "center=False", "name={layer}"
+            cls,
+            axis,
+            *more,
+            "epsilon={epsilon}",
+            scale,
+            "" if "beta" in step.roles else "center=False",
+            "name={layer}",
         )
 
     return of
@@ -104,7 +114,9 @@ def _rnn(cls: str) -> Template:
     def of(step: Step) -> str:
         s = step.settings
         sequences = "return_sequences=True" if s["sequences"] else ""
-        return _layer(cls, "{units}", sequences, "go_backwards=True" if s["backwards"] else "", "name={layer}")
+        return _layer(
+            cls, "{units}", sequences, "go_backwards=True" if s["backwards"] else "", "name={layer}"
+        )
 
     return of
 
@@ -132,7 +144,9 @@ def _pool(cls: str) -> Template:
         differs = "{stride}" if s["stride"] != s["size"] else ""
         same = 'padding="same"' if s["padding"] == "same" else ""
         if s["padding"] == "explicit":
-            pairs = ", ".join(f"({n}, {n})" for n in (s["even"] if isinstance(s["even"], tuple) else (s["even"],) * 2))
+            pairs = ", ".join(
+                f"({n}, {n})" for n in (s["even"] if isinstance(s["even"], tuple) else (s["even"],) * 2)
+            )
             name = "max_windows" if cls.startswith("Max") else "average_windows"
             return f"{name}({{0}}, {{size}}, {{stride}}, ({pairs}))"
         return _layer(f"{cls}{_dimensions(step)}D", "{size}", differs, same)
@@ -142,7 +156,8 @@ def _pool(cls: str) -> Template:
 
 def _global(word: str) -> Template:
     return lambda s: (
-        f"layers.Global{word}Pooling{_dimensions(s)}D({'keepdims=True' if s.settings['keepdims'] else ''})({{0}})"
+        f"layers.Global{word}Pooling{_dimensions(s)}D("
+        f"{'keepdims=True' if s.settings['keepdims'] else ''})({{0}})"
     )
 
 
@@ -172,7 +187,10 @@ CALLS: dict[str, Template] = {
     "zero_pad": "layers.ZeroPadding2D((({top}, {bottom}), ({left}, {right})))({0})",
     "concatenate": "layers.Concatenate()([{all}])",
     "dropout": _layer("Dropout", "{rate}"),
-    **{name: f'layers.Activation("{name}")({{0}})' for name in (*NAMED, "log_sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh")},
+    **{
+        name: f'layers.Activation("{name}")({{0}})'
+        for name in (*NAMED, "log_sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh")
+    },
     "relu": _layer("ReLU"),
     "softmax": _layer("Softmax"),
     "elu": _layer("ELU", "{alpha}"),
@@ -227,7 +245,9 @@ def _path(draft: Draft) -> str:
     return text + ('.replace(".", "/")' if any("." in _own_name(step) for step in steps) else "")
 
 
-def _weights(draft: Draft, items: Iterable[Piece | Option], named: Callable[[Step], str], given: str) -> list[str]:
+def _weights(
+    draft: Draft, items: Iterable[Piece | Option], named: Callable[[Step], str], given: str
+) -> list[str]:
     """A variable for each weight that belongs to no layer."""
     lines, seen = [], set()
     for item in items:

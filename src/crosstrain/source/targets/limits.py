@@ -12,7 +12,11 @@ def pictures_only(step: Step) -> bool:
     if step.kind in ("conv", "max_pool", "average_pool"):
         window = s.get("kernel_size", s.get("size"))
         usual = s["rank"] == 4 and s["padding"] != "explicit" and not isinstance(window, tuple)
-        return not usual or isinstance(s["stride"], tuple) or (s.get("dilation", 1), s.get("groups", 1)) != (1, 1)
+        return (
+            not usual
+            or isinstance(s["stride"], tuple)
+            or (s.get("dilation", 1), s.get("groups", 1)) != (1, 1)
+        )
     if step.kind == "batch_norm":
         return len(step.roles) != 4
     if step.kind == "layer_norm":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.source.view.layout import channels_first
-from crosstrain.source.view.step import Step
 from crosstrain.source.objects import Style, classes, named_layers
 from crosstrain.source.skeleton import LOAD, SAVE, Kind, loss_of, main, named_weights, train
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.targets.limits import pictures_only
 from crosstrain.source.targets.torch import TRAINED
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 
 
 def _conv(step: Step) -> str:
@@ -163,14 +163,18 @@ STYLE = Style(
 
 WEIGHTS = (
     Kind("conv", "nn.Conv2D", (
-        ("kernel", "layer.weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias", "layer.bias", "(0,)", ""),
+        ("kernel", "layer.weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias", "layer.bias",
+        "(0,)", ""),
     )),
-    Kind("dense", "nn.Dense", (("kernel", "layer.weight", "(1, 0)", "from (in, out)"), ("bias", "layer.bias", "(0,)", ""))),
+    Kind("dense", "nn.Dense", (("kernel", "layer.weight", "(1, 0)", "from (in, out)"), ("bias",
+    "layer.bias", "(0,)", ""))),
     Kind("batch_norm", "nn.BatchNorm", (
         ("gamma", "layer.gamma", "(0,)", ""), ("beta", "layer.beta", "(0,)", ""),
-        ("moving_mean", "layer.running_mean", "(0,)", ""), ("moving_variance", "layer.running_var", "(0,)", ""),
+        ("moving_mean", "layer.running_mean", "(0,)", ""), ("moving_variance", "layer.running_var", "(0,)",
+        ""),
     )),
-    Kind("layer_norm", "nn.LayerNorm", (("gamma", "layer.gamma", "(0,)", ""), ("beta", "layer.beta", "(0,)", ""))),
+    Kind("layer_norm", "nn.LayerNorm", (("gamma", "layer.gamma", "(0,)", ""), ("beta", "layer.beta", "(0,)",
+    ""))),
     Kind("embedding", "nn.Embedding", (("embeddings", "layer.weight", "(0, 1)", ""),)),
     Kind("lstm", "rnn.LSTM", (
         ("kernel", "layer.l0_i2h_weight", "(1, 0)", "from (in, gates)"),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from crosstrain.graph.graph import Node
-from crosstrain.source.view.layout import channels_first
-from crosstrain.source.view.step import Step
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, Kind, loss_of, main, named_weights, schedule_and_update, train
+from crosstrain.source.skeleton import (
+    LOAD,
+    SAVE,
+    Kind,
+    loss_of,
+    main,
+    named_weights,
+    schedule_and_update,
+    train,
+)
 from crosstrain.source.target import Draft, Target, Template
-from crosstrain.source.targets.limits import pictures_only
 from crosstrain.source.targets.limits import pictures_only
 from crosstrain.source.targets.torch import CALLS as TORCH_CALLS
 from crosstrain.source.targets.torch import TRAINED, global_axes
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 
 
 def _conv(step: Step) -> str:
@@ -34,7 +42,8 @@ def _axes(step: Step) -> str:
 
 
 ALIKE = (
-    "dense", "conv", "batch_norm", "layer_norm", "flatten", "subsample", "pad_channels", "add", "subtract", "multiply",
+    "dense", "conv", "batch_norm", "layer_norm", "flatten", "subsample", "pad_channels", "add", "subtract",
+    "multiply",
     "relu", "relu6", "elu", "selu", "silu", "softplus", "softsign", "leaky_relu", "number",
 )  # fmt: skip
 """What PyTorch and Paddle write alike."""
@@ -148,19 +157,24 @@ STYLE = Style(
 )
 
 _NORM = (
-    ("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias", "(0,)", ""), ("moving_mean", "layer._mean", "(0,)", ""),
+    ("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias", "(0,)", ""), ("moving_mean",
+    "layer._mean", "(0,)", ""),
     ("moving_variance", "layer._variance", "(0,)", ""),
 )  # fmt: skip
 WEIGHTS = (
     Kind("conv", "nn.Conv2D", (
-        ("kernel", "layer.weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias", "layer.bias", "(0,)", ""),
+        ("kernel", "layer.weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias", "layer.bias",
+        "(0,)", ""),
     )),
-    Kind("dense", "nn.Linear", (("kernel", "layer.weight", "(0, 1)", ""), ("bias", "layer.bias", "(0,)", ""))),
+    Kind("dense", "nn.Linear", (("kernel", "layer.weight", "(0, 1)", ""), ("bias", "layer.bias", "(0,)",
+    ""))),
     Kind("batch_norm", "(nn.BatchNorm1D, nn.BatchNorm2D)", _NORM),
-    Kind("layer_norm", "nn.LayerNorm", (("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias", "(0,)", ""))),
+    Kind("layer_norm", "nn.LayerNorm", (("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias",
+    "(0,)", ""))),
     Kind("embedding", "nn.Embedding", (("embeddings", "layer.weight", "(0, 1)", ""),)),
     Kind("lstm", "LSTM", (
-        ("kernel", "layer.kernel", "(0, 1)", ""), ("recurrent_kernel", "layer.recurrent_kernel", "(0, 1)", ""),
+        ("kernel", "layer.kernel", "(0, 1)", ""), ("recurrent_kernel", "layer.recurrent_kernel", "(0, 1)",
+        ""),
         ("bias", "layer.bias", "(0,)", ""),
     )),
 )  # fmt: skip

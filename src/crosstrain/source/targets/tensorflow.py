@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from crosstrain.source.training import LossTable
-from crosstrain.source.view.step import Step
 from crosstrain.source.objects import Style, classes
 from crosstrain.source.operations.tensorflow import CALLS as OPERATIONS
 from crosstrain.source.operations.tensorflow import DTYPES as OPERATION_DTYPES
@@ -13,6 +11,8 @@ from crosstrain.source.skeleton import loss_of, main, schedule_and_update, train
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.targets.jax import axes, padding_words, pool
 from crosstrain.source.targets.torch import TRAINED, stride
+from crosstrain.source.training import LossTable
+from crosstrain.source.view.step import Step
 
 
 def _conv(step: Step) -> str:
@@ -75,7 +75,8 @@ CALLS: dict[str, Template] = {
     "gru": _rnn,
     "simple_rnn": _rnn,
     "upsample": lambda s: (
-        "upsample({0}, ({size}, {size}))" if isinstance(s.settings["size"], int) else "upsample({0}, {size})"),
+        "upsample({0}, ({size}, {size}))" if isinstance(s.settings["size"], int) else "upsample({0}, {size})"
+    ),
     "dense": "{layer}({0})",
     "batch_norm": "{layer}({0}, training)",
     "layer_norm": "{layer}({0})",
@@ -115,8 +116,8 @@ DECLARES: dict[str, Template] = {
     "batch_norm_axis": _norm("BatchNorm({layer}, {channels}, momentum={momentum}"),
     "layer_norm": _norm("LayerNorm({layer}, {features}"),
     "rms_norm": lambda s: (
-        "RMSNorm({layer}, {features}, epsilon={epsilon}"
-        + (', role="scale")' if "scale" in s.roles else ")")),
+        "RMSNorm({layer}, {features}, epsilon={epsilon}" + (', role="scale")' if "scale" in s.roles else ")")
+    ),
     "gru": "GRU({layer}, {features}, {units})",
     "simple_rnn": "SimpleRNN({layer}, {features}, {units})",
     "weight": _weight,
@@ -454,5 +455,6 @@ def write(draft: Draft) -> None:
 TENSORFLOW = Target(
     "tensorflow", "TensorFlow", ("import argparse", "import math", "", "import numpy as np",
      "import tensorflow as tf"),
-    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("tensorflow",), constants=("DTYPE = tf.float32",),
+    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("tensorflow",),
+    constants=("DTYPE = tf.float32",),
 )  # fmt: skip

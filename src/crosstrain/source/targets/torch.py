@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crosstrain.source.folding import Code
-from crosstrain.source.training import LossTable
-from crosstrain.source.view.layout import channels_first
-from crosstrain.source.view.step import Step
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, Kind, Weight, loss_of, main, named_weights, schedule_and_update, train
 from crosstrain.source.operations.torch import CALLS as OPERATIONS
 from crosstrain.source.operations.torch import HELPERS as FUNCTIONS
 from crosstrain.source.operations.words import listed, tupled
+from crosstrain.source.skeleton import (
+    LOAD,
+    SAVE,
+    Kind,
+    Weight,
+    loss_of,
+    main,
+    named_weights,
+    schedule_and_update,
+    train,
+)
 from crosstrain.source.target import Draft, Target, Template
+from crosstrain.source.training import LossTable
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 
 
 def stride(step: Step) -> str:
@@ -62,7 +72,9 @@ def _last(call: str, step: Step) -> str:
     """A layer of signals or volumes, whose channels come last outside."""
     if step.settings["rank"] == 4:
         return call
-    front, back = (".transpose(1, 2)",) * 2 if step.settings["rank"] == 3 else (".movedim(-1, 1)", ".movedim(1, -1)")
+    front, back = (
+        (".transpose(1, 2)",) * 2 if step.settings["rank"] == 3 else (".movedim(-1, 1)", ".movedim(1, -1)")
+    )
     return call.replace("{0}", "{0}" + front) + back
 
 
@@ -123,7 +135,9 @@ def _weight(step: Step) -> str:
 
 def _zeros(step: Step) -> str:
     kind = step.settings["dtype"]
-    return f"torch.zeros({tupled(step.settings['shape'])}{'' if kind == 'float32' else f', dtype=torch.{kind}'})"
+    return (
+        f"torch.zeros({tupled(step.settings['shape'])}{'' if kind == 'float32' else f', dtype=torch.{kind}'})"
+    )
 
 
 def global_axes(step: Step) -> str:
@@ -317,6 +331,7 @@ def probabilities(p):
 ''',
 }
 
+
 def by_rank(text: str) -> Callable[[int], str]:
     """Classes come second in PyTorch; of sequences and pictures every place is an example."""
     flat = text.replace("{output}", "{output}.flatten(0, -2)").replace("{target}", "{target}.flatten()")
@@ -325,10 +340,14 @@ def by_rank(text: str) -> Callable[[int], str]:
 
 LOSSES: LossTable = {
     ("sparse_categorical_crossentropy", True): by_rank("F.cross_entropy({output}, {target})"),
-    ("sparse_categorical_crossentropy", False): by_rank("F.nll_loss(probabilities({output}).log(), {target})"),
+    ("sparse_categorical_crossentropy", False): by_rank(
+        "F.nll_loss(probabilities({output}).log(), {target})"
+    ),
     ("categorical_crossentropy", True): lambda rank: (
-        "F.cross_entropy({output}, {target})" if rank == 2
-        else "-({target} * {output}.log_softmax(-1)).sum(-1).mean()"),
+        "F.cross_entropy({output}, {target})"
+        if rank == 2
+        else "-({target} * {output}.log_softmax(-1)).sum(-1).mean()"
+    ),
     ("categorical_crossentropy", False): "-({target} * probabilities({output}).log()).sum(-1).mean()",
     ("binary_crossentropy", True): "F.binary_cross_entropy_with_logits({output}, {target})",
     ("binary_crossentropy", False): ("F.binary_cross_entropy({output}.clamp(1e-7, 1 - 1e-7), {target})"),
@@ -390,12 +409,14 @@ WEIGHTS = (
     Kind("layer_norm", "nn.LayerNorm", (
         ("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias", "(0,)", ""),
     )),
-    Kind("rms_norm", "nn.RMSNorm", (("gamma", "layer.weight", "(0,)", ""), ("scale", "layer.weight", "(0,)", ""))),
+    Kind("rms_norm", "nn.RMSNorm", (("gamma", "layer.weight", "(0,)", ""), ("scale", "layer.weight", "(0,)",
+    ""))),
     Kind("embedding", "nn.Embedding", (("embeddings", "layer.weight", "(0, 1)", ""),)),
     Kind("lstm", "LSTM", _lstm_roles("from (in, gates)")),
     Kind("simple_rnn", "SimpleRNN", _lstm_roles("from (in, units)")),
     Kind("gru", "GRU", (
-        ("kernel", "layer.kernel", "(0, 1)", ""), ("recurrent_kernel", "layer.recurrent_kernel", "(0, 1)", ""),
+        ("kernel", "layer.kernel", "(0, 1)", ""), ("recurrent_kernel", "layer.recurrent_kernel", "(0, 1)",
+        ""),
         ("bias", "layer.bias", "(0, 1)", ""),
     )),
     Kind("weight", "torch.Tensor", (("weight", "layer", "range(layer.dim())", ""),)),

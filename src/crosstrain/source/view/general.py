@@ -40,7 +40,9 @@ def general(view: Values, node: Node) -> list[Step]:
             atoms.append(_cast(view, value, ref, widest))
             value = atoms[-1].output
         values.append(value)
-    kind = node.op if node.op in ELEMENTWISE and node.op not in ("softmax", "log_softmax") else f"op_{node.op}"
+    kind = (
+        node.op if node.op in ELEMENTWISE and node.op not in ("softmax", "log_softmax") else f"op_{node.op}"
+    )
     if node.op in CHOICES:
         kind = node.op
     shape = view.shape(node.references[0])

@@ -100,7 +100,9 @@ def _conv_transpose(view: Values, node: Node) -> Step:
     *size, filters, channels = kernel
     demand(all(n >= 0 for pair in a["crop"] for n in pair))
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    axes = list(zip(view.shape(node.inputs[0])[1:-1], size, a["strides"], a["dilation"], a["crop"], strict=True))
+    axes = list(
+        zip(view.shape(node.inputs[0])[1:-1], size, a["strides"], a["dilation"], a["crop"], strict=True)
+    )
     demand(all(n is not None for n, *_ in axes))
     same = all(sum(c) == max((k - 1) * d + 1 - s, 0) for _, k, s, d, c in axes) and any(map(any, a["crop"]))
     settings = {

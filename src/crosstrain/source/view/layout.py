@@ -8,7 +8,8 @@ from crosstrain.source.view.step import ELEMENTWISE, Network, Step
 
 EITHER = {*ELEMENTWISE, "dropout"} - {"softmax", "log_softmax", "where"}
 PICTURES = {
-    "conv", "depthwise_conv", "conv_transpose", "max_pool", "average_pool", "batch_norm", "global_mean", "global_max",
+    "conv", "depthwise_conv", "conv_transpose", "max_pool", "average_pool", "batch_norm", "global_mean",
+    "global_max",
     "subsample", "pad_channels", "zero_pad", "concatenate", "upsample",
 }  # fmt: skip
 """Kinds of steps that take pictures with their channels first; all others take them last."""

@@ -35,7 +35,8 @@ def network_of(graph: Graph) -> Network:
     others = [name for name in graph.updates if name not in moved]
     if others:
         raise refuse(
-            None, f"a layer of its own changes the weight {others[0]!r} in training; train it with crosstrain train"
+            None,
+            f"a layer of its own changes the weight {others[0]!r} in training; use crosstrain train",
         )
     shapes = {value: graph.inputs[name].shape[1:] for name, value in inputs.items()}
     dtypes = {value: graph.inputs[name].dtype for name, value in inputs.items()}

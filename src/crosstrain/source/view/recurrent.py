@@ -17,7 +17,9 @@ def _recurrent(view: Values, node: Node) -> Step:
     a, states = node.attributes, STATES[node.op]
     demand(a["activation"] == "tanh" and a.get("recurrent_activation", "sigmoid") == "sigmoid")
     demand(a.get("reset_after", True))
-    demand(len(node.inputs) == 4 + states and node.inputs[4:] == (None,) * states and None not in node.inputs[:4])
+    demand(
+        len(node.inputs) == 4 + states and node.inputs[4:] == (None,) * states and None not in node.inputs[:4]
+    )
     used = [i for i, ref in enumerate(node.references) if ref in view.read]
     demand(used in ([0], [1]))
     roles = dict(zip(("kernel", "recurrent_kernel", "bias"), node.inputs[1:4], strict=True))
@@ -27,7 +29,12 @@ def _recurrent(view: Values, node: Node) -> Step:
         "backwards": bool(a.get("backwards", False)),
     }  # fmt: skip
     return view.make(
-        node, node.op, settings, values=view.values(node, 1), output=node.references[used[0]], **view.owned(roles)
+        node,
+        node.op,
+        settings,
+        values=view.values(node, 1),
+        output=node.references[used[0]],
+        **view.owned(roles),
     )
 
 

@@ -22,11 +22,19 @@ PAIRED = (*BINARY, *COMPARISON, "logaddexp", "squared_difference", "logical_xor"
 """Elementwise operations of two values, which are brought to one dtype."""
 
 ELEMENTWISE = {
-    *ACTIVATIONS, *UNARY, *PAIRED, *TEST, "erf", "square", "reciprocal", "rsqrt", "clip", "stop_gradient", "where",
+    *ACTIVATIONS, *UNARY, *PAIRED, *TEST, "erf", "square", "reciprocal", "rsqrt", "clip", "stop_gradient",
+    "where",
 }  # fmt: skip
 """Operations that mean the same in any order of the axes."""
 
-NOISE = ("gaussian_dropout", "gaussian_noise", "uniform_noise", "alpha_dropout", "random_uniform", "random_normal")
+NOISE = (
+    "gaussian_dropout",
+    "gaussian_noise",
+    "uniform_noise",
+    "alpha_dropout",
+    "random_uniform",
+    "random_normal",
+)
 CHOICES = ("phase_select", "augment_select")
 MOVING = ("batch_norm", "batch_norm_axis")
 PHASED = {*MOVING, "dropout", *CHOICES, *(f"op_{name}" for name in ("dropout", *NOISE))}
@@ -72,8 +80,8 @@ class Step:
 @dataclass(frozen=True)
 class Network:
     """A graph as steps, in an order in which chains stay together. ``inputs`` and ``outputs`` map names to
-    values, ``shapes`` and ``dtypes`` values of inputs to their shapes and dtypes; all weights' names begin with
-    ``prefix``. ``fixed`` are the weights that training leaves as they are; ``penalty`` is the scalar that
+    values, ``shapes`` and ``dtypes`` values of inputs to their shapes and dtypes; all weights' names begin
+    with ``prefix``. ``fixed`` are the weights that training leaves as they are; ``penalty`` is the scalar that
     training adds to the loss."""
 
     name: str

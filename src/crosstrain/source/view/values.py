@@ -48,8 +48,8 @@ class Values:
         return Step(kind, values, output, self.graph.spec(output).shape[1:], settings or {}, **more)
 
     def owned(self, roles: Mapping[str, str | None]) -> dict[str, Any]:
-        """``name`` and ``roles`` of a step from its weights by role. Raises ``NoLayer`` where they are not the
-        weights of one layer, called by their roles."""
+        """``name`` and ``roles`` of a step from its weights by role. Raises ``NoLayer`` where they are not
+        the weights of one layer, called by their roles."""
         present = {role: ref for role, ref in roles.items() if ref is not None}
         parents = set()
         for role, ref in present.items():
