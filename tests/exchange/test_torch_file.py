@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange.torch_file import MODEL, WEIGHTS
+from crosstrain.exchange.torch_file import MODEL, PROGRAM, WEIGHTS
 from crosstrain.graph.builder import Builder
 from crosstrain.graph.graph import TensorSpec
 from tests.exchange import foreign_formats as formats
@@ -32,9 +32,9 @@ outputs = [o.detach() for o in (outputs if isinstance(outputs, tuple) else (outp
 def test_a_network_is_the_same_in_its_source(name: str, tmp_path: Path) -> None:
     sample = formats.built(name)
     path = formats.written("torch", sample, tmp_path)
-    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS}
+    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS, PROGRAM}
     assert max(formats.differences("torch", sample, path).values()) < 1e-5
-    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS}
+    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS, PROGRAM}
 
 
 def test_it_runs_where_there_is_nothing_but_pytorch_and_safetensors(tmp_path: Path) -> None:

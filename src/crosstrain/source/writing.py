@@ -205,6 +205,9 @@ def fitted(line: str) -> list[str]:
         display = not re.search(r"[\w)\]]$", body[:start])  # formatters give each part of a list its own line
         if not display or " for " in content:
             return [head, margin + INDENT + content, end]
+    what, loop, rest = content.partition(" for ")
+    if loop and len(split(content)) == 1:
+        return [head, margin + INDENT + what, f"{margin}{INDENT}for {rest}", end]
     return [head, *_each(split(content), margin + INDENT), end]
 
 

@@ -127,6 +127,7 @@ CALLS: dict[str, Template] = {
         for kind, template in recurrent(FUNCTIONS).items()
     },
     **general({
+        "linear": "{0}",
         **{name: _reduced(name) for name in ("sum", "mean", "max", "min", "prod")},
         "any": lambda s: _reduced("any")(s).replace("{0}", "{0}.astype(bool)"),
         "all": lambda s: _reduced("all")(s).replace("{0}", "{0}.astype(bool)"),

@@ -119,6 +119,7 @@ CALLS: dict[str, Template] = {
     "augment_select": "Choice()({0}, {1})",
     **recurrent(FUNCTIONS),
     **general({
+        "linear": "{0}",
         **{name: _reduced(name) for name in ("sum", "mean", "max", "min", "prod", "any", "all", "logsumexp")},
         "variance": _reduced("var"),
         "argmax": _placed("argmax"),

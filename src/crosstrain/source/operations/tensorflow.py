@@ -135,6 +135,7 @@ CALLS: dict[str, Template] = {
     "augment_select": "{0} if training else {1}",
     **recurrent(FUNCTIONS),
     **general({
+        "linear": "{0}",
         "sum": _reduced("reduce_sum"),
         "mean": _reduced("reduce_mean"),
         "max": _reduced("reduce_max"),

@@ -218,6 +218,7 @@ CALLS: dict[str, Template] = {
     "augment_select": "{0} if self.training else {1}",
     **recurrent(FUNCTIONS),
     **general({
+        "linear": "{0}",
         "sum": _reduced("sum"),
         "mean": _reduced("mean"),
         "max": _reduced("amax"),
@@ -231,7 +232,7 @@ CALLS: dict[str, Template] = {
         "argmax": _placed("argmax"),
         "argmin": _placed("argmin"),
         "cumsum": "{0}.cumsum({axis})",
-        "sort": "{0}.sort({axis}, stable=True)[0]",
+        "sort": "{0}.sort(dim={axis}, stable=True)[0]",
         "top_k": "top_k({0}, {k})",
         "matmul": "{0} @ {1}",
         "einsum": "torch.einsum({equation}, {all})",
@@ -293,7 +294,7 @@ def one_hot(x, classes):
     "top_k": '''
 def top_k(x, k):
     """The largest of the last axis and their places; of equals the first ones come first."""
-    values, places = x.sort(-1, descending=True, stable=True)
+    values, places = x.sort(dim=-1, descending=True, stable=True)
     return values[..., :k], places[..., :k].int()
 ''',
     "pad": '''
@@ -464,7 +465,7 @@ def over_time(step, x, states, units, backwards=False, mask=None, noise=None, ze
         cuts = noise[:, first * width : (first + gates) * width].split(width, -1)
         return torch.cat([factor * h * n @ k for n, k in zip(cuts, kernel.split(width, -1))], -1)
 
-    states = [x.new_zeros(len(x), units) if state is None else state for state in states]
+    states = [x.new_zeros(x.shape[0], units) if state is None else state for state in states]
     outputs, times = [], range(x.shape[1])
     for t in reversed(times) if backwards else times:
         new = step(x[:, t], recur, states)

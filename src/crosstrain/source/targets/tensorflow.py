@@ -21,7 +21,7 @@ def _conv(step: Step) -> str:
         head = f"DepthwiseConv({{layer}}, {{filters}}, {_size(step)}"
     else:
         head = f"Conv({{layer}}, {{in_channels}}, {{filters}}, {_size(step)}"
-    text = head + (", stride={stride}" if s["stride"] != 1 else "") + padding_words(step)
+    text = head + (", strides={stride}" if s["stride"] != 1 else "") + padding_words(step)
     text += ", dilation={dilation}" if s["dilation"] != 1 else ""
     return text + (", groups={groups}" if s["groups"] != 1 and step.kind == "conv" else "") + bias
 
@@ -35,7 +35,7 @@ def _size(step: Step) -> str:
 def _conv_transpose(step: Step) -> str:
     s, bias = step.settings, ")" if "bias" in step.roles else ", bias=False)"
     text = f"ConvTranspose({{layer}}, {{in_channels}}, {{filters}}, {_size(step)}"
-    text += ", stride={stride}" if s["stride"] != 1 else ""
+    text += ", strides={stride}" if s["stride"] != 1 else ""
     return text + ", crop={crop}" + (", dilation={dilation}" if s["dilation"] != 1 else "") + bias
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from crosstrain.graph.builder import FLOATS
@@ -20,6 +22,22 @@ NUMBERS = {
 """Operations whose operator takes a plain number on one side."""
 
 WIDTH = ("bool", "uint8", "int8", "int16", "int32", "int64", *reversed(FLOATS))
+
+
+@cache
+def _defaults(op: str) -> dict[str, Any]:
+    row = VOCABULARY[op]
+    parameters = inspect.signature(row.numpy or row.meaning or (lambda: None)).parameters.values()
+    return {
+        p.name: p.default
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.default is not p.empty and not p.name.startswith("_")
+    }
+
+
+def complete(node: Node) -> Node:
+    """The node with the attributes that it leaves to the vocabulary."""
+    return replace(node, attributes={**_defaults(node.op), **node.attributes})
 
 
 def general(view: Values, node: Node) -> list[Step]:

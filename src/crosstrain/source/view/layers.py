@@ -173,7 +173,8 @@ def _layer_norm(view: Values, node: Node) -> Step:
 
 def _embedding(view: Values, node: Node) -> Step:
     table, index = node.inputs
-    demand(str(table).startswith("@") and node.attributes["axis"] == 0 and view.constant(index) is None)
+    demand(str(table).startswith("@") and node.attributes["axis"] == 0)
+    demand(not str(index).startswith("@") and view.constant(index) is None)
     vocabulary, features = view.shape(table)
     value = view.alias.get(str(index), str(index))
     whole = value not in {f"%{name}" for name in view.graph.inputs} or view.dtype(value) != "float32"

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from crosstrain.graph.graph import SEED, Graph, Node
-from crosstrain.source.view.general import GENERAL, general
+from crosstrain.source.view.general import GENERAL, complete, general
 from crosstrain.source.view.layers import RULES
 from crosstrain.source.view.recurrent import RULES as RECURRENT
 from crosstrain.source.view.step import MOVING, Network, NoLayer, Step, refuse
@@ -66,7 +66,7 @@ class _Found:
         self.steps: dict[str, Step] = {}
         self.free = free
         for node in graph.nodes:
-            for step in self.of(node) if node.op != "constant" else ():
+            for step in self.of(complete(node)) if node.op != "constant" else ():
                 self.steps[step.output] = step
         self.penalty = self.sum(graph.penalties)
 

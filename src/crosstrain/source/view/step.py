@@ -81,8 +81,8 @@ class Step:
 class Network:
     """A graph as steps, in an order in which chains stay together. ``inputs`` and ``outputs`` map names to
     values, ``shapes`` and ``dtypes`` values of inputs to their shapes and dtypes; all weights' names begin
-    with ``prefix``. ``fixed`` are the weights that training leaves as they are; ``penalty`` is the scalar that
-    training adds to the loss."""
+    with ``prefix``. ``fixed`` are the weights that training leaves as they are; ``penalty`` is the
+    scalar that training adds to the loss."""
 
     name: str
     inputs: Mapping[str, str]
