@@ -149,6 +149,9 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "gtsrb",
         "arrays",
         "folder",
+        "series",
+        "text",
+        "table",
         "cifar10",
         "cifar100",
     }

@@ -24,7 +24,9 @@ WHOLE = ("torch", "jax", "tensorflow", "keras")
 
 LOSSES = {"categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy", "ctc_loss"}
 CASES = {
-    name: case for name, case in OP_CASES.items() if case.op not in {*LOSSES, *NOISE, *NOT_IN_GRAPHS, "constant", "batch_norm"}
+    name: case
+    for name, case in OP_CASES.items()
+    if case.op not in {*LOSSES, *NOISE, *NOT_IN_GRAPHS, "constant", "batch_norm"}
 }
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from crosstrain.training.metrics import Reading
 
+MOST_NUMBERS = 10_000_000
+"""Of predicted numbers; a test set with more keeps none."""
+
 
 def predictions_file(cells: Path, name: str) -> Path:
     """Where the answers of the cell ``name`` lie, ``cells`` being the folder of a comparison's cells."""
@@ -15,18 +18,24 @@ def predictions_file(cells: Path, name: str) -> Path:
 
 
 class Predictions:
-    """Gathers, batch by batch, the answers of the first output that has one class for each example.
+    """Gathers, batch by batch, the answers of the first output that has one class, or one row of numbers, for
+    each example.
 
-    A few numbers for each example are kept, never the outputs themselves.
+    Of classes a few numbers for each example are kept, never the outputs themselves; of numbers to predict
+    the outputs, as long as they are not too many.
     """
 
     def __init__(self) -> None:
         self._output: str | None = None
         self._parts: list[dict[str, np.ndarray]] = []
+        self._numbers = 0
 
     def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
         """One batch of ``output``; outputs that are read otherwise, or come second, are passed over."""
-        if reading.classes is None or self._output not in (None, output):
+        if self._output not in (None, output):
+            return
+        if reading.classes is None:
+            self._add_numbers(output, outputs, targets)
             return
         predicted = reading.answers(outputs)
         if predicted.ndim != 1:
@@ -43,10 +52,22 @@ class Predictions:
             }
         )
 
+    def _add_numbers(self, output: str, outputs: np.ndarray, targets: np.ndarray) -> None:
+        if outputs.ndim != 2 or targets.size != outputs.size or self._numbers > MOST_NUMBERS:
+            return
+        self._output = output
+        self._numbers += outputs.size
+        if self._numbers > MOST_NUMBERS:
+            self._parts.clear()
+            return
+        rows = {"output": outputs, "target": targets.reshape(outputs.shape)}
+        self._parts.append({name: each.astype(np.float32) for name, each in rows.items()})
+
     def arrays(self) -> dict[str, np.ndarray]:
-        """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``,
-        float32 (N,), what the network gave those two, NaN where its outputs are no probabilities. In the
-        order of the test set. Empty where no output has one class for each example."""
+        """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``, float32
+        (N,), what the network gave those two, NaN where its outputs are no probabilities. In the order of the
+        test set. Of numbers to predict ``output`` and ``target``, float32 (N, numbers). Empty where no output
+        is either."""
         names = self._parts[0] if self._parts else ()
         return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
 
