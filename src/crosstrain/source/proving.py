@@ -34,6 +34,9 @@ BOUNDS = {
 SINGLE_GRADIENTS = {"gradient": 1e-7, "step_loss": 1e-7, "weight": 1e-7}
 """Bounds that replace those where a target has an op's gradient with a factor in float32."""
 
+SINGLE_KERNELS = dict.fromkeys(BOUNDS, 1e-6)
+"""Bounds where a target's kernel holds a constant in float32, as gelu on TensorFlow."""
+
 FLOORS = {"gradient": FLOOR, "weight": FLOOR}
 """Where a tensor may vanish (the gradient of a bias in front of BatchNorm), as in ``crosstrain prove``."""
 
@@ -156,6 +159,8 @@ def _item(subject: Subject, target: str, folder: Path, seed: int) -> dict[str, A
 
 
 def _bounds(graph: Graph, target: Target) -> dict[str, float]:
+    if target.single_kernels.intersection(node.op for node in graph.nodes):
+        return SINGLE_KERNELS
     return {**BOUNDS, **(SINGLE_GRADIENTS if any(map(target.single_gradient, graph.nodes)) else {})}
 
 

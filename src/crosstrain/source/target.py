@@ -48,7 +48,8 @@ class Target:
     that the framework's kernels take numbers that are no tensors (epsilon, momentum, a slope, the rate) as
     float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
     says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that
-    the target has no form of it with its settings.
+    the target has no form of it with its settings; ``single_kernels`` are ops whose kernels hold a constant
+    of their own in float32.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Target:
     double_settings: tuple[tuple[str, str], ...] = ()
     single_gradient: Callable[[Node], bool] = lambda node: False
     lacks: Callable[[Step], bool] = lambda step: False
+    single_kernels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -430,4 +430,5 @@ KERAS = Target(
     ("import argparse", "import math", "", "import keras", "import numpy as np",
      "from keras import layers, ops"),
     CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=fuse, engines=("keras-tensorflow",),
+    single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip

@@ -457,4 +457,5 @@ TENSORFLOW = Target(
      "import tensorflow as tf"),
     CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("tensorflow",),
     constants=("DTYPE = tf.float32",),
+    single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip
