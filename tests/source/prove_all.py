@@ -1,5 +1,5 @@
-"""Proves the source of every zoo network (its tiny variant) and of every tutorial's for every target, and tells
-the lines of code and the errors, or why there is no source:
+"""Proves the source of every zoo network (its tiny variant) and of every tutorial's for every target, and
+tells the lines of code and the errors, or why there is no source:
 
 python -m tests.source.prove_all [TARGET …] [--networks NAME …]
 """

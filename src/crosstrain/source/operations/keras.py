@@ -254,14 +254,20 @@ def log_softmax_of_axes(x, axes):
 def convolve(x, kernel, bias=None, strides=1, padding=(), dilation=1, groups=1):
     """x (N, …, in), kernel (…, in / groups, out), padding (before, after) for each axis."""
     x = ops.pad(x, ((0, 0), *padding, (0, 0)))
-    y = ops.conv(x, kernel, strides, "valid", "channels_last", dilation)
+    how = strides, "valid", "channels_last", dilation
+    pairs = zip(ops.split(x, groups, -1), ops.split(kernel, groups, -1))
+    y = ops.concatenate([ops.conv(part, own, *how) for part, own in pairs], -1)
     return y if bias is None else y + bias
 ''',
     "convolve_depthwise": '''
 def convolve_depthwise(x, kernel, bias=None, strides=1, padding=(), dilation=1):
     """Each channel by kernels of its own; kernel (…, in, multiplier)."""
-    flat = ops.reshape(kernel, (*kernel.shape[:-2], 1, -1))
-    return convolve(x, flat, bias, strides, padding, dilation)
+    if len(set(strides)) > 1 or len(strides) > 2:
+        flat = ops.reshape(kernel, (*kernel.shape[:-2], 1, -1))
+        return convolve(x, flat, bias, strides, padding, dilation, kernel.shape[-2])
+    x = ops.pad(x, ((0, 0), *padding, (0, 0)))
+    y = ops.depthwise_conv(x, kernel, strides, "valid", "channels_last", dilation)
+    return y if bias is None else y + bias
 ''',
     "convolve_transposed": '''
 def convolve_transposed(x, kernel, bias=None, strides=1, crop=(), dilation=1):
