@@ -6,9 +6,11 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,9 @@ from crosstrain.training.recipe import Loss
 from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
+AUTOMATIC = re.compile(r"(functional|sequential|model)(_\d+)?")
+"""Names that Keras gives to models of its own accord."""
+
 KEPT = (
     "source", "input_shapes", "classes", "vocabulary", "seed", "trust", "output", "freeze_until",
     "replace_head",
@@ -49,7 +54,16 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     remarks += [transfer.remark(model, job["freeze_until"])] if job.get("freeze_until") else []
     graph, weights, masks = import_with_masks(model, input_specs(job))
     check_rows(graph, layers_with_rows(graph))
-    return record(job, model.name, graph, weights, weight_names(model), masks, list(filter(None, remarks)))
+    name = name_of(model, str(job["source"]))
+    graph = replace(graph, name=name)
+    return record(job, name, graph, weights, weight_names(model), masks, list(filter(None, remarks)))
+
+
+def name_of(model: keras.Model, source: str) -> str:
+    """The model's name; where Keras has chosen it (``functional_3``), that of its function or file."""
+    if not AUTOMATIC.fullmatch(model.name) or not is_file(source):
+        return str(model.name)
+    return source.rpartition(":")[2] if ".py:" in source else Path(source).stem
 
 
 def drawn_kernels(model: keras.Model, job: Mapping[str, Any]) -> str:
