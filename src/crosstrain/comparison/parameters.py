@@ -110,7 +110,11 @@ class Goal(TypedDict, total=False):
     ]
     class_weight: Annotated[
         str | Mapping[Any, float] | None,
-        Parameter("balanced, or weights of classes in the loss, as 0=1,1=5 (Keras's).", metavar="HOW"),
+        Parameter(
+            "balanced, of label maps also median-frequency, or weights of classes in the loss, as 0=1,1=5 "
+            "(Keras's).",
+            metavar="HOW",
+        ),
     ]
     early_stopping: Annotated[
         int | None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from crosstrain.training.augmentation import spelled
 from crosstrain.training.composing import MOMENTUM
-from crosstrain.training.spelling import BALANCED
+from crosstrain.training.spelling import BALANCED, MEDIAN
 
 PROGRAM = ("crosstrain", "compare")
 
@@ -126,10 +126,9 @@ def _optimizer(optimizer: Mapping[str, Any], compiled: bool) -> list[str]:
 
 
 def _class_weight(weights: Mapping[str, Any]) -> str:
-    """``balanced``, or ``0=1,1=5``."""
-    return (
-        BALANCED if BALANCED in weights else ",".join(f"{key}={each:.12g}" for key, each in weights.items())
-    )
+    """``balanced``, ``median-frequency``, or ``0=1,1=5``."""
+    named = next((how for how in (BALANCED, MEDIAN) if how in weights), None)
+    return named or ",".join(f"{key}={each:.12g}" for key, each in weights.items())
 
 
 def _named(entry: Mapping[str, Any], inside: str) -> str:

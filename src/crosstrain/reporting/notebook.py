@@ -17,7 +17,9 @@ _COLUMNS = (
 
 def html(result: ComparisonResult) -> str:
     """The table, what went wrong, and the recommendation."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
+    title = next((row.title for row in rows(result.cells) if row.score is not None), "accuracy")
+    names = (name.replace("accuracy", title) for name in _COLUMNS)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in _cells(r))}</tr>" for r in rows(result.cells)
     )
@@ -43,7 +45,7 @@ def _cells(row: Row) -> list[str]:
         *front,
         text.interval(row.seconds),
         text.rate(row.images_per_second),
-        text.share(row.test_accuracy),
+        text.share(row.score),
         text.memory(row.peak_memory_bytes),
         text.seconds(row.compile_seconds),
     ]

@@ -31,6 +31,8 @@ LONGEST = 100 * 365 * 86_400
 
 BALANCED = "balanced"
 """Of class weights: so that every class counts alike."""
+MEDIAN = "median-frequency"
+"""Of class weights of label maps: the median of the classes' frequencies over each class's own."""
 
 PYTHONIC = {"True": True, "False": False, "None": None}
 
@@ -163,16 +165,17 @@ def augmentation(spec: str | Sequence[str] | Mapping[str, Any] | None) -> dict[s
 
 
 def class_weight(spec: str | Mapping[Any, Any] | None) -> dict[str, Any]:
-    """Weights of classes from their spelling: ``balanced``, or ``0=1,1=5`` (a mapping of numbers)."""
+    """Weights of classes from their spelling: ``balanced``, ``median-frequency``, or ``0=1,1=5`` (a mapping
+    of numbers)."""
     if spec is None or spec == "":
         return {}
-    if spec == BALANCED:
-        return {BALANCED: True}
+    if spec in (BALANCED, MEDIAN):
+        return {str(spec): True}
     entries = settings(spec) if isinstance(spec, str) else {str(key): each for key, each in spec.items()}
     for key, each in entries.items():
         if not key.isdecimal():
             raise CrosstrainError(
-                f"class weights are {BALANCED}, or numbers by class as 0=1,1=5, not {spec!r}"
+                f"class weights are {BALANCED}, {MEDIAN}, or numbers by class as 0=1,1=5, not {spec!r}"
             )
         if not is_number(each) or isinstance(each, bool) or each < 0:
             raise CrosstrainError(

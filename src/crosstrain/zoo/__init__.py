@@ -23,6 +23,7 @@ from crosstrain.system.recursion import deep_recursion
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
 from crosstrain.zoo.catalogue.row import NetworkRow
+from crosstrain.zoo.catalogue.segmentation import SEGMENTATION
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +32,7 @@ __all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", 
 
 TINY = "tiny"
 """What asks for the variant for tests: ``NAME:tiny``."""
-_ROWS = (*NETWORKS, *APPLICATIONS)
+_ROWS = (*NETWORKS, *SEGMENTATION, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def variant(text: str) -> Variant | None:
 
 def build(name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None) -> keras.Model:
     """The Keras model called ``name`` (with arguments, as ``vgg16:width=0.5``); its last layer gives logits,
-    (batch, classes).
+    (batch, classes), or in segmentation (batch, height, width, classes).
 
     ``input_shape`` is (height, width, channels); what is not given is the paper's. Raises
     ``CrosstrainError`` for a name or an argument that there is not.

@@ -10,7 +10,10 @@ from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, rows
 from crosstrain.results.schema import CellResult
 
-COLUMNS = ("top 5", "precision", "recall", "F1", "AUC", "calibration error")
+COLUMNS = (
+    "top 5", "precision", "recall", "F1", "AUC", "calibration error", "pixel accuracy", "class accuracy",
+    "mean IoU", "boundary F1",
+)  # fmt: skip
 
 
 def classified(view: View) -> Section | None:

@@ -14,6 +14,7 @@ from crosstrain.reporting.page import (
     particulars,
     quality,
     scripts,
+    segments,
     served,
 )
 from crosstrain.reporting.page import summary as top
@@ -46,7 +47,8 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
 Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, certificates.certificates)
 AFTER: tuple[Part, ...] = (
-    evidence.stability, criteria.criteria, quality.classified, evidence.mistakes, insides.insides,
+    evidence.stability, criteria.criteria, quality.classified, segments.segmented,
+    evidence.mistakes, insides.insides,
     particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,
 )  # fmt: skip

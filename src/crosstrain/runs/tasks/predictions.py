@@ -8,6 +8,9 @@ import numpy as np
 
 from crosstrain.training.metrics import Reading
 
+MOST_PIXELS = 1 << 26
+"""Of kept label maps, a byte each."""
+
 
 def predictions_file(cells: Path, name: str) -> Path:
     """Where the answers of the cell ``name`` lie, ``cells`` being the folder of a comparison's cells."""
@@ -15,20 +18,29 @@ def predictions_file(cells: Path, name: str) -> Path:
 
 
 class Predictions:
-    """Gathers, batch by batch, the answers of the first output that has one class for each example.
+    """Gathers, batch by batch, the answers of the first output that has one class for each example, or one
+    for each of its pixels.
 
-    A few numbers for each example are kept, never the outputs themselves.
+    A few numbers for each example are kept, or a label map, never the outputs themselves; of label maps the
+    first ones, up to ``MOST_PIXELS``.
     """
 
     def __init__(self) -> None:
         self._output: str | None = None
         self._parts: list[dict[str, np.ndarray]] = []
+        self._pixels = 0
 
     def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
         """One batch of ``output``; outputs that are read otherwise, or come second, are passed over."""
         if reading.classes is None or self._output not in (None, output):
             return
         predicted = reading.answers(outputs)
+        if reading.maps:
+            self._output = output
+            self._pixels += predicted.size
+            if not self._parts or self._pixels <= MOST_PIXELS:
+                self._parts.append({"label_maps": predicted.astype(np.uint8)})
+            return
         if predicted.ndim != 1:
             return
         self._output = output
@@ -45,8 +57,8 @@ class Predictions:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``,
-        float32 (N,), what the network gave those two, NaN where its outputs are no probabilities. In the
-        order of the test set. Empty where no output has one class for each example."""
+        float32 (N,), what the network gave those two, NaN where its outputs are no probabilities; or
+        ``label_maps``, uint8 (N, H, W). In the order of the test set. Empty where no output has classes."""
         names = self._parts[0] if self._parts else ()
         return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
 
