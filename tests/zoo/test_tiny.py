@@ -28,7 +28,7 @@ BATCH = 4
 STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
-    "vit-tiny", "convnext-femto", "mlp-mixer",
+    "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s",
 )  # fmt: skip
 """One of each family."""
 
@@ -57,9 +57,10 @@ class Tried:
     def of(cls, name: str) -> Tried:
         graph, drawn = import_model(zoo.build(f"{name}:tiny"), None)
         graph = replace(graph, nodes=tuple(_without_noise(node) for node in graph.nodes))
-        loss, constants, _, targets = import_loss(
-            None, graph, None, loss_weights=zoo.network_row(name).loss_weights
-        )
+        row = zoo.network_row(name)
+        of_pixels = row.task == "image-segmentation"
+        losses = {"": Loss("sparse_categorical_crossentropy", {"from_logits": True})} if of_pixels else None
+        loss, constants, _, targets = import_loss(losses, graph, None, loss_weights=row.loss_weights)
         random = np.random.default_rng(5)
         # The reference computes in the type of its weights. Biases of 0 would leave ReLUs at their kinks.
         weights = {key: np.asarray(value, "float64") for key, value in drawn.items()}
@@ -69,8 +70,8 @@ class Tried:
         batch: dict[str, np.ndarray] = {}
         for key, spec in graph.inputs.items():
             batch[key] = np.int32(3) if key == "seed" else random.normal(size=(BATCH, *spec.shape[1:]))  # type: ignore[assignment]
-        labels = random.integers(0, 5, BATCH)
-        batch |= {f"target/{key}": labels for key in targets}
+        for key, spec in targets.items():
+            batch[f"target/{key}"] = random.integers(0, 5, (BATCH, *spec["shape"]))
         return cls(Program(graph, loss, Optimizer()), {**weights, **constants}, batch)
 
     def reference(self, graph: Graph, weights: Weights | None = None) -> dict[str, Any]:

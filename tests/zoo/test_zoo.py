@@ -44,6 +44,11 @@ def graph_of(name: str, *arguments: Any) -> Graph:
         return import_model(zoo.build(name, *arguments), None)[0]
 
 
+def pixels(row: zoo.NetworkRow, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Height and width of the output, where there is a class for each pixel."""
+    return tuple(shape[:2]) if row.task == "image-segmentation" else ()
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     graph = graph_of(row.name)
@@ -51,7 +56,9 @@ def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     assert graph.name == row.name
     (spec,) = [spec for name, spec in graph.inputs.items() if name != "seed"]
     assert spec.shape == (None, *row.input_shape)
-    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, row.classes)}
+    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {
+        (None, *pixels(row, row.input_shape), row.classes)
+    }
 
 
 PUBLISHED = {
@@ -102,7 +109,8 @@ def test_input_shape_and_classes_are_arguments(row: zoo.NetworkRow) -> None:
     height, width = zoo.variant(f"{row.name}:tiny").input_shape[:2]  # type: ignore[union-attr]
     graph = graph_of(f"{row.name}:tiny", (height + 16, width + 16, 1), 7)
     assert graph.inputs[next(iter(graph.inputs))].shape == (None, height + 16, width + 16, 1)
-    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, 7)}
+    expected = (None, *pixels(row, (height + 16, width + 16)), 7)
+    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {expected}
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -41,8 +41,8 @@ class Batches:
         source, statistics = training_form(self.data)
         inputs, whole = source.arrays("train")
         own = self.data.arrays("train")[1]
-        # Label maps are moved like their pictures, from whole ones; others are those of the evaluation's
-        form.targets = {**own, **{name: whole[name] for name in self.data.label_maps()}}
+        # Label maps are moved like their pictures, from whole ones; other targets are the evaluation's.
+        targets = {**own, **{name: whole[name] for name in self.data.label_maps()}}
         self._pictures = {name: np.asarray(inputs[name]) for name in self.data.pictures()}
         self._targets = {
             name: np.asarray(array) for name, array in targets.items() if f"target/{name}" in self.layout

@@ -116,6 +116,11 @@ def for_label_maps(chosen: Chosen, specs: Mapping[str, Any]) -> Chosen:
             )
         if kind in IGNORING:
             result[name] = replace(loss, settings={**loss.settings, "ignore_class": void})
+        elif ":" not in kind:
+            raise CrosstrainError(
+                f"the loss {kind!r} does not leave out the pixels of a label map that have no class; {SPARSE}
+                and " "dice do, of a network with a score for each class"
+            )
     return result
 
 

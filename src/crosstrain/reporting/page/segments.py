@@ -41,8 +41,8 @@ def segmented(view: View) -> Section | None:
         _grid(view, first).html(caption=False),
         tag(
             "p",
-            "Intersection over union of each class in the first seed's test set; the mean is over the classes
-            " "that occur.",
+            "Intersection over union of each class in the first seed's test set; the mean is over the "
+            "classes that occur.",
             class_="small",
         ),
         None if view.live else _pictures(view, _chosen(view, first)),

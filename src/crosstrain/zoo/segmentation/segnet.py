@@ -10,9 +10,15 @@ from keras import layers
 from crosstrain.zoo.layers import scaled
 from crosstrain.zoo.segmentation.pooling import MaxPoolingWithPlaces, Unpooling
 
-ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+ENCODER: tuple[tuple[int, ...], ...] = (
+    (64, 64),
+    (128, 128),
+    (256, 256, 256),
+    (512, 512, 512),
+    (512, 512, 512),
+)
 """Maps of VGG16's convolutions by stage."""
-DECODER = ((512, 512, 512), (512, 512, 256), (256, 256, 128), (128, 64), (64,))
+DECODER: tuple[tuple[int, ...], ...] = ((512, 512, 512), (512, 512, 256), (256, 256, 128), (128, 64), (64,))
 """Maps of the decoder's, deepest first; the last convolution of all gives the classes."""
 
 
