@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import torch
@@ -67,14 +68,13 @@ class UNet(nn.Module):
         super().__init__()
         maps = [3, 16, 32, 64, 128, 256]
         self.down = nn.ModuleList(
-            Stage(before, after, 0.5 if after >= 128 else 0.0)
-            for before, after in zip(maps, maps[1:], strict=False)
+            Stage(before, after, 0.5 if after >= 128 else 0.0) for before, after in itertools.pairwise(maps)
         )
         up = maps[:0:-1]
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(before, after, 2, 2) for before, after in zip(up, up[1:], strict=False)
+            nn.ConvTranspose2d(before, after, 2, 2) for before, after in itertools.pairwise(up)
         )
-        self.level = nn.ModuleList(Stage(before, after) for before, after in zip(up, up[1:], strict=False))
+        self.level = nn.ModuleList(Stage(before, after) for before, after in itertools.pairwise(up))
         self.logits = nn.Conv2d(maps[1], classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,7 +34,9 @@ class Engines(TypedDict, total=False):
 class Sizes(TypedDict, total=False):
     sizes: Annotated[
         int | str | Sequence[int] | None,
-        Parameter("Input sizes in pixels (default: each network's own).", metavar="32,48"),
+        Parameter(
+            "Input sizes in pixels, 96x128 being 96 high (default: each network's own).", metavar="32,48"
+        ),
     ]
     size: Annotated[int | str | Sequence[int] | None, Also("sizes")]
 

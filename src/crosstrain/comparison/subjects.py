@@ -28,7 +28,7 @@ from crosstrain.graph.graph import SEED
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
 from crosstrain.runs.definition import Definition, define, source
-from crosstrain.training.spelling import BALANCED, MEDIAN
+from crosstrain.training.spelling import BALANCED, MEDIAN, PictureSize
 
 Tell = Callable[[str], None]
 
@@ -88,9 +88,9 @@ class Workshop:
             try:
                 yield self._subject(network, size)
             except CrosstrainError as error:
-                yield Refused(network, size, str(error))
+                yield Refused(network, _square(size), str(error))
 
-    def _subject(self, network: str, size: int | None) -> Subject:
+    def _subject(self, network: str, size: PictureSize | None) -> Subject:
         wanted: Any = size
         channels = None
         if size is None:

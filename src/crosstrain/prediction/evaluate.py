@@ -182,7 +182,7 @@ def _maps(maps: np.ndarray, numbers: np.ndarray, void: int) -> np.ndarray:
     table = np.full(max(void, len(numbers)) + 1, void, np.int32)
     table[: len(numbers)] = np.where(numbers < 0, void, numbers)
     table[void] = void
-    return table[maps]
+    return np.asarray(table[maps])
 
 
 def _formed(numbers: np.ndarray, spec: Mapping[str, Any]) -> np.ndarray:

@@ -75,7 +75,7 @@ def intervals(
             front = f"{output}/" if several else ""
             if limits := values.get(f"{front}mean_iou_limits"):
                 value = float(values[f"{front}mean_iou"])
-                intervals[f"{front}mean_iou"] = Interval(value, *limits, len(targets[output]))
+                intervals[f"{front}mean_iou"] = Interval(value, limits[0], limits[1], len(targets[output]))
             continue
         names = metrics(evaluation.names, reading)
         for name in names:

@@ -9,7 +9,7 @@ from typing import Any
 
 from crosstrain.training.augmentation import spelled
 from crosstrain.training.composing import MOMENTUM
-from crosstrain.training.spelling import BALANCED, MEDIAN
+from crosstrain.training.spelling import BALANCED, MEDIAN, size_spelled
 
 PROGRAM = ("crosstrain", "compare")
 
@@ -31,7 +31,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
     words = [*PROGRAM, _networks(settings), "--data", str(settings["data"])]
     words += ["--engines", ",".join(settings["engines"])]
     plain = {
-        "--sizes": ",".join(map(str, settings.get("sizes") or ())),
+        "--sizes": ",".join(size_spelled(size) or "" for size in settings.get("sizes") or ()),
         "--epochs": recipe.get("epochs"),
         "--seeds": _unless(settings.get("seeds"), 1),
         "--seed": _unless(recipe.get("seed"), 0),
@@ -73,7 +73,7 @@ def _networks(settings: Mapping[str, Any]) -> str:
         return ",".join(settings["networks"])
     own: dict[str, list[str]] = {}
     for name, size in settings["pairs"]:
-        own.setdefault(name, []).extend([] if size is None else [str(size)])
+        own.setdefault(name, []).extend(filter(None, [size_spelled(size)]))
     return ",".join(f"{name}@{'+'.join(sizes)}" if sizes else name for name, sizes in own.items())
 
 
@@ -83,7 +83,7 @@ def inference_command(settings: Mapping[str, Any]) -> str:
     plain = {
         "--data": settings.get("data"),
         "--engines": ",".join(settings["engines"]),
-        "--sizes": settings.get("size"),
+        "--sizes": size_spelled(settings.get("size")),
         "--batch-sizes": ",".join(map(str, settings["batch_sizes"])),
         "--repeats": settings.get("repeats"),
         "--device": _unless(settings.get("device"), "cpu"),

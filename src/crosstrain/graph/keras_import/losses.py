@@ -118,8 +118,8 @@ def for_label_maps(chosen: Chosen, specs: Mapping[str, Any]) -> Chosen:
             result[name] = replace(loss, settings={**loss.settings, "ignore_class": void})
         elif ":" not in kind:
             raise CrosstrainError(
-                f"the loss {kind!r} does not leave out the pixels of a label map that have no class; {SPARSE}
-                and " "dice do, of a network with a score for each class"
+                f"the loss {kind!r} does not leave out the pixels of a label map that have no class; "
+                f"{SPARSE} and dice do, of a network with a score for each class"
             )
     return result
 

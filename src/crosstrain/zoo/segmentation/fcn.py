@@ -31,7 +31,7 @@ def fcn8s(
     input_shape: tuple[int, ...] = (512, 512, 3), classes: int = 21, *, width: float = 1.0,
     dropout: float = 0.5,
 ) -> keras.Model:  # fmt: skip
-    """FCN-8s (Long, Shelhamer and Darrell 2015, figure 3 and table 1) on VGG16: 134,489,751 parameters.
+    """FCN-8s (Long, Shelhamer and Darrell 2015, figure 3 and table 1) on VGG16: 134,489,759 parameters.
 
     VGG16 whose dense layers are convolutions, scores of its third and fourth pooling added to those of its
     end on the way up, transposed convolutions that begin as bilinear interpolation. Logits, (batch, height,

@@ -48,7 +48,7 @@ def segnet_basic(
 def segnet(
     input_shape: tuple[int, ...] = (360, 480, 3), classes: int = 11, *, width: float = 1.0, stages: int = 5
 ) -> keras.Model:
-    """SegNet (Badrinarayanan, Kendall and Cipolla 2017, figure 2 and section 3): 29,441,803 parameters.
+    """SegNet (Badrinarayanan, Kendall and Cipolla 2017, figure 2 and section 3): 29,441,419 parameters.
 
     The 13 convolutions of VGG16, each normalised and rectified, and their mirror image, whose last one gives
     logits, (batch, height, width, classes). The paper says 29.5 million: its convolutions have biases, which

@@ -17,7 +17,7 @@ def unet(
     input_shape: tuple[int, ...] = (512, 512, 1), classes: int = 2, *, width: float = 1.0, depth: int = 4,
     dropout: float = 0.5, batch_norm: bool = False,
 ) -> keras.Model:  # fmt: skip
-    """U-Net (Ronneberger, Fischer and Brox 2015, figure 1): 31,031,746 parameters.
+    """U-Net (Ronneberger, Fischer and Brox 2015, figure 1): 31,030,658 parameters.
 
     Stages of two 3×3 convolutions, 64 to 1024 maps, pooled ``depth`` times; on the way up 2×2 transposed
     convolutions, each beside the maps of its stage on the way down. Dropout in the last two stages, He's
