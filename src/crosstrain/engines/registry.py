@@ -25,7 +25,8 @@ class EngineRow:
     ``reads`` is the format of the files that an engine for inference alone runs (``onnx``, ``tflite``).
     ``python`` is the range of Pythons that the framework has wheels for, first and last minor version.
     ``sources`` are the distributions that exist as source alone, ``programs`` what must be on the PATH (or,
-    as a library, be found): names of the same thing, of which one is enough.
+    as a library, be found): names of the same thing, of which one is enough. ``compiles`` says that it
+    compiles a whole network before it runs it, for as long as others take for a whole proof.
     """
 
     name: str
@@ -38,6 +39,7 @@ class EngineRow:
     python: tuple[tuple[int, int], tuple[int, int]] = ((3, 11), (3, 13))
     sources: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    compiles: bool = False
 
     @property
     def trains(self) -> bool:
@@ -109,14 +111,14 @@ def _keras(backend: str) -> EngineRow:
     """Keras on one of its backends."""
     return EngineRow(
         f"keras-{backend}", "crosstrain.engines.keras", ("keras", backend), "keras", f"keras-{backend}.txt",
-        variables={"KERAS_BACKEND": backend},
+        variables={"KERAS_BACKEND": backend}, compiles=backend == "jax",
     )  # fmt: skip
 
 
 BUILT_IN = (
     _own("torch"),
     _own("tensorflow"),
-    _own("jax"),
+    _own("jax", compiles=True),
     _keras("torch"),
     _keras("tensorflow"),
     _keras("jax"),
@@ -125,7 +127,7 @@ BUILT_IN = (
     _own("mindspore", python=((3, 11), (3, 12))),
     _own("mlx"),
     _own("tinygrad"),
-    _own("theano", "Theano", python=NUMPY_1, sources=("Theano",), programs=("g++",)),
+    _own("theano", "Theano", python=NUMPY_1, sources=("Theano",), programs=("g++",), compiles=True),
     _inference("onnxruntime", "onnxruntime", "onnxruntime", reads="onnx"),
     _inference("openvino", "openvino", "openvino", reads="onnx"),
     _inference("opencv", "cv2", "opencv-python-headless", reads="onnx"),
