@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_said() -> None:
         computed(Loss("mean_squared_error"))
     with pytest.raises(CrosstrainError, match="'binary_crossentropy' does not leave out"):
         import_loss(None, network(1), {"": {**TARGET[""], "classes": 2}})
-    with pytest.raises(CrosstrainError, match=r"needs one class number|has 5 scores"):
+    with pytest.raises(CrosstrainError, match="no loss fits the output"):
         import_loss(None, network(5), {"": {**TARGET[""], "shape": [4, 4]}})
 
 
