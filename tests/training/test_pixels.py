@@ -34,7 +34,11 @@ def sample(
 
 def fed(scores: np.ndarray, truth: np.ndarray, batch: int) -> dict[str, Any]:
     """As ``Evaluation`` feeds them."""
-    by_name = {**metrics(("accuracy", "confusion"), READING), **quality_metrics(READING, scores)}
+    by_name = {
+        **metrics(("accuracy", "confusion"), READING),
+        **pixels.training_metrics(READING),
+        **quality_metrics(READING, scores),
+    }
     for start in range(0, len(scores), batch):
         part, targets = scores[start : start + batch], truth[start : start + batch]
         judged = targets != VOID

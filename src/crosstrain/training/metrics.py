@@ -191,10 +191,6 @@ def metrics(names: tuple[str, ...], reading: Reading) -> dict[str, Metric]:
         make, needs_classes = METRICS[name.partition(":")[0]]
         if not needs_classes or reading.classes is not None:
             chosen[name] = make(reading, name.partition(":")[2])
-    if chosen and reading.maps:
-        from crosstrain.training.pixels import training_metrics
-
-        return {**chosen, **training_metrics(reading)}
     if chosen:
         return chosen
     default = "mae" if reading.classes is None else "accuracy"

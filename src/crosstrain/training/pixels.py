@@ -146,8 +146,9 @@ def near(pixels: np.ndarray, reach: float) -> np.ndarray:
 
 
 def training_metrics(reading: Reading) -> Mapping[str, Metric]:
-    """What label maps are judged by after every epoch, besides the recipe's metrics."""
-    return {"mean_iou": OfCounts(Confusion(reading), mean_iou)}
+    """What label maps are judged by after every epoch, besides the recipe's metrics; nothing for other
+    outputs."""
+    return {"mean_iou": OfCounts(Confusion(reading), mean_iou)} if reading.maps else {}
 
 
 def test_metrics(reading: Reading) -> Mapping[str, Metric]:

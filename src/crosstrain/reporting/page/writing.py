@@ -14,7 +14,6 @@ from crosstrain.reporting.page import (
     particulars,
     quality,
     scripts,
-    segments,
     served,
 )
 from crosstrain.reporting.page import summary as top
@@ -47,7 +46,7 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
 Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, certificates.certificates)
 AFTER: tuple[Part, ...] = (
-    evidence.stability, criteria.criteria, quality.classified, segments.segmented,
+    evidence.stability, criteria.criteria, quality.classified, quality.segmented,
     evidence.mistakes, insides.insides,
     particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,

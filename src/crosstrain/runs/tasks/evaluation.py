@@ -15,6 +15,7 @@ from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
 from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.training.metrics import Reading, metrics
+from crosstrain.training.pixels import training_metrics
 from crosstrain.training.quality import quality_metrics
 from crosstrain.training.tasks import task_of, value_of
 
@@ -67,7 +68,10 @@ class Evaluation:
         """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
         ``predictions`` collects the prediction for each example, ``final`` adds what is told of a test set
         (``training/quality.py``)."""
-        by_output = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
+        by_output = {
+            output: {**metrics(self.names, reading), **training_metrics(reading)}
+            for output, reading in self.readings.items()
+        }
         total, examples = 0.0, 0
         for batch_inputs, batch_targets in self._batches(inputs, targets):
             outputs = network.predict(batch_inputs)
