@@ -25,18 +25,24 @@ class MaxPoolingWithPlaces(layers.Layer):
         height, width = (size // WINDOW * WINDOW for size in inputs.shape[1:3])
         covered = inputs[:, :height, :width]
         highest = ops.max_pool(covered, WINDOW, WINDOW)
-        values, maxima = ops.stop_gradient(covered), ops.stop_gradient(highest)
-        first = ops.equal(values[:, ::2, ::2], maxima)
-        second = ops.logical_and(ops.equal(values[:, ::2, 1::2], maxima), ops.logical_not(first))
-        before = ops.logical_or(first, second)
-        third = ops.logical_and(ops.equal(values[:, 1::2, ::2], maxima), ops.logical_not(before))
-        fourth = ops.logical_not(ops.logical_or(before, third))
+        values = ops.stop_gradient(covered)
+        first, second = values[:, ::2, ::2], values[:, ::2, 1::2]
+        third, fourth = values[:, 1::2, ::2], values[:, 1::2, 1::2]
+        # Compared with each other and not with the maximum: a compiler may compute what leads to both anew,
+        # and differ in the last bit. So each window has one place, whatever is rounded.
+        upper, lower = ops.maximum(first, second), ops.maximum(third, fourth)
+        above, left, lower_left = upper >= lower, first >= second, third >= fourth
+        below = ops.logical_not(above)
+        rows = (
+            (ops.logical_and(above, left), ops.logical_and(above, ops.logical_not(left))),
+            (ops.logical_and(below, lower_left), ops.logical_and(below, ops.logical_not(lower_left))),
+        )
         # (batch, H // 2, 2, W // 2, 2, C): rows and columns within a window stand beside those of windows.
-        windows = ops.stack([ops.stack([first, second], 3), ops.stack([third, fourth], 3)], 2)
+        windows = ops.stack([ops.stack(row, 3) for row in rows], 2)
         places = ops.reshape(ops.cast(windows, inputs.dtype), (-1, height, width, inputs.shape[3]))
-        below, right = inputs.shape[1] - height, inputs.shape[2] - width
-        if below or right:
-            places = ops.pad(places, ((0, 0), (0, below), (0, right), (0, 0)))
+        odd = inputs.shape[1] - height, inputs.shape[2] - width
+        if any(odd):
+            places = ops.pad(places, ((0, 0), (0, odd[0]), (0, odd[1]), (0, 0)))
         return highest, places
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -55,8 +61,8 @@ class Unpooling(layers.Layer):
         windows = ops.reshape(places[:, :height, :width], (-1, rows, WINDOW, columns, WINDOW, channels))
         spread = ops.reshape(inputs, (-1, rows, 1, columns, 1, channels))
         result = ops.reshape(spread * windows, (-1, height, width, channels))
-        below, right = places.shape[1] - height, places.shape[2] - width
-        return ops.pad(result, ((0, 0), (0, below), (0, right), (0, 0))) if below or right else result
+        odd = places.shape[1] - height, places.shape[2] - width
+        return ops.pad(result, ((0, 0), (0, odd[0]), (0, odd[1]), (0, 0))) if any(odd) else result
 
     def compute_output_shape(self, inputs_shape: Any, places_shape: Any) -> Any:
         return tuple(places_shape)
