@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 
 from crosstrain.data.prepared import VOID
-from crosstrain.reporting.montage import GAP, LINE, PAPER, beside, fitted, side_of, stacked, text
+from crosstrain.reporting.montage import GAP, LARGEST, LINE, PAPER, beside, fitted, stacked, text
 
+SMALLEST = 144
+"""Pixels of a shown map's longer side, at least: small ones are enlarged by whole factors."""
 SWATCH = 12
 """Pixels of a colour in the legend."""
 ENTRY = 118
@@ -75,7 +77,8 @@ def beside_truth(
 ) -> np.ndarray:
     """A row for each example under its label: the picture, the true map, the network's, and where they differ
     (white: wrong); the legend below."""
-    side, count = side_of(pictures[0]), len(classes)
+    longer, count = max(pictures[0].shape[:2]), len(classes)
+    side = min(LARGEST, longer * -(-SMALLEST // longer))
     heading = beside([text(word, side) for word in ("picture", "truth", "answer", "wrong")], LINE)
     strips = [heading]
     for picture, truth, answer, label in zip(pictures, truths, answers, labels, strict=True):
