@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from crosstrain import zoo as zoo
+    from crosstrain.api import backtest as backtest
     from crosstrain.api import code as code
     from crosstrain.api import compare as compare
     from crosstrain.api import compare_inference as compare_inference
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from crosstrain.api import evaluate as evaluate
     from crosstrain.api import export as export
     from crosstrain.api import features as features
+    from crosstrain.api import forecast as forecast
     from crosstrain.api import list_datasets as list_datasets
     from crosstrain.api import list_engines as list_engines
     from crosstrain.api import list_networks as list_networks
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from crosstrain.api import predict as predict
     from crosstrain.api import prove as prove
     from crosstrain.api import report as report
+    from crosstrain.api import sample as sample
     from crosstrain.api import study as study
     from crosstrain.api import train as train
     from crosstrain.api import tune as tune
@@ -55,8 +58,10 @@ if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult as TuningResult
 
 _NAMES = {
-    "crosstrain.api": "code compare compare_inference describe_engines describe_network evaluate export "
-    "features list_datasets list_engines list_networks list_recipes look predict prove report study train "
+    "crosstrain.api": "backtest code compare compare_inference describe_engines describe_network evaluate "
+    "export "
+    "features forecast list_datasets list_engines list_networks list_recipes look predict prove report "
+    "sample study train "
     "tune",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",

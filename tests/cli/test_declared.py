@@ -33,6 +33,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "look": (api.look,),
     "predict": (api.predict,),
     "evaluate": (api.evaluate,),
+    "forecast": (api.forecast,),
+    "sample": (api.sample,),
+    "backtest": (api.backtest,),
     "features": (api.features,),
 }
 """What each command calls."""

@@ -209,3 +209,13 @@ def test_a_single_array_is_not_enough(tmp_path: Path, prepared: Callable) -> Non
     np.save(tmp_path / "x.npy", X)
     with pytest.raises(CrosstrainError, match="a single array"):
         prepared(f"arrays:{tmp_path / 'x.npy'}")
+
+
+def test_arrays_in_time_order_test_what_comes_last(tmp_path: Path, prepared: Callable) -> None:
+    ramp = np.arange(100, dtype=np.float64)[:, None]
+    data = prepared(saved(tmp_path / "a.npz", x=ramp, y=ramp), split="time")
+    assert data.manifest["split"] == "time"
+    seen = [np.asarray(data.arrays(split)[0][""])[:, 0] for split in ("train", "validation", "test")]
+    assert np.concatenate(seen).tolist() == list(range(100))
+    given = prepared(saved(tmp_path / "b.npz", x_train=ramp, y_train=ramp), split="time")
+    assert np.asarray(given.arrays("test")[0][""])[:, 0].tolist() == list(range(85, 100))

@@ -150,6 +150,9 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "arrays",
         "folder",
         "segmentation",
+        "series",
+        "text",
+        "table",
         "cifar10",
         "cifar100",
     }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosstrain.data.split import held_out, three_ways
+from crosstrain.data.split import TIME, divided, held_out, in_order, three_ways
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=200).map(np.array)
 FRACTIONS = st.floats(0.05, 0.5)
@@ -79,3 +79,22 @@ def test_the_seed_decides() -> None:
     first, again, other = (held_out(labels, 0.2, seed)[1] for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@given(count=st.integers(0, 500), validation=FRACTIONS, test=FRACTIONS)
+def test_in_order_holds_out_what_comes_last(count: int, validation: float, test: float) -> None:
+    parts = in_order(count, validation, test)
+    assert np.concatenate(parts).tolist() == list(range(count))
+    assert abs(len(parts[2]) - test * count) <= 1
+
+
+def test_a_split_in_time_order_mixes_nothing() -> None:
+    labels = np.arange(100) % 4
+    parts = divided(labels, 0.15, 0.15, 3, TIME)
+    assert [(int(p[0]), int(p[-1])) for p in parts.values()] == [(0, 69), (70, 84), (85, 99)]
+    rest, last = held_out(labels, 0.2, 3, how=TIME)
+    assert (rest.tolist(), last.tolist()) == (list(range(80)), list(range(80, 100)))
+    assert (
+        divided(labels, 0.15, 0.15, 3, "")["test"].tolist()
+        == three_ways(labels, 0.15, 0.15, 3)["test"].tolist()
+    )

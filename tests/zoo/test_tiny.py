@@ -14,7 +14,7 @@ import crosstrain
 from crosstrain import zoo
 from crosstrain.engines.contract import Setting
 from crosstrain.engines.registry import engines
-from crosstrain.environments.environments import default
+from crosstrain.environments.environments import ready
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.keras_import import import_loss, import_model
@@ -28,7 +28,8 @@ BATCH = 4
 STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
-    "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s",
+    "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s", "bilstm", "gru",
+    "seq2seq", "tcn", "gpt-nano",
 )  # fmt: skip
 """One of each family."""
 
@@ -69,9 +70,14 @@ class Tried:
                 weights[key] = value + 0.05 * random.standard_normal(value.shape)
         batch: dict[str, np.ndarray] = {}
         for key, spec in graph.inputs.items():
-            batch[key] = np.int32(3) if key == "seed" else random.normal(size=(BATCH, *spec.shape[1:]))  # type: ignore[assignment]
-        for key, spec in targets.items():
-            batch[f"target/{key}"] = random.integers(0, 5, (BATCH, *spec["shape"]))
+            shape = (BATCH, *spec.shape[1:])
+            batch[key] = np.int32(3) if key == "seed" else random.normal(size=shape)  # type: ignore[assignment]
+            if spec.dtype == "int32" and key != "seed":  # tokens
+                batch[key] = random.integers(0, 5, shape, dtype=np.int32)  # type: ignore[arg-type]
+        for key, target in targets.items():
+            shape = (BATCH, *target["shape"])
+            is_class = "int" in target["dtype"]
+            batch[f"target/{key}"] = random.integers(0, 5, shape) if is_class else random.normal(size=shape)
         return cls(Program(graph, loss, Optimizer()), {**weights, **constants}, batch)
 
     def reference(self, graph: Graph, weights: Weights | None = None) -> dict[str, Any]:
@@ -122,7 +128,7 @@ def test_on_pytorch(name: str) -> None:
 @pytest.mark.slow("every network on every installed engine, each proved in processes of its own")
 @pytest.mark.parametrize("name", [p.values[0] for p in unlike()])
 def test_every_engine_is_proved_on_the_tiny_variant(name: str) -> None:
-    proof = crosstrain.prove(f"{name}:tiny", engines=list(default()), progress=False)
+    proof = crosstrain.prove(f"{name}:tiny", engines=list(ready(training=True)), progress=False)
     assert proof.proved, [c.reason for c in proof if c.status != "proved"]
 
 

@@ -22,6 +22,7 @@ from crosstrain.graph.keras_initial import numpy_initial
 from crosstrain.reporting.network.outline import Outline, outline
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
+from crosstrain.zoo.catalogue.sequences import SEQUENCES
 
 LARGE = (
     "resnet1202", "densenet", "inception", "nasnet", "efficientnet", "xception", "resnet152", "resnet101",
@@ -35,7 +36,9 @@ def cases(rows: Any) -> list[Any]:
     return [pytest.param(row, id=row.name, marks=slow if row.name.startswith(LARGE) else ()) for row in rows]
 
 
-ROWS = cases((*NETWORKS, *APPLICATIONS))
+ROWS = cases((*NETWORKS, *SEQUENCES, *APPLICATIONS))
+STEPWISE = ("gpt-nano",)
+"""Networks that answer at each step."""
 
 
 def graph_of(name: str, *arguments: Any) -> Graph:
@@ -56,9 +59,8 @@ def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     assert graph.name == row.name
     (spec,) = [spec for name, spec in graph.inputs.items() if name != "seed"]
     assert spec.shape == (None, *row.input_shape)
-    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {
-        (None, *pixels(row, row.input_shape), row.classes)
-    }
+    steps = row.input_shape if row.name in STEPWISE else pixels(row, row.input_shape)
+    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, row.classes)}
 
 
 PUBLISHED = {
@@ -106,11 +108,30 @@ def rounding(text: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_input_shape_and_classes_are_arguments(row: zoo.NetworkRow) -> None:
-    height, width = zoo.variant(f"{row.name}:tiny").input_shape[:2]  # type: ignore[union-attr]
-    graph = graph_of(f"{row.name}:tiny", (height + 16, width + 16, 1), 7)
-    assert graph.inputs[next(iter(graph.inputs))].shape == (None, height + 16, width + 16, 1)
-    expected = (None, *pixels(row, (height + 16, width + 16)), 7)
-    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {expected}
+    own = zoo.variant(f"{row.name}:tiny").input_shape  # type: ignore[union-attr]
+    shape = (own[0] + 16, own[1] + 16, 1) if len(own) == 3 else tuple(length + 3 for length in own)
+    graph = graph_of(f"{row.name}:tiny", shape, 7)
+    assert graph.inputs[next(iter(graph.inputs))].shape == (None, *shape)
+    steps = shape if row.name in STEPWISE else pixels(row, shape)
+    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, 7)}
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in SEQUENCES if row.name not in ("seq2seq", "gpt-nano")], ids=lambda row: row.name
+)
+def test_networks_for_sequences_read_series_tokens_and_pictures(row: zoo.NetworkRow) -> None:
+    with numpy_initial(drawn=False):
+        text = import_model(zoo.build(f"{row.name}:tiny", (9,), 3, vocabulary=50), None)[0]
+        others = [import_model(zoo.build(f"{row.name}:tiny", s, 3), None)[0] for s in ((9,), (8, 8, 1))]
+    assert text.inputs[next(iter(text.inputs))].dtype == "int32"
+    assert any(spec.shape[0] == 50 for spec in text.weights.values())
+    for graph in (text, *others):
+        assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, 3)}
+
+
+def test_a_network_for_pictures_takes_no_tokens() -> None:
+    with pytest.raises(CrosstrainError, match="lenet5 takes no tokens of text; one that does is lstm"):
+        zoo.build("lenet5", (9,), 3, vocabulary=50)
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -1,6 +1,6 @@
 """The public functions: what the command line does, in code. One module for each kind of them."""
 
-from crosstrain.api.comparing import compare, compare_inference, study
+from crosstrain.api.comparing import backtest, compare, compare_inference, study
 from crosstrain.api.engines import (
     describe_engines,
     engine_pairs,
@@ -13,9 +13,10 @@ from crosstrain.api.networks import describe_network, list_networks, list_recipe
 from crosstrain.api.proving import code, lines_of_source, prove
 from crosstrain.api.results import export, list_datasets, list_engines, report
 from crosstrain.api.training import train, tune
-from crosstrain.api.using import evaluate, features, predict
+from crosstrain.api.using import evaluate, features, forecast, predict, sample
 
 __all__ = [
+    "backtest",
     "code",
     "compare",
     "compare_inference",
@@ -26,6 +27,7 @@ __all__ = [
     "examine_engines",
     "export",
     "features",
+    "forecast",
     "install_engines",
     "lines_of_source",
     "list_datasets",
@@ -37,6 +39,7 @@ __all__ = [
     "prove",
     "remove_engines",
     "report",
+    "sample",
     "study",
     "train",
     "tune",

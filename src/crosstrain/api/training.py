@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.parameters import DataOrArrays, Network, Out, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters, training
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import Data, Network, Out
+from crosstrain.comparison.parameters import Data
 from crosstrain.comparison.settings import settings
 from crosstrain.comparison.training import Trained
+from crosstrain.data.in_memory import data_spec
 from crosstrain.errors import CrosstrainError
 from crosstrain.training import spelling
 
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
 )
 def train(
     network: Network,
-    data: Data,
+    data: DataOrArrays,
     *,
+    validation_data: ValidationData = None,
+    validation_split: ValidationSplit = None,
     out: Out = None,
     progress: Progress = True,
     **arguments: Unpack[parameters.TrainOne],
@@ -41,10 +45,11 @@ def train(
 
     Calling it again with more epochs goes on from the last one. ``crosstrain.load(result.folder)`` gives the
     Keras model with the trained weights. With ``fine_tune`` a second training follows, of all layers, from
-    the best weights of the first, which is kept in ``frozen`` in the folder. Raises ``CrosstrainError`` for
-    wrong use.
+    the best weights of the first, which is kept in ``frozen`` in the folder. ``data`` may be arrays in
+    memory, as of ``compare``. Raises ``CrosstrainError`` for wrong use.
     """
     names, trusted = names_of(network)
+    data = data_spec(data, validation_data, validation_split)
     arguments["trust"] = arguments["trust"] or trusted
     fine_tune = spelling.fine_tuning(arguments.pop("fine_tune"))
     with watching(progress) as watch:

@@ -1,4 +1,4 @@
-"""The public functions that use what was trained: predict, evaluate, features."""
+"""The public functions that use what was trained: predict, evaluate, forecast, sample, features."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from crosstrain.prediction.parameters import FeaturesOut, NewData, NewInputs, Op
 
 if TYPE_CHECKING:
     from crosstrain.data.inputs import InputSource
+    from crosstrain.prediction.ahead import Forecasts, Sample
     from crosstrain.prediction.evaluate import Evaluated
     from crosstrain.prediction.features import Features
     from crosstrain.prediction.predict import Prediction
@@ -62,6 +63,41 @@ def evaluate(
         return evaluated(
             run, data, part=arguments["part"], cell=arguments["cell"], weights=arguments["weights"],
             arguments=cast(Any, arguments), tell=watch.stage, note=watch.note,
+        )  # fmt: skip
+
+
+@declared("a forecast", single=SINGLE)
+def forecast(
+    run: TrainedRun, *, progress: Progress = True, **arguments: Unpack[parameters.Forecast]
+) -> Forecasts:
+    """Forecast beyond the end of the series that a network was trained on, by its own forecasts.
+
+    With more ``steps`` than it forecasts at a time, its forecasts become part of what it sees (the recursive
+    strategy). The result has ``values`` in the series' own units, ``test`` (the same from origins in the test
+    part, beside baselines) and ``to_csv()``. Raises ``CrosstrainError`` for a network that forecasts none.
+    """
+    from crosstrain.prediction.ahead import forecast as forecast_ahead
+
+    with watching(progress) as watch:
+        return forecast_ahead(
+            run, arguments["steps"], cell=arguments["cell"], weights=arguments["weights"],
+            arguments=cast(Any, arguments), tell=watch.stage, note=watch.note,
+        )  # fmt: skip
+
+
+@declared("a sample", single=SINGLE)
+def sample(run: TrainedRun, *, progress: Progress = True, **arguments: Unpack[parameters.Sample]) -> Sample:
+    """Let a trained language model continue a text, token by token; the result's ``text`` is what it wrote.
+
+    Raises ``CrosstrainError`` for a network that is no language model.
+    """
+    from crosstrain.prediction.ahead import sample as drawn
+
+    with watching(progress) as watch:
+        return drawn(
+            run, arguments["prompt"], arguments["tokens"], arguments["temperature"], arguments["seed"],
+            cell=arguments["cell"], weights=arguments["weights"], arguments=cast(Any, arguments),
+            tell=watch.stage, note=watch.note,
         )  # fmt: skip
 
 

@@ -103,11 +103,11 @@ class Workshop:
 
     def _own_size(self, network: str) -> tuple[Any, int | None]:
         """The picture size (and channels) that a network was made for; None leaves the data's own: arrays
-        are not resized unless asked for, and networks without pictures have no such size."""
-        if parse(self.settings.data)[0].name == "arrays":
+        are not resized unless asked for, and networks and data without pictures have no such size."""
+        if not parse(self.settings.data)[0].resized:
             return None, None
         if variant := zoo.variant(network):
-            return variant.input_shape[:2], None
+            return (variant.input_shape[:2], None) if len(variant.input_shape) == 3 else (None, None)
         self.tell(f"Looking at {network}")
         try:
             with self._making(self.folder / f"{self._labels[network]}-own") as folder:
@@ -137,6 +137,7 @@ class Workshop:
                     progress=self._progress,
                     steps=self.settings.prepare,
                     split=self.settings.split,
+                    limit=self.settings.limit,
                     augmentation=self.settings.recipe.augmentation,
                 )
         return self._data[key]
@@ -161,10 +162,12 @@ class Workshop:
                 folder,
                 input_shapes={name: spec["shape"] for name, spec in manifest["inputs"].items()},
                 classes=_classes(manifest),
+                vocabulary=_vocabulary(manifest),
                 targets=subject.data.target_specs(),
                 seed=seed,
                 label_smoothing=self.settings.recipe.label_smoothing,
                 class_weight=class_weights(self.settings.recipe.class_weight, manifest),
+                kernel_initializer=self.settings.recipe.kernel_initializer,
             )
             TrainedPreparation.of(subject.data, self.settings.recipe.augmentation).save(folder)
             return definition
@@ -245,8 +248,18 @@ def class_weights(asked: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict
 
 
 def _classes(manifest: Mapping[str, Any]) -> int | None:
-    counts = [spec.get("classes") for spec in manifest["targets"].values()]
-    return counts[0] if len(counts) == 1 else None
+    """How many numbers a network answers with: a score for each class, or the numbers to predict."""
+    specs = list(manifest["targets"].values())
+    if len(specs) != 1:
+        return None
+    numbers = specs[0]["shape"] if specs[0]["dtype"] == "float32" else []
+    return specs[0].get("classes") or (int(numbers[0]) if len(numbers) == 1 else None)
+
+
+def _vocabulary(manifest: Mapping[str, Any]) -> int | None:
+    """How many numbers the tokens of the single input can be; None where it is no tokens."""
+    specs = list(manifest["inputs"].values())
+    return specs[0].get("vocabulary") if len(specs) == 1 else None
 
 
 def _square(size: Any) -> Size:

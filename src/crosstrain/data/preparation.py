@@ -17,8 +17,8 @@ from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.images import label_maps
 from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
-from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, VOID, Prepared, array_file
-from crosstrain.data.registry import DataSet, Reader, parse
+from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, VOID, Prepared, array_file, kept_file
+from crosstrain.data.registry import DataSet, options_of, parse
 from crosstrain.data.resemblance import original_sizes
 from crosstrain.data.source import Column, Images, Request, Source, Table, summed_up
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
@@ -38,6 +38,7 @@ def prepare(
     seed: int = 0,
     steps: str | None = None,
     split: str | None = None,
+    limit: int | None = None,
     augmentation: Mapping[str, Any] | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -46,22 +47,26 @@ def prepare(
 
     ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1
     (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out, ``split``
-    how (``random`` for gtsrb: without regard to tracks). ``steps`` are further ones, as
-    ``clahe,standardize`` (``crosstrain.data.images.steps``). Under an ``augmentation``
+    how (``random`` for gtsrb: without regard to tracks; ``time``: what comes later). ``steps`` are further
+    ones, as ``clahe,standardize`` (``crosstrain.data.images.steps``). ``limit`` keeps at most so many
+    examples of each class in each of train, validation and test, for trials: the same ones for the same seed,
+    and those of a smaller limit among those of a larger. Under an ``augmentation``
     (``crosstrain.training.augmentation``), the data set is what evaluation sees: cropped, normalised.
     ``cache`` is the cache's folder; ``progress(done, total, what)`` is called now and then. Raises
     ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
     """
     row, location = parse(spec)
-    request = Request(_checked_size(size), _checked_channels(channels), int(seed), _checked_split(row, split))
+    request = Request(
+        _checked_size(size), _checked_channels(channels), int(seed), _checked_split(row, split),
+        _checked_limit(limit), options_of(spec),
+    )  # fmt: skip
     further = parse_steps(steps)
-    reader = row.reader()
     store = Cache(cache)
-    content = store.content_hash(reader.files(location), progress)
+    content = store.content_hash(row.reader().files(location), progress)
     key = _key(row.name, content, request, further)
 
     def fill(folder: Path) -> None:
-        _fill(folder, spec, key, reader, location, request, further, progress)
+        _fill(folder, spec, key, row, location, request, further, progress)
 
     obtained = store.obtain(f"{row.name}-{key[:32]}", fill)
     prepared = Prepared(obtained.folder, {**obtained.manifest, "spec": spec}, obtained.cached)
@@ -80,6 +85,10 @@ def _key(name: str, content: str, request: Request, steps: tuple[Step, ...]) -> 
         settings["steps"] = list(map(str, steps))
     if request.split:
         settings["split"] = request.split
+    if request.limit is not None:
+        settings["limit"] = request.limit
+    if request.options:
+        settings["options"] = dict(request.options)
     return hashlib.sha256(json.dumps({**settings, "seed": request.seed}, sort_keys=True).encode()).hexdigest()
 
 
@@ -105,17 +114,27 @@ def _checked_split(row: DataSet, split: str | None) -> str:
     return split or ""
 
 
+def _checked_limit(limit: int | None) -> int | None:
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
+        raise CrosstrainError(f"a limit is a number of examples of each class, 1 or more, not {limit!r}")
+    return int(limit)
+
+
 def _fill(
-    folder: Path, spec: str, key: str, reader: Reader, location: Path, request: Request,
+    folder: Path, spec: str, key: str, row: DataSet, location: Path, request: Request,
     steps: tuple[Step, ...], progress: Progress | None,
 ) -> None:  # fmt: skip
     start = time.perf_counter()
-    with closing(reader.read(location, request)) as source:
+    with closing(row.read(location, request)) as source:
         for split in SPLITS:
             if len(source.splits[split]) == 0:
                 raise CrosstrainError(f"{spec} has no examples for {split}: it has too few of them")
         with one_by_one():
             sizes = original_sizes(source.splits["train"])
+        for name, array in source.kept.items():
+            np.save(folder / kept_file(name), array)
         tables = {split: prepared_table(source.splits[split], steps) for split in SPLITS}
         meter = Meter(inputs_total(list(tables.values())), progress, "preparing")
         written = {split: write_table(folder, split, tables[split], meter) for split in SPLITS}
@@ -134,7 +153,7 @@ def _fill(
             "hash": key,
             "task": _task(source, table),
             "classes": list(source.classes[single]) if single is not None else [],
-            "inputs": {name: {"shape": list(c.shape), "dtype": c.dtype} for name, c in table.inputs.items()},
+            "inputs": {name: _input_spec(name, column, source) for name, column in table.inputs.items()},
             "targets": {name: _target_spec(name, c, source) for name, c in table.targets.items()},
             "splits": {split: result.examples for split, result in written.items()},
             "class_counts": counts.get(single or "", {}),
@@ -148,7 +167,9 @@ def _fill(
             },
             "original_sizes": sizes,
             "split": request.split,
+            "limit": request.limit,
             "standardized": scaled,
+            "facts": dict(source.facts),
             "prepare_seconds": round(time.perf_counter() - start, 3),
             "warnings": warnings,
         },
@@ -159,6 +180,11 @@ def _task(source: Source, table: Table) -> str:
     if any(isinstance(column, Images) for column in table.targets.values()):
         return "segmentation"
     return "classification" if set(source.classes) == set(table.targets) else "regression"
+
+
+def _input_spec(name: str, column: Column, source: Source) -> dict[str, Any]:
+    spec = {"shape": list(column.shape), "dtype": column.dtype}
+    return {**spec, "vocabulary": source.vocabulary[name]} if name in source.vocabulary else spec
 
 
 def _target_spec(name: str, column: Column, source: Source) -> dict[str, Any]:

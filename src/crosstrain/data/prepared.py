@@ -30,17 +30,22 @@ def array_file(split: str, kind: Literal["input", "target"], name: str) -> str:
     return f"{split}.{kind}.{name}.npy" if name else f"{split}.{kind}.npy"
 
 
+def kept_file(name: str) -> str:
+    """The name of a further array's file."""
+    return f"kept.{name}.npy"
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A data set that is ready for training.
 
     ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation`` or
     ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape", "dtype"}}``, shapes of one example),
-    ``targets`` (the same with ``classes``, a number or None, and of label maps ``void``), ``splits``
-    (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``),
-    ``prepare_seconds`` and ``warnings`` (sentences). A single input or target is called ``""``. Pictures are
-    float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W). ``cached`` says that nothing had
-    to be done.
+    ``targets`` (the same with ``classes``, a number or None, and of label maps ``void``; an input of tokens
+    has ``vocabulary``), ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and
+    ``class_frequency``), ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found
+    (scales, a tokenizer). A single input or target is called ``""``. Pictures are float32 (H, W, C) in [0,
+    1]; labels are int64, label maps int32 (H, W). ``cached`` says that nothing had to be done.
     """
 
     folder: Path
@@ -89,6 +94,15 @@ class Prepared:
         inputs = {name: self._array(split, "input", name) for name in self.manifest["inputs"]}
         targets = {name: self._array(split, "target", name) for name in self.manifest["targets"]}
         return inputs, targets
+
+    def kept(self, name: str) -> np.ndarray:
+        """A further array that the data set keeps: the whole ``series`` of a forecast, its ``origins_…``."""
+        path = self.folder / kept_file(name)
+        try:
+            array: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise CrosstrainError(f"{path} cannot be read ({error}); delete its folder") from error
+        return array
 
     def pictures(self) -> dict[str, list[int]]:
         """The shape, [H, W, C], of each input that is pictures: float32 with three axes."""

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+from crosstrain.data.limit import limited
+from crosstrain.data.options import Option, Setting, read_options, split_spec
 from crosstrain.data.prepared import SPLITS, Prepared
+from crosstrain.data.sets.settings import SERIES, TABLE, TEXT
 from crosstrain.data.source import Files, Request, Source
+from crosstrain.data.split import TIME
 from crosstrain.errors import CrosstrainError
 
 
@@ -30,7 +34,8 @@ class DataSet:
     """A kind of data set: the ``form`` of its spec, ``what`` it is, ``where`` it is to be had, the
     ``files`` that are expected (none: built in), the ``module`` that reads it, ways to ``split`` it
     besides its own, and whether it ``crops`` pictures to the aspect ratio asked for, rather than stretching
-    them."""
+    them. ``options`` are the settings that a spec may have behind the path. ``resized`` says whether pictures
+    come at a network's own size where none is asked for."""
 
     name: str
     form: str
@@ -40,9 +45,22 @@ class DataSet:
     module: str
     splits: tuple[str, ...] = ()
     crops: bool = False
+    options: tuple[Option, ...] = ()
+    resized: bool = True
 
     def reader(self) -> Reader:
         return cast(Reader, importlib.import_module(f"crosstrain.data.sets.{self.module}"))
+
+    def read(self, location: Path, request: Request) -> Source:
+        """What its reader reads, with no more of each class than was asked for."""
+        source = self.reader().read(location, request)
+        if request.limit is None:
+            return source
+        try:
+            return limited(source, request.limit, request.seed)
+        except BaseException:
+            source.close()
+            raise
 
 
 _IDX = (
@@ -118,6 +136,44 @@ BUILT_IN = (
             "several inputs or targets: x_train/NAME, y_train/NAME",
         ),
         "arrays",
+        splits=(TIME,),
+        resized=False,
+    ),
+    DataSet(
+        "series",
+        "series:FILE[:window=20,horizon=1]",
+        "a series of numbers to forecast, in time order",
+        "yours: numbers separated by spaces, commas or lines, or a CSV with a time column",
+        ("FILE: one series, or a CSV with a line of names and a column for each variable",),
+        "sequences.series",
+        options=SERIES,
+        resized=False,
+    ),
+    DataSet(
+        "text",
+        "text:FILE.csv|DIR[:tokens=words]",
+        "texts with labels, or the text of a language model",
+        "yours: a CSV, a folder of text files for each label, or a plain text file",
+        (
+            "FILE.csv with a column of texts and one of labels",
+            "or CLASS/*.txt",
+            "or FILE.txt, whose next token is to be predicted",
+        ),
+        "sequences.text",
+        splits=(TIME,),
+        options=TEXT,
+        resized=False,
+    ),
+    DataSet(
+        "table",
+        "table:FILE.csv|.parquet:target=NAME",
+        "a table of numbers and categories, one column of which is to be predicted",
+        "yours: a CSV with a line of names, or a Parquet file",
+        ("FILE: a row for each example",),
+        "table",
+        splits=(TIME,),
+        options=TABLE,
+        resized=False,
     ),
     DataSet(
         "folder",
@@ -143,6 +199,18 @@ BUILT_IN = (
         ),
         "segmentation",
     ),
+    DataSet(
+        "parquet",
+        "parquet:FILE-or-folder",
+        "tables of pictures with a class each, as Hugging Face's data sets are; needs pyarrow",
+        "Hugging Face's hub, or datasets.Dataset.to_parquet",
+        (
+            "train-….parquet, and validation-… and test-… if you have them, or folders of these names",
+            "columns image (bytes of PNG or JPEG files) and label (numbers or texts)",
+        ),
+        "parquet",
+        crops=True,
+    ),
 )
 
 
@@ -153,15 +221,11 @@ def datasets() -> dict[str, DataSet]:
 
 def parse(spec: str) -> tuple[DataSet, Path]:
     """The row and the location that ``spec`` (``NAME`` or ``NAME:PATH``) names; built-in ones have none."""
-    rows = datasets()
-    name, colon, path = spec.partition(":")
-    row = rows.get(name)
-    if row is None:
-        near = difflib.get_close_matches(name, rows, 1)
-        hint = f"did you mean {rows[near[0]].form}?" if near else f"there are {_forms(rows)}"
-        raise CrosstrainError(f"there is no data set {name!r}; {hint}")
+    row, path, written = _spelled(spec)
+    name = row.name
+    read_options(row.form, row.options, written)
     if not row.files:
-        if colon:
+        if ":" in spec:
             raise CrosstrainError(f"{name} is built in and takes no path: write {row.form}")
         return row, Path()
     if not path:
@@ -170,6 +234,24 @@ def parse(spec: str) -> tuple[DataSet, Path]:
     if not location.exists():
         raise CrosstrainError(f"{spec}: there is no file or folder {location}")
     return row, location
+
+
+def options_of(spec: str) -> dict[str, Setting]:
+    """The settings behind the path of ``spec``, those that are given. ``CrosstrainError`` for wrong ones."""
+    row, _, written = _spelled(spec)
+    return read_options(row.form, row.options, written)
+
+
+def _spelled(spec: str) -> tuple[DataSet, str, str]:
+    """The row, the path and the settings' text that ``spec`` has; settings only where the row has any."""
+    rows = datasets()
+    name, _, path = spec.partition(":")
+    row = rows.get(name)
+    if row is None:
+        near = difflib.get_close_matches(name, rows, 1)
+        hint = f"did you mean {rows[near[0]].form}?" if near else f"there are {_forms(rows)}"
+        raise CrosstrainError(f"there is no data set {name!r}; {hint}")
+    return (row, *split_spec(spec)[1:]) if row.options else (row, path, "")
 
 
 def _forms(rows: Mapping[str, DataSet]) -> str:

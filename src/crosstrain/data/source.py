@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from crosstrain.data.options import Setting
 from crosstrain.errors import CrosstrainError
 
 Size = tuple[int, int]
@@ -26,12 +28,18 @@ class DamagedImage(Exception):  # noqa: N818 - a state of a picture, not an erro
 class Request:
     """What a reader is asked for: pictures of ``size`` (height, width) with ``channels`` (1 grey, 3 RGB),
     None for the data's own; ``seed`` decides which examples are held out, ``split`` by which rule, where a
-    data set has several."""
+    data set has several. Of every class, ``limit`` examples at most are kept (None: all), which is
+    ``DataSet.read``'s work: a reader need not know of it. ``options`` are the settings of its spec, as given;
+    ``fitted`` is what an earlier reading found for training (``Source.facts``), which new data is to be read
+    by."""
 
     size: Size | None = None
     channels: int | None = None
     seed: int = 0
     split: str = ""
+    limit: int | None = None
+    options: Mapping[str, Setting] = field(default_factory=dict)
+    fitted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,13 +127,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as read: a table for each of train, validation and test; the class names of every
-    target that has classes; sentences about what was left out; ``close`` lets go of open files."""
+    """A data set as read: a table for each of train, validation and test; the class names of every target
+    that has classes; sentences about what was left out; ``close`` lets go of open files. ``facts`` (JSON) is
+    what was found out on the way and belongs into the manifest: scales, a tokenizer. ``vocabulary`` is how
+    many numbers an input of tokens can have, by input. ``kept`` are further arrays to keep beside, by
+    name."""
 
     splits: Mapping[str, Table]
     classes: Mapping[str, Sequence[str]]
     warnings: Sequence[str] = ()
     close: Callable[[], None] = lambda: None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    vocabulary: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def labelled(pictures: Images, labels: np.ndarray) -> Table:

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from crosstrain.data.source import Table
+
+VALIDATION, TEST = 0.1, 0.15
+"""Shares that are held out where a data set does not have these parts."""
+PARTS = {
+    "train": "train", "training": "train",
+    "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""What people call the parts of a data set, and what they are called here."""
 Positions = np.ndarray
 """Ascending int64 positions of examples."""
+TIME = "time"
+"""The split that leaves examples in their order: what comes later is held out."""
 
 
 def held_out(
-    labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
+    labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None, how: str = ""
 ) -> tuple[Positions, Positions]:
     """Positions of the remaining and of the held-out examples: about ``fraction`` of every class is held out.
 
     ``labels`` and ``groups`` are 1-D with an entry for each example. Without groups, each class gives
     its share to within one example and the whole is exact to within one; with groups (a group lies
     within a class), whole groups are taken, one at least from every class that has two or more. Every
-    class keeps at least one example, or group.
+    class keeps at least one example, or group. Where ``how`` is ``time``, the last examples are held out
+    instead.
     """
+    if how == TIME:
+        rest, _, last = in_order(len(labels), 0.0, fraction)
+        return rest, last
     random = np.random.default_rng((seed, 0x5EED))
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if groups is None:
@@ -36,6 +54,42 @@ def three_ways(labels: np.ndarray, validation: float, test: float, seed: int) ->
     rest, tested = held_out(labels, test, seed)
     train, validated = held_out(labels[rest], validation / (1 - test), seed + 1)
     return {"train": rest[train], "validation": rest[validated], "test": tested}
+
+
+def completed(
+    tables: Mapping[str, Table], labels: np.ndarray, seed: int, what: str
+) -> tuple[dict[str, Table], list[str]]:
+    """Train, validation and test of pictures in files, and warnings: the parts that there are stay as they
+    are, the others are held out from ``train``, whose classes are ``labels``. ``what`` (``file``, ``folder``)
+    is the word for a part."""
+    if set(tables) == {"train"}:
+        parts = three_ways(labels, TEST, TEST, seed)
+        return {part: tables["train"].take(rows) for part, rows in parts.items()}, []
+    whole, notes = dict(tables), []
+    for part, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
+        if part not in whole:
+            rest, rows = held_out(labels, share, seed + number)
+            whole[part], whole["train"] = whole["train"].take(rows), whole["train"].take(rest)
+            labels = labels[rest]
+            if part == "test":
+                notes.append(f"there is no test {what}: {share:.0%} of train was held out as one")
+    return whole, notes
+
+
+def in_order(count: int, validation: float, test: float) -> tuple[Positions, Positions, Positions]:
+    """Train, validation and test one after the other, as they come; the fractions are of all examples."""
+    held_out_last, held_out_before = round(count * test), round(count * validation)
+    begin = count - held_out_last - held_out_before
+    positions = np.arange(count)
+    return positions[:begin], positions[begin : count - held_out_last], positions[count - held_out_last :]
+
+
+def divided(labels: np.ndarray, validation: float, test: float, seed: int, how: str) -> dict[str, Positions]:
+    """The three parts in order (``how`` is ``time``), else stratified by ``labels`` at random."""
+    if how != TIME:
+        return three_ways(labels, validation, test, seed)
+    parts = in_order(len(labels), validation, test)
+    return dict(zip(("train", "validation", "test"), parts, strict=True))
 
 
 def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:

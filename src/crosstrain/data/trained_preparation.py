@@ -19,6 +19,7 @@ from crosstrain.data.augmentation.normalizing import Statistics
 from crosstrain.data.cache import Progress
 from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import parse_steps, prepared_table
+from crosstrain.data.options import Setting
 from crosstrain.data.prepared import Arrays, Prepared, array_file
 from crosstrain.data.resemblance import Look
 from crosstrain.data.source import Request, Table
@@ -104,13 +105,20 @@ class TrainedPreparation:
             shape = self.manifest["inputs"][name]["shape"]
         return None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2]))
 
-    def request(self, split: str = "") -> Request:
-        """What a reader of another data set is asked for."""
+    def request(
+        self, split: str = "", limit: int | None = None, options: Mapping[str, Setting] | None = None
+    ) -> Request:
+        """What a reader of another data set, with these settings in its spec, is asked for; or of the
+        training's own, ``split`` and limited as it was."""
+        common: dict[str, Any] = {
+            "split": split, "limit": limit, "options": options or {},
+            "fitted": self.manifest.get("facts") or {},
+        }  # fmt: skip
         pictures = [shape for name in self.manifest["inputs"] if (shape := self.picture(name))]
         if len(pictures) != 1:
-            return Request(split=split)
+            return Request(**common)
         height, width, channels = pictures[0]
-        return Request((height, width), channels if channels in (1, 3) else None, split=split)
+        return Request((height, width), channels if channels in (1, 3) else None, **common)
 
     def apply(self, folder: Path, table: Table, progress: Progress | None = None) -> Applied:
         """Prepare ``table`` into arrays in ``folder``. Examples with a damaged picture are left out and told.

@@ -26,6 +26,7 @@ from crosstrain.graph.keras_import.keras_file import load_keras_file
 from crosstrain.graph.keras_import.losses import SPARSE
 from crosstrain.graph.keras_import.output import check_rows, layers_with_rows, with_output
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
+from crosstrain.graph.keras_kernels import draw_kernels
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
 from crosstrain.zoo.catalogue.segmentation import TASK as SEGMENTATION
@@ -33,7 +34,8 @@ from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
 KEPT = (
-    "source", "input_shapes", "classes", "seed", "trust", "output", "freeze_until", "replace_head",
+    "source", "input_shapes", "classes", "vocabulary", "seed", "trust", "output", "freeze_until",
+    "replace_head",
 )  # fmt: skip
 """What of a job builds the model again."""
 
@@ -43,12 +45,22 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``definition.json`` to its folder; returns the last one's content."""
     emit({"event": "phase", "name": "define"})
     model = build_model(job)
+    remarks = [drawn_kernels(model, job)] if job.get("kernel_initializer") else []
     if job.get("weights"):
         load_weights(model, job)
-    remarks = [transfer.remark(model, job["freeze_until"])] if job.get("freeze_until") else []
+    remarks += [transfer.remark(model, job["freeze_until"])] if job.get("freeze_until") else []
     graph, weights, masks = import_with_masks(model, input_specs(job))
     check_rows(graph, layers_with_rows(graph))
-    return record(job, model.name, graph, weights, weight_names(model), masks, remarks)
+    return record(job, model.name, graph, weights, weight_names(model), masks, list(filter(None, remarks)))
+
+
+def drawn_kernels(model: keras.Model, job: Mapping[str, Any]) -> str:
+    """Draw the model's kernels as the job says; only a new head's where the rest has weights of a file."""
+    layers = [model]
+    if job.get("weights"):
+        layers = [transfer.head_of(model)] if job.get("replace_head") and not job.get("whole") else []
+    with numpy_initial(drawn=job.get("drawn", True)):
+        return draw_kernels(layers, job["kernel_initializer"], int(job.get("seed") or 0))
 
 
 def load_weights(model: keras.Model, job: Mapping[str, Any]) -> None:
@@ -172,15 +184,16 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
     """The model of a definition, with its weights built."""
     source = str(definition["source"])
     shapes, classes = definition.get("input_shapes"), definition.get("classes")
+    vocabulary = definition.get("vocabulary")
     if is_saved(source):
         model = load_keras_file(located(definition), trust=bool(definition.get("trust")), floatx=floatx)
     elif is_file(source):
         place = f"{located(definition)}:{source.rpartition(':')[2]}"
         function = load_object(place)
         set_seed(int(definition.get("seed") or 0))  # again: loading may have drawn, or brought in TensorFlow
-        model = called(place, function, shapes, classes)
+        model = called(place, function, shapes, classes, vocabulary)
     else:
-        model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes))
+        model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes, vocabulary))
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
     model = built(model, input_specs(definition), source)
@@ -242,8 +255,9 @@ def load_object(place: str) -> Any:
     return getattr(module, name)
 
 
-def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
-    """Call the user's function with those of input_shape, input_shapes and classes that it accepts."""
+def called(place: str, function: Any, shapes: Any, classes: int | None, vocabulary: int | None = None) -> Any:
+    """Call the user's function with those of input_shape, input_shapes, classes and vocabulary that it
+    takes."""
     if not callable(function):
         return function
     parameters = inspect.signature(function).parameters
@@ -254,6 +268,8 @@ def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
         arguments["input_shape"] = tuple(next(iter(shapes.values())))
     if classes is not None:
         arguments["classes"] = classes
+    if vocabulary is not None:
+        arguments["vocabulary"] = vocabulary
     accepted = {name: value for name, value in arguments.items() if name in parameters}
     required = [
         name
@@ -264,8 +280,8 @@ def called(place: str, function: Any, shapes: Any, classes: int | None) -> Any:
     ]
     if required:
         raise CrosstrainError(
-            f"{place} needs {', '.join(required)}; crosstrain gives input_shape, input_shapes and classes, "
-            "where the data has them: take those, or have defaults"
+            f"{place} needs {', '.join(required)}; crosstrain gives input_shape, input_shapes, classes "
+            "and vocabulary where the data has them: take those, or have defaults"
         )
     return guarded(place, lambda: function(**accepted))
 

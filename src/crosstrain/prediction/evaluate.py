@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.data.options import split_spec
 from crosstrain.data.prepared import SPLITS, Arrays, pair
-from crosstrain.data.registry import parse
+from crosstrain.data.registry import options_of, parse
 from crosstrain.data.source import Source, Table
 from crosstrain.data.trained_preparation import Applied
 from crosstrain.errors import CrosstrainError
@@ -80,8 +81,10 @@ def evaluate(
         folder = Path(work)
         row, location = parse(spec)
         tell(f"Preparing {spec}")
-        split = trained.split if own else ""
-        with closing(row.reader().read(location, network.preparation.request(split))) as source:
+        asked = network.preparation.request(
+            trained.split if own else "", trained.limit if own else None, options_of(spec)
+        )
+        with closing(row.read(location, asked)) as source:
             parts = SPLITS if chosen == ALL else (chosen,)
             tables = {name: source.splits[name] for name in parts if len(source.splits[name])}
             if not tables:
@@ -115,7 +118,7 @@ def evaluate(
 
 def _same(spec: str, other: str) -> bool:
     """Whether two specs name the same data: the kind, and the place where it lies."""
-    (kind, _, place), (other_kind, _, other_place) = spec.partition(":"), other.partition(":")
+    (kind, place, _), (other_kind, other_place, _) = split_spec(spec), split_spec(other)
     return (
         kind == other_kind and Path(place).expanduser().resolve() == Path(other_place).expanduser().resolve()
     )

@@ -115,6 +115,22 @@ class TrainedNetwork:
         result = _result(outcome, f"{self.name} cannot be run on {asking.engine}")
         return Answered(read_arrays(out), result["engine_version"], outcome.seconds)
 
+    def continued(
+        self, start: np.ndarray, asking: Asking, folder: Path, settings: Mapping[str, Any]
+    ) -> tuple[np.ndarray, str | None]:
+        """``start`` continued by what the network says of it, again and again, and the engine's version;
+        ``settings`` are those of the task (``runs/tasks/continuing.py``)."""
+        paths = folder / "start.npy", folder / "continued.npz"
+        np.save(paths[0], start, allow_pickle=False)
+        job = {
+            **self._job(""), **settings, "task": "continue", "id": "continue", "engine": asking.engine,
+            "device": asking.device, "threads": asking.threads, "options": dict(asking.options),
+            "division": "open", "start": str(paths[0].resolve()), "out": str(paths[1].resolve()),
+        }  # fmt: skip
+        outcome = run_job(job, folder=folder / "logs", timeout=asking.timeout)
+        result = _result(outcome, f"{self.name} cannot be continued on {asking.engine}")
+        return read_arrays(paths[1])["continued"], result["engine_version"]
+
     def _job(self, layer: str) -> dict[str, Any]:
         return {
             "network_folder": str(self.definition.folder.resolve()),

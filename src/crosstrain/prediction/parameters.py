@@ -46,6 +46,27 @@ class Features(Trained, total=False):
     ]
 
 
+class Forecast(Trained, total=False):
+    """Of ``forecast``."""
+
+    steps: Annotated[
+        int | None,
+        Parameter("How far (default: as far as the network forecasts at a time).", metavar="K"),
+    ]
+
+
+class Sample(Trained, total=False):
+    """Of ``sample``."""
+
+    prompt: Annotated[str, Parameter("What the text begins with.", "The ", "TEXT")]
+    tokens: Annotated[int, Parameter("How many tokens to draw.", 200, "N")]
+    temperature: Annotated[
+        float,
+        Parameter("Scores are divided by this: 0 takes the likeliest, 1 draws by the odds.", 0.8, "T"),
+    ]
+    seed: Annotated[int, Parameter("Of the drawing.", 0, "S")]
+
+
 TrainedRun = Annotated[
     str | Path,
     Parameter("A folder of train, or FOLDER:CELL of compare.", metavar="RUN", argument=True),

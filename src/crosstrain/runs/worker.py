@@ -37,6 +37,7 @@ TASKS = {
     "infer": "crosstrain.runs.tasks.inference:run",
     "reference": "crosstrain.runs.tasks.inference:reference",
     "answer": "crosstrain.runs.tasks.answering:run",
+    "continue": "crosstrain.runs.tasks.continuing:run",
 }
 """What a worker can do; a job may also name a function of its own as ``module:function``."""
 

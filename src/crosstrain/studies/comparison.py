@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -29,6 +30,7 @@ from crosstrain.data.registry import parse
 from crosstrain.engines.registry import engine_of
 from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
+from crosstrain.forecasting.summary import summarized
 from crosstrain.results.growth import growth
 from crosstrain.results.overfitting import over_fits
 from crosstrain.results.pairwise import pairwise
@@ -36,6 +38,7 @@ from crosstrain.results.rows import counted, rows, size_text
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Size
 from crosstrain.results.stability import stability
 from crosstrain.runs.store import Store
+from crosstrain.studies.classical import Classical
 from crosstrain.system.files import write_json
 from crosstrain.system.machine import own_version, usable_cores
 from crosstrain.tuning.tuned import Tuned, compared, tuned
@@ -82,6 +85,7 @@ class _Comparison:
             settings, store, watch, self.account, self.field, self.subjects, self.certificates, self.results
         )
         self.criteria = Criteria(self.bench)
+        self.classical = Classical(self.bench)
 
     # -- the way --------------------------------------------------------------------------------
     def run(self) -> ComparisonResult:
@@ -96,6 +100,8 @@ class _Comparison:
             self._take_profiles()
             self._agree_on_content(plan)
             plan = self._write_plan(plan, content={**plan.get("content", {}), **self._content()})
+            # First: an estimator that refuses a parameter says so before anything is trained.
+            self.classical.measure(list(self.subjects.values()), self._passes())
             self._certify()
             choice = self._choice(plan)
             while True:
@@ -351,6 +357,7 @@ class _Comparison:
         cell_results = self._so_far() + self._not_run()
         summary = rows(cell_results)
         first = next(iter(self.subjects.values()), None)
+        forecasts = summarized(cell_results, first.data, self.store.folder) if first else {}
         result = ComparisonResult(
             crosstrain=own_version(),
             folder=str(self.store.folder),
@@ -368,7 +375,14 @@ class _Comparison:
             growth=growth(cell_results),
             tuning=compared(self.tuned.profiles, summary),
             ratios=pairwise(cell_results),
-            notes=[*self.notes, *_endings(cell_results), *self.store.warnings],
+            classical=list(self.classical.results),
+            forecasts=forecasts,
+            notes=[
+                *self.notes,
+                *_endings(cell_results),
+                *_perplexities(cell_results, first),
+                *self.store.warnings,
+            ],
             running=running,
         )
         write_json(self.store.folder / "wall.json", self.account.to_json())
@@ -382,6 +396,20 @@ def _endings(cells: list[CellResult]) -> list[str]:
         f"{row.network} on {row.engine} {sentence}."
         for row in rows(cells)
         for sentence in dict.fromkeys(s for cell in row.done for s in (cell.stopped, over_fits(cell)) if s)
+    ]
+
+
+def _perplexities(cells: list[CellResult], subject: Subject | None) -> list[str]:
+    """The perplexity of each language model on the test part: e to the mean cross-entropy of a token."""
+    facts = (subject.data.manifest.get("facts") or {}).get("text", {}) if subject else {}
+    if not facts.get("language_model"):
+        return []
+    token = facts["tokenizer"]["kind"].removesuffix("s")
+    return [
+        f"{row.network} on {row.engine}: perplexity {math.exp(min(loss, 700)):.4g} a {token} on the test "
+        "part."
+        for row in rows(cells)
+        if (loss := row.test_loss) is not None
     ]
 
 

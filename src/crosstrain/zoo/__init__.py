@@ -24,6 +24,7 @@ from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
 from crosstrain.zoo.catalogue.row import NetworkRow
 from crosstrain.zoo.catalogue.segmentation import SEGMENTATION
+from crosstrain.zoo.catalogue.sequences import SEQUENCES
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +33,7 @@ __all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", 
 
 TINY = "tiny"
 """What asks for the variant for tests: ``NAME:tiny``."""
-_ROWS = (*NETWORKS, *SEGMENTATION, *APPLICATIONS)
+_ROWS = (*NETWORKS, *SEGMENTATION, *SEQUENCES, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Variant:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(height, width, channels) where no other is asked for."""
+        """(height, width, channels), or steps, where no other is asked for."""
         return tuple(self._sizes.get("input_shape", self.row.input_shape))
 
     @property
@@ -108,12 +109,18 @@ def variant(text: str) -> Variant | None:
     return Variant(row, TINY in parts, arguments)
 
 
-def build(name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None) -> keras.Model:
+def build(
+    name: str,
+    input_shape: tuple[int, ...] | None = None,
+    classes: int | None = None,
+    vocabulary: int | None = None,
+) -> keras.Model:
     """The Keras model called ``name`` (with arguments, as ``vgg16:width=0.5``); its last layer gives logits,
-    (batch, classes), or in segmentation (batch, height, width, classes).
+    (batch, classes), in segmentation (batch, height, width, classes), or as many numbers.
 
-    ``input_shape`` is (height, width, channels); what is not given is the paper's. Raises
-    ``CrosstrainError`` for a name or an argument that there is not.
+    ``input_shape`` is (height, width, channels), or (steps, variables), or (steps,) of tokens, of which there
+    are ``vocabulary``; what is not given is the paper's. Raises ``CrosstrainError`` for a name or an argument
+    that there is not, and for tokens where the network takes none.
     """
     wanted = variant(name)
     if wanted is None:
@@ -122,6 +129,10 @@ def build(name: str, input_shape: tuple[int, ...] | None = None, classes: int | 
     builder = getattr(importlib.import_module(f"{__name__}.{module}"), function)
     written = _values(name, builder, wanted)
     settings = {**wanted.settings, **written}
+    if vocabulary is not None:
+        if "vocabulary" not in inspect.signature(builder).parameters:
+            raise CrosstrainError(f"{wanted.row.name} takes no tokens of text; one that does is lstm")
+        settings["vocabulary"] = vocabulary
     # Without JAX, Keras's NumPy backend learns shapes by running layers on arrays that nothing has filled.
     with deep_recursion(), np.errstate(all="ignore"):
         model: keras.Model = builder(

@@ -18,7 +18,7 @@ from crosstrain.data.images.pictures import in_memory
 from crosstrain.data.prepared import SPLITS
 from crosstrain.data.sets.npz import read_archive, read_folder
 from crosstrain.data.source import Column, Files, Request, Source, Table, Values, summed_up
-from crosstrain.data.split import held_out, three_ways
+from crosstrain.data.split import divided, held_out
 from crosstrain.data.targets import Labels, labels_of
 from crosstrain.errors import CrosstrainError
 
@@ -57,7 +57,7 @@ def read(location: Path, request: Request) -> Source:
     if request.size and not pictures:
         raise CrosstrainError(f"{location} has no pictures to resize to {request.size}")
     warnings = [f"arrays that no split uses were ignored: {summed_up(ignored)}"] if ignored else []
-    splits, notes = _three(tables, targets, request.seed)
+    splits, notes = _three(tables, targets, request)
     return Source(splits, {n: t.classes for n, t in targets.items() if t.classes}, warnings + notes)
 
 
@@ -144,18 +144,18 @@ def _input(name: str, array: np.ndarray, split: str, request: Request) -> Column
 
 
 def _three(
-    tables: Mapping[str, Table], targets: Mapping[str, Labels], seed: int
+    tables: Mapping[str, Table], targets: Mapping[str, Labels], request: Request
 ) -> tuple[dict[str, Table], list[str]]:
     """The tables of all three splits, held out as far as they are not given."""
     first = next(iter(targets.values()))
     if ALL in tables:
-        parts = three_ways(first.strata(ALL), TEST, TEST, seed)
+        parts = divided(first.strata(ALL), TEST, TEST, request.seed, request.split)
         return {split: tables[ALL].take(parts[split]) for split in SPLITS}, []
     splits, notes = dict(tables), []
     strata = first.strata("train")
     for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if split not in splits:
-            train_rows, held_out_rows = held_out(strata, share, seed + number)
+            train_rows, held_out_rows = held_out(strata, share, request.seed + number, how=request.split)
             train = splits["train"]
             splits[split], splits["train"] = train.take(held_out_rows), train.take(train_rows)
             strata = strata[train_rows]

@@ -1,5 +1,5 @@
-"""What else is known of how well networks predict: means over classes, each class, calibration; of label maps
-IoU by class, and pictures of them beside the truth."""
+"""How well networks classify (means over classes, each class, calibration), forecast, and give every pixel
+its class (IoU by class, and pictures beside the truth)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import numpy as np
 
 from crosstrain.data.cache import Cache
 from crosstrain.data.prepared import Prepared
+from crosstrain.forecasting.measures import NAMES
 from crosstrain.reporting.label_maps import beside_truth
 from crosstrain.reporting.montage import png
-from crosstrain.reporting.page.grids import Grid, folded
+from crosstrain.reporting.page.grids import Grid, folded, items
 from crosstrain.reporting.page.insides import figure
 from crosstrain.reporting.page.markup import Html, Section, section, tag
 from crosstrain.reporting.page.view import View, at_size
 from crosstrain.reporting.pictures import as_pictures
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.forecasts import measure
 from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, rows
 from crosstrain.results.schema import CellResult
@@ -51,6 +53,33 @@ def classified(view: View) -> Section | None:
     return section(
         "quality", "How well it classifies", grid.html(caption=False), tag("p", note, class_="small"),
         _each_class(view, *first[0]),
+    )  # fmt: skip
+
+
+def forecast(view: View) -> Section | None:
+    """Each network's forecasts beside the baselines', on the test part."""
+    summary = view.result.forecasts
+    if not summary:
+        return None
+    lines = [
+        [entry["name"], entry["engine"] or "baseline", *(measure(name, entry[name]) for name in NAMES)]
+        for entry in summary["entries"]
+    ]
+    numbers = frozenset(range(2, 2 + len(NAMES)))
+    grid = Grid("Forecasts beside baselines", ["forecast", "by", *NAMES], lines, numbers)
+    season = summary["season"]
+    note = (
+        f"Of {summary['variable']}, {summary['horizon']} steps ahead from each of {summary['origins']} "
+        "origins "
+        "in the test part, in its own units. MASE is the error over that of "
+        f"{'the value one season before' if season > 1 else 'the last value'} on the training part, "
+        "direction the "
+        "share of changes foretold with the right sign, NRMSE the root mean square error over the standard "
+        "deviation."
+    )
+    return section(
+        "forecasts", "How well it forecasts", items([f"{sentence}." for sentence in summary["sentences"]]),
+        grid.html(caption=False, identity="forecast-table"), tag("p", note, class_="small"),
     )  # fmt: skip
 
 

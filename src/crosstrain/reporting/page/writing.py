@@ -17,6 +17,7 @@ from crosstrain.reporting.page import (
     served,
 )
 from crosstrain.reporting.page import summary as top
+from crosstrain.reporting.page.charts import forecasts as charts_forecasts
 from crosstrain.reporting.page.charts import latency as charts_latency
 from crosstrain.reporting.page.charts import rest as charts_rest
 from crosstrain.reporting.page.charts import time as charts_time
@@ -37,6 +38,7 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
     charts_time.time_by_network,
     charts_time.time_by_depth,
     charts_rest.accuracy_by_time,
+    charts_forecasts.figures,
     charts_rest.learning,
     charts_latency.figures,
     charts_rest.memory,
@@ -44,9 +46,9 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
     charts_rest.where_time_went,
 )
 Part = Callable[[View], Section | None]
-BEFORE: tuple[Part, ...] = (top.summary, top.results, certificates.certificates)
+BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificates.certificates)
 AFTER: tuple[Part, ...] = (
-    evidence.stability, criteria.criteria, quality.classified, quality.segmented,
+    evidence.stability, criteria.criteria, quality.forecast, quality.classified, quality.segmented,
     evidence.mistakes, insides.insides,
     particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,

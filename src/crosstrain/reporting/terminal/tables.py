@@ -12,9 +12,12 @@ from rich.text import Text
 
 from crosstrain.comparison.certify import departed
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.classical import LEGEND, classical_faults, classical_table
 from crosstrain.reporting.terminal.criteria import print_criteria
+from crosstrain.reporting.terminal.forecasts import print_forecasts
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.tuning import compared_table
+from crosstrain.results.classical import classical_rows
 from crosstrain.results.overfitting import over_fits
 from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, counted, rows, size_text
@@ -102,6 +105,12 @@ def print_comparison(result: ComparisonResult, out: Console) -> None:
     out.print(comparison_table(result))
     if explanation := legend(result):
         out.print(explanation, style="dim")
+    if classical := classical_rows(result.classical):
+        out.print()
+        out.print(classical_table(classical))
+        out.print(LEGEND, style="dim")
+    for line in classical_faults(result):
+        out.print(line, style="yellow")
     if result.tuning:
         out.print()
         out.print(compared_table(result.tuning))
@@ -111,6 +120,7 @@ def print_comparison(result: ComparisonResult, out: Console) -> None:
         out.print(note, style="yellow")
     for entry in result.growth:
         out.print(entry["text"])
+    print_forecasts(result.forecasts, out)
     print_criteria(result.criteria, out)
     out.print()
     out.print(result.recommendation.reason, style="bold")
@@ -197,10 +207,14 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
 
 
 def datasets_table(kinds: Sequence[Mapping[str, Any]]) -> Table:
-    """Kinds of data sets, with the files that each expects."""
+    """Kinds of data sets, with the files that each expects, and the settings of their specs."""
     table = grid(["--data", "what it is, and its files"], flexible=1)
     for row in kinds:
         table.add_row(row["form"], f"{row['what']}; {row['where']}")
         for file in row["files"]:
             table.add_row("", Text(f"  {file}", style="dim"))
+        for option in row["options"]:
+            default = option["default"]
+            value = ("yes" if default else "no") if isinstance(default, bool) else default or "…"
+            table.add_row("", Text(f"  :{option['name']}={value}  {option['what']}", style="dim"))
     return table

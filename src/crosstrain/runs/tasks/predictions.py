@@ -10,6 +10,8 @@ from crosstrain.training.metrics import Reading
 
 MOST_PIXELS = 1 << 26
 """Of kept label maps, a byte each."""
+MOST_NUMBERS = 10_000_000
+"""Of predicted numbers; a test set with more keeps none."""
 
 
 def predictions_file(cells: Path, name: str) -> Path:
@@ -19,20 +21,25 @@ def predictions_file(cells: Path, name: str) -> Path:
 
 class Predictions:
     """Gathers, batch by batch, the answers of the first output that has one class for each example, or one
-    for each of its pixels.
+    for each of its pixels, or one row of numbers.
 
-    A few numbers for each example are kept, or a label map, never the outputs themselves; of label maps the
-    first ones, up to ``MOST_PIXELS``.
+    Of classes a few numbers for each example are kept, or a label map, never the outputs themselves; of label
+    maps the first ones, up to ``MOST_PIXELS``; of numbers to predict the outputs, as long as they are not too
+    many.
     """
 
     def __init__(self) -> None:
         self._output: str | None = None
         self._parts: list[dict[str, np.ndarray]] = []
         self._pixels = 0
+        self._numbers = 0
 
     def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
         """One batch of ``output``; outputs that are read otherwise, or come second, are passed over."""
-        if reading.classes is None or self._output not in (None, output):
+        if self._output not in (None, output):
+            return
+        if reading.classes is None:
+            self._add_numbers(output, outputs, targets)
             return
         predicted = reading.answers(outputs)
         if reading.maps:
@@ -55,10 +62,22 @@ class Predictions:
             }
         )
 
+    def _add_numbers(self, output: str, outputs: np.ndarray, targets: np.ndarray) -> None:
+        if outputs.ndim != 2 or targets.size != outputs.size or self._numbers > MOST_NUMBERS:
+            return
+        self._output = output
+        self._numbers += outputs.size
+        if self._numbers > MOST_NUMBERS:
+            self._parts.clear()
+            return
+        rows = {"output": outputs, "target": targets.reshape(outputs.shape)}
+        self._parts.append({name: each.astype(np.float32) for name, each in rows.items()})
+
     def arrays(self) -> dict[str, np.ndarray]:
-        """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``,
-        float32 (N,), what the network gave those two, NaN where its outputs are no probabilities; or
-        ``label_maps``, uint8 (N, H, W). In the order of the test set. Empty where no output has classes."""
+        """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``, float32
+        (N,), what the network gave those two, NaN where its outputs are no probabilities. Of label maps
+        ``label_maps``, uint8 (N, H, W). In the order of the test set. Of numbers to predict ``output`` and
+        ``target``, float32 (N, numbers). Empty where no output is any of these."""
         names = self._parts[0] if self._parts else ()
         return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
 

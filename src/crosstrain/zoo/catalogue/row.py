@@ -12,13 +12,14 @@ class NetworkRow:
     """One network.
 
     ``function`` is "module:function" in this package and takes (input_shape, classes) and by name what
-    ``arguments`` gives and users may change (``width``, …). ``input_shape`` (height, width, channels) and
-    ``classes`` are the paper's. At these ``parameters`` counts the trainable numbers, ``macs`` the
-    multiply-accumulates for one example (tests hold the network to both). ``published_parameters`` and
-    ``published_macs`` are what the paper or the reference implementation says, as it is written there;
-    ``note`` says where that is not the paper, and explains what differs. ``tiny`` gives the arguments of
-    the variant for tests: the same topology with fewer maps and blocks. ``loss_weights`` are the weights of
-    outputs whose loss does not count as 1, where users choose no losses.
+    ``arguments`` gives and users may change (``width``, …). ``input_shape`` (height, width, channels; of
+    sequences steps and variables, or steps of tokens) and ``classes`` are the paper's. At these
+    ``parameters`` counts the trainable numbers, ``macs`` the multiply-accumulates for one example (tests hold
+    the network to both). ``published_parameters`` and ``published_macs`` are what the paper or the reference
+    implementation says, as it is written there; ``note`` says where that is not the paper, and explains what
+    differs. ``tiny`` gives the arguments of the variant for tests: the same topology with fewer maps and
+    blocks. ``loss_weights`` are the weights of outputs whose loss does not count as 1, where users choose no
+    losses.
     """
 
     name: str
@@ -26,7 +27,7 @@ class NetworkRow:
     summary: str
     paper: str
     year: int
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     classes: int
     parameters: int
     macs: int

@@ -1,0 +1,79 @@
+"""Settings in a data set's spec, as ``series:FILE:window=20,horizon=1``: declared by its row, typed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crosstrain.errors import CrosstrainError
+
+Setting = int | str | bool
+_END = re.compile(r"(?::[A-Za-z_]\w*=[^:/\\]*)+$")
+_BOOLEANS = {"yes": True, "true": True, "no": False, "false": False}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting: its ``default``, whose type it has, and ``what`` it means. A whole number is at least
+    ``least``; a word is one of ``words``, where there are any."""
+
+    name: str
+    default: Setting
+    what: str
+    least: int = 1
+    words: tuple[str, ...] = ()
+
+    def read(self, text: str) -> Setting:
+        """The value that ``text`` spells; ``ValueError`` with what would be right."""
+        if isinstance(self.default, bool):
+            if text.lower() not in _BOOLEANS:
+                raise ValueError("yes or no")
+            return _BOOLEANS[text.lower()]
+        if isinstance(self.default, int):
+            if not re.fullmatch(r"\d{1,9}", text) or int(text) < self.least:
+                raise ValueError(f"a whole number of at least {self.least}")
+            return int(text)
+        if self.words and text not in self.words:
+            raise ValueError(" or ".join(self.words))
+        return text
+
+
+def split_spec(spec: str) -> tuple[str, str, str]:
+    """Kind, place and settings' text of ``KIND:PLACE:NAME=VALUE,…``; the last two may be empty."""
+    name, _, rest = spec.partition(":")
+    match = _END.search(f":{rest}") if rest else None
+    if match is None:
+        return name, rest, ""
+    return name, rest[: max(match.start() - 1, 0)], match.group()[1:]
+
+
+def read_options(form: str, declared: Sequence[Option], text: str) -> dict[str, Setting]:
+    """The settings that ``text`` (``window=20,horizon=1``) gives, those alone. ``form`` is how the data set
+    is written, for messages. Raises ``CrosstrainError`` for an unknown name, one given twice, and a wrong
+    value."""
+    known, values = {option.name: option for option in declared}, {}
+    for part in filter(None, re.split(r"[,:]", text)):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not equals or not value:
+            raise CrosstrainError(f"{part!r} is no setting; write NAME=VALUE, as in {form}")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise CrosstrainError(f"there is no setting {name!r} in {form}; {hint}")
+        if name in values:
+            raise CrosstrainError(f"{name} is given twice; once is enough")
+        try:
+            values[name] = known[name].read(value)
+        except ValueError as error:
+            raise CrosstrainError(f"{name} is {error}, not {value!r}") from error
+    return values
+
+
+def completed(declared: Sequence[Option], *given: Mapping[str, Setting]) -> dict[str, Setting]:
+    """All settings: the defaults, overridden by each of ``given`` in turn."""
+    values = {option.name: option.default for option in declared}
+    for each in given:
+        values.update(each)
+    return values

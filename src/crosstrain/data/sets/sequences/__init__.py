@@ -1,0 +1,1 @@
+"""Data sets whose examples have an order: series of numbers, and text."""

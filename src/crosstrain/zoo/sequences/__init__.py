@@ -1,0 +1,1 @@
+"""Networks for sequences: series of numbers, texts as tokens, and pictures read row by row."""
