@@ -29,7 +29,7 @@ from crosstrain.data.sets.parquet_tables import (
     labels_in,
     opened,
 )  # fmt: skip
-from crosstrain.data.source import (, Values
+from crosstrain.data.source import (
     DamagedImage,
     Files,
     Images,
@@ -38,6 +38,7 @@ from crosstrain.data.source import (, Values
     Size,
     Source,
     Table,
+    Values,
     labelled,
     summed_up,
 )  # fmt: skip
