@@ -96,13 +96,14 @@ def _shapes(inputs: Any) -> str:
 
 
 def _class_counts(manifest: Mapping[str, Any]) -> Html | None:
-    classes, counts = manifest.get("classes"), manifest.get("class_counts")
+    classes, counts = manifest.get("classes"), manifest.get("class_counts") or manifest.get("pixel_counts")
     if not classes or not isinstance(counts, Mapping) or any(len(c) != len(classes) for c in counts.values()):
         return None
+    title = f"{'Examples' if manifest.get('class_counts') else 'Pixels'} of each class"
     rows = [[str(name), *(c[i] for c in counts.values())] for i, name in enumerate(classes)]
     numbers = frozenset(range(1, len(counts) + 1))
-    grid = Grid("Examples of each class", ["class", *map(str, counts)], rows, numbers)
-    return folded("Examples of each class", grid.html(caption=False))
+    grid = Grid(title, ["class", *map(str, counts)], rows, numbers)
+    return folded(title, grid.html(caption=False))
 
 
 def machine(view: View) -> Section | None:
