@@ -86,7 +86,7 @@ def test_the_package_can_be_executed() -> None:
 
 def test_help_of_a_function_lists_its_parameters() -> None:
     shown = run("import crosstrain; help(crosstrain.compare)")
-    assert "compare(network: Any, data: str, *, engines: " in shown
+    assert "compare(network: Any, data: Any, *, engines: " in shown
     assert "batch_size: int | None = None" in shown
     assert "batch_size: Examples in a batch (default 64)." in shown
     assert "Train networks natively on engines" in shown

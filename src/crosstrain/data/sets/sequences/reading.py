@@ -126,7 +126,8 @@ def _delimiter(path: Path, lines: Sequence[str]) -> str:
     head = next((line for line in lines if line.strip()), "")
     counts = {each: head.count(each) for each in _DELIMITERS}
     best = max(counts, key=lambda each: counts[each])
-    named = any(not _is_number(token) for token in _tokens(head.replace('"', "")))
+    is_number = [_is_number(token) for token in _tokens(head.replace('"', ""))]
+    named = not all(is_number) and (counts[best] > 0 or not any(is_number))
     if named or (counts[best] and path.suffix.lower() in (".csv", ".tsv")):
         return best if counts[best] else ","
     return ""
