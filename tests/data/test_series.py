@@ -148,6 +148,8 @@ def test_a_table_without_names_or_with_dates_alone(tmp_path: Path) -> None:
         (["2001-01-01 00:00", "2001-01-01 01:00", "2001-01-01 02:00"], "hour", 24),
         (["2001-01-31", "2001-02-07", "2001-02-14"], "week", 52),
         (["2001", "2002", "2003"], "year", 1),
+        (["2024-01-01", "2024-01-02", "2024-01-03"], "day", 5),
+        (["2024-01-05", "2024-01-06", "2024-01-07"], "day", 7),
         (["1-01", "1-02", "1-03"], "", 1),
         (["first", "second", "third"], "", 1),
     ],
@@ -225,6 +227,8 @@ def test_plain_files_that_are_no_series(
 
 def test_several_variables_need_a_target(tmp_path: Path, prepared: Callable) -> None:
     path = dated(tmp_path / "a.csv", x=WALK, y=WALK)
+    with pytest.raises(CrosstrainError, match=r"target 'y' has to be among the columns; write columns=x\+y"):
+        prepared(f"series:{path}:target=y,columns=x")
     with pytest.raises(
         CrosstrainError, match=r"several variables \(x, y\); say which to forecast, as target=y"
     ):
