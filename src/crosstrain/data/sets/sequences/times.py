@@ -61,7 +61,7 @@ def steps_of(path: Path, times: Sequence[str], lines: Sequence[int]) -> Steps:
         return Steps(unit, season, _longer(lines, months > usual, unit))
     length = float(np.median(apart))
     unit, season = next(((name, count) for name, each, count in _UNITS if each == length), ("", 1))
-    if unit == "day" and (dates.dt.dayofweek < WEEKDAYS).all():
+    if unit == "day" and (dates.dt.day_of_week < WEEKDAYS).all():
         season = WEEKDAYS
     return Steps(unit, season, _longer(lines, apart > 1.5 * length, unit or f"{length:g} s"))
 
