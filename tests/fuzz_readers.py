@@ -79,6 +79,14 @@ def _tables(folder: Path) -> list[Path]:
     return _below(sign_tree(folder / "signs", tracks=3, frames=2, test=(0, 1)), ".csv")
 
 
+def _parquet(folder: Path) -> list[Path]:
+    from tests.data.test_parquet import table
+
+    table(folder / "hub.parquet", 0, 30)
+    table(folder / "plain.parquet", 0, 30, hub=False, labels=list("abc") * 10)
+    return sorted(folder.iterdir())
+
+
 def _plans(folder: Path) -> list[Path]:
     from crosstrain.studies.plan import studies
 
@@ -184,6 +192,7 @@ READERS = {
     "npz": Reader(_npz, _prepared("arrays:{file}"), in_member),
     "pictures": Reader(_pictures, _prepared("folder:{folder}", size=8), damaged),
     "tables": Reader(_tables, _prepared("gtsrb:{folder}", size=8), reworded),
+    "parquet": Reader(_parquet, _prepared("parquet:{file}", size=8), damaged),
     "plans": Reader(_plans, _read_plan, reworded),
     "onnx": Reader(_onnx, _read_onnx, _other_attribute),
     "keras": Reader(_saved(".keras"), _read_keras, in_member),

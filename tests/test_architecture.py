@@ -21,6 +21,7 @@ FLOORS = (
     "statistics",
     "results",
     "training",
+    "layers",
     "zoo",
     "graph",
     "data",
@@ -71,6 +72,7 @@ KNOWS_ALL = {"proof/truths/by_keras.py"}
 SWITCHES = {"classic/arrays.py": {"jax"}}
 """Modules that take arrays of any framework, and the frameworks whose switches they have to set."""
 KERAS_SIDE = (
+    "layers/",
     "zoo/",
     "classic/stochastic/keras_model.py",
     "graph/keras_",

@@ -108,6 +108,17 @@ def test_evaluation_of_its_own_data_is_what_the_training_measured(run: Path) -> 
         assert interval.low < interval.value < interval.high or interval.value in (0, 1)
 
 
+def test_a_limited_training_is_evaluated_on_the_examples_that_it_tested(tmp_path: Path) -> None:
+    trained = crosstrain.train(
+        "mlp", "digits", engine="torch", limit=7, epochs=2, out=tmp_path / "run", **KEYWORDS
+    )
+    evaluated = crosstrain.evaluate(tmp_path / "run", weights="last", **KEYWORDS)
+    assert evaluated.examples == 70
+    assert evaluated.metrics["loss"] == pytest.approx(trained.result.test_metrics["loss"], rel=1e-6)
+    features = crosstrain.features(tmp_path / "run", layer="dense", out=tmp_path / "f.npz", **KEYWORDS)
+    assert [features.arrays[f"x_{part}"][0] for part in ("train", "validation", "test")] == [70, 70, 70]
+
+
 def test_labels_in_another_order_and_strange_classes(run: Path, tmp_path: Path) -> None:
     """Classes are matched by name; a class that the training lacks is left out and told."""
     images, names = digits()

@@ -223,6 +223,7 @@ HARD: tuple[dict[str, Any], ...] = (
         "tuned": True,
         "prepare": "clahe,standardize",
         "split": "random",
+        "limit": 30,
     },
     {"proof": False, "device": "cuda:0", "threads": 1, "batch_size": 32, "sizes": None},
 )

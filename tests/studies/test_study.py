@@ -119,6 +119,7 @@ def test_the_plan_of_the_traffic_signs_is_the_published_one() -> None:
             "scales.small.budget: 'soon' is not a time; write 90s, 10m or 1.5h",
         ),
         ('title = "Mine"', "", "title: is missing"),
+        ("epochs = 2", "limit = 0", "small.limit: input should be greater than or equal to 1, not 0"),
         ('parts = ["cpu"]', 'parts = ["tpu"]', "scales.small.parts names 'tpu'; there are cpu, gpu"),
         ('name = "gpu"', 'name = "cpu"', "two parts are called cpu"),
         ('name = "gpu"', 'name = "../gpu"', "parts.2.name: string should match pattern"),
@@ -208,6 +209,28 @@ def test_a_gpu_is_taken_by_the_engines_that_find_one(
     monkeypatch.setattr(studying.comparing, "run", noted)
     studying.run(studying.Request(plans.read(plan), plan, scale="full"), tmp_path / "out")
     assert calls == [("cpu", tmp_path / "out"), ("cuda:0", tmp_path / "out" / "gpu")]
+
+
+@pytest.mark.parametrize(
+    ("of_data", "of_scale", "own", "taken"),
+    [("", "", None, None), ("limit = 9", "", None, 9), ("limit = 9", "limit = 5", None, 5),
+     ("limit = 9", "limit = 5", 2, 2)],
+)  # fmt: skip
+def test_a_limit_is_the_command_s_the_scale_s_or_the_data_s(
+    plan: Path, of_data: str, of_scale: str, own: int | None, taken: int | None,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
+    text = PLAN.replace("[data]", f"[data]\n{of_data}").replace("epochs = 2", f"epochs = 2\n{of_scale}")
+    plan.write_text(text)
+    limits = []
+
+    def noted(request: Settings, folder: Path, watch: Any) -> ComparisonResult:
+        limits.append(request.limit)
+        return _none()
+
+    monkeypatch.setattr(studying.comparing, "run", noted)
+    studying.run(studying.Request(plans.read(plan), plan, limit=own), tmp_path / "out")
+    assert limits == [taken]
 
 
 def _none() -> ComparisonResult:

@@ -108,3 +108,14 @@ def test_every_recipe_is_in_the_docs() -> None:
     for name, paper in papers().items():
         assert f"| `{name}` |" in docs
         assert paper.source.partition(" ")[0] in docs
+
+
+def test_kernels_begin_as_in_the_paper_unless_another_initializer_is_asked_for() -> None:
+    assert asked("alexnet", recipe="paper").kernel_initializer == {"name": "random_normal", "stddev": 0.01}
+    assert asked("resnet20", recipe="paper").kernel_initializer == {"name": "he_normal"}
+    assert asked("nin", recipe="paper").kernel_initializer == {}  # the paper does not say
+    assert asked(recipe="alexnet", kernel_initializer="own").kernel_initializer == {}
+    assert asked(recipe="alexnet", kernel_initializer="he_uniform").kernel_initializer == {
+        "name": "he_uniform"
+    }
+    assert "kernel_initializer" not in asked().to_json()

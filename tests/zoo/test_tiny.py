@@ -14,7 +14,7 @@ import crosstrain
 from crosstrain import zoo
 from crosstrain.engines.contract import Setting
 from crosstrain.engines.registry import engines
-from crosstrain.environments.environments import default
+from crosstrain.environments.environments import ready
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.keras_import import import_loss, import_model
@@ -126,7 +126,7 @@ def test_on_pytorch(name: str) -> None:
 @pytest.mark.slow("every network on every installed engine, each proved in processes of its own")
 @pytest.mark.parametrize("name", [p.values[0] for p in unlike()])
 def test_every_engine_is_proved_on_the_tiny_variant(name: str) -> None:
-    proof = crosstrain.prove(f"{name}:tiny", engines=list(default()), progress=False)
+    proof = crosstrain.prove(f"{name}:tiny", engines=list(ready(training=True)), progress=False)
     assert proof.proved, [c.reason for c in proof if c.status != "proved"]
 
 

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
 from crosstrain.api.parameters import Backtest as BacktestArguments
-from crosstrain.api.parameters import DataOrArrays, ValidationData, ValidationSplit
+from crosstrain.api.parameters import DataOrArrays, Out, Plan, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import Data, OptionalData, Out, Plan, SeveralNetworks
+from crosstrain.comparison.parameters import Data, OptionalData, SeveralNetworks
 from crosstrain.comparison.settings import settings
 from crosstrain.data.in_memory import data_spec
+from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.making import leave_page
 from crosstrain.studies import comparison as comparing
 from crosstrain.training import spelling
+
+CLASSIC = "classic:"
+"""Begins the name of a classical estimator."""
 
 if TYPE_CHECKING:
     from crosstrain.inference import InferenceResult
@@ -43,7 +47,9 @@ def compare(
     Calling it again with the same arguments does only what is missing. Raises ``CrosstrainError`` for wrong
     use, before anything is trained; a cell that fails does not raise but stands in the result. Times are
     seconds or ``"10m"``, memory bytes or ``"4G"``; ``criteria`` are those of ``docs/criteria.md``.
-    With ``search`` the first engine is trained ``trials`` times, and all are compared with what was best.
+    ``classic:NAME:PARAMETER=VALUE,…`` among the networks is an estimator of ``crosstrain.classic``, in a
+    table of its own. With ``search`` the first engine is trained ``trials`` times, and all are compared with
+    what was best.
 
     ``data`` may also be arrays in memory: ``(x, y)``, ``(x_train, y_train, x_test, y_test)``, a pandas frame
     with the name of its target, a ``tf.data.Dataset``, a PyTorch ``Dataset`` or ``DataLoader``, a Hugging
@@ -51,17 +57,17 @@ def compare(
     """
     from crosstrain.studies import searching
 
-    names, trusted = names_of(network)
+    classical, names, trusted = _parted(network)
     data = data_spec(data, validation_data, validation_split)
     arguments["trust"] = arguments["trust"] or trusted
     folder = Path(out) if out else None
     with watching(progress) as watch:
-        request = settings(names, data, **arguments)
+        request = replace(settings(names, data, **arguments), classical=classical)
         if space := searching.space(arguments["search"]):
             trials = arguments["trials"]
             found = searching.search(names, data, cast(Any, arguments), space, trials, request, folder, watch)
             request = settings(names, data, **{**arguments, **cast(Any, found.values)})
-            request = replace(request, remarks=(*request.remarks, found.remark))
+            request = replace(request, classical=classical, remarks=(*request.remarks, found.remark))
         try:
             result = comparing.run(request, folder, watch)
         except comparing.Interrupted as stop:
@@ -94,6 +100,21 @@ def backtest(
         return compare(network, spec, out=folder, progress=progress, **cast(Any, arguments)).result
 
     return backtesting.run(data, origins, Path(out) if out else None, once, names_of(network)[0][:3])
+
+
+def _parted(network: Any) -> tuple[tuple[str, ...], list[str], bool]:
+    """The classical estimators among what is named, the networks, and whether these are the caller's own."""
+    names, own = names_of(network)
+    if not any(name.startswith(CLASSIC) for name in names):
+        return (), names, own
+    from crosstrain.classic.entrants import parted
+
+    classical, networks = parted(names)
+    if not networks:
+        raise CrosstrainError(
+            f"classical estimators stand beside networks; name one too, as mlp,{classical[0]}"
+        )
+    return classical, networks, own
 
 
 @declared("a comparison at inference", single={"size": "input size"}, helps={"size": parameters.ONE_SIZE})
@@ -159,6 +180,7 @@ def study(
         budget=None if budget is None else str(budget),
         prefer=arguments["prefer"],
         threads=arguments["threads"],
+        limit=arguments["limit"],
     )
     with watching(progress) as watch:
         return studying.run(request, Path(out) if out else None, watch, finish=write_page)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.parameters import Looked, LookOut
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declaration_of, declared
-from crosstrain.comparison.parameters import Looked, LookOut
 from crosstrain.errors import CrosstrainError
 from crosstrain.training import spelling
 
@@ -23,7 +23,7 @@ MOST = 1000
 """Examples and draws of a sheet."""
 EXAMPLES = 8
 SHEET = "contact-sheet.png"
-OF_DATA = ("size", "prepare", "split", "augment", "draws", "seed")
+OF_DATA = ("size", "prepare", "split", "limit", "augment", "draws", "seed")
 OF_NETWORKS = (
     "image", "layer", "views", "target", "units", "square", "embedding", "cell", "weights", "data", "trust",
 )  # fmt: skip
@@ -83,6 +83,7 @@ def _sheet(data: str, out: str | Path | None, progress: Progress, arguments: Map
             size=sizes[0] if sizes else None,
             steps=arguments["prepare"],
             split=arguments["split"],
+            limit=arguments["limit"],
             augmentation=augmentation,
         )
         return write_sheet(prepared, augmentation, path, seed=arguments["seed"], **counts)

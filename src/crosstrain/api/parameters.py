@@ -1,13 +1,59 @@
-"""What only the public functions take: arrays in memory in place of a data set's name, and Keras's words for
-them."""
+"""What only the public functions take: the arguments in their signatures, arrays in memory in place of a data
+set's name, and Keras's words for them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from crosstrain.comparison.declaring import Parameter
 from crosstrain.comparison.parameters import SETS, Compare
 
+Network = Annotated[
+    Any,
+    Parameter("Zoo name, file.py:function, model.keras or model.onnx.",
+              metavar="NETWORK", argument=True),
+]  # fmt: skip
+OneEngine = Annotated[
+    str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
+]
+Looked = Annotated[
+    Any,
+    Parameter(
+        "A data set (crosstrain datasets), a folder of train or compare (FOLDER:CELL), or a network.",
+        metavar="DATA|RUN|NETWORK", argument=True,
+    ),
+]  # fmt: skip
+LookOut = Annotated[
+    str | Path | None,
+    Parameter(
+        "Of a data set the PNG (default: contact-sheet.png), of a network the folder (default: RUN/inside, "
+        "or NAME-inside).", metavar="PATH", flags=("--out", "-o"),
+    ),
+]  # fmt: skip
+Plan = Annotated[
+    str | Path,
+    Parameter("One of crosstrain's (--list), or your own.", metavar="NAME|PLAN.toml", argument=True),
+]
+Run = Annotated[
+    str | Path,
+    Parameter(
+        "A folder of train or compare, or a network (with its initial weights).", metavar="RUN", argument=True
+    ),
+]
+Out = Annotated[
+    str | Path | None,
+    Parameter(
+        "The folder for results (default: one in crosstrain-runs).", metavar="DIR", flags=("--out", "-o")
+    ),
+]
+ExportOut = Annotated[
+    str | Path | None,
+    Parameter("Default: RUN/exports/NAME, or NAME for a network.", metavar="PATH", flags=("--out", "-o")),
+]
+Form = Annotated[
+    str, Parameter("onnx, keras, … (docs/export.md).", metavar="FORMAT", flags=("--format", "-f"))
+]
 DataOrArrays = Annotated[
     Any, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA", flags=("--data", "-d"))
 ]

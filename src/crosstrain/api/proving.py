@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.parameters import Network, OneEngine, Out
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import entrants, parameters
 from crosstrain.comparison.certify import words
 from crosstrain.comparison.declaring import declared
 from crosstrain.comparison.devices import settled
-from crosstrain.comparison.parameters import Network, OneEngine, Out
 from crosstrain.comparison.settings import settings
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.definition import source

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from crosstrain.api.parameters import ExportOut, Form, Run
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import ExportOut, Form, Run
 from crosstrain.data.registry import DataSet, datasets
 from crosstrain.engines.registry import EngineRow, engines
 from crosstrain.exchange.formats import FORMATS

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
-from crosstrain.api.parameters import DataOrArrays, ValidationData, ValidationSplit
+from crosstrain.api.parameters import DataOrArrays, Network, Out, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters, training
 from crosstrain.comparison.declaring import declared
-from crosstrain.comparison.parameters import Data, Network, Out
+from crosstrain.comparison.parameters import Data
 from crosstrain.comparison.settings import settings
 from crosstrain.comparison.training import Trained
 from crosstrain.data.in_memory import data_spec

@@ -42,6 +42,7 @@ def command(
       crosstrain compare my_net.py:build --data folder:photos --optimizer adam --json out.json
       crosstrain compare resnet20 --data digits --option torch.compile=default
       crosstrain compare lenet5 --data digits --engines all
+      crosstrain compare mlp,classic:LVQ:version=3,classic:RadialBasisNetworkClassifier --data digits
       crosstrain compare lenet5 --data digits --repeats 2 --criteria
       crosstrain compare resnet20 --data digits --recipe paper --epochs 20 --early-stopping 5
       crosstrain compare lenet5 --data digits --search learning-rate=1e-4..1e-1 --trials 20

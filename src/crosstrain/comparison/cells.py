@@ -83,7 +83,7 @@ class Bench:
             outcome = run_job(
                 self.job(cell, epochs),
                 folder=self.store.logs,
-                timeout=self._timeout(remaining),
+                timeout=self.timeout(remaining),
                 memory_limit=self.settings.memory_limit,
                 on_event=meter.wrap(lambda event: self.watch.event(cell, event)),
             )
@@ -109,7 +109,7 @@ class Bench:
                 return None
             self.watch.stage(f"Finding a batch size of {cell.network} that fits into memory on {cell.engine}")
             self.fitting[cell.group] = batch_that_fits(
-                self.job(cell, epochs), run_job, self.store.logs, self._timeout(remaining)
+                self.job(cell, epochs), run_job, self.store.logs, self.timeout(remaining)
             )
         return self.fitting[cell.group]
 
@@ -118,7 +118,8 @@ class Bench:
         budget = self.settings.budget
         return None if budget is None else budget - self.account.wall().total
 
-    def _timeout(self, remaining: float | None) -> float | None:
+    def timeout(self, remaining: float | None) -> float | None:
+        """Seconds after which a job is stopped that begins with so much of the budget left."""
         budget = self.settings.budget
         limits = [self.settings.timeout]
         if budget is not None and remaining is not None:

@@ -2,7 +2,7 @@
 
 A key here is a keyword in Python and an option on the command line; a function takes the keys of the
 ``TypedDict`` that it unpacks. A new setting is one more key (docs/cli.md names it too, and a test asks for
-that). Types beside ``Parameter`` at the end are for positional arguments.
+that). Types at the end are for arguments in signatures; ``api/parameters.py`` has more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,6 +112,13 @@ class Goal(TypedDict, total=False):
         str | Mapping[Any, float] | None,
         Parameter("balanced, or weights of classes in the loss, as 0=1,1=5 (Keras's).", metavar="HOW"),
     ]
+    kernel_initializer: Annotated[
+        str | Mapping[str, Any] | None,
+        Parameter(
+            "Draw all kernels by it (Keras's), as he_normal or random_normal:stddev=0.01; own: as the "
+            "network says, whatever the recipe.", metavar="NAME",
+        ),
+    ]  # fmt: skip
     early_stopping: Annotated[
         int | None,
         Parameter("Stop when the validation has not improved for N epochs.", metavar="N"),
@@ -140,6 +147,12 @@ class Preparation(TypedDict, total=False):
             "gtsrb: random (validation without regard to tracks). arrays, text, table: time (what comes "
             "later is tested).",
             metavar="HOW",
+        ),
+    ]
+    limit: Annotated[
+        int | None,
+        Parameter(
+            "Take N examples of each class at most in every part of the data, for trials.", metavar="N"
         ),
     ]
 
@@ -411,6 +424,10 @@ class StudyPlan(Engines, Preference, Threads, total=False):
     budget: Annotated[
         str | float | None, Parameter("For each part, in place of the plan's: 10m, 2h.", metavar="TIME")
     ]
+    limit: Annotated[
+        int | None,
+        Parameter("Take N examples of each class at most, in place of the plan's, for trials.", metavar="N"),
+    ]
 
 
 class Export(Timeout, Trust, Output, total=False):
@@ -429,11 +446,6 @@ class Export(Timeout, Trust, Output, total=False):
 
 
 # -- in the functions' own signatures ---------------------------------------------------------------
-Network = Annotated[
-    Any,
-    Parameter("Zoo name, file.py:function, model.keras or model.onnx.",
-              metavar="NETWORK", argument=True),
-]  # fmt: skip
 SeveralNetworks = Annotated[
     Any,
     Parameter(
@@ -450,44 +462,4 @@ Data = Annotated[str, Parameter(f"{SETS} (crosstrain datasets).", metavar="DATA"
 OptionalData = Annotated[
     str | None,
     Parameter(f"{SETS}; default: what the run, or the plan, says.", metavar="DATA", flags=("--data", "-d")),
-]
-OneEngine = Annotated[
-    str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
-]
-Looked = Annotated[
-    Any,
-    Parameter(
-        "A data set (crosstrain datasets), a folder of train or compare (FOLDER:CELL), or a network.",
-        metavar="DATA|RUN|NETWORK", argument=True,
-    ),
-]  # fmt: skip
-LookOut = Annotated[
-    str | Path | None,
-    Parameter(
-        "Of a data set the PNG (default: contact-sheet.png), of a network the folder (default: RUN/inside, "
-        "or NAME-inside).", metavar="PATH", flags=("--out", "-o"),
-    ),
-]  # fmt: skip
-Plan = Annotated[
-    str | Path,
-    Parameter("One of crosstrain's (--list), or your own.", metavar="NAME|PLAN.toml", argument=True),
-]
-Run = Annotated[
-    str | Path,
-    Parameter(
-        "A folder of train or compare, or a network (with its initial weights).", metavar="RUN", argument=True
-    ),
-]
-Out = Annotated[
-    str | Path | None,
-    Parameter(
-        "The folder for results (default: one in crosstrain-runs).", metavar="DIR", flags=("--out", "-o")
-    ),
-]
-ExportOut = Annotated[
-    str | Path | None,
-    Parameter("Default: RUN/exports/NAME, or NAME for a network.", metavar="PATH", flags=("--out", "-o")),
-]
-Form = Annotated[
-    str, Parameter("onnx, keras, … (docs/export.md).", metavar="FORMAT", flags=("--format", "-f"))
 ]

@@ -19,7 +19,7 @@ from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.compiled import recipe_of
-from crosstrain.runs.definition import check_choice, source
+from crosstrain.runs.definition import MODELS, check_choice, source
 from crosstrain.statistics.location import FEWEST_RANKED
 from crosstrain.system.files import slug
 from crosstrain.system.machine import usable_cores
@@ -59,8 +59,9 @@ class Settings:
     network's own; ``pairs``, where there are any, are the networks with sizes of their own (``idsia@48``).
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
     ``timeout`` are seconds, ``memory_limit`` bytes. ``output``, ``weights``,
-    ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``remarks`` are
-    sentences on where the recipe comes from.
+    ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``classical``
+    are estimators of ``crosstrain.classic``, beside the networks; ``remarks`` are sentences on where the
+    recipe comes from.
     """
 
     networks: tuple[str, ...]
@@ -79,6 +80,7 @@ class Settings:
     trust: bool = verbatim(False)
     prepare: str = ""
     split: str = ""
+    limit: int | None = verbatim(None)
     tuned: bool = verbatim(False)
     criteria: bool = verbatim(False)
     prefer: str = ""
@@ -91,6 +93,7 @@ class Settings:
     replace_head: bool = False
     freeze_until: str = ""
     whole: bool = False
+    classical: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def subjects(self) -> list[tuple[str, int | None]]:
@@ -101,8 +104,10 @@ class Settings:
         """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
         preferred: that only chooses among the results."""
         pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
-        names = ("output", "weights", "replace_head", "freeze_until", "whole")
+        names = ("output", "weights", "replace_head", "freeze_until", "whole", "limit")
         chosen = {key: each for key in names if (each := getattr(self, key))}
+        if self.classical:
+            chosen["classical"] = list(self.classical)
         return pairs | chosen | {
             "networks": list(self.networks), "data": self.data, "engines": list(self.engines),
             "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
@@ -132,6 +137,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     counts = {
         "epochs": arguments["epochs"], "seeds": arguments["seeds"], "repeats": arguments["repeats"],
         "batch size": arguments["batch_size"], "threads": arguments["threads"],
+        "limit": arguments["limit"],
     }  # fmt: skip
     for name, number in counts.items():
         if number is not None and number < 1:
@@ -168,6 +174,8 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
             f"{paper.summary(epochs, recipe)}.",
             *(f"Not as in the paper: {each}." for each in paper.differs),
         )
+    if recipe.kernel_initializer:
+        remarks += tuple(f"{n} keeps the weights of its file." for n in networks if n.endswith(MODELS))
     sizes = tuple(dict.fromkeys(spelling.sizes(arguments["sizes"])))
     return Settings(
         networks=networks,

@@ -135,6 +135,7 @@ class Workshop:
                     progress=self._progress,
                     steps=self.settings.prepare,
                     split=self.settings.split,
+                    limit=self.settings.limit,
                     augmentation=self.settings.recipe.augmentation,
                 )
         return self._data[key]
@@ -164,6 +165,7 @@ class Workshop:
                 seed=seed,
                 label_smoothing=self.settings.recipe.label_smoothing,
                 class_weight=class_weights(self.settings.recipe.class_weight, manifest),
+                kernel_initializer=self.settings.recipe.kernel_initializer,
             )
             TrainedPreparation.of(subject.data, self.settings.recipe.augmentation).save(folder)
             return definition

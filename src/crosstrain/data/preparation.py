@@ -17,7 +17,7 @@ from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
 from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file, kept_file
-from crosstrain.data.registry import DataSet, Reader, options_of, parse
+from crosstrain.data.registry import DataSet, options_of, parse
 from crosstrain.data.resemblance import original_sizes
 from crosstrain.data.source import Column, Images, Request, Source, Values, summed_up
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
@@ -37,36 +37,35 @@ def prepare(
     seed: int = 0,
     steps: str | None = None,
     split: str | None = None,
+    limit: int | None = None,
     augmentation: Mapping[str, Any] | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """The data set ``spec`` (``digits``, ``mnist:DIR``, …), ready as memory-mapped arrays.
 
-    ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1 (grey)
-    or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out, ``split`` how
-    (``random`` for gtsrb: without regard to tracks; ``time``: what comes later). ``steps`` are further ones,
-    as ``clahe,standardize`` (``crosstrain.data.images.steps``). Under an ``augmentation``
+    ``size`` is that of the pictures, (height, width) or one number for both, in pixels; ``channels`` 1
+    (grey) or 3 (RGB); None leaves the data's own. ``seed`` decides which examples are held out, ``split``
+    how (``random`` for gtsrb: without regard to tracks; ``time``: what comes later). ``steps`` are further
+    ones, as ``clahe,standardize`` (``crosstrain.data.images.steps``). ``limit`` keeps at most so many
+    examples of each class in each of train, validation and test, for trials: the same ones for the same seed,
+    and those of a smaller limit among those of a larger. Under an ``augmentation``
     (``crosstrain.training.augmentation``), the data set is what evaluation sees: cropped, normalised.
     ``cache`` is the cache's folder; ``progress(done, total, what)`` is called now and then. Raises
     ``CrosstrainError`` for a source that cannot be used, ``StorageError`` where the disk is full.
     """
     row, location = parse(spec)
     request = Request(
-        _checked_size(size),
-        _checked_channels(channels),
-        int(seed),
-        _checked_split(row, split),
-        options_of(spec),
-    )
+        _checked_size(size), _checked_channels(channels), int(seed), _checked_split(row, split),
+        _checked_limit(limit), options_of(spec),
+    )  # fmt: skip
     further = parse_steps(steps)
-    reader = row.reader()
     store = Cache(cache)
-    content = store.content_hash(reader.files(location), progress)
+    content = store.content_hash(row.reader().files(location), progress)
     key = _key(row.name, content, request, further)
 
     def fill(folder: Path) -> None:
-        _fill(folder, spec, key, reader, location, request, further, progress)
+        _fill(folder, spec, key, row, location, request, further, progress)
 
     obtained = store.obtain(f"{row.name}-{key[:32]}", fill)
     prepared = Prepared(obtained.folder, {**obtained.manifest, "spec": spec}, obtained.cached)
@@ -85,6 +84,8 @@ def _key(name: str, content: str, request: Request, steps: tuple[Step, ...]) -> 
         settings["steps"] = list(map(str, steps))
     if request.split:
         settings["split"] = request.split
+    if request.limit is not None:
+        settings["limit"] = request.limit
     if request.options:
         settings["options"] = dict(request.options)
     return hashlib.sha256(json.dumps({**settings, "seed": request.seed}, sort_keys=True).encode()).hexdigest()
@@ -112,12 +113,20 @@ def _checked_split(row: DataSet, split: str | None) -> str:
     return split or ""
 
 
+def _checked_limit(limit: int | None) -> int | None:
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
+        raise CrosstrainError(f"a limit is a number of examples of each class, 1 or more, not {limit!r}")
+    return int(limit)
+
+
 def _fill(
-    folder: Path, spec: str, key: str, reader: Reader, location: Path, request: Request,
+    folder: Path, spec: str, key: str, row: DataSet, location: Path, request: Request,
     steps: tuple[Step, ...], progress: Progress | None,
 ) -> None:  # fmt: skip
     start = time.perf_counter()
-    with closing(reader.read(location, request)) as source:
+    with closing(row.read(location, request)) as source:
         for split in SPLITS:
             if len(source.splits[split]) == 0:
                 raise CrosstrainError(f"{spec} has no examples for {split}: it has too few of them")
@@ -154,6 +163,7 @@ def _fill(
             },
             "original_sizes": sizes,
             "split": request.split,
+            "limit": request.limit,
             "standardized": scaled,
             "facts": dict(source.facts),
             "prepare_seconds": round(time.perf_counter() - start, 3),

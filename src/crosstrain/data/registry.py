@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+from crosstrain.data.limit import limited
 from crosstrain.data.options import Option, Setting, read_options, split_spec
 from crosstrain.data.prepared import SPLITS, Prepared
 from crosstrain.data.sets.settings import SERIES, TABLE, TEXT
@@ -49,6 +50,17 @@ class DataSet:
 
     def reader(self) -> Reader:
         return cast(Reader, importlib.import_module(f"crosstrain.data.sets.{self.module}"))
+
+    def read(self, location: Path, request: Request) -> Source:
+        """What its reader reads, with no more of each class than was asked for."""
+        source = self.reader().read(location, request)
+        if request.limit is None:
+            return source
+        try:
+            return limited(source, request.limit, request.seed)
+        except BaseException:
+            source.close()
+            raise
 
 
 _IDX = (
@@ -173,6 +185,18 @@ BUILT_IN = (
             "or val/*.png with a list of their classes: val.txt, or val/val_annotations.txt",
         ),
         "folder",
+        crops=True,
+    ),
+    DataSet(
+        "parquet",
+        "parquet:FILE-or-folder",
+        "tables of pictures with a class each, as Hugging Face's data sets are; needs pyarrow",
+        "Hugging Face's hub, or datasets.Dataset.to_parquet",
+        (
+            "train-….parquet, and validation-… and test-… if you have them, or folders of these names",
+            "columns image (bytes of PNG or JPEG files) and label (numbers or texts)",
+        ),
+        "parquet",
         crops=True,
     ),
 )

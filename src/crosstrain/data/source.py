@@ -28,13 +28,16 @@ class DamagedImage(Exception):  # noqa: N818 - a state of a picture, not an erro
 class Request:
     """What a reader is asked for: pictures of ``size`` (height, width) with ``channels`` (1 grey, 3 RGB),
     None for the data's own; ``seed`` decides which examples are held out, ``split`` by which rule, where a
-    data set has several. ``options`` are the settings of its spec, as given; ``fitted`` is what an earlier
-    reading found for training (``Source.facts``), which new data is to be read by."""
+    data set has several. Of every class, ``limit`` examples at most are kept (None: all), which is
+    ``DataSet.read``'s work: a reader need not know of it. ``options`` are the settings of its spec, as given;
+    ``fitted`` is what an earlier reading found for training (``Source.facts``), which new data is to be read
+    by."""
 
     size: Size | None = None
     channels: int | None = None
     seed: int = 0
     split: str = ""
+    limit: int | None = None
     options: Mapping[str, Setting] = field(default_factory=dict)
     fitted: Mapping[str, Any] = field(default_factory=dict)
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from crosstrain.data.source import Table
+
+VALIDATION, TEST = 0.1, 0.15
+"""Shares that are held out where a data set does not have these parts."""
+PARTS = {
+    "train": "train", "training": "train",
+    "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""What people call the parts of a data set, and what they are called here."""
 Positions = np.ndarray
 """Ascending int64 positions of examples."""
 TIME = "time"
@@ -42,6 +54,26 @@ def three_ways(labels: np.ndarray, validation: float, test: float, seed: int) ->
     rest, tested = held_out(labels, test, seed)
     train, validated = held_out(labels[rest], validation / (1 - test), seed + 1)
     return {"train": rest[train], "validation": rest[validated], "test": tested}
+
+
+def completed(
+    tables: Mapping[str, Table], labels: np.ndarray, seed: int, what: str
+) -> tuple[dict[str, Table], list[str]]:
+    """Train, validation and test of pictures in files, and warnings: the parts that there are stay as they
+    are, the others are held out from ``train``, whose classes are ``labels``. ``what`` (``file``, ``folder``)
+    is the word for a part."""
+    if set(tables) == {"train"}:
+        parts = three_ways(labels, TEST, TEST, seed)
+        return {part: tables["train"].take(rows) for part, rows in parts.items()}, []
+    whole, notes = dict(tables), []
+    for part, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
+        if part not in whole:
+            rest, rows = held_out(labels, share, seed + number)
+            whole[part], whole["train"] = whole["train"].take(rows), whole["train"].take(rest)
+            labels = labels[rest]
+            if part == "test":
+                notes.append(f"there is no test {what}: {share:.0%} of train was held out as one")
+    return whole, notes
 
 
 def in_order(count: int, validation: float, test: float) -> tuple[Positions, Positions, Positions]:

@@ -105,10 +105,14 @@ class TrainedPreparation:
             shape = self.manifest["inputs"][name]["shape"]
         return None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2]))
 
-    def request(self, split: str = "", options: Mapping[str, Setting] | None = None) -> Request:
-        """What a reader of another data set, with these settings in its spec, is asked for."""
+    def request(
+        self, split: str = "", limit: int | None = None, options: Mapping[str, Setting] | None = None
+    ) -> Request:
+        """What a reader of another data set, with these settings in its spec, is asked for; or of the
+        training's own, ``split`` and limited as it was."""
         common: dict[str, Any] = {
-            "split": split, "options": options or {}, "fitted": self.manifest.get("facts") or {},
+            "split": split, "limit": limit, "options": options or {},
+            "fitted": self.manifest.get("facts") or {},
         }  # fmt: skip
         pictures = [shape for name in self.manifest["inputs"] if (shape := self.picture(name))]
         if len(pictures) != 1:

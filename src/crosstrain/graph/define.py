@@ -25,6 +25,7 @@ from crosstrain.graph.keras_import.files.weights_alone import load_into
 from crosstrain.graph.keras_import.keras_file import load_keras_file
 from crosstrain.graph.keras_import.output import check_rows, layers_with_rows, with_output
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
+from crosstrain.graph.keras_kernels import draw_kernels
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
 from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
@@ -42,12 +43,22 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``definition.json`` to its folder; returns the last one's content."""
     emit({"event": "phase", "name": "define"})
     model = build_model(job)
+    remarks = [drawn_kernels(model, job)] if job.get("kernel_initializer") else []
     if job.get("weights"):
         load_weights(model, job)
-    remarks = [transfer.remark(model, job["freeze_until"])] if job.get("freeze_until") else []
+    remarks += [transfer.remark(model, job["freeze_until"])] if job.get("freeze_until") else []
     graph, weights, masks = import_with_masks(model, input_specs(job))
     check_rows(graph, layers_with_rows(graph))
-    return record(job, model.name, graph, weights, weight_names(model), masks, remarks)
+    return record(job, model.name, graph, weights, weight_names(model), masks, list(filter(None, remarks)))
+
+
+def drawn_kernels(model: keras.Model, job: Mapping[str, Any]) -> str:
+    """Draw the model's kernels as the job says; only a new head's where the rest has weights of a file."""
+    layers = [model]
+    if job.get("weights"):
+        layers = [transfer.head_of(model)] if job.get("replace_head") and not job.get("whole") else []
+    with numpy_initial(drawn=job.get("drawn", True)):
+        return draw_kernels(layers, job["kernel_initializer"], int(job.get("seed") or 0))
 
 
 def load_weights(model: keras.Model, job: Mapping[str, Any]) -> None:

@@ -81,10 +81,10 @@ def evaluate(
         folder = Path(work)
         row, location = parse(spec)
         tell(f"Preparing {spec}")
-        split = trained.split if own else ""
-        with closing(
-            row.reader().read(location, network.preparation.request(split, options_of(spec)))
-        ) as source:
+        asked = network.preparation.request(
+            trained.split if own else "", trained.limit if own else None, options_of(spec)
+        )
+        with closing(row.read(location, asked)) as source:
             parts = SPLITS if chosen == ALL else (chosen,)
             tables = {name: source.splits[name] for name in parts if len(source.splits[name])}
             if not tables:

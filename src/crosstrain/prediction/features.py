@@ -14,6 +14,7 @@ import numpy as np
 from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import SPLITS, Arrays
 from crosstrain.data.registry import options_of, parse
+from crosstrain.data.source import Request
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.tapping import tapped
 from crosstrain.prediction.network import TrainedNetwork
@@ -75,7 +76,11 @@ def features(
             spec = data or trained.data
             if not spec:
                 raise CrosstrainError(f"{run} does not record its training data; name the data with --data")
-            extractor.of_data(spec, trained.split if spec == trained.data else "", own=not data)
+            same = spec == trained.data
+            asked = network.preparation.request(
+                trained.split if same else "", trained.limit if same else None, options_of(spec)
+            )
+            extractor.of_data(spec, asked, own=not data)
     write_arrays(out, extractor.arrays)
     shapes = {name: list(array.shape) for name, array in extractor.arrays.items()}
     return Features(
@@ -109,13 +114,11 @@ class _Extractor:
             self.arrays["x"] = self._asked(applied.inputs, self.work)
             self.arrays["names"] = np.array([source.labels[row] for row in applied.kept])
 
-    def of_data(self, spec: str, split: str, *, own: bool) -> None:
+    def of_data(self, spec: str, asked: Request, *, own: bool) -> None:
         """Every part of a data set, with its targets; texts where these are classes with names."""
         row, location = parse(spec)
         self.tell(f"Preparing {spec}")
-        with closing(
-            row.reader().read(location, self.network.preparation.request(split, options_of(spec)))
-        ) as source:
+        with closing(row.read(location, asked)) as source:
             for part in SPLITS:
                 folder = self.work / part
                 folder.mkdir()

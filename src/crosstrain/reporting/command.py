@@ -9,6 +9,7 @@ from typing import Any
 
 from crosstrain.training.augmentation import spelled
 from crosstrain.training.composing import MOMENTUM
+from crosstrain.training.initialisers import spelled as initializer
 from crosstrain.training.spelling import BALANCED
 
 PROGRAM = ("crosstrain", "compare")
@@ -43,9 +44,11 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         ),
         "--prepare": settings.get("prepare"),
         "--split": settings.get("split"),
+        "--limit": settings.get("limit"),
         "--augment": spelled(recipe.get("augmentation") or {}),
         "--label-smoothing": recipe.get("label_smoothing") or None,
         "--class-weight": _class_weight(recipe.get("class_weight") or {}),
+        "--kernel-initializer": initializer(recipe.get("kernel_initializer") or {}),
         "--early-stopping": recipe.get("early_stopping"),
         "--device": _unless(settings.get("device"), "cpu"),
         "--precision": _unless(settings.get("precision"), "float32"),

@@ -60,7 +60,12 @@ class Comparison:
     def ok(self) -> bool:
         """Whether every cell ended well and no certificate departs."""
         cells_well = all(c.status not in BAD and not c.diverged for c in self.cells)
-        return cells_well and all(c.certificate not in ("departs", "cannot") for c in self.cells)
+        classical_well = all(c.status not in BAD for c in self.result.classical)
+        return (
+            cells_well
+            and classical_well
+            and all(c.certificate not in ("departs", "cannot") for c in self.cells)
+        )
 
     @property
     def dataframe(self) -> pd.DataFrame:

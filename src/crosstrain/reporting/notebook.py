@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.classical import COLUMNS, LEGEND, classical_faults, row_text
 from crosstrain.reporting.terminal.tables import faults, legend
+from crosstrain.results.classical import classical_rows
 from crosstrain.results.rows import Row, rows, size_text
 from crosstrain.results.schema import ComparisonResult
 
@@ -17,17 +20,23 @@ _COLUMNS = (
 
 def html(result: ComparisonResult) -> str:
     """The table, what went wrong, and the recommendation."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in _cells(r))}</tr>" for r in rows(result.cells)
-    )
-    lines = [legend(result), *faults(result), *result.notes]
+    tables = _table(_COLUMNS, [_cells(row) for row in rows(result.cells)])
+    if classical := classical_rows(result.classical):
+        tables += _table(COLUMNS, [row_text(row) for row in classical])
+        tables += f"<p><small>{escape(LEGEND)}</small></p>"
+    lines = [legend(result), *faults(result), *classical_faults(result), *result.notes]
     notes = "".join(f"<p><small>{escape(line)}</small></p>" for line in lines if line)
     return (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        f"{tables}{notes}"
         f"<p><strong>{escape(result.recommendation.reason)}</strong></p>"
         f"<p><small>{escape(result.folder)}</small></p>"
     )
+
+
+def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in line)}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cells(row: Row) -> list[str]:

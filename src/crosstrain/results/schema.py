@@ -115,6 +115,34 @@ class CellResult(_Open):
         return [epoch.train_seconds for epoch in self.epochs]
 
 
+class ClassicalResult(_Open):
+    """One fit of a classical estimator, in a process of its own, on the training examples of the networks,
+    and tested on their test examples.
+
+    Times are seconds, memory bytes. ``estimator`` is how it is written, ``classic:NAME:…``;
+    ``predict_seconds`` are for all test examples. It is another network, trained by its own rule: there is no
+    certificate. ``notes`` are its warnings.
+    """
+
+    id: str
+    estimator: str
+    division: Literal["classic"] = "classic"
+    input_size: Size = None
+    seed: int = 0
+    repeat: int = 0
+    threads: int | None = None
+    status: CellStatus
+    error: str | None = None
+    fit_seconds: float | None = None
+    predict_seconds: float | None = None
+    iterations: int | None = None
+    test_accuracy: float | None = None
+    test_examples: int = 0
+    peak_memory_bytes: int | None = None
+    data_hash: str | None = None
+    notes: list[str] = Field(default_factory=list)
+
+
 class CertificateResult(_Open):
     """A certificate of one network at one input size; errors are norm-wise and relative (``"inf"`` and
     ``"nan"`` where they are not finite)."""
@@ -197,6 +225,7 @@ class ComparisonResult(_Open):
     criteria: list[dict[str, Any]] = Field(default_factory=list)
     tuning: list[dict[str, Any]] = Field(default_factory=list)
     front: list[dict[str, Any]] = Field(default_factory=list)
+    classical: list[ClassicalResult] = Field(default_factory=list)
     forecasts: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 

@@ -45,6 +45,7 @@ def define(
     losses: Mapping[str, Any] | None = None,
     label_smoothing: float = 0.0,
     class_weight: Mapping[str, float] | None = None,
+    kernel_initializer: Mapping[str, Any] | None = None,
     seed: int = 0,
     trust: bool = False,
     floatx: str = "float32",
@@ -63,9 +64,10 @@ def define(
     without the batch, by input name (``""`` for the only one), ``classes`` how many numbers it answers with,
     ``vocabulary`` how many tokens its input can have; ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
-    where they fit, else those that crosstrain chooses. ``label_smoothing`` and ``class_weight`` (by class)
-    are a recipe's. ``output`` names another output than the source's (a layer, node or tensor), ``weights``
-    a file of initial weights, or ``imagenet``. With ``replace_head`` the last layer with weights gets new
+    where they fit, else those that crosstrain chooses. ``label_smoothing``, ``class_weight`` (by class)
+    and ``kernel_initializer`` are a recipe's; a model's file keeps its weights. ``output`` names another
+    output than the source's (a layer, node or tensor), ``weights`` a file of initial weights, or
+    ``imagenet``. With ``replace_head`` the last layer with weights gets new
     ones (unless the file is ``whole``: of this very network), and as many outputs as there are classes;
     layers up to ``freeze_until`` are not trained. Unless they are ``drawn``, no weights are made or written,
     which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the shapes are at
@@ -83,6 +85,7 @@ def define(
         "losses": losses,
         "label_smoothing": label_smoothing,
         "class_weight": class_weight,
+        "kernel_initializer": None if source.endswith(MODELS) else dict(kernel_initializer or {}),
         "own_losses": compiled and {name: asdict(loss) for name, loss in compiled.losses.items()},
         "output": output,
         "weights": weights,
@@ -117,7 +120,7 @@ def source(network: str) -> str:
     path, colon, function = network.rpartition(":")
     if not colon or not path.endswith(".py"):
         path, colon, function = network, "", ""
-    if not path.endswith((".py", ".keras", ".h5", ".hdf5", ".onnx")):
+    if not path.endswith((".py", *MODELS)):
         raise zoo.unknown(network)
     if path.endswith(".py") and not function:
         raise CrosstrainError(f"{network} names a file but no function in it; write {network}:FUNCTION")
@@ -137,6 +140,8 @@ def unneeded(source: str, backend: str) -> list[str]:
 
 IMAGENET = "imagenet"
 """In place of a file of weights: those that Keras offers for download (``zoo/pretrained.py``)."""
+MODELS = (".keras", ".h5", ".hdf5", ".onnx")
+"""Endings of files that hold a model with its weights."""
 WEIGHTS = (".h5", ".hdf5", ".keras", ".npz", ".safetensors")
 """Endings of files that hold weights."""
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Run:
     """A finished training: ``definition`` is the folder of the define task, ``weights`` the ``.npz`` of its
     trained weights (by Keras path), ``data`` the data set's spelling, ``prepare`` and ``split`` how it was
-    prepared, at ``size`` (None: not known, or no pictures), ``augmentation`` what the recipe says, and
-    ``engine`` what trained it ("": not known)."""
+    prepared, at ``size`` (None: not known, or no pictures), with at most ``limit`` examples of each class
+    (None: all), ``augmentation`` what the recipe says, and ``engine`` what trained it ("": not known)."""
 
     definition: Path
     weights: Path
@@ -33,6 +33,7 @@ class Run:
     augmentation: Mapping[str, Any] = field(default_factory=dict)
     size: Any = None
     engine: str = ""
+    limit: int | None = None
 
 
 def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Run:
@@ -48,7 +49,7 @@ def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Ru
     augmentation = (identity.get("recipe") or {}).get("augmentation") or {}
     return Run(
         definition, trained, spec, prepare, split, augmentation, _size(folder, kind, cell),
-        _engine(folder, kind, cell, identity),
+        _engine(folder, kind, cell, identity), identity.get("limit"),
     )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def evaluation_data(definition: Definition, spec: str, run: Run | None = None) -
         channels=channels if channels in (1, 3) else None,
         steps=run.prepare if run else "",
         split=run.split if run else "",
+        limit=run.limit if run and run.data == spec else None,
         augmentation=run.augmentation if run else {},
     )
 

@@ -38,6 +38,7 @@ from crosstrain.results.rows import counted, rows, size_text
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Size
 from crosstrain.results.stability import stability
 from crosstrain.runs.store import Store
+from crosstrain.studies.classical import Classical
 from crosstrain.system.files import write_json
 from crosstrain.system.machine import own_version, usable_cores
 from crosstrain.tuning.tuned import Tuned, compared, tuned
@@ -84,6 +85,7 @@ class _Comparison:
             settings, store, watch, self.account, self.field, self.subjects, self.certificates, self.results
         )
         self.criteria = Criteria(self.bench)
+        self.classical = Classical(self.bench)
 
     # -- the way --------------------------------------------------------------------------------
     def run(self) -> ComparisonResult:
@@ -98,6 +100,8 @@ class _Comparison:
             self._take_profiles()
             self._agree_on_content(plan)
             plan = self._write_plan(plan, content={**plan.get("content", {}), **self._content()})
+            # First: an estimator that refuses a parameter says so before anything is trained.
+            self.classical.measure(list(self.subjects.values()), self._passes())
             self._certify()
             choice = self._choice(plan)
             while True:
@@ -371,6 +375,7 @@ class _Comparison:
             growth=growth(cell_results),
             tuning=compared(self.tuned.profiles, summary),
             ratios=pairwise(cell_results),
+            classical=list(self.classical.results),
             forecasts=forecasts,
             notes=[
                 *self.notes,

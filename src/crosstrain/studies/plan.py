@@ -52,6 +52,7 @@ class Data(_Strict):
     form: str = ""
     prepare: str = ""
     split: str = ""
+    limit: Count | None = None
 
 
 class Recipe(_Strict):
@@ -70,6 +71,7 @@ class Recipe(_Strict):
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)
     class_weight: Annotated[str | None, _checked(spelling.class_weight)] = None
     early_stopping: Count | None = None
+    kernel_initializer: Annotated[str | None, _checked(spelling.initializer)] = None
     clip_norm: float | None = Field(default=None, gt=0)
     ema: float | None = Field(default=None, ge=0, le=1)
     accumulate: Count | None = None
@@ -87,8 +89,8 @@ class Part(_Strict):
 
 
 class Scale(_Strict):
-    """How much of it: which parts and networks, how many epochs and repeats, in how much time. ``prepare``
-    and ``split`` are the data's where they are not given; ``budget`` is for each part."""
+    """How much of it: which parts and networks, how many epochs and repeats, in how much time. ``prepare``,
+    ``split`` and ``limit`` are the data's where they are not given; ``budget`` is for each part."""
 
     about: str = ""
     networks: Networks
@@ -100,6 +102,7 @@ class Scale(_Strict):
     repeats_until: Share | None = None
     prepare: str | None = None
     split: str | None = None
+    limit: Count | None = None
     criteria: bool = False
     tuned: bool = False
 

@@ -32,7 +32,8 @@ PLAN, RESULT = "study.toml", "study.json"
 
 @dataclass(frozen=True)
 class Request:
-    """A plan and how to run it here. ``engines`` and ``budget`` replace those of the plan."""
+    """A plan and how to run it here. ``engines``, ``budget`` and ``limit`` replace those of the
+    plan."""
 
     plan: Plan
     file: Path
@@ -42,6 +43,7 @@ class Request:
     budget: str | None = None
     prefer: str | None = None
     threads: int | None = None
+    limit: int | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +54,9 @@ class Request:
         """``crosstrain-runs/study-<name>-<scale>-<hash>``: the same command finds its folder again."""
         scale, _ = self.plan.scale(self.scale)
         facts = [self.plan.model_dump(exclude={"prefer"}), self.data, scale, self.engines, self.budget]
-        digest = hashlib.sha256(json.dumps([*facts, self.threads], sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(
+            json.dumps([*facts, self.threads, self.limit], sort_keys=True).encode()
+        ).hexdigest()
         return RUNS / f"study-{self.name}-{slug(scale)}-{digest[:8]}"
 
 
@@ -225,6 +229,7 @@ def _settings(request: Request, name: str, scale: Scale, ready: PartResult) -> S
             options={engine: values for engine, values in part.options.items() if engine in part.engines},
             prepare=plan.data.prepare if scale.prepare is None else scale.prepare,
             split=plan.data.split if scale.split is None else scale.split,
+            limit=request.limit or scale.limit or plan.data.limit,
             tuned=scale.tuned,
             criteria=scale.criteria,
             prefer=plan.prefer if request.prefer is None else request.prefer,

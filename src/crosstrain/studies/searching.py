@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WHOLE = ("batch_size", "accumulate")
 NUMBERS = ("learning_rate", "momentum", "weight_decay", "label_smoothing", "clip_norm", "ema", *WHOLE)
-WORDS = ("optimizer", "schedule", "augment", "recipe", "class_weight")
+WORDS = ("optimizer", "schedule", "augment", "recipe", "class_weight", "kernel_initializer")
 
 
 @dataclass(frozen=True)

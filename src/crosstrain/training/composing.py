@@ -54,9 +54,16 @@ def composed(
             label_smoothing=smoothing,
             class_weight=spelling.class_weight(arguments["class_weight"]),
             early_stopping=arguments["early_stopping"],
+            kernel_initializer=_initializer(arguments["kernel_initializer"], paper),
         )
     except ValueError as error:
         raise CrosstrainError(str(error)) from None
+
+
+def _initializer(asked: str | Mapping[str, Any] | None, paper: PaperRecipe | None) -> Mapping[str, Any]:
+    if asked is None:
+        return paper.kernel_initializer if paper else {}
+    return spelling.initializer(asked)
 
 
 def _optimizer(arguments: Mapping[str, Any], compiled: Compiled, paper: PaperRecipe | None) -> Optimizer:

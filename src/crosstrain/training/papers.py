@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from crosstrain.training.augmentation import spelled
+from crosstrain.training.initialisers import OVER_FAN_IN
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Recipe
 from crosstrain.training.schedules import Schedule
@@ -22,7 +23,8 @@ class PaperRecipe:
 
     ``source`` is the paper with the section. ``networks`` are those of the catalogue that it is about, and
     ``data`` what it trains on, for ``epochs`` (None: it does not say). ``initialisation`` tells the paper's
-    initial weights; those of a network are its own. ``label_smoothing`` is 0 for none.
+    initial weights, and ``kernel_initializer`` is what of it holds for the kernels of any network.
+    ``label_smoothing`` is 0 for none.
     """
 
     name: str
@@ -36,6 +38,7 @@ class PaperRecipe:
     augmentation: Mapping[str, Any] = field(default_factory=dict)
     label_smoothing: float = 0.0
     initialisation: str = ""
+    kernel_initializer: Mapping[str, Any] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
 
     def summary(self, epochs: int, used: Recipe | None = None) -> str:
@@ -97,6 +100,12 @@ def _sgd(rate: float, l2: float = 0.0, **more: Any) -> Optimizer:
     return Optimizer("sgd", learning_rate=rate, **{"momentum": 0.9, "l2": l2 or None, **more})
 
 
+def _normal(deviation: float) -> dict[str, Any]:
+    return {"name": "random_normal", "stddev": deviation}
+
+
+_HE: Mapping[str, Any] = {"name": "he_normal"}
+_TRUNCATED: Mapping[str, Any] = {"name": "truncated_normal", "stddev": 0.02}
 _PATIENCE = "the paper does not say how long it waits for the error to fall; here {} of the training"
 _CROPS = "random shifts stand for the paper's random crops"
 _OWN = "the paper gives no learning rate; {}"
@@ -110,6 +119,7 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "lenet5", "LeCun et al. 1998, section III.B and appendix C", ("lenet1", "lenet5"), "MNIST", 20, 1,
         _sgd(0.016, momentum=0.0), _divided((2 / 20, 5 / 20, 8 / 20, 12 / 20), (0.4, 0.2, 0.1, 0.02)),
         initialisation="uniform in ±2.4 / inputs of the unit",
+        kernel_initializer={"name": OVER_FAN_IN, "limit": 2.4},
         differs=(
             "crosstrain has no stochastic diagonal Levenberg-Marquardt method: the rate is the largest "
             "effective one of the paper's first pass, and falls as its global rates do",
@@ -119,6 +129,7 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "idsia", "Cireşan et al. 2012 (CVPR), section 3.1; Cireşan et al. 2011, section II.C", ("idsia",),
         "MNIST; GTSRB", 800, 1, _sgd(0.001, momentum=0.0), _exponential(0.03),
         {"shift": 0.1, "rotate": 5, "zoom": 0.1}, initialisation="uniform in ±0.05",
+        kernel_initializer={"name": "random_uniform", "minval": -0.05, "maxval": 0.05},
         differs=(
             "the rate of the paper, times 0.993 each epoch from 0.001 until 0.00003, is stretched over the "
             "training",
@@ -130,13 +141,16 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "ImageNet", 90, 128, _sgd(0.01, 0.0005), _plateau(5 / 90, 1e-5),
         {"flip": True, "shift": 16 / 224, "pca-colour": 0.1},
         initialisation="N(0, 0.01), biases 1 in convolutions 2, 4, 5 and the hidden dense layers, else 0",
+        kernel_initializer=_normal(0.01),
         differs=(_PATIENCE.format("5 / 90"), _CROPS),
     ),
     PaperRecipe(
         "zfnet", "Zeiler and Fergus 2014, section 3.1", ("zfnet",), "ImageNet", 70, 128, _sgd(0.01),
         _plateau(5 / 70, 1e-5), {"flip": True, "shift": 16 / 224}, initialisation="weights 0.01, biases 0",
+        kernel_initializer=_normal(0.01),
         differs=(
             _PATIENCE.format("5 / 70"), _CROPS,
+            "the paper's weights of 0.01 are taken for their deviation: equal ones would stay equal",
             "filters of the first layer are not renormalised to a root mean square of 0.1",
         ),
     ),
@@ -144,8 +158,12 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "vgg", "Simonyan and Zisserman 2014, section 3.1", ("vgg11", "vgg13", "vgg16", "vgg19"), "ImageNet",
         74, 256, _sgd(0.01, 0.0005), _plateau(5 / 74, 1e-5),
         {"flip": True, "shift": 16 / 224, "pca-colour": 0.1},
-        initialisation="N(0, 0.01) in variance; deep ones begin with the layers of configuration A",
-        differs=(_PATIENCE.format("5 / 74"), _CROPS),
+        initialisation="variance 0.01, deep ones begin with layers of the shallow; found later: Glorot's",
+        kernel_initializer={"name": "glorot_uniform"},
+        differs=(
+            _PATIENCE.format("5 / 74"), _CROPS,
+            "weights are drawn as the authors found later to need no shallow network first (Glorot's)",
+        ),
     ),
     PaperRecipe(
         "nin", "Lin et al. 2013, section 4.1", ("nin",), "CIFAR-10", None, 128, _sgd(0.1, 0.0001),
@@ -170,19 +188,21 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "resnet", "He et al. 2015, section 3.4",
         tuple(f"resnet{depth}{kind}" for depth in (18, 34, 50, 101, 152) for kind in ("", "v2")),
         "ImageNet", 120, 256, _sgd(0.1, 0.0001), _plateau(5 / 120, 1e-4),
-        {"flip": True, "shift": 16 / 224, "pca-colour": 0.1}, initialisation="he_normal",
+        {"flip": True, "shift": 16 / 224, "pca-colour": 0.1},
+        initialisation="he_normal", kernel_initializer=_HE,
         differs=(_PATIENCE.format("5 / 120"), _CROPS, "pictures are not rescaled to 256 to 480 pixels"),
     ),
     PaperRecipe(
         "resnet-cifar", "He et al. 2015, section 4.2", _CIFAR_RESNETS, "CIFAR-10", 182, 128,
         _sgd(0.1, 0.0001), _divided((0.5, 0.75), (0.1, 0.01)), {"flip": True, "shift": 4},
-        initialisation="he_normal",
+        initialisation="he_normal", kernel_initializer=_HE,
         differs=("the 64,000 steps are 182 epochs of 45,000 examples; 110 layers warm up there",),
     ),
     PaperRecipe(
         "densenet", "Huang et al. 2017, section 4.2", ("densenet121", "densenet169", "densenet201"),
         "ImageNet", 90, 256, _sgd(0.1, 0.0001, nesterov=True), _divided((1 / 3, 2 / 3), (0.1, 0.01)),
-        {"flip": True, "shift": 16 / 224}, initialisation="he_normal", differs=(_CROPS,),
+        {"flip": True, "shift": 16 / 224}, initialisation="he_normal", kernel_initializer=_HE,
+        differs=(_CROPS,),
     ),
     PaperRecipe(
         "mobilenet-v2", "Sandler et al. 2018, section 6.1", ("mobilenet-v2",), "ImageNet", None, 96,
@@ -197,7 +217,7 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "deit", "Touvron et al. 2021, table 9", ("vit-tiny",), "ImageNet", 300, 1024,
         Optimizer("adamw", learning_rate=0.001, weight_decay=0.05, epsilon=1e-8),
         Schedule("warmup_cosine", {"warmup_share": 5 / 300, "decay_share": 295 / 300}),
-        {"flip": True, "mixup": 0.8}, 0.1, "truncated N(0, 0.02)",
+        {"flip": True, "mixup": 0.8}, 0.1, "truncated N(0, 0.02)", _TRUNCATED,
         differs=(
             "the rate is 0.0005 · batch / 512 at batches of 1024",
             "RandAugment, cutmix, erasing, repeated augmentation and stochastic depth are left out",
@@ -207,7 +227,7 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "convnext", "Liu et al. 2022, appendix A.1, table 5", ("convnext-femto",), "ImageNet", 300, 4096,
         Optimizer("adamw", learning_rate=0.004, weight_decay=0.05, epsilon=1e-8),
         Schedule("warmup_cosine", {"warmup_share": 20 / 300, "decay_share": 280 / 300}),
-        {"flip": True, "mixup": 0.8}, 0.1, "truncated N(0, 0.02)",
+        {"flip": True, "mixup": 0.8}, 0.1, "truncated N(0, 0.02)", _TRUNCATED,
         differs=(
             "RandAugment, cutmix, erasing, stochastic depth and the average of weights (0.9999) are left out",
         ),

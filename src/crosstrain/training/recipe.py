@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.training import initialisers
 from crosstrain.training.augmentation import checked
 from crosstrain.training.metrics import check_metric
 from crosstrain.training.optimizers import Optimizer
@@ -44,6 +45,7 @@ class Recipe:
     by its class's weight (Keras's): ``{"0": 1.0, …}``, where classes that are missing count 1, or
     ``{"balanced": True}``: examples / (classes · examples of the class), from the training part. Training
     ends before ``epochs`` when the validation has not improved for ``early_stopping`` epochs.
+    ``kernel_initializer`` (``training.initialisers``) draws a network's kernels; {} leaves it its own.
     """
 
     losses: Mapping[str, Loss] | None = None
@@ -57,6 +59,7 @@ class Recipe:
     label_smoothing: float = 0.0
     class_weight: Mapping[str, Any] = field(default_factory=dict)
     early_stopping: int | None = None
+    kernel_initializer: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.epochs < 0:
@@ -74,11 +77,14 @@ class Recipe:
                 "classes cannot be weighted with mixup: mixed examples belong to several classes"
             )
         object.__setattr__(self, "augmentation", checked(self.augmentation))
+        object.__setattr__(self, "kernel_initializer", initialisers.checked(self.kernel_initializer))
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
         data["optimizer"] = self.optimizer.to_json()
         data["losses"] = self.losses and {output: loss.to_json() for output, loss in self.losses.items()}
+        if not self.kernel_initializer:
+            del data["kernel_initializer"]  # as in recipes from before there was one
         return data
 
     @classmethod

@@ -13,6 +13,7 @@ from typing import Any
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.training import augmentation as augmenting
+from crosstrain.training import initialisers
 from crosstrain.training.optimizers import FAMILIES, Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import SCHEDULES, SHARES, Plateau, Schedule
@@ -158,6 +159,17 @@ def augmentation(spec: str | Sequence[str] | Mapping[str, Any] | None) -> dict[s
                 raise ValueError(f"the augmentation {name!r} is named twice")
             settings[name] = value(raw.strip()) if equals else True
         return augmenting.checked(settings)
+    except ValueError as error:
+        raise CrosstrainError(str(error)) from None
+
+
+def initializer(spec: str | Mapping[str, Any]) -> dict[str, Any]:
+    """An initializer from its spelling, as ``he_normal`` or ``random_normal:stddev=0.01``; {} for ``own``."""
+    if isinstance(spec, str):
+        name, options = named(spec)
+        spec = {"name": name, **options} if spec else {}
+    try:
+        return initialisers.checked(spec)
     except ValueError as error:
         raise CrosstrainError(str(error)) from None
 

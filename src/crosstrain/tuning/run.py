@@ -115,8 +115,12 @@ def _default_folder(settings: Settings) -> Path:
 def _identity(settings: Settings) -> dict[str, Any]:
     """What decides data and definition: the rest may differ from one tuning in a folder to the next."""
     identity = settings.identity()
-    names = ("networks", "data", "sizes", "prepare", "split")
-    return {**{k: identity[k] for k in names}, "recipe": identity["recipe"], "files": source_hashes(settings)}
+    names = ("networks", "data", "sizes", "prepare", "split", "limit")
+    return {
+        **{k: identity[k] for k in names if k in identity},
+        "recipe": identity["recipe"],
+        "files": source_hashes(settings),
+    }
 
 
 class _Tuning:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from crosstrain.zoo.layers import LocalResponseNormalization, scaled
+from crosstrain.layers import LocalResponseNormalization
+from crosstrain.zoo.layers import scaled
 
 
 class Inception(NamedTuple):

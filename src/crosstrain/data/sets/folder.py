@@ -15,16 +15,9 @@ import numpy as np
 from crosstrain.data.images import decoding as images
 from crosstrain.data.sets import listed
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, labelled, summed_up
-from crosstrain.data.split import held_out, three_ways
+from crosstrain.data.split import PARTS, completed
 from crosstrain.data.tree import read_file
 from crosstrain.errors import CrosstrainError
-
-VALIDATION, TEST = 0.1, 0.15
-SPLIT_FOLDERS = {
-    "train": "train", "training": "train",
-    "val": "validation", "valid": "validation", "validation": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 @dataclass
@@ -55,22 +48,9 @@ def read(location: Path, request: Request) -> Source:
             f"{len(listing.ignored)} files are not images in a class folder: {summed_up(listing.ignored)}"
         )
     tables = {split: _table(location, pictures, request) for split, pictures in listing.pictures.items()}
-    if set(tables) == {"train"}:
-        labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
-        parts = three_ways(labels, TEST, TEST, request.seed)
-        tables = {split: tables["train"].take(rows) for split, rows in parts.items()}
-        return Source(tables, {"": listing.classes}, warnings)
     labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
-    for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
-        if split not in tables:
-            train_rows, held_out_rows = held_out(labels, share, request.seed + number)
-            train = tables["train"]
-            tables[split], tables["train"] = train.take(held_out_rows), train.take(train_rows)
-            labels = labels[train_rows]
-            warnings += [f"there is no test folder: {share:.0%} of train was held out as one"] * (
-                split == "test"
-            )
-    return Source(tables, {"": listing.classes}, warnings)
+    parts, notes = completed(tables, labels, request.seed, "folder")
+    return Source(parts, {"": listing.classes}, warnings + notes)
 
 
 def _list(location: Path) -> _Listing:
@@ -78,7 +58,7 @@ def _list(location: Path) -> _Listing:
     if not location.is_dir():
         raise CrosstrainError(f"{location} is not a folder")
     inside = [entry.name for entry in _entries(location) if entry.is_dir()]
-    split_folders = {name: SPLIT_FOLDERS[name.lower()] for name in inside if name.lower() in SPLIT_FOLDERS}
+    split_folders = {name: PARTS[name.lower()] for name in inside if name.lower() in PARTS}
     if len(set(split_folders.values())) < len(split_folders):
         raise CrosstrainError(
             f"{location} has two folders for the same split: {', '.join(sorted(split_folders))}"

@@ -32,7 +32,9 @@ COMPILER: Mapping[str, Any] = {
 """How XLA is to compile for a CPU."""
 
 MOST_CELLS = 25
-"""Windows of more cells are left to ``lax.reduce_window``: the code would grow with them."""
+"""Poolings of more cells are left to ``lax.reduce_window``: the code would grow with them."""
+MOST_SLICES = 121
+"""Likewise, of channelwise convolutions."""
 
 fence: Callable[[Any], Any] = lax.optimization_barrier
 
@@ -79,10 +81,9 @@ def cpu_conv(
     of a grouped weight gradient is tens of times slower than its plain convolution."""
     x = fence(x)
     settings = {"strides": strides, "padding": padding, "dilation": dilation}
-    *size, fan, _ = kernel.shape
     if groups == 1:
         y = native_conv(x, kernel, **settings)
-    elif fan == 1 and math.prod(size) <= MOST_CELLS:
+    elif kernel.shape[-2] == 1:
         y = channelwise_conv(x, kernel, groups, **settings)
     else:
         parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
@@ -95,12 +96,65 @@ def channelwise_conv(
 ) -> Array:
     """Each channel by its own kernels; kernel (spatial…, 1, C · m), output channel c · m + j."""
     *size, _, out = kernel.shape
-    multiplier = out // groups
-    weights = kernel.reshape(-1, groups, multiplier)
-    y: Any = 0
-    for view, weight in zip(views(padded(x, padding), size, strides, dilation), weights, strict=True):
-        y = y + (view * weight[:, 0] if multiplier == 1 else view[..., None] * weight)
-    return y if multiplier == 1 else y.reshape(*y.shape[:-2], out)
+    weights = kernel.reshape(*size, groups, out // groups)
+    y = channelwise(padded(x, padding), weights, tuple(strides), tuple(dilation))
+    return y.reshape(*y.shape[:-2], out)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def channelwise(x: Array, weights: Array, strides: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
+    """``x`` (batch, spatial…, C), without padding, by ``weights`` (spatial…, C, m): (batch, spatial…, C, m).
+
+    A sum of products of slices, which XLA computes in one pass; large windows as lax's own convolution. The
+    gradient of the weights is written out: XLA sums over a whole batch in the worst order of memory.
+    """
+    *size, channels, multiplier = weights.shape
+    if math.prod(size) > MOST_SLICES:
+        kernel = weights.reshape(*size, 1, -1)
+        none = ((0, 0),) * len(size)
+        y = native_conv(x, kernel, strides=strides, padding=none, dilation=dilation, groups=channels)
+        return y.reshape(*y.shape[:-1], channels, multiplier)
+    cells = zip(views(x, size, strides, dilation), weights.reshape(-1, channels, multiplier), strict=True)
+    if multiplier == 1:
+        return sum(view * weight[:, 0] for view, weight in cells)[..., None]
+    return sum(view[..., None] * weight for view, weight in cells)
+
+
+def _channelwise_forward(x: Array, weights: Array, strides: Any, dilation: Any) -> Any:
+    return channelwise(x, weights, strides, dilation), (x, weights)
+
+
+def _channelwise_backward(strides: Any, dilation: Any, inputs: tuple[Array, Array], dy: Array) -> Any:
+    x, weights = inputs
+    _, pull = jax.vjp(lambda x: channelwise.fun(x, weights, strides, dilation), x)
+    return *pull(dy), _channelwise_weights(x, dy, weights, strides, dilation)
+
+
+def _channelwise_weights(x: Array, dy: Array, weights: Array, strides: Any, dilation: Any) -> Array:
+    """The gradient of the weights: loops over examples and over the window's rows, each turn of which runs
+    along memory. Sums are those of float32 at least."""
+    rows, *columns, channels, multiplier = weights.shape
+    x = jnp.repeat(x, multiplier, axis=-1) if multiplier > 1 else x
+    dy = dy.reshape(*dy.shape[:-2], channels * multiplier)
+    length = (dy.shape[1] - 1) * strides[0] + 1
+    exact = jnp.promote_types(x.dtype, jnp.float32)
+
+    def add_example(sums: Array, example: tuple[Array, Array]) -> tuple[Array, None]:
+        x, dy = example
+
+        def of_row(_: None, row: Array) -> tuple[None, Array]:
+            under = lax.dynamic_slice_in_dim(x, row * dilation[0], length, axis=0)
+            cells = views(under[None], (1, *columns), strides, dilation)
+            return None, jnp.stack([jnp.sum(cell[0] * dy, axis=0, dtype=exact) for cell in cells])
+
+        return sums + lax.scan(of_row, None, jnp.arange(rows))[1], None
+
+    zeros = jnp.zeros((rows, math.prod(columns), *dy.shape[2:]), exact)
+    sums, _ = lax.scan(add_example, zeros, (x, dy))
+    return sums.sum(axis=tuple(range(2, sums.ndim - 1))).reshape(weights.shape).astype(weights.dtype)
+
+
+channelwise.defvjp(_channelwise_forward, _channelwise_backward)
 
 
 def conv_transpose(

@@ -16,6 +16,8 @@ from typing import Any
 import h5py
 import keras
 
+import crosstrain.layers
+import crosstrain.zoo.layers  # noqa: F401  (with the one above: registers the layers that Keras lacks)
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.keras_import.files import code, hdf5
 from crosstrain.graph.keras_import.files.old_config import modern

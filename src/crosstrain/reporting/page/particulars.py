@@ -70,6 +70,7 @@ def data(view: View) -> Section | None:
             ("Task", manifest.get("task")),
             ("Classes", str(len(manifest["classes"])) if manifest.get("classes") else None),
             ("Divided", manifest.get("split") or "by the data set itself"),
+            ("Limit", f"{manifest['limit']:,} of each class in each part" if manifest.get("limit") else None),
             ("Examples", ", ".join(f"{name} {count:,}" for name, count in splits.items())),
             (
                 "Steps",

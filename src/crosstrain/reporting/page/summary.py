@@ -10,7 +10,9 @@ from crosstrain.reporting.page.grids import Cell, Grid, folded, items
 from crosstrain.reporting.page.markup import Html, Section, join, section, tag
 from crosstrain.reporting.page.view import Line, View, at_size, interval_of
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.classical import COLUMNS, LEGEND, classical_faults, row_text
 from crosstrain.reporting.terminal.tables import faults, legend
+from crosstrain.results.classical import classical_rows
 
 WORDS = {
     "proved": "proved", "departs": "departs", "cannot": "cannot be proved", "none": "not proved",
@@ -103,6 +105,21 @@ def results(view: View) -> Section | None:
         tag("p", _legend(view), class_="small"),
         join(tag("h3", "What went wrong"), items(failures)) if failures else None,
         _pairs(view),
+    )
+
+
+def classical(view: View) -> Section | None:
+    """The classical estimators, in a division of their own."""
+    rows = classical_rows(view.result.classical)
+    if not rows:
+        return None
+    grid = Grid("Classical estimators", COLUMNS, [row_text(row) for row in rows], frozenset({1, 3, 4, 5, 6}))
+    return section(
+        "classical",
+        "Classical estimators",
+        grid.html(caption=False),
+        tag("p", f"{LEGEND[0].upper()}{LEGEND[1:]}.", class_="small"),
+        items(classical_faults(view.result)),
     )
 
 

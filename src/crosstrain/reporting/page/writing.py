@@ -46,7 +46,7 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
     charts_rest.where_time_went,
 )
 Part = Callable[[View], Section | None]
-BEFORE: tuple[Part, ...] = (top.summary, top.results, certificates.certificates)
+BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificates.certificates)
 AFTER: tuple[Part, ...] = (
     evidence.stability, criteria.criteria, quality.forecast, quality.classified, evidence.mistakes,
     insides.insides,

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.training.augmentation import spelled
+from crosstrain.training.initialisers import spelled as initializer
 from crosstrain.training.papers import PaperRecipe
 
 
@@ -37,6 +38,7 @@ def print_recipe(recipe: PaperRecipe, out: Console) -> None:
         "Recipe": recipe.summary(recipe.epochs or 100).partition(": ")[2],
         "Augmentation": spelled(recipe.augmentation) or "none",
         "Initial weights": recipe.initialisation or "not said",
+        "Kernels are drawn by": initializer(recipe.kernel_initializer) or "the network's own initializers",
     }
     out.print(recipe.name, style="bold")
     for name, fact in facts.items():

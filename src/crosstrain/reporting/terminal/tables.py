@@ -12,10 +12,12 @@ from rich.text import Text
 
 from crosstrain.comparison.certify import departed
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.classical import LEGEND, classical_faults, classical_table
 from crosstrain.reporting.terminal.criteria import print_criteria
 from crosstrain.reporting.terminal.forecasts import print_forecasts
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.tuning import compared_table
+from crosstrain.results.classical import classical_rows
 from crosstrain.results.overfitting import over_fits
 from crosstrain.results.quality import quality
 from crosstrain.results.rows import Row, counted, rows, size_text
@@ -100,6 +102,12 @@ def print_comparison(result: ComparisonResult, out: Console) -> None:
     out.print(comparison_table(result))
     if explanation := legend(result):
         out.print(explanation, style="dim")
+    if classical := classical_rows(result.classical):
+        out.print()
+        out.print(classical_table(classical))
+        out.print(LEGEND, style="dim")
+    for line in classical_faults(result):
+        out.print(line, style="yellow")
     if result.tuning:
         out.print()
         out.print(compared_table(result.tuning))

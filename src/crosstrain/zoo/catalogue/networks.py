@@ -19,6 +19,23 @@ NETWORKS = (
         tiny={"input_shape": (8, 8, 1), "classes": 5, "width": 0.05},
     ),
     NetworkRow(
+        "jordan", "recurrent:jordan", "100 hidden units that hear the network's last answers, line by line",
+        "Jordan 1986, figure 3", 1986, (28, 28, 1), 10, 4_910, 134_400,
+        tiny={"input_shape": (8, 8, 1), "classes": 5, "width": 0.1},
+        note="the paper's network produces sequences of movements",
+    ),
+    NetworkRow(
+        "rbf", "radial:rbf", "1,000 Gaussian units, one dense layer",
+        "LeCun et al. 1998, section III.C; Broomhead and Lowe 1988", 1988, (28, 28, 1), 10, 795_010, 794_000,
+        tiny={"input_shape": (8, 8, 1), "classes": 5, "width": 0.02},
+    ),
+    NetworkRow(
+        "elman", "recurrent:elman", "100 hidden units that hear what they said before, line by line",
+        "Elman 1990, figure 2", 1990, (28, 28, 1), 10, 13_910, 359_400,
+        tiny={"input_shape": (8, 8, 1), "classes": 5, "width": 0.1},
+        note="the paper's networks read bits, letters and words",
+    ),
+    NetworkRow(
         "lenet1", "lenet:lenet1", "two convolutions with average pooling, one dense layer",
         "LeCun et al. 1990, figure 3", 1990, (28, 28, 1), 10, 3_246, 136_320,
         tiny={"input_shape": (16, 16, 1), "classes": 5, "width": 0.5}, published_parameters="2,578",
