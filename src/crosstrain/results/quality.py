@@ -23,6 +23,7 @@ def quality(cell: CellResult) -> dict[str, float]:
         "recall": macro.get("recall"),
         "F1": macro.get("f1"),
         "AUC": test_metric(metrics, "macro_auc"),
+        "perplexity": test_metric(metrics, "perplexity"),
         "calibration error": test_metric(metrics, "calibration_error"),
     }
     return {name: float(number) for name, number in numbers.items() if number is not None}

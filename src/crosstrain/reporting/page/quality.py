@@ -12,7 +12,7 @@ from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, rows
 from crosstrain.results.schema import CellResult
 
-COLUMNS = ("top 5", "precision", "recall", "F1", "AUC", "calibration error")
+COLUMNS = ("top 5", "precision", "recall", "F1", "AUC", "perplexity", "calibration error")
 
 
 def classified(view: View) -> Section | None:
@@ -68,6 +68,8 @@ def _number(cell: CellResult, name: str) -> str:
     value = quality(cell).get(name)
     if value is None:
         return text.NOTHING
+    if name == "perplexity":
+        return f"{value:.4g}"
     return f"{value:.4f}" if name in ("AUC", "calibration error") else text.share(value)
 
 
