@@ -9,7 +9,7 @@ from crosstrain.reporting.page.view import View, at_size
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.forecasts import measure
 from crosstrain.results.quality import quality, test_metric
-from crosstrain.results.rows import Row, rows
+from crosstrain.results.rows import Row, counted, rows
 from crosstrain.results.schema import CellResult
 
 COLUMNS = ("top 5", "precision", "recall", "F1", "AUC", "perplexity", "calibration error")
@@ -50,7 +50,8 @@ def forecast(view: View) -> Section | None:
     grid = Grid("Forecasts beside baselines", ["forecast", "by", *NAMES], lines, numbers)
     season = summary["season"]
     note = (
-        f"Of {summary['variable']}, {summary['horizon']} steps ahead from each of {summary['origins']} "
+        f"Of {summary['variable']}, {counted(summary['horizon'], 'step')} ahead from each of "
+        f"{summary['origins']} "
         "origins "
         "in the test part, in its own units. MASE is the error over that of "
         f"{'the value one season before' if season > 1 else 'the last value'} on the training part, "
