@@ -153,6 +153,7 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "series",
         "text",
         "table",
+        "parquet",
         "cifar10",
         "cifar100",
     }

@@ -17,6 +17,7 @@ def quality(cell: CellResult) -> dict[str, float]:
         "recall": macro.get("recall"),
         "F1": macro.get("f1"),
         "AUC": test_metric(metrics, "macro_auc"),
+        "perplexity": test_metric(metrics, "perplexity"),
         "calibration error": test_metric(metrics, "calibration_error"),
         "pixel accuracy": cell.test_accuracy if test_metric(metrics, "mean_iou") is not None else None,
         "class accuracy": test_metric(metrics, "class_accuracy"),

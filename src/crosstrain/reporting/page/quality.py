@@ -21,7 +21,7 @@ from crosstrain.reporting.pictures import as_pictures
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.forecasts import measure
 from crosstrain.results.quality import quality, test_metric
-from crosstrain.results.rows import Row, rows
+from crosstrain.results.rows import Row, counted, rows
 from crosstrain.results.schema import CellResult
 from crosstrain.runs.tasks.predictions import predictions_file
 from crosstrain.system.files import read_arrays
@@ -29,8 +29,8 @@ from crosstrain.training.metrics import Reading
 from crosstrain.training.pixels import mean_iou, picture_counts
 
 COLUMNS = (
-    "top 5", "precision", "recall", "F1", "AUC", "calibration error", "pixel accuracy", "class accuracy",
-    "mean IoU", "boundary F1",
+    "top 5", "precision", "recall", "F1", "AUC", "perplexity", "calibration error", "pixel accuracy",
+    "class accuracy", "mean IoU", "boundary F1",
 )  # fmt: skip
 
 
@@ -69,7 +69,8 @@ def forecast(view: View) -> Section | None:
     grid = Grid("Forecasts beside baselines", ["forecast", "by", *NAMES], lines, numbers)
     season = summary["season"]
     note = (
-        f"Of {summary['variable']}, {summary['horizon']} steps ahead from each of {summary['origins']} "
+        f"Of {summary['variable']}, {counted(summary['horizon'], 'step')} ahead from each of "
+        f"{summary['origins']} "
         "origins "
         "in the test part, in its own units. MASE is the error over that of "
         f"{'the value one season before' if season > 1 else 'the last value'} on the training part, "
@@ -87,6 +88,8 @@ def _number(cell: CellResult, name: str) -> str:
     value = quality(cell).get(name)
     if value is None:
         return text.NOTHING
+    if name == "perplexity":
+        return f"{value:.4g}"
     return f"{value:.4f}" if name in ("AUC", "calibration error") else text.share(value)
 
 

@@ -192,7 +192,10 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
                 "crosstrain export take its weights.",
                 soft_wrap=True,
             )
-        if numbers := quality(result):
+        numbers = quality(result)
+        if (perplexity := numbers.pop("perplexity", None)) is not None:
+            out.print(f"Perplexity of a step on the test part, last epoch: {perplexity:.4g}")
+        if numbers:
             shown = (f"{name} {value:.3g}" for name, value in numbers.items())
             out.print(f"Means over classes, last epoch: {', '.join(shown)}", soft_wrap=True)
         if of_classes := test_metric(result.test_metrics, "class_iou"):
