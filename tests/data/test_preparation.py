@@ -149,6 +149,7 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "gtsrb",
         "arrays",
         "folder",
+        "segmentation",
         "series",
         "text",
         "table",

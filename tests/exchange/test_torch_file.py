@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange.torch_file import MODEL, WEIGHTS
+from crosstrain.exchange.torch_file import MODEL, PROGRAM, WEIGHTS
 from crosstrain.graph.builder import Builder
 from crosstrain.graph.graph import TensorSpec
 from tests.exchange import foreign_formats as formats
@@ -32,9 +32,9 @@ outputs = [o.detach() for o in (outputs if isinstance(outputs, tuple) else (outp
 def test_a_network_is_the_same_in_its_source(name: str, tmp_path: Path) -> None:
     sample = formats.built(name)
     path = formats.written("torch", sample, tmp_path)
-    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS}
+    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS, PROGRAM}
     assert max(formats.differences("torch", sample, path).values()) < 1e-5
-    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS}
+    assert {p.name for p in path.iterdir()} == {MODEL, WEIGHTS, PROGRAM}
 
 
 def test_it_runs_where_there_is_nothing_but_pytorch_and_safetensors(tmp_path: Path) -> None:
@@ -58,12 +58,29 @@ def test_the_source_has_no_training_and_no_name_that_is_not_there(tmp_path: Path
 
 
 def test_what_has_no_source_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    builder = Builder("sorted")
-    (y,) = builder.emit("sort", builder.add_input("x", TensorSpec((None, 4))), name="sorted", axis=-1)
-    sample = sampled(builder.graph({"y": y}), {}, {"x": np.ones((2, 4))})
+    builder = Builder("nothing")
+    sample = sampled(
+        builder.graph({"y": builder.add_input("x", TensorSpec((None, 4)))}), {}, {"x": np.ones((2, 4))}
+    )
     with pytest.raises(CrosstrainError, match="cannot be written as source"):
         formats.written("torch", sample, tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+PROGRAM_ALONE = """
+import torch
+program = torch.export.load(folder / "model.pt2").module()
+outputs = program(*[torch.from_numpy(array) for array in inputs.values()])
+outputs = [o.detach() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
+"""
+
+
+def test_the_program_needs_no_source(tmp_path: Path) -> None:
+    sample = formats.built("two-headed")
+    path = formats.written("torch", sample, tmp_path)
+    (path / MODEL).unlink()
+    outputs = formats.run_alone(PROGRAM_ALONE, sample, path, tmp_path, ("crosstrain", "keras", "safetensors"))
+    formats.assert_close(outputs, sample.expected)
 
 
 def test_changed_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

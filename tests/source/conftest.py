@@ -12,10 +12,14 @@ from crosstrain.runs.definition import Definition, define
 from crosstrain.source.proving import Subject
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss, Recipe
+from tests.tutorials.catalogue import TUTORIALS
 
 HERE = Path(__file__).parent / "networks.py"
 OF_THE_PROOFS = Path(__file__).parents[1] / "proof" / "networks.py"
-FILES = {"pictures": OF_THE_PROOFS, "lstm": OF_THE_PROOFS, "gru": OF_THE_PROOFS}
+FILES = {
+    "pictures": OF_THE_PROOFS, "lstm": OF_THE_PROOFS, "gru": OF_THE_PROOFS,
+    **{name: tutorial.network.rpartition(":")[0] for name, tutorial in TUTORIALS.items()},
+}  # fmt: skip
 OWN = ("pictures", "lstm", "branched", "named_by_keras", "dense_blocks")
 ZOO = ("mlp", "lenet5", "idsia", "resnet20", "resnet20-b", "resnet32", "resnet32-b")
 ALL = (*ZOO, *OWN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -43,8 +45,26 @@ def dense_blocks() -> keras.Model:
 
 
 def penalised() -> keras.Model:
-    """A regulariser, which has no written form."""
+    """A regulariser."""
     inputs = keras.Input((4,))
     return keras.Model(
         inputs, layers.Dense(3, kernel_regularizer="l2", name="logits")(inputs), name="penalised"
     )
+
+
+class Counter(layers.Layer):
+    """Counts its calls in training, and is none of Keras's."""
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if training:
+            self.steps.assign(self.steps + 1)
+        return x + self.steps
+
+
+def counting() -> keras.Model:
+    """A layer that changes a weight by itself."""
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, Counter(name="counter")(layers.Dense(3, name="logits")(inputs)))

@@ -54,3 +54,8 @@ def as_float32(value: np.ndarray) -> np.ndarray:
     kind = value.dtype
     dtype = np.float32 if kind.kind == "f" or kind == np.uint8 else kind
     return np.ascontiguousarray(value, dtype)
+
+
+def as_taken(value: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
+    """Contiguous, in the dtype of a file's input: tokens come as int64, and a file may take them as int32."""
+    return np.ascontiguousarray(value, dtype)

@@ -74,7 +74,7 @@ FORMATS = {
         ),
         Format(
             "torch", "crosstrain.exchange.torch_file", "",
-            "a folder: a plain PyTorch module as source, its state dict as safetensors", ("torch",),
+            "a folder: a plain PyTorch module as source, its weights as safetensors, and a .pt2", ("torch",),
             ("torch",),
         ),
         Format(

@@ -51,7 +51,7 @@ def verify(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     """Open ``job["path"]`` in a foreign engine: how far it is from the ``sample``, also one example at a
     time; and its accuracy on the whole test set where there is one."""
     source = source_of(job)
-    predict = format_row(job["format"]).opened(Path(job["path"]), source)
+    predict = taking(source.graph, format_row(job["format"]).opened(Path(job["path"]), source))
     stored = read_arrays(Path(job["sample"]))
     inputs = {k.removeprefix(INPUT): v for k, v in stored.items() if k.startswith(INPUT)}
     expected = {k.removeprefix(OUTPUT): v for k, v in stored.items() if k.startswith(OUTPUT)}
@@ -64,6 +64,22 @@ def verify(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     comparison["output_error"] = max(comparison["output_error"], single["output_error"])
     version = engine_row(job["engine"]).version if job.get("engine") else None
     return {**comparison, "engine_version": version, **_tested(job, predict)}
+
+
+def taking(graph: Graph, predict: Opened) -> Opened:
+    """``predict`` on whole numbers in the dtypes of the graph's inputs; data sets hold tokens as int64."""
+
+    def taken(inputs: Arrays) -> Arrays:
+        return predict({name: _typed(graph, name, array) for name, array in inputs.items()})
+
+    return taken
+
+
+def _typed(graph: Graph, name: str, array: np.ndarray) -> np.ndarray:
+    spec = graph.inputs.get(name)
+    if spec is None or spec.dtype == "float32" or array.dtype.kind not in "iub":
+        return array
+    return array.astype(spec.dtype)
 
 
 def here(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The export format ``torch``: a plain ``nn.Module`` as readable source, its state dict as safetensors."""
+"""The export format ``torch``: a plain ``nn.Module`` as readable source, its state dict as safetensors,
+and both as one program of ``torch.export``, which needs no source."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ import numpy as np
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.formats import Arrays, Opened, Source
 
-MODEL, WEIGHTS = "model.py", "weights.safetensors"
+MODEL, WEIGHTS, PROGRAM = "model.py", "weights.safetensors", "model.pt2"
+AGREEMENT = 1e-4
+"""How far (relative to its largest number) an output of the program may be from that of the source."""
 
 LOAD = '''def load(path=Path(__file__).with_name("{weights}")):
     """The network with its trained weights, ready for inference."""
@@ -25,8 +28,8 @@ LOAD = '''def load(path=Path(__file__).with_name("{weights}")):
 
 
 def write(source: Source, path: Path) -> None:
-    """A folder with ``model.py`` and ``weights.safetensors``. Raises ``CrosstrainError`` for a network that
-    ``crosstrain code`` has no source for."""
+    """A folder with ``model.py``, ``weights.safetensors`` and ``model.pt2``. Raises ``CrosstrainError`` for a
+    network that ``crosstrain code`` has no source for, or that ``torch.export`` cannot trace."""
     import torch
     from safetensors.torch import save_file
 
@@ -54,10 +57,29 @@ def write(source: Source, path: Path) -> None:
     state = {key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
              for key, tensor in model.state_dict().items()}  # fmt: skip
     save_file({key: tensor.contiguous() for key, tensor in state.items()}, path / WEIGHTS)
+    model.load_state_dict(state)
+    _save_program(model.float().eval(), source, path / PROGRAM)
+
+
+def _save_program(model: Any, source: Source, path: Path) -> None:
+    """The traced model, for batches of any length."""
+    import torch
+
+    examples = tuple(
+        torch.zeros((2, *(16 if n is None else n for n in spec.shape[1:])), dtype=getattr(torch, spec.dtype))
+        for spec in source.graph.phase(training=False).inputs.values()
+    )
+    axes = tuple({0: torch.export.Dim.AUTO} for _ in examples)
+    try:
+        program = torch.export.export(model, examples, dynamic_shapes=axes)
+    except Exception as error:  # whatever the tracer raises
+        raise CrosstrainError(f"torch.export cannot trace this network: {error}") from error
+    torch.export.save(program, path)
 
 
 def opened(path: Path, source: Source) -> Opened:
-    """``model.py`` imported as it lies there: PyTorch and safetensors, nothing of crosstrain's."""
+    """``model.py`` imported as it lies there, beside the program: PyTorch and safetensors, nothing of
+    crosstrain's. Raises ``CrosstrainError`` where the two differ."""
     import importlib.util
 
     import torch
@@ -71,17 +93,23 @@ def opened(path: Path, source: Source) -> Opened:
         spec.loader.exec_module(module)
     finally:
         sys.dont_write_bytecode = writing
-    model = module.load()
+    model, program = module.load(), torch.export.load(path / PROGRAM).module()
     inputs, outputs = list(source.graph.phase(training=False).inputs), list(source.graph.outputs)
 
     def predict(arrays: Arrays) -> Arrays:
         tensors = [torch.from_numpy(_single(arrays[name])) for name in inputs]
         with torch.inference_mode():
-            results = model(*tensors)
-        several = results if isinstance(results, tuple | list) else (results,)
+            several, traced = _several(model(*tensors)), _several(program(*tensors))
+        for name, one, other in zip(outputs, several, traced, strict=True):
+            if float((one - other).abs().max()) > AGREEMENT * max(float(one.abs().max()), 1.0):
+                raise CrosstrainError(f"the output {name!r} of {PROGRAM} differs from that of {MODEL}")
         return {name: tensor.numpy() for name, tensor in zip(outputs, several, strict=True)}
 
     return predict
+
+
+def _several(results: Any) -> tuple[Any, ...]:
+    return tuple(results) if isinstance(results, tuple | list) else (results,)
 
 
 def _single(array: np.ndarray) -> np.ndarray:

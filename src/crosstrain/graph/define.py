@@ -6,9 +6,11 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,19 @@ from crosstrain.graph.keras_import import import_loss, import_with_masks, transf
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.files.weights_alone import load_into
 from crosstrain.graph.keras_import.keras_file import load_keras_file
+from crosstrain.graph.keras_import.losses import SPARSE
 from crosstrain.graph.keras_import.output import check_rows, layers_with_rows, with_output
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
 from crosstrain.graph.keras_kernels import draw_kernels
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
+from crosstrain.zoo.catalogue.segmentation import TASK as SEGMENTATION
 from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
+AUTOMATIC = re.compile(r"(functional|sequential|model)(_\d+)?")
+"""Names that Keras gives to models of its own accord."""
+
 KEPT = (
     "source", "input_shapes", "classes", "vocabulary", "seed", "trust", "output", "freeze_until",
     "replace_head",
@@ -49,7 +56,16 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     remarks += [transfer.remark(model, job["freeze_until"])] if job.get("freeze_until") else []
     graph, weights, masks = import_with_masks(model, input_specs(job))
     check_rows(graph, layers_with_rows(graph))
-    return record(job, model.name, graph, weights, weight_names(model), masks, list(filter(None, remarks)))
+    name = name_of(model, str(job["source"]))
+    graph = replace(graph, name=name)
+    return record(job, name, graph, weights, weight_names(model), masks, list(filter(None, remarks)))
+
+
+def name_of(model: keras.Model, source: str) -> str:
+    """The model's name; where Keras has chosen it (``functional_3``), that of its function or file."""
+    if not AUTOMATIC.fullmatch(model.name) or not is_file(source):
+        return str(model.name)
+    return source.rpartition(":")[2] if ".py:" in source else Path(source).stem
 
 
 def drawn_kernels(model: keras.Model, job: Mapping[str, Any]) -> str:
@@ -147,6 +163,8 @@ def chosen_loss(
     targets, source = job.get("targets"), str(job["source"])
     asked = None if is_file(source) else zoo.variant(source)
     more = {key: job[key] for key in ("label_smoothing", "class_weight") if job.get(key)}
+    if not (losses or own or targets) and asked and asked.row.task == SEGMENTATION:
+        losses = {"": Loss(SPARSE, {"from_logits": True})}  # without data, nothing else says what pixels mean
     if losses or not own:
         loss_weights = asked.row.loss_weights if asked else {}
         return import_loss(losses, graph, targets, load_object, masks, loss_weights, **more), []

@@ -76,9 +76,12 @@ def _evidence(model: Any, item: Mapping[str, Any], case: Case, precision: str) -
     """What a proof compares: outputs, loss, gradients, and the weights after the steps."""
     features = list(case.program.inference.inputs)
 
+    targets = [f"target/{output}" for output in item["losses"]]
+    numbers = {target for target, classes in zip(targets, item["classes"], strict=True) if not classes}
+
     def batch(values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        arrays = [values[name] for name in (*features, *(f"target/{o}" for o in item["losses"]))]
-        return [a.astype(precision) if a.dtype.kind == "f" else a for a in arrays]
+        arrays = {name: values[name] for name in (*features, *targets)}
+        return [a.astype(precision) if a.dtype.kind == "f" or n in numbers else a for n, a in arrays.items()]
 
     results: Arrays = {}
     first = batch(case.first())
@@ -142,14 +145,14 @@ class Torch(Model):
         self.model.train(True)
         tensors = self.tensors(arrays)
         outputs = _several(self.model(*tensors[: self.count]))
-        loss = self.module.loss_of(*outputs, *tensors[self.count :])
+        loss = self.module.loss_of(*outputs, *tensors[self.count :]) + getattr(self.model, "penalty", 0)
         loss.backward()
         gradients = {
             name: tensor.grad.numpy().transpose(np.argsort(axes))
             for name, tensor, axes in self.module.named_weights(self.model)
             if tensor.grad is not None
         }
-        return float(loss), gradients
+        return float(loss.detach()), gradients
 
     def step(self, arrays: Sequence[np.ndarray]) -> float:
         return float(self.module.train_step(self.model, self.optimizer, *self.tensors(arrays)))
@@ -175,8 +178,11 @@ class Jax(Model):
 
     def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
         if not self.moving:
-            return [np.asarray(o) for o in _several(self.module.forward(*self.state, *arrays))]
-        outputs, _ = self.module.forward(*self.state, *arrays, training=training)
+            outputs = self.module.forward(*self.state, *arrays)
+        else:
+            outputs, *_ = self.module.forward(*self.state, *arrays, training=training)
+        if self.item["penalty"] and not self.moving:
+            outputs = outputs[0]
         return [np.asarray(o) for o in _several(outputs)]
 
     def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
@@ -220,7 +226,7 @@ class TensorFlow(Model):
     def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
         with self.module.tf.GradientTape() as tape:
             outputs = self.forward(arrays[: self.count], True)
-            loss = self.module.loss_of(*outputs, *arrays[self.count :])
+            loss = self.module.loss_of(*outputs, *arrays[self.count :]) + getattr(self.model, "penalty", 0)
         named = {n: w for n, w in self.module.named_weights(self.model) if w.trainable}
         gradients = tape.gradient(loss, named)
         return float(loss), {n: self.module.tf.convert_to_tensor(g).numpy() for n, g in gradients.items()}
@@ -276,7 +282,9 @@ class Keras(Model):
         return {self.name(w): np.array(to_numpy(w)) for w in self.model.weights}
 
     def name(self, weight: Any) -> str:
-        return str(self.item["prefix"] + weight.path)
+        path = weight.path.removesuffix("/value")
+        full = str(self.item["prefix"] + path)
+        return full if full in self.item["weights"] else full.replace(".", "/")
 
 
 class Paddle(Torch):

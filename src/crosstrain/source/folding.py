@@ -6,17 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crosstrain.source.layers import Network, Step
-
-STRUCTURE = ("rank", "to", "sequences", "approximate", "divides")
-"""Settings that all blocks have to share: they are not numbers, so no argument can give them."""
+from crosstrain.source.view.step import Network, Step, identifier
 
 INPUT, OUTPUT = "%block_input", "%block_output"
 LONGEST_PERIOD = 4
 FEWEST_STEPS = 12
 """The fewest steps from which a chain without branches is folded; below that, straight lines read better."""
 
-BASES = {"batch_norm": "bn", "layer_norm": "norm"}
+BASES = {"batch_norm": "bn", "batch_norm_axis": "bn", "layer_norm": "norm", "rms_norm": "norm"}
 
 
 class Code(str):
@@ -97,10 +94,6 @@ class _Optional:
     inputs: list[_Part | _Optional | None]
 
 
-def _structure(step: Step) -> tuple[Any, ...]:
-    return tuple(step.settings.get(key) for key in STRUCTURE)
-
-
 def _walk(root: _Part) -> Iterator[_Part | _Optional]:
     """Every part once, inputs first."""
     seen: set[int] = set()
@@ -122,7 +115,7 @@ class _Template:
     def __init__(self, steps: Sequence[Step], entry: str) -> None:
         parts: dict[str, _Part | None] = {entry: None}
         for step in steps:
-            part = _Part(step.kind, step.roles, _structure(step), [parts[i] for i in step.inputs], [step])
+            part = _Part(step.kind, step.roles, step.structure, [parts[i] for i in step.inputs], [step])
             parts[step.output] = part
         root = parts[steps[-1].output]
         assert root is not None
@@ -145,7 +138,7 @@ class _Template:
                 value = step.inputs[0]
             part: _Part | None = None
             for step in reversed(matched):
-                part = _Part(step.kind, step.roles, _structure(step), [part], [None] * self.count)
+                part = _Part(step.kind, step.roles, step.structure, [part], [None] * self.count)
                 bound[id(part)] = step
             return part
 
@@ -168,7 +161,7 @@ class _Template:
             step = by_output[value]
             if id(part) in bound:
                 return bound[id(part)] is step
-            same = (step.kind, step.roles, _structure(step)) == (part.kind, part.roles, part.structure)
+            same = (step.kind, step.roles, step.structure) == (part.kind, part.roles, part.structure)
             if not same or len(step.inputs) != len(part.inputs):
                 return False
             bound[id(part)] = step
@@ -210,7 +203,7 @@ def _segments(network: Network) -> list[Segment]:
     last: dict[str, int] = {}
     for index, step in enumerate(network.steps):
         last.update(dict.fromkeys(step.inputs, index))
-    last.update(dict.fromkeys(network.outputs.values(), len(network.steps)))
+    last.update(dict.fromkeys(network.ends, len(network.steps)))
     live = set(network.inputs.values())
     entry = next(iter(live)) if len(live) == 1 else None
     segments: list[Segment] = []
@@ -309,13 +302,18 @@ def _first(optional: _Optional) -> _Part:
 
 def _attributes(owners: Sequence[_Part], optional: set[int]) -> list[str]:
     """``conv1``, ``bn1``, ``conv2`` …, ``shortcut_conv``."""
-    base = [
-        ("shortcut_" if id(part) in optional else "") + BASES.get(part.kind, part.kind) for part in owners
-    ]
+    base = [("shortcut_" if id(part) in optional else "") + _word(part) for part in owners]
     return [
         f"{name}{base[: index + 1].count(name)}" if base.count(name) > 1 else name
         for index, name in enumerate(base)
     ]
+
+
+def _word(part: _Part) -> str:
+    """What a layer is called in its block; a weight by the end of its name."""
+    if part.kind == "weight":
+        return identifier(next(step.name for step in part.steps if step).rpartition("/")[2])
+    return BASES.get(part.kind, part.kind)
 
 
 def _names(

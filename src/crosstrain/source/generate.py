@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph
-from crosstrain.source.layers import network_of
 from crosstrain.source.target import Draft, Target
 from crosstrain.source.training import Training
+from crosstrain.source.view.network import network_of, weights_of
 from crosstrain.training.recipe import Loss, Recipe
 
 TARGETS = ("torch", "tensorflow", "jax", "keras", "paddle", "mxnet")
@@ -32,7 +32,8 @@ def target_of(name: str) -> Target:
 class Written:
     """A source, and how it calls its parts: the ``model`` (a class or function), the variables of inputs,
     targets and outputs; ``phases`` says whether the model is told of training; ``prefix`` begins all
-    weights' names."""
+    weights' names; ``penalty`` says whether training adds to the loss,
+    ``classes`` which targets are numbers of classes; ``weights`` are the names of all weights, in full."""
 
     text: str
     model: str
@@ -41,6 +42,9 @@ class Written:
     outputs: tuple[str, ...]
     phases: bool
     prefix: str
+    penalty: bool = False
+    classes: tuple[bool, ...] = ()
+    weights: tuple[str, ...] = ()
 
     @property
     def lines(self) -> int:
@@ -66,7 +70,9 @@ def source_of(
     target_spec.write(draft)
     return Written(
         draft.finished(), draft.class_name, draft.inputs, draft.targets, tuple(draft.network.outputs),
-        draft.phases, draft.network.prefix,
+        draft.phases, draft.network.prefix, draft.network.penalty is not None,
+        training.class_targets(),
+        tuple(draft.network.prefix + name for name in weights_of(draft.network.steps)),
     )  # fmt: skip
 
 

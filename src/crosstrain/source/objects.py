@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crosstrain.source.folding import INPUT, OUTPUT, Run
-from crosstrain.source.layers import Step, identifier
 from crosstrain.source.target import Draft, Scope, argument_words, key_names
+from crosstrain.source.view.step import Step
 from crosstrain.source.writing import indented, literal
 
 
@@ -120,7 +120,7 @@ def _block_lines(draft: Draft, run: Run, style: Style) -> list[str]:
 
 
 def _network(draft: Draft, style: Style, _: dict[int, set[str]]) -> list[str]:
-    attribute = lambda step: identifier(step.name)
+    attribute = draft.attribute
     calling = Scope(lambda step: f"self.{attribute(step)}")
     variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
 
@@ -128,7 +128,11 @@ def _network(draft: Draft, style: Style, _: dict[int, set[str]]) -> list[str]:
         phase = ", training" if draft.phases else ""
         return [line.format(blocks=draft.numbered("blocks", run), x=x, phase=phase) for line in style.go]
 
-    body = draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), calling, go)
+    penalty = draft.network.penalty
+    body = draft.statements(
+        draft.pieces, variables, list(draft.network.outputs.values()), calling, go,
+        kept={"self.penalty": penalty} if penalty else {},
+    )  # fmt: skip
     making = Scope(lambda step: literal(step.name)) if style.named else Scope(attribute)
     declarations = _declared(draft, draft.pieces, making, attribute, style)
     inputs = ", ".join(draft.inputs) + _phase(draft, style)
@@ -156,7 +160,7 @@ def named_layers(draft: Draft, style: Style) -> list[str]:
         elif piece.roles and piece.name not in seen:
             seen.add(piece.name)
             lines.append(
-                f"    yield {literal(draft.network.prefix + piece.name)}, model.{identifier(piece.name)}"
+                f"    yield {literal(draft.network.prefix + piece.name)}, model.{draft.attribute(piece)}"
             )
     return lines
 
@@ -185,4 +189,5 @@ def _named_blocks(draft: Draft, run: Run, style: Style) -> list[str]:
         return [f"for {more}, block in zip({blocks}(), {blocks_in_model}):", *indented(lines)]
     if block.names is None:
         return [f"for name, block in model.{blocks}.items():", *indented(lines)]
-    return [f"for (names, *_), block in zip({blocks}(), {blocks_in_model}):", *indented(lines)]
+    row = "(names, *_)" if draft.yields[blocks] else "names"
+    return [f"for {row}, block in zip({blocks}(), {blocks_in_model}):", *indented(lines)]

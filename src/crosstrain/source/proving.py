@@ -34,6 +34,9 @@ BOUNDS = {
 SINGLE_GRADIENTS = {"gradient": 1e-7, "step_loss": 1e-7, "weight": 1e-7}
 """Bounds that replace those where a target has an op's gradient with a factor in float32."""
 
+SINGLE_KERNELS = dict.fromkeys(BOUNDS, 1e-6)
+"""Bounds where a target's kernel holds a constant in float32, as gelu on TensorFlow."""
+
 FLOORS = {"gradient": FLOOR, "weight": FLOOR}
 """Where a tensor may vanish (the gradient of a bias in front of BatchNorm), as in ``crosstrain prove``."""
 
@@ -127,7 +130,7 @@ def check(
         checks = []
         for subject, item, error in zip(subjects, items, failed, strict=True):
             arrays = None if error else (read_arrays(Path(item["out"])), read_arrays(Path(item["truth"])))
-            differences = _compared(*arrays) if arrays else {}
+            differences = _compared(*arrays, item["weights"]) if arrays else {}
             bounds = _bounds(subject.graph, target_of(target))
             checks.append(Check(target, engine, PRECISION, others[0], STEPS, differences, error, bounds))
         return checks
@@ -150,11 +153,14 @@ def _item(subject: Subject, target: str, folder: Path, seed: int) -> dict[str, A
         "out": str(folder / "out.npz"), "truth": str(folder / "truth.npz"),
         "model": written.model, "inputs": written.inputs,
         "outputs": written.outputs, "losses": list(subject.losses), "phases": written.phases,
-        "prefix": written.prefix,
+        "prefix": written.prefix, "penalty": written.penalty,
+        "classes": written.classes, "weights": written.weights,
     }  # fmt: skip
 
 
 def _bounds(graph: Graph, target: Target) -> dict[str, float]:
+    if target.single_kernels.intersection(node.op for node in graph.nodes):
+        return SINGLE_KERNELS
     return {**BOUNDS, **(SINGLE_GRADIENTS if any(map(target.single_gradient, graph.nodes)) else {})}
 
 
@@ -183,8 +189,11 @@ def _as_supported(graph: Graph, target: Target) -> Graph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def _compared(arrays: Arrays, true: Arrays) -> dict[str, float]:
-    """The largest relative error of each group; infinite if an array is missing or has another shape."""
+def _compared(arrays: Arrays, true: Arrays, weights: Sequence[str]) -> dict[str, float]:
+    """The largest relative error of each group; infinite if an array is missing or has another shape.
+    ``weights`` are those that the source has; the graph may have more, which nothing reads."""
+    kept = {f"{what}/{name}" for what in ("gradient", "weight") for name in weights}
+    true = {k: v for k, v in true.items() if k in kept or not k.startswith(("gradient/", "weight/"))}
     return {
         name: errors(_part(arrays, name), _part(true, name), FLOORS.get(name, 0.0)).worst for name in BOUNDS
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from crosstrain.source.target import Draft
+from crosstrain.source.training import LossTable
+from crosstrain.source.view.step import Step
 from crosstrain.source.writing import indented
 
 BATCHES = '''def batches(examples, batch_size, seed, epoch):
@@ -59,7 +62,7 @@ def train(
 
 def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> None:
     """The command line: trains on an ``.npz`` of arrays."""
-    kinds = ["float32"] * len(draft.inputs)
+    kinds = [draft.network.dtypes[value] for value in draft.network.inputs.values()]
     kinds += ["int64" if classes else "float32" for classes in draft.training.class_targets()]
     names = [*draft.inputs, *draft.targets]
     read = ", ".join(f'data["{n}"].astype("{k}")' for n, k in zip(names, kinds, strict=True))
@@ -86,13 +89,13 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
     draft.add('if __name__ == "__main__":', "    main()")
 
 
-def loss_of(draft: Draft, losses: Mapping[tuple[str, bool], str], framework: str) -> None:
+def loss_of(draft: Draft, losses: LossTable, framework: str) -> None:
     """``loss_of``: the loss of outputs and targets, from the framework's expressions ``losses``."""
     outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
     draft.add(
         f"def loss_of({', '.join([*draft.outputs, *draft.targets])}):",
         '    """The mean loss of a batch."""',
-        *indented(draft.training.body(losses, outputs, draft.targets, framework)),
+        *indented(draft.training.body(losses, outputs, draft.targets, framework, draft.ranks)),
     )
 
 
@@ -116,39 +119,46 @@ SAVE = '''def save_weights(model, path):
     np.savez(path, **weights)'''
 
 
-def named_weights(
-    draft: Draft, kinds: tuple[tuple[str, str, tuple[tuple[str, str, str, str], ...]], ...]
-) -> None:
-    """``named_weights``: for each kind of layer that the network has, its class and its weights: role,
-    attribute, axes and what they do. A role with ``?`` is there where the attribute is not None."""
+Weight = tuple[str, str, str, str]
+"""A weight's role in crosstrain, its attribute, the order of its axes there, and a comment."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of layers: of what class they are (and of what rank, if that matters), and their weights."""
+
+    kind: str
+    cls: str
+    weights: tuple[Weight, ...]
+    rank: int | None = None
+
+    def has(self, step: Step) -> bool:
+        return step.kind.removesuffix("_axis") == self.kind and self.rank in (None, step.settings.get("rank"))
+
+
+def named_weights(draft: Draft, kinds: Sequence[Kind]) -> None:
+    """``named_weights``: for each kind of layer that the network has, its class and its weights."""
     lines = [
         "def named_weights(model):",
         '    """Each weight: its name in crosstrain, the tensor, the order of its axes there."""',
         "    for name, layer in named_layers(model):",
     ]
-    present = [(cls, weights) for kind, cls, weights in kinds if kind in draft.network.kinds]
-    roles = {(s.kind, role) for s in draft.network.steps for role in s.roles}
-    kind_of = {cls: kind for kind, cls, _ in kinds}
-    complete = {s.kind: True for s in draft.network.steps if s.roles}
-    for s in draft.network.steps:
-        if s.kind in ("conv", "dense") and "bias" not in s.roles:
-            complete[s.kind] = False
-    for number, (cls, weights) in enumerate(present):
+    steps = [step for step in draft.network.steps if step.roles]
+    present = [kind for kind in kinds if any(map(kind.has, steps))]
+    for number, kind in enumerate(present):
         inner = ""
         if len(present) > 1:
-            lines.append(f"        {'if' if not number else 'elif'} isinstance(layer, {cls}):")
+            lines.append(f"        {'if' if not number else 'elif'} isinstance(layer, {kind.cls}):")
             inner = "    "
-        for role, attribute, axes, note in weights:
-            name = role.rstrip("?")
-            if (kind_of[cls], name) not in roles:
+        for role, attribute, axes, note in kind.weights:
+            having = [role in step.roles for step in steps if kind.has(step)]
+            if not any(having):
                 continue
             comment = f"  # {note}" if note else ""
-            line = f'yield f"{{name}}/{name}", layer.{attribute}, {axes}{comment}'
-            if role.endswith("?") and not complete[kind_of[cls]]:
-                lines += [
-                    f"        {inner}if layer.{attribute.split('.')[0]} is not None:",
-                    f"        {inner}    {line}",
-                ]
-            else:
-                lines.append(f"        {inner}{line}")
+            path = "name" if kind.kind == "weight" else f'f"{{name}}/{role}"'
+            line = f"yield {path}, {attribute}, {axes}{comment}"
+            if not all(having):
+                lines.append(f"        {inner}if {attribute} is not None:")
+                line = f"    {line}"
+            lines.append(f"        {inner}{line}")
     draft.add(*lines)

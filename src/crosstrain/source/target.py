@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +13,27 @@ from typing import Any
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Node
 from crosstrain.source.folding import Block, Code, Option, Piece, Run, fold
-from crosstrain.source.layers import Network, Step, identifier
 from crosstrain.source.loops import generator
-from crosstrain.source.training import Training
+from crosstrain.source.training import LossTable, Training
+from crosstrain.source.view.step import NOISY, PHASED, Network, Step, identifier
 from crosstrain.source.writing import INDENT, Writer, fitted, indented, literal
 
 Template = str | Callable[[Step], str]
 """An expression with ``{0}``, ``{1}`` … for inputs, ``{layer}`` for the layer and settings by name."""
+
+
+RESERVED = {
+    *keyword.kwlist, *dir(object),
+    "add_module", "apply", "bfloat16", "blocks", "blocks2", "buffers", "build", "call", "cast",
+    "children", "collect_params", "compile", "cpu", "cuda", "create_parameter", "dtype", "double",
+    "eval", "extra_repr", "float", "forward", "full_name", "get_parameter", "half", "hybrid_forward",
+    "hybridize", "initialize", "ipu", "load_state_dict", "modules", "name", "name_scope",
+    "named_buffers", "named_children", "named_modules", "named_parameters", "params", "parameters",
+    "prefix", "register_buffer", "register_module", "requires_grad_", "save_parameters", "share_memory",
+    "state_dict", "sublayers", "submodules", "summary", "to", "train", "training", "trainable_variables",
+    "type", "variables", "with_name_scope", "xpu", "zero_grad", "penalty",
+}  # fmt: skip
+"""Names that a module keeps for itself."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,9 @@ class Target:
     ``engines`` and are proved in float64; ``constants`` follow the imports. ``single_settings`` says
     that the framework's kernels take numbers that are no tensors (epsilon, momentum, a slope, the rate) as
     float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
-    says of a node whether its gradient has such a factor that is no setting.
+    says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that
+    the target has no form of it with its settings; ``single_kernels`` are ops whose kernels hold a constant
+    of their own in float32.
     """
 
     name: str
@@ -41,7 +58,7 @@ class Target:
     calls: Mapping[str, Template]
     declares: Mapping[str, Template]
     helpers: Mapping[str, str]
-    losses: Mapping[tuple[str, bool], str]
+    losses: LossTable
     write: Callable[[Draft], None]
     prepare: Callable[[Network], Network] = lambda network: network
     engines: tuple[str, ...] = ()
@@ -49,6 +66,8 @@ class Target:
     single_settings: bool = False
     double_settings: tuple[tuple[str, str], ...] = ()
     single_gradient: Callable[[Node], bool] = lambda node: False
+    lacks: Callable[[Step], bool] = lambda step: False
+    single_kernels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -129,20 +148,51 @@ class Draft:
             return ("output",)
         return tuple(identifier(name) for name in self.network.outputs)
 
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """The number of axes of each output, with the batch."""
+        shapes = {**self.original.shapes, **{step.output: step.shape for step in self.original.steps}}
+        return {name: len(shapes[value]) + 1 for name, value in self.original.outputs.items()}
+
     @property
     def phases(self) -> bool:
         """Whether training and inference differ."""
-        return bool(self.network.kinds & {"batch_norm", "dropout"})
+        return bool(self.network.kinds & PHASED)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether training draws random numbers."""
+        return bool(self.network.kinds & NOISY)
+
+    @cached_property
+    def attributes(self) -> Mapping[str, str]:
+        """The attribute of each layer by its name; no two alike, and none that modules have themselves."""
+        names: dict[str, str] = {}
+        for step in self.network.steps:
+            if step.roles and step.name not in names:
+                name = identifier(step.name)
+                name = f"{name}_layer" if name in RESERVED else name
+                count = sum(
+                    re.fullmatch(rf"{name}(_again\d+)?", other) is not None for other in names.values()
+                )
+                names[step.name] = f"{name}_again{count}" if count else name
+        return names
+
+    def attribute(self, step: Step) -> str:
+        return self.attributes[step.name]
 
     # -- expressions ------------------------------------------------------------------------------
     def expression(
         self, table: Mapping[str, Template], step: Step, arguments: Sequence[str], scope: Scope
     ) -> str:
         template = table.get(step.kind)
-        if template is None:
+        if template is None or self.target.lacks(step):
+            what = step.kind.removeprefix("op_").replace("_", " ")
+            settings = "" if template is None else "with such settings "
+            layer = f" (the layer {step.name!r})" if step.name in self.attributes else ""
             raise CrosstrainError(
-                f"crosstrain code has no {step.kind.replace('_', ' ')} for {self.target.title}"
-                f"{f' (the layer {step.name!r})' if step.name else ''}"
+                f"crosstrain code has no {what} {settings}for {self.target.title}{layer}; write it for torch, "
+                "jax, tensorflow or keras"
             )
         text = template if isinstance(template, str) else template(step)
         settings = {key: scope.value(value) for key, value in step.settings.items()}
@@ -196,11 +246,20 @@ class Draft:
     def finished(self) -> str:
         """The whole source: imports, the helpers that it uses, the chunks."""
         body = "\n\n\n".join(self.chunks)
-        chosen: list[str] = []
-        for name in reversed(list(self.target.helpers)):
-            if name in _names_read("\n".join([body, *chosen])):
-                chosen.insert(0, self.target.helpers[name].strip("\n"))
-        text = "\n\n\n".join([*chosen, body])
+        chosen: dict[str, str] = {}
+
+        def need(source: str) -> None:
+            """Each helper after those that it needs itself."""
+            names = _names_read(source)
+            for name, helper in self.target.helpers.items():
+                if name in names and name not in chosen:
+                    chosen[name] = ""
+                    need(helper)
+                    del chosen[name]
+                    chosen[name] = helper.strip("\n")
+
+        need(body)
+        text = "\n\n\n".join([*chosen.values(), body])
         return f"{self.header(text)}\n\n\n{text}\n"
 
     def header(self, body: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,10 @@ LOSSES = {
 
 CLASSES = {"sparse_categorical_crossentropy"}
 """Losses whose targets are class indices."""
+
+
+LossTable = Mapping[tuple[str, bool], str | Callable[[int], str]]
+"""The expression of (a loss, from logits) in ``{output}`` and ``{target}``, perhaps by the output's rank."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +96,23 @@ class Training:
 
     def body(
         self,
-        losses: Mapping[tuple[str, bool], str],
+        losses: LossTable,
         outputs: Mapping[str, str],
         targets: Sequence[str],
         title: str,
+        ranks: Mapping[str, int],
         more: str = "",
     ) -> list[str]:
-        """The lines that return the sum of the losses, each as the target's table has it, and ``more``."""
+        """The lines that return the sum of the losses, each as the target's table has it, and ``more``;
+        ``ranks`` are the outputs' numbers of axes."""
         parts, lines = [], []
         for (name, loss), target in zip(self.losses.items(), targets, strict=True):
             kind = (LOSSES[loss.name.lower()], bool(loss.settings.get("from_logits")))
             if kind not in losses:
                 raise CrosstrainError(f"crosstrain code has no {kind[0]} (from_logits={kind[1]}) for {title}")
-            text = losses[kind].format(output=outputs[name], target=target)
+            template = losses[kind]
+            template = template if isinstance(template, str) else template(ranks[name])
+            text = template.format(output=outputs[name], target=target)
             if len(self.losses) > 1:
                 lines.append(f"{outputs[name]}_loss = {text}")
                 text = f"{outputs[name]}_loss"

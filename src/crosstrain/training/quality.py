@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.training.metrics import METRICS, Confusion, Metric, Reading
+from crosstrain.training.pixels import test_metrics
 
 BINS = 15
 """Of the calibration error, as in Guo et al. 2017, section 3."""
@@ -138,7 +139,9 @@ class Perplexity:
 
 def quality_metrics(reading: Reading, outputs: np.ndarray) -> Mapping[str, Metric]:
     """The metrics of a test set by name, for outputs like these; none where they are not one class for each
-    example, or at each step."""
+    example, or at each step or pixel."""
+    if reading.maps:
+        return test_metrics(reading)
     if reading.classes is not None and reading.threshold is None and outputs.ndim == 3:
         return {"perplexity": Perplexity(reading)}
     if reading.classes is None or reading.answers(outputs).ndim != 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from crosstrain.engines.checks import as_float32, checked_options
+from crosstrain.engines.checks import as_taken, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting
 from crosstrain.errors import CrosstrainError
 
@@ -59,7 +59,7 @@ class LiteRtNetwork:
             self._interpreter.allocate_tensors()
             self._length = batch
         for detail, value in zip(self._inputs, inputs.values(), strict=True):
-            self._interpreter.set_tensor(detail["index"], as_float32(value))
+            self._interpreter.set_tensor(detail["index"], as_taken(value, detail["dtype"]))
         self._interpreter.invoke()
         values = [self._interpreter.get_tensor(end["index"]) for end in self._ends]
         return dict(zip(self._outputs, values, strict=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from crosstrain.engines.checks import as_float32, checked_options
+from crosstrain.engines.checks import as_taken, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting
 from crosstrain.errors import CrosstrainError
 
@@ -17,6 +17,12 @@ _LEVELS = {
     "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
+
+_DTYPES = {
+    "tensor(float)": "float32", "tensor(double)": "float64", "tensor(bool)": "bool",
+    **{f"tensor({kind}{bits})": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+}  # fmt: skip
+"""ONNX Runtime's types of inputs."""
 
 OPTIONS = {
     "optimization": Option(
@@ -64,10 +70,11 @@ class OnnxRuntimeNetwork:
 
     def __init__(self, session: ort.InferenceSession, outputs: tuple[str, ...]) -> None:
         self._session, self._outputs = session, outputs
-        self._inputs = [argument.name for argument in session.get_inputs()]
+        self._inputs = {argument.name: _DTYPES[argument.type] for argument in session.get_inputs()}
 
     def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        values = self._session.run(None, {name: as_float32(inputs[name]) for name in self._inputs})
+        taken = {name: as_taken(inputs[name], dtype) for name, dtype in self._inputs.items()}
+        values = self._session.run(None, taken)
         return dict(zip(self._outputs, values, strict=True))
 
 

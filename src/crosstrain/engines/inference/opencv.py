@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crosstrain.engines.checks import as_float32, checked_options
+from crosstrain.engines.checks import as_float32, as_taken, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting
 from crosstrain.errors import CrosstrainError
 
@@ -48,7 +48,8 @@ class OpenCvNetwork:
 
     def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
         for name, value in inputs.items():
-            self._net.setInput(as_float32(value), name)
+            whole = value.dtype.kind in "iub" and value.dtype != np.uint8
+            self._net.setInput(as_taken(value, np.int32) if whole else as_float32(value), name)
         try:
             if not self._ends:
                 return {self._outputs[0]: np.array(self._net.forward())}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from crosstrain.engines.checks import as_float32, checked_options
+from crosstrain.engines.checks import as_taken, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting
 from crosstrain.errors import CrosstrainError
 
@@ -55,10 +55,12 @@ class OpenVinoNetwork:
 
     def __init__(self, compiled: ov.CompiledModel, outputs: tuple[str, ...]) -> None:
         self._request, self._outputs = compiled.create_infer_request(), outputs
-        self._inputs = [argument.get_any_name() for argument in compiled.inputs]
+        self._inputs = {
+            argument.get_any_name(): argument.get_element_type().to_dtype() for argument in compiled.inputs
+        }
 
     def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        arrays = {name: as_float32(inputs[name]) for name in self._inputs}
+        arrays = {name: as_taken(inputs[name], dtype) for name, dtype in self._inputs.items()}
         results = self._request.infer(arrays, share_inputs=True)
         return {name: np.array(results[index]) for index, name in enumerate(self._outputs)}
 

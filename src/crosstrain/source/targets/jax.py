@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from crosstrain.source.folding import INPUT, OUTPUT, Code, Run
-from crosstrain.source.layers import Step
+from crosstrain.source.operations.jax import CALLS as OPERATIONS
+from crosstrain.source.operations.jax import HELPERS as FUNCTIONS
+from crosstrain.source.operations.words import listed
 from crosstrain.source.skeleton import main, schedule_and_update, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
+from crosstrain.source.view.step import CHOICES, MOVING, Step
 from crosstrain.source.writing import indented, literal
 
 
@@ -19,23 +22,74 @@ def subsample(step: Step) -> str:
     return "{0}[:, " + f"{colons}{{stride}}, {colons}{{stride}}]"
 
 
-def _conv(step: Step) -> str:
+def padding_words(step: Step) -> str:
+    """The padding of a window as XLA takes it."""
     s = step.settings
-    text = "conv(params, {layer}, {0}" + (", stride={stride}" if s["stride"] != 1 else "")
-    return text + (")" if s["padding"] == "valid" else ', padding="SAME")')
+    if s["padding"] == "explicit":
+        sides = s["even"] if isinstance(s["even"], tuple) else (s["even"],) * (s["rank"] - 2)
+        return f", padding={tuple((n, n) for n in sides)!r}"
+    return "" if s["padding"] == "valid" else ', padding="SAME"'
 
 
-def _conv_shapes(step: Step) -> str:
+def windowed(name: str) -> Template:
+    def of(step: Step) -> str:
+        s = step.settings
+        text = f"{name}, {{0}}" + (", stride={stride}" if s["stride"] != 1 else "") + padding_words(step)
+        text += ", dilation={dilation}" if s["dilation"] != 1 else ""
+        return text + (", groups={groups})" if s["groups"] != 1 and step.kind == "conv" else ")")
+
+    return of
+
+
+def _conv_transpose(step: Step) -> str:
+    s = step.settings
+    text = "conv_transpose(params, {layer}, {0}" + (", stride={stride}" if s["stride"] != 1 else "")
+    return text + ", crop={crop}" + (", dilation={dilation})" if s["dilation"] != 1 else ")")
+
+
+def _shapes(step: Step) -> str:
+    """``{role: shape}`` of a layer with kernels."""
+    s = step.settings
     bias = ")" if "bias" in step.roles else ", bias=False)"
-    return "conv_shapes({layer}, {kernel_size}, {in_channels}, {filters}" + bias
+    if step.kind == "conv_transpose":
+        return (
+            "conv_shapes({layer}, {kernel_size}, {filters}, {in_channels}"
+            + _more(step, ", out={filters}")
+            + bias
+        )
+    if step.kind == "depthwise_conv":
+        return "conv_shapes({layer}, {kernel_size}, {filters}, 1, out={filters}" + _more(step, "") + bias
+    fan = "{in_channels}" if s["groups"] == 1 else str(_fan(step))
+    return f"conv_shapes({{layer}}, {{kernel_size}}, {fan}, {{filters}}" + _more(step, "") + bias
+
+
+def _fan(step: Step) -> int:
+    return int(step.settings["in_channels"]) // int(step.settings["groups"])
+
+
+def _more(step: Step, text: str) -> str:
+    axes = step.settings["rank"] - 2
+    return text + ("" if axes == 2 or isinstance(step.settings["kernel_size"], tuple) else f", axes={axes}")
 
 
 def pool(name: str) -> Template:
     """Window and stride (where it differs), and ``SAME`` where it is so."""
+    return lambda step: name + "({0}, {size}, {stride}" + padding_words(step) + ")"
 
+
+def _global(name: str) -> Template:
+    return lambda s: f"{{0}}.{name}({axes(s)}{', keepdims=True' if s.settings['keepdims'] else ''})"
+
+
+def _norm_shapes(step: Step, *_: str) -> str:
+    text = "batch_norm_shapes({layer}, {channels}"
+    return text + ("" if len(step.roles) == 4 else f", roles={step.roles!r}").replace("'", '"') + ")"
+
+
+def _rnn(name: str) -> Template:
     def of(step: Step) -> str:
-        s = step.settings
-        return name + "({0}, {size}, {stride}" + (")" if s["padding"] == "valid" else ', padding="SAME")')
+        turned = "{0}[:, ::-1]" if step.settings["backwards"] else "{0}"
+        return f"{name}(params, {{layer}}, {turned})" + ("" if step.settings["sequences"] else "[:, -1]")
 
     return of
 
@@ -45,25 +99,33 @@ def axes(step: Step) -> str:
 
 
 CALLS: dict[str, Template] = {
-    "conv": _conv,
+    **OPERATIONS,
+    "conv": windowed("conv(params, {layer}"),
+    "depthwise_conv": windowed("depthwise_conv(params, {layer}"),
+    "conv_transpose": _conv_transpose,
+    "batch_norm_axis": (
+        "batch_norm(params, stats, {layer}, {0}, {momentum}, {epsilon}, training, axis={axis})"
+    ),
+    "rms_norm": "rms_norm(params, {layer}, {0}, {epsilon})",
+    "gru": _rnn("gru"),
+    "simple_rnn": _rnn("simple_rnn"),
+    "upsample": "upsample({0}, {size})",
     "dense": "dense(params, {layer}, {0})",
     "batch_norm": "batch_norm(params, stats, {layer}, {0}, {momentum}, {epsilon}, training)",
     "layer_norm": "layer_norm(params, {layer}, {0}, {epsilon})",
-    "embedding": 'params[{layer} + "/embeddings"][{0}.astype(int)]',
-    "lstm": lambda s: "lstm(params, {layer}, {0})" + ("" if s.settings["sequences"] else "[:, -1]"),
+    "embedding": lambda s: (
+        'params[{layer} + "/embeddings"][' + ("{0}]" if s.settings["whole"] else "{0}.astype(int)]")
+    ),
+    "lstm": _rnn("lstm"),
     "max_pool": pool("max_pool"),
     "average_pool": pool("average_pool"),
-    "global_mean": lambda s: "{0}.mean(" + axes(s) + ")",
-    "global_max": lambda s: "{0}.max(" + axes(s) + ")",
+    "global_mean": _global("mean"),
+    "global_max": _global("max"),
     "flatten": "{0}.reshape(len({0}), -1)",
-    "reshape": lambda s: "{0}.reshape(-1, " + ", ".join(map(str, s.settings["to"])) + ")",
+    "reshape": lambda s: f"{{0}}.reshape({listed((-1, *s.settings['to']))})",
     "subsample": subsample,
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "jnp.pad({0}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))",
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "maximum": "jnp.maximum({0}, {1})",
     "concatenate": "jnp.concatenate([{all}], axis=-1)",
     "dropout": "dropout(key, {0}, {rate}, {salt})",
     "relu": "jax.nn.relu({0})",
@@ -81,29 +143,51 @@ CALLS: dict[str, Template] = {
 }
 
 DECLARES: dict[str, Template] = {
-    "conv": _conv_shapes,
+    "conv": _shapes,
+    "depthwise_conv": _shapes,
+    "conv_transpose": _shapes,
+    "gru": "gru_shapes({layer}, {features}, {units})",
+    "simple_rnn": "simple_rnn_shapes({layer}, {features}, {units})",
+    "rms_norm": lambda s: f'{{{{{{layer}} + "/{s.roles[0]}": ({{features}},)}}}}',
+    "batch_norm_axis": lambda s: _norm_shapes(s, "moving_mean", "moving_variance"),
+    "weight": "{{{layer}: {shape}}}",
     "dense": lambda s: (
         "dense_shapes({layer}, {inputs}, {units}" + (")" if "bias" in s.roles else ", bias=False)")
     ),
-    "batch_norm": "batch_norm_shapes({layer}, {channels})",
-    "layer_norm": "layer_norm_shapes({layer}, {features})",
+    "batch_norm": lambda s: _norm_shapes(s),
+    "layer_norm": lambda s: (
+        "layer_norm_shapes({layer}, {features}" + ("" if "beta" in s.roles else ', roles=("gamma",)') + ")"
+    ),
     "embedding": '{{{layer} + "/embeddings": ({vocabulary}, {features})}}',
     "lstm": "lstm_shapes({layer}, {features}, {units})",
 }
 
 HELPERS = {
     "conv": '''
-def conv(params, name, x, stride=1, padding="VALID"):
-    """Images (N, H, W, C), kernels (height, width, in, out)."""
-    layout = ("NHWC", "HWIO", "NHWC")
-    kernel = params[f"{name}/kernel"]
-    y = lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=layout)
-    return y + params[f"{name}/bias"] if f"{name}/bias" in params else y
+def conv(params, name, x, stride=1, **window):
+    kernel, bias = params[f"{name}/kernel"], params.get(f"{name}/bias")
+    return convolve(x, kernel, bias, stride, **window)
+''',
+    "depthwise_conv": '''
+def depthwise_conv(params, name, x, stride=1, **window):
+    kernel, bias = params[f"{name}/kernel"], params.get(f"{name}/bias")
+    return convolve_depthwise(x, kernel, bias, strides=stride, **window)
+''',
+    "conv_transpose": '''
+def conv_transpose(params, name, x, stride=1, **window):
+    kernel, bias = params[f"{name}/kernel"], params.get(f"{name}/bias")
+    return convolve_transposed(x, kernel, bias, stride, **window)
 ''',
     "conv_shapes": '''
-def conv_shapes(name, size, in_channels, filters, bias=True):
-    shapes = {f"{name}/kernel": (size, size, in_channels, filters)}
-    return shapes | {f"{name}/bias": (filters,)} if bias else shapes
+def conv_shapes(name, size, fan, filters, bias=True, axes=2, out=None):
+    shapes = {f"{name}/kernel": (*each(size, axes), fan, filters)}
+    return shapes | {f"{name}/bias": (out or filters,)} if bias else shapes
+''',
+    "upsample": '''
+def upsample(x, size):
+    """Each pixel repeated."""
+    height, width = each(size, 2)
+    return x.repeat(height, 1).repeat(width, 2)
 ''',
     "dense": '''
 def dense(params, name, x):
@@ -116,31 +200,60 @@ def dense_shapes(name, inputs, units, bias=True):
     return shapes | {f"{name}/bias": (units,)} if bias else shapes
 ''',
     "batch_norm": '''
-def batch_norm(params, stats, name, x, momentum, epsilon, training):
-    """Over all axes but the last. In training the new moving statistics are put into stats."""
+def batch_norm(params, stats, name, x, momentum, epsilon, training, axis=-1):
+    """Over all axes but one. In training the new moving statistics are put into stats."""
+    x = jnp.moveaxis(x, axis, -1)
     mean, variance = stats[f"{name}/moving_mean"], stats[f"{name}/moving_variance"]
     if training:
         axes = tuple(range(x.ndim - 1))
         old_mean, old_variance, mean, variance = mean, variance, x.mean(axes), x.var(axes)
         stats[f"{name}/moving_mean"] = momentum * old_mean + (1 - momentum) * mean
         stats[f"{name}/moving_variance"] = momentum * old_variance + (1 - momentum) * variance
-    scale = params[f"{name}/gamma"] * lax.rsqrt(variance + epsilon)
-    return (x - mean) * scale + params[f"{name}/beta"]
+    scale = params.get(f"{name}/gamma", 1) * lax.rsqrt(variance + epsilon)
+    return jnp.moveaxis((x - mean) * scale + params.get(f"{name}/beta", 0), -1, axis)
 ''',
     "batch_norm_shapes": '''
-def batch_norm_shapes(name, channels):
-    roles = ("gamma", "beta", "moving_mean", "moving_variance")
+def batch_norm_shapes(name, channels, roles=("gamma", "beta", "moving_mean", "moving_variance")):
     return {f"{name}/{role}": (channels,) for role in roles}
 ''',
     "layer_norm": '''
 def layer_norm(params, name, x, epsilon):
     mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
     scale = params[f"{name}/gamma"] * lax.rsqrt(variance + epsilon)
-    return (x - mean) * scale + params[f"{name}/beta"]
+    return (x - mean) * scale + params.get(f"{name}/beta", 0)
 ''',
     "layer_norm_shapes": '''
-def layer_norm_shapes(name, features):
-    return {f"{name}/gamma": (features,), f"{name}/beta": (features,)}
+def layer_norm_shapes(name, features, roles=("gamma", "beta")):
+    return {f"{name}/{role}": (features,) for role in roles}
+''',
+    "rms_norm": '''
+def rms_norm(params, name, x, epsilon):
+    """x / sqrt(mean(x²) + epsilon) times a scale (Zhang and Sennrich 2019)."""
+    role = "scale" if f"{name}/scale" in params else "gamma"
+    scale = lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + epsilon)
+    return x * scale * params[f"{name}/{role}"]
+''',
+    "gru": '''
+def gru(params, name, x):
+    """x (N, time, features) to (N, time, units)."""
+    weights = [params[f"{name}/{role}"] for role in ("kernel", "recurrent_kernel", "bias")]
+    return run_gru(x, *weights, None)[0]
+''',
+    "gru_shapes": '''
+def gru_shapes(name, features, units):
+    shapes = {"kernel": (features, 3 * units), "recurrent_kernel": (units, 3 * units)}
+    return {f"{name}/{role}": s for role, s in (shapes | {"bias": (2, 3 * units)}).items()}
+''',
+    "simple_rnn": '''
+def simple_rnn(params, name, x):
+    """x (N, time, features) to (N, time, units)."""
+    weights = [params[f"{name}/{role}"] for role in ("kernel", "recurrent_kernel", "bias")]
+    return run_simple_rnn(x, *weights, None)[0]
+''',
+    "simple_rnn_shapes": '''
+def simple_rnn_shapes(name, features, units):
+    shapes = {"kernel": (features, units), "recurrent_kernel": (units, units), "bias": (units,)}
+    return {f"{name}/{role}": shape for role, shape in shapes.items()}
 ''',
     "lstm": '''
 def lstm(params, name, x):
@@ -164,17 +277,23 @@ def lstm_shapes(name, features, units):
     shapes = {"kernel": (features, 4 * units), "recurrent_kernel": (units, 4 * units)}
     return {f"{name}/{role}": s for role, s in (shapes | {"bias": (4 * units,)}).items()}
 ''',
+    "windows": '''
+def windows(x, initial, function, size, stride, padding):
+    """A reduction of windows over the axes between the first and the last."""
+    axes = x.ndim - 2
+    padding = padding if isinstance(padding, str) else ((0, 0), *padding, (0, 0))
+    window, strides = (1, *each(size, axes), 1), (1, *each(stride, axes), 1)
+    return lax.reduce_window(x, initial, function, window, strides, padding)
+''',
     "max_pool": '''
 def max_pool(x, size, stride, padding="VALID"):
-    window, strides = (1, size, size, 1), (1, stride, stride, 1)
-    return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, padding)
+    return windows(x, -jnp.inf, lax.max, size, stride, padding)
 ''',
     "average_pool": '''
 def average_pool(x, size, stride, padding="VALID"):
     """The mean of the cells that are not padding."""
-    window, strides = (1, size, size, 1), (1, stride, stride, 1)
-    total = lax.reduce_window(x, 0.0, lax.add, window, strides, padding)
-    return total / lax.reduce_window(jnp.ones_like(x), 0.0, lax.add, window, strides, padding)
+    total = windows(x, 0.0, lax.add, size, stride, padding)
+    return total / windows(jnp.ones_like(x), 0.0, lax.add, size, stride, padding)
 ''',
     "pad_channels": '''
 def pad_channels(x, channels):
@@ -183,11 +302,15 @@ def pad_channels(x, channels):
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 ''',
     "dropout": '''
-def dropout(key, x, rate, salt):
-    """Without a key, as in inference, x itself; each layer has a salt of its own."""
+def dropout(key, x, rate, salt, shape=None):
+    """Without a key, as in inference, x itself; each layer has a salt of its own.
+
+    Along the axes whose length is 1 in ``shape`` it is the same.
+    """
     if key is None:
         return x
-    mask = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, x.shape)
+    lengths = x.shape if shape is None else [n or length for n, length in zip(shape, x.shape)]
+    mask = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, lengths)
     return jnp.where(mask, x / (1 - rate), 0)
 ''',
     "probabilities": '''
@@ -195,10 +318,16 @@ def probabilities(p):
     """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
     return jnp.clip(p / p.sum(-1, keepdims=True), 1e-7, 1 - 1e-7)
 ''',
+    "binary_crossentropy": '''
+def binary_crossentropy(p, target):
+    """Of probabilities, clipped away from 0 and 1 as in Keras."""
+    p = jnp.clip(p, 1e-7, 1 - 1e-7)
+    return -(target * jnp.log(p) + (1 - target) * jnp.log(1 - p)).mean()
+''',
     "picked": '''
 def picked(log_p, classes):
     """The entry of each row at its class."""
-    return jnp.take_along_axis(log_p, classes[:, None], axis=-1)
+    return jnp.take_along_axis(log_p, classes[..., None], axis=-1)
 ''',
 }  # fmt: skip
 
@@ -207,6 +336,7 @@ LOSSES = {
     ("sparse_categorical_crossentropy", False): "-picked(jnp.log(probabilities({output})), {target}).mean()",
     ("categorical_crossentropy", True): "-({target} * jax.nn.log_softmax({output})).sum(-1).mean()",
     ("categorical_crossentropy", False): "-({target} * jnp.log(probabilities({output}))).sum(-1).mean()",
+    ("binary_crossentropy", False): "binary_crossentropy({output}, {target})",
     ("binary_crossentropy", True): "(jax.nn.softplus({output}) - {target} * {output}).mean()",
     ("mean_squared_error", False): "jnp.square({output} - {target}).mean()",
     ("mean_absolute_error", False): "jnp.abs({output} - {target}).mean()",
@@ -217,7 +347,7 @@ INIT = '''def init(seed=0):
     rng = np.random.default_rng(seed)
     weights = {}
     for name, shape in shapes().items():
-        if name.endswith(("kernel", "embeddings")):
+        if len(shape) > 1 and not name.endswith("bias"):
             value = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
         else:
             value = np.full(shape, float(name.endswith(("gamma", "moving_variance"))))
@@ -226,13 +356,15 @@ INIT = '''def init(seed=0):
 
 SPLIT = '''def split(weights):
     """Parameters, which have gradients, and moving statistics, which have none."""
-    moving = {name for name in weights if name.rpartition("/")[2].startswith("moving_")}
+    moving = {name for name in weights if name.rpartition("/")[2].startswith("moving_")}{fixed}
     params = {name: w for name, w in weights.items() if name not in moving}
     return params, {name: weights[name] for name in moving}'''
 
 
 def write(draft: Draft) -> None:
-    norm, drop = "batch_norm" in draft.network.kinds, "dropout" in draft.network.kinds
+    fixed = draft.network.fixed
+    norm = bool(draft.network.kinds & {*MOVING, *CHOICES}) or bool(fixed)
+    drop = draft.noisy
     state = "stats, " if norm else ""
     phase = (", training" if norm else "") + (", key" if drop else "")
     shapes_of: dict[int, list[str]] = {}
@@ -271,7 +403,9 @@ def write(draft: Draft) -> None:
     )
     draft.add(INIT)
     if norm:
-        draft.add(SPLIT)
+        if fixed:
+            draft.add("FIXED = {" + ", ".join(map(literal, fixed)) + "}")
+        draft.add(SPLIT.replace("{fixed}", " | FIXED" if fixed else ""))
 
     for run in draft.runs:
         label = "names" if run.block.names else "name"
@@ -293,11 +427,17 @@ def write(draft: Draft) -> None:
 
     variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
     scope = Scope(lambda s: literal(s.name))
-    body = draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), scope, go)
-    if norm:
+    penalty = draft.network.penalty
+    body = draft.statements(
+        draft.pieces, variables, list(draft.network.outputs.values()), scope, go,
+        kept={"penalty": penalty} if penalty else {},
+    )  # fmt: skip
+    if norm or penalty:
         last = body[-1].removeprefix("return ")
         result = f"({last})" if len(draft.outputs) > 1 else last
-        body = ["stats = dict(stats)", *body[:-1], f"return {result}, stats"]
+        begin = (["params = params | stats"] if fixed else []) + (["stats = dict(stats)"] if norm else [])
+        more = (", stats" if norm else "") + (", penalty" if penalty else "")
+        body = [*begin, *body[:-1], f"return {result}{more}"]
     defaults = (", training=False" if norm else "") + (", key=None" if drop else "")
     draft.add(
         f"def forward(params, {state}{', '.join(draft.inputs)}{defaults}):",
@@ -310,14 +450,19 @@ def write(draft: Draft) -> None:
 def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
     training = draft.training
     outputs = dict(zip(draft.network.outputs, draft.outputs, strict=True))
-    losses = training.body(LOSSES, outputs, draft.targets, "JAX", ", stats" if norm else "")
+    added = " + penalty" if draft.network.penalty else ""
+    losses = training.body(
+        LOSSES, outputs, draft.targets, "JAX", draft.ranks, added + (", stats" if norm else "")
+    )
     names, inputs = ", ".join([*draft.inputs, *draft.targets]), ", ".join(draft.inputs)
     key, phase = (
         (", key" if drop else ""),
         (", training=True" if norm else "") + (", key=key" if drop else ""),
     )
     results = ", ".join(draft.outputs)
-    bound = (f"({results}), stats" if len(outputs) > 1 else f"{results}, stats") if norm else results
+    penalty = bool(draft.network.penalty)
+    more = (", stats" if norm else "") + (", penalty" if penalty else "")
+    bound = f"({results}){more}" if len(outputs) > 1 and more else f"{results}{more}"
     draft.add(
         f"def loss_of(params, {state}{names}{key}):",
         '    """The mean loss of a batch' + (', and the new statistics."""' if norm else '."""'),
@@ -399,5 +544,5 @@ JAX = Target(
     "jax", "JAX",
     ("import argparse", "import math", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
      "from jax import lax"),
-    CALLS, DECLARES, HELPERS, LOSSES, write, engines=("jax",),
+    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("jax",),
 )  # fmt: skip

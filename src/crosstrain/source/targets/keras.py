@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.source.folding import INPUT, OUTPUT, Block, Run
-from crosstrain.source.layers import Network, Step
+from crosstrain.source.folding import INPUT, OUTPUT, Block, Option, Piece, Run
+from crosstrain.source.operations.keras import CALLS as OPERATIONS
+from crosstrain.source.operations.keras import HELPERS as FUNCTIONS
+from crosstrain.source.operations.words import tupled
 from crosstrain.source.skeleton import main, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
 from crosstrain.source.targets.torch import TRAINED, stride
 from crosstrain.source.training import LOSSES as LOSS_NAMES
+from crosstrain.source.view.step import Network, Step, identifier
 from crosstrain.source.writing import WIDTH, indented, literal
 
 NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus", "softsign", "relu6")
@@ -43,17 +47,85 @@ def _layer(cls: str, *arguments: str) -> str:
     return f"layers.{cls}({', '.join(part for part in arguments if part)})({{0}})"
 
 
+def _dimensions(step: Step) -> int:
+    return int(step.settings["rank"]) - 2
+
+
 def _conv(step: Step) -> str:
-    s = step.settings
-    return _layer(
-        "Conv2D",
-        "{filters}, {kernel_size}",
+    s, depthwise = step.settings, step.kind == "depthwise_conv"
+    text = _layer(
+        f"{'Depthwise' if depthwise else ''}Conv{_dimensions(step)}D",
+        "{kernel_size}" if depthwise else "{filters}, {kernel_size}",
         "strides={stride}" if s["stride"] != 1 else "",
         'padding="same"' if s["padding"] == "same" else "",
+        "dilation_rate={dilation}" if s["dilation"] != 1 else "",
+        "groups={groups}" if s["groups"] != 1 and not depthwise else "",
         "" if "bias" in step.roles else "use_bias=False",
         "activation={activation}" if "activation" in s else "",
         "name={layer}",
     )
+    if s["padding"] == "explicit":
+        text = text.replace("({0})", f"(layers.ZeroPadding{_dimensions(step)}D({{even}})({{0}}))")
+    return text
+
+
+def _conv_transpose(step: Step) -> str:
+    """Without padding; what is too much is cut off."""
+    s, axes = step.settings, _dimensions(step)
+    each = lambda value: value if isinstance(value, tuple) else (value,) * axes
+    sizes = zip(each(s["kernel_size"]), each(s["stride"]), each(s["dilation"]), s["crop"], strict=True)
+    cut = tuple((before, after + max(n - (k - 1) * d - 1, 0)) for k, n, d, (before, after) in sizes)
+    text = _layer(
+        f"Conv{axes}DTranspose",
+        "{filters}, {kernel_size}",
+        "strides={stride}" if s["stride"] != 1 else "",
+        "dilation_rate={dilation}" if s["dilation"] != 1 else "",
+        "" if "bias" in step.roles else "use_bias=False",
+        "name={layer}",
+    )
+    if not any(map(any, cut)):
+        return text
+    ends = [f"{before or ''}:{-after if after else ''}" for before, after in cut]
+    return f"{text}[:, {', '.join(ends)}]"
+
+
+def _norm(cls: str, *more: str) -> Template:
+    def of(step: Step) -> str:
+        axis = (
+            "axis={axis}"
+            if step.kind == "batch_norm_axis" and step.settings["axis"] != step.settings["rank"] - 1
+            else ""
+        )
+        scale = "" if "gamma" in step.roles else "scale=False"
+        return _layer(
+            cls,
+            axis,
+            *more,
+            "epsilon={epsilon}",
+            scale,
+            "" if "beta" in step.roles else "center=False",
+            "name={layer}",
+        )
+
+    return of
+
+
+def _rnn(cls: str) -> Template:
+    def of(step: Step) -> str:
+        s = step.settings
+        sequences = "return_sequences=True" if s["sequences"] else ""
+        return _layer(
+            cls, "{units}", sequences, "go_backwards=True" if s["backwards"] else "", "name={layer}"
+        )
+
+    return of
+
+
+def _weight(step: Step) -> str:
+    s = step.settings
+    words = "" if s["trainable"] else ", trainable=False"
+    words += "" if s["dtype"] == "float32" else ', dtype="{dtype}"'.replace("{dtype}", s["dtype"])
+    return f"Weight({{layer}}, {tupled(s['shape'])}{words})"
 
 
 def _dense(step: Step) -> str:
@@ -70,26 +142,42 @@ def _pool(cls: str) -> Template:
     def of(step: Step) -> str:
         s = step.settings
         differs = "{stride}" if s["stride"] != s["size"] else ""
-        return _layer(cls, "{size}", differs, 'padding="same"' if s["padding"] == "same" else "")
+        same = 'padding="same"' if s["padding"] == "same" else ""
+        if s["padding"] == "explicit":
+            pairs = ", ".join(
+                f"({n}, {n})" for n in (s["even"] if isinstance(s["even"], tuple) else (s["even"],) * 2)
+            )
+            name = "max_windows" if cls.startswith("Max") else "average_windows"
+            return f"{name}({{0}}, {{size}}, {{stride}}, ({pairs}))"
+        return _layer(f"{cls}{_dimensions(step)}D", "{size}", differs, same)
 
     return of
 
 
 def _global(word: str) -> Template:
-    return lambda s: f"layers.Global{word}Pooling{s.settings['rank'] - 2}D()({{0}})"
+    return lambda s: (
+        f"layers.Global{word}Pooling{_dimensions(s)}D("
+        f"{'keepdims=True' if s.settings['keepdims'] else ''})({{0}})"
+    )
 
 
 CALLS: dict[str, Template] = {
+    **OPERATIONS,
     "conv": _conv,
+    "depthwise_conv": _conv,
+    "conv_transpose": _conv_transpose,
     "dense": _dense,
-    "batch_norm": _layer("BatchNormalization", "momentum={momentum}", "epsilon={epsilon}", "name={layer}"),
-    "layer_norm": _layer("LayerNormalization", "epsilon={epsilon}", "name={layer}"),
+    "batch_norm": _norm("BatchNormalization", "momentum={momentum}"),
+    "batch_norm_axis": _norm("BatchNormalization", "momentum={momentum}"),
+    "layer_norm": _norm("LayerNormalization"),
+    "rms_norm": _layer("RMSNormalization", "epsilon={epsilon}", "name={layer}"),
+    "upsample": _layer("UpSampling2D", "{size}"),
     "embedding": _layer("Embedding", "{vocabulary}", "{features}", "name={layer}"),
-    "lstm": lambda s: _layer(
-        "LSTM", "{units}", "return_sequences=True" if s.settings["sequences"] else "", "name={layer}"
-    ),
-    "max_pool": _pool("MaxPooling2D"),
-    "average_pool": _pool("AveragePooling2D"),
+    "lstm": _rnn("LSTM"),
+    "gru": _rnn("GRU"),
+    "simple_rnn": _rnn("SimpleRNN"),
+    "max_pool": _pool("MaxPooling"),
+    "average_pool": _pool("AveragePooling"),
     "global_mean": _global("Average"),
     "global_max": _global("Max"),
     "flatten": _layer("Flatten"),
@@ -97,13 +185,12 @@ CALLS: dict[str, Template] = {
     "subsample": lambda s: "{0}[:, " + stride(s) + ", " + stride(s) + "]",
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "layers.ZeroPadding2D((({top}, {bottom}), ({left}, {right})))({0})",
-    "add": "layers.Add()([{all}])",
-    "subtract": "layers.Subtract()([{all}])",
-    "multiply": "layers.Multiply()([{all}])",
-    "maximum": "layers.Maximum()([{all}])",
     "concatenate": "layers.Concatenate()([{all}])",
     "dropout": _layer("Dropout", "{rate}"),
-    **{name: f'layers.Activation("{name}")({{0}})' for name in NAMED},
+    **{
+        name: f'layers.Activation("{name}")({{0}})'
+        for name in (*NAMED, "log_sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh")
+    },
     "relu": _layer("ReLU"),
     "softmax": _layer("Softmax"),
     "elu": _layer("ELU", "{alpha}"),
@@ -144,20 +231,47 @@ OPTIMIZERS = {
 }
 
 
-def _own_name(name: str) -> str:
-    """A layer's name from that of its weights."""
-    label = name.removesuffix("/lstm_cell")
-    if "/" in label:
-        raise CrosstrainError(
-            f"crosstrain code cannot name the layer {label!r} in Keras: names of layers hold no '/' (a model "
-            "inside a model; build the network from layers alone)"
-        )
-    return label
+def _own_name(step: Step) -> str:
+    """A layer's name from that of its weights. Names of layers hold no ``/``."""
+    name = step.name.removesuffix(f"/{step.kind}_cell")
+    return name.replace("/", ".")
+
+
+def _path(draft: Draft) -> str:
+    """The expression of a weight's name in crosstrain."""
+    steps = [step for step in draft.network.steps if step.roles]
+    text = "weight.path"
+    text += '.removesuffix("/value")' if any(step.kind == "weight" for step in steps) else ""
+    return text + ('.replace(".", "/")' if any("." in _own_name(step) for step in steps) else "")
+
+
+def _weights(
+    draft: Draft, items: Iterable[Piece | Option], named: Callable[[Step], str], given: str
+) -> list[str]:
+    """A variable for each weight that belongs to no layer."""
+    lines, seen = [], set()
+    for item in items:
+        steps = [item] if isinstance(item, Step) else item.steps if isinstance(item, Option) else ()
+        for step in steps:
+            if step.kind == "weight" and step.name not in seen:
+                seen.add(step.name)
+                scope = Scope(named)
+                text = draft.expression({"weight": _weight}, step, (), scope)
+                line = f"{_variable(step)} = {text}({given})"
+                two = [f"weight = {text}", f"{_variable(step)} = weight({given})"]
+                lines += [line] if len(line) + 4 <= WIDTH else two
+    return lines
+
+
+def _variable(step: Step) -> str:
+    """The variable of a weight, or the name of a layer."""
+    return identifier(step.name if not step.name.isdigit() else f"weight{step.name}")
 
 
 def _in_block(block: Block) -> Scope:
     named = key_names(block)
-    return Scope(lambda step: named(replace(step, name=_own_name(step.name))))
+    own = lambda step: named(replace(step, name=_own_name(step)))
+    return Scope(lambda step: _variable(step) if step.kind == "weight" else own(step))
 
 
 def _short(lines: list[str]) -> list[str]:
@@ -168,7 +282,7 @@ def _short(lines: list[str]) -> list[str]:
         margin = line[: len(line) - len(text)]
         head, equals, rest = text.partition(" = ")
         maker, cut, arguments = rest.rpartition(")(")
-        if len(line) + 8 > WIDTH and equals and cut and maker.startswith("layers."):
+        if len(line) + 8 > WIDTH and equals and cut and maker.startswith(("layers.", "Weight(")):
             short += [f"{margin}layer = {maker})", f"{margin}{head} = layer({arguments}"]
         else:
             short.append(line)
@@ -178,11 +292,14 @@ def _short(lines: list[str]) -> list[str]:
 def write(draft: Draft) -> None:
     bodies: dict[int, list[str]] = {}
     for run in draft.runs:
-        bodies[id(run)] = _short(
-            draft.statements(
+        named = key_names(run.block)
+        own = lambda step, named=named: named(replace(step, name=_own_name(step)))
+        bodies[id(run)] = _short([
+            *_weights(draft, run.block.items, own, "x"),
+            *draft.statements(
                 run.block.items, {INPUT: "x"}, [OUTPUT], _in_block(run.block), lambda *_: [], fuse=False
-            )
-        )
+            ),
+        ])  # fmt: skip
     words = lambda run: argument_words(run.block, bodies[id(run)])
     draft.loops(words)
     for run in draft.runs:
@@ -198,19 +315,28 @@ def write(draft: Draft) -> None:
         return [f"for {row} in {generator}():", f"    {x} = {block}({x}, {arguments})"]
 
     variables = dict(zip(draft.network.inputs.values(), draft.inputs, strict=True))
-    scope = Scope(lambda step: literal(_own_name(step.name)))
-    body = _short(
-        draft.statements(draft.pieces, variables, list(draft.network.outputs.values()), scope, go, fuse=False)
-    )
+    scope = Scope(lambda step: _variable(step) if step.kind == "weight" else literal(_own_name(step)))
+    penalty = draft.network.penalty
+    body = draft.statements(
+        draft.pieces, variables, list(draft.network.outputs.values()), scope, go, fuse=False,
+        kept={"penalty": penalty} if penalty else {},
+    )  # fmt: skip
     shapes = [draft.network.shapes[value] for value in draft.network.inputs.values()]
+    kinds = [draft.network.dtypes[value] for value in draft.network.inputs.values()]
+    dtypes = ["" if kind == "float32" else f', dtype="{kind}"' for kind in kinds]
     if len(draft.inputs) == 1:
-        begin = [f"x = inputs = keras.Input({shapes[0]!r})"]
+        begin = [f"x = inputs = keras.Input({shapes[0]!r}{dtypes[0]})"]
         entered = "inputs"
     else:
-        pairs = zip(draft.inputs, draft.network.inputs, shapes, strict=True)
-        begin = [f'{v} = {v}_input = keras.Input({shape!r}, name="{n}")' for v, n, shape in pairs]
+        pairs = zip(draft.inputs, draft.network.inputs, shapes, dtypes, strict=True)
+        begin = [f'{v} = {v}_input = keras.Input({shape!r}, name="{n}"{kind})' for v, n, shape, kind in pairs]
         entered = f"[{', '.join(f'{v}_input' for v in draft.inputs)}]"
+    entry = "inputs" if len(draft.inputs) == 1 else f"{draft.inputs[0]}_input"
+    begin += _weights(draft, draft.pieces, lambda step: literal(_own_name(step)), entry)
     last = body[-1].removeprefix("return ")
+    if penalty:
+        first, comma, rest = last.partition(", ")
+        last = f"Penalty()({first}, penalty){comma}{rest}"
     result = f"[{last}]" if len(draft.outputs) > 1 else last
     draft.add(
         "def build():",
@@ -275,20 +401,22 @@ def _training(draft: Draft) -> None:
         ("make_optimizer(model)",),
     )
     prefix = draft.network.prefix
-    named = f'f"{prefix}' + '{weight.path}"' if prefix else "weight.path"
+    named = f'"{prefix}" + {_path(draft)}' if prefix else _path(draft)
     draft.add(
         "def load_weights(model, path):",
         '    """Load crosstrain\'s weights, an .npz by name; names and layouts are the same."""',
         "    with np.load(path) as stored:",
         "        for weight in model.weights:",
-        f"            weight.assign(stored[{named}])",
+        f"            name = {named}",
+        "            weight.assign(stored[name])",
     )
     draft.add(
         "def save_weights(model, path):",
         '    """Save the weights in crosstrain\'s layout."""',
         "    weights = {}",
         "    for weight in model.weights:",
-        f"        weights[{named}] = keras.ops.convert_to_numpy(weight)",
+        f"        name = {named}",
+        "        weights[name] = keras.ops.convert_to_numpy(weight)",
         "    np.savez(path, **weights)",
     )
     main(
@@ -301,5 +429,6 @@ KERAS = Target(
     "keras", "Keras",
     ("import argparse", "import math", "", "import keras", "import numpy as np",
      "from keras import layers, ops"),
-    CALLS, {}, HELPERS, LOSSES, write, prepare=fuse, engines=("keras-tensorflow",),
+    CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=fuse, engines=("keras-tensorflow",),
+    single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.source.layers import Step, channels_first
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, train
+from crosstrain.source.skeleton import LOAD, SAVE, Kind, loss_of, main, named_weights, train
 from crosstrain.source.target import Draft, Target, Template
+from crosstrain.source.targets.limits import pictures_only
 from crosstrain.source.targets.torch import TRAINED
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 
 
 def _conv(step: Step) -> str:
@@ -160,19 +162,23 @@ STYLE = Style(
 )
 
 WEIGHTS = (
-    ("conv", "nn.Conv2D", (
-        ("kernel", "weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias?", "bias", "(0,)", ""),
+    Kind("conv", "nn.Conv2D", (
+        ("kernel", "layer.weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias", "layer.bias",
+        "(0,)", ""),
     )),
-    ("dense", "nn.Dense", (("kernel", "weight", "(1, 0)", "from (in, out)"), ("bias?", "bias", "(0,)", ""))),
-    ("batch_norm", "nn.BatchNorm", (
-        ("gamma", "gamma", "(0,)", ""), ("beta", "beta", "(0,)", ""),
-        ("moving_mean", "running_mean", "(0,)", ""), ("moving_variance", "running_var", "(0,)", ""),
+    Kind("dense", "nn.Dense", (("kernel", "layer.weight", "(1, 0)", "from (in, out)"), ("bias",
+    "layer.bias", "(0,)", ""))),
+    Kind("batch_norm", "nn.BatchNorm", (
+        ("gamma", "layer.gamma", "(0,)", ""), ("beta", "layer.beta", "(0,)", ""),
+        ("moving_mean", "layer.running_mean", "(0,)", ""), ("moving_variance", "layer.running_var", "(0,)",
+        ""),
     )),
-    ("layer_norm", "nn.LayerNorm", (("gamma", "gamma", "(0,)", ""), ("beta", "beta", "(0,)", ""))),
-    ("embedding", "nn.Embedding", (("embeddings", "weight", "(0, 1)", ""),)),
-    ("lstm", "rnn.LSTM", (
-        ("kernel", "l0_i2h_weight", "(1, 0)", "from (in, gates)"),
-        ("recurrent_kernel", "l0_h2h_weight", "(1, 0)", ""), ("bias", "l0_i2h_bias", "(0,)", ""),
+    Kind("layer_norm", "nn.LayerNorm", (("gamma", "layer.gamma", "(0,)", ""), ("beta", "layer.beta", "(0,)",
+    ""))),
+    Kind("embedding", "nn.Embedding", (("embeddings", "layer.weight", "(0, 1)", ""),)),
+    Kind("lstm", "rnn.LSTM", (
+        ("kernel", "layer.l0_i2h_weight", "(1, 0)", "from (in, gates)"),
+        ("recurrent_kernel", "layer.l0_h2h_weight", "(1, 0)", ""), ("bias", "layer.l0_i2h_bias", "(0,)", ""),
     )),
 )  # fmt: skip
 
@@ -260,6 +266,6 @@ MXNET = Target(
     "mxnet", "MXNet",
     ("import argparse", "import math", "", "import mxnet as mx", "import numpy as np",
      "from mxnet import autograd, gluon, nd", "from mxnet.gluon import nn, rnn"),
-    CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, engines=("mxnet",),
+    CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, lacks=pictures_only, engines=("mxnet",),
     single_settings=True, double_settings=(("batch_norm", "epsilon"),),
 )  # fmt: skip

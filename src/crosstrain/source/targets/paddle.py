@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from crosstrain.graph.graph import Node
-from crosstrain.source.layers import Step, channels_first
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, schedule_and_update, train
+from crosstrain.source.skeleton import (
+    LOAD,
+    SAVE,
+    Kind,
+    loss_of,
+    main,
+    named_weights,
+    schedule_and_update,
+    train,
+)
 from crosstrain.source.target import Draft, Target, Template
+from crosstrain.source.targets.limits import pictures_only
 from crosstrain.source.targets.torch import CALLS as TORCH_CALLS
 from crosstrain.source.targets.torch import TRAINED, global_axes
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 
 
 def _conv(step: Step) -> str:
@@ -30,8 +41,15 @@ def _axes(step: Step) -> str:
     return global_axes(step).replace("(", "[").replace(")", "]")
 
 
+ALIKE = (
+    "dense", "conv", "batch_norm", "layer_norm", "flatten", "subsample", "pad_channels", "add", "subtract",
+    "multiply",
+    "relu", "relu6", "elu", "selu", "silu", "softplus", "softsign", "leaky_relu", "number",
+)  # fmt: skip
+"""What PyTorch and Paddle write alike."""
+
 CALLS: dict[str, Template] = {
-    **TORCH_CALLS,
+    **{kind: TORCH_CALLS[kind] for kind in ALIKE},
     "lstm": lambda s: "{layer}({0})" + ("" if s.settings["sequences"] else "[:, -1]"),
     "embedding": '{layer}({0}.astype("int64"))',
     "max_pool": _pool,
@@ -139,20 +157,25 @@ STYLE = Style(
 )
 
 _NORM = (
-    ("gamma", "weight", "(0,)", ""), ("beta", "bias", "(0,)", ""), ("moving_mean", "_mean", "(0,)", ""),
-    ("moving_variance", "_variance", "(0,)", ""),
+    ("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias", "(0,)", ""), ("moving_mean",
+    "layer._mean", "(0,)", ""),
+    ("moving_variance", "layer._variance", "(0,)", ""),
 )  # fmt: skip
 WEIGHTS = (
-    ("conv", "nn.Conv2D", (
-        ("kernel", "weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias?", "bias", "(0,)", ""),
+    Kind("conv", "nn.Conv2D", (
+        ("kernel", "layer.weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias", "layer.bias",
+        "(0,)", ""),
     )),
-    ("dense", "nn.Linear", (("kernel", "weight", "(0, 1)", ""), ("bias?", "bias", "(0,)", ""))),
-    ("batch_norm", "(nn.BatchNorm1D, nn.BatchNorm2D)", _NORM),
-    ("layer_norm", "nn.LayerNorm", (("gamma", "weight", "(0,)", ""), ("beta", "bias", "(0,)", ""))),
-    ("embedding", "nn.Embedding", (("embeddings", "weight", "(0, 1)", ""),)),
-    ("lstm", "LSTM", (
-        ("kernel", "kernel", "(0, 1)", ""), ("recurrent_kernel", "recurrent_kernel", "(0, 1)", ""),
-        ("bias", "bias", "(0,)", ""),
+    Kind("dense", "nn.Linear", (("kernel", "layer.weight", "(0, 1)", ""), ("bias", "layer.bias", "(0,)",
+    ""))),
+    Kind("batch_norm", "(nn.BatchNorm1D, nn.BatchNorm2D)", _NORM),
+    Kind("layer_norm", "nn.LayerNorm", (("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias",
+    "(0,)", ""))),
+    Kind("embedding", "nn.Embedding", (("embeddings", "layer.weight", "(0, 1)", ""),)),
+    Kind("lstm", "LSTM", (
+        ("kernel", "layer.kernel", "(0, 1)", ""), ("recurrent_kernel", "layer.recurrent_kernel", "(0, 1)",
+        ""),
+        ("bias", "layer.bias", "(0,)", ""),
     )),
 )  # fmt: skip
 
@@ -238,7 +261,7 @@ PADDLE = Target(
     "paddle", "PaddlePaddle",
     ("import argparse", "import math", "", "import numpy as np", "import paddle",
      "import paddle.nn.functional as F", "from paddle import nn"),
-    CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, engines=("paddle",),
+    CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, lacks=pictures_only, engines=("paddle",),
     single_settings=True,
     single_gradient=_single_gradient,
 )  # fmt: skip

@@ -2,42 +2,95 @@
 
 from __future__ import annotations
 
-from crosstrain.source.layers import Step
 from crosstrain.source.objects import Style, classes
+from crosstrain.source.operations.tensorflow import CALLS as OPERATIONS
+from crosstrain.source.operations.tensorflow import DTYPES as OPERATION_DTYPES
+from crosstrain.source.operations.tensorflow import HELPERS as FUNCTIONS
+from crosstrain.source.operations.words import tupled
 from crosstrain.source.skeleton import loss_of, main, schedule_and_update, train
 from crosstrain.source.target import Draft, Target, Template
-from crosstrain.source.targets.jax import axes, pool
+from crosstrain.source.targets.jax import axes, padding_words, pool
 from crosstrain.source.targets.torch import TRAINED, stride
+from crosstrain.source.training import LossTable
+from crosstrain.source.view.step import Step
 
 
 def _conv(step: Step) -> str:
-    s = step.settings
-    text = "Conv({layer}, {in_channels}, {filters}, {kernel_size}"
-    text += ", stride={stride}" if s["stride"] != 1 else ""
-    text += ', padding="SAME"' if s["padding"] == "same" else ""
-    return text + (")" if "bias" in step.roles else ", bias=False)")
+    s, bias = step.settings, ")" if "bias" in step.roles else ", bias=False)"
+    if step.kind == "depthwise_conv":
+        head = f"DepthwiseConv({{layer}}, {{filters}}, {_size(step)}"
+    else:
+        head = f"Conv({{layer}}, {{in_channels}}, {{filters}}, {_size(step)}"
+    text = head + (", strides={stride}" if s["stride"] != 1 else "") + padding_words(step)
+    text += ", dilation={dilation}" if s["dilation"] != 1 else ""
+    return text + (", groups={groups}" if s["groups"] != 1 and step.kind == "conv" else "") + bias
+
+
+def _size(step: Step) -> str:
+    """One number stands for both axes of a picture."""
+    axes, size = step.settings["rank"] - 2, step.settings["kernel_size"]
+    return "{kernel_size}" if axes == 2 or isinstance(size, tuple) else f"{(size,) * axes!r}"
+
+
+def _conv_transpose(step: Step) -> str:
+    s, bias = step.settings, ")" if "bias" in step.roles else ", bias=False)"
+    text = f"ConvTranspose({{layer}}, {{in_channels}}, {{filters}}, {_size(step)}"
+    text += ", strides={stride}" if s["stride"] != 1 else ""
+    return text + ", crop={crop}" + (", dilation={dilation}" if s["dilation"] != 1 else "") + bias
+
+
+def _global(name: str) -> Template:
+    return lambda s: f"tf.{name}({{0}}, {axes(s)}{', keepdims=True' if s.settings['keepdims'] else ''})"
+
+
+def _rnn(step: Step) -> str:
+    turned = "{0}[:, ::-1]" if step.settings["backwards"] else "{0}"
+    return f"{{layer}}({turned})" + ("" if step.settings["sequences"] else "[:, -1]")
+
+
+def _norm(name: str) -> Template:
+    def of(step: Step) -> str:
+        text = f"{name}, epsilon={{epsilon}}"
+        text += ", axis={axis}" if step.kind == "batch_norm_axis" else ""
+        text += "" if "gamma" in step.roles else ", scale=False"
+        return text + ("" if "beta" in step.roles else ", center=False") + ")"
+
+    return of
+
+
+def _weight(step: Step) -> str:
+    shape, kind = tupled(step.settings["shape"]), step.settings["dtype"]
+    if step.settings["trainable"]:
+        return f"weight({{layer}}, {shape})"
+    return f"weight({{layer}}, {shape}, {OPERATION_DTYPES[kind]}, trainable=False)"
 
 
 CALLS: dict[str, Template] = {
+    **OPERATIONS,
     "conv": "{layer}({0})",
+    "depthwise_conv": "{layer}({0})",
+    "conv_transpose": "{layer}({0})",
+    "batch_norm_axis": "{layer}({0}, training)",
+    "rms_norm": "{layer}({0})",
+    "gru": _rnn,
+    "simple_rnn": _rnn,
+    "upsample": lambda s: (
+        "upsample({0}, ({size}, {size}))" if isinstance(s.settings["size"], int) else "upsample({0}, {size})"
+    ),
     "dense": "{layer}({0})",
     "batch_norm": "{layer}({0}, training)",
     "layer_norm": "{layer}({0})",
     "embedding": "{layer}({0})",
-    "lstm": lambda s: "{layer}({0})" + ("" if s.settings["sequences"] else "[:, -1]"),
+    "lstm": _rnn,
     "max_pool": pool("max_pool"),
     "average_pool": pool("average_pool"),
-    "global_mean": lambda s: "tf.reduce_mean({0}, " + axes(s) + ")",
-    "global_max": lambda s: "tf.reduce_max({0}, " + axes(s) + ")",
+    "global_mean": _global("reduce_mean"),
+    "global_max": _global("reduce_max"),
     "flatten": "flatten({0})",
-    "reshape": lambda s: "tf.reshape({0}, (-1, " + ", ".join(map(str, s.settings["to"])) + "))",
+    "reshape": lambda s: f"tf.reshape({{0}}, {tupled((-1, *s.settings['to']))})",
     "subsample": lambda s: "{0}[:, " + stride(s) + ", " + stride(s) + "]",
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "tf.pad({0}, ((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0)))",
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "maximum": "tf.maximum({0}, {1})",
     "concatenate": "tf.concat([{all}], axis=-1)",
     "dropout": "dropout({0}, {rate}, training)",
     "relu": "tf.nn.relu({0})",
@@ -57,8 +110,17 @@ CALLS: dict[str, Template] = {
 DECLARES: dict[str, Template] = {
     "conv": _conv,
     "dense": lambda s: "Dense({layer}, {inputs}, {units}" + (")" if "bias" in s.roles else ", bias=False)"),
-    "batch_norm": "BatchNorm({layer}, {channels}, momentum={momentum}, epsilon={epsilon})",
-    "layer_norm": "LayerNorm({layer}, {features}, epsilon={epsilon})",
+    "depthwise_conv": _conv,
+    "conv_transpose": _conv_transpose,
+    "batch_norm": _norm("BatchNorm({layer}, {channels}, momentum={momentum}"),
+    "batch_norm_axis": _norm("BatchNorm({layer}, {channels}, momentum={momentum}"),
+    "layer_norm": _norm("LayerNorm({layer}, {features}"),
+    "rms_norm": lambda s: (
+        "RMSNorm({layer}, {features}, epsilon={epsilon}" + (', role="scale")' if "scale" in s.roles else ")")
+    ),
+    "gru": "GRU({layer}, {features}, {units})",
+    "simple_rnn": "SimpleRNN({layer}, {features}, {units})",
+    "weight": _weight,
     "embedding": "Embedding({layer}, {vocabulary}, {features})",
     "lstm": "LSTM({layer}, {features}, {units})",
 }
@@ -74,19 +136,51 @@ def he_normal(name, *shape):
 def constant(name, size, value, trainable=True):
     return tf.Variable(tf.fill((size,), tf.cast(value, DTYPE)), name=name, trainable=trainable)
 """,
+    "weight": '''
+def weight(name, shape, dtype=None, trainable=True):
+    """A variable drawn as by He et al. (2015); a vector, and what is not trained, is 0."""
+    if trainable and len(shape) > 1:
+        return he_normal(name, *shape)
+    return tf.Variable(tf.zeros(shape, dtype or DTYPE), name=name, trainable=trainable)
+''',
     "Conv": '''
 class Conv(tf.Module):
-    """Images (N, H, W, C), kernel (height, width, in, out)."""
+    """x (N, …, in), kernel (…, in / groups, out); the size of a picture's kernel may be one number."""
 
-    def __init__(self, name, in_channels, filters, size, stride=1, padding="VALID", bias=True):
+    def __init__(self, name, in_channels, filters, size, bias=True, groups=1, **window):
         super().__init__()
-        self.stride, self.padding = stride, padding
-        self.kernel = he_normal(f"{name}/kernel", size, size, in_channels, filters)
+        self.window = {"groups": groups, **window}
+        self.kernel = he_normal(f"{name}/kernel", *each(size, 2), in_channels // groups, filters)
         self.bias = constant(f"{name}/bias", filters, 0) if bias else None
 
     def __call__(self, x):
-        y = tf.nn.conv2d(x, self.kernel, self.stride, self.padding)
-        return y if self.bias is None else y + self.bias
+        return convolve(x, self.kernel, self.bias, **self.window)
+''',
+    "DepthwiseConv": '''
+class DepthwiseConv(tf.Module):
+    """Each channel by a kernel of its own."""
+
+    def __init__(self, name, channels, size, bias=True, **window):
+        super().__init__()
+        self.window = window
+        self.kernel = he_normal(f"{name}/kernel", *each(size, 2), channels, 1)
+        self.bias = constant(f"{name}/bias", channels, 0) if bias else None
+
+    def __call__(self, x):
+        return convolve_depthwise(x, self.kernel, self.bias, **self.window)
+''',
+    "ConvTranspose": '''
+class ConvTranspose(tf.Module):
+    """x (N, …, in), kernel (…, out, in); crop (before, after) is cut off each axis."""
+
+    def __init__(self, name, in_channels, filters, size, bias=True, **window):
+        super().__init__()
+        self.window = window
+        self.kernel = he_normal(f"{name}/kernel", *each(size, 2), filters, in_channels)
+        self.bias = constant(f"{name}/bias", filters, 0) if bias else None
+
+    def __call__(self, x):
+        return convolve_transposed(x, self.kernel, self.bias, **self.window)
 ''',
     "Dense": """
 class Dense(tf.Module):
@@ -101,39 +195,83 @@ class Dense(tf.Module):
 """,
     "BatchNorm": '''
 class BatchNorm(tf.Module):
-    """Over all axes but the last; momentum is the share of the old moving statistics."""
+    """Over all axes but one; momentum is the share of the old moving statistics."""
 
-    def __init__(self, name, channels, momentum, epsilon):
+    def __init__(self, name, channels, momentum, epsilon, axis=-1, scale=True, center=True):
         super().__init__()
-        self.momentum, self.epsilon = momentum, epsilon
-        self.gamma = constant(f"{name}/gamma", channels, 1)
-        self.beta = constant(f"{name}/beta", channels, 0)
+        self.momentum, self.epsilon, self.axis = momentum, epsilon, axis
+        self.gamma = constant(f"{name}/gamma", channels, 1) if scale else None
+        self.beta = constant(f"{name}/beta", channels, 0) if center else None
         self.moving_mean = constant(f"{name}/moving_mean", channels, 0, trainable=False)
         self.moving_variance = constant(f"{name}/moving_variance", channels, 1, trainable=False)
 
     def __call__(self, x, training):
         mean, variance = self.moving_mean, self.moving_variance
+        shape = [1] * len(x.shape)
+        shape[self.axis] = -1
         if training:
-            mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+            mean, variance = tf.nn.moments(x, [i for i, n in enumerate(shape) if n == 1])
             self.move(self.moving_mean, mean)
             self.move(self.moving_variance, variance)
-        return tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
+        along = [
+            w if w is None else tf.reshape(w, shape)
+            for w in (mean, variance, self.beta, self.gamma)
+        ]
+        return tf.nn.batch_normalization(x, *along, self.epsilon)
 
     def move(self, moving, new):
         moving.assign(self.momentum * moving + (1 - self.momentum) * new)
 ''',
     "LayerNorm": """
 class LayerNorm(tf.Module):
-    def __init__(self, name, features, epsilon):
+    def __init__(self, name, features, epsilon, center=True):
         super().__init__()
         self.epsilon = epsilon
         self.gamma = constant(f"{name}/gamma", features, 1)
-        self.beta = constant(f"{name}/beta", features, 0)
+        self.beta = constant(f"{name}/beta", features, 0) if center else None
 
     def __call__(self, x):
         mean, variance = tf.nn.moments(x, -1, keepdims=True)
         return tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
 """,
+    "RMSNorm": '''
+class RMSNorm(tf.Module):
+    """x / sqrt(mean(x²) + epsilon) times a scale (Zhang and Sennrich 2019)."""
+
+    def __init__(self, name, features, epsilon, role="gamma"):
+        super().__init__()
+        self.epsilon = epsilon
+        self.gamma = constant(f"{name}/{role}", features, 1)
+
+    def __call__(self, x):
+        return rms_norm(x, self.gamma, axes=-1, epsilon=self.epsilon)
+''',
+    "GRU": '''
+class GRU(tf.Module):
+    """x (N, time, features) to (N, time, units); gates in the order update, reset, candidate."""
+
+    def __init__(self, name, features, units):
+        super().__init__()
+        self.kernel = he_normal(f"{name}/kernel", features, 3 * units)
+        self.recurrent_kernel = he_normal(f"{name}/recurrent_kernel", units, 3 * units)
+        self.bias = tf.Variable(tf.zeros((2, 3 * units), DTYPE), name=f"{name}/bias")
+
+    def __call__(self, x):
+        return gru(x, self.kernel, self.recurrent_kernel, self.bias, None)[0]
+''',
+    "SimpleRNN": '''
+class SimpleRNN(tf.Module):
+    """x (N, time, features) to (N, time, units)."""
+
+    def __init__(self, name, features, units):
+        super().__init__()
+        self.kernel = he_normal(f"{name}/kernel", features, units)
+        self.recurrent_kernel = he_normal(f"{name}/recurrent_kernel", units, units)
+        self.bias = constant(f"{name}/bias", units, 0)
+
+    def __call__(self, x):
+        return simple_rnn(x, self.kernel, self.recurrent_kernel, self.bias, None)[0]
+''',
     "Embedding": """
 class Embedding(tf.Module):
     def __init__(self, name, vocabulary, features):
@@ -167,12 +305,16 @@ class LSTM(tf.Module):
 ''',
     "max_pool": """
 def max_pool(x, size, stride, padding="VALID"):
-    return tf.nn.max_pool2d(x, size, stride, padding)
+    if not isinstance(padding, str):
+        return max_windows(x, size, stride, padding)
+    return tf.nn.max_pool(x, size, stride, padding)
 """,
     "average_pool": '''
 def average_pool(x, size, stride, padding="VALID"):
     """The mean of the cells that are not padding."""
-    return tf.nn.avg_pool2d(x, size, stride, padding)
+    if not isinstance(padding, str):
+        return average_windows(x, size, stride, padding)
+    return tf.nn.avg_pool(x, size, stride, padding)
 ''',
     "flatten": """
 def flatten(x):
@@ -189,9 +331,15 @@ def elu(x, alpha):
     return tf.where(x > 0, x, alpha * tf.math.expm1(tf.minimum(x, 0)))
 """,
     "dropout": """
-def dropout(x, rate, training):
-    return tf.nn.dropout(x, rate) if training else x
+def dropout(x, rate, training, shape=None):
+    return tf.nn.dropout(x, rate, shape) if training else x
 """,
+    "binary_crossentropy": '''
+def binary_crossentropy(p, target):
+    """Of probabilities, clipped away from 0 and 1 as in Keras."""
+    p = tf.clip_by_value(p, 1e-7, 1 - 1e-7)
+    return -tf.reduce_mean(target * tf.math.log(p) + (1 - target) * tf.math.log(1 - p))
+''',
     "probabilities": '''
 def probabilities(p):
     """Scaled to sum to 1 and clipped away from 0 and 1, as in Keras."""
@@ -203,13 +351,14 @@ _SPARSE = "tf.nn.sparse_softmax_cross_entropy_with_logits({target}, {logits})"
 _DENSE = "tf.nn.softmax_cross_entropy_with_logits({target}, {logits})"
 _BINARY = "tf.nn.sigmoid_cross_entropy_with_logits({target}, {output})"
 _LOG = "tf.math.log(probabilities({output}))"
-LOSSES = {
+LOSSES: LossTable = {
     ("sparse_categorical_crossentropy", True): f"tf.reduce_mean({_SPARSE.replace('{logits}', '{output}')})",
     ("sparse_categorical_crossentropy", False): (
-        f"-tf.reduce_mean(tf.gather({_LOG}, {{target}}, batch_dims=1))"
+        lambda rank: f"-tf.reduce_mean(tf.gather({_LOG}, {{target}}, batch_dims={rank - 1}))"
     ),
     ("categorical_crossentropy", True): f"tf.reduce_mean({_DENSE.replace('{logits}', '{output}')})",
     ("categorical_crossentropy", False): f"-tf.reduce_mean(tf.reduce_sum({{target}} * {_LOG}, -1))",
+    ("binary_crossentropy", False): "binary_crossentropy({output}, {target})",
     ("binary_crossentropy", True): f"tf.reduce_mean({_BINARY})",
     ("mean_squared_error", False): "tf.reduce_mean(tf.square({output} - {target}))",
     ("mean_absolute_error", False): "tf.reduce_mean(tf.abs({output} - {target}))",
@@ -234,6 +383,7 @@ def write(draft: Draft) -> None:
     names, inputs = ", ".join([*draft.inputs, *draft.targets]), ", ".join(draft.inputs)
     star = "*" if len(draft.outputs) > 1 else ""
     phase = ", training=True" if draft.phases else ""
+    penalty = " + model.penalty" if draft.network.penalty else ""
     count = len(training.slots)
     zeros = (
         "tf.Variable(tf.zeros_like(w))" + (f" for _ in range({count})" if count > 1 else "") if count else ""
@@ -259,7 +409,7 @@ def write(draft: Draft) -> None:
         f"def train_step(model, slots, {names}, rate, step):",
         '    """One step on a batch; steps count from 1. Returns the loss before it."""',
         "    with tf.GradientTape() as tape:",
-        f"        loss = loss_of({star}model({inputs}{phase}), {', '.join(draft.targets)})",
+        f"        loss = loss_of({star}model({inputs}{phase}), {', '.join(draft.targets)}){penalty}",
         "    weights = model.trainable_variables",
         "    gradients = tape.gradient(loss, weights)",
         f"    for {pairs}:",
@@ -305,5 +455,7 @@ def write(draft: Draft) -> None:
 TENSORFLOW = Target(
     "tensorflow", "TensorFlow", ("import argparse", "import math", "", "import numpy as np",
      "import tensorflow as tf"),
-    CALLS, DECLARES, HELPERS, LOSSES, write, engines=("tensorflow",), constants=("DTYPE = tf.float32",),
+    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("tensorflow",),
+    constants=("DTYPE = tf.float32",),
+    single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip

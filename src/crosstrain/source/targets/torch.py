@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crosstrain.source.folding import Code
-from crosstrain.source.layers import Step, channels_first
 from crosstrain.source.objects import Style, classes, named_layers
-from crosstrain.source.skeleton import LOAD, SAVE, loss_of, main, named_weights, schedule_and_update, train
+from crosstrain.source.operations.torch import CALLS as OPERATIONS
+from crosstrain.source.operations.torch import HELPERS as FUNCTIONS
+from crosstrain.source.operations.words import listed, tupled
+from crosstrain.source.skeleton import (
+    LOAD,
+    SAVE,
+    Kind,
+    Weight,
+    loss_of,
+    main,
+    named_weights,
+    schedule_and_update,
+    train,
+)
 from crosstrain.source.target import Draft, Target, Template
+from crosstrain.source.training import LossTable
+from crosstrain.source.view.layout import channels_first
+from crosstrain.source.view.step import Step
 
 
 def stride(step: Step) -> str:
@@ -18,13 +35,57 @@ def _subsample(step: Step) -> str:
     return "{0}[:, :, " + stride(step) + ", " + stride(step) + "]"
 
 
+def _dimensions(step: Step) -> int:
+    return int(step.settings["rank"]) - 2
+
+
+def _windowed(text: str, step: Step, padding: str = "padding") -> str:
+    """``text`` with the settings of a convolution that are not usual."""
+    s = step.settings
+    text += ", stride={stride}" if s["stride"] != 1 else ""
+    text += f", {padding}={{even}}" if s["even"] else ""
+    text += ", dilation={dilation}" if s["dilation"] != 1 else ""
+    text += ", groups={groups}" if s.get("groups", 1) != 1 and step.kind == "conv" else ""
+    return text + (")" if "bias" in step.roles else ", bias=False)")
+
+
 def _conv(step: Step) -> str:
     s = step.settings
     same = s["padding"] == "same" and s["even"] is None
-    text = ("SameConv2d" if same else "nn.Conv2d") + "({in_channels}, {filters}, {kernel_size}"
-    text += ", stride={stride}" if s["stride"] != 1 else ""
-    text += ", padding={even}" if s["even"] else ""
-    return text + (")" if "bias" in step.roles else ", bias=False)")
+    cls = "SameConv2d" if same else f"nn.Conv{_dimensions(step)}d"
+    return _windowed(f"{cls}({{in_channels}}, {{filters}}, {{kernel_size}}", step)
+
+
+def _depthwise(step: Step) -> str:
+    s = step.settings
+    if s["padding"] == "same" and s["even"] is None:
+        return _windowed("SameDepthwiseConv2d({filters}, {kernel_size}", step)
+    return _windowed(f"DepthwiseConv{_dimensions(step)}d({{filters}}, {{kernel_size}}", step)
+
+
+def _conv_transpose(step: Step) -> str:
+    cls = f"nn.ConvTranspose{_dimensions(step)}d"
+    return _windowed(f"{cls}({{in_channels}}, {{filters}}, {{kernel_size}}", step)
+
+
+def _last(call: str, step: Step) -> str:
+    """A layer of signals or volumes, whose channels come last outside."""
+    if step.settings["rank"] == 4:
+        return call
+    front, back = (
+        (".transpose(1, 2)",) * 2 if step.settings["rank"] == 3 else (".movedim(-1, 1)", ".movedim(1, -1)")
+    )
+    return call.replace("{0}", "{0}" + front) + back
+
+
+def _cropped(step: Step) -> str:
+    s = step.settings
+    call = "{layer}({0})"
+    if s["even"] is None:
+        # nn.ConvTranspose crops alike on both sides.
+        cut = [f"{b or ''}:{-a if a else ''}" for b, a in s["crop"]]
+        call += f"[:, :, {', '.join(cut)}]"
+    return _last(call, step)
 
 
 def _pool(step: Step) -> str:
@@ -35,10 +96,48 @@ def _pool(step: Step) -> str:
             if step.kind == "max_pool"
             else ("same_average_pool({0}, {size}, {stride})")
         )
-    text = ("F.max_pool2d" if step.kind == "max_pool" else "F.avg_pool2d") + "({0}, {size}"
+    name = "max_pool" if step.kind == "max_pool" else "avg_pool"
+    text = f"F.{name}{_dimensions(step)}d({{0}}, {{size}}"
     text += ", {stride}" if s["stride"] != s["size"] else ""
     text += ", padding={even}" if s["even"] else ""
-    return text + (", count_include_pad=False)" if s["even"] and step.kind == "average_pool" else ")")
+    text += ", count_include_pad=False)" if s["even"] and step.kind == "average_pool" else ")"
+    return _last(text, step)
+
+
+def _global(name: str) -> Template:
+    return lambda s: f"{{0}}.{name}({global_axes(s)}{', keepdim=True' if s.settings['keepdims'] else ''})"
+
+
+def _rnn(step: Step) -> str:
+    """The whole sequence or its last output."""
+    turned = "{layer}({0}.flip(1))" if step.settings["backwards"] else "{layer}({0})"
+    return f"{turned}[0]" + ("" if step.settings["sequences"] else "[:, -1]")
+
+
+def _batch_norm(step: Step) -> str:
+    text = "BatchNorm({channels}, momentum={momentum}, epsilon={epsilon}"
+    text += ", axis={axis}" if step.kind == "batch_norm_axis" and step.settings["axis"] != 1 else ""
+    text += "" if "gamma" in step.roles else ", scale=False"
+    return text + ("" if "beta" in step.roles else ", center=False") + ")"
+
+
+def _layer_norm(step: Step) -> str:
+    text = "nn.LayerNorm({features}, eps={epsilon}"
+    if not step.roles:
+        return text + ", elementwise_affine=False)"
+    return text + (")" if "beta" in step.roles else ", bias=False)")
+
+
+def _weight(step: Step) -> str:
+    shape = listed(step.settings["shape"])
+    return f"parameter({shape})" if step.settings["trainable"] else f"nn.Buffer({_zeros(step)})"
+
+
+def _zeros(step: Step) -> str:
+    kind = step.settings["dtype"]
+    return (
+        f"torch.zeros({tupled(step.settings['shape'])}{'' if kind == 'float32' else f', dtype=torch.{kind}'})"
+    )
 
 
 def global_axes(step: Step) -> str:
@@ -46,27 +145,31 @@ def global_axes(step: Step) -> str:
 
 
 CALLS: dict[str, Template] = {
-    "conv": "{layer}({0})",
+    **OPERATIONS,
+    "conv": lambda s: _last("{layer}({0})", s),
+    "depthwise_conv": lambda s: _last("{layer}({0})", s),
+    "conv_transpose": _cropped,
+    "batch_norm_axis": "{layer}({0})",
+    "rms_norm": "{layer}({0})",
+    "upsample": "F.interpolate({0}, scale_factor={size})",
     "dense": "{layer}({0})",
     "batch_norm": "{layer}({0})",
     "layer_norm": "{layer}({0})",
-    "embedding": "{layer}({0}.long())",
-    "lstm": lambda s: "{layer}({0})[0]" + ("" if s.settings["sequences"] else "[:, -1]"),
+    "embedding": lambda s: "{layer}({0})" if s.settings["whole"] else "{layer}({0}.long())",
+    "lstm": _rnn,
+    "gru": _rnn,
+    "simple_rnn": _rnn,
     "max_pool": _pool,
     "average_pool": _pool,
-    "global_mean": lambda s: "{0}.mean(" + global_axes(s) + ")",
-    "global_max": lambda s: "{0}.amax(" + global_axes(s) + ")",
+    "global_mean": _global("mean"),
+    "global_max": _global("amax"),
     "flatten": "{0}.flatten(1)",
-    "reshape": lambda s: "{0}.reshape(-1, " + ", ".join(map(str, s.settings["to"])) + ")",
+    "reshape": lambda s: f"{{0}}.reshape({listed((-1, *s.settings['to']))})",
     "subsample": _subsample,
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "F.pad({0}, ({left}, {right}, {top}, {bottom}))",
     "to_first": "{0}.permute(0, 3, 1, 2)",
     "to_last": "{0}.permute(0, 2, 3, 1)",
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "maximum": "torch.maximum({0}, {1})",
     "concatenate": lambda s: "torch.cat(({all}), dim=" + ("1" if s.settings["rank"] == 4 else "-1") + ")",
     "dropout": "F.dropout({0}, {rate}, self.training)",
     "relu": "F.relu({0})",
@@ -86,8 +189,15 @@ CALLS: dict[str, Template] = {
 DECLARES: dict[str, Template] = {
     "conv": _conv,
     "dense": lambda s: "nn.Linear({inputs}, {units}" + (")" if "bias" in s.roles else ", bias=False)"),
-    "batch_norm": "BatchNorm({channels}, momentum={momentum}, epsilon={epsilon})",
-    "layer_norm": "nn.LayerNorm({features}, eps={epsilon})",
+    "batch_norm": _batch_norm,
+    "batch_norm_axis": _batch_norm,
+    "layer_norm": _layer_norm,
+    "rms_norm": "nn.RMSNorm({features}, eps={epsilon})",
+    "depthwise_conv": _depthwise,
+    "conv_transpose": _conv_transpose,
+    "gru": "GRU({features}, {units})",
+    "simple_rnn": "SimpleRNN({features}, {units})",
+    "weight": _weight,
     "embedding": "nn.Embedding({vocabulary}, {features})",
     "lstm": "LSTM({features}, {units})",
 }
@@ -104,6 +214,13 @@ def same_padding(x, size, stride):
 ''',
     "SameConv2d": '''
 class SameConv2d(nn.Conv2d):
+    """padding="same" as in Keras: where the padding is odd, the larger part comes last."""
+
+    def forward(self, x):
+        return super().forward(F.pad(x, same_padding(x, self.kernel_size[0], self.stride[0])))
+''',
+    "SameDepthwiseConv2d": '''
+class SameDepthwiseConv2d(DepthwiseConv2d):
     """padding="same" as in Keras: where the padding is odd, the larger part comes last."""
 
     def forward(self, x):
@@ -128,24 +245,26 @@ class BatchNorm(nn.Module):
     PyTorch's own layer trains alike but keeps the unbiased variance for inference.
     """
 
-    def __init__(self, channels, momentum, epsilon):
+    def __init__(self, channels, momentum, epsilon, axis=1, scale=True, center=True):
         super().__init__()
-        self.momentum, self.epsilon = momentum, epsilon
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
+        self.momentum, self.epsilon, self.axis = momentum, epsilon, axis
+        self.gamma = nn.Parameter(torch.ones(channels)) if scale else None
+        self.beta = nn.Parameter(torch.zeros(channels)) if center else None
         self.register_buffer("moving_mean", torch.zeros(channels))
         self.register_buffer("moving_variance", torch.ones(channels))
 
     def forward(self, x):
+        x = x.movedim(self.axis, 1)
+        moving = self.moving_mean, self.moving_variance
         if self.training:
             axes = [axis for axis in range(x.dim()) if axis != 1]
             with torch.no_grad():
                 variance, mean = torch.var_mean(x, axes, correction=0)
                 self.moving_mean.lerp_(mean, 1 - self.momentum)
                 self.moving_variance.lerp_(variance, 1 - self.momentum)
-            return F.batch_norm(x, None, None, self.gamma, self.beta, True, eps=self.epsilon)
-        moving = self.moving_mean, self.moving_variance
-        return F.batch_norm(x, *moving, self.gamma, self.beta, eps=self.epsilon)
+            moving = None, None
+        y = F.batch_norm(x, *moving, self.gamma, self.beta, self.training, eps=self.epsilon)
+        return y.movedim(1, self.axis)
 ''',
     "LSTM": '''
 class LSTM(nn.LSTM):
@@ -155,6 +274,49 @@ class LSTM(nn.LSTM):
         super().__init__(features, units, batch_first=True)
         nn.init.zeros_(self.bias_hh_l0)
         self.bias_hh_l0.requires_grad_(False)
+''',
+    "SimpleRNN": '''
+class SimpleRNN(nn.RNN):
+    """With one bias, as in Keras: PyTorch's second one stays zero."""
+
+    def __init__(self, features, units):
+        super().__init__(features, units, batch_first=True)
+        nn.init.zeros_(self.bias_hh_l0)
+        self.bias_hh_l0.requires_grad_(False)
+''',
+    "GRU": '''
+class GRU(nn.Module):
+    """nn.GRU, with the gates in Keras's order: update, reset, candidate (PyTorch's: reset, update, …)."""
+
+    def __init__(self, features, units):
+        super().__init__()
+        self.kernel = parameter(features, 3 * units)
+        self.recurrent_kernel = parameter(units, 3 * units)
+        self.bias = nn.Parameter(torch.zeros(2, 3 * units))
+
+    def forward(self, x):
+        return gru(x, self.kernel, self.recurrent_kernel, self.bias, None)
+''',
+    "DepthwiseConv2d": '''
+class DepthwiseConv2d(nn.Conv2d):
+    """Each channel by a kernel of its own."""
+
+    def __init__(self, channels, size, **settings):
+        super().__init__(channels, channels, size, groups=channels, **settings)
+''',
+    "DepthwiseConv1d": '''
+class DepthwiseConv1d(nn.Conv1d):
+    """Each channel by a kernel of its own."""
+
+    def __init__(self, channels, size, **settings):
+        super().__init__(channels, channels, size, groups=channels, **settings)
+''',
+    "DepthwiseConv3d": '''
+class DepthwiseConv3d(nn.Conv3d):
+    """Each channel by a kernel of its own."""
+
+    def __init__(self, channels, size, **settings):
+        super().__init__(channels, channels, size, groups=channels, **settings)
 ''',
     "pad_channels": '''
 def pad_channels(x, channels):
@@ -169,10 +331,23 @@ def probabilities(p):
 ''',
 }
 
-LOSSES = {
-    ("sparse_categorical_crossentropy", True): "F.cross_entropy({output}, {target})",
-    ("sparse_categorical_crossentropy", False): "F.nll_loss(probabilities({output}).log(), {target})",
-    ("categorical_crossentropy", True): "F.cross_entropy({output}, {target})",
+
+def by_rank(text: str) -> Callable[[int], str]:
+    """Classes come second in PyTorch; of sequences and pictures every place is an example."""
+    flat = text.replace("{output}", "{output}.flatten(0, -2)").replace("{target}", "{target}.flatten()")
+    return lambda rank: text if rank == 2 else flat
+
+
+LOSSES: LossTable = {
+    ("sparse_categorical_crossentropy", True): by_rank("F.cross_entropy({output}, {target})"),
+    ("sparse_categorical_crossentropy", False): by_rank(
+        "F.nll_loss(probabilities({output}).log(), {target})"
+    ),
+    ("categorical_crossentropy", True): lambda rank: (
+        "F.cross_entropy({output}, {target})"
+        if rank == 2
+        else "-({target} * {output}.log_softmax(-1)).sum(-1).mean()"
+    ),
     ("categorical_crossentropy", False): "-({target} * probabilities({output}).log()).sum(-1).mean()",
     ("binary_crossentropy", True): "F.binary_cross_entropy_with_logits({output}, {target})",
     ("binary_crossentropy", False): ("F.binary_cross_entropy({output}.clamp(1e-7, 1 - 1e-7), {target})"),
@@ -192,21 +367,59 @@ STYLE = Style(
     go=("for block in self.{blocks}.values():", "    {x} = block({x})"),
 )
 
+_CONV = {
+    rank: (("kernel", "layer.weight", axes, f"from ({where}, in, out)"), ("bias", "layer.bias", "(0,)", ""))
+    for rank, axes, where in (
+        (4, "(3, 2, 0, 1)", "height, width"), (3, "(2, 1, 0)", "time"),
+        (5, "(4, 3, 0, 1, 2)", "…"),
+    )
+}  # fmt: skip
+_DEPTHWISE = {3: "(1, 2, 0)", 4: "(2, 3, 0, 1)", 5: "(3, 4, 0, 1, 2)"}
+
+
+def depthwise_roles(axes: str) -> tuple[Weight, ...]:
+    return (
+        ("kernel", "layer.weight", axes, "from (…, in, 1)"),
+        ("bias", "layer.bias", "(0,)", ""),
+    )
+
+
+def _lstm_roles(note: str) -> tuple[Weight, ...]:
+    return (
+        ("kernel", "layer.weight_ih_l0", "(1, 0)", note),
+        ("recurrent_kernel", "layer.weight_hh_l0", "(1, 0)", ""),
+        ("bias", "layer.bias_ih_l0", "(0,)", ""),
+    )
+
+
+_BATCH_NORM = tuple(
+    (role, f"layer.{role}", "(0,)", "") for role in ("gamma", "beta", "moving_mean", "moving_variance")
+)
+
 WEIGHTS = (
-    ("conv", "nn.Conv2d", (
-        ("kernel", "weight", "(3, 2, 0, 1)", "from (height, width, in, out)"), ("bias?", "bias", "(0,)", ""),
+    *(Kind("depthwise_conv", f"DepthwiseConv{r - 2}d", depthwise_roles(a), r) for r, a in _DEPTHWISE.items()),
+    *(Kind("conv", f"nn.Conv{rank - 2}d", roles, rank) for rank, roles in _CONV.items()),
+    *(Kind("conv_transpose", f"nn.ConvTranspose{r - 2}d", (
+        (*roles[0][:3], roles[0][3].replace("in, out", "out, in")), roles[1],
+    ), r) for r, roles in _CONV.items()),
+    Kind("dense", "nn.Linear", (
+        ("kernel", "layer.weight", "(1, 0)", "from (in, out)"), ("bias", "layer.bias", "(0,)", ""),
     )),
-    ("dense", "nn.Linear", (("kernel", "weight", "(1, 0)", "from (in, out)"), ("bias?", "bias", "(0,)", ""))),
-    ("batch_norm", "BatchNorm", (
-        ("gamma", "gamma", "(0,)", ""), ("beta", "beta", "(0,)", ""),
-        ("moving_mean", "moving_mean", "(0,)", ""), ("moving_variance", "moving_variance", "(0,)", ""),
+    Kind("batch_norm", "BatchNorm", _BATCH_NORM),
+    Kind("layer_norm", "nn.LayerNorm", (
+        ("gamma", "layer.weight", "(0,)", ""), ("beta", "layer.bias", "(0,)", ""),
     )),
-    ("layer_norm", "nn.LayerNorm", (("gamma", "weight", "(0,)", ""), ("beta", "bias", "(0,)", ""))),
-    ("embedding", "nn.Embedding", (("embeddings", "weight", "(0, 1)", ""),)),
-    ("lstm", "LSTM", (
-        ("kernel", "weight_ih_l0", "(1, 0)", "from (in, gates)"),
-        ("recurrent_kernel", "weight_hh_l0", "(1, 0)", ""), ("bias", "bias_ih_l0", "(0,)", ""),
+    Kind("rms_norm", "nn.RMSNorm", (("gamma", "layer.weight", "(0,)", ""), ("scale", "layer.weight", "(0,)",
+    ""))),
+    Kind("embedding", "nn.Embedding", (("embeddings", "layer.weight", "(0, 1)", ""),)),
+    Kind("lstm", "LSTM", _lstm_roles("from (in, gates)")),
+    Kind("simple_rnn", "SimpleRNN", _lstm_roles("from (in, units)")),
+    Kind("gru", "GRU", (
+        ("kernel", "layer.kernel", "(0, 1)", ""), ("recurrent_kernel", "layer.recurrent_kernel", "(0, 1)",
+        ""),
+        ("bias", "layer.bias", "(0, 1)", ""),
     )),
+    Kind("weight", "torch.Tensor", (("weight", "layer", "range(layer.dim())", ""),)),
 )  # fmt: skip
 
 OPTIMIZER = '''class Optimizer:
@@ -233,7 +446,7 @@ STEP = '''def train_step(model, optimizer, {arrays}):
     """One step on a batch of tensors. Returns the loss before it."""
     model.train()
     optimizer.zero_grad()
-    loss = loss_of({called}model({inputs}), {targets})
+    loss = loss_of({called}model({inputs}), {targets}){penalty}
     loss.backward()
     optimizer.step()
     return loss.detach()'''
@@ -264,6 +477,7 @@ def write(draft: Draft) -> None:
         STEP.format(
             arrays=", ".join([*draft.inputs, *draft.targets]), called="*" if several else "",
             inputs=", ".join(draft.inputs), targets=", ".join(draft.targets),
+            penalty=" + model.penalty" if draft.network.penalty else "",
         )
     )  # fmt: skip
     train(
@@ -288,5 +502,5 @@ TORCH = Target(
     "torch", "PyTorch",
     ("import argparse", "import math", "", "import numpy as np", "import torch",
      "import torch.nn.functional as F", "from torch import nn"),
-    CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, engines=("torch",),
+    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=channels_first, engines=("torch",),
 )  # fmt: skip
