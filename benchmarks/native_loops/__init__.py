@@ -19,23 +19,33 @@ LEARNING_RATE, MOMENTUM = 0.01, 0.9
 
 @dataclass(frozen=True)
 class Task:
-    """A network of the zoo at a size, and data of that shape."""
+    """A network of the zoo at a size, and data of that shape; ``maps`` says that every pixel has a class."""
 
     network: str
     size: int
     classes: int = 43
     examples: int = 1024
+    maps: bool = False
+
+    @property
+    def target(self) -> tuple[int, ...]:
+        """The shape of one example's target."""
+        return (self.size, self.size) if self.maps else ()
 
 
 @cache
 def data(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """x (examples, size, size, 3) float32, y (examples,) int64."""
+    """x (examples, size, size, 3) float32, y (examples,) or (examples, size, size) int64."""
     generator = np.random.default_rng(0)
     x = generator.standard_normal((task.examples, task.size, task.size, 3), dtype=np.float32)
-    return x, generator.integers(0, task.classes, task.examples)
+    return x, generator.integers(0, task.classes, (task.examples, *task.target))
 
 
-TASKS = {"idsia": Task("idsia", 48), "resnet20": Task("resnet20", 32)}
+TASKS = {
+    "idsia": Task("idsia", 48),
+    "resnet20": Task("resnet20", 32),
+    "unet": Task("unet:width=0.25", 96, classes=11, examples=128, maps=True),
+}
 
 
 def batches(task: Task, steps: int, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

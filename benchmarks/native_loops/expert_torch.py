@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import torch
@@ -51,8 +52,44 @@ def idsia(classes: int) -> nn.Module:
     )  # fmt: skip
 
 
+class Stage(nn.Sequential):
+    def __init__(self, channels: int, maps: int, dropout: float = 0.0) -> None:
+        super().__init__(
+            nn.Conv2d(channels, maps, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(maps, maps, 3, padding=1), nn.ReLU(inplace=True),
+            *([nn.Dropout(dropout)] if dropout else []),
+        )  # fmt: skip
+
+
+class UNet(nn.Module):
+    """Ronneberger et al. 2015 with padded convolutions and a quarter of the maps."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        maps = [3, 16, 32, 64, 128, 256]
+        self.down = nn.ModuleList(
+            Stage(before, after, 0.5 if after >= 128 else 0.0) for before, after in itertools.pairwise(maps)
+        )
+        up = maps[:0:-1]
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(before, after, 2, 2) for before, after in itertools.pairwise(up)
+        )
+        self.level = nn.ModuleList(Stage(before, after) for before, after in itertools.pairwise(up))
+        self.logits = nn.Conv2d(maps[1], classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for number, stage in enumerate(self.down):
+            x = stage(F.max_pool2d(x, 2) if number else x)
+            skips.append(x)
+        for up, level, skip in zip(self.up, self.level, skips[-2::-1], strict=True):
+            x = level(torch.cat([skip, F.relu(up(x), inplace=True)], dim=1))
+        return self.logits(x)
+
+
 def contender(task: Task, batch_size: int) -> Run:
-    model = {"resnet20": resnet20, "idsia": idsia}[task.network](task.classes)
+    makers = {"resnet20": resnet20, "idsia": idsia, "unet": UNet}
+    model = makers[task.network.partition(":")[0]](task.classes)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, foreach=True)
 

@@ -123,3 +123,22 @@ def test_bytes_of_pictures_stay_bytes(prepared: Callable) -> None:
 def test_what_is_no_data(data: Any, more: dict[str, Any], sentence: str) -> None:
     with pytest.raises(CrosstrainError, match=sentence):
         data_spec(data, **more)
+
+
+def test_a_model_is_trained_on_arrays_with_keras_s_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    import crosstrain
+
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    trained = crosstrain.train(
+        model, (X, Y), engine="torch", validation_split=0.2, class_weight={0: 1.0, 1: 2.0, 2: 1.0}, epochs=1,
+        batch_size=16, device="cpu", threads=1, progress=False,
+    )  # fmt: skip
+    assert trained.ok
+    assert trained.result.batch_size == 16
+    assert (trained.result.model_extra or {})["examples"]["validation"] == 12

@@ -149,9 +149,11 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "gtsrb",
         "arrays",
         "folder",
+        "segmentation",
         "series",
         "text",
         "table",
+        "parquet",
         "cifar10",
         "cifar100",
     }

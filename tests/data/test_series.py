@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crosstrain.data.sets.sequences import series
 from crosstrain.data.sets.sequences.reading import read_numbers
 from crosstrain.data.sets.sequences.series import boundaries, windows
+from crosstrain.data.source import Request, Values
 from crosstrain.errors import CrosstrainError
 
 WALK = np.random.default_rng(0).normal(size=200).cumsum() + 50
@@ -148,6 +150,8 @@ def test_a_table_without_names_or_with_dates_alone(tmp_path: Path) -> None:
         (["2001-01-01 00:00", "2001-01-01 01:00", "2001-01-01 02:00"], "hour", 24),
         (["2001-01-31", "2001-02-07", "2001-02-14"], "week", 52),
         (["2001", "2002", "2003"], "year", 1),
+        (["2024-01-01", "2024-01-02", "2024-01-03"], "day", 5),
+        (["2024-01-05", "2024-01-06", "2024-01-07"], "day", 7),
         (["1-01", "1-02", "1-03"], "", 1),
         (["first", "second", "third"], "", 1),
     ],
@@ -225,6 +229,8 @@ def test_plain_files_that_are_no_series(
 
 def test_several_variables_need_a_target(tmp_path: Path, prepared: Callable) -> None:
     path = dated(tmp_path / "a.csv", x=WALK, y=WALK)
+    with pytest.raises(CrosstrainError, match=r"target 'y' has to be among the columns; write columns=x\+y"):
+        prepared(f"series:{path}:target=y,columns=x")
     with pytest.raises(
         CrosstrainError, match=r"several variables \(x, y\); say which to forecast, as target=y"
     ):
@@ -270,3 +276,19 @@ def test_the_command_line_says_it_in_one_sentence(
     assert len(said) == 1
     assert sentence in said[0]
     assert "Traceback" not in done.stderr
+
+
+def test_another_series_is_read_by_what_training_found(tmp_path: Path, prepared: Callable) -> None:
+    data = prepared(f"series:{written(tmp_path / 'a.txt')}:window=7,horizon=2,end=150")
+    facts = data.manifest["facts"]
+    other = written(tmp_path / "b.txt", WALK * 3 + 5)
+    source = series.read(other, Request(fitted=facts))
+    column = source.splits["train"].inputs[""]
+    assert column.shape == (7, 1)
+    assert isinstance(column, Values)
+    scale = facts["series"]
+    first = (WALK[:7] * 3 + 5 - scale["mean"][0]) / scale["deviation"][0]
+    assert column.array[0, :, 0] == pytest.approx(first, abs=1e-5)
+    two = dated(tmp_path / "c.csv", x=WALK, y=WALK)
+    with pytest.raises(CrosstrainError, match="trained on 1 variables; here are 2"):
+        series.read(two, Request(fitted=facts, options={"target": "x"}))

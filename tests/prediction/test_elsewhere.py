@@ -13,12 +13,14 @@ import pytest
 
 import crosstrain
 from crosstrain.data.images.decoding import decode
-from crosstrain.engines.registry import engines
-from crosstrain.environments.environments import find
+from tests.foreign import needed, users_cache
 from tests.prediction.conftest import NAMES, digits
 
 KEYWORDS = {"threads": 1, "device": "cpu", "progress": False}
-RUNTIMES = ("onnxruntime", "openvino")
+RUNTIMES = (
+    "onnxruntime",
+    pytest.param("openvino", marks=pytest.mark.slow("OpenVINO's environment is 280 MB")),
+)
 
 
 def written(path: Path, pixels: np.ndarray, *settings: int) -> Path:
@@ -95,7 +97,9 @@ def test_a_picture_is_the_same_whatever_file_it_comes_in(run: Path, tmp_path: Pa
     for name, answer in zip(SAME, answers, strict=True):
         for one, other in zip(answer.choices, expected.choices, strict=True):
             assert one.label == other.label, name
-            assert one.probability == pytest.approx(other.probability, abs=1e-6), name
+            # An average of 16 grey values is rounded; all else is the same to the bit.
+            rounded = 1e-3 if name == "four times as large" else 1e-6
+            assert one.probability == pytest.approx(other.probability, abs=rounded), name
 
 
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -142,27 +146,27 @@ def test_a_thousand_pictures_with_damaged_ones_among_them(run: Path, tmp_path: P
 @pytest.mark.parametrize("engine", RUNTIMES)
 def test_a_runtime_reads_and_evaluates_the_same(run: Path, tmp_path: Path, engine: str) -> None:
     """Damaged pictures, labels in another order and a class that the training lacks: as on a framework."""
-    if find(engines()[engine]) is None:
-        pytest.skip(f"{engine} is not installed")
+    needed(engine)
     images, names = digits()
     for number in range(40):
         written(tmp_path / f"{number:02d}.png", images[number])
     (tmp_path / "07.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    told = [crosstrain.predict(run, tmp_path, engine=e, **KEYWORDS) for e in ("torch", engine)]
+    other = {
+        name: f"{len(NAMES) - place}-{name}" if name == "four" else name for place, name in enumerate(NAMES)
+    }
+    np.savez(tmp_path / "new.npz", x=np.stack(images), y=np.array([other[name] for name in names]))
+    with users_cache():
+        told = [crosstrain.predict(run, tmp_path, engine=e, **KEYWORDS) for e in ("torch", engine)]
+        judged = [
+            crosstrain.evaluate(run, f"arrays:{tmp_path / 'new.npz'}", engine=e, **KEYWORDS)
+            for e in ("torch", engine)
+        ]
     assert told[0].damaged == told[1].damaged
     assert len(told[1].answers) == 39
     for here, there in zip(*(prediction.answers for prediction in told), strict=True):
         assert here.input == there.input
         assert here.choices[0].label == there.choices[0].label
         assert here.choices[0].probability == pytest.approx(there.choices[0].probability, abs=1e-4)
-    other = {
-        name: f"{len(NAMES) - place}-{name}" if name == "four" else name for place, name in enumerate(NAMES)
-    }
-    np.savez(tmp_path / "new.npz", x=np.stack(images), y=np.array([other[name] for name in names]))
-    judged = [
-        crosstrain.evaluate(run, f"arrays:{tmp_path / 'new.npz'}", engine=e, **KEYWORDS)
-        for e in ("torch", engine)
-    ]
     assert judged[1].engine == engine
     assert judged[0].notes == judged[1].notes
     assert judged[0].examples == judged[1].examples == sum(name != "four" for name in names)

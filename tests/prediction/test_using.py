@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 import crosstrain
 from crosstrain.cli import app
-from crosstrain.engines.registry import engines
-from crosstrain.environments.environments import find
 from crosstrain.errors import CrosstrainError
 from crosstrain.prediction.network import TrainedNetwork
 from crosstrain.prediction.settings import run_at
+from tests.foreign import needed, users_cache
 from tests.prediction.conftest import NAMES, digits
+from tests.prediction.test_elsewhere import RUNTIMES
 
 KEYWORDS = {"threads": 1, "device": "cpu", "progress": False}
 
@@ -164,13 +164,13 @@ def test_features_are_the_keras_layer_s_and_can_be_trained_on(
     assert data.manifest["classes"] == sorted(NAMES)
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("engine", RUNTIMES)
 def test_an_engine_for_inference_says_the_same(run: Path, engine: str) -> None:
-    if find(engines()[engine]) is None:
-        pytest.skip(f"{engine} is not installed")
+    needed(engine)
     images, _ = digits()
     inputs = np.stack(images[:20])
-    here, there = (crosstrain.predict(run, inputs, engine=e, **KEYWORDS) for e in ("torch", engine))
+    with users_cache():
+        here, there = (crosstrain.predict(run, inputs, engine=e, **KEYWORDS) for e in ("torch", engine))
     assert there.engine == engine
     np.testing.assert_allclose(*(next(iter(p.outputs.values())) for p in (here, there)), atol=1e-4)
 

@@ -113,6 +113,9 @@ def test_every_recipe_is_in_the_docs() -> None:
 def test_kernels_begin_as_in_the_paper_unless_another_initializer_is_asked_for() -> None:
     assert asked("alexnet", recipe="paper").kernel_initializer == {"name": "random_normal", "stddev": 0.01}
     assert asked("resnet20", recipe="paper").kernel_initializer == {"name": "he_normal"}
+    for stalls in ("lenet5", "idsia"):  # with the paper's, which belong to its scaled tanh
+        assert asked(stalls, recipe="paper").kernel_initializer == {}
+        assert any("--kernel-initializer" in each for each in papers()[stalls].differs)
     assert asked("nin", recipe="paper").kernel_initializer == {}  # the paper does not say
     assert asked(recipe="alexnet", kernel_initializer="own").kernel_initializer == {}
     assert asked(recipe="alexnet", kernel_initializer="he_uniform").kernel_initializer == {

@@ -96,3 +96,18 @@ def test_outputs_that_are_no_probabilities_have_no_calibration() -> None:
 def test_nothing_is_told_of_what_has_no_one_class_for_each_example() -> None:
     assert quality_metrics(Reading(None), np.zeros((2, 3))) == {}
     assert quality_metrics(Reading(3), np.zeros((2, 4, 4, 3))) == {}
+
+
+def test_perplexity_is_e_to_the_mean_cross_entropy() -> None:
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(6, 5, 4)), random.integers(0, 4, (6, 5))
+    metric = quality_metrics(Reading(4, logits=True), logits)["perplexity"]
+    for part in (slice(0, 4), slice(4, 6)):
+        metric.update(logits[part], labels[part])
+    logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = np.exp(-np.take_along_axis(logs, labels[..., None], axis=-1).mean())
+    assert metric.result() == pytest.approx(expected)
+    uniform = quality_metrics(Reading(4, logits=True), logits)["perplexity"]
+    assert uniform.result() is None
+    uniform.update(np.zeros((2, 3, 4)), np.ones((2, 3), int))
+    assert uniform.result() == pytest.approx(4.0)

@@ -28,7 +28,8 @@ BATCH = 4
 STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
-    "vit-tiny", "convnext-femto", "mlp-mixer", "bilstm", "gru", "seq2seq", "tcn", "gpt-nano",
+    "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s", "bilstm", "gru",
+    "seq2seq", "tcn", "gpt-nano",
 )  # fmt: skip
 """One of each family."""
 
@@ -57,9 +58,10 @@ class Tried:
     def of(cls, name: str) -> Tried:
         graph, drawn = import_model(zoo.build(f"{name}:tiny"), None)
         graph = replace(graph, nodes=tuple(_without_noise(node) for node in graph.nodes))
-        loss, constants, _, targets = import_loss(
-            None, graph, None, loss_weights=zoo.network_row(name).loss_weights
-        )
+        row = zoo.network_row(name)
+        of_pixels = row.task == "image-segmentation"
+        losses = {"": Loss("sparse_categorical_crossentropy", {"from_logits": True})} if of_pixels else None
+        loss, constants, _, targets = import_loss(losses, graph, None, loss_weights=row.loss_weights)
         random = np.random.default_rng(5)
         # The reference computes in the type of its weights. Biases of 0 would leave ReLUs at their kinks.
         weights = {key: np.asarray(value, "float64") for key, value in drawn.items()}

@@ -47,6 +47,11 @@ def graph_of(name: str, *arguments: Any) -> Graph:
         return import_model(zoo.build(name, *arguments), None)[0]
 
 
+def pixels(row: zoo.NetworkRow, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Height and width of the output, where there is a class for each pixel."""
+    return tuple(shape[:2]) if row.task == "image-segmentation" else ()
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     graph = graph_of(row.name)
@@ -54,7 +59,7 @@ def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     assert graph.name == row.name
     (spec,) = [spec for name, spec in graph.inputs.items() if name != "seed"]
     assert spec.shape == (None, *row.input_shape)
-    steps = row.input_shape if row.name in STEPWISE else ()
+    steps = row.input_shape if row.name in STEPWISE else pixels(row, row.input_shape)
     assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, row.classes)}
 
 
@@ -107,7 +112,7 @@ def test_input_shape_and_classes_are_arguments(row: zoo.NetworkRow) -> None:
     shape = (own[0] + 16, own[1] + 16, 1) if len(own) == 3 else tuple(length + 3 for length in own)
     graph = graph_of(f"{row.name}:tiny", shape, 7)
     assert graph.inputs[next(iter(graph.inputs))].shape == (None, *shape)
-    steps = shape if row.name in STEPWISE else ()
+    steps = shape if row.name in STEPWISE else pixels(row, shape)
     assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, 7)}
 
 

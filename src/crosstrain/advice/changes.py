@@ -58,7 +58,7 @@ def _price(name: str, other: Candidate, chosen: Candidate) -> str:
     """The extra cost of another row in a criterion, where it exceeds the noise."""
     if name == "accuracy":
         change = other.work.less(chosen.work)
-        return f"at {change.points} of accuracy" if change and change.high < 0 else ""
+        return f"at {change.points} of {other.work.title}" if change and change.high < 0 else ""
     ratio = fronts.CRITERIA[name].compare(other, chosen)
     return f"at {math.exp(ratio.value):.2g} times the {name}" if ratio and ratio.low > 0 else ""
 

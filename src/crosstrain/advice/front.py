@@ -66,7 +66,8 @@ class Candidate:
         accuracy = self.work.accuracy_interval
         return {
             "network": self.row.network, "input_size": self.row.input_size, "engine": self.row.engine,
-            "accuracy": accuracy and accuracy.to_json(), "test_loss": self.work.loss,
+            "accuracy": accuracy and accuracy.to_json(), "measure": self.work.title,
+            "test_loss": self.work.loss,
             "seconds_per_epoch": self.row.seconds and self.row.seconds.to_json(),
             "latency_p50": self.latency, "peak_memory_bytes": self.memory,
         }  # fmt: skip
@@ -87,7 +88,7 @@ def _quality_ratio(a: Candidate, b: Candidate) -> LogRatio | None:
     if a.work.accuracy is None or b.work.accuracy is None:
         return _within(first / second, LOSS_TIE)
     variances = [
-        (1 - rate) / (rate * work.examples) + (work.error / rate) ** 2
+        work.sampling_variance(rate) + (work.error / rate) ** 2
         for rate, work in ((first, a.work), (second, b.work))
     ]
     value, half = math.log(first / second), Z * math.sqrt(sum(variances))

@@ -97,7 +97,7 @@ def _quality(mine: Work, everything: Sequence[Work]) -> str:
         return f"its test loss is {mine.loss:.4g}" + (
             ", the least or close to it" if len(everything) > 1 else ""
         )
-    text = f"its test accuracy is {mine.accuracy:.2%}"
+    text = f"its test {mine.title} is {mine.accuracy:.2%}"
     if (engines := len({engine_of(row.engine) for row in mine.rows})) > 1:
         text += f", the mean of {engines} engines that are proved to do the same work"
     if len(everything) == 1:
@@ -158,10 +158,11 @@ def _caution(mine: Work) -> str:
             "tell who learns first, not who ends best: more --epochs would"
         )
     low, high = min(mine.accuracies), max(mine.accuracies)
-    if statistics.accuracies_tied(low, high, mine.examples):
+    if mine.steady:
         return ""
+    kind = "accuracies range" if mine.title == "accuracy" else f"{mine.title} ranges"
     return (
-        f"its accuracies range from {low:.2%} to {high:.2%} although the work is the same, since training "
+        f"its {kind} from {low:.2%} to {high:.2%} although the work is the same, since training "
         "amplifies rounding: more epochs or --seeds make them steadier"
     )
 
@@ -173,7 +174,7 @@ def _by_weights(ranking: prefer.Ranking) -> tuple[Candidate, list[str], list[str
     if len(ranking.weights) == 1:
         evidence = [f"it is the best in {prefer.described(ranking.weights)}"]
     if "accuracy" not in ranking.weights:
-        evidence[0] += " of what is within noise of the best accuracy"
+        evidence[0] += f" of what is within noise of the best {chosen.work.title}"
     evidence += [_quality(chosen.work, fronts.works_of(among)), _epoch(chosen)]
     evidence += [
         f"it needs {value(name, chosen)}"
@@ -195,7 +196,7 @@ def _by_weights(ranking: prefer.Ranking) -> tuple[Candidate, list[str], list[str
         if unlike and "accuracy" in ranking.weights:
             changes.append(
                 f"more test examples than {chosen.work.examples}, or more seeds, could tell "
-                f"{chosen.work.name} from {' and '.join(unlike)} in accuracy"
+                f"{chosen.work.name} from {' and '.join(unlike)} in {chosen.work.title}"
             )
     clear = next(((c, ratio) for c, ratio in behind if not ratio.tied), None)
     if clear:

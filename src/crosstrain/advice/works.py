@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist, fmean, median, variance
 
@@ -68,8 +68,13 @@ class Work:
 
     @cached_property
     def accuracies(self) -> list[float]:
-        """Test accuracy of every cell that has one."""
-        return [c.test_accuracy for row in self.rows for c in row.done if c.test_accuracy is not None]
+        """The main metric (the test accuracy, or what takes its place) of every cell that has one."""
+        return [c.score for row in self.rows for c in row.done if c.score is not None]
+
+    @property
+    def title(self) -> str:
+        """What the main metric is called."""
+        return next((row.title for row in self.rows if row.done), "accuracy")
 
     @property
     def accuracy(self) -> float | None:
@@ -77,8 +82,32 @@ class Work:
 
     @property
     def accuracy_interval(self) -> Interval | None:
-        """The mean accuracy with Wilson's interval: of one test, however many cells took it."""
-        return None if self.accuracy is None else statistics.wilson(self.accuracy, self.examples)
+        """The mean accuracy with its limits: of one test, however many cells took it. Wilson's of a share of
+        right answers; of another metric the mean of the rows'."""
+        if self.accuracy is None:
+            return None
+        if self.title == "accuracy":
+            return statistics.wilson(self.accuracy, self.examples)
+        known = [row.score_interval for row in self.rows if row.score_interval]
+        down, up = (
+            fmean(each) for each in ((i.value - i.low for i in known), (i.high - i.value for i in known))
+        )
+        return replace(known[0], value=self.accuracy, low=self.accuracy - down, high=self.accuracy + up)
+
+    def sampling_variance(self, rate: float) -> float:
+        """Of the logarithm of ``rate``, the error rate: what other test examples would change."""
+        interval = self.accuracy_interval
+        if self.title == "accuracy" or interval is None:
+            return (1 - rate) / (rate * self.examples)
+        return ((interval.high - interval.low) / (2 * Z * rate)) ** 2
+
+    @property
+    def steady(self) -> bool:
+        """Whether its cells' accuracies are as close as one test can tell."""
+        low, high, interval = min(self.accuracies), max(self.accuracies), self.accuracy_interval
+        if self.title == "accuracy" or interval is None:
+            return statistics.accuracies_tied(low, high, self.examples)
+        return high - low <= interval.high - interval.low
 
     @property
     def loss(self) -> float | None:

@@ -16,6 +16,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.training import spelling
 
 if TYPE_CHECKING:
+    from crosstrain.reporting.inside.maps import MapsSheet
     from crosstrain.reporting.inside.writing import Inside
     from crosstrain.reporting.sheet import Sheet
 
@@ -40,15 +41,17 @@ def look(
     out: LookOut = None,
     progress: Progress = True,
     **arguments: Unpack[parameters.Look],
-) -> Sheet | Inside:
+) -> Sheet | Inside | MapsSheet:
     """Look at a data set before training, or into a network after it.
 
     Of a data set, writes a contact sheet: examples as they are, and under ``augment`` as epoch after epoch of
     a training with this ``seed`` will see them. Of a run or a network, writes pictures, a page and the arrays
-    behind them: its filters, what it makes of ``image``, what excites it. Raises ``CrosstrainError`` for
+    behind them: its filters, what it makes of ``image``, what excites it; of a run that gives every pixel a
+    class, test pictures with their label maps beside the truth. Raises ``CrosstrainError`` for
     wrong use, and for data and networks without pictures.
     """
-    from crosstrain.inside.subject import is_data
+    from crosstrain.inside.subject import is_data, is_run
+    from crosstrain.prediction.maps import answers_with_maps
 
     if not isinstance(subject, str | Path):
         names, own = names_of(subject)
@@ -56,7 +59,30 @@ def look(
     if is_data(str(subject)):
         _refuse(arguments, OF_NETWORKS, f"{subject} is a data set", "a run or a network")
         return _sheet(str(subject), out, progress, arguments)
+    if is_run(str(subject)) and answers_with_maps(str(subject), arguments["cell"], str(arguments["weights"])):
+        return _maps(str(subject), out, progress, arguments)
     return _network([str(subject)], out, progress, arguments)
+
+
+def _maps(run: str, out: str | Path | None, progress: Progress, arguments: Mapping[str, Any]) -> MapsSheet:
+    """Test pictures of a run that gives label maps, beside the truth."""
+    from crosstrain.prediction.maps import answer_maps
+    from crosstrain.reporting.inside.maps import write_maps
+    from crosstrain.runs.trained import place_of_looks
+
+    what = f"{run} gives every pixel a class"
+    _refuse(arguments, (*OF_DATA, "image", "layer", "views", "target", "units", "square", "embedding"), what,
+            "a network with one class for each picture")  # fmt: skip
+    examples = EXAMPLES if arguments["examples"] is None else arguments["examples"]
+    if not 1 <= examples <= MOST:
+        raise CrosstrainError(f"examples must be from 1 to {MOST}, not {examples}")
+    cell, weights = arguments["cell"], str(arguments["weights"])
+    with watching(progress) as watch:
+        answered = answer_maps(
+            run, data=arguments["data"], cell=cell, weights=weights, examples=examples, tell=watch.stage
+        )
+        watch.stage("Drawing")
+        return write_maps(answered, weights, Path(out) if out else place_of_looks(run, cell))
 
 
 def _sheet(data: str, out: str | Path | None, progress: Progress, arguments: Mapping[str, Any]) -> Sheet:

@@ -34,7 +34,9 @@ class Engines(TypedDict, total=False):
 class Sizes(TypedDict, total=False):
     sizes: Annotated[
         int | str | Sequence[int] | None,
-        Parameter("Input sizes in pixels (default: each network's own).", metavar="32,48"),
+        Parameter(
+            "Input sizes in pixels, 96x128 being 96 high (default: each network's own).", metavar="32,48"
+        ),
     ]
     size: Annotated[int | str | Sequence[int] | None, Also("sizes")]
 
@@ -110,7 +112,11 @@ class Goal(TypedDict, total=False):
     ]
     class_weight: Annotated[
         str | Mapping[Any, float] | None,
-        Parameter("balanced, or weights of classes in the loss, as 0=1,1=5 (Keras's).", metavar="HOW"),
+        Parameter(
+            "balanced, of label maps also median-frequency, or weights of classes in the loss, as 0=1,1=5 "
+            "(Keras's).",
+            metavar="HOW",
+        ),
     ]
     kernel_initializer: Annotated[
         str | Mapping[str, Any] | None,

@@ -18,6 +18,7 @@ from crosstrain.engines.registry import engine_of
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
+from crosstrain.results.schema import Size
 from crosstrain.runs.compiled import recipe_of
 from crosstrain.runs.definition import MODELS, check_choice, source
 from crosstrain.statistics.location import FEWEST_RANKED
@@ -27,6 +28,7 @@ from crosstrain.training import spelling
 from crosstrain.training.composing import composed
 from crosstrain.training.papers import PaperRecipe, papers, recipe_for
 from crosstrain.training.recipe import Recipe
+from crosstrain.training.spelling import PictureSize
 
 RUNS = Path("crosstrain-runs")
 """Where folders lie that nobody has named."""
@@ -68,8 +70,8 @@ class Settings:
     data: str
     engines: tuple[str, ...]
     recipe: Recipe
-    sizes: tuple[int, ...] = ()
-    pairs: tuple[tuple[str, int | None], ...] = ()
+    sizes: tuple[PictureSize, ...] = ()
+    pairs: tuple[tuple[str, PictureSize | None], ...] = ()
     seeds: int = verbatim(1)
     repeats: int = 1
     device: str = verbatim("cpu")
@@ -96,24 +98,26 @@ class Settings:
     classical: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
-    def subjects(self) -> list[tuple[str, int | None]]:
+    def subjects(self) -> list[tuple[str, PictureSize | None]]:
         """Each network with each of its sizes; None is its own."""
         return list(self.pairs) or [(n, size) for n in self.networks for size in self.sizes or (None,)]
 
     def identity(self) -> dict[str, Any]:
-        """What must be equal for two runs to be parts of one comparison. Limits are not in it, nor what is
-        preferred: that only chooses among the results."""
-        pairs = {"pairs": [list(pair) for pair in self.pairs]} if self.pairs else {}
-        names = ("output", "weights", "replace_head", "freeze_until", "whole", "limit")
+        """What must be equal for two runs to be parts of one comparison. Limits of time and memory are not in
+        it, nor what is preferred: that only chooses among the results."""
+        pairs = {"pairs": [[network, _plain(size)] for network, size in self.pairs]} if self.pairs else {}
+        names = ("output", "weights", "replace_head", "freeze_until", "whole")
         chosen = {key: each for key in names if (each := getattr(self, key))}
         if self.classical:
             chosen["classical"] = list(self.classical)
         return pairs | chosen | {
             "networks": list(self.networks), "data": self.data, "engines": list(self.engines),
-            "sizes": list(self.sizes), "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
+            "sizes": [_plain(size) for size in self.sizes],
+            "seeds": self.seeds, "repeats": self.repeats, "device": self.device,
             "precision": self.precision, "threads": self.threads,
             "options": {k: dict(v) for k, v in self.options.items()}, "proof": self.proof,
-            "prepare": self.prepare, "split": self.split, "tuned": self.tuned,
+            "prepare": self.prepare, "split": self.split, **({"limit": self.limit} if self.limit else {}),
+            "tuned": self.tuned,
             "repeats_until": self.repeats_until, "budget": self.budget,
             "recipe": json.loads(json.dumps(self.recipe.to_json())),
         }  # fmt: skip
@@ -124,6 +128,11 @@ class Settings:
         text = json.dumps(self.identity(), sort_keys=True)
         words = "-".join([*(slug(n) for n in self.networks[:3]), slug(self.data.partition(":")[0])])
         return RUNS / f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _plain(size: PictureSize | None) -> Size:
+    """As JSON has it."""
+    return list(size) if isinstance(size, tuple) else size
 
 
 @declared("a comparison")

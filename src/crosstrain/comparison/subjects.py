@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crosstrain import data, zoo
 from crosstrain.comparison.plan import labels
 from crosstrain.comparison.progress.account import Account
@@ -26,7 +28,7 @@ from crosstrain.graph.graph import SEED
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
 from crosstrain.runs.definition import Definition, define, source
-from crosstrain.training.spelling import BALANCED
+from crosstrain.training.spelling import BALANCED, MEDIAN, PictureSize
 
 Tell = Callable[[str], None]
 
@@ -86,9 +88,9 @@ class Workshop:
             try:
                 yield self._subject(network, size)
             except CrosstrainError as error:
-                yield Refused(network, size, str(error))
+                yield Refused(network, _square(size), str(error))
 
-    def _subject(self, network: str, size: int | None) -> Subject:
+    def _subject(self, network: str, size: PictureSize | None) -> Subject:
         wanted: Any = size
         channels = None
         if size is None:
@@ -217,11 +219,26 @@ def subject_of(settings: Settings, folder: Path, tell: Tell) -> Subject:
 
 
 def class_weights(asked: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, float]:
-    """The weights of classes that a recipe asks for; balanced ones as scikit-learn's
-    ``compute_class_weight`` has them: examples / (classes · examples of the class) in the training part."""
+    """The weights of classes that a recipe asks for, from the training part.
+
+    Balanced ones are scikit-learn's (``compute_class_weight``): examples, of label maps pixels, / (classes ·
+    those of the class). By median frequency, of label maps: the median of the frequencies over the class's
+    own (Eigen and Fergus 2015, section 6.3.2).
+    """
+    if MEDIAN in asked:
+        frequencies = manifest.get("class_frequency")
+        if not frequencies:
+            raise CrosstrainError(
+                f"the data {manifest['spec']} has no label maps, so classes have no frequency; {BALANCED} is "
+                "for one class for each example"
+            )
+        middle = float(np.median([each for each in frequencies if each]))
+        return {str(c): middle / each for c, each in enumerate(frequencies) if each}
     if BALANCED not in asked:
         return dict(asked)
-    counts = (manifest.get("class_counts") or {}).get("train")
+    counts = (manifest.get("class_counts") or {}).get("train") or (manifest.get("pixel_counts") or {}).get(
+        "train"
+    )
     if not counts:
         raise CrosstrainError(
             f"the data {manifest['spec']} has no one class for each example, so classes cannot be balanced"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crosstrain.data.source import Source, Values
+from crosstrain.data.source import Column, Images, Source
 from crosstrain.errors import CrosstrainError
 
 
@@ -34,9 +34,9 @@ def limited(source: Source, limit: int, seed: int) -> Source:
     return replace(source, splits=tables, warnings=[*source.warnings, sentence])
 
 
-def _labels(column: Values) -> np.ndarray:
+def _labels(column: Column) -> np.ndarray:
     """A class for each example, from numbers or one-hot rows."""
-    labels = np.asarray(column.array[column.rows])
+    labels = np.zeros((0, 0)) if isinstance(column, Images) else np.asarray(column.array[column.rows])
     if labels.ndim == 2 and column.dtype == "float32":
         return np.asarray(labels.argmax(axis=1))
     if labels.ndim != 1:

@@ -36,7 +36,7 @@ class Option:
                 raise ValueError(f"a whole number of at least {self.least}")
             return int(text)
         if self.words and text not in self.words:
-            raise ValueError(" or ".join(self.words))
+            raise ValueError(" or ".join(filter(None, self.words)))
         return text
 
 

@@ -14,12 +14,13 @@ import numpy as np
 
 from crosstrain.data.augmentation.evaluation import evaluation_form
 from crosstrain.data.cache import Cache, Progress
+from crosstrain.data.images import label_maps
 from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
-from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file, kept_file
+from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, VOID, Prepared, array_file, kept_file
 from crosstrain.data.registry import DataSet, options_of, parse
 from crosstrain.data.resemblance import original_sizes
-from crosstrain.data.source import Column, Images, Request, Source, Values, summed_up
+from crosstrain.data.source import Column, Images, Request, Source, Table, summed_up
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import write_json
@@ -141,7 +142,8 @@ def _fill(
     scaled = standardize(folder, table.inputs) if any(s.name == STANDARDIZE for s in steps) else {}
     warnings = [*source.warnings, *_damage_warnings(spec, written)]
     counts = _class_counts(folder, spec, source)
-    warnings += _class_warnings(counts, source.classes)
+    by_pixel, frequencies = _pixel_counts(folder, spec, source, written)
+    warnings += _class_warnings({**counts, **by_pixel}, source.classes)
     single = next(iter(source.classes)) if len(source.classes) == 1 else None
     write_json(
         folder / MANIFEST,
@@ -149,12 +151,14 @@ def _fill(
             "format": FORMAT,
             "spec": spec,
             "hash": key,
-            "task": "classification" if set(source.classes) == set(table.targets) else "regression",
+            "task": _task(source, table),
             "classes": list(source.classes[single]) if single is not None else [],
             "inputs": {name: _input_spec(name, column, source) for name, column in table.inputs.items()},
             "targets": {name: _target_spec(name, c, source) for name, c in table.targets.items()},
             "splits": {split: result.examples for split, result in written.items()},
             "class_counts": counts.get(single or "", {}),
+            "pixel_counts": by_pixel.get(single or "", {}),
+            "class_frequency": frequencies.get(single or "", []),
             "steps": list(map(str, steps)),
             "pictures": {
                 name: list(column.shape)
@@ -172,14 +176,21 @@ def _fill(
     )
 
 
+def _task(source: Source, table: Table) -> str:
+    if any(isinstance(column, Images) for column in table.targets.values()):
+        return "segmentation"
+    return "classification" if set(source.classes) == set(table.targets) else "regression"
+
+
 def _input_spec(name: str, column: Column, source: Source) -> dict[str, Any]:
     spec = {"shape": list(column.shape), "dtype": column.dtype}
     return {**spec, "vocabulary": source.vocabulary[name]} if name in source.vocabulary else spec
 
 
-def _target_spec(name: str, column: Values, source: Source) -> dict[str, Any]:
+def _target_spec(name: str, column: Column, source: Source) -> dict[str, Any]:
     classes = len(source.classes[name]) if name in source.classes else None
-    return {"shape": list(column.shape), "dtype": column.dtype, "classes": classes}
+    void = {"void": VOID} if isinstance(column, Images) else {}
+    return {"shape": list(column.shape), "dtype": column.dtype, "classes": classes, **void}
 
 
 def _damage_warnings(spec: str, written: Mapping[str, Written]) -> list[str]:
@@ -200,6 +211,8 @@ def _class_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str
     """Examples by class for each target whose label is one number; all labels are checked."""
     counts: dict[str, dict[str, list[int]]] = {}
     for name, classes in source.classes.items():
+        if isinstance(source.splits["train"].targets[name], Images):
+            continue  # pixels are counted apart
         for split in SPLITS:
             labels = np.load(folder / array_file(split, "target", name), mmap_mode="r", allow_pickle=False)
             if labels.dtype.kind != "i":
@@ -217,6 +230,31 @@ def _class_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str
                 f"{spec}: all examples for training are of one class; there is nothing to learn"
             )
     return counts
+
+
+def _pixel_counts(
+    folder: Path, spec: str, source: Source, written: Mapping[str, Written]
+) -> tuple[dict[str, dict[str, list[int]]], dict[str, list[float]]]:
+    """Of label maps, pixels by class in each split, and each class's frequency in training: its share of the
+    labelled pixels of the maps in which it occurs (Eigen and Fergus 2015, section 6.3.2)."""
+    counts: dict[str, dict[str, list[int]]] = {}
+    frequencies: dict[str, list[float]] = {}
+    for name, classes in source.classes.items():
+        if not isinstance(source.splits["train"].targets[name], Images):
+            continue
+        for split in SPLITS:
+            maps = np.load(folder / array_file(split, "target", name), mmap_mode="r", allow_pickle=False)
+            own, of_maps = label_maps.counts(maps, len(classes))
+            counts.setdefault(name, {})[split] = own.tolist()
+            if not own.any() and written[split].examples:
+                raise CrosstrainError(f"{spec}: all pixels for {split} are void; there is nothing to learn")
+            if split == "train":
+                frequencies[name] = (own / np.maximum(of_maps, 1)).tolist()
+        if np.count_nonzero(counts[name]["train"]) < 2:
+            raise CrosstrainError(
+                f"{spec}: all pixels for training are of one class; there is nothing to learn"
+            )
+    return counts, frequencies
 
 
 def _class_warnings(counts: Mapping[str, Mapping[str, list[int]]], classes: Mapping[str, Any]) -> list[str]:

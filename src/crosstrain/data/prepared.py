@@ -17,6 +17,8 @@ FORMAT = 1
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.json"
 TARGET = "target/"
+VOID = 255
+"""In label maps: a pixel that is neither learnt nor judged."""
 
 Arrays = dict[str, np.ndarray]
 Value = TypeVar("Value")
@@ -37,12 +39,13 @@ def kept_file(name: str) -> str:
 class Prepared:
     """A data set that is ready for training.
 
-    ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification`` or ``regression``),
-    ``classes`` (names), ``inputs`` (``{name: {"shape", "dtype"}}``, shapes of one example), ``targets`` (the
-    same with ``classes``, a number or None; an input of tokens has ``vocabulary``), ``splits`` (examples in
-    each), ``class_counts``, ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found
+    ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation`` or
+    ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape", "dtype"}}``, shapes of one example),
+    ``targets`` (the same with ``classes``, a number or None, and of label maps ``void``; an input of tokens
+    has ``vocabulary``), ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and
+    ``class_frequency``), ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found
     (scales, a tokenizer). A single input or target is called ``""``. Pictures are float32 (H, W, C) in [0,
-    1]; labels are int64. ``cached`` says that nothing had to be done.
+    1]; labels are int64, label maps int32 (H, W). ``cached`` says that nothing had to be done.
     """
 
     folder: Path
@@ -105,6 +108,10 @@ class Prepared:
         """The shape, [H, W, C], of each input that is pictures: float32 with three axes."""
         inputs = self.manifest["inputs"].items()
         return {n: s["shape"] for n, s in inputs if len(s["shape"]) == 3 and s["dtype"] == "float32"}
+
+    def label_maps(self) -> dict[str, list[int]]:
+        """The shape, [H, W], of each target that is label maps."""
+        return {n: s["shape"] for n, s in self.manifest["targets"].items() if s.get("void") is not None}
 
     def target_specs(self) -> dict[str, dict[str, Any]]:
         """Shape, dtype and number of classes of each target, and whether its rows hold 0 and 1 only

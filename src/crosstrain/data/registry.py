@@ -188,6 +188,18 @@ BUILT_IN = (
         crops=True,
     ),
     DataSet(
+        "segmentation",
+        "segmentation:DIR",
+        "your own pictures with a class for every pixel; CamVid as SegNet's release has it",
+        "yours: pictures, and label maps as PNG (grey or with a palette)",
+        (
+            "train/*.png and trainannot/*.png, and val…, test… if you have them",
+            "or images/* and masks/*.png, also with train/, val/ and test/ in or around them",
+            "classes.txt, if you have it: VALUE NAME in each line; void is not learnt (default: 255)",
+        ),
+        "segmentation",
+    ),
+    DataSet(
         "parquet",
         "parquet:FILE-or-folder",
         "tables of pictures with a class each, as Hugging Face's data sets are; needs pyarrow",

@@ -70,10 +70,10 @@ class Values:
 class Images:
     """Pictures that are made one at a time, on several threads.
 
-    ``picture(row)`` gives one, (H, W, C) uint8 or float32, or raises ``DamagedImage``; ``label(row)`` is the
-    name that a warning shows. ``after`` makes of several, (N, H, W, C), what is kept of them, each of
-    ``shape``: uint8 is written as value / 255, float32 as it is. ``original(row)`` is a picture's shape
-    before it was cropped and resized, None where that is not known.
+    ``picture(row)`` gives one, (H, W, C) uint8 or float32 (a label map: (H, W) int32), or raises
+    ``DamagedImage``; ``label(row)`` is the name that a warning shows. ``after`` makes of several, (N, H, W,
+    C), what is kept of them, each of ``shape``: uint8 is written as value / 255, float32 as it is.
+    ``original(row)`` is a picture's shape before it was cropped and resized, None where that is not known.
     """
 
     picture: Callable[[int], np.ndarray]
@@ -99,7 +99,7 @@ class Table:
     """Columns of equal length: the inputs and targets of the same examples, by name."""
 
     inputs: Mapping[str, Column]
-    targets: Mapping[str, Values]
+    targets: Mapping[str, Column]
 
     def __post_init__(self) -> None:
         lengths = {f"{kind} {name!r}": len(column) for kind, name, column in self.columns}

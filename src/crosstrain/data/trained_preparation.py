@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.augmentation.augmenter import evaluated
+from crosstrain.data.augmentation.augmenter import evaluated, evaluated_maps
 from crosstrain.data.augmentation.evaluation import training_form
 from crosstrain.data.augmentation.normalizing import Statistics
 from crosstrain.data.cache import Progress
@@ -130,7 +130,7 @@ class TrainedPreparation:
         written = write_table(folder, NEW, stepped, Meter(inputs_total([stepped]), progress))
         kept = np.setdiff1d(np.arange(len(table)), np.asarray(written.left_out, int))
         inputs = {name: self._scaled(folder, name) for name in stepped.inputs} if len(kept) else {}
-        targets = {name: _load(folder, "target", name) for name in stepped.targets}
+        targets = {name: self._target(folder, name) for name in stepped.targets}
         return Applied(inputs, targets, kept, tuple(written.damaged))
 
     def _check(self, table: Table) -> None:
@@ -141,6 +141,12 @@ class TrainedPreparation:
             if list(column.shape) != list(wanted[name]["shape"]):
                 here, there = (_sized(shape) for shape in (column.shape, wanted[name]["shape"]))
                 raise CrosstrainError(f"the input {_named(name)}is {here}; in the training it was {there}")
+
+    def _target(self, folder: Path, name: str) -> np.ndarray:
+        """As evaluation sees it: of label maps the same centre as of the pictures."""
+        array, settings = _load(folder, "target", name), parts(checked(self.augmentation), "evaluated")
+        is_map = (self.targets.get(name) or {}).get("void") is not None and array.ndim == 3
+        return evaluated_maps(settings, array) if is_map and "crop" in settings else array
 
     def _scaled(self, folder: Path, name: str) -> np.ndarray:
         """The input as the network sees it: standardized by the training's numbers, then as evaluation under

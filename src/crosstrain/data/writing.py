@@ -59,7 +59,7 @@ def write_table(folder: Path, split: str, table: Table, meter: Meter) -> Written
         path = folder / array_file(split, kind, name)  # type: ignore[arg-type]
         out = create(path, (len(column), *column.shape), column.dtype)
         if isinstance(column, Images):
-            damage.update(_write_images(column, out, meter))
+            damage.update(_write_images(column, out, meter if kind == "input" else Meter(0)))
         else:
             _write_values(column, out, f"{kind} {name!r}" if name else f"the {kind}s", split)
             meter.advance(len(column) if kind == "input" else 0)

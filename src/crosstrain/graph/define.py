@@ -25,11 +25,13 @@ from crosstrain.graph.keras_import import import_loss, import_with_masks, transf
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.files.weights_alone import load_into
 from crosstrain.graph.keras_import.keras_file import load_keras_file
+from crosstrain.graph.keras_import.losses import SPARSE
 from crosstrain.graph.keras_import.output import check_rows, layers_with_rows, with_output
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
 from crosstrain.graph.keras_kernels import draw_kernels
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
+from crosstrain.zoo.catalogue.segmentation import TASK as SEGMENTATION
 from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
@@ -161,6 +163,8 @@ def chosen_loss(
     targets, source = job.get("targets"), str(job["source"])
     asked = None if is_file(source) else zoo.variant(source)
     more = {key: job[key] for key in ("label_smoothing", "class_weight") if job.get(key)}
+    if not (losses or own or targets) and asked and asked.row.task == SEGMENTATION:
+        losses = {"": Loss(SPARSE, {"from_logits": True})}  # without data, nothing else says what pixels mean
     if losses or not own:
         loss_weights = asked.row.loss_weights if asked else {}
         return import_loss(losses, graph, targets, load_object, masks, loss_weights, **more), []

@@ -30,6 +30,7 @@ from crosstrain.runs.store import Store
 from crosstrain.runs.trained import evaluation_data
 from crosstrain.system.files import write_json
 from crosstrain.system.machine import own_version
+from crosstrain.training import spelling
 
 KIND = "inference"
 
@@ -125,7 +126,10 @@ class _Inference:
     def _untrained(self, subject: str, label: str) -> Served:
         assert self.settings.data is not None
         request = training_settings(
-            [subject], self.settings.data, sizes=self.settings.size, trust=self.settings.trust
+            [subject],
+            self.settings.data,
+            sizes=spelling.size_spelled(self.settings.size),
+            trust=self.settings.trust,
         )
         prepared = next(iter(Workshop(request, self.store.folder, self.watch.stage).subjects()))
         if isinstance(prepared, Refused):

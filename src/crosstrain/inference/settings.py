@@ -20,6 +20,7 @@ from crosstrain.runs.trained import Run, find_run
 from crosstrain.system.files import slug
 from crosstrain.system.machine import usable_cores
 from crosstrain.training import spelling
+from crosstrain.training.spelling import PictureSize
 
 REPEATS = 3
 
@@ -32,7 +33,7 @@ class InferenceSettings:
     subjects: tuple[str, ...]
     data: str | None
     engines: tuple[str, ...]
-    size: int | None = None
+    size: PictureSize | None = None
     batch_sizes: tuple[int, ...] = BATCH_SIZES
     repeats: int = REPEATS
     device: str = "cpu"

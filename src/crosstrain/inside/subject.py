@@ -51,6 +51,11 @@ def is_data(subject: str) -> bool:
     return False
 
 
+def is_run(subject: str) -> bool:
+    """Whether the folder of a training, or a comparison with or without its cell, is meant."""
+    return _run_folder(subject) is not None
+
+
 def _run_folder(subject: str) -> tuple[Path, str | None] | None:
     """The folder, and the cell behind a colon; None where it is no run."""
     if (Path(subject) / PLAN).is_file():

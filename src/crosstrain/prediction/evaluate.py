@@ -151,14 +151,18 @@ def _fitting(
         (name,) = specs
         if name not in source.classes:
             raise CrosstrainError("the targets of the data are numbers; those of the training were classes")
-        numbers = _numbers(targets[name])
-        names = source.classes[name]
-        match = matching(names, trained, np.bincount(numbers, minlength=len(names)))
+        void, names = specs[name].get("void"), source.classes[name]
+        numbers = _numbers(targets[name]) if void is None else np.asarray(targets[name], np.int64)
+        counted = numbers if void is None else numbers[numbers != void]
+        match = matching(names, trained, np.bincount(counted, minlength=len(names)))
         notes = match.notes
-        known = match.numbers[numbers]
-        judged = np.flatnonzero(known >= 0)
-        rows = judged if len(judged) < len(known) else None
-        targets = {name: _formed(known[judged], specs[name])}
+        if void is None:
+            known = match.numbers[numbers]
+            judged = np.flatnonzero(known >= 0)
+            rows = judged if len(judged) < len(known) else None
+            targets = {name: _formed(known[judged], specs[name])}
+        else:
+            targets = {name: _maps(numbers, match.numbers, void)}
     for name, array in targets.items():
         _check_target(name, array, specs[name])
     outputs = dict(pair(list(network.readings), targets, "target").items())
@@ -174,6 +178,14 @@ def _numbers(labels: np.ndarray) -> np.ndarray:
             f"the data has {labels.shape[1:]} labels for each example; the training had one"
         )
     return np.asarray(labels, np.int64)
+
+
+def _maps(maps: np.ndarray, numbers: np.ndarray, void: int) -> np.ndarray:
+    """Label maps under the training's numbers; classes that it lacks are void."""
+    table = np.full(max(void, len(numbers)) + 1, void, np.int32)
+    table[: len(numbers)] = np.where(numbers < 0, void, numbers)
+    table[void] = void
+    return np.asarray(table[maps])
 
 
 def _formed(numbers: np.ndarray, spec: Mapping[str, Any]) -> np.ndarray:

@@ -47,8 +47,10 @@ def metric_names(readings: Mapping[str, Reading]) -> tuple[str, ...]:
 
 
 def measured(evaluation: Evaluation, inputs: Arrays, outputs: Arrays, targets: Arrays) -> dict[str, Any]:
-    """``loss`` and every metric of the evaluation, as training tells them."""
-    return evaluation.run(Replay(outputs), inputs, targets)  # type: ignore[arg-type]
+    """``loss`` and every metric of the evaluation, as training tells them; of label maps all that it tells of
+    a test set."""
+    maps = any(reading.maps for reading in evaluation.readings.values())
+    return evaluation.run(Replay(outputs), inputs, targets, final=maps)  # type: ignore[arg-type]
 
 
 def intervals(
@@ -61,13 +63,20 @@ def intervals(
     seed: int = 0,
 ) -> dict[str, Interval]:
     """The interval of every value that is one number: Wilson's for shares of right answers, Student's over
-    random parts for the loss, the bootstrap's percentiles for the rest."""
+    random parts for the loss, the bootstrap's percentiles for the rest. Of label maps the loss and the mean
+    IoU have one: pixels are no independent examples."""
     random = np.random.default_rng(seed)
     intervals: dict[str, Interval] = {}
     if values.get("loss") is not None and (loss := _of_loss(evaluation, inputs, outputs, targets, random)):
         intervals["loss"] = loss
     several = len(evaluation.readings) > 1
     for output, reading in evaluation.readings.items():
+        if reading.maps:
+            front = f"{output}/" if several else ""
+            if limits := values.get(f"{front}mean_iou_limits"):
+                value = float(values[f"{front}mean_iou"])
+                intervals[f"{front}mean_iou"] = Interval(value, limits[0], limits[1], len(targets[output]))
+            continue
         names = metrics(evaluation.names, reading)
         for name in names:
             key = f"{output}/{name}" if several else name

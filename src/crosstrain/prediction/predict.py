@@ -26,6 +26,9 @@ Draw = Callable[[Path, "Prediction", Callable[[int], np.ndarray | None]], int]
 """Draws the answers into a folder, given the examples' pictures; how many files it wrote."""
 
 
+Areas = tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True)
 class Choice:
     """A class with its probability; None where the network's outputs are neither logits nor probabilities."""
@@ -37,21 +40,23 @@ class Choice:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one output says of one input: the likeliest classes, the first one first, or plain ``values`` (the
-    output, flattened) where it has no single class."""
+    """What one output says of one input: the likeliest classes, the first one first; where it gives a class
+    for every pixel ``areas``, the classes with their share of the pixels, the largest first; or plain
+    ``values`` (the output, flattened) where it has no class."""
 
     input: str
     output: str
     choices: tuple[Choice, ...] = ()
     values: tuple[float, ...] = ()
+    areas: Areas = ()
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The answers in the order of the inputs (of one input for each output); ``damaged`` names what was left
     out, and why; ``notes`` are sentences on what was passed over, and on what does not look like the
-    training's data. ``rows`` are the positions of the answered inputs, ``outputs`` what the network gave
-    (N, …), by output."""
+    training's data. ``classes`` are the names of all classes, where there are any. ``rows`` are the positions
+    of the answered inputs, ``outputs`` what the network gave (N, …), by output."""
 
     network: str
     engine: str
@@ -62,6 +67,7 @@ class Prediction:
     damaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pictures: int = 0
+    classes: tuple[str, ...] = ()
     rows: np.ndarray = field(default_factory=lambda: np.empty(0, int), repr=False)
     outputs: Arrays = field(default_factory=dict, repr=False)
 
@@ -75,9 +81,11 @@ class Prediction:
         of every choice, or the values."""
         several = len({answer.output for answer in self.answers}) > 1
         width = max((len(answer.choices) for answer in self.answers), default=0)
+        areas = max((len(answer.areas) for answer in self.answers), default=0)
         values = max((len(answer.values) for answer in self.answers), default=0)
         head = ["input", *(["output"] if several else [])]
         head += [name for n in range(1, width + 1) for name in (f"class_{n}", f"probability_{n}")]
+        head += [name for n in range(1, areas + 1) for name in (f"class_{n}", f"share_{n}")]
         head += [f"value_{n}" for n in range(1, values + 1)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -87,6 +95,8 @@ class Prediction:
             for choice in answer.choices:
                 cells += [choice.label, "" if choice.probability is None else f"{choice.probability:.6f}"]
             cells += [""] * (2 * (width - len(answer.choices)))
+            for label, part in answer.areas:
+                cells += [label, f"{part:.6f}"]
             cells += [f"{value:.9g}" for value in answer.values]
             writer.writerow(cells)
         return text.getvalue()
@@ -127,7 +137,7 @@ def predict(
         prediction = Prediction(
             network.name, request.engine, answered.version, request.device, chosen,
             tuple(_answers(network, answered, labels, top)), applied.damaged, tuple(notes),
-            rows=applied.kept, outputs=answered.outputs,
+            classes=tuple(network.preparation.classes), rows=applied.kept, outputs=answered.outputs,
         )  # fmt: skip
         if pictures is not None:
             tell(f"Drawing answers into {pictures}")
@@ -160,12 +170,14 @@ def _answers(network: TrainedNetwork, answered: Answered, labels: Sequence[str],
 
 def _ranked(
     network: TrainedNetwork, output: str, outputs: np.ndarray, top: int
-) -> list[tuple[tuple[Choice, ...], tuple[float, ...]]]:
-    """For each example its choices, or its values."""
+) -> list[tuple[tuple[Choice, ...], tuple[float, ...], Areas]]:
+    """For each example its choices, its values or its areas."""
     classes, reading = network.classes(output), network.readings.get(output)
+    if classes is not None and reading is not None and reading.maps:
+        return [((), (), _areas(answer, classes, top)) for answer in reading.answers(outputs)]
     single = outputs.ndim == 1 or (outputs.ndim == 2 and (reading is None or _one_class(reading, outputs)))
     if classes is None or reading is None or not single:
-        return [((), tuple(map(float, np.ravel(row)))) for row in outputs]
+        return [((), tuple(map(float, np.ravel(row))), ()) for row in outputs]
     probabilities = reading.probabilities(outputs)
     if reading.threshold is None:
         scores = outputs
@@ -178,9 +190,17 @@ def _ranked(
         (
             tuple(Choice(classes[n], int(n), None if np.isnan(row[n]) else float(row[n])) for n in ranking),
             (),
+            (),
         )
         for row, ranking in zip(probabilities, order, strict=True)
     ]
+
+
+def _areas(answer: np.ndarray, classes: Sequence[str], top: int) -> Areas:
+    """The largest classes of a label map with their share of its pixels."""
+    shares = np.bincount(answer.reshape(-1), minlength=len(classes)) / answer.size
+    order = np.argsort(-shares, kind="stable")[:top]
+    return tuple((classes[number], float(shares[number])) for number in order.tolist() if shares[number])
 
 
 def _one_class(reading: Any, outputs: np.ndarray) -> bool:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from crosstrain.prediction.predict import Answer, Prediction
+from crosstrain.reporting.label_maps import legend, overlaid
 from crosstrain.reporting.terminal.text import share
 from crosstrain.system.files import slug, storage_errors, write_bytes
 
@@ -23,7 +24,8 @@ SHOWN = 5
 
 def draw_answers(folder: Path, prediction: Prediction, picture: Callable[[int], np.ndarray | None]) -> int:
     """Write a PNG into ``folder`` for every input that is a picture; returns how many. Its choices are below
-    it, each with a bar as long as its probability."""
+    it, each with a bar as long as its probability. Where every pixel has a class, it is beside its label map,
+    which is also written as it is (``….labels.png``, grey, class numbers)."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     per_input = len(prediction.answers) // max(len(prediction.rows), 1)
@@ -33,8 +35,13 @@ def draw_answers(folder: Path, prediction: Prediction, picture: Callable[[int], 
         if original is None:
             continue
         answers = prediction.answers[position * per_input : (position + 1) * per_input]
-        name = f"{position + 1:0{digits}d}-{slug(Path(answers[0].input).stem)}.png"
-        write_bytes(folder / name, _png(drawn(original, answers)))
+        name = f"{position + 1:0{digits}d}-{slug(Path(answers[0].input).stem)}"
+        maps = [prediction.outputs[a.output][position].argmax(axis=-1) for a in answers if a.areas]
+        if maps:
+            write_bytes(folder / f"{name}.png", _png(drawn_map(original, maps[0], prediction.classes)))
+            write_bytes(folder / f"{name}.labels.png", _png_of_labels(maps[0]))
+        else:
+            write_bytes(folder / f"{name}.png", _png(drawn(original, answers)))
         count += 1
     return count
 
@@ -48,6 +55,14 @@ def drawn(picture: np.ndarray, answers: Sequence[Answer]) -> np.ndarray:
     page[:, left : left + scaled.shape[1]] = scaled
     lines = [line for answer in answers for line in _lines(answer)]
     return np.concatenate([page, *(_line(text, part, width) for text, part in lines[:SHOWN])])
+
+
+def drawn_map(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """The picture, uint8 RGB (H, W, 3), the same under the colours of the label map, and the classes'
+    names."""
+    scaled = _scaled(picture)
+    page = np.concatenate([scaled, overlaid(scaled, labels, len(classes))], axis=1)
+    return np.concatenate([page, legend(classes, page.shape[1], np.unique(labels).tolist())])
 
 
 def _lines(answer: Answer) -> list[tuple[str, float]]:
@@ -79,6 +94,11 @@ def _scaled(picture: np.ndarray) -> np.ndarray:
     factor = -(-SMALLEST // longer)
     size = width * factor, height * factor
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST))
+
+
+def _png_of_labels(labels: np.ndarray) -> bytes:
+    _, encoded = cv2.imencode(".png", labels.astype(np.uint8))
+    return bytes(encoded.tobytes())
 
 
 def _png(picture: np.ndarray) -> bytes:

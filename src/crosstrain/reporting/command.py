@@ -10,7 +10,7 @@ from typing import Any
 from crosstrain.training.augmentation import spelled
 from crosstrain.training.composing import MOMENTUM
 from crosstrain.training.initialisers import spelled as initializer
-from crosstrain.training.spelling import BALANCED
+from crosstrain.training.spelling import BALANCED, MEDIAN, size_spelled
 
 PROGRAM = ("crosstrain", "compare")
 
@@ -32,7 +32,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
     words = [*PROGRAM, _networks(settings), "--data", str(settings["data"])]
     words += ["--engines", ",".join(settings["engines"])]
     plain = {
-        "--sizes": ",".join(map(str, settings.get("sizes") or ())),
+        "--sizes": ",".join(size_spelled(size) or "" for size in settings.get("sizes") or ()),
         "--epochs": recipe.get("epochs"),
         "--seeds": _unless(settings.get("seeds"), 1),
         "--seed": _unless(recipe.get("seed"), 0),
@@ -76,7 +76,7 @@ def _networks(settings: Mapping[str, Any]) -> str:
         return ",".join(settings["networks"])
     own: dict[str, list[str]] = {}
     for name, size in settings["pairs"]:
-        own.setdefault(name, []).extend([] if size is None else [str(size)])
+        own.setdefault(name, []).extend(filter(None, [size_spelled(size)]))
     return ",".join(f"{name}@{'+'.join(sizes)}" if sizes else name for name, sizes in own.items())
 
 
@@ -86,7 +86,7 @@ def inference_command(settings: Mapping[str, Any]) -> str:
     plain = {
         "--data": settings.get("data"),
         "--engines": ",".join(settings["engines"]),
-        "--sizes": settings.get("size"),
+        "--sizes": size_spelled(settings.get("size")),
         "--batch-sizes": ",".join(map(str, settings["batch_sizes"])),
         "--repeats": settings.get("repeats"),
         "--device": _unless(settings.get("device"), "cpu"),
@@ -129,10 +129,9 @@ def _optimizer(optimizer: Mapping[str, Any], compiled: bool) -> list[str]:
 
 
 def _class_weight(weights: Mapping[str, Any]) -> str:
-    """``balanced``, or ``0=1,1=5``."""
-    return (
-        BALANCED if BALANCED in weights else ",".join(f"{key}={each:.12g}" for key, each in weights.items())
-    )
+    """``balanced``, ``median-frequency``, or ``0=1,1=5``."""
+    named = next((how for how in (BALANCED, MEDIAN) if how in weights), None)
+    return named or ",".join(f"{key}={each:.12g}" for key, each in weights.items())
 
 
 def _named(entry: Mapping[str, Any], inside: str) -> str:

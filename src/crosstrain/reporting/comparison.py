@@ -106,7 +106,13 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """Intervals as three columns: the value under its own name, ``…_low`` and ``…_high``."""
     flat: dict[str, Any] = {}
     for key, value in row.items():
-        if key in ("seconds_per_epoch", "test_accuracy", "test_accuracy_over_seeds"):
+        if key in (
+            "seconds_per_epoch",
+            "test_accuracy",
+            "test_accuracy_over_seeds",
+            "test_score",
+            "test_score_over_seeds",
+        ):
             flat[key] = value and value["value"]
             flat[f"{key}_low"] = value and value["low"]
             flat[f"{key}_high"] = value and value["high"]

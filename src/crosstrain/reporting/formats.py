@@ -66,19 +66,17 @@ def _time(row: Row) -> str | None:
     return text.interval(row.seconds) if row.seconds else None
 
 
-def _accuracy_interval(row: Row) -> Interval | None:
-    value = row.test_accuracy
-    return None if value is None else statistics.wilson(value, row.test_examples)
-
-
 def _accuracy(row: Row) -> str | None:
-    interval = _accuracy_interval(row)
+    interval = row.score_interval
     if interval is None:
         return None
     return f"{100 * interval.value:.2f} [{100 * interval.low:.2f}–{100 * interval.high:.2f}]"
 
 
 def _alike(one: Row, other: Row) -> bool:
+    if one.title != "accuracy":
+        mine, theirs = one.score_interval, other.score_interval
+        return bool(mine and theirs and mine.low <= theirs.high and theirs.low <= mine.high)
     return statistics.accuracies_tied(
         one.test_accuracy or 0.0, other.test_accuracy or 0.0, min(one.test_examples, other.test_examples)
     )
@@ -91,9 +89,7 @@ QUANTITIES = (
         lambda row: row.seconds.value if row.seconds else float("inf"),
         lambda one, other: statistics.tied(one.runs, other.runs),
     ),
-    Quantity(
-        "Test accuracy (%) with its 95 % interval", _accuracy, lambda row: -(row.test_accuracy or 0.0), _alike
-    ),
+    Quantity("Test accuracy (%) with its 95 % interval", _accuracy, lambda row: -(row.score or 0.0), _alike),
 )
 
 
@@ -128,7 +124,8 @@ def _table(quantity: Quantity, size: str, device: str, machine: str, group: Sequ
                 SEPARATE.get(row.certificate, ""),
             )  # fmt: skip
     lines = tuple((engine, tuple(entries.get((engine, n)) for n in networks)) for engine in engines)
-    return Table(quantity.name, size, device, machine, networks, lines)
+    title = next((row.title for row in group if row.score is not None), "accuracy")
+    return Table(quantity.name.replace("accuracy", title), size, device, machine, networks, lines)
 
 
 def _name(row: Row) -> str:
@@ -222,10 +219,12 @@ COLUMNS = (
     "machine", "network", "input_size", "engine", "engine_version", "device", "division", "status",
     "certificate", "cells", "seconds_per_epoch", "seconds_per_epoch_low", "seconds_per_epoch_high",
     "samples", "method", "images_per_second", "test_accuracy", "test_accuracy_low", "test_accuracy_high",
+    "measure",
     "test_examples", "test_loss", "peak_memory_bytes", "compile_seconds", "ratio", "ratio_low", "ratio_high",
     "error",
 )  # fmt: skip
-"""``ratio`` is seconds an epoch over those of the first machine; empty with one."""
+"""``test_accuracy`` is the ``measure``, which is the accuracy unless the task has another; ``ratio`` is
+seconds an epoch over those of the first machine; empty with one."""
 
 
 def records(results: Mapping[str, ComparisonResult]) -> list[dict[str, Any]]:
@@ -244,14 +243,14 @@ def records(results: Mapping[str, ComparisonResult]) -> list[dict[str, Any]]:
 
 
 def _record(machine: str, row: Row, ratio: Interval | None) -> dict[str, Any]:
-    seconds, accuracy, size = row.seconds, _accuracy_interval(row), row.input_size
+    seconds, accuracy, size = row.seconds, row.score_interval, row.input_size
     values = (
         machine, row.network, size_text(size) if isinstance(size, list) else size, row.engine,
         row.cells[0].engine_version, row.cells[0].device, row.division, row.status, row.certificate,
         len(row.done), seconds and seconds.value, seconds and seconds.low, seconds and seconds.high,
         seconds and seconds.samples, seconds and seconds.method, row.images_per_second,
         accuracy and accuracy.value, accuracy and accuracy.low, accuracy and accuracy.high,
-        row.test_examples or None, row.test_loss, row.peak_memory_bytes, row.compile_seconds,
+        row.title, row.test_examples or None, row.test_loss, row.peak_memory_bytes, row.compile_seconds,
         ratio and ratio.value, ratio and ratio.low, ratio and ratio.high, row.error,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-SMALLEST, LARGEST = 64, 192
+SMALLEST, LARGEST = 96, 192
 """Pixels of a shown picture's longer side: small ones are enlarged by whole factors, large ones reduced."""
 GAP, LINE = 4, 16
 """Pixels between pictures, and of a line of text."""
@@ -57,11 +57,12 @@ def text(words: str, width: int) -> np.ndarray:
     return line
 
 
-def beside(cells: Sequence[np.ndarray], height: int) -> np.ndarray:
-    """Cells of one height in a row."""
+def beside(cells: Sequence[np.ndarray], height: int, *, apart: bool = False) -> np.ndarray:
+    """Cells of one height in a row; where the first one is the original of the others, ``apart`` from
+    them."""
     gap = np.full((height, GAP, 3), PAPER, np.uint8)
-    # The first one, an original, has a wider gap behind it.
-    parts = [gap, cells[0], gap, gap] + [part for cell in cells[1:] for part in (cell, gap)]
+    parts = [gap, cells[0], *([gap] if apart else []), gap]
+    parts += [part for cell in cells[1:] for part in (cell, gap)]
     return np.concatenate(parts, axis=1)
 
 

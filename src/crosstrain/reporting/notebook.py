@@ -20,7 +20,9 @@ _COLUMNS = (
 
 def html(result: ComparisonResult) -> str:
     """The table, what went wrong, and the recommendation."""
-    tables = _table(_COLUMNS, [_cells(row) for row in rows(result.cells)])
+    title = next((row.title for row in rows(result.cells) if row.score is not None), "accuracy")
+    columns = tuple(name.replace("accuracy", title) for name in _COLUMNS)
+    tables = _table(columns, [_cells(row) for row in rows(result.cells)])
     if classical := classical_rows(result.classical):
         tables += _table(COLUMNS, [row_text(row) for row in classical])
         tables += f"<p><small>{escape(LEGEND)}</small></p>"
@@ -52,7 +54,7 @@ def _cells(row: Row) -> list[str]:
         *front,
         text.interval(row.seconds),
         text.rate(row.images_per_second),
-        text.share(row.test_accuracy),
+        text.share(row.score),
         text.memory(row.peak_memory_bytes),
         text.seconds(row.compile_seconds),
     ]

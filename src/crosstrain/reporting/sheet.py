@@ -117,9 +117,9 @@ def _table(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> np.nd
     """A row for each example under its label; the first column, the originals, stands apart."""
     side = side_of(rows[0][0])
     heading = [text("as it is", side), *(text(f"epoch {n}", side) for n in range(1, len(rows[0])))]
-    strips = [beside(heading, LINE)]
+    strips = [beside(heading, LINE, apart=True)]
     for row, label in zip(rows, labels, strict=True):
         cells = [fitted(picture, side) for picture in row]
-        strip = beside(cells, side)
+        strip = beside(cells, side, apart=True)
         strips += [text(label, strip.shape[1]), strip]
     return stacked(strips)

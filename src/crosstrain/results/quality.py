@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from crosstrain.results.schema import CellResult, test_metric
 
-from crosstrain.results.schema import CellResult
-
-
-def test_metric(metrics: Mapping[str, Any], name: str) -> Any:
-    """The metric ``name`` of the first output that has it; None where none has."""
-    return next((each for key, each in metrics.items() if key == name or key.endswith(f"/{name}")), None)
+__all__ = ["quality", "test_metric"]
 
 
 def quality(cell: CellResult) -> dict[str, float]:
@@ -23,6 +17,11 @@ def quality(cell: CellResult) -> dict[str, float]:
         "recall": macro.get("recall"),
         "F1": macro.get("f1"),
         "AUC": test_metric(metrics, "macro_auc"),
+        "perplexity": test_metric(metrics, "perplexity"),
         "calibration error": test_metric(metrics, "calibration_error"),
+        "pixel accuracy": cell.test_accuracy if test_metric(metrics, "mean_iou") is not None else None,
+        "class accuracy": test_metric(metrics, "class_accuracy"),
+        "mean IoU": test_metric(metrics, "mean_iou"),
+        "boundary F1": test_metric(metrics, "boundary_f1"),
     }
     return {name: float(number) for name, number in numbers.items() if number is not None}

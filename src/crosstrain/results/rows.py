@@ -80,24 +80,54 @@ class Row:
         return mean(accuracies) if accuracies else None
 
     @property
-    def test_accuracy_over_seeds(self) -> Interval | None:
-        """The mean over seeds, each the mean of its repeats, with the interval that the spread over seeds
-        gives; None for one seed."""
-        return statistics.over_seeds(self._accuracies_of_seeds)
+    def title(self) -> str:
+        """What the main metric is called: ``accuracy``, ``mean IoU``."""
+        return self.done[0].title if self.done else "accuracy"
+
+    @property
+    def score(self) -> float | None:
+        """The main metric: mean over the cells; they share the test examples."""
+        scores = [c.score for c in self.done if c.score is not None]
+        return mean(scores) if scores else None
+
+    @cached_property
+    def score_interval(self) -> Interval | None:
+        """The main metric with its 95 % limits: Wilson's for a share of right answers, else the mean of those
+        that the cells' test sets gave."""
+        value = self.score
+        if value is None:
+            return None
+        if self.title == "accuracy":
+            return statistics.wilson(value, self.test_examples)
+        limits = [
+            (c.measure.low, c.measure.high)
+            for c in self.done
+            if c.measure and c.measure.low is not None and c.measure.high is not None
+        ]
+        if not limits:
+            return Interval(value, value, value, self.test_examples, "range")
+        low, high = (mean(each) for each in zip(*limits, strict=True))
+        return Interval(value, min(low, value), max(high, value), self.test_examples)
+
+    @property
+    def score_over_seeds(self) -> Interval | None:
+        """The main metric's mean over seeds, each the mean of its repeats, with the interval that the spread
+        over seeds gives; None for one seed."""
+        return statistics.over_seeds(self._scores_of_seeds)
 
     @property
     def seed_spread(self) -> float | None:
-        """Standard deviation of the test accuracy over seeds; None for one seed."""
-        accuracies = self._accuracies_of_seeds
-        return stdev(accuracies) if len(accuracies) > 1 else None
+        """Standard deviation of the main metric over seeds; None for one seed."""
+        scores = self._scores_of_seeds
+        return stdev(scores) if len(scores) > 1 else None
 
     @property
-    def _accuracies_of_seeds(self) -> list[float]:
+    def _scores_of_seeds(self) -> list[float]:
         by_seed: dict[int, list[float]] = {}
         for cell in self.done:
-            if cell.test_accuracy is not None:
-                by_seed.setdefault(cell.seed, []).append(cell.test_accuracy)
-        return [mean(accuracies) for accuracies in by_seed.values()]
+            if cell.score is not None:
+                by_seed.setdefault(cell.seed, []).append(cell.score)
+        return [mean(scores) for scores in by_seed.values()]
 
     @property
     def test_loss(self) -> float | None:
@@ -128,7 +158,9 @@ class Row:
         )
 
     def to_json(self) -> dict[str, Any]:
-        accuracy, over_seeds = self.test_accuracy, self.test_accuracy_over_seeds
+        seeds, score = self.score_over_seeds, self.score_interval
+        over_seeds = {**seeds.to_json(), "sd": self.seed_spread} if seeds else None
+        of_examples = self.title == "accuracy"
         return {
             "network": self.network,
             "engine": self.engine,
@@ -143,10 +175,19 @@ class Row:
             "half_width": self.seconds and finite(self.seconds.half_width),
             "spread": statistics.spread(self.runs),
             "images_per_second": self.images_per_second,
-            "test_accuracy": None
-            if accuracy is None
-            else statistics.wilson(accuracy, self.test_examples).to_json(),
-            "test_accuracy_over_seeds": over_seeds and {**over_seeds.to_json(), "sd": self.seed_spread},
+            # Of pixels, which are no independent examples, there are no limits.
+            "test_accuracy": score.to_json() if score and of_examples else None,
+            "test_accuracy_over_seeds": over_seeds if of_examples else None,
+            **(
+                {}
+                if of_examples
+                else {
+                    "measure": self.title,
+                    "test_score": score and score.to_json(),
+                    "test_score_over_seeds": over_seeds,
+                    "pixel_accuracy": self.test_accuracy,
+                }
+            ),
             "test_loss": self.test_loss,
             "peak_memory_bytes": self.peak_memory_bytes,
             "compile_seconds": self.compile_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,13 +42,26 @@ class Epoch(_Open):
     validation_accuracy: float | None = None
 
 
+class Measure(_Open):
+    """What a trained network is judged by, from 0 to 1, larger being better: a metric's name, what tables
+    call it, its value on the test set, and its 95 % limits where they do not follow from the number of
+    examples."""
+
+    name: str
+    title: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 class CellResult(_Open):
     """One measurement: network × engine × device × input size × seed × repeat, in a process of its own.
 
     Times are seconds, memory bytes. ``status`` other than ``done`` comes with ``error``, a sentence;
     ``diverged`` is one too, of a training whose loss became no number, and ``stopped`` of one that ended
     early. ``test_…`` are of the last epoch's weights, ``best_test_…`` of those that validated best, where
-    they are kept; ``train_accuracy`` is that on a part of the training examples, in the end.
+    they are kept; ``measure`` is the task's main metric of the former, ``classes`` are the
+    names of what label maps have; ``train_accuracy`` is that on a part of the training examples, in the end.
     ``train_seconds`` is this process's training; a cell that was taken up again has more in ``epochs``.
     ``other_load`` and ``stolen_load`` are what other processes and the hypervisor took of the cores
     meanwhile, in cores' worth; ``throttled`` counts how often a core was slowed for its heat.
@@ -84,6 +98,8 @@ class CellResult(_Open):
     test_accuracy: float | None = None
     best_test_accuracy: float | None = None
     train_accuracy: float | None = None
+    measure: Measure | None = None
+    classes: list[str] = Field(default_factory=list)
     test_examples: int = 0
     test_metrics: dict[str, Any] = Field(default_factory=dict)
     best_test_metrics: dict[str, Any] = Field(default_factory=dict)
@@ -109,6 +125,24 @@ class CellResult(_Open):
     def complete(self, epochs: int) -> bool:
         """Whether a training of so many epochs has nothing left to do."""
         return len(self.epochs) == epochs or bool(self.stopped and len(self.epochs) < epochs)
+
+    @property
+    def score(self) -> float | None:
+        """The main metric's value: the accuracy, unless ``measure`` says otherwise."""
+        return self.test_accuracy if self.measure is None else self.measure.value
+
+    @property
+    def title(self) -> str:
+        """What the main metric is called."""
+        return "accuracy" if self.measure is None else self.measure.title
+
+    @property
+    def best_score(self) -> float | None:
+        """The main metric of the weights that validated best."""
+        if self.measure is None or self.measure.name == "accuracy":
+            return self.best_test_accuracy
+        value: float | None = test_metric(self.best_test_metrics, self.measure.name)
+        return value
 
     @property
     def epoch_seconds(self) -> list[float]:
@@ -228,6 +262,11 @@ class ComparisonResult(_Open):
     classical: list[ClassicalResult] = Field(default_factory=list)
     forecasts: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+
+
+def test_metric(metrics: Mapping[str, Any], name: str) -> Any:
+    """The metric ``name`` of the first output that has it; None where none has."""
+    return next((each for key, each in metrics.items() if key == name or key.endswith(f"/{name}")), None)
 
 
 def finite(value: Any) -> Any:

@@ -39,12 +39,13 @@ class Batches:
         settings = checked(recipe.augmentation)
         self.layout = layout(self.data, settings)
         source, statistics = training_form(self.data)
-        inputs, self._own_targets = source.arrays("train")[0], self.data.arrays("train")[1]
+        inputs, whole = source.arrays("train")
+        own = self.data.arrays("train")[1]
+        # Label maps are moved like their pictures, from whole ones; other targets are the evaluation's.
+        targets = {**own, **{name: whole[name] for name in self.data.label_maps()}}
         self._pictures = {name: np.asarray(inputs[name]) for name in self.data.pictures()}
         self._targets = {
-            name: np.asarray(array)
-            for name, array in self._own_targets.items()
-            if f"target/{name}" in self.layout
+            name: np.asarray(array) for name, array in targets.items() if f"target/{name}" in self.layout
         }
         self._augmenter = Augmenter(settings, statistics, recipe.seed)
         self._share = part, parts

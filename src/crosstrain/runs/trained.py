@@ -13,6 +13,7 @@ from crosstrain.data.prepared import Prepared
 from crosstrain.engines.registry import engine_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.defined import Definition
+from crosstrain.system.files import slug
 
 if TYPE_CHECKING:
     from crosstrain.data.trained_preparation import TrainedPreparation
@@ -51,6 +52,14 @@ def find_run(folder: Path, cell: str | None = None, weights: str = "best") -> Ru
         definition, trained, spec, prepare, split, augmentation, _size(folder, kind, cell),
         _engine(folder, kind, cell, identity), identity.get("limit"),
     )  # fmt: skip
+
+
+def place_of_looks(run: str, cell: str | None) -> Path:
+    """Where pictures of what ``run`` (a folder, or ``FOLDER:CELL``) sees go by default."""
+    folder, _, own = run.rpartition(":")
+    if not Path(run).is_dir() and folder:
+        run, cell = folder, cell or own
+    return Path(run) / "inside" / slug(cell) if cell else Path(run) / "inside"
 
 
 def evaluation_data(definition: Definition, spec: str, run: Run | None = None) -> Prepared:

@@ -41,7 +41,7 @@ class Classical:
         if stored := self._stored(name):
             return stored
         bench, size = self.bench, "" if subject.size is None else f" at {size_text(subject.size)}"
-        known = {
+        known: dict[str, Any] = {
             "id": name,
             "estimator": text,
             "input_size": subject.size,
@@ -71,15 +71,17 @@ class Classical:
             )
         if outcome.kind == "refused":
             raise CrosstrainError(outcome.error)
-        record: dict[str, Any] = {**(finite(outcome.result) or {}), **outcome.surroundings, **known}
-        result = ClassicalResult(
-            **record,
-            status=outcome.status,
-            error=outcome.error,
-            peak_memory_bytes=outcome.peak_memory_bytes,
-            wall_seconds=outcome.seconds,
-            log=str(outcome.log),
-        )
+        record: dict[str, Any] = {
+            **(finite(outcome.result) or {}),
+            **outcome.surroundings,
+            **known,
+            "status": outcome.status,
+            "error": outcome.error,
+            "peak_memory_bytes": outcome.peak_memory_bytes,
+            "wall_seconds": outcome.seconds,
+            "log": str(outcome.log),
+        }
+        result = ClassicalResult(**record)
         bench.store.write_cell(name, result.model_dump())
         return result
 

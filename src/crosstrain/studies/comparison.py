@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,6 +33,7 @@ from crosstrain.forecasting.summary import summarized
 from crosstrain.results.growth import growth
 from crosstrain.results.overfitting import over_fits
 from crosstrain.results.pairwise import pairwise
+from crosstrain.results.quality import quality
 from crosstrain.results.rows import counted, rows, size_text
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Size
 from crosstrain.results.stability import stability
@@ -400,16 +400,15 @@ def _endings(cells: list[CellResult]) -> list[str]:
 
 
 def _perplexities(cells: list[CellResult], subject: Subject | None) -> list[str]:
-    """The perplexity of each language model on the test part: e to the mean cross-entropy of a token."""
+    """The perplexity of each language model on the test part, of the first seed."""
     facts = (subject.data.manifest.get("facts") or {}).get("text", {}) if subject else {}
     if not facts.get("language_model"):
         return []
     token = facts["tokenizer"]["kind"].removesuffix("s")
     return [
-        f"{row.network} on {row.engine}: perplexity {math.exp(min(loss, 700)):.4g} a {token} on the test "
-        "part."
+        f"{row.network} on {row.engine}: perplexity {perplexity:.4g} a {token} on the test part."
         for row in rows(cells)
-        if (loss := row.test_loss) is not None
+        if row.done and (perplexity := quality(row.done[0]).get("perplexity"))
     ]
 
 

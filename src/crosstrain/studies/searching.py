@@ -17,6 +17,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.results.schema import CellResult
 from crosstrain.system.files import slug, write_json
 from crosstrain.training import spelling
+from crosstrain.training.tasks import task_of, value_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -187,10 +188,19 @@ def _trained(
 
 
 def _score(result: CellResult) -> float | None:
-    """The best epoch's validation accuracy, or else minus its loss; None where the trial did not end well."""
+    """The best epoch's main metric on the validation part, or else minus its loss; None where the trial did
+    not end well."""
     if result.status != "done" or result.diverged or not result.epochs:
         return None
-    accuracies = [e.validation_accuracy for e in result.epochs if e.validation_accuracy is not None]
+    validated = [
+        {
+            k.removeprefix("validation_"): v
+            for k, v in epoch.model_dump().items()
+            if k.startswith("validation_")
+        }
+        for epoch in result.epochs
+    ]
+    accuracies = [value_of(each, task.metric) for each in validated if (task := task_of(each))]
     losses = [e.validation_loss for e in result.epochs if e.validation_loss is not None]
     if not accuracies and not losses:
         raise CrosstrainError("a search needs a validation part, and the data has none")

@@ -38,7 +38,7 @@ def checked(spec: Mapping[str, Any]) -> dict[str, Any]:
     """``spec`` as it is; ``ValueError`` names what is wrong with it."""
     if not spec or spec.get("name") == OWN:
         return {}
-    name, settings = spec.get("name"), {key: each for key, each in spec.items() if key != "name"}
+    name, settings = str(spec.get("name")), {key: each for key, each in spec.items() if key != "name"}
     if name not in SETTINGS:
         raise ValueError(f"there is no initializer {name!r}; there are {', '.join([*SETTINGS, OWN])}")
     for key, each in settings.items():

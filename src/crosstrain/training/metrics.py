@@ -22,25 +22,35 @@ class Reading:
 
     ``classes`` is None for targets that are no classes. ``threshold`` is given where each output is a
     yes or no of its own (above it: yes), None where the largest of the last axis is the answer. ``logits``
-    says that probabilities are the softmax (the sigmoid, of a yes or no) of the outputs.
+    says that probabilities are the softmax (the sigmoid, of a yes or no) of the outputs. Targets that are
+    ``void`` are of no class and not judged; ``maps`` says that outputs are (N, H, W, classes).
     """
 
     classes: int | None = None
     threshold: float | None = None
     logits: bool = False
+    void: int | None = None
+    maps: bool = False
 
     @classmethod
     def of(
-        cls, loss: str, settings: Mapping[str, Any], classes: int | None, last_axis: int | None
+        cls,
+        loss: str,
+        settings: Mapping[str, Any],
+        classes: int | None,
+        last_axis: int | None,
+        *,
+        maps: bool = False,
     ) -> Reading:
         """The reading that fits a loss by its Keras name and its settings, and the outputs' last axis."""
-        logits = bool(settings.get("from_logits"))
+        logits, void = bool(settings.get("from_logits")), settings.get("ignore_class")
         if "binary" in loss or (last_axis == 1 and classes is not None):
             return cls(classes, 0.0 if logits else 0.5, logits)
         if loss in ("hinge", "squared_hinge"):
             return cls(classes, 0.0)
         # A vocabulary may be larger than what occurs of it.
-        return cls(classes if classes is None else max(classes, last_axis or 0), logits=logits)
+        own = classes if classes is None else max(classes, last_axis or 0)
+        return cls(own, logits=logits, void=void, maps=maps and own is not None)
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
         """The predicted class (int) of each output."""
@@ -77,7 +87,8 @@ def _without_last(x: np.ndarray) -> np.ndarray:
 
 
 class Metric(Protocol):
-    """Updated batch by batch; ``result`` is JSON, None before the first update."""
+    """Updated batch by batch, with the outputs that are judged, or with all of them where it has a true
+    attribute ``whole``; ``result`` is JSON, None before the first update."""
 
     def update(self, outputs: np.ndarray, targets: np.ndarray) -> None: ...
 

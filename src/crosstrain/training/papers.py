@@ -119,21 +119,24 @@ PAPERS: tuple[PaperRecipe, ...] = (
         "lenet5", "LeCun et al. 1998, section III.B and appendix C", ("lenet1", "lenet5"), "MNIST", 20, 1,
         _sgd(0.016, momentum=0.0), _divided((2 / 20, 5 / 20, 8 / 20, 12 / 20), (0.4, 0.2, 0.1, 0.02)),
         initialisation="uniform in ±2.4 / inputs of the unit",
-        kernel_initializer={"name": OVER_FAN_IN, "limit": 2.4},
         differs=(
             "crosstrain has no stochastic diagonal Levenberg-Marquardt method: the rate is the largest "
             "effective one of the paper's first pass, and falls as its global rates do",
+            "kernels begin as the network says: the paper's belong to its scaled tanh and second-order "
+            "steps, and without these nothing is learnt for epochs (--kernel-initializer "
+            f"{OVER_FAN_IN}:limit=2.4 draws them)",
         ),
     ),
     PaperRecipe(
         "idsia", "Cireşan et al. 2012 (CVPR), section 3.1; Cireşan et al. 2011, section II.C", ("idsia",),
         "MNIST; GTSRB", 800, 1, _sgd(0.001, momentum=0.0), _exponential(0.03),
         {"shift": 0.1, "rotate": 5, "zoom": 0.1}, initialisation="uniform in ±0.05",
-        kernel_initializer={"name": "random_uniform", "minval": -0.05, "maxval": 0.05},
         differs=(
             "the rate of the paper, times 0.993 each epoch from 0.001 until 0.00003, is stretched over the "
             "training",
             "distortions are those for traffic signs",
+            "kernels begin as the network says: the paper's belong to its scaled tanh (--kernel-initializer "
+            "random_uniform:minval=-0.05,maxval=0.05 draws them)",
         ),
     ),
     PaperRecipe(

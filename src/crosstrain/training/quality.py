@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.training.metrics import METRICS, Confusion, Metric, Reading
+from crosstrain.training.pixels import test_metrics
 
 BINS = 15
 """Of the calibration error, as in Guo et al. 2017, section 3."""
@@ -114,9 +115,35 @@ class CalibrationError:
         return float(np.abs(self.sums[1] - self.sums[2]).sum() / examples)
 
 
+@dataclass
+class Perplexity:
+    """e to the mean cross-entropy of a step's true class, of outputs with a class at each step: a language
+    model is as uncertain as if it chose among so many tokens. None where outputs are no probabilities."""
+
+    reading: Reading
+    total: float = 0.0
+    steps: int = 0
+
+    def update(self, outputs: np.ndarray, targets: np.ndarray) -> None:
+        truths = self.reading.truths(outputs, targets)
+        true = np.take_along_axis(self.reading.probabilities(outputs), truths[..., None], axis=-1)
+        with np.errstate(divide="ignore"):
+            self.total -= float(np.log(true).sum())
+        self.steps += truths.size
+
+    def result(self) -> float | None:
+        if not self.steps or not np.isfinite(self.total):
+            return None
+        return float(np.exp(min(self.total / self.steps, 700.0)))
+
+
 def quality_metrics(reading: Reading, outputs: np.ndarray) -> Mapping[str, Metric]:
     """The metrics of a test set by name, for outputs like these; none where they are not one class for each
-    example."""
+    example, or at each step or pixel."""
+    if reading.maps:
+        return test_metrics(reading)
+    if reading.classes is not None and reading.threshold is None and outputs.ndim == 3:
+        return {"perplexity": Perplexity(reading)}
     if reading.classes is None or reading.answers(outputs).ndim != 1:
         return {}
     top = {f"top_k:{TOP}": METRICS["top_k"][0](reading, str(TOP))} if reading.classes > TOP else {}

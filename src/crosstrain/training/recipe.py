@@ -43,7 +43,8 @@ class Recipe:
 
     ``label_smoothing`` is that of every loss that has one. ``class_weight`` multiplies the loss of an example
     by its class's weight (Keras's): ``{"0": 1.0, …}``, where classes that are missing count 1, or
-    ``{"balanced": True}``: examples / (classes · examples of the class), from the training part. Training
+    ``{"balanced": True}``: examples / (classes · examples of the class), or ``{"median-frequency": True}``,
+    from the training part. Training
     ends before ``epochs`` when the validation has not improved for ``early_stopping`` epochs.
     ``kernel_initializer`` (``training.initialisers``) draws a network's kernels; {} leaves it its own.
     """

@@ -19,9 +19,12 @@ from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import SCHEDULES, SHARES, Plateau, Schedule
 
 _FUNCTION = re.compile(r"^(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)(?::(?P<rest>.*))?$")
-_AT = re.compile(r"^(?P<network>.+)@(?P<sizes>\d+(\+\d+)*)$")
+_AT = re.compile(r"^(?P<network>.+)@(?P<sizes>\d+(x\d+)?(\+\d+(x\d+)?)*)$")
 _DURATION = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h|)$")
 _SIZE = re.compile(r"^(?P<number>\d+(\.\d+)?)(?P<unit>[kMGT]?)i?B?$")
+
+PictureSize = int | tuple[int, int]
+"""Pixels of both sides, or (height, width)."""
 
 DEEPEST = 16
 """The deepest nesting of lists and objects in a value; no setting needs more."""
@@ -32,6 +35,8 @@ LONGEST = 100 * 365 * 86_400
 
 BALANCED = "balanced"
 """Of class weights: so that every class counts alike."""
+MEDIAN = "median-frequency"
+"""Of class weights of label maps: the median of the classes' frequencies over each class's own."""
 
 PYTHONIC = {"True": True, "False": False, "None": None}
 
@@ -175,16 +180,17 @@ def initializer(spec: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def class_weight(spec: str | Mapping[Any, Any] | None) -> dict[str, Any]:
-    """Weights of classes from their spelling: ``balanced``, or ``0=1,1=5`` (a mapping of numbers)."""
+    """Weights of classes from their spelling: ``balanced``, ``median-frequency``, or ``0=1,1=5`` (a mapping
+    of numbers)."""
     if spec is None or spec == "":
         return {}
-    if spec == BALANCED:
-        return {BALANCED: True}
+    if spec in (BALANCED, MEDIAN):
+        return {str(spec): True}
     entries = settings(spec) if isinstance(spec, str) else {str(key): each for key, each in spec.items()}
     for key, each in entries.items():
         if not key.isdecimal():
             raise CrosstrainError(
-                f"class weights are {BALANCED}, or numbers by class as 0=1,1=5, not {spec!r}"
+                f"class weights are {BALANCED}, {MEDIAN}, or numbers by class as 0=1,1=5, not {spec!r}"
             )
         if not is_number(each) or isinstance(each, bool) or each < 0:
             raise CrosstrainError(
@@ -382,10 +388,10 @@ def items(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def networks(names: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tuple[int, ...]]]]:
+def networks(names: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tuple[PictureSize, ...]]]]:
     """``idsia@48,resnet20@32+48,lenet5`` as names, and as names with sizes of their own: ``(("idsia", (48,)),
     …, ("lenet5", ()))``."""
-    entries: list[tuple[str, tuple[int, ...]]] = []
+    entries: list[tuple[str, tuple[PictureSize, ...]]] = []
     for each in several(names):
         match = _AT.match(each)
         if match is None:
@@ -394,7 +400,7 @@ def networks(names: str | Sequence[str]) -> tuple[list[str], list[tuple[str, tup
         parts = match["sizes"].split("+")
         if any(not part.strip("0") for part in parts):
             raise CrosstrainError(f"{each} has an input size of 0, which is less than one pixel")
-        pixels = tuple(_pixels(part) for part in parts)
+        pixels = tuple(_size(part) for part in parts)
         entries.append((match["network"], pixels))
     return [name for name, _ in entries], entries
 
@@ -404,16 +410,31 @@ def several(texts: str | Sequence[str]) -> list[str]:
     return items(texts) if isinstance(texts, str) else list(texts)
 
 
-def sizes(spec: int | str | Sequence[int] | None) -> list[int]:
-    """Input sizes: ``32,48``, a number or several."""
+def sizes(spec: int | str | Sequence[int | str] | None) -> list[PictureSize]:
+    """Input sizes: ``32,48``, a number or several; ``96x128`` is 96 high and 128 wide."""
     parts: Sequence[Any] = items(spec) if isinstance(spec, str | None) else _as_list(spec)
-    return [_pixels(each) for each in parts]
+    return [_size(each) for each in parts]
+
+
+def size_spelled(size: Any) -> str | None:
+    """A size, or [height, width], as ``sizes`` reads it; None for none."""
+    if size is None:
+        return None
+    return "x".join(map(str, size)) if isinstance(size, tuple | list) else str(size)
+
+
+def _size(size: Any) -> PictureSize:
+    if not isinstance(size, str) or "x" not in size:
+        return _pixels(size)
+    height, _, width = size.partition("x")
+    both = _pixels(height), _pixels(width)
+    return both[0] if both[0] == both[1] else both
 
 
 def _pixels(size: Any) -> int:
     text = isinstance(size, str)
     if text and not (size.isdecimal() and size.strip("0")):
-        raise CrosstrainError(f"{shortened(size)} is not an input size; write pixels, as in 32,48")
+        raise CrosstrainError(f"{shortened(size)} is not an input size; write pixels, as in 32,48 or 96x128")
     if not text and (isinstance(size, bool) or not isinstance(size, Integral)):
         raise CrosstrainError(f"{shortened(size)} is not an input size; it must be a whole number of pixels")
     # Long digits are not even read: Python refuses thousands of them.

@@ -23,6 +23,7 @@ from crosstrain.system.recursion import deep_recursion
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
 from crosstrain.zoo.catalogue.row import NetworkRow
+from crosstrain.zoo.catalogue.segmentation import SEGMENTATION
 from crosstrain.zoo.catalogue.sequences import SEQUENCES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ __all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", 
 
 TINY = "tiny"
 """What asks for the variant for tests: ``NAME:tiny``."""
-_ROWS = (*NETWORKS, *SEQUENCES, *APPLICATIONS)
+_ROWS = (*NETWORKS, *SEGMENTATION, *SEQUENCES, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def build(
     vocabulary: int | None = None,
 ) -> keras.Model:
     """The Keras model called ``name`` (with arguments, as ``vgg16:width=0.5``); its last layer gives logits,
-    (batch, classes), or as many numbers.
+    (batch, classes), in segmentation (batch, height, width, classes), or as many numbers.
 
     ``input_shape`` is (height, width, channels), or (steps, variables), or (steps,) of tokens, of which there
     are ``vocabulary``; what is not given is the paper's. Raises ``CrosstrainError`` for a name or an argument

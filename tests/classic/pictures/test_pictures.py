@@ -141,6 +141,13 @@ def test_steps_that_do_not_fit(tmp_path: Path) -> None:
         pictures.recall(STEPS, (2, 3), tmp_path / "none.bmp")
 
 
+def test_a_subtitle_without_a_title_is_drawn(tmp_path: Path) -> None:
+    cities = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    for title in ("", "Three cities"):
+        drawn = pictures.tour(cities, np.arange(3), tmp_path / "t.svg", title=title, subtitle="the shortest")
+        assert "the shortest" in drawn.read_text()
+
+
 def test_long_courses_show_their_ends() -> None:
     assert some(3, 12) == [0, 1, 2]
     assert some(100, 5) == [0, 25, 50, 74, 99]

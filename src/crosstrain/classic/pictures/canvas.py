@@ -137,6 +137,13 @@ def grid(low: np.ndarray, high: np.ndarray, width: int, height: int) -> tuple[np
     return x, y[::-1]
 
 
+def heading(title: str, subtitle: str | list[str] = "") -> alt.Title:
+    """A chart's title; a subtitle without a title, which Vega would leave out, takes its place."""
+    import altair as alt
+
+    return alt.Title(title or subtitle, subtitle=subtitle if title and subtitle else [])
+
+
 def records(**columns: Any) -> list[dict[str, Any]]:
     """Columns of one length as rows, in Python's own numbers."""
     lists = {name: np.asarray(column).tolist() for name, column in columns.items()}

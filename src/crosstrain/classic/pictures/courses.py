@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.classic.pictures.canvas import CLASSES, save
+from crosstrain.classic.pictures.canvas import CLASSES, heading, save
 
 WIDTH, HEIGHT, SIDE = 560, 280, 400
 
@@ -54,14 +54,12 @@ def courses(
     if dots:
         marks = alt.Chart(alt.Data(values=_rows(dots))).mark_circle(size=22, opacity=0.7)
         layers.insert(0, marks.encode(**axes, color=colour))
-    chart = alt.layer(*layers).properties(
-        width=WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle or [])
-    )
+    chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=heading(title, subtitle))
     return save(chart, file)
 
 
 def tour(
-    cities: np.ndarray, order: np.ndarray, file: str | Path, *, title: str = "", subtitle: str = ""
+    cities: np.ndarray, order: np.ndarray, file: str | Path, *, title: str = "Tour", subtitle: str = ""
 ) -> Path:
     """Draws the closed tour through ``cities`` (n, 2) in the ``order`` (n,). Writes PNG, SVG or HTML."""
     import altair as alt
@@ -79,7 +77,7 @@ def tour(
         .encode(**axes, order="step:Q"),
         stops.mark_circle(size=330, color="white", stroke=CLASSES[0], strokeWidth=2, opacity=1),
         stops.mark_text(fontSize=11).encode(text="city:N"),
-    ).properties(width=SIDE, height=SIDE, title=alt.Title(title, subtitle=subtitle or []))
+    ).properties(width=SIDE, height=SIDE, title=heading(title, subtitle))
     return save(chart, file)
 
 

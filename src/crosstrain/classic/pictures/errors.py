@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from crosstrain.classic.pictures.canvas import CLASSES, backdrop, field, grid, records, save
+from crosstrain.classic.pictures.canvas import CLASSES, backdrop, field, grid, heading, records, save
 
 SIDE = 440
 CURVE = 400
@@ -67,7 +67,7 @@ def error_curve(
         .encode(x=x, y=y),
     ).properties(
         width=SIDE * 1.3, height=SIDE * 0.75,
-        title=alt.Title(title, subtitle="diamond: the start; dots: steps of each rule"),
+        title=heading(title, "diamond: the start; dots: steps of each rule"),
     )  # fmt: skip
     return save(chart, file)
 
@@ -122,9 +122,9 @@ def error_surface(
         .encode(**place, color=colour),
     ).properties(
         width=SIDE, height=SIDE,
-        title=alt.Title(
+        title=heading(
             title,
-            subtitle=[
+            [
                 f"dark: small {height} ({values.min():.3g}), bright: large ({values.max():.3g})",
                 "diamond: the start; large dot: the end",
             ],

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.classic.pictures.canvas import backdrop, save
+from crosstrain.classic.pictures.canvas import backdrop, heading, save
 
 SIDE = 560
 """The longer side, in pixels."""
@@ -41,7 +41,6 @@ def filters(
 
     :raises ValueError: the inputs do not fit ``shape`` (height, width).
     """
-    import altair as alt
 
     array = np.asarray(weights, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != shape[0] * shape[1] or not len(array):
@@ -55,7 +54,7 @@ def filters(
     width, height = (SIDE * side / max(field.shape) for side in reversed(field.shape))
     chart = backdrop(image, round(width), round(height)).properties(
         width=round(width), height=round(height),
-        title=alt.Title(title, subtitle=f"{len(array)} units; orange excites, blue inhibits"),
+        title=heading(title, f"{len(array)} units; orange excites, blue inhibits"),
     )  # fmt: skip
     return save(chart, file)
 

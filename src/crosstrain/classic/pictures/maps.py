@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosstrain.classic.arrays import to_numpy
-from crosstrain.classic.pictures.canvas import CLASSES, SCHEME, records, save
+from crosstrain.classic.pictures.canvas import CLASSES, SCHEME, heading, records, save
 
 if TYPE_CHECKING:
     import altair as alt
@@ -139,6 +139,5 @@ def _rows(som: SelfOrganizingMap, values: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _titled(chart: Any, title: str, subtitle: str) -> Any:
-    import altair as alt
 
-    return chart.properties(title=alt.Title(title, subtitle=subtitle))
+    return chart.properties(title=heading(title, subtitle))

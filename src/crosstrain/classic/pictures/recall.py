@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from crosstrain.classic.pictures.canvas import data_uri, frame, save, save_animation
+from crosstrain.classic.pictures.canvas import data_uri, frame, heading, save, save_animation
 
 SIDE = 240
 """The longer side of a moving pattern, in pixels; still ones are smaller."""
@@ -97,9 +97,7 @@ def _picture(data: Any, shape: tuple[int, int], longer: int) -> Any:
 def _one(row: dict[str, Any], shape: tuple[int, int], title: str) -> Any:
     import altair as alt
 
-    return _picture(alt.Data(values=[row]), shape, SIDE).properties(
-        title=alt.Title(title, subtitle=row["label"])
-    )
+    return _picture(alt.Data(values=[row]), shape, SIDE).properties(title=heading(title, row["label"]))
 
 
 def _row(rows: list[dict[str, Any]], shape: tuple[int, int], title: str) -> Any:

@@ -19,6 +19,8 @@ from crosstrain.classic.targets import labels_like, read_labels
 SCHEDULES = ("stacked", "together")
 ROWS = 4096
 """Rows whose hidden units are held in memory at once where sums over all are taken."""
+MEMORY = 0.95
+"""Share of the sums over hidden units that a batch leaves as it was."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class Training:
     n_iter: int
     learning_rate: float
     batch_size: int
+    weight_decay: float
+
+    def pause(self, inputs: int, hidden: int) -> int:
+        """Batches between two solutions of the upper weights: as many as a solution (hidden³ / 3 products)
+        costs gradients (4 · batch · inputs · hidden)."""
+        return max(1, hidden * hidden // (12 * self.batch_size * inputs))
 
 
 class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
@@ -66,8 +74,8 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         Penalty on the squared upper weights (not on their bias).
     n_iter : int, default=10
         Passes over the data for the lower weights of each module; 0 leaves them random.
-    learning_rate : float, default=0.001
-        Of Adam (D. Kingma, J. Ba 2015), which takes the steps.
+    learning_rate : float, default=0.003
+        Of Adam (D. Kingma, J. Ba 2015), which takes the steps; it falls to 0 over the passes.
     batch_size : int, default=100
     schedule : {"stacked", "together"}, default="stacked"
         Train one module after the other, each on the final outputs below it; or all modules at once, in
@@ -77,6 +85,8 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         Of the schedule "together"; they share ``n_iter`` passes.
     n_jobs : int or None, default=None
         Processes of the schedule "together". They change no result.
+    weight_decay : float, default=0.0
+        Penalty on the squared lower weights: adds ``weight_decay`` times them to their gradient.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -86,11 +96,11 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
     n_iter_ : int
     n_features_in_ : int
 
-    Notes
-    -----
-    With the upper weights at their optimum the gradient through them vanishes, so the gradient is that of the
-    lower weights alone; Deng and Yu's formula for it is the same at ridge 0. They are solved anew before each
-    pass, and small batches take the steps where the paper uses all data for each.
+    Notes ----- With the upper weights at their optimum the gradient through them vanishes, so the gradient is
+    that of the lower weights alone; Deng and Yu's formula for it is the same at ridge 0. The paper solves
+    them and takes a step on all data; here each step is that of a small batch, and the upper weights are
+    solved anew before it, from sums over the hidden units that follow the last batches (on all rows at the
+    end).
 
     Examples
     --------
@@ -108,11 +118,12 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         n_hidden: int = 256,
         ridge: float = 1.0,
         n_iter: int = 10,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.003,
         batch_size: int = 100,
         schedule: str = "stacked",
         n_rounds: int = 2,
         n_jobs: int | None = None,
+        weight_decay: float = 0.0,
         random_state: Any = None,
     ) -> None:
         self.n_modules = n_modules
@@ -124,6 +135,7 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         self.schedule = schedule
         self.n_rounds = n_rounds
         self.n_jobs = n_jobs
+        self.weight_decay = weight_decay
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -157,6 +169,7 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         parameters.whole(self, "n_modules", "n_hidden", "batch_size", "n_rounds")
         parameters.whole(self, "n_iter", least=0)
         parameters.within(self, "ridge", "learning_rate", low=0, high=float("inf"), open_low=True)
+        parameters.within(self, "weight_decay", low=0, high=float("inf"))
         parameters.one_of(self, "schedule", SCHEDULES)
 
     def _stacked(self, X: np.ndarray, targets: np.ndarray, random: np.random.RandomState) -> list[Module]:
@@ -183,7 +196,7 @@ class DeepStackingNetwork(ClassifierMixin, BaseEstimator):
         return _solved(modules, X, targets, self.ridge)[0]
 
     def _training(self, passes: int) -> Training:
-        return Training(self.ridge, passes, self.learning_rate, self.batch_size)
+        return Training(self.ridge, passes, self.learning_rate, self.batch_size, self.weight_decay)
 
     def _random_module(self, inputs: int, random: np.random.RandomState) -> Module:
         bound = 4 * np.sqrt(6 / (inputs + self.n_hidden))
@@ -209,17 +222,7 @@ def ridge_solution(
 ) -> np.ndarray:
     """U = (HᵀH + ridge · I)⁻¹ HᵀT for the hidden units H of ``X`` with a column of ones, whose weights (the
     last row) are not penalised."""
-    units = lower.shape[1] + 1
-    gram, cross = np.zeros((units, units)), np.zeros((units, targets.shape[1]))
-    for start in range(0, len(X), ROWS):
-        hidden = _hidden(X[start : start + ROWS], lower, bias)
-        gram += hidden.T @ hidden
-        cross += hidden.T @ targets[start : start + ROWS]
-    diagonal = np.full(units, ridge)
-    diagonal[-1] = 1e-9 * len(X)  # keeps the system definite
-    gram[np.diag_indices(units)] += diagonal
-    upper: np.ndarray = solve(gram, cross, assume_a="pos")
-    return upper
+    return _Moments.of(X, targets, lower, bias).solution(ridge)
 
 
 def _solved(
@@ -241,14 +244,24 @@ def _trained(start: Module, X: np.ndarray, targets: np.ndarray, training: Traini
     means = [np.zeros_like(each) for each in parameters]
     squares = [np.zeros_like(each) for each in parameters]
     random, step = np.random.default_rng(seed), 0
+    steps = training.n_iter * -(-len(X) // training.batch_size)
+    moments = _Moments.of(X, targets, lower, bias)
+    pause = training.pause(*lower.shape)
     for _ in range(training.n_iter):
-        upper = ridge_solution(X, targets, lower, bias, training.ridge)
         order = random.permutation(len(X))
         for first in range(0, len(X), training.batch_size):
             batch = order[first : first + training.batch_size]
+            inputs, wanted = X[batch], targets[batch]
+            hidden = _hidden(inputs, lower, bias)
+            moments.follow(hidden, wanted)
+            if step % pause == 0:
+                upper = moments.solution(training.ridge)
             step += 1
-            rate = training.learning_rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-            gradients = lower_gradient(X[batch], targets[batch], lower, bias, upper)
+            rate = training.learning_rate * (1 - step / (steps + 1))
+            rate *= np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            gradients = _gradients(inputs, wanted, hidden, upper)
+            if training.weight_decay:
+                gradients[0][:] += training.weight_decay * lower
             for parameter, gradient, mean, square in zip(parameters, gradients, means, squares, strict=True):
                 mean += 0.1 * (gradient - mean)
                 square *= 0.999
@@ -263,11 +276,50 @@ def _trained(start: Module, X: np.ndarray, targets: np.ndarray, training: Traini
     return Module(lower, bias, ridge_solution(X, targets, lower, bias, training.ridge))
 
 
+@dataclass
+class _Moments:
+    """HᵀH and HᵀT, means over ``rows`` times ``rows``: of all rows at first, then more and more of the last
+    batches, as the lower weights move."""
+
+    gram: np.ndarray
+    cross: np.ndarray
+    rows: int
+
+    @classmethod
+    def of(cls, X: np.ndarray, targets: np.ndarray, lower: np.ndarray, bias: np.ndarray) -> _Moments:
+        units = lower.shape[1] + 1
+        gram, cross = np.zeros((units, units)), np.zeros((units, targets.shape[1]))
+        for start in range(0, len(X), ROWS):
+            hidden = _hidden(X[start : start + ROWS], lower, bias)
+            gram += hidden.T @ hidden
+            cross += hidden.T @ targets[start : start + ROWS]
+        return cls(gram, cross, len(X))
+
+    def follow(self, hidden: np.ndarray, targets: np.ndarray) -> None:
+        share = (1 - MEMORY) * self.rows / len(hidden)
+        self.gram *= MEMORY
+        self.gram += share * (hidden.T @ hidden)
+        self.cross *= MEMORY
+        self.cross += share * (hidden.T @ targets)
+
+    def solution(self, ridge: float) -> np.ndarray:
+        """U = (HᵀH + ridge · I)⁻¹ HᵀT; the last row, the biases, is not penalised."""
+        diagonal = np.full(len(self.gram), ridge)
+        diagonal[-1] = 1e-9 * self.rows  # keeps the system definite
+        upper: np.ndarray = solve(self.gram + np.diag(diagonal), self.cross, assume_a="pos")
+        return upper
+
+
 def lower_gradient(
     X: np.ndarray, targets: np.ndarray, lower: np.ndarray, bias: np.ndarray, upper: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The gradient of ½‖HU - T‖² / rows with respect to the lower weights and their biases."""
-    hidden = _hidden(X, lower, bias)
+    return _gradients(X, targets, _hidden(X, lower, bias), upper)
+
+
+def _gradients(
+    X: np.ndarray, targets: np.ndarray, hidden: np.ndarray, upper: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     delta = (hidden @ upper - targets) @ upper[:-1].T
     active = hidden[:, :-1]
     delta *= active * (1.0 - active)

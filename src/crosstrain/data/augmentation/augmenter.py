@@ -12,6 +12,7 @@ from crosstrain.data.augmentation.colour import coloured
 from crosstrain.data.augmentation.draws import Draws, Uniforms
 from crosstrain.data.augmentation.geometry import Placement, centred, moves, placed
 from crosstrain.data.augmentation.normalizing import normalized
+from crosstrain.data.prepared import VOID
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -38,14 +39,24 @@ class Augmenter:
         self, pictures: Arrays, targets: Arrays, epoch: int, examples: np.ndarray
     ) -> tuple[Arrays, Arrays]:
         """``pictures``, whole training arrays by name, at ``examples`` as training sees them, float32
-        (N, H, W, C); and their targets, which mixing changes too."""
+        (N, H, W, C); and their targets: label maps (N, H, W) are moved with the pictures, what comes from
+        beyond the edge being void, and mixing changes the others."""
         draws = self.draws(epoch, examples)
         kept = mixing.weights(self.settings, draws)
         changed = {name: self.pictures(array, examples, draws) for name, array in pictures.items()}
         return (
             {name: mixing.mixed(array, kept) for name, array in changed.items()},
-            {name: mixing.mixed(array[examples], kept) for name, array in targets.items()},
+            {
+                name: self._maps(array, examples, draws)
+                if _is_map(array)
+                else mixing.mixed(array[examples], kept)
+                for name, array in targets.items()
+            },
         )
+
+    def _maps(self, array: np.ndarray, examples: np.ndarray, draws: Draws) -> np.ndarray:
+        place = placed(self.settings, draws, array.shape[1:3]) if moves(self.settings) else None
+        return _maps_taken(array, examples, place)
 
     def pictures(self, array: np.ndarray, examples: np.ndarray, draws: Draws) -> np.ndarray:
         """Pictures before they are mixed: moved, coloured, normalised, cut."""
@@ -65,6 +76,25 @@ def evaluated(
     result = _taken(pictures, np.arange(len(pictures)), place)
     normalized(settings, result, statistics)
     return result
+
+
+def evaluated_maps(settings: Mapping[str, Any], maps: np.ndarray) -> np.ndarray:
+    """Label maps (N, H, W) as evaluation sees them: the centre."""
+    place = centred(settings, len(maps), maps.shape[1:3]) if "crop" in settings else None
+    return _maps_taken(maps, np.arange(len(maps)), place)
+
+
+def _is_map(target: np.ndarray) -> bool:
+    return target.ndim == 3 and target.dtype.kind == "i"
+
+
+def _maps_taken(array: np.ndarray, examples: np.ndarray, place: Placement | None) -> np.ndarray:
+    if place is None:
+        return np.asarray(array[examples])
+    maps = np.empty((len(examples), *place.size), array.dtype)
+    for row, example in enumerate(examples.tolist()):
+        maps[row] = place.label_map(row, array[example].astype(np.uint8), VOID)
+    return maps
 
 
 def _taken(array: np.ndarray, examples: np.ndarray, place: Placement | None) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.augmentation.augmenter import evaluated
+from crosstrain.data.augmentation.augmenter import evaluated, evaluated_maps
 from crosstrain.data.augmentation.geometry import result_size
 from crosstrain.data.augmentation.normalizing import Statistics, fitted
 from crosstrain.data.cache import Cache
@@ -146,6 +146,9 @@ def _fill(folder: Path, key: str, data: Prepared, settings: dict[str, Any]) -> N
                     out[start : start + PIECE] = evaluated(changes, array[start : start + PIECE], statistics)
                 out.flush()
             for name, target in targets.items():
+                if name in data.label_maps() and "crop" in changes:
+                    _write_maps(folder / array_file(split, "target", name), target, changes)
+                    continue
                 _write_target(folder, data, split, name, target, soft="mixup" in settings)
     write_arrays(folder / STATISTICS, statistics)
     manifest = {
@@ -178,7 +181,16 @@ def _undoing(settings: Mapping[str, Any], statistics: Statistics) -> dict[str, l
     return {"mean": statistics["mean"].tolist(), "deviation": deviation.tolist()}
 
 
+def _write_maps(path: Path, maps: np.ndarray, changes: Mapping[str, Any]) -> None:
+    out = create(path, (len(maps), *result_size(changes, (maps.shape[1], maps.shape[2]))), str(maps.dtype))
+    for start in range(0, len(maps), PIECE):
+        out[start : start + PIECE] = evaluated_maps(changes, maps[start : start + PIECE])
+    out.flush()
+
+
 def _target_spec(spec: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    if spec.get("void") is not None:
+        return {**spec, "shape": list(result_size(settings, (spec["shape"][0], spec["shape"][1])))}
     if "mixup" not in settings or not str(spec["dtype"]).startswith("int"):
         return dict(spec)
     return {**spec, "shape": [spec["classes"]], "dtype": "float32"}

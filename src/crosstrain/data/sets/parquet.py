@@ -38,6 +38,7 @@ from crosstrain.data.source import (
     Size,
     Source,
     Table,
+    Values,
     labelled,
     summed_up,
 )  # fmt: skip
@@ -117,8 +118,9 @@ def read(location: Path, request: Request) -> Source:
     """RGB pictures (grey on request): the largest centre crop with the requested aspect ratio, resized."""
     with ExitStack() as stack:
         tables, classes, warnings = _tables(location, request, stack)
-        labels = tables["train"].targets[""].array
-        parts, notes = completed(tables, labels, request.seed, "file")
+        labels = tables["train"].targets[""]
+        assert isinstance(labels, Values)
+        parts, notes = completed(tables, labels.array, request.seed, "file")
         return Source(parts, {"": classes}, [*warnings, *notes], stack.pop_all().close)
 
 

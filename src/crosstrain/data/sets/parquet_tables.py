@@ -118,11 +118,17 @@ def _chosen(path: Path, schema: Any, warnings: list[str]) -> Columns:
     for what, several, one in (("pictures", stated or pictures, picture), ("classes", classes, label)):
         if len(several) > 1:
             warnings.append(f"of the columns of {what}, {summed_up(several)}, {one} was taken")
-    names = described.get(label, {}).get("names")
-    whole = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
     return Columns(
-        picture, label, inner[picture], tuple(names) if whole else None, (types[picture], types[label])
-    )
+        picture, label, inner[picture], _texts(described.get(label, {}).get("names")),
+        (types[picture], types[label]),
+    )  # fmt: skip
+
+
+def _texts(names: Any) -> tuple[str, ...] | None:
+    """Names of classes; None for anything else."""
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)
 
 
 def _one(names: Sequence[str], preferred: Sequence[str]) -> str | None:

@@ -170,7 +170,7 @@ def _encoded(location: Path, frame: pd.DataFrame, column: Column) -> np.ndarray:
         raise CrosstrainError(
             f"{location} has no column {column['name']!r}, which the network was trained on"
         )
-    series = frame[column["name"]]
+    series = frame[str(column["name"])]
     if "values" in column:
         texts = series.map(str).where(series.notna())
         return np.stack([(texts == value).to_numpy() for value in column["values"]], axis=1).astype(

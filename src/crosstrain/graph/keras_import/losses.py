@@ -17,18 +17,21 @@ from crosstrain.graph.builder import Builder, ShapeError, run_dtype
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
 from crosstrain.graph.keras_import.causes import cause
+from crosstrain.graph.keras_import.own_losses import OWN, SPARSE_DICE, smoothed_sparse
 from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 from crosstrain.training.recipe import Loss
 
 SPARSE = "sparse_categorical_crossentropy"
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
-KEEPS_INTEGERS = (SPARSE, "ctc")
+KEEPS_INTEGERS = (SPARSE, SPARSE_DICE, "ctc")
 """Losses whose targets are class indices; Keras passes floats to all others."""
 
 SMOOTHED = (SPARSE, "categorical_crossentropy", "binary_crossentropy", "categorical_focal_crossentropy",
             "binary_focal_crossentropy")  # fmt: skip
 """Losses that have label smoothing: Keras's, and the sparse one, whose targets become one-hot rows first."""
+IGNORING = (SPARSE, SPARSE_DICE)
+"""Losses that leave out the pixels of a label map that have no class."""
 
 Targets = Mapping[str, Mapping[str, Any]]
 Chosen = dict[str, Loss]
@@ -66,6 +69,7 @@ def import_loss(
             name: replace(loss, weight=loss.weight * (loss_weights or {}).get(name, 1.0))
             for name, loss in chosen.items()
         }
+    chosen = for_label_maps(chosen, specs)
     chosen = adjusted(chosen, specs, label_smoothing, class_weight or {})
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
 
@@ -95,6 +99,29 @@ def import_loss(
         }
     references = {kind: total.reference for kind, total in totals.items()}
     return builder.graph({**references, **results}), builder.arrays, chosen, wanted
+
+
+def for_label_maps(chosen: Chosen, specs: Mapping[str, Any]) -> Chosen:
+    """The losses of label maps: pixels without a class are left out, and Dice's is that of class numbers."""
+    result = dict(chosen)
+    for name, loss in chosen.items():
+        void = (specs.get(name) or {}).get("void")
+        if void is None:
+            continue
+        kind = canonical(loss.name)
+        if kind == "dice":
+            kind, loss = (
+                SPARSE_DICE,
+                replace(loss, name=SPARSE_DICE, settings={"from_logits": True, **loss.settings}),
+            )
+        if kind in IGNORING:
+            result[name] = replace(loss, settings={**loss.settings, "ignore_class": void})
+        elif ":" not in kind:
+            raise CrosstrainError(
+                f"the loss {kind!r} does not leave out the pixels of a label map that have no class; "
+                f"{SPARSE} and dice do, of a network with a score for each class"
+            )
+    return result
 
 
 def adjusted(
@@ -234,7 +261,7 @@ def fitting_target(graph: Graph, name: str, loss: Loss) -> dict[str, Any]:
     """The target that fits a loss when there is no data."""
     shape = list(graph.spec(graph.outputs[name]).shape)
     kind = canonical(loss.name)
-    if kind == SPARSE:
+    if kind in IGNORING:
         return {"shape": shape[1:-1], "dtype": "int64", "classes": shape[-1]}
     if kind == "ctc":
         return {"shape": [max((shape[1] or 2) // 2, 1)], "dtype": "int64", "classes": shape[-1]}
@@ -246,7 +273,7 @@ def fitting_target(graph: Graph, name: str, loss: Loss) -> dict[str, Any]:
 def canonical(name: str) -> str:
     """A Keras loss's function name (``MeanSquaredError`` and ``mse`` are ``mean_squared_error``); a user's
     own stays as it is."""
-    if ":" in name:
+    if ":" in name or name in OWN:
         return name
     try:
         loss = keras.losses.get(name)
@@ -265,6 +292,8 @@ def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
         if load is None:
             raise CrosstrainError(f"the loss {loss.name!r} cannot be loaded here")
         implementation = load(loss.name)
+    elif loss.name in OWN:
+        implementation = OWN[loss.name]
     else:
         canonical(loss.name)
         implementation = keras.losses.get(loss.name)
@@ -293,16 +322,6 @@ def loss_object(loss: Loss, load: Callable[[str], Any] | None) -> Any:
             f"the loss {loss.name!r} does not take the settings {settings}: {error}"
         ) from error
     return loss_fn, reduction
-
-
-def smoothed_sparse(
-    y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1, label_smoothing: float = 0.0
-) -> Any:
-    """Keras's categorical cross-entropy with label smoothing, of targets that are class numbers."""
-    if len(y_true.shape) == len(y_pred.shape):
-        y_true = keras.ops.squeeze(y_true, axis=-1)
-    rows = keras.ops.one_hot(y_true, y_pred.shape[-1], dtype=y_pred.dtype)
-    return keras.losses.categorical_crossentropy(rows, y_pred, from_logits, label_smoothing, axis)
 
 
 def class_weights(target: Any, values: Any, loss: Loss, output: Any) -> Any:
@@ -370,6 +389,11 @@ def one_loss(
     plain = reduced(t, values, mask, reduction)
     if not loss.class_weight:
         return {"loss": plain, "unweighted": plain}
+    if len(values.shape) + 1 < len(output.shape):
+        raise CrosstrainError(
+            f"the loss {loss.name!r} gives one number for all pixels of a picture, so its classes cannot be "
+            "weighted; cross-entropies can"
+        )
     weighted = t.op.multiply(values, class_weights(target, values, loss, output))
     return {"loss": reduced(t, weighted, mask, reduction), "unweighted": plain}
 
@@ -415,7 +439,7 @@ def check_fit(
     shape, target_shape = tuple(output.shape), tuple(target.shape)
     where = f"the output {name!r} of shape {shape[1:]} and its target of shape {target_shape[1:]}"
     problem = f"the loss {kind!r} does not fit {where}"
-    if kind == SPARSE:
+    if kind in IGNORING:
         if "int" not in target.dtype:
             raise CrosstrainError(f"{problem} and dtype {target.dtype}: its targets are class numbers")
         if target_shape not in (shape[:-1], (*shape[:-1], 1)):

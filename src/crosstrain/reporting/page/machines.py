@@ -65,10 +65,11 @@ def table(views: Mapping[str, View]) -> Grid:
     entries = [(name, line) for name, view in views.items() for line in view.lines]
     order = {key: i for i, key in enumerate(dict.fromkeys(tuple(line.key.values()) for _, line in entries))}
     entries.sort(key=lambda each: order[tuple(each[1].key.values())])
+    title = next((line.row.title for _, line in entries if line.row.score is not None), "accuracy")
     return Grid(
         "Results by network, input size, engine and machine",
         ["network", "size", "engine", "machine", "certificate", "s/epoch [95 %]", "ratio [95 %]", "images/s",
-         "accuracy", "memory"],
+         title, "memory"],
         [_row(name, line, base.get(tuple(line.key.values())) if name != first else None)
          for name, line in entries],
         frozenset({1, 5, 6, 7, 8, 9}),
@@ -98,7 +99,7 @@ def _row(name: str, line: Line, base: Line | None) -> list[Any]:
         Cell(text.interval(line.seconds), line.seconds.value),
         ratio_text(line, base),
         Cell(text.rate(row.images_per_second), row.images_per_second),
-        Cell(text.share(row.test_accuracy), row.test_accuracy),
+        Cell(text.share(row.score), row.score),
         Cell(text.memory(row.peak_memory_bytes), row.peak_memory_bytes),
     ]
 

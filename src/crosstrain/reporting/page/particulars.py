@@ -96,13 +96,14 @@ def _shapes(inputs: Any) -> str:
 
 
 def _class_counts(manifest: Mapping[str, Any]) -> Html | None:
-    classes, counts = manifest.get("classes"), manifest.get("class_counts")
+    classes, counts = manifest.get("classes"), manifest.get("class_counts") or manifest.get("pixel_counts")
     if not classes or not isinstance(counts, Mapping) or any(len(c) != len(classes) for c in counts.values()):
         return None
+    title = f"{'Examples' if manifest.get('class_counts') else 'Pixels'} of each class"
     rows = [[str(name), *(c[i] for c in counts.values())] for i, name in enumerate(classes)]
     numbers = frozenset(range(1, len(counts) + 1))
-    grid = Grid("Examples of each class", ["class", *map(str, counts)], rows, numbers)
-    return folded("Examples of each class", grid.html(caption=False))
+    grid = Grid(title, ["class", *map(str, counts)], rows, numbers)
+    return folded(title, grid.html(caption=False))
 
 
 def machine(view: View) -> Section | None:
@@ -143,6 +144,9 @@ def _shown(value: Any) -> Child:
     """A setting in words; empty where it has no value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping) and value.get("name"):
+        rest = _shown({name: each for name, each in value.items() if name != "name"})
+        return f"{value['name']}: {rest}" if rest else str(value["name"])
     if isinstance(value, Mapping):
         entries = ((name, _shown(each)) for name, each in value.items())
         return join(", ".join(f"{name or 'output'} {each}" for name, each in entries if each))

@@ -1,18 +1,37 @@
-"""How well networks classify (means over classes, each class, calibration), and how well they forecast."""
+"""How well networks classify (means over classes, each class, calibration), forecast, and give every pixel
+its class (IoU by class, and pictures beside the truth)."""
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from crosstrain.data.cache import Cache
+from crosstrain.data.prepared import Prepared
 from crosstrain.forecasting.measures import NAMES
+from crosstrain.reporting.label_maps import beside_truth
+from crosstrain.reporting.montage import png
 from crosstrain.reporting.page.grids import Grid, folded, items
+from crosstrain.reporting.page.insides import figure
 from crosstrain.reporting.page.markup import Html, Section, section, tag
 from crosstrain.reporting.page.view import View, at_size
+from crosstrain.reporting.pictures import as_pictures
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.forecasts import measure
 from crosstrain.results.quality import quality, test_metric
-from crosstrain.results.rows import Row, rows
+from crosstrain.results.rows import Row, counted, rows
 from crosstrain.results.schema import CellResult
+from crosstrain.runs.tasks.predictions import predictions_file
+from crosstrain.system.files import read_arrays
+from crosstrain.training.metrics import Reading
+from crosstrain.training.pixels import mean_iou, picture_counts
 
-COLUMNS = ("top 5", "precision", "recall", "F1", "AUC", "calibration error")
+COLUMNS = (
+    "top 5", "precision", "recall", "F1", "AUC", "perplexity", "calibration error", "pixel accuracy",
+    "class accuracy", "mean IoU", "boundary F1",
+)  # fmt: skip
 
 
 def classified(view: View) -> Section | None:
@@ -50,7 +69,8 @@ def forecast(view: View) -> Section | None:
     grid = Grid("Forecasts beside baselines", ["forecast", "by", *NAMES], lines, numbers)
     season = summary["season"]
     note = (
-        f"Of {summary['variable']}, {summary['horizon']} steps ahead from each of {summary['origins']} "
+        f"Of {summary['variable']}, {counted(summary['horizon'], 'step')} ahead from each of "
+        f"{summary['origins']} "
         "origins "
         "in the test part, in its own units. MASE is the error over that of "
         f"{'the value one season before' if season > 1 else 'the last value'} on the training part, "
@@ -68,6 +88,8 @@ def _number(cell: CellResult, name: str) -> str:
     value = quality(cell).get(name)
     if value is None:
         return text.NOTHING
+    if name == "perplexity":
+        return f"{value:.4g}"
     return f"{value:.4f}" if name in ("AUC", "calibration error") else text.share(value)
 
 
@@ -89,3 +111,90 @@ def _each_class(view: View, row: Row, cell: CellResult) -> Html | None:
     title = f"Each class: {at_size(row.network, row.input_size)} on {row.engine}"
     grid = Grid(title, ["class", "precision", "recall", "F1", "examples"], lines, frozenset(range(1, 5)))
     return folded(title, grid.html(caption=False))
+
+
+# -- pixels ---------------------------------------------------------------------------------------
+SHOWN = 2
+"""Pictures of each: the worst, the middle and the best."""
+
+
+def segmented(view: View) -> Section | None:
+    """IoU by class of the first cell of each row, and pictures of the recommended row's, or of the best's."""
+    first = [(row, row.done[0]) for row in rows(view.result.cells) if row.done]
+    first = [(row, cell) for row, cell in first if test_metric(cell.test_metrics, "class_iou")]
+    if not first:
+        return None
+    return section(
+        "segments",
+        "Class by class, pixel by pixel",
+        _grid(view, first).html(caption=False),
+        tag(
+            "p",
+            "Intersection over union of each class in the first seed's test set; the mean is over the "
+            "classes that occur.",
+            class_="small",
+        ),
+        None if view.live else _pictures(view, _chosen(view, first)),
+    )
+
+
+def _grid(view: View, first: list[tuple[Row, CellResult]]) -> Grid:
+    values = [test_metric(cell.test_metrics, "class_iou") for _, cell in first]
+    names = _names(view, len(values[0]))
+    titles = ["class", *(f"{at_size(row.network, row.input_size)}, {row.engine}" for row, _ in first)]
+    lines = [[name, *(text.share(each[number]) for each in values)] for number, name in enumerate(names)]
+    lines.append(["mean", *(text.share(test_metric(cell.test_metrics, "mean_iou")) for _, cell in first)])
+    return Grid("IoU by class", titles, lines, frozenset(range(1, len(titles))))
+
+
+def _names(view: View, count: int) -> list[str]:
+    names = [str(name) for name in view.result.data.get("classes") or ()]
+    return names if len(names) == count else [str(number) for number in range(count)]
+
+
+def _chosen(view: View, first: list[tuple[Row, CellResult]]) -> CellResult:
+    wanted = view.result.recommendation
+    named = [cell for row, cell in first if (row.network, row.engine) == (wanted.network, wanted.engine)]
+    return named[0] if named else max(first, key=lambda each: each[1].score or 0.0)[1]
+
+
+def _pictures(view: View, cell: CellResult) -> Html | None:
+    """The worst, the middle and the best test pictures of a cell; None where they are not kept."""
+    answers = _answers(predictions_file(view.folder / "cells", cell.id))
+    data = Cache().find(cell.data_hash) if cell.data_hash else None
+    if answers is None or data is None or not data.label_maps():
+        return None
+    truths = np.asarray(data.arrays("test")[1][next(iter(data.label_maps()))][: len(answers)])
+    if truths.shape != answers.shape:
+        return None
+    scores = _scores(data, truths, answers)
+    order = np.argsort(np.nan_to_num(scores, nan=-1.0), kind="stable")
+    middle = max(0, (len(order) - SHOWN) // 2)
+    positions = np.unique(np.concatenate([order[:SHOWN], order[middle : middle + SHOWN], order[-SHOWN:]]))
+    positions = positions[np.argsort(scores[positions], kind="stable")]
+    pictures = as_pictures(data, positions)
+    if isinstance(pictures, str):
+        return None
+    labels = [f"test example {n}, mean IoU {scores[n]:.3f}" for n in positions.tolist()]
+    sheet = beside_truth(
+        pictures, list(truths[positions]), list(answers[positions].astype(np.int64)),
+        [str(name) for name in data.manifest["classes"]], labels,
+    )  # fmt: skip
+    caption = f"Test pictures of cell {cell.id}: the worst, the middle and the best."
+    return figure("Label maps beside the truth", caption, png(sheet), "h3")
+
+
+def _answers(path: Path) -> np.ndarray | None:
+    try:
+        maps: np.ndarray = read_arrays(path)["label_maps"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return maps if maps.ndim == 3 and len(maps) else None
+
+
+def _scores(data: Prepared, truths: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """The mean IoU of each picture."""
+    void = next(spec["void"] for spec in data.manifest["targets"].values() if spec.get("void") is not None)
+    reading = Reading(len(data.manifest["classes"]), void=void, maps=True)
+    means = [mean_iou(picture_counts(reading, a, t)) for a, t in zip(answers, truths, strict=True)]
+    return np.array([np.nan if mean is None else mean for mean in means])

@@ -46,8 +46,8 @@ def answer(view: View) -> str:
         if line.row.recommendable
         and (line.network, line.row.input_size) == (recommendation.network, recommendation.input_size)
     ]
-    if same_work and (accuracy := Work(tuple(same_work)).accuracy) is not None:
-        figures.append(f"test accuracy {text.share(accuracy)}")
+    if same_work and (accuracy := (work_done := Work(tuple(same_work))).accuracy) is not None:
+        figures.append(f"test {work_done.title} {text.share(accuracy)}")
     return f"{sentence}: {', '.join(figures)}."
 
 
@@ -164,8 +164,9 @@ def _legend(view: View) -> str:
 
 def key_table(lines: Sequence[Line]) -> Grid:
     """A row for each network, input size and engine; the spread over seeds where there are several."""
-    seeds = any(line.row.test_accuracy_over_seeds for line in lines)
-    columns = ["network", "size", "engine", "certificate", "s/epoch [95 %]", "images/s", "accuracy [95 %]"]
+    seeds = any(line.row.score_over_seeds for line in lines)
+    title = next((line.row.title for line in lines if line.row.score is not None), "accuracy")
+    columns = ["network", "size", "engine", "certificate", "s/epoch [95 %]", "images/s", f"{title} [95 %]"]
     columns += [*(["over seeds"] if seeds else []), "memory", "compile"]
     return Grid(
         "Results by network, input size and engine",
@@ -206,7 +207,7 @@ def _row(line: Line, seeds: bool) -> list[Any]:
 
 def _over_seeds(line: Line) -> Cell:
     """The mean over seeds with the interval that their spread gives."""
-    interval = line.row.test_accuracy_over_seeds
+    interval = line.row.score_over_seeds
     if interval is None:
         return Cell(text.NOTHING)
     return Cell(

@@ -56,7 +56,8 @@ class Line:
 
     @cached_property
     def accuracy(self) -> Interval | None:
-        return interval_of(self.row.to_json()["test_accuracy"])
+        """The main metric: the accuracy, or what takes its place."""
+        return self.row.score_interval
 
     @property
     def training_seconds(self) -> float | None:

@@ -48,8 +48,8 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
 Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificates.certificates)
 AFTER: tuple[Part, ...] = (
-    evidence.stability, criteria.criteria, quality.forecast, quality.classified, evidence.mistakes,
-    insides.insides,
+    evidence.stability, criteria.criteria, quality.forecast, quality.classified, quality.segmented,
+    evidence.mistakes, insides.insides,
     particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,
 )  # fmt: skip

@@ -25,7 +25,7 @@ def row_text(row: ClassicalRow) -> list[str]:
     return [
         *front,
         text.interval(row.fit_seconds),
-        text.seconds(predict and predict.value),
+        text.seconds(predict.value if predict else None),
         text.share(row.test_accuracy),
         text.memory(row.peak_memory_bytes),
     ]

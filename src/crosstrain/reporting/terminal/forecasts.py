@@ -13,6 +13,7 @@ from crosstrain.forecasting.measures import NAMES
 from crosstrain.forecasting.summary import NETWORK, steps_shown
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.grid import grid
+from crosstrain.results.rows import counted
 
 if TYPE_CHECKING:
     from crosstrain.prediction.ahead import Forecasts
@@ -74,7 +75,7 @@ def print_ahead(result: Forecasts, out: Console) -> None:
     """Forecasts beyond the end, and how the same network did on the test part."""
     values = " ".join(f"{value:.5g}" for value in result.values[:MOST_VALUES])
     more = f" … ({len(result.values)} in all)" if len(result.values) > MOST_VALUES else ""
-    out.print(f"{result.variable}, {result.steps} steps beyond the end: {values}{more}")
+    out.print(f"{result.variable}, {counted(result.steps, 'step')} beyond the end: {values}{more}")
     if result.test:
         print_forecasts(result.test, out)
     engine = f"{result.engine} {result.engine_version or ''}".strip()

@@ -16,6 +16,7 @@ from crosstrain.comparison.progress.remaining import Course
 from crosstrain.reporting.terminal import text
 from crosstrain.results.rows import counted
 from crosstrain.results.schema import CellResult
+from crosstrain.training.tasks import task_of, value_of
 
 
 class Show:
@@ -26,7 +27,7 @@ class Show:
         self._clock = clock
         self._bars = _Bars(console) if console.is_terminal else None
         self._course = Course()
-        self._accuracy: float | None = None
+        self._quality: str | None = None
 
     def __enter__(self) -> Show:
         if self._bars:
@@ -55,7 +56,7 @@ class Show:
             self._bars.overall(course.ended, course.cells, None)
 
     def start(self, cell: Cell) -> None:
-        self._accuracy = None
+        self._quality = None
         self._course.start(cell, self._clock())
         if self._bars:
             self._bars.cell(str(cell), 0.0, "starting")
@@ -91,25 +92,32 @@ class Show:
         if self._bars:
             words = [f"epoch {event['epoch']}/{course.epochs}"]
             words.append(f"{text.rate(event.get('images_per_second'))} images/s")
-            if self._accuracy is not None:
-                words.append(f"accuracy {text.share(self._accuracy)}")
+            if self._quality is not None:
+                words.append(self._quality)
             now = self._clock()
             self._bars.cell(str(cell), share, ", ".join(words), course.cell_seconds_left(now))
             self._bars.overall(course.ended + min(share, 1.0), course.cells, course.seconds_left(now))
 
     def _epoch(self, cell: Cell, event: Mapping[str, Any]) -> None:
-        self._accuracy = event.get("validation_accuracy")
+        self._quality = _validated(event)
         if self._bars:
             return
         words = [f"  epoch {event['epoch']}/{self._course.epochs}: {text.seconds(event['train_seconds'])}"]
         words.append(f"{text.rate(event['images_per_second'])} images/s")
         words.append(f"loss {text.rate(event.get('train_loss'))}")
-        if self._accuracy is not None:
-            words.append(f"accuracy {text.share(self._accuracy)}")
+        if self._quality is not None:
+            words.append(self._quality)
         remaining = self._course.seconds_left(self._clock())
         if remaining is not None:
             words.append(f"{text.clock(remaining)} left")
         self.console.print(", ".join(words), soft_wrap=True)
+
+
+def _validated(event: Mapping[str, Any]) -> str | None:
+    """The main metric of the validation part in words; None where there is none."""
+    results = {k.removeprefix("validation_"): v for k, v in event.items() if k.startswith("validation_")}
+    task = task_of(results)
+    return f"{task.title} {text.share(value_of(results, task.metric))}" if task else None
 
 
 def _summary(cell: Cell, result: CellResult) -> str:
@@ -119,8 +127,8 @@ def _summary(cell: Cell, result: CellResult) -> str:
     words = [f"  {cell}: {counted(len(result.epochs), 'epoch')}"]
     if result.epochs:
         words.append(f"{text.seconds(sum(result.epoch_seconds) / len(result.epochs))} each")
-    if result.test_accuracy is not None:
-        words.append(f"test accuracy {text.share(result.test_accuracy)}")
+    if result.score is not None:
+        words.append(f"test {result.title} {text.share(result.score)}")
     words.append(text.memory(result.peak_memory_bytes))
     if result.diverged:
         words.append(result.diverged)

@@ -19,7 +19,7 @@ from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.tuning import compared_table
 from crosstrain.results.classical import classical_rows
 from crosstrain.results.overfitting import over_fits
-from crosstrain.results.quality import quality
+from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, counted, rows, size_text
 from crosstrain.results.schema import CellResult, ComparisonResult, Wall
 from crosstrain.statistics.ratios import median
@@ -29,11 +29,14 @@ _STYLES = {"proved": "green", "departs": "red", "cannot": "yellow", "none": "yel
 
 def comparison_table(result: ComparisonResult) -> Table:
     """A row for each network, input size and engine."""
+    lines = rows(result.cells)
+    titles = {row.title for row in lines if row.score is not None} or {"accuracy"}
+    quality = f"test {' or '.join(sorted(titles))}".replace("accuracy", "acc")
     table = grid(
-        ["network", "size", "engine", "cert", "s/epoch [95 %]", "images/s", "test acc", "memory", "compile"],
+        ["network", "size", "engine", "cert", "s/epoch [95 %]", "images/s", quality, "memory", "compile"],
         right=(1, 4, 5, 6, 7, 8),
     )
-    for row in rows(result.cells):
+    for row in lines:
         table.add_row(*_cells(row))
     return table
 
@@ -44,7 +47,7 @@ def _cells(row: Row) -> list[Text | str]:
     front: list[Text | str] = [name, size_text(row.input_size), row.engine, mark]
     if not row.done:
         return [*front, Text(row.status, style="yellow" if row.status == "left out" else "red")]
-    quality = text.share(row.test_accuracy) if row.test_accuracy is not None else _loss(row.test_loss)
+    quality = text.share(row.score) if row.score is not None else _loss(row.test_loss)
     return [
         *front,
         text.interval(row.seconds),
@@ -178,20 +181,27 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
         trained = counted(len(result.epochs), "epoch")
         words = [f"{result.network} on {result.engine} {result.engine_version or ''}: {trained}"]
         words.append(f"{text.interval(seconds)} s each")
-        if result.test_accuracy is not None:
-            words.append(f"test accuracy {text.share(result.test_accuracy)}")
+        if result.score is not None:
+            words.append(f"test {result.title} {text.share(result.score)}")
         words.append(text.memory(result.peak_memory_bytes))
         out.print(", ".join(words), style="bold", soft_wrap=True)
-        if result.best_epoch is not None and result.best_test_accuracy is not None:
+        if result.best_epoch is not None and result.best_score is not None:
             out.print(
                 f"That is of the last epoch, {len(result.epochs)}. Epoch {result.best_epoch} validated best: "
-                f"its test accuracy is {text.share(result.best_test_accuracy)}, and crosstrain.load and "
+                f"its test {result.title} is {text.share(result.best_score)}, and crosstrain.load and "
                 "crosstrain export take its weights.",
                 soft_wrap=True,
             )
-        if numbers := quality(result):
+        numbers = quality(result)
+        if (perplexity := numbers.pop("perplexity", None)) is not None:
+            out.print(f"Perplexity of a step on the test part, last epoch: {perplexity:.4g}")
+        if numbers:
             shown = (f"{name} {value:.3g}" for name, value in numbers.items())
             out.print(f"Means over classes, last epoch: {', '.join(shown)}", soft_wrap=True)
+        if of_classes := test_metric(result.test_metrics, "class_iou"):
+            names = [*result.classes, *map(str, range(len(result.classes), len(of_classes)))]
+            known = [f"{n} {text.share(v)}" for n, v in zip(names, of_classes, strict=False) if v is not None]
+            out.print(f"IoU by class: {', '.join(known)}", soft_wrap=True)
         for sentence in filter(None, (result.stopped, over_fits(result))):
             out.print(f"It {sentence}.", style="yellow", soft_wrap=True)
     if result.diverged:

@@ -50,6 +50,8 @@ def _cells(answer: Answer) -> list[str]:
             for choice in answer.choices
             for cell in (choice.label, NOTHING if choice.probability is None else share(choice.probability))
         ]
+    if answer.areas:
+        return [", ".join(f"{label} {share(part)}" for label, part in answer.areas)]
     more = " …" if len(answer.values) > SHOWN else ""
     return [" ".join(f"{value:.4g}" for value in answer.values[:SHOWN]) + more]
 
@@ -69,6 +71,11 @@ def print_evaluation(evaluated: Evaluated, screen: Console) -> None:
         f"{evaluated.data} ({evaluated.part})."
     )
     confused = _confusions(evaluated)
+    if of_classes := evaluated.metrics.get("class_iou"):
+        known = [
+            f"{n} {share(v)}" for n, v in zip(evaluated.classes, of_classes, strict=False) if v is not None
+        ]
+        screen.print(f"IoU by class: {', '.join(known)}.")
     if confused:
         screen.print(f"Most often confused: {'; '.join(confused)}.")
     _remarks(evaluated.notes, evaluated.damaged, screen)

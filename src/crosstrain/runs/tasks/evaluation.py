@@ -15,10 +15,15 @@ from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
 from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.training.metrics import Reading, metrics
+from crosstrain.training.pixels import training_metrics
 from crosstrain.training.quality import quality_metrics
+from crosstrain.training.tasks import task_of, value_of
 
 SMALLEST_BATCH = 64
 """Evaluation uses the training's batch size, or this where that is smaller."""
+MOST_NUMBERS = 1 << 24
+"""Outputs of a batch that is larger than the training's have no more numbers than this: label maps are
+large."""
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -41,7 +46,8 @@ class Evaluation:
     ) -> None:
         self.readings = readings
         self.names = names
-        self.batch_size = max(batch_size, SMALLEST_BATCH)
+        numbers = max(_numbers(loss, f"output/{output}") for output in readings) if readings else 1
+        self.batch_size = max(batch_size, min(SMALLEST_BATCH, MOST_NUMBERS // numbers))
         self._loss_inputs = tuple(loss.inputs)
         self._loss = compiled(loss.phase(training=False), Ops(NUMPY, "numpy"), "float64")
         self._constants = {name: _double(value) for name, value in constants.items()}
@@ -62,7 +68,10 @@ class Evaluation:
         """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
         ``predictions`` collects the prediction for each example, ``final`` adds what is told of a test set
         (``training/quality.py``)."""
-        by_output = {output: metrics(self.names, reading) for output, reading in self.readings.items()}
+        by_output = {
+            output: {**metrics(self.names, reading), **training_metrics(reading)}
+            for output, reading in self.readings.items()
+        }
         total, examples = 0.0, 0
         for batch_inputs, batch_targets in self._batches(inputs, targets):
             outputs = network.predict(batch_inputs)
@@ -74,10 +83,13 @@ class Evaluation:
                 if final and not examples:
                     more = quality_metrics(self.readings[output], outputs[output])
                     by_name.update({name: each for name, each in more.items() if name not in by_name})
-                # Masked steps count in no metric, as they do in no loss.
-                kept = judged.get(f"mask/{output}", ...)
+                # What is masked or void counts in no metric, as it does in no loss.
+                kept = _judged_part(
+                    judged.get(f"mask/{output}"), self.readings[output], batch_targets[output]
+                )
                 for metric in by_name.values():
-                    metric.update(outputs[output][kept], batch_targets[output][kept])
+                    rows = ... if getattr(metric, "whole", False) else kept
+                    metric.update(outputs[output][rows], batch_targets[output][rows])
                 if predictions is not None:
                     predictions.update(output, self.readings[output], outputs[output], batch_targets[output])
             examples += count
@@ -105,16 +117,34 @@ class Evaluation:
         return results
 
 
+def _numbers(loss: Graph, output: str) -> int:
+    """How many numbers an output has for one example, at least; open axes count once."""
+    shape = loss.inputs[output].shape if output in loss.inputs else ()
+    return int(np.prod([size or 1 for size in shape[1:]], initial=1))
+
+
+def _judged_part(mask: np.ndarray | None, reading: Reading, targets: np.ndarray) -> Any:
+    """Which of the targets are judged, as an index."""
+    if reading.void is None:
+        return ... if mask is None else mask
+    known = targets != reading.void
+    if known.ndim > 1 and known.shape[-1] == 1:
+        known = known[..., 0]
+    return known if mask is None else known & mask
+
+
 def main_metric(results: Mapping[str, Any], name: str) -> float | None:
     """The metric ``name``, of the first output that has it."""
-    return next((v for k, v in results.items() if k == name or k.endswith(f"/{name}")), None)
+    value: float | None = value_of(results, name)
+    return value
 
 
 def score(results: Mapping[str, Any]) -> float | None:
-    """One number to choose the best epoch by, larger being better: accuracy, or else minus the loss."""
-    accuracy = main_metric(results, "accuracy")
-    if accuracy is not None:
-        return accuracy
+    """One number to choose the best epoch by, larger being better: the task's main metric, or else minus the
+    loss."""
+    task = task_of(results)
+    if task is not None:
+        return main_metric(results, task.metric)
     return None if results.get("loss") is None else -float(results["loss"])
 
 
@@ -129,7 +159,9 @@ def readings(folder: Path, network: Graph, targets: Mapping[str, Mapping[str, An
         loss = chosen.get(output) or chosen.get("") or {"name": ""}
         shape = network.spec(network.outputs[output]).shape
         last = shape[-1] if len(shape) > 1 else None
-        readings[output] = Reading.of(loss["name"], loss.get("settings") or {}, spec.get("classes"), last)
+        readings[output] = Reading.of(
+            loss["name"], loss.get("settings") or {}, spec.get("classes"), last, maps=len(shape) == 4
+        )
     return readings
 
 

@@ -27,8 +27,22 @@ SLOTS = 4
 """Batches that a process is ahead at most."""
 
 Arrays = dict[str, np.ndarray]
-Layout = dict[str, tuple[int, ...]]
-"""Shapes, of one example, of the float32 arrays of a batch; ``input/NAME`` and ``target/NAME``."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Shape (of one example) and dtype of one array of a batch; both kinds of dtype have 4 bytes."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def numbers(self) -> int:
+        return int(np.prod(self.shape))
+
+
+Layout = dict[str, Part]
+"""The arrays of a batch: ``input/NAME`` and ``target/NAME``."""
 
 
 @dataclass(frozen=True)
@@ -42,30 +56,31 @@ class Launch:
 
 
 def layout(data: Prepared, augmentation: Mapping[str, Any]) -> Layout:
-    """What a batch of ``data`` brings, in this order: pictures, and targets where they are mixed."""
-    shapes: Layout = {f"input/{name}": tuple(shape) for name, shape in data.pictures().items()}
+    """What a batch of ``data`` brings, in this order: pictures, label maps, and targets where they are
+    mixed."""
+    parts: Layout = {f"input/{name}": Part(tuple(shape)) for name, shape in data.pictures().items()}
+    parts |= {f"target/{name}": Part(tuple(shape), "int32") for name, shape in data.label_maps().items()}
     if "mixup" in augmentation:
-        shapes |= {f"target/{n}": tuple(spec["shape"]) for n, spec in data.manifest["targets"].items()}
-    return shapes
+        parts |= {f"target/{n}": Part(tuple(spec["shape"])) for n, spec in data.manifest["targets"].items()}
+    return parts
 
 
-def slots_in(memory: mmap.mmap, shapes: Layout, batch_size: int) -> list[Arrays]:
+def slots_in(memory: mmap.mmap, parts: Layout, batch_size: int) -> list[Arrays]:
     """The arrays, (batch_size, …), of each slot of the shared memory."""
-    sizes = {name: batch_size * int(np.prod(shape)) for name, shape in shapes.items()}
     slots, position = [], 0
     for _ in range(SLOTS):
         arrays = {}
-        for name, shape in shapes.items():
-            flat = np.frombuffer(memory, np.float32, sizes[name], position)
-            arrays[name] = flat.reshape(batch_size, *shape)
-            position += 4 * sizes[name]
+        for name, part in parts.items():
+            flat = np.frombuffer(memory, part.dtype, batch_size * part.numbers, position)
+            arrays[name] = flat.reshape(batch_size, *part.shape)
+            position += flat.nbytes
         slots.append(arrays)
     return slots
 
 
-def memory_size(shapes: Layout, batch_size: int) -> int:
+def memory_size(parts: Layout, batch_size: int) -> int:
     """Bytes of the shared memory of one process."""
-    return 4 * SLOTS * batch_size * sum(int(np.prod(shape)) for shape in shapes.values())
+    return 4 * SLOTS * batch_size * sum(part.numbers for part in parts.values())
 
 
 class Feed:
@@ -112,13 +127,13 @@ class _Process:
     """One process and the memory shared with it."""
 
     def __init__(self, data: Prepared, recipe: Recipe, launch: Launch, part: int, batch_size: int) -> None:
-        shapes = layout(data, recipe.augmentation)
-        size = memory_size(shapes, batch_size)
+        parts = layout(data, recipe.augmentation)
+        size = memory_size(parts, batch_size)
         self._ready = False
         self._number = 0
         with _anonymous_file() as file:
             file.truncate(size)
-            self._slots = slots_in(mmap.mmap(file.fileno(), size), shapes, batch_size)
+            self._slots = slots_in(mmap.mmap(file.fileno(), size), parts, batch_size)
             job = {
                 "memory": file.fileno(), "data_folder": str(data.folder), "recipe": recipe.to_json(),
                 "part": part, "parts": launch.processes,

@@ -51,6 +51,8 @@ class Material:
     """Where the pictures of training come from, and their targets where those are mixed."""
     fed: Mapping[str, str] = field(default_factory=dict)
     """What each input of training is called there, for those that it brings."""
+    classes: tuple[str, ...] = ()
+    """The names of the classes, where there is one target that has any."""
 
     @classmethod
     def load(
@@ -87,6 +89,7 @@ class Material:
             data_hash=data.hash,
             feed=feeding,
             fed=_fed(data, names, outputs, recipe) if feeding else {},
+            classes=tuple(map(str, data.manifest["classes"])),
         )
 
     @property

@@ -8,6 +8,8 @@ import numpy as np
 
 from crosstrain.training.metrics import Reading
 
+MOST_PIXELS = 1 << 26
+"""Of kept label maps, a byte each."""
 MOST_NUMBERS = 10_000_000
 """Of predicted numbers; a test set with more keeps none."""
 
@@ -18,16 +20,18 @@ def predictions_file(cells: Path, name: str) -> Path:
 
 
 class Predictions:
-    """Gathers, batch by batch, the answers of the first output that has one class, or one row of numbers, for
-    each example.
+    """Gathers, batch by batch, the answers of the first output that has one class for each example, or one
+    for each of its pixels, or one row of numbers.
 
-    Of classes a few numbers for each example are kept, never the outputs themselves; of numbers to predict
-    the outputs, as long as they are not too many.
+    Of classes a few numbers for each example are kept, or a label map, never the outputs themselves; of label
+    maps the first ones, up to ``MOST_PIXELS``; of numbers to predict the outputs, as long as they are not too
+    many.
     """
 
     def __init__(self) -> None:
         self._output: str | None = None
         self._parts: list[dict[str, np.ndarray]] = []
+        self._pixels = 0
         self._numbers = 0
 
     def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
@@ -38,6 +42,12 @@ class Predictions:
             self._add_numbers(output, outputs, targets)
             return
         predicted = reading.answers(outputs)
+        if reading.maps:
+            self._output = output
+            self._pixels += predicted.size
+            if not self._parts or self._pixels <= MOST_PIXELS:
+                self._parts.append({"label_maps": predicted.astype(np.uint8)})
+            return
         if predicted.ndim != 1:
             return
         self._output = output
@@ -65,9 +75,9 @@ class Predictions:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``, float32
-        (N,), what the network gave those two, NaN where its outputs are no probabilities. In the order of the
-        test set. Of numbers to predict ``output`` and ``target``, float32 (N, numbers). Empty where no output
-        is either."""
+        (N,), what the network gave those two, NaN where its outputs are no probabilities. Of label maps
+        ``label_maps``, uint8 (N, H, W). In the order of the test set. Of numbers to predict ``output`` and
+        ``target``, float32 (N, numbers). Empty where no output is any of these."""
         names = self._parts[0] if self._parts else ()
         return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
 

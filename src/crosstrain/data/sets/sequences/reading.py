@@ -24,14 +24,14 @@ _DELIMITERS = ",;\t"
 class NumbersFile:
     """``values``, float64 (steps, columns), NaN where one is missing; ``names`` of the columns; ``lines``,
     the line of each step, from 1; ``times``, what the time column says of each step (empty where there is
-    none)."""
+    none); ``others``, all columns of the file."""
 
     path: Path
     values: np.ndarray
     names: tuple[str, ...]
     lines: Sequence[int]
     times: Sequence[str] = field(default_factory=tuple)
-    time_name: str = ""
+    others: Sequence[str] = field(default_factory=tuple)
 
     def missing(self, columns: Sequence[int]) -> list[int]:
         """The lines in which one of ``columns`` has no value."""
@@ -126,7 +126,8 @@ def _delimiter(path: Path, lines: Sequence[str]) -> str:
     head = next((line for line in lines if line.strip()), "")
     counts = {each: head.count(each) for each in _DELIMITERS}
     best = max(counts, key=lambda each: counts[each])
-    named = any(not _is_number(token) for token in _tokens(head.replace('"', "")))
+    is_number = [_is_number(token) for token in _tokens(head.replace('"', ""))]
+    named = not all(is_number) and (counts[best] > 0 or not any(is_number))
     if named or (counts[best] and path.suffix.lower() in (".csv", ".tsv")):
         return best if counts[best] else ","
     return ""
@@ -188,4 +189,4 @@ def _of_table(
         ]
     )
     times = [row[names.index(time)] for row in rows] if time else []
-    return NumbersFile(path, values, tuple(names[index] for index in chosen), lines, times, time)
+    return NumbersFile(path, values, tuple(names[index] for index in chosen), lines, times, names)

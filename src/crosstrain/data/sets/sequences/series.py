@@ -50,7 +50,8 @@ def files(location: Path) -> Files:
 def read(location: Path, request: Request) -> Source:
     """The windows of the three parts. ``CrosstrainError`` for a file that is no series, or too short."""
     fitted = request.fitted.get(FACTS) or {}
-    options = completed(SERIES, fitted.get("options") or {}, request.options)
+    learnt = {name: value for name, value in (fitted.get("options") or {}).items() if name != "end"}
+    options = completed(SERIES, learnt, request.options)
     columns = [name for name in str(options["columns"]).split("+") if name]
     file = read_numbers(location, str(options["time"]), columns)
     target = _target(file, str(options["target"]))
@@ -99,6 +100,9 @@ def windows(steps: int, window: int, horizon: int, stride: int) -> dict[str, np.
 
 
 def _target(file: NumbersFile, asked: str) -> int:
+    if asked and asked not in file.names and asked in file.others:
+        columns = "+".join([*file.names, asked])
+        raise CrosstrainError(f"the target {asked!r} has to be among the columns; write columns={columns}")
     if asked and asked not in file.names:
         raise CrosstrainError(
             f"{file.path} has no column {asked!r} to forecast; it has {', '.join(file.names)}"

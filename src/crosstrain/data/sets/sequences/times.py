@@ -20,6 +20,8 @@ _DAY = 86_400.0
 _UNITS = (("minute", 60.0, 60), ("hour", 3_600.0, 24), ("day", _DAY, 7), ("week", 7 * _DAY, 52))
 """Each unit's seconds, and how many steps its season has: an hour, a day, a week, a year."""
 _MONTHS = {1: ("month", 12), 3: ("quarter", 4), 12: ("year", 1)}
+WEEKDAYS = 5
+"""A week of days on which there is something to trade."""
 UNEVEN = 0.05
 """Above this share of longer steps it is the rule of the calendar (no prices at weekends), not a gap."""
 
@@ -59,6 +61,8 @@ def steps_of(path: Path, times: Sequence[str], lines: Sequence[int]) -> Steps:
         return Steps(unit, season, _longer(lines, months > usual, unit))
     length = float(np.median(apart))
     unit, season = next(((name, count) for name, each, count in _UNITS if each == length), ("", 1))
+    if unit == "day" and (dates.dt.day_of_week < WEEKDAYS).all():
+        season = WEEKDAYS
     return Steps(unit, season, _longer(lines, apart > 1.5 * length, unit or f"{length:g} s"))
 
 

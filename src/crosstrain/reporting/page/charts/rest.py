@@ -44,15 +44,16 @@ def accuracy_by_time(view: View) -> Figure | None:
              *(["yes" if on_front else "no"] if on_front_keys else [])]
         )  # fmt: skip
     scale = axis_scale([row["seconds"] for row in rows], 12, zero=False)
+    title = f"test {lines[0].row.title}"
     x = alt.X("seconds:Q", title="total training time (s)", scale=scale)
-    y = alt.Y("accuracy:Q", title="test accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False))
+    y = alt.Y("accuracy:Q", title=title, axis=alt.Axis(format="%"), scale=alt.Scale(zero=False))
     base = alt.Chart(alt.NamedData(ROWS)).encode(x=x, color=colour(view))
     tips = [
         "network:N", "engine:N", "size:N", alt.Tooltip("seconds:Q", format=".4g"),
         alt.Tooltip("accuracy:Q", format=".2%"),
     ]  # fmt: skip
     parts = [
-        base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title="test accuracy"), y2="high:Q"),
+        base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q"),
         base.mark_point(filled=True, size=90, opacity=1).encode(
             y=y, shape=alt.Shape("task:N", title=None), tooltip=tips
         ),
@@ -67,13 +68,13 @@ def accuracy_by_time(view: View) -> Figure | None:
         ]
     return Figure(
         "accuracy-by-time",
-        "Accuracy and training time",
-        "Test accuracy with its 95 % interval over the total seconds of training"
+        f"{_capital(lines[0].row.title)} and training time",
+        f"{_capital(title)} with its 95 % interval over the total seconds of training"
         + ("; rings mark the Pareto front: nothing is better in every respect." if front else "."),
         specification(alt.layer(*parts), datasets, 320),
         Grid(
-            "Accuracy and training time",
-            ["network", "size", "engine", "training time", "test accuracy", "low", "high",
+            f"{_capital(lines[0].row.title)} and training time",
+            ["network", "size", "engine", "training time", title, "low", "high",
              *(["on the front"] if on_front_keys else [])],
             cells,
             frozenset({1, 3, 4, 5, 6}),
@@ -82,9 +83,14 @@ def accuracy_by_time(view: View) -> Figure | None:
     )  # fmt: skip
 
 
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
 def learning(view: View) -> list[Figure]:
     """Accuracy and loss over epochs and over seconds; the training loss where there is no validation loss."""
     curves: tuple[tuple[str, str, str, str], ...] = (
+        ("learning", "validation_mean_iou", "Validation mean IoU", "%"),
         ("learning", "validation_accuracy", "Validation accuracy", "%"),
         ("loss", "validation_loss", "Validation loss", ".3g"),
         ("loss", "train_loss", "Training loss", ".3g"),

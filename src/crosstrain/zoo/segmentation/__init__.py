@@ -1,0 +1,1 @@
+"""Networks that give a class for every pixel: logits (batch, height, width, classes)."""
