@@ -82,7 +82,10 @@ def _maps(run: str, out: str | Path | None, progress: Progress, arguments: Mappi
             run, data=arguments["data"], cell=cell, weights=weights, examples=examples, tell=watch.stage
         )
         watch.stage("Drawing")
-        return write_maps(answered, weights, Path(out) if out else place_of_looks(run, cell))
+        of_cell = cell or not Path(run).is_dir()  # a comparison keeps its cells' last weights
+        return write_maps(
+            answered, "last" if of_cell else weights, Path(out) if out else place_of_looks(run, cell)
+        )
 
 
 def _sheet(data: str, out: str | Path | None, progress: Progress, arguments: Mapping[str, Any]) -> Sheet:
