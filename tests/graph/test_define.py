@@ -13,7 +13,7 @@ import pytest
 from keras import layers as kl
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.define import build_model, run
+from crosstrain.graph.define import build_model, name_of, run
 from crosstrain.graph.graph import Graph
 
 INT_TARGET = {"": {"shape": [], "dtype": "int64", "classes": 10}}
@@ -204,3 +204,19 @@ def test_bad_files(body: str, changes: dict[str, Any], says: str, tmp_path: Path
     with pytest.raises(CrosstrainError, match=says):
         define(f"{user_file(tmp_path, body)}:net", tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "called"),
+    [
+        ("functional_3", "nets/digits.py:small", "small"),
+        ("sequential", "nets/digits.keras", "digits"),
+        ("functional", "mlp", "functional"),
+        ("my_network", "nets/digits.py:small", "my_network"),
+    ],
+)
+def test_a_network_without_a_name_is_called_by_its_function_or_file(
+    name: str, source: str, called: str
+) -> None:
+    inputs = keras.Input((2,))
+    assert name_of(keras.Model(inputs, keras.layers.Dense(1)(inputs), name=name), source) == called

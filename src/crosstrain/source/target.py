@@ -188,11 +188,11 @@ class Draft:
         template = table.get(step.kind)
         if template is None or self.target.lacks(step):
             what = step.kind.removeprefix("op_").replace("_", " ")
-            settings = "" if template is None else "with such settings "
+            how = "" if template is None else "with such settings "
             layer = f" (the layer {step.name!r})" if step.name in self.attributes else ""
             raise CrosstrainError(
-                f"crosstrain code has no {what} {settings}for {self.target.title}{layer}; write it for torch, "
-                "jax, tensorflow or keras"
+                f"crosstrain code has no {what} {how}for {self.target.title}{layer}; write it for "
+                "torch, jax, tensorflow or keras"
             )
         text = template if isinstance(template, str) else template(step)
         settings = {key: scope.value(value) for key, value in step.settings.items()}

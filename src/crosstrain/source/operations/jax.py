@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosstrain.source.operations.torch import recurrent
 from crosstrain.source.operations.words import (
+    Form,
     Template,
     axis_word,
     counted,
@@ -36,7 +37,7 @@ def _constant(step: Step) -> str:
     return "jnp.array({value}, " + DTYPES[kind] + ")"
 
 
-def _reduced(name: str) -> Template:
+def _reduced(name: str) -> Form:
     def of(step: Step) -> str:
         axis = axis_word(step)
         words = [] if axis == "None" else [axis]
@@ -47,7 +48,7 @@ def _reduced(name: str) -> Template:
     return of
 
 
-def _placed(name: str) -> Template:
+def _placed(name: str) -> Form:
     def of(step: Step) -> str:
         keep = ", keepdims=True" if step.settings.get("keepdims") else ""
         return f'{{0}}.{name}({step.settings["axis"]}{keep}).astype("int32")'
@@ -78,11 +79,11 @@ def _broadcast(step: Step) -> str:
     ) + ")"  # fmt: skip
 
 
-def _axis(name: str) -> Template:
+def _axis(name: str) -> Form:
     return lambda s: f"{name}({{0}})" if s.settings["axis"] == -1 else f"{name}({{0}}, {{axis}})"
 
 
-def norm(name: str) -> Template:
+def norm(name: str) -> Form:
     return lambda s: f"{name}({{all}}, axes={{axes}}, epsilon={{epsilon}})"
 
 

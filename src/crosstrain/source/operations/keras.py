@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosstrain.source.operations.torch import recurrent
 from crosstrain.source.operations.words import (
+    Form,
     Template,
     axis_word,
     counted,
@@ -34,7 +35,7 @@ def _constant(step: Step) -> str:
     return "ops.array({value}, " + dtype(step) + ")"
 
 
-def _reduced(name: str) -> Template:
+def _reduced(name: str) -> Form:
     def of(step: Step) -> str:
         axis = axis_word(step)
         words = ["{0}"] + ([] if axis == "None" else [axis])
@@ -45,7 +46,7 @@ def _reduced(name: str) -> Template:
     return of
 
 
-def _placed(name: str) -> Template:
+def _placed(name: str) -> Form:
     return lambda s: f'ops.cast({_reduced(name)(s)}, "int32")'.replace("'", '"')
 
 
@@ -58,7 +59,7 @@ def _pad(step: Step) -> str:
     return "ops.pad({0}, {padding}" + value + ")"
 
 
-def _axis(name: str) -> Template:
+def _axis(name: str) -> Form:
     def of(step: Step) -> str:
         axis = step.settings["axis"]
         if isinstance(axis, tuple):
@@ -83,7 +84,7 @@ def _flip(step: Step) -> str:
     return text
 
 
-def _norm(name: str) -> Template:
+def _norm(name: str) -> Form:
     return lambda s: f"{name}({{all}}, axes={{axes}}, epsilon={{epsilon}})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosstrain.source.operations.torch import recurrent
 from crosstrain.source.operations.words import (
+    Form,
     Template,
     axis_word,
     counted,
@@ -35,7 +36,7 @@ def _constant(step: Step) -> str:
     return "tf.constant({value}, " + DTYPES[kind] + ")"
 
 
-def _reduced(name: str, before: str = "{0}") -> Template:
+def _reduced(name: str, before: str = "{0}") -> Form:
     def of(step: Step) -> str:
         axis = axis_word(step)
         words = [before] + ([] if axis == "None" else [axis])
@@ -44,7 +45,7 @@ def _reduced(name: str, before: str = "{0}") -> Template:
     return of
 
 
-def _placed(name: str) -> Template:
+def _placed(name: str) -> Form:
     def of(step: Step) -> str:
         text = f"tf.{name}({{0}}, {step.settings['axis']}, tf.int32)"
         return f"tf.expand_dims({text}, {step.settings['axis']})" if step.settings.get("keepdims") else text
@@ -69,7 +70,7 @@ def _broadcast(step: Step) -> str:
     ) + ")"  # fmt: skip
 
 
-def _axis(name: str) -> Template:
+def _axis(name: str) -> Form:
     def of(step: Step) -> str:
         axis = step.settings["axis"]
         if isinstance(axis, tuple):
@@ -79,7 +80,7 @@ def _axis(name: str) -> Template:
     return of
 
 
-def _logical(name: str) -> Template:
+def _logical(name: str) -> Form:
     return lambda s: (
         f"tf.math.{name}(" + ", ".join(f"tf.cast({{{i}}}, tf.bool)" for i in range(len(s.inputs))) + ")"
     )
@@ -92,7 +93,7 @@ def _clip(step: Step) -> str:
     return "tf.clip_by_value({0}, {minimum}, {maximum})"
 
 
-def _window(name: str) -> Template:
+def _window(name: str) -> Form:
     return lambda s: f"{name}({{all}}, {inner(s)})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crosstrain.source.operations.words import (
+    Form,
     Template,
     axes,
     counted,
@@ -43,7 +44,7 @@ def _has_float(value: object) -> bool:
     return any(map(_has_float, value)) if isinstance(value, tuple) else isinstance(value, float)
 
 
-def _reduced(name: str, more: str = "", before: str = "") -> Template:
+def _reduced(name: str, more: str = "", before: str = "") -> Form:
     def of(step: Step) -> str:
         chosen, keep = axes(step), step.settings.get("keepdims")
         if chosen is None and keep:
@@ -64,7 +65,7 @@ def _product(step: Step) -> str:
     return "{0}" + "".join(f".prod({axis}{keep})" for axis in sorted(chosen, reverse=True))
 
 
-def _placed(name: str) -> Template:
+def _placed(name: str) -> Form:
     def of(step: Step) -> str:
         keep = ", keepdim=True" if step.settings.get("keepdims") else ""
         return f"{{0}}.{name}({step.settings['axis']}{keep}).int()"
@@ -106,7 +107,7 @@ def _pad(step: Step) -> str:
 
 def _take(step: Step) -> str:
     s = step.settings
-    axis = s["axis"] % s["ranks"][0]
+    axis = int(s["axis"]) % int(s["ranks"][0])
     return "{0}[" + ":, " * axis + "{1}.long()]"
 
 
@@ -116,7 +117,7 @@ def _one_hot(step: Step) -> str:
     return hot if s["axis"] in (-1, s["ranks"][0]) else hot + ".movedim(-1, {axis})"
 
 
-def _softmax(name: str) -> Template:
+def _softmax(name: str) -> Form:
     return lambda s: (
         f"torch.{name}({{0}}, {{axis}})"
         if isinstance(s.settings["axis"], int)
@@ -132,7 +133,7 @@ def _clip(step: Step) -> str:
     return "{0}.clamp(" + ", ".join(words) + ")"
 
 
-def _norm(name: str) -> Template:
+def _norm(name: str) -> Form:
     def of(step: Step) -> str:
         rest = ", ".join(f"{{{i}}}" for i in range(1, len(step.inputs)))
         rest = f", {rest}" if rest else ""
@@ -141,10 +142,10 @@ def _norm(name: str) -> Template:
     return of
 
 
-def recurrent(functions_of: dict[str, str]) -> dict[str, Template]:
+def recurrent(functions_of: dict[str, str]) -> dict[str, Form]:
     """Recurrent operations; ``functions_of`` gives a target's functions by Keras's names."""
 
-    def of(op: str) -> Template:
+    def of(op: str) -> Form:
         def template(step: Step) -> str:
             s = step.settings
             masked = op.startswith("stepwise_")
@@ -169,9 +170,8 @@ def recurrent(functions_of: dict[str, str]) -> dict[str, Template]:
 
         return template
 
-    return general(
-        {name: of(name) for base in ("lstm", "gru", "simple_rnn") for name in (base, f"stepwise_{base}")}
-    )
+    names = [name for base in ("lstm", "gru", "simple_rnn") for name in (base, f"stepwise_{base}")]
+    return {f"op_{name}": of(name) for name in names}
 
 
 FUNCTIONS = {

@@ -8,7 +8,8 @@ from typing import Any
 from crosstrain.graph.ops.shapes import axes_of
 from crosstrain.source.view.step import Step
 
-Template = str | Callable[[Step], str]
+Form = Callable[[Step], str]
+Template = str | Form
 
 
 def operators(*, divide: str = "{0} / {1}") -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.source.folding import INPUT, OUTPUT, Block, Option, Piece, Run
@@ -22,16 +23,22 @@ NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus"
 
 
 def fuse(network: Network) -> Network:
-    """Activations go into the convolution or dense layer before them."""
+    """Activations go into the convolution or dense layer before them; layers applied twice are marked."""
     reads = [value for step in network.steps for value in step.inputs] + list(network.outputs.values())
+    names = [step.name for step in network.steps if step.name]
+    shared = {name for name in names if names.count(name) > 1}
     steps: list[Step] = []
     for step in network.steps:
         before = steps[-1] if steps else None
         plain = step.kind in NAMED and step.settings.get("alpha", 1.0) == 1.0
+        if step.name in shared and step.kind != "weight":
+            steps.append(replace(step, settings={**step.settings, "shared": True}))
+            continue
         if (
             before is not None
             and plain
             and before.kind in ("conv", "dense")
+            and before.name not in shared
             and step.inputs == (before.output,)
             and reads.count(before.output) == 1
         ):
@@ -121,6 +128,30 @@ def _rnn(cls: str) -> Template:
     return of
 
 
+def shared(template: Template) -> Template:
+    """A layer that is applied several times is made before."""
+
+    def of(step: Step) -> str:
+        text = template if isinstance(template, str) else template(step)
+        if not step.settings.get("shared"):
+            return text
+        _, _, rest = text.partition("({0})")
+        return f"{_variable(step)}({{0}}){rest}"
+
+    return of
+
+
+def _maker(step: Step) -> str:
+    """The layer that is applied several times, without its input."""
+    template = CALLS[step.kind]
+    text = template if isinstance(template, str) else template(replace(step, settings=_alone(step)))
+    return text.partition("({0})")[0]
+
+
+def _alone(step: Step) -> dict[str, Any]:
+    return {key: value for key, value in step.settings.items() if key != "shared"}
+
+
 def _weight(step: Step) -> str:
     s = step.settings
     words = "" if s["trainable"] else ", trainable=False"
@@ -202,6 +233,12 @@ CALLS: dict[str, Template] = {
     "leaky_relu": _layer("LeakyReLU", "{negative_slope}"),
 }
 
+_OWNERS = (
+    "conv", "depthwise_conv", "conv_transpose", "dense", "batch_norm", "batch_norm_axis", "layer_norm",
+    "rms_norm", "embedding", "lstm", "gru", "simple_rnn",
+)  # fmt: skip
+CALLS.update({kind: shared(CALLS[kind]) for kind in _OWNERS})
+
 HELPERS = {
     "pad_channels": '''
 def pad_channels(x, channels):
@@ -248,15 +285,20 @@ def _path(draft: Draft) -> str:
 def _weights(
     draft: Draft, items: Iterable[Piece | Option], named: Callable[[Step], str], given: str
 ) -> list[str]:
-    """A variable for each weight that belongs to no layer."""
+    """A variable for each weight that belongs to no layer, and each layer that is applied several times."""
     lines, seen = [], set()
     for item in items:
         steps = [item] if isinstance(item, Step) else item.steps if isinstance(item, Option) else ()
         for step in steps:
-            if step.kind == "weight" and step.name not in seen:
+            if step.name in seen:
+                continue
+            if step.settings.get("shared"):
                 seen.add(step.name)
-                scope = Scope(named)
-                text = draft.expression({"weight": _weight}, step, (), scope)
+                text = draft.expression({step.kind: _maker}, step, (), Scope(named))
+                lines.append(f"{_variable(step)} = {text}")
+            if step.kind == "weight":
+                seen.add(step.name)
+                text = draft.expression({"weight": _weight}, step, (), Scope(named))
                 line = f"{_variable(step)} = {text}({given})"
                 two = [f"weight = {text}", f"{_variable(step)} = weight({given})"]
                 lines += [line] if len(line) + 4 <= WIDTH else two
@@ -269,9 +311,25 @@ def _variable(step: Step) -> str:
 
 
 def _in_block(block: Block) -> Scope:
-    named = key_names(block)
-    own = lambda step: named(replace(step, name=_own_name(step)))
+    own = _names_in(block)
     return Scope(lambda step: _variable(step) if step.kind == "weight" else own(step))
+
+
+def _names_in(block: Block) -> Callable[[Step], str]:
+    """How a layer's name is written in a block; none holds a ``/``."""
+    named = key_names(block)
+
+    def own(step: Step) -> str:
+        if block.names is None:
+            text = named(replace(step, name=_own_name(step)))
+            return text + '.replace("/", ".")' if any("/" in prefix for prefix in block.prefixes) else text
+        text, cell = named(step), f"/{step.kind}_cell"
+        names = [row[int(step.name)] for row in block.names]
+        text += f'.removesuffix("{cell}")' if any(name.endswith(cell) for name in names) else ""
+        deep = any("/" in name.removesuffix(cell) for name in names)
+        return text + '.replace("/", ".")' if deep else text
+
+    return own
 
 
 def _short(lines: list[str]) -> list[str]:
@@ -292,8 +350,7 @@ def _short(lines: list[str]) -> list[str]:
 def write(draft: Draft) -> None:
     bodies: dict[int, list[str]] = {}
     for run in draft.runs:
-        named = key_names(run.block)
-        own = lambda step, named=named: named(replace(step, name=_own_name(step)))
+        own = _names_in(run.block)
         bodies[id(run)] = _short([
             *_weights(draft, run.block.items, own, "x"),
             *draft.statements(
