@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from crosstrain.data.limit import limited
-from crosstrain.data.options import Option, Setting, read_options, split_spec
+from crosstrain.data.options import SERIES, TABLE, TEXT, Option, Setting, read_options, split_spec
 from crosstrain.data.prepared import SPLITS, Prepared
-from crosstrain.data.sets.settings import SERIES, TABLE, TEXT
 from crosstrain.data.source import Files, Request, Source
 from crosstrain.data.split import TIME
 from crosstrain.errors import CrosstrainError

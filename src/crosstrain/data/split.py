@@ -78,10 +78,10 @@ def completed(
 
 def in_order(count: int, validation: float, test: float) -> tuple[Positions, Positions, Positions]:
     """Train, validation and test one after the other, as they come; the fractions are of all examples."""
-    held_out_last, held_out_before = round(count * test), round(count * validation)
-    begin = count - held_out_last - held_out_before
+    end = count - round(count * test)
+    begin = max(0, end - round(count * validation))
     positions = np.arange(count)
-    return positions[:begin], positions[begin : count - held_out_last], positions[count - held_out_last :]
+    return positions[:begin], positions[begin:end], positions[end:]
 
 
 def divided(labels: np.ndarray, validation: float, test: float, seed: int, how: str) -> dict[str, Positions]:

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crosstrain.data.options import completed
-from crosstrain.data.sets.settings import TABLE
+from crosstrain.data.options import TABLE, completed
 from crosstrain.data.source import Files, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import divided
 from crosstrain.errors import CrosstrainError

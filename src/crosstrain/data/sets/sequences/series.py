@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.options import completed
+from crosstrain.data.options import SERIES, completed
 from crosstrain.data.sets.sequences.reading import NumbersFile, in_words, read_numbers
 from crosstrain.data.sets.sequences.times import Steps, steps_of
-from crosstrain.data.sets.settings import SERIES
 from crosstrain.data.source import Files, Request, Source, Table, Values
 from crosstrain.data.split import in_order
 from crosstrain.errors import CrosstrainError

@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.options import completed
+from crosstrain.data.options import TEXT, completed
 from crosstrain.data.sets.sequences.reading import read_text
 from crosstrain.data.sets.sequences.tokens import Tokenizer
-from crosstrain.data.sets.settings import TEXT
 from crosstrain.data.source import Files, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import divided, in_order
 from crosstrain.data.targets import labels_of
