@@ -17,8 +17,8 @@ __all__ = ["own_folder"]
 
 
 def holds(sheet: np.ndarray, picture: np.ndarray) -> bool:
-    """Whether a grey picture (8, 8) with values 0..1 stands in the sheet, eight times enlarged."""
-    large = np.kron(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8), np.ones((8, 8), np.uint8))
+    """Whether a grey picture (8, 8) with values 0..1 stands in the sheet, twelve times enlarged."""
+    large = np.kron(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8), np.ones((12, 12), np.uint8))
     colours = np.repeat(large[..., None], 3, axis=2)
     return bool(cv2.minMaxLoc(cv2.matchTemplate(sheet, colours, cv2.TM_SQDIFF))[0] < 1)
 

@@ -59,6 +59,7 @@ def test_tokens_are_drawn_from_the_scores_of_the_last_step() -> None:
 
 @pytest.fixture(scope="module")
 def forecaster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("sine")
     (folder / "sine.txt").write_text(" ".join(f"{v:.6f}" for v in 10 + 5 * np.sin(np.arange(240) / 3)))
     out = folder / "run"
@@ -67,8 +68,7 @@ def forecaster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_series_goes_on_beyond_its_end(forecaster: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+def test_a_series_goes_on_beyond_its_end(forecaster: Path) -> None:
     result = crosstrain.forecast(forecaster, steps=5, threads=1, device="cpu", progress=False)
     assert (result.steps, len(result.values), result.variable) == (5, 5, "value")
     assert np.isfinite(result.values).all()

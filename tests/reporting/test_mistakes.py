@@ -161,8 +161,14 @@ def test_yes_and_no() -> None:
     np.testing.assert_allclose(arrays["true_probability"], np.where(targets == 1, yes, 1 - yes), atol=1e-7)
 
 
+def test_numbers_to_predict_are_kept_as_they_are() -> None:
+    arrays = gathered(Reading.of("mean_squared_error", {}, None, 4), SCORES, -SCORES)
+    assert set(arrays) == {"output", "target"}
+    np.testing.assert_array_equal(arrays["output"], SCORES.astype(np.float32))
+    np.testing.assert_array_equal(arrays["target"], -SCORES.astype(np.float32))
+
+
 def test_what_is_no_class_for_each_example_is_not_kept() -> None:
-    assert gathered(Reading.of("mean_squared_error", {}, None, 4), SCORES, SCORES) == {}
     assert (
         gathered(Reading.of("sparse_categorical_crossentropy", {}, 4, 4), SCORES[:, None], LABELS[:, None])
         == {}

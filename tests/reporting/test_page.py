@@ -215,7 +215,7 @@ HARD: tuple[dict[str, Any], ...] = (
     {"optimizer": "sgd:nesterov=true", "momentum": 0.9, "weight_decay": 5e-4},
     {"optimizer": "adam:beta_1=0.8", "schedule": "step:boundaries=[500,900],factors=[0.1,0.01]", "epochs": 7},
     {"loss": {"": "huber:delta=2:weight=1".replace(":weight=1", ",weight=0.5")}, "precision": "float64"},
-    {"seed": 3, "seeds": 2},
+    {"seed": 3, "seeds": 2, "kernel_initializer": "random_normal:stddev=0.01"},
     {"options": {"torch": {"compile": "default", "channels_last": True}}, "seeds": 3, "repeats": 4},
     {
         "budget": "20m",

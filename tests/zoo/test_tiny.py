@@ -125,6 +125,13 @@ def test_on_pytorch(name: str) -> None:
     check(name, "torch")
 
 
+def test_places_of_maxima_survive_a_compiler_that_computes_them_anew() -> None:
+    """XLA fuses what leads to a maximum into all that reads it, and rounds each time in its own way: compared
+    with the maximum itself, a place was found for none."""
+    pytest.importorskip("jax")
+    check("segnet-basic", "jax")
+
+
 @pytest.mark.slow("every network on every installed engine, each proved in processes of its own")
 @pytest.mark.parametrize("name", [p.values[0] for p in unlike()])
 def test_every_engine_is_proved_on_the_tiny_variant(name: str) -> None:

@@ -197,7 +197,7 @@ BUILT_IN = (
             "or images/* and masks/*.png, also with train/, val/ and test/ in or around them",
             "classes.txt, if you have it: VALUE NAME in each line; void is not learnt (default: 255)",
         ),
-        "segmentation",
+        "regions.segmentation",
     ),
     DataSet(
         "parquet",

@@ -63,7 +63,7 @@ def _pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def damage() -> Any:
+def damage() -> tuple[type[BaseException], ...]:
     """What pyarrow raises on files that are not whole, or hold what their description does not say."""
     import pyarrow
 
