@@ -136,7 +136,7 @@ def test_the_loop_of_resnet32(subject: Subjects) -> None:
 @pytest.mark.parametrize(
     ("name", "target", "why"),
     [
-        ("gru", "paddle", "has no gru for PaddlePaddle .the layer 'gru1'.; write it for torch"),
+        ("gru", "paddle", "has no gru for PaddlePaddle .the layer 'gru1/gru_cell'.; write it for torch"),
         ("penalised", "mxnet", "for MXNet"),
         ("counting", "torch", "a layer of its own changes the weight 'counter/steps' in training"),
     ],
