@@ -120,7 +120,12 @@ def assert_close(outputs: list[np.ndarray], expected: Arrays) -> None:
 
 
 def refused_when_spoilt(
-    form: str, engine: str, spoil: Callable[[Path], None], folder: Path, monkeypatch: pytest.MonkeyPatch
+    form: str,
+    engine: str,
+    spoil: Callable[[Path], None],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sentence: str = "departs from the network: in {engine} its outputs are off",
 ) -> None:
     """The whole export: right as it is, thrown away where a weight was changed before the verification."""
     result = export("lenet5", form, out=folder / "right")
@@ -134,6 +139,6 @@ def refused_when_spoilt(
         spoil(path)
 
     monkeypatch.setattr(exporting._Worker, "write", spoilt)
-    with pytest.raises(CrosstrainError, match=f"departs from the network: in {engine} its outputs are off"):
+    with pytest.raises(CrosstrainError, match=sentence.format(engine=engine)):
         export("lenet5", form, out=folder / "spoilt")
     assert [p.name for p in folder.iterdir()] == ["right"]

@@ -90,4 +90,6 @@ def test_changed_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         state[name] = np.where(np.arange(state[name].size).reshape(state[name].shape) == 0, 1, state[name])
         save_file(state, path / WEIGHTS)
 
-    formats.refused_when_spoilt("torch", "torch", spoil, tmp_path, monkeypatch)
+    # The program has the weights too, and is the first to disagree.
+    sentence = "the output 'output' of model.pt2 differs from that of model.py"
+    formats.refused_when_spoilt("torch", "torch", spoil, tmp_path, monkeypatch, sentence)

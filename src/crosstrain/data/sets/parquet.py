@@ -86,7 +86,7 @@ class _Pictures:
         group = int(np.searchsorted(self.groups[file], inside, side="right")) - 1
         try:
             value = self._group(file, group)[inside - int(self.groups[file][group])].as_py()
-        except (*damage(), IndexError) as error:
+        except damage() as error:
             raise DamagedImage("the table is damaged there") from error
         if value is None:
             raise DamagedImage("it has no bytes (perhaps only the path of a file elsewhere)")

@@ -67,7 +67,8 @@ def damage() -> tuple[type[BaseException], ...]:
     """What pyarrow raises on files that are not whole, or hold what their description does not say."""
     import pyarrow
 
-    return (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
+    lookup = KeyError, IndexError
+    return (pyarrow.ArrowException, OSError, ValueError, TypeError, *lookup, MemoryError, OverflowError)
 
 
 def _reason(error: BaseException) -> str:
