@@ -94,6 +94,19 @@ def test_convolutions(w: dict[str, Any], groups: int, depthwise: bool) -> None:
     check_against_numpy("conv", [x, kernel, bias], **how, groups=groups)
 
 
+@pytest.mark.parametrize(
+    ("lengths", "size", "strides"),
+    [((1, 2, 2), (1, 1, 2), (1, 1, 3)), ((1, 5, 3), (1, 3, 2), (2, 1, 2)), ((2, 3, 4), (2, 1, 3), (2, 1, 2))],
+)
+def test_volumes_of_one_channel(lengths: Any, size: Any, strides: Any) -> None:
+    """TensorFlow's own convolution is wrong there, in float32."""
+    generator = np.random.default_rng(0)
+    x, kernel = generator.standard_normal((2, *lengths, 1)), generator.standard_normal((*size, 1, 2))
+    check_against_numpy(
+        "conv", [x, kernel], strides=strides, padding=((0, 0),) * 3, dilation=(1, 1, 1), groups=1
+    )
+
+
 @settings(max_examples=20, deadline=None)
 @given(windows(), st.data())
 def test_transposed_convolutions(w: dict[str, Any], data: Any) -> None:

@@ -118,6 +118,10 @@ def _plain_conv(x: Tensor, kernel: Tensor, *, strides: Any, padding: Pairs, dila
     x, how = _padded(x, _padding(x.shape[1:-1], kernel.shape[:-2], strides, padding))
     if len(strides) == 2:
         return tf.nn.conv2d(x, kernel, list(strides), how)
+    if x.shape[-1] == 1 and max(strides) > 1:
+        # TensorFlow 2.21's conv3d of one channel is wrong for some windows and strides: not of two.
+        x = tf.pad(x, [[0, 0]] * 4 + [[0, 1]])
+        kernel = tf.pad(kernel, [[0, 0]] * 3 + [[0, 1], [0, 0]])
     return tf.nn.conv3d(x, kernel, [1, *strides, 1], how)
 
 
