@@ -112,7 +112,7 @@ def machine(view: View) -> Section | None:
 
 
 def of_machine(recorded: Mapping[str, Any]) -> Section | None:
-    properties = {k: v for k, v in recorded.items() if k != "versions"}
+    properties = {k: v for k, v in recorded.items() if k != "versions" and v is not None}
     if "memory_bytes" in properties:
         properties["memory"] = text.memory(properties.pop("memory_bytes"))
     versions = recorded.get("versions") or {}
@@ -137,7 +137,8 @@ def of_notes(messages: Sequence[str], folder: str, account: Html | None = None) 
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    words = name.replace("_", " ")
+    return words.replace("gpu", "GPU") if words.startswith("gpu") else words.capitalize()
 
 
 def _shown(value: Any) -> Child:
