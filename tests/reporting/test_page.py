@@ -259,6 +259,13 @@ def test_the_command_quotes_for_the_shell() -> None:
     assert spelling.items("a,b") == ["a", "b"]
 
 
+def test_the_command_names_the_device_and_classical_estimators() -> None:
+    wanted = {**settings(device="cpu"), "networks": ["mlp"], "classical": ["classic:LVQ:version=3"]}
+    words = arguments(wanted)
+    assert words[2] == "mlp,classic:LVQ:version=3"
+    assert words[words.index("--device") + 1] == "cpu"
+
+
 def test_a_live_page_may_ask_its_own_server() -> None:
     running: ComparisonResult = small().model_copy(update={"running": True})
     html = render(running, Path("nowhere"), live=True)

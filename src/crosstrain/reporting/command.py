@@ -23,13 +23,14 @@ def command(settings: Mapping[str, Any]) -> str:
 def arguments(settings: Mapping[str, Any]) -> list[str]:
     """The words of ``crosstrain compare`` that lead to these settings (``Settings.identity``).
 
-    Threads are always named: their default is the machine's. A recipe's metrics have no option of
-    their own.
+    Threads and the device are always named: their defaults are the machine's. A recipe's metrics have no
+    option of their own.
     """
     recipe = settings.get("recipe") or {}
     # Files of models may have an optimizer of their own, which what is left out would stand for.
     compiled = any(str(name).endswith((".keras", ".h5", ".hdf5")) for name in settings["networks"])
-    words = [*PROGRAM, _networks(settings), "--data", str(settings["data"])]
+    networks = ",".join([_networks(settings), *(settings.get("classical") or ())])
+    words = [*PROGRAM, networks, "--data", str(settings["data"])]
     words += ["--engines", ",".join(settings["engines"])]
     plain = {
         "--sizes": ",".join(size_spelled(size) or "" for size in settings.get("sizes") or ()),
@@ -50,7 +51,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--class-weight": _class_weight(recipe.get("class_weight") or {}),
         "--kernel-initializer": initializer(recipe.get("kernel_initializer") or {}),
         "--early-stopping": recipe.get("early_stopping"),
-        "--device": _unless(settings.get("device"), "cpu"),
+        "--device": settings.get("device"),
         "--precision": _unless(settings.get("precision"), "float32"),
         "--threads": settings.get("threads"),
         "--budget": settings.get("budget"),
@@ -89,7 +90,7 @@ def inference_command(settings: Mapping[str, Any]) -> str:
         "--sizes": size_spelled(settings.get("size")),
         "--batch-sizes": ",".join(map(str, settings["batch_sizes"])),
         "--repeats": settings.get("repeats"),
-        "--device": _unless(settings.get("device"), "cpu"),
+        "--device": settings.get("device"),
         "--threads": settings.get("threads"),
     }
     for name, value in plain.items():
