@@ -56,11 +56,7 @@ def _parted(data: Any) -> Arrays:
     """Arrays under the names that ``arrays:`` has for them."""
     if isinstance(data, Mapping):
         if data and set(data) <= set(PARTS):
-            return {
-                name: array
-                for part, each in data.items()
-                for name, array in _named(_pair(each), part).items()
-            }
+            return _all_named(data)
         return {str(name): np.asarray(array) for name, array in data.items()}
     if isinstance(data, tuple | list):
         if len(data) in (4, 6):

@@ -56,7 +56,7 @@ def three_ways(labels: np.ndarray, validation: float, test: float, seed: int) ->
     return {"train": rest[train], "validation": rest[validated], "test": tested}
 
 
-def completed(
+def of_files(
     tables: Mapping[str, Table], labels: np.ndarray, seed: int, what: str
 ) -> tuple[dict[str, Table], list[str]]:
     """Train, validation and test of pictures in files, and warnings: the parts that there are stay as they
@@ -65,15 +65,24 @@ def completed(
     if set(tables) == {"train"}:
         parts = three_ways(labels, TEST, TEST, seed)
         return {part: tables["train"].take(rows) for part, rows in parts.items()}, []
-    whole, notes = dict(tables), []
+    whole, shares = with_held_out(tables, labels, seed)
+    if "test" not in shares:
+        return whole, []
+    return whole, [f"there is no test {what}: {shares['test']:.0%} of train was held out as one"]
+
+
+def with_held_out(
+    tables: Mapping[str, Table], labels: np.ndarray, seed: int, how: str = ""
+) -> tuple[dict[str, Table], dict[str, float]]:
+    """All three parts: those that there are as they are, the others held out from ``train``, whose classes
+    are ``labels``, as ``held_out`` does it; and of these the shares."""
+    whole, shares = dict(tables), {}
     for part, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
         if part not in whole:
-            rest, rows = held_out(labels, share, seed + number)
+            rest, rows = held_out(labels, share, seed + number, how=how)
             whole[part], whole["train"] = whole["train"].take(rows), whole["train"].take(rest)
-            labels = labels[rest]
-            if part == "test":
-                notes.append(f"there is no test {what}: {share:.0%} of train was held out as one")
-    return whole, notes
+            labels, shares[part] = labels[rest], share
+    return whole, shares
 
 
 def in_order(count: int, validation: float, test: float) -> tuple[Positions, Positions, Positions]:

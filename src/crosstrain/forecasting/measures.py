@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +49,12 @@ def measured(forecast: np.ndarray, actual: np.ndarray, by: Yardstick) -> dict[st
         "direction": direction(forecast, actual, by.last),
         "NRMSE": rmse / deviation if deviation > 0 else None,
     }
+
+
+def means(measures: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Each measure's mean over those that have it; None where none has."""
+    known = {name: [each[name] for each in measures if each[name] is not None] for name in NAMES}
+    return {name: fmean(values) if values else None for name, values in known.items()}
 
 
 def smape(forecast: np.ndarray, actual: np.ndarray) -> float:

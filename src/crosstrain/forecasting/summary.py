@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from crosstrain.data.prepared import Prepared
 from crosstrain.forecasting.baselines import LAST, Problem, forecasts
-from crosstrain.forecasting.measures import Yardstick, measured
+from crosstrain.forecasting.measures import Yardstick, means, measured
 from crosstrain.results.rows import rows
 from crosstrain.results.schema import CellResult
-from crosstrain.runs.tasks.predictions import predictions_file
-from crosstrain.system.files import read_arrays, write_arrays
+from crosstrain.runs.tasks.predictions import read_predictions
+from crosstrain.system.files import arrays_if_whole, write_arrays
 
 FACTS = "series"
 FILE = "forecasts.npz"
@@ -70,20 +69,26 @@ def summarized(cells: Sequence[CellResult], data: Prepared, folder: Path) -> dic
     made = _of_networks(cells, folder, problem, facts)
     if not made:
         return {}
-    summary = beside_baselines(made, problem, facts)
-    baselines = [Forecast(BASELINE, name, "", values) for name, values in forecasts(problem).items()]
+    baselines = baselines_of(problem)
     _write(folder, problem, [*baselines, *(each[0] for each in made)])
-    return summary
+    return beside_baselines(made, problem, facts, baselines)
+
+
+def baselines_of(problem: Problem) -> list[Forecast]:
+    """The forecasts of each baseline that there is."""
+    return [Forecast(BASELINE, name, "", values) for name, values in forecasts(problem).items()]
 
 
 def beside_baselines(
-    made: Sequence[Sequence[Forecast]], problem: Problem, facts: Mapping[str, Any]
+    of_rows: Sequence[Sequence[Forecast]],
+    problem: Problem,
+    facts: Mapping[str, Any],
+    baselines: Sequence[Forecast],
 ) -> dict[str, Any]:
-    """The measures of the baselines, then of each of ``made`` (the forecasts of one row's cells)."""
-    baselines = [[Forecast(BASELINE, name, "", values)] for name, values in forecasts(problem).items()]
+    """The measures of ``baselines``, then of each row's forecasts (those of its cells)."""
     by = Yardstick.of(problem.values, int(facts["training_steps"]), problem.season, problem.origins)
     actual = problem.actual(problem.origins)
-    entries = [_entry(of_row, actual, by) for of_row in [*baselines, *made]]
+    entries = [_entry(of_row, actual, by) for of_row in [*([each] for each in baselines), *of_rows]]
     return {
         "variable": facts["columns"][problem.target], "unit": facts["unit"], "season": problem.season,
         "horizon": problem.horizon, "origins": len(problem.origins), "naive_error": by.naive,
@@ -136,10 +141,7 @@ def sentences(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def read_forecasts(folder: Path) -> dict[str, np.ndarray]:
     """``FILE`` as it was written; empty where it is not there, or damaged."""
-    try:
-        return dict(read_arrays(folder / FILE))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return {}
+    return arrays_if_whole(folder / FILE)
 
 
 def _of_networks(
@@ -150,10 +152,7 @@ def _of_networks(
     for row in rows(cells):
         of_row = []
         for cell in row.done:
-            try:
-                outputs = read_arrays(predictions_file(folder / "cells", cell.id)).get("output")
-            except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # torn, or of an older version
-                continue
+            outputs = read_predictions(folder / "cells", cell.id).get("output")
             if outputs is not None and outputs.shape == (len(problem.origins), problem.horizon):
                 of_row.append(Forecast(NETWORK, row.network, row.engine, in_units(outputs, problem, facts)))
         if of_row and all(np.isfinite(each.values).all() for each in of_row):
@@ -164,11 +163,11 @@ def _of_networks(
 def _entry(of_row: Sequence[Forecast], actual: np.ndarray, by: Yardstick) -> dict[str, Any]:
     """The means over a row's cells."""
     first = of_row[0]
-    whole = _mean([measured(each.values, actual, by) for each in of_row])
+    whole = means([measured(each.values, actual, by) for each in of_row])
     steps = [
         {
             "step": step + 1,
-            **_mean([measured(e.values[:, step : step + 1], actual[:, step : step + 1], by) for e in of_row]),
+            **means([measured(e.values[:, step : step + 1], actual[:, step : step + 1], by) for e in of_row]),
         }
         for step in range(actual.shape[1])
     ]
@@ -176,14 +175,6 @@ def _entry(of_row: Sequence[Forecast], actual: np.ndarray, by: Yardstick) -> dic
         "kind": first.kind, "name": first.name, "engine": first.engine, "cells": len(of_row), **whole,
         "by_step": steps,
     }  # fmt: skip
-
-
-def _mean(measures: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
-    means: dict[str, float | None] = {}
-    for name in measures[0]:
-        known = [value for each in measures if (value := each[name]) is not None]
-        means[name] = fmean(known) if known else None
-    return means
 
 
 def _write(folder: Path, problem: Problem, made: Sequence[Forecast]) -> None:
@@ -204,6 +195,7 @@ __all__ = [
     "FILE",
     "NETWORK",
     "Forecast",
+    "baselines_of",
     "beside_baselines",
     "in_units",
     "problem_of",

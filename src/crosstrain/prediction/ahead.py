@@ -16,7 +16,15 @@ import numpy as np
 from crosstrain.data.sets.sequences.tokens import RESERVED, Tokenizer
 from crosstrain.errors import CrosstrainError
 from crosstrain.forecasting.baselines import Problem
-from crosstrain.forecasting.summary import FACTS, NETWORK, Forecast, beside_baselines, in_units, problem_of
+from crosstrain.forecasting.summary import (
+    FACTS,
+    NETWORK,
+    Forecast,
+    baselines_of,
+    beside_baselines,
+    in_units,
+    problem_of,
+)
 from crosstrain.prediction.network import TrainedNetwork
 from crosstrain.prediction.settings import Asking, Tell, asking, run_at
 from crosstrain.runs.trained import evaluation_data
@@ -99,8 +107,8 @@ def forecast(
     test = {}
     if len(origins):
         tested = replace(whole, origins=origins)
-        made = [[Forecast(NETWORK, network.name, request.engine, values[:-1])]]
-        test = beside_baselines(made, tested, facts)
+        own = Forecast(NETWORK, network.name, request.engine, values[:-1])
+        test = beside_baselines([[own]], tested, facts, baselines_of(tested))
     return Forecasts(
         network.name, request.engine, version, facts["columns"][0], ahead, tuple(map(float, values[-1])), test
     )

@@ -3,7 +3,6 @@ mistakes as pictures, and how far the engines agree."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,9 +16,8 @@ from crosstrain.data.prepared import Prepared
 from crosstrain.reporting.pictures import as_pictures, data_uri
 from crosstrain.results.rows import rows, size_text
 from crosstrain.results.schema import CellResult, ComparisonResult, Size
-from crosstrain.runs.tasks.predictions import predictions_file
+from crosstrain.runs.tasks.predictions import read_predictions
 from crosstrain.statistics.ratios import Interval, wilson
-from crosstrain.system.files import read_arrays
 
 WORST = 24
 """Number of mistakes that are shown."""
@@ -136,18 +134,17 @@ def _read_predictions(result: ComparisonResult, folder: Path) -> dict[str, Array
     """The predictions of finished cells by cell id; missing and damaged files are skipped."""
     predictions = {}
     for cell in result.cells:
-        if cell.status == "done" and (arrays := _read(predictions_file(folder / "cells", cell.id))):
+        if cell.status == "done" and (arrays := _sound(read_predictions(folder / "cells", cell.id))):
             predictions[cell.id] = arrays
     return predictions
 
 
-def _read(path: Path) -> Arrays | None:
-    try:
-        arrays = read_arrays(path)
-        true, predicted = arrays["true"], arrays["predicted"]
-        probabilities = arrays["probability"], arrays["true_probability"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # torn, or another's file
+def _sound(arrays: Arrays) -> Arrays | None:
+    """Those of classes; None for others, or an older version's."""
+    if not {"true", "predicted", "probability", "true_probability"} <= set(arrays):
         return None
+    true, predicted = arrays["true"], arrays["predicted"]
+    probabilities = arrays["probability"], arrays["true_probability"]
     whole = true.ndim == 1 and all(a.shape == true.shape for a in (predicted, *probabilities))
     sound = whole and len(true) > 0 and true.dtype.kind == predicted.dtype.kind == "i"
     return arrays if sound and min(true.min(), predicted.min()) >= 0 else None

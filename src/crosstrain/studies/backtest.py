@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from crosstrain.data.registry import options_of, parse
 from crosstrain.data.source import Request
 from crosstrain.errors import CrosstrainError
 from crosstrain.forecasting.baselines import LAST
-from crosstrain.forecasting.measures import NAMES
+from crosstrain.forecasting.measures import means
 from crosstrain.forecasting.summary import FACTS
 from crosstrain.results.schema import ComparisonResult
 from crosstrain.system.files import slug, write_json
@@ -50,7 +49,7 @@ class Backtest:
         return [
             {
                 "kind": kind, "name": name, "engine": engine,
-                **{measure: _mean([e[measure] for e in each]) for measure in NAMES},
+                **means(each),
                 "errors": [e["MAE"] for e in each],
                 "better": sum(e["MAE"] < error for e, error in zip(each, today, strict=True)),
             }
@@ -99,8 +98,3 @@ def ends(data: str, origins: int) -> list[int]:
         raise CrosstrainError("a backtest chooses the ends itself; leave out end=")
     facts = row.reader().read(location, Request(options=options)).facts[FACTS]
     return [round(end) for end in np.linspace(FIRST * facts["steps"], facts["steps"], origins)]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None

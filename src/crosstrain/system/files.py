@@ -115,6 +115,14 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: archive[name] for name in archive.files}
 
 
+def arrays_if_whole(path: Path) -> dict[str, np.ndarray]:
+    """Likewise; empty where the file is missing, torn or no archive."""
+    try:
+        return read_arrays(path)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+
+
 def remove_temporaries(folder: Path) -> int:
     """Delete the unfinished files of dead writers in ``folder`` and return how many there were."""
     temporaries = list(folder.glob(f"*{TEMPORARY}"))

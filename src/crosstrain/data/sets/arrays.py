@@ -18,11 +18,10 @@ from crosstrain.data.images.pictures import in_memory
 from crosstrain.data.prepared import SPLITS
 from crosstrain.data.sets.npz import read_archive, read_folder
 from crosstrain.data.source import Column, Files, Request, Source, Table, Values, summed_up
-from crosstrain.data.split import divided, held_out
+from crosstrain.data.split import TEST, divided, with_held_out
 from crosstrain.data.targets import Labels, labels_of
 from crosstrain.errors import CrosstrainError
 
-VALIDATION, TEST = 0.1, 0.15
 ALL = "all"
 _KEY = re.compile(r"([xy])(?:_(train|validation|val|test))?(?:/(.+))?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -151,16 +150,9 @@ def _three(
     if ALL in tables:
         parts = divided(first.strata(ALL), TEST, TEST, request.seed, request.split)
         return {split: tables[ALL].take(parts[split]) for split in SPLITS}, []
-    splits, notes = dict(tables), []
-    strata = first.strata("train")
-    for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
-        if split not in splits:
-            train_rows, held_out_rows = held_out(strata, share, request.seed + number, how=request.split)
-            train = splits["train"]
-            splits[split], splits["train"] = train.take(held_out_rows), train.take(train_rows)
-            strata = strata[train_rows]
-            if split == "test":
-                notes.append(
-                    f"there is no test set: {share:.0%} of the training examples were held out as one"
-                )
-    return splits, notes
+    splits, shares = with_held_out(tables, first.strata("train"), request.seed, request.split)
+    if "test" not in shares:
+        return splits, []
+    return splits, [
+        f"there is no test set: {shares['test']:.0%} of the training examples were held out as one"
+    ]

@@ -15,7 +15,7 @@ import numpy as np
 from crosstrain.data.images import decoding as images
 from crosstrain.data.sets import listed
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, labelled, summed_up
-from crosstrain.data.split import PARTS, completed
+from crosstrain.data.split import PARTS, of_files
 from crosstrain.data.tree import read_file
 from crosstrain.errors import CrosstrainError
 
@@ -49,7 +49,7 @@ def read(location: Path, request: Request) -> Source:
         )
     tables = {split: _table(location, pictures, request) for split, pictures in listing.pictures.items()}
     labels = np.array([label for _, label in listing.pictures["train"]], np.int64)
-    parts, notes = completed(tables, labels, request.seed, "folder")
+    parts, notes = of_files(tables, labels, request.seed, "folder")
     return Source(parts, {"": listing.classes}, warnings + notes)
 
 

@@ -42,7 +42,7 @@ from crosstrain.data.source import (
     labelled,
     summed_up,
 )  # fmt: skip
-from crosstrain.data.split import PARTS, completed
+from crosstrain.data.split import PARTS, of_files
 from crosstrain.data.targets import labels_of
 from crosstrain.errors import CrosstrainError
 
@@ -120,7 +120,7 @@ def read(location: Path, request: Request) -> Source:
         tables, classes, warnings = _tables(location, request, stack)
         labels = tables["train"].targets[""]
         assert isinstance(labels, Values)
-        parts, notes = completed(tables, labels.array, request.seed, "file")
+        parts, notes = of_files(tables, labels.array, request.seed, "file")
         return Source(parts, {"": classes}, [*warnings, *notes], stack.pop_all().close)
 
 

@@ -3,9 +3,6 @@ its class (IoU by class, and pictures beside the truth)."""
 
 from __future__ import annotations
 
-import zipfile
-from pathlib import Path
-
 import numpy as np
 
 from crosstrain.data.cache import Cache
@@ -23,8 +20,7 @@ from crosstrain.reporting.terminal.forecasts import measure
 from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, counted, rows
 from crosstrain.results.schema import CellResult
-from crosstrain.runs.tasks.predictions import predictions_file
-from crosstrain.system.files import read_arrays
+from crosstrain.runs.tasks.predictions import read_predictions
 from crosstrain.training.metrics import Reading
 from crosstrain.training.pixels import mean_iou, picture_counts
 
@@ -160,9 +156,9 @@ def _chosen(view: View, first: list[tuple[Row, CellResult]]) -> CellResult:
 
 def _pictures(view: View, cell: CellResult) -> Html | None:
     """The worst, the middle and the best test pictures of a cell; None where they are not kept."""
-    answers = _answers(predictions_file(view.folder / "cells", cell.id))
+    answers = read_predictions(view.folder / "cells", cell.id).get("label_maps")
     data = Cache().find(cell.data_hash) if cell.data_hash else None
-    if answers is None or data is None or not data.label_maps():
+    if answers is None or answers.ndim != 3 or not len(answers) or data is None or not data.label_maps():
         return None
     truths = np.asarray(data.arrays("test")[1][next(iter(data.label_maps()))][: len(answers)])
     if truths.shape != answers.shape:
@@ -182,14 +178,6 @@ def _pictures(view: View, cell: CellResult) -> Html | None:
     )  # fmt: skip
     caption = f"Test pictures of cell {cell.id}: the worst, the middle and the best."
     return figure("Label maps beside the truth", caption, png(sheet), "h3")
-
-
-def _answers(path: Path) -> np.ndarray | None:
-    try:
-        maps: np.ndarray = read_arrays(path)["label_maps"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return maps if maps.ndim == 3 and len(maps) else None
 
 
 def _scores(data: Prepared, truths: np.ndarray, answers: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crosstrain.system.files import arrays_if_whole
 from crosstrain.training.metrics import Reading
 
 MOST_PIXELS = 1 << 26
@@ -17,6 +18,11 @@ MOST_NUMBERS = 10_000_000
 def predictions_file(cells: Path, name: str) -> Path:
     """Where the answers of the cell ``name`` lie, ``cells`` being the folder of a comparison's cells."""
     return cells / f"{name}.test.npz"
+
+
+def read_predictions(cells: Path, name: str) -> dict[str, np.ndarray]:
+    """What ``Predictions`` kept of the cell ``name``; empty where the file is missing or torn."""
+    return arrays_if_whole(predictions_file(cells, name))
 
 
 class Predictions:

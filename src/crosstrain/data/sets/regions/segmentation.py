@@ -22,7 +22,7 @@ from crosstrain.data.images import decoding as images
 from crosstrain.data.images import label_maps
 from crosstrain.data.prepared import VOID
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, summed_up
-from crosstrain.data.split import held_out, three_ways
+from crosstrain.data.split import TEST, three_ways, with_held_out
 from crosstrain.data.tree import read_file
 from crosstrain.errors import CrosstrainError
 
@@ -36,7 +36,6 @@ VOID_NAME = "void"
 MOST = 255
 """Classes that a map of 8 bits can have beside void."""
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
-VALIDATION, TEST = 0.1, 0.15
 ALL = "all"
 
 Pair = tuple[Path, Path]
@@ -78,14 +77,12 @@ def read(location: Path, request: Request) -> Source:
     if ALL in tables:
         parts = three_ways(np.zeros(len(tables[ALL]), np.int64), TEST, TEST, request.seed)
         return Source({s: tables[ALL].take(rows) for s, rows in parts.items()}, {"": classes.names})
-    warnings = []
-    for split, share, number in (("test", TEST, 0), ("validation", VALIDATION, 1)):
-        if split not in tables:
-            train = tables["train"]
-            kept, taken = held_out(np.zeros(len(train), np.int64), share, request.seed + number)
-            tables[split], tables["train"] = train.take(taken), train.take(kept)
-            warnings.append(f"there are no pictures for {split}: {share:.0%} of train was held out for it")
-    return Source(tables, {"": classes.names}, warnings)
+    whole, shares = with_held_out(tables, np.zeros(len(tables["train"]), np.int64), request.seed)
+    warnings = [
+        f"there are no pictures for {split}: {share:.0%} of train was held out for it"
+        for split, share in shares.items()
+    ]
+    return Source(whole, {"": classes.names}, warnings)
 
 
 # -- finding ----------------------------------------------------------------------------------------
