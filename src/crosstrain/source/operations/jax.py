@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crosstrain.source.operations.torch import recurrent
+from crosstrain.source.operations.steps import recurrent, recurrent_functions, splitting
 from crosstrain.source.operations.words import (
     Form,
     Template,
@@ -12,11 +12,12 @@ from crosstrain.source.operations.words import (
     even_parts,
     functions,
     general,
-    inner,
     listed,
     operators,
+    pad,
     sections,
     tupled,
+    window,
 )
 from crosstrain.source.view.step import Step
 
@@ -61,15 +62,6 @@ def _split(step: Step) -> str:
     return f"jnp.split({{0}}, {parts}, {{axis}})"
 
 
-def _pad(step: Step) -> str:
-    s = step.settings
-    mode = s.get("mode", "constant")
-    if mode != "constant":
-        return f'jnp.pad({{0}}, {{padding}}, "{mode}")'
-    value = f", constant_values={s['value']!r}" if s.get("value") else ""
-    return "jnp.pad({0}, {padding}" + value + ")"
-
-
 def _broadcast(step: Step) -> str:
     s = step.settings
     rank = s["ranks"][0]
@@ -81,10 +73,6 @@ def _broadcast(step: Step) -> str:
 
 def _axis(name: str) -> Form:
     return lambda s: f"{name}({{0}})" if s.settings["axis"] == -1 else f"{name}({{0}}, {{axis}})"
-
-
-def norm(name: str) -> Form:
-    return lambda s: f"{name}({{all}}, axes={{axes}}, epsilon={{epsilon}})"
 
 
 FUNCTIONS = {
@@ -156,7 +144,7 @@ CALLS: dict[str, Template] = {
         "full_like": "jnp.full_like({0}, {value})",
         "flip": "jnp.flip({0}, {axis})",
         "roll": "jnp.roll({0}, {shift}, {axis})",
-        "pad": _pad,
+        "pad": pad("jnp"),
         "take": "jnp.take({0}, {1}, axis={axis})",
         "take_along_axis": "jnp.take_along_axis({0}, {1}, {axis})",
         "one_hot": lambda s: "jax.nn.one_hot({0}, {classes}, dtype=" + dtype(s) + (
@@ -168,14 +156,14 @@ CALLS: dict[str, Template] = {
             f".repeat({n}, {axis})" for axis, n in enumerate(s.settings["size"], 1) if n != 1),
         "glu": "jax.nn.glu({0}, {axis})",
         "dense": lambda s: "{0} @ {1}" + (" + {2}" if len(s.inputs) > 2 else ""),
-        "conv": lambda s: "convolve({all}, " + inner(s) + ")",
-        "depthwise_conv": lambda s: "convolve_depthwise({all}, " + inner(s) + ")",
-        "conv_transpose": lambda s: "convolve_transposed({all}, " + inner(s) + ")",
+        "conv": window("convolve"),
+        "depthwise_conv": window("convolve_depthwise"),
+        "conv_transpose": window("convolve_transposed"),
         "max_pool": "max_pool({0}, {window}, {strides}, {padding})",
         "average_pool": "average_pool({0}, {window}, {strides}, {padding})",
         "normalize": "normalize({all}, axis={axis}, epsilon={epsilon})",
-        "layer_norm": norm("normalize_layer"),
-        "rms_norm": norm("normalize_rms"),
+        "layer_norm": "normalize_layer({all}, axes={axes}, epsilon={epsilon})",
+        "rms_norm": "normalize_rms({all}, axes={axes}, epsilon={epsilon})",
         "dropout": "dropout(key, {0}, {rate}, {salt}, {noise_shape})",
         "gaussian_dropout": "gaussian_dropout(key, {0}, {rate}, {salt})",
         "gaussian_noise": "gaussian_noise(key, {0}, {stddev}, {salt})",
@@ -293,64 +281,9 @@ def alpha_dropout(key, x, rate, salt):
     kept = jax.random.bernoulli(jax.random.fold_in(key, salt), 1 - rate, x.shape)
     return scale * (jnp.where(kept, x, floor) - floor * rate)
 ''',
-    "run_lstm": '''
-def run_lstm(x, kernel, recurrent, bias, h, c, activation=jnp.tanh, gate=jax.nn.sigmoid, **more):
-    """Keras's LSTM: outputs (N, time, units), last h, last c; gates in the order i, f, g, o."""
-
-    def step(now, recur, states):
-        h, c = states
-        i, f, g, o = jnp.split(now + recur(h, recurrent), 4, -1)
-        c = gate(f) * c + gate(i) * activation(g)
-        return gate(o) * activation(c), c
-
-    return over_time(step, project(x, kernel, bias), (h, c), len(recurrent), **more)
-''',
-    "run_gru": '''
-def run_gru(
-    x,
-    kernel,
-    recurrent,
-    bias,
-    h,
-    activation=jnp.tanh,
-    gate=jax.nn.sigmoid,
-    reset_after=True,
-    **more,
-):
-    """Keras's GRU: outputs (N, time, units) and last h; gates in the order z, r, candidate."""
-    units = len(recurrent)
-    two = bias is not None and reset_after  # biases: of the input and of the recurrence
-
-    def step(now, recur, states):
-        (h,) = states
-        xz, xr, xh = jnp.split(now, 3, -1)
-        if reset_after:
-            hz, hr, hh = jnp.split(recur(h, recurrent) + (bias[1] if two else 0), 3, -1)
-            candidate = activation(xh + gate(xr + hr) * hh)
-        else:
-            hz, hr = jnp.split(recur(h, recurrent[:, : 2 * units]), 2, -1)
-            reset = gate(xr + hr)
-            candidate = activation(xh + recur(h, recurrent[:, 2 * units :], reset, 2))
-        z = gate(xz + hz)
-        return (z * h + (1 - z) * candidate,)
-
-    return over_time(step, project(x, kernel, bias[0] if two else bias), (h,), units, **more)
-''',
-    "run_simple_rnn": '''
-def run_simple_rnn(x, kernel, recurrent, bias, h, activation=jnp.tanh, **more):
-    """Keras's SimpleRNN: outputs (N, time, units) and last h."""
-
-    def step(now, recur, states):
-        return (activation(now + recur(states[0], recurrent)),)
-
-    return over_time(step, project(x, kernel, bias), (h,), len(recurrent), **more)
-''',
-    "project": '''
-def project(x, kernel, bias):
-    """The input's share of all steps; without a kernel it is x already."""
-    y = x if kernel is None else x @ kernel
-    return y if kernel is None or bias is None else y + bias
-''',
+    **recurrent_functions(
+        "jnp.tanh", "jax.nn.sigmoid", split=splitting("jnp"), product="x @ kernel", prefix="run_"
+    ),
     "over_time": '''
 def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Scan a recurrent step; where the mask (N, time) is False, states stay as they are.

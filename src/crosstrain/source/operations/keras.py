@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from crosstrain.source.operations.steps import recurrent_functions
-from crosstrain.source.operations.torch import recurrent
+from crosstrain.source.operations.steps import recurrent, recurrent_functions, splitting
 from crosstrain.source.operations.words import (
     Form,
     Template,
     axis_word,
+    clip,
     counted,
     cuts,
     even_parts,
     functions,
     general,
-    inner,
     operators,
+    pad,
     sections,
     tupled,
+    window,
 )
 from crosstrain.source.view.step import Step
 
@@ -51,15 +52,6 @@ def _placed(name: str) -> Form:
     return lambda s: f'ops.cast({_reduced(name)(s)}, "int32")'.replace("'", '"')
 
 
-def _pad(step: Step) -> str:
-    s = step.settings
-    mode = s.get("mode", "constant")
-    if mode != "constant":
-        return f'ops.pad({{0}}, {{padding}}, "{mode}")'
-    value = f", constant_values={s['value']!r}" if s.get("value") else ""
-    return "ops.pad({0}, {padding}" + value + ")"
-
-
 def _axis(name: str) -> Form:
     def of(step: Step) -> str:
         axis = step.settings["axis"]
@@ -70,23 +62,12 @@ def _axis(name: str) -> Form:
     return of
 
 
-def _clip(step: Step) -> str:
-    low, high = step.settings["minimum"], step.settings["maximum"]
-    if low is None or high is None:
-        return "ops.minimum({0}, {maximum})" if low is None else "ops.maximum({0}, {minimum})"
-    return "ops.clip({0}, {minimum}, {maximum})"
-
-
 def _flip(step: Step) -> str:
     axis = step.settings["axis"]
     text = "{0}"
     for each in (axis,) if isinstance(axis, int) else axis:
         text = f"ops.flip({text}, {each})"
     return text
-
-
-def _norm(name: str) -> Form:
-    return lambda s: f"{name}({{all}}, axes={{axes}}, epsilon={{epsilon}})"
 
 
 FUNCTIONS = {"linear": "lambda x: x", "exp": "ops.exp", "tanh": "ops.tanh", **{
@@ -106,7 +87,7 @@ CALLS: dict[str, Template] = {
         "equal not_equal",
     ),
     "squared_difference": "ops.square({0} - {1})",
-    "clip": _clip,
+    "clip": clip("ops", "clip"),
     "celu": "ops.celu({0}, {alpha})",
     "soft_shrink": "ops.soft_shrink({0}, {threshold})",
     "hard_shrink": "ops.hard_shrink({0}, {threshold})",
@@ -147,7 +128,7 @@ CALLS: dict[str, Template] = {
             "ops.zeros_like({0})" if not s.settings["value"] else "ops.full_like({0}, {value})"),
         "flip": _flip,
         "roll": "ops.roll({0}, {shift}, {axis})",
-        "pad": _pad,
+        "pad": pad("ops"),
         "take": "ops.take({0}, {1}, {axis})",
         "take_along_axis": "ops.take_along_axis({0}, {1}, {axis})",
         "one_hot": lambda s: "ops.one_hot({0}, {classes}, {axis}, " + dtype(s) + ")",
@@ -158,14 +139,14 @@ CALLS: dict[str, Template] = {
             s.settings["size"]) > 1 else f"layers.UpSampling1D({s.settings['size'][0]})({{0}})",
         "glu": "ops.glu({0}, {axis})",
         "dense": lambda s: "ops.matmul({0}, {1})" + (" + {2}" if len(s.inputs) > 2 else ""),
-        "conv": lambda s: "convolve({all}, " + inner(s) + ")",
-        "depthwise_conv": lambda s: "convolve_depthwise({all}, " + inner(s) + ")",
-        "conv_transpose": lambda s: "convolve_transposed({all}, " + inner(s) + ")",
+        "conv": window("convolve"),
+        "depthwise_conv": window("convolve_depthwise"),
+        "conv_transpose": window("convolve_transposed"),
         "max_pool": "max_windows({0}, {window}, {strides}, {padding})",
         "average_pool": "average_windows({0}, {window}, {strides}, {padding})",
         "normalize": "normalize({all}, axis={axis}, epsilon={epsilon})",
-        "layer_norm": _norm("layer_norm"),
-        "rms_norm": _norm("rms_norm"),
+        "layer_norm": "layer_norm({all}, axes={axes}, epsilon={epsilon})",
+        "rms_norm": "rms_norm({all}, axes={axes}, epsilon={epsilon})",
         "dropout": "layers.Dropout({rate}, noise_shape={noise_shape})({0})",
         "gaussian_dropout": "layers.GaussianDropout({rate})({0})",
         "gaussian_noise": "layers.GaussianNoise({stddev})({0})",
@@ -323,7 +304,9 @@ def rms_norm(x, gamma=None, *, axes, epsilon):
     y = x * ops.rsqrt(ops.mean(ops.square(x), axes, keepdims=True) + epsilon)
     return y if gamma is None else y * gamma
 ''',
-    **recurrent_functions("ops"),
+    **recurrent_functions(
+        "ops.tanh", "ops.sigmoid", split=splitting("ops"), product="ops.matmul(x, kernel)"
+    ),
     "over_time": '''
 def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Run a recurrent step; where the mask (N, time) is False, states stay as they are.

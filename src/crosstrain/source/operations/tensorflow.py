@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from crosstrain.source.operations.steps import recurrent_functions
-from crosstrain.source.operations.torch import recurrent
+from crosstrain.source.operations.steps import recurrent, recurrent_functions, splitting
 from crosstrain.source.operations.words import (
     Form,
     Template,
     axis_word,
+    clip,
     counted,
     cuts,
     even_parts,
     functions,
     general,
-    inner,
     operators,
+    pad,
     tupled,
+    window,
 )
 from crosstrain.source.view.step import Step
 
@@ -54,15 +55,6 @@ def _placed(name: str) -> Form:
     return of
 
 
-def _pad(step: Step) -> str:
-    s = step.settings
-    mode = s.get("mode", "constant")
-    if mode != "constant":
-        return f'tf.pad({{0}}, {{padding}}, "{mode.upper()}")'
-    value = f", constant_values={s['value']!r}" if s.get("value") else ""
-    return "tf.pad({0}, {padding}" + value + ")"
-
-
 def _broadcast(step: Step) -> str:
     s = step.settings
     lead = len(s["shape"]) - s["ranks"][0]
@@ -87,17 +79,6 @@ def _logical(name: str) -> Form:
     )
 
 
-def _clip(step: Step) -> str:
-    low, high = step.settings["minimum"], step.settings["maximum"]
-    if low is None or high is None:
-        return "tf.minimum({0}, {maximum})" if low is None else "tf.maximum({0}, {minimum})"
-    return "tf.clip_by_value({0}, {minimum}, {maximum})"
-
-
-def _window(name: str) -> Form:
-    return lambda s: f"{name}({{all}}, {inner(s)})"
-
-
 FUNCTIONS = {
     "linear": "lambda x: x", "tanh": "tf.tanh", "sigmoid": "tf.sigmoid", "exp": "tf.exp",
     "hard_sigmoid": "hard_sigmoid", "hard_silu": "hard_silu",
@@ -117,7 +98,7 @@ CALLS: dict[str, Template] = {
     **{name: _logical(name) for name in ("logical_and", "logical_or", "logical_xor", "logical_not")},
     "logaddexp": "logaddexp({0}, {1})",
     "where": "tf.where({0}, {1}, {2})",
-    "clip": _clip,
+    "clip": clip("tf", "clip_by_value"),
     "celu": "celu({0}, {alpha})",
     "hard_sigmoid": "hard_sigmoid({0})",
     "hard_silu": "hard_silu({0})",
@@ -173,7 +154,7 @@ CALLS: dict[str, Template] = {
         "flip": lambda s: "tf.reverse({0}, " + (
             "[{axis}])" if isinstance(s.settings["axis"], int) else "{axis})"),
         "roll": "tf.roll({0}, {shift}, {axis})",
-        "pad": _pad,
+        "pad": pad("tf", str.upper),
         "take": "tf.gather({0}, {1}, axis={axis})",
         "take_along_axis": lambda s: (
             "tf.gather({0}, {1}, batch_dims=" + str(s.settings["ranks"][0] - 1) + ")"
@@ -187,9 +168,9 @@ CALLS: dict[str, Template] = {
         "upsample_nearest": "upsample({0}, {size})",
         "glu": "glu({0}, {axis})",
         "dense": lambda s: "tf.matmul({0}, {1})" + (" + {2}" if len(s.inputs) > 2 else ""),
-        "conv": _window("convolve"),
-        "depthwise_conv": _window("convolve_depthwise"),
-        "conv_transpose": _window("convolve_transposed"),
+        "conv": window("convolve"),
+        "depthwise_conv": window("convolve_depthwise"),
+        "conv_transpose": window("convolve_transposed"),
         "max_pool": "max_windows({0}, {window}, {strides}, {padding})",
         "average_pool": "average_windows({0}, {window}, {strides}, {padding})",
         "normalize": "normalize({all}, axis={axis}, epsilon={epsilon})",
@@ -365,7 +346,9 @@ def alpha_dropout(x, rate, training):
     kept = tf.random.uniform(tf.shape(x), dtype=x.dtype) >= rate
     return scale * (tf.where(kept, x, tf.cast(floor, x.dtype)) - floor * rate)
 ''',
-    **recurrent_functions("tf"),
+    **recurrent_functions(
+        "tf.tanh", "tf.sigmoid", split=splitting("tf"), product="tf.matmul(x, kernel)"
+    ),
     "over_time": '''
 def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Run a recurrent step; where the mask (N, time) is False, states stay as they are.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+
+from crosstrain.source.operations.steps import recurrent, recurrent_functions
 from crosstrain.source.operations.words import (
     Form,
     Template,
@@ -11,10 +14,10 @@ from crosstrain.source.operations.words import (
     even_parts,
     functions,
     general,
-    inner,
     listed,
     operators,
     tupled,
+    window,
 )
 from crosstrain.source.view.step import Step
 
@@ -54,6 +57,12 @@ def _reduced(name: str, more: str = "", before: str = "") -> Form:
         return f"{{0}}{before}.{name}({', '.join(words + (['keepdim=True'] if keep else []))})"
 
     return of
+
+
+def _chunks(expression: str, parts: int) -> str:
+    """In brackets where it is neither a name nor a call."""
+    simple = isinstance(ast.parse(expression, mode="eval").body, ast.Name | ast.Call)
+    return f"{expression if simple else f'({expression})'}.chunk({parts}, -1)"
 
 
 def _product(step: Step) -> str:
@@ -131,47 +140,6 @@ def _clip(step: Step) -> str:
         f"{end}={{{key}}}" for end, key in (("min", "minimum"), ("max", "maximum")) if s[key] is not None
     ]
     return "{0}.clamp(" + ", ".join(words) + ")"
-
-
-def _norm(name: str) -> Form:
-    def of(step: Step) -> str:
-        rest = ", ".join(f"{{{i}}}" for i in range(1, len(step.inputs)))
-        rest = f", {rest}" if rest else ""
-        return f"{name}({{0}}{rest}, axes={{axes}}, epsilon={{epsilon}})"
-
-    return of
-
-
-def recurrent(functions_of: dict[str, str]) -> dict[str, Form]:
-    """Recurrent operations; ``functions_of`` gives a target's functions by Keras's names."""
-
-    def of(op: str) -> Form:
-        def template(step: Step) -> str:
-            s = step.settings
-            masked = op.startswith("stepwise_")
-            count = len(step.inputs)
-            first = 3 if masked else 1
-            parts = [f"{{{i}}}" for i in range(first, count)]
-            words = [f"{{0}}, {', '.join(parts)}"]
-            act, gate = s["activation"], s.get("recurrent_activation")
-            if act != "tanh":
-                words.append(f"activation={functions_of[act]}")
-            if gate and gate != "sigmoid":
-                words.append(f"gate={functions_of[gate]}")
-            if s.get("reset_after") is False:
-                words.append("reset_after=False")
-            if s.get("backwards"):
-                words.append("backwards=True")
-            if masked:
-                words += ["mask={1}", "noise={2}"]
-            if s.get("zero_output"):
-                words.append("zero_output=True")
-            return f"{op.removeprefix('stepwise_')}({', '.join(words)})"
-
-        return template
-
-    names = [name for base in ("lstm", "gru", "simple_rnn") for name in (base, f"stepwise_{base}")]
-    return {f"op_{name}": of(name) for name in names}
 
 
 FUNCTIONS = {
@@ -261,14 +229,14 @@ CALLS: dict[str, Template] = {
             f".repeat_interleave({n}, {axis})" for axis, n in enumerate(s.settings["size"], 1) if n != 1),
         "glu": "F.glu({0}, {axis})",
         "dense": lambda s: "F.linear({0}, {1}.T)" if len(s.inputs) < 3 else "F.linear({0}, {1}.T, {2})",
-        "conv": lambda s: "conv({all}, " + inner(s) + ")",
-        "depthwise_conv": lambda s: "depthwise_conv({all}, " + inner(s) + ")",
-        "conv_transpose": lambda s: "conv_transpose({all}, " + inner(s) + ")",
+        "conv": window("conv"),
+        "depthwise_conv": window("depthwise_conv"),
+        "conv_transpose": window("conv_transpose"),
         "max_pool": "max_pool({0}, {window}, {strides}, {padding})",
         "average_pool": "average_pool({0}, {window}, {strides}, {padding})",
         "normalize": "normalize({all}, axis={axis}, epsilon={epsilon})",
-        "layer_norm": _norm("layer_norm"),
-        "rms_norm": _norm("rms_norm"),
+        "layer_norm": "layer_norm({all}, axes={axes}, epsilon={epsilon})",
+        "rms_norm": "rms_norm({all}, axes={axes}, epsilon={epsilon})",
         "dropout": "shaped_dropout({0}, {rate}, {noise_shape}, self.training)",
         "gaussian_dropout": "gaussian_dropout({0}, {rate}, self.training)",
         "gaussian_noise": "{0} + {stddev} * torch.randn_like({0}) if self.training else {0}",
@@ -393,64 +361,10 @@ def shaped_dropout(x, rate, shape, training):
     lengths = [n or length for n, length in zip(shape, x.shape)]
     return x * F.dropout(x.new_ones(lengths), rate, training)
 ''',
-    "lstm": '''
-def lstm(x, kernel, recurrent, bias, h, c, activation=torch.tanh, gate=torch.sigmoid, **more):
-    """Keras's LSTM: outputs (N, time, units), last h, last c; gates in the order i, f, g, o."""
-
-    def step(now, recur, states):
-        h, c = states
-        i, f, g, o = (now + recur(h, recurrent)).chunk(4, -1)
-        c = gate(f) * c + gate(i) * activation(g)
-        return gate(o) * activation(c), c
-
-    return over_time(step, project(x, kernel, bias), (h, c), len(recurrent), **more)
-''',
-    "gru": '''
-def gru(
-    x,
-    kernel,
-    recurrent,
-    bias,
-    h,
-    activation=torch.tanh,
-    gate=torch.sigmoid,
-    reset_after=True,
-    **more,
-):
-    """Keras's GRU: outputs (N, time, units) and last h; gates in the order z, r, candidate."""
-    units = len(recurrent)
-    two = bias is not None and reset_after  # biases: of the input and of the recurrence
-
-    def step(now, recur, states):
-        (h,) = states
-        xz, xr, xh = now.chunk(3, -1)
-        if reset_after:
-            hz, hr, hh = (recur(h, recurrent) + (bias[1] if two else 0)).chunk(3, -1)
-            candidate = activation(xh + gate(xr + hr) * hh)
-        else:
-            hz, hr = recur(h, recurrent[:, : 2 * units]).chunk(2, -1)
-            reset = gate(xr + hr)
-            candidate = activation(xh + recur(h, recurrent[:, 2 * units :], reset, 2))
-        z = gate(xz + hz)
-        return (z * h + (1 - z) * candidate,)
-
-    return over_time(step, project(x, kernel, bias[0] if two else bias), (h,), units, **more)
-''',
-    "simple_rnn": '''
-def simple_rnn(x, kernel, recurrent, bias, h, activation=torch.tanh, **more):
-    """Keras's SimpleRNN: outputs (N, time, units) and last h."""
-
-    def step(now, recur, states):
-        return (activation(now + recur(states[0], recurrent)),)
-
-    return over_time(step, project(x, kernel, bias), (h,), len(recurrent), **more)
-''',
-    "project": '''
-def project(x, kernel, bias):
-    """The input's share of all steps; without a kernel it is x already."""
-    y = x if kernel is None else x @ kernel
-    return y if kernel is None or bias is None else y + bias
-''',
+    **recurrent_functions(
+        "torch.tanh", "torch.sigmoid",
+        split=_chunks, product="x @ kernel",
+    ),
     "over_time": '''
 def over_time(step, x, states, units, backwards=False, mask=None, noise=None, zero_output=False):
     """Run a recurrent step; where the mask (N, time) is False, states stay as they are.

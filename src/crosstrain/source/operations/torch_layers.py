@@ -97,27 +97,16 @@ class GRU(nn.Module):
     def forward(self, x):
         return gru(x, self.kernel, self.recurrent_kernel, self.bias, None)
 ''',
-    "DepthwiseConv2d": '''
-class DepthwiseConv2d(nn.Conv2d):
+    **{
+        f"DepthwiseConv{rank}d": f'''
+class DepthwiseConv{rank}d(nn.Conv{rank}d):
     """Each channel by a kernel of its own."""
 
     def __init__(self, channels, size, **settings):
         super().__init__(channels, channels, size, groups=channels, **settings)
-''',
-    "DepthwiseConv1d": '''
-class DepthwiseConv1d(nn.Conv1d):
-    """Each channel by a kernel of its own."""
-
-    def __init__(self, channels, size, **settings):
-        super().__init__(channels, channels, size, groups=channels, **settings)
-''',
-    "DepthwiseConv3d": '''
-class DepthwiseConv3d(nn.Conv3d):
-    """Each channel by a kernel of its own."""
-
-    def __init__(self, channels, size, **settings):
-        super().__init__(channels, channels, size, groups=channels, **settings)
-''',
+'''
+        for rank in (1, 2, 3)
+    },
     "pad_channels": '''
 def pad_channels(x, channels):
     """Zero channels before and after, for ``channels`` in all."""

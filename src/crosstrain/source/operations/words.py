@@ -87,13 +87,44 @@ def even_parts(step: Step) -> bool:
     return len(set(step.settings["sizes"])) == 1
 
 
-def inner(step: Step, letters: str = "kwargs") -> str:
+def inner(step: Step) -> str:
     """Windows of a channels-last operation: strides, padding or crop, dilation, groups."""
     s = step.settings
     words = [f"{key}={{{key}}}" for key in ("strides", "padding", "crop", "dilation") if key in s]
     if s.get("groups", 1) != 1:
         words.append("groups={groups}")
     return ", ".join(words)
+
+
+def window(name: str) -> Form:
+    """A call of a helper for convolutions."""
+    return lambda step: f"{name}({{all}}, {inner(step)})"
+
+
+def pad(module: str, spelled: Callable[[str], str] = str) -> Form:
+    """NumPy's ``pad``, whose modes a framework may spell otherwise."""
+
+    def form(step: Step) -> str:
+        mode, value = step.settings.get("mode", "constant"), step.settings.get("value")
+        words = (
+            f', "{spelled(mode)}"' if mode != "constant" else f", constant_values={value!r}" if value else ""
+        )
+        return f"{module}.pad({{0}}, {{padding}}{words})"
+
+    return form
+
+
+def clip(module: str, both: str) -> Form:
+    """Between two bounds by the function ``both``; with one of them, a maximum or minimum."""
+
+    def form(step: Step) -> str:
+        if step.settings["minimum"] is None:
+            return f"{module}.minimum({{0}}, {{maximum}})"
+        if step.settings["maximum"] is None:
+            return f"{module}.maximum({{0}}, {{minimum}})"
+        return f"{module}.{both}({{0}}, {{minimum}}, {{maximum}})"
+
+    return form
 
 
 def counted(value: Any) -> tuple[int, tuple[int, ...]] | None:
