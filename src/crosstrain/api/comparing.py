@@ -10,6 +10,7 @@ from crosstrain.api.networks import names_of
 from crosstrain.api.parameters import Backtest as BacktestArguments
 from crosstrain.api.parameters import DataOrArrays, Out, Plan, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
+from crosstrain.classic import PREFIX
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
 from crosstrain.comparison.parameters import Data, OptionalData, SeveralNetworks
@@ -20,9 +21,6 @@ from crosstrain.reporting.comparison import Comparison
 from crosstrain.reporting.making import leave_page
 from crosstrain.studies import comparison as comparing
 from crosstrain.training import spelling
-
-CLASSIC = "classic:"
-"""Begins the name of a classical estimator."""
 
 if TYPE_CHECKING:
     from crosstrain.inference import InferenceResult
@@ -105,7 +103,7 @@ def backtest(
 def _parted(network: Any) -> tuple[tuple[str, ...], list[str], bool]:
     """The classical estimators among what is named, the networks, and whether these are the caller's own."""
     names, own = names_of(network)
-    if not any(name.startswith(CLASSIC) for name in names):
+    if not any(name.startswith(PREFIX) for name in names):
         return (), names, own
     from crosstrain.classic.entrants import parted
 

@@ -19,6 +19,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+PREFIX = "classic:"
+"""Begins the name of an estimator among the networks of a comparison."""
+
 MODULES = {
     "ART1": "competitive.adaptive_resonance",
     "Adaline": "single_layer.adaline",

@@ -13,10 +13,9 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from crosstrain import classic
+from crosstrain.classic import PREFIX
 from crosstrain.errors import CrosstrainError
 
-PREFIX = "classic:"
-"""Begins the name of an entrant."""
 SEED = "random_state"
 """Comes from the comparison's seeds."""
 _MORE = re.compile(r"[A-Za-z_]+=")
