@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LinearRegression
 
 LAST = "last value"
 
@@ -83,6 +82,8 @@ def moving_average(problem: Problem) -> np.ndarray:
 
 def autoregression(problem: Problem) -> np.ndarray:
     """Least squares from the window (all variables) to each step ahead, fitted on the windows of training."""
+    from sklearn.linear_model import LinearRegression  # not at start-up: it takes a second
+
     known = problem.series[: problem.train[-1] + 1]
     centre, scale = known.mean(axis=0), known.std(axis=0)
     scaled = (problem.series - centre) / np.where(scale > 0, scale, 1.0)

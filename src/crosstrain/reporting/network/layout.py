@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
 
 PASSES = 12
 """Times that orders, and then places, are mended downwards and upwards."""
@@ -124,6 +123,8 @@ class _Ranked:
 
     def _spread(self, row: list[int], wanted: np.ndarray, weights: np.ndarray, gap: float) -> None:
         """Nearest places in order: with the room that the boxes need taken off, places must not fall."""
+        from sklearn.isotonic import isotonic_regression  # not at start-up: it takes a second
+
         widths = np.array([self.widths[node] for node in row])
         offsets = np.concatenate([[0.0], np.cumsum(widths[:-1] / 2 + gap + widths[1:] / 2)])
         self.across[row] = isotonic_regression(wanted - offsets, sample_weight=weights) + offsets
