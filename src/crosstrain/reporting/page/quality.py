@@ -29,6 +29,16 @@ COLUMNS = (
     "class accuracy", "mean IoU", "boundary F1",
 )  # fmt: skip
 
+LEGENDS = {
+    "precision": "precision, recall, F1 and AUC (one class against all) are means over classes",
+    "calibration error": "the calibration error is how far probabilities are from accuracies, in 15 bins",
+    "class accuracy": "class accuracy and mean IoU are means over the classes that occur",
+    "boundary F1": (
+        "boundary F1 is that of boundary pixels with one of the other side within 0.75 % of the diagonal"
+    ),
+}
+"""What is said of a column where there is one."""
+
 
 def classified(view: View) -> Section | None:
     """A row for the first cell of each row of the comparison, and each class of the first."""
@@ -42,10 +52,8 @@ def classified(view: View) -> Section | None:
     ]
     titles = ["network", "engine", *known]
     grid = Grid("How well it classifies", titles, lines, frozenset(range(2, len(titles))))
-    note = (
-        "Of the first seed's test examples. Precision, recall, F1 and AUC (one class against all) are "
-        "means over classes; the calibration error is how far probabilities are from accuracies, in 15 bins."
-    )
+    legend = "; ".join(words for name, words in LEGENDS.items() if name in known)
+    note = f"Of the first seed's test examples. {legend[:1].upper()}{legend[1:]}{'.' * bool(legend)}".strip()
     return section(
         "quality", "How well it classifies", grid.html(caption=False), tag("p", note, class_="small"),
         _each_class(view, *first[0]),
