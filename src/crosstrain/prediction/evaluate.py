@@ -71,13 +71,13 @@ def evaluate(
     does not fit it."""
     if part is not None and part not in PARTS:
         raise CrosstrainError(f"there is no part {part!r} of data; there are {', '.join(PARTS)}")
-    check_beam(beam)
     trained = run_at(run, cell, weights)
     spec = data or trained.data
     if not spec:
         raise CrosstrainError(f"{run} does not record its training data; name the data with --data")
     request = asking(trained, arguments, note)
     network = TrainedNetwork.of(trained, tell)
+    check_beam(beam, network)
     own = _same(spec, trained.data)
     chosen = part or ("test" if own else ALL)
     with TemporaryDirectory(prefix="crosstrain-evaluate-") as work:

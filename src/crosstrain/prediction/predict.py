@@ -16,6 +16,7 @@ import numpy as np
 from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import Arrays
 from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
+from crosstrain.data.sets.sequences.tokens import RESERVED
 from crosstrain.data.source import Table
 from crosstrain.data.trained_preparation import TrainedPreparation
 from crosstrain.errors import CrosstrainError
@@ -128,10 +129,10 @@ def predict(
     """Ask the network of ``run`` about ``inputs``. ``CrosstrainError`` where nothing can be answered."""
     if top < 1:
         raise CrosstrainError(f"top must be at least 1, not {top}")
-    check_beam(beam)
     trained = run_at(run, cell, weights)
     request = asking(trained, arguments, note)
     network = TrainedNetwork.of(trained, tell)
+    check_beam(beam, network)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="crosstrain-predict-")))
         source = read_inputs(inputs, network.preparation, stack)
@@ -139,8 +140,6 @@ def predict(
         applied = network.preparation.apply(folder, source.table)
         if not len(applied.kept):
             raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
-        if beam and not any(reading.transcription for reading in network.readings.values()):
-            raise CrosstrainError(f"{run} spells no texts, so a beam has nothing to look for")
         notes = [*source.notes, *unlike(network.preparation, source.table, applied.inputs)]
         tell(f"Asking {network.name} on {request.engine}")
         wanted = list(network.readings) or None
@@ -179,10 +178,12 @@ def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> lis
     return sentences
 
 
-def check_beam(beam: int) -> None:
-    """``CrosstrainError`` for a width that is none."""
+def check_beam(beam: int, network: TrainedNetwork) -> None:
+    """``CrosstrainError`` for a width that is none, and where there is nothing to look for."""
     if beam < 0:
         raise CrosstrainError(f"a beam keeps at least 1 text (0: the best path alone), not {beam}")
+    if beam and not any(reading.transcription for reading in network.readings.values()):
+        raise CrosstrainError(f"{network.name} spells no texts, so a beam has nothing to look for")
 
 
 def _answers(
@@ -237,7 +238,8 @@ def _areas(answer: np.ndarray, classes: Sequence[str], top: int) -> Areas:
 def _texts(reading: Reading, outputs: np.ndarray, classes: Sequence[str], top: int, beam: int) -> list[Texts]:
     """Of each output the text of its best path, or the ``top`` likeliest that a ``beam`` finds."""
     assert reading.transcription is not None
-    spelt = lambda labels: "".join(classes[label] for label in labels)
+    between = "" if all(len(name) == 1 for name in classes[len(RESERVED) :]) else " "
+    spelt = lambda labels: between.join(classes[label] for label in labels)
     if not beam:
         return [((spelt(labels), None),) for labels in reading.transcription.texts(reading, outputs)]
     wide = replace(reading.transcription, beam=max(beam, top))
