@@ -40,8 +40,8 @@ class Prepared:
     """A data set that is ready for training.
 
     ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation``,
-    ``transcription`` or ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape", "dtype"}}``,
-    shapes of one example), ``targets`` (the same with ``classes``, a number or None, of label maps ``void``,
+    ``transcription``, ``captioning`` or ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape",
+    "dtype"}}``, shapes of one example), ``targets`` (the same with ``classes``, a number or None, of label maps ``void``,
     and of texts what ``Source.specs`` says; an input of tokens has ``vocabulary``), ``splits`` (examples in
     each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``), ``prepare_seconds``,
     ``warnings`` (sentences) and ``facts``, what reading found (scales, a tokenizer). A single input or target

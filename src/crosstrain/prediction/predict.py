@@ -16,10 +16,12 @@ import numpy as np
 from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import Arrays
 from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
+from crosstrain.data.sets.sequences.captions import PICTURE
 from crosstrain.data.sets.sequences.tokens import RESERVED
 from crosstrain.data.source import Table
-from crosstrain.data.trained_preparation import TrainedPreparation
+from crosstrain.data.trained_preparation import Applied, TrainedPreparation
 from crosstrain.errors import CrosstrainError
+from crosstrain.prediction.captions import described, facts_of
 from crosstrain.prediction.network import Answered, TrainedNetwork
 from crosstrain.prediction.settings import Asking, Tell, asking, run_at
 from crosstrain.training.metrics import Reading
@@ -143,6 +145,8 @@ def predict(
         notes = [*source.notes, *unlike(network.preparation, source.table, applied.inputs)]
         tell(f"Asking {network.name} on {request.engine}")
         wanted = list(network.readings) or None
+        if facts_of(network):
+            return _described(network, source.labels, applied, request, folder, beam, notes)
         answered = network.answer(applied.inputs, request, folder, wanted=wanted)
         shown = answered
         if source.in_units:
@@ -165,6 +169,21 @@ def predict(
     return prediction
 
 
+def _described(
+    network: TrainedNetwork, labels: Sequence[str], applied: Applied, request: Asking, folder: Path,
+    beam: int, notes: Sequence[str],
+) -> Prediction:  # fmt: skip
+    """A caption of each picture."""
+    texts, version = described(network, np.asarray(applied.inputs[PICTURE]), request, folder, beam)
+    answers = tuple(
+        Answer(labels[row], "", texts=((text, None),)) for row, text in zip(applied.kept, texts, strict=True)
+    )
+    return Prediction(
+        network.name, request.engine, version, request.device, network.run.weights.stem, answers,
+        applied.damaged, tuple(notes), rows=applied.kept,
+    )  # fmt: skip
+
+
 def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> list[str]:
     """Sentences on how prepared inputs do not look like those of the training."""
     sentences = []
@@ -182,7 +201,8 @@ def check_beam(beam: int, network: TrainedNetwork) -> None:
     """``CrosstrainError`` for a width that is none, and where there is nothing to look for."""
     if beam < 0:
         raise CrosstrainError(f"a beam keeps at least 1 text (0: the best path alone), not {beam}")
-    if beam and not any(reading.transcription for reading in network.readings.values()):
+    spells = any(reading.transcription for reading in network.readings.values()) or facts_of(network)
+    if beam and not spells:
         raise CrosstrainError(f"{network.name} spells no texts, so a beam has nothing to look for")
 
 

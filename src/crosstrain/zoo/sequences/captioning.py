@@ -1,0 +1,37 @@
+"""Networks that describe pictures, a word after the other."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from crosstrain.zoo.layers import scaled
+
+PICTURE = (64, 64, 3)
+
+
+def captioner(
+    input_shape: tuple[int, ...] = PICTURE, classes: int = 1000, *, length: int = 16, units: int = 256,
+    width: float = 1.0, vocabulary: int = 1000,
+) -> keras.Model:  # fmt: skip
+    """A convolutional encoder and an LSTM decoder, after Vinyals, Toshev, Bengio and Erhan 2015 (Show and
+    Tell), section 3.
+
+    The encoder is four convolutions of 3×3 with batch normalisation (32 to 256 maps, times ``width``), each
+    halved by pooling, in place of the paper's GoogLeNet. Its features begin the
+    decoder's state, where the paper shows them to the LSTM as its first word. Inputs ``picture``, (height,
+    width, channels), and ``words``, (``length``,) numbers of words, 0 being padding, which is masked. Output
+    (batch, length, classes): scores of the next word after each.
+    """
+    picture = keras.Input(input_shape, name="picture")
+    words = keras.Input((length,), dtype="int32", name="words")
+    x = picture
+    for number, maps in enumerate((32, 64, 128, 256), start=1):
+        x = layers.Conv2D(scaled(maps, width), 3, padding="same", use_bias=False, name=f"conv{number}")(x)
+        x = layers.BatchNormalization(name=f"norm{number}")(x)
+        x = layers.MaxPooling2D(2, padding="same", name=f"pool{number}")(layers.ReLU(name=f"relu{number}")(x))
+    x = layers.Flatten(name="features")(x)
+    state = [layers.Dense(units, activation="tanh", name=name)(x) for name in ("hidden", "cell")]
+    y = layers.Embedding(vocabulary, units, mask_zero=True, name="embedding")(words)
+    y = layers.LSTM(units, return_sequences=True, name="decoder")(y, initial_state=state)
+    return keras.Model([picture, words], layers.Dense(classes, name="logits")(y), name="captioner")
