@@ -15,7 +15,7 @@ import numpy as np
 
 from crosstrain.data.images import decoding as images
 from crosstrain.data.options import CAPTIONS, completed
-from crosstrain.data.sets.sequences import annotations
+from crosstrain.data.sets.sequences.annotated import annotated, files_of
 from crosstrain.data.sets.sequences.tokens import PADDING, Tokenizer
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, Values
 from crosstrain.data.split import TEST, divided
@@ -33,12 +33,12 @@ SIZE = (64, 64)
 
 
 def files(location: Path) -> Files:
-    return annotations.files(location, STEM)
+    return files_of(location, STEM)
 
 
 def read(location: Path, request: Request) -> Source:
     """A row for each caption. ``CrosstrainError`` for a caption whose picture is not there."""
-    found = annotations.annotations(location, STEM)
+    found = annotated(location, STEM)
     paths = list(dict.fromkeys(each.picture for each in found.lines))
     numbers = {path: number for number, path in enumerate(paths)}
     options = completed(CAPTIONS, (request.fitted.get(FACTS) or {}).get("options") or {}, request.options)
