@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import proofs
 from crosstrain import zoo
+from crosstrain.proof.prove import BATCH
 
 LARGE = 100_000_000
 FEWEST = 2
@@ -21,7 +22,7 @@ FEWEST = 2
 def works(task: str | None) -> list[proofs.Work]:
     rows = [row for row in zoo.networks().values() if task in (None, row.task)]
     return [
-        proofs.Work(row.name, row.name, FEWEST if row.macs > LARGE else proofs.BATCH)
+        proofs.Work(row.name, row.name, FEWEST if row.macs > LARGE else BATCH)
         for row in sorted(rows, key=lambda row: row.macs)
     ]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.cli.test_commands import crosstrain, own_folder, refused
@@ -27,16 +26,14 @@ __all__ = ["own_folder"]
             ["--data", "digits", "--augment", "crop=29"],
             "crop=29 is larger than the pictures of digits, which are 28×28",
         ),
-        (["--data", "arrays:five.npz"], "pictures with 5 channels cannot be converted to 1"),
         (["--data", "cifar10:batches"], "the pickle data_batch_3 is not read, for it asks for "),
         (["--data", "digits", "--weights", "nothing.h5"], "there is no file of weights nothing.h5"),
     ],
-    ids=["augmentation", "crop", "channels", "pickle", "weights"],
+    ids=["augmentation", "crop", "pickle", "weights"],
 )
 def test_a_training_is_refused(
     command: list[str], arguments: list[str], sentence: str, tmp_path: Path
 ) -> None:
-    np.savez(tmp_path / "five.npz", x=np.zeros((40, 8, 8, 5), np.uint8), y=np.arange(40) % 2)
     folder = written(tmp_path / "batches", "cifar10", "python")
     witness = tmp_path / "witness"
     hostile = {"data": pixels(0), "labels": LABELS, "extra": Hostile(f"touch {witness}")}
