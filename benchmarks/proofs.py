@@ -53,16 +53,16 @@ class Watched:
 
 def parser(description: str | None, out: str) -> argparse.ArgumentParser:
     """The options that all have."""
-    made = argparse.ArgumentParser(
+    options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("networks", nargs="*", metavar="NAME")
-    made.add_argument("--engines", default="torch,tensorflow,jax")
-    made.add_argument("--steps", type=int, help="of training (usual: what `crosstrain prove` takes)")
-    made.add_argument("--timeout", type=float, help="seconds for each process of a proof")
-    made.add_argument("--out", type=Path, default=Path(out))
-    made.add_argument("--list", action="store_true", help="the names, and nothing else")
-    return made
+    options.add_argument("networks", nargs="*", metavar="NAME")
+    options.add_argument("--engines", default="torch,tensorflow,jax")
+    options.add_argument("--steps", type=int, help="of training (usual: what `crosstrain prove` takes)")
+    options.add_argument("--timeout", type=float, help="seconds for each process of a proof")
+    options.add_argument("--out", type=Path, default=Path(out))
+    options.add_argument("--list", action="store_true", help="the names, and nothing else")
+    return options
 
 
 def run(title: str, works: Sequence[Work], arguments: argparse.Namespace) -> int:
@@ -145,9 +145,9 @@ def _show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         proved = [each["engine"] for each in row["certificates"] if each["status"] == "proved"]
         worst = max((each["gradients"] or 0.0 for each in row["certificates"]), default=0.0)
         inputs = " ".join("×".join(map(str, shape)) for shape in row.get("inputs", {}).values())
-        memory = max(row["peak_memory_bytes"].values(), default=0) / 2**20
+        memory = max(row.get("peak_memory_bytes", {}).values(), default=0) / 2**20
         table.add_row(
-            row["network"], inputs, str(row["batch"]), f"{row.get('parameters', 0):,}",
+            row["network"], inputs, str(row.get("batch", "")), f"{row.get('parameters', 0):,}",
             str(row.get("nodes", "")), f"{row.get('define_seconds', 0):.1f}", f"{row['prove_seconds']:.1f}",
             f"{memory:,.0f} MiB", ", ".join(proved), f"{worst:.1e}",
         )  # fmt: skip
