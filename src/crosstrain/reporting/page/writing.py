@@ -20,6 +20,7 @@ from crosstrain.reporting.page import summary as top
 from crosstrain.reporting.page.charts import forecasts as charts_forecasts
 from crosstrain.reporting.page.charts import latency as charts_latency
 from crosstrain.reporting.page.charts import rest as charts_rest
+from crosstrain.reporting.page.charts import search as charts_search
 from crosstrain.reporting.page.charts import time as charts_time
 from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.figures import Figure
@@ -43,6 +44,7 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
     charts_latency.figures,
     charts_rest.memory,
     charts_time.tuning,
+    charts_search.figures,
     charts_rest.where_time_went,
 )
 Part = Callable[[View], Section | None]
@@ -50,7 +52,7 @@ BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificate
 AFTER: tuple[Part, ...] = (
     evidence.stability, criteria.criteria, quality.forecast, quality.classified, quality.segmented,
     evidence.mistakes, insides.insides,
-    particulars.settings,
+    particulars.search, particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,
 )  # fmt: skip
 

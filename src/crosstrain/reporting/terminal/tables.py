@@ -16,6 +16,7 @@ from crosstrain.reporting.terminal.classical import LEGEND, classical_faults, cl
 from crosstrain.reporting.terminal.criteria import print_criteria
 from crosstrain.reporting.terminal.forecasts import print_forecasts
 from crosstrain.reporting.terminal.grid import grid
+from crosstrain.reporting.terminal.search import search_table
 from crosstrain.reporting.terminal.tuning import compared_table
 from crosstrain.results.classical import classical_rows
 from crosstrain.results.overfitting import over_fits
@@ -114,6 +115,9 @@ def print_comparison(result: ComparisonResult, out: Console) -> None:
     if result.tuning:
         out.print()
         out.print(compared_table(result.tuning))
+    if result.search:
+        out.print()
+        out.print(search_table(result.search))
     for line in faults(result):
         out.print(line, style="red")
     for note in (*result.notes, *(entry["text"] for entry in result.stability)):
