@@ -36,14 +36,14 @@ class Annotations:
     warnings: Sequence[str] = ()
 
 
-def files(location: Path, stem: str) -> Files:
+def files_of(location: Path, stem: str) -> Files:
     """The file of texts and the pictures that it names."""
-    found = annotations(location, stem)
+    found = annotated(location, stem)
     pictures = dict.fromkeys(each.picture for each in found.lines)
     return [(path.relative_to(location).as_posix(), path) for path in (found.path, *pictures)]
 
 
-def annotations(location: Path, stem: str) -> Annotations:
+def annotated(location: Path, stem: str) -> Annotations:
     """The texts in ``location/STEM.csv`` or ``.tsv`` (a line of names; the first column is the picture, the
     second the text) or ``.txt`` (``PICTURE``, a tab, the text). Pictures lie beside the file, or in
     ``images/``.
