@@ -15,8 +15,12 @@ from crosstrain.advice.recommendation import recommend
 from crosstrain.comparison.plan import Cell
 from crosstrain.comparison.progress.account import Account
 from crosstrain.comparison.progress.remaining import Remaining
+from crosstrain.data.prepared import unit_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.comparison import Comparison
+from crosstrain.reporting.notebook import html
+from crosstrain.reporting.page.summary import key_table
+from crosstrain.reporting.page.view import View
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.grid import console
 from crosstrain.reporting.terminal.progress import Show
@@ -60,6 +64,28 @@ def test_the_columns_that_were_promised_are_there() -> None:
     row = next(line for line in lines if "torch" in line)
     for figure in ("✓", "1.00 [0.98–1.02]", "1000", "95.00 %", "500 MiB", "2 s"):
         assert figure in row
+
+
+@pytest.mark.parametrize(
+    ("facts", "shape", "unit"),
+    [
+        ({"series": {}}, [20, 1], "windows"),
+        ({"text": {}}, [100], "texts"),
+        ({"table": {}}, [7], "rows"),
+        ({"lines": {}}, [32, 100, 1], "images"),
+        ({}, [32, 32, 3], "images"),
+        ({}, [20, 3], "examples"),
+    ],
+)
+def test_what_is_counted_is_called_what_it_is(facts: dict, shape: list[int], unit: str) -> None:
+    """On the terminal, in a notebook and on the page."""
+    of = result(cell("torch"), cell("jax", [2.0, 2.1, 2.2]))
+    of = of.model_copy(update={"data": {"facts": facts, "inputs": {"": {"shape": shape}}}})
+    assert f" {unit}/s" in printed(of)[0]
+    assert f"<th>{unit}/s</th>" in html(of)
+    columns = key_table(View(of, Path()).lines, unit_of(of.data)).columns
+    assert f"{unit}/s" in columns
+    assert "images_per_second" in of.model_dump()["cells"][0]["epochs"][0], "keys of the JSON stay"
 
 
 def test_faults_and_few_samples_are_said() -> None:
@@ -147,6 +173,7 @@ def test_progress_shows_epoch_rate_accuracy_and_time_left(terminal: bool) -> Non
             "epoch": 1,
             "train_seconds": 9.5,
             "images_per_second": 405.0,
+            "unit": "windows",
             "train_loss": 0.5,
         }
         show.event(CELL, {**epoch, "validation_accuracy": 0.912})
@@ -156,6 +183,7 @@ def test_progress_shows_epoch_rate_accuracy_and_time_left(terminal: bool) -> Non
             "step": 1,
             "steps": 2,
             "images_per_second": 400.0,
+            "unit": "windows",
             "loss": 0.4,
         }
         show.event(CELL, progress)
@@ -170,4 +198,4 @@ def test_progress_shows_epoch_rate_accuracy_and_time_left(terminal: bool) -> Non
     assert "net at 32 on torch" in shown
     assert "91.20 %" in shown
     assert "left" in shown
-    assert ("405 images/s" in shown) or ("400 images/s" in shown)
+    assert ("405 windows/s" in shown) or ("400 windows/s" in shown)

@@ -77,6 +77,9 @@ def test_a_series_goes_on_beyond_its_end(forecaster: Path) -> None:
     assert result.to_csv().splitlines()[0] == "step,value"
     one = crosstrain.forecast(forecaster, steps=1, threads=1, device="cpu", progress=False)
     assert one.values[0] == pytest.approx(result.values[0], rel=1e-5)
+    series = forecaster.parent / "sine.txt"
+    answered = crosstrain.predict(forecaster, series, threads=1, device="cpu", progress=False)
+    assert answered.answers[0].values == pytest.approx(one.values, rel=1e-5)
     with pytest.raises(CrosstrainError, match="is no language model"):
         crosstrain.sample(forecaster, progress=False)
     command = [sys.executable, "-m", "crosstrain", "forecast", str(forecaster), "--steps", "0"]

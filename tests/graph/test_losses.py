@@ -76,6 +76,35 @@ def test_ctc_sums_over_all_paths() -> None:
     assert value(Loss("ctc"), output, target) == pytest.approx(total / 2, rel=1e-9)
 
 
+def forward_variables(log_p: np.ndarray, label: list[int]) -> float:
+    """-log p(label) by the recursion as it is published (Graves et al. 2006, equations 5 to 8), one number
+    after the other."""
+    extended = [0] + [each for symbol in label for each in (symbol, 0)]
+    p = np.exp(log_p)
+    alpha = [p[0, 0], p[0, extended[1]], *([0.0] * (len(extended) - 2))]
+    for row in p[1:]:
+        alpha = [
+            row[symbol]
+            * (
+                alpha[s]
+                + (alpha[s - 1] if s else 0)
+                + (alpha[s - 2] if s > 1 and symbol not in (0, extended[s - 2]) else 0)
+            )
+            for s, symbol in enumerate(extended)
+        ]
+    return float(-np.log(alpha[-1] + alpha[-2]))
+
+
+def test_ctc_is_the_published_recursion() -> None:
+    """On texts of different lengths, with repeated labels, and with one that just fits."""
+    output = RNG.normal(size=(4, 12, 7)) * 2
+    texts = [[1, 1, 2, 2, 3, 3, 1, 4, 2], [6], [5, 5, 5, 5, 5, 5], [1, 2, 3, 4, 5, 6]]
+    target = np.array([text + [0] * (9 - len(text)) for text in texts])
+    log_p = output - np.log(np.exp(output).sum(-1, keepdims=True))
+    wanted = [forward_variables(*each) for each in zip(log_p, texts, strict=True)]
+    assert value(Loss("ctc"), output, target) == pytest.approx(np.mean(wanted), rel=1e-9)
+
+
 def test_a_loss_of_ones_own(tmp_path: Path) -> None:
     source = tmp_path / "mine.py"
     source.write_text(
@@ -164,6 +193,7 @@ REFUSED = [
         "one class number for each row",
     ),
     (Loss("ctc"), (CLASSES,), (3,), "int64", None, "ctc takes scores"),
+    (Loss("ctc"), (8, CLASSES), (3,), "int64", 9, "scores a step, but the data has 9 labels"),
     (Loss("mse", {"reduction": "none"}), (CLASSES,), (CLASSES,), "float32", None, "reduction"),
     (None, (CLASSES,), (2, 3), "float32", None, "no loss fits"),
 ]

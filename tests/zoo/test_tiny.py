@@ -15,6 +15,7 @@ from crosstrain import zoo
 from crosstrain.engines.contract import Setting
 from crosstrain.engines.registry import engines
 from crosstrain.environments.environments import ready
+from crosstrain.graph.define import WITHOUT_DATA
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.keras_import import import_loss, import_model
@@ -23,13 +24,14 @@ from crosstrain.graph.program import Program
 from crosstrain.graph.reference import run_numpy
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
+from crosstrain.zoo.catalogue.sequences import TRANSCRIPTION
 
 BATCH = 4
 STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
     "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s", "bilstm", "gru",
-    "seq2seq", "tcn", "gpt-nano",
+    "seq2seq", "tcn", "gpt-nano", "crnn-ctc",
 )  # fmt: skip
 """One of each family."""
 
@@ -59,8 +61,7 @@ class Tried:
         graph, drawn = import_model(zoo.build(f"{name}:tiny"), None)
         graph = replace(graph, nodes=tuple(_without_noise(node) for node in graph.nodes))
         row = zoo.network_row(name)
-        of_pixels = row.task == "image-segmentation"
-        losses = {"": Loss("sparse_categorical_crossentropy", {"from_logits": True})} if of_pixels else None
+        losses = {"": WITHOUT_DATA[row.task]} if row.task in WITHOUT_DATA else None
         loss, constants, _, targets = import_loss(losses, graph, None, loss_weights=row.loss_weights)
         random = np.random.default_rng(5)
         # The reference computes in the type of its weights. Biases of 0 would leave ReLUs at their kinks.
@@ -77,7 +78,10 @@ class Tried:
         for key, target in targets.items():
             shape = (BATCH, *target["shape"])
             is_class = "int" in target["dtype"]
-            batch[f"target/{key}"] = random.integers(0, 5, shape) if is_class else random.normal(size=shape)
+            lowest = 1 if row.task == TRANSCRIPTION else 0  # 0 is CTC's blank
+            batch[f"target/{key}"] = (
+                random.integers(lowest, 5, shape) if is_class else random.normal(size=shape)
+            )
         return cls(Program(graph, loss, Optimizer()), {**weights, **constants}, batch)
 
     def reference(self, graph: Graph, weights: Weights | None = None) -> dict[str, Any]:

@@ -30,9 +30,10 @@ def predict(
     """What a trained network says of pictures and arrays from elsewhere, prepared as its training data was.
 
     ``inputs`` are pictures, folders and zips of pictures, ``.npz`` and ``.npy`` files, or arrays themselves,
-    one or several. The result has ``answers`` (``choices`` with ``label`` and ``probability``), ``damaged``
-    and ``notes``, ``to_csv()`` and the raw ``outputs``. Raises ``CrosstrainError`` for wrong use, and where
-    nothing can be read.
+    one or several; of a network that was trained on texts, tables or series files of these. The result has
+    ``answers`` (``choices`` with ``label`` and ``probability``; ``texts``, ``areas`` or ``values``),
+    ``damaged`` and ``notes``, ``to_csv()`` and the raw ``outputs``. Raises ``CrosstrainError`` for wrong use,
+    and where nothing can be read.
     """
     from crosstrain.prediction.predict import predict as predicted
     from crosstrain.reporting.answers import draw_answers
@@ -40,9 +41,10 @@ def predict(
     pictures = arguments["pictures"]
     with watching(progress) as watch:
         return predicted(
-            run, _several(inputs), top=arguments["top"], cell=arguments["cell"], weights=arguments["weights"],
-            arguments=cast(Any, arguments), pictures=Path(pictures) if pictures else None, draw=draw_answers,
-            tell=watch.stage, note=watch.note,
+            run, _several(inputs), top=arguments["top"], beam=arguments["beam"], cell=arguments["cell"],
+            weights=arguments["weights"], arguments=cast(Any, arguments),
+            pictures=Path(pictures) if pictures else None, draw=draw_answers, tell=watch.stage,
+            note=watch.note,
         )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def evaluate(
     with watching(progress) as watch:
         return evaluated(
             run, data, part=arguments["part"], cell=arguments["cell"], weights=arguments["weights"],
-            arguments=cast(Any, arguments), tell=watch.stage, note=watch.note,
+            beam=arguments["beam"], arguments=cast(Any, arguments), tell=watch.stage, note=watch.note,
         )  # fmt: skip
 
 

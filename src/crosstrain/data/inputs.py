@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,13 +16,24 @@ from crosstrain.data.images import decoding as images
 from crosstrain.data.prepared import Arrays
 from crosstrain.data.registry import datasets
 from crosstrain.data.sets.npz import read_archive
-from crosstrain.data.source import Column, DamagedImage, Images, Shape, Table, Values, summed_up
+from crosstrain.data.source import (
+    Column,
+    DamagedImage,
+    Images,
+    NewExamples,
+    Shape,
+    Table,
+    Values,
+    summed_up,
+)
 from crosstrain.data.trained_preparation import TrainedPreparation
 from crosstrain.data.tree import FolderTree, Tree, ZipTree, read_file
 from crosstrain.errors import CrosstrainError
 
 ARRAYS = (".npz", ".npy")
 ZIP = ".zip"
+READERS = {"text": "sequences.text", "table": "table", "series": "sequences.series"}
+"""The modules that read new examples of what is no picture, by the kind of facts that training kept."""
 InputSource = str | Path | np.ndarray | Mapping[str, np.ndarray]
 """A picture, a folder, a zip or a file of arrays by its path; or arrays."""
 COLOURS = (1, 3, 4)
@@ -32,12 +44,14 @@ COLOURS = (1, 3, 4)
 class Inputs:
     """What was named: ``labels`` of its examples, ``table`` of their inputs, ``notes`` on what was passed
     over; ``picture(row)`` is an example as it was before preparation, uint8 RGB (H, W, 3), where it is a
-    picture. To be closed once all is read (``opened``)."""
+    picture. ``in_units`` makes of the outputs for all examples numbers in the target's own unit (None: they
+    are what they are). To be closed once all is read (``opened``)."""
 
     labels: list[str]
     table: Table
     notes: list[str]
     picture: Callable[[int], np.ndarray | None]
+    in_units: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 @dataclass
@@ -47,13 +61,14 @@ class _Collected:
     labels: list[str] = field(default_factory=list)
     readers: list[Callable[[], np.ndarray]] = field(default_factory=list)
     arrays: list[tuple[str, Arrays]] = field(default_factory=list)
+    new: list[NewExamples] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def read_inputs(sources: Sequence[InputSource], preparation: TrainedPreparation, stack: ExitStack) -> Inputs:
     """The inputs that were ``sources``: pictures, folders and zips of them (all pictures below, in order of
-    their names), ``.npy`` and ``.npz`` files; arrays themselves, by the network's inputs where there are
-    several.
+    their names), ``.npy`` and ``.npz`` files; of a network that was trained on texts, tables or series files
+    of these; arrays themselves, by the network's inputs where there are several.
 
     Nothing is decoded here. ``stack`` closes what stays open. ``CrosstrainError`` where a path is none of
     these, holds nothing, or does not fit a network with these inputs.
@@ -69,8 +84,10 @@ def read_inputs(sources: Sequence[InputSource], preparation: TrainedPreparation,
         if set(arrays) != set(names):
             raise CrosstrainError(f"there are arrays for {', '.join(arrays)}; the network takes {names}")
         collected.arrays.append(("the array", {name: np.asarray(array) for name, array in arrays.items()}))
-    if collected.arrays and collected.readers:
-        raise CrosstrainError("pictures and arrays cannot be mixed; ask about them one after the other")
+    if sum(map(bool, (collected.arrays, collected.readers, collected.new))) > 1:
+        raise CrosstrainError("files and arrays cannot be mixed; ask about them one after the other")
+    if collected.new:
+        return _of_new(collected.new, preparation)
     if collected.arrays:
         return _of_arrays(collected, preparation)
     return _of_pictures(collected, preparation)
@@ -79,7 +96,12 @@ def read_inputs(sources: Sequence[InputSource], preparation: TrainedPreparation,
 # -- finding ----------------------------------------------------------------------------------------
 def _add(collected: _Collected, path: Path, preparation: TrainedPreparation, stack: ExitStack) -> None:
     suffix = path.suffix.lower()
-    if path.is_dir():
+    facts = preparation.manifest.get("facts") or {}
+    kind = next((kind for kind in READERS if kind in facts), None)
+    if kind and path.exists() and suffix not in ARRAYS:
+        module = importlib.import_module(f"crosstrain.data.sets.{READERS[kind]}")
+        collected.new.append(module.new_examples(path, facts[kind]))
+    elif path.is_dir():
         _add_tree(collected, path, FolderTree(path))
     elif not path.exists():
         raise CrosstrainError(f"there is no file or folder {path}")
@@ -134,12 +156,10 @@ def _of_pictures(collected: _Collected, preparation: TrainedPreparation) -> Inpu
             f"the network takes pictures with {channels} channels, and picture files have 1 or 3; give it "
             "arrays (.npz or .npy)"
         )
-    crops = crops_pictures(preparation)
+    fit = images.FITS[fit_of(preparation)]
 
     def picture(row: int) -> np.ndarray:
-        whole = collected.readers[row]()
-        part = images.centre_crop(whole, (height, width)) if crops else whole
-        return images.fitted(part, (height, width), channels)
+        return fit(collected.readers[row](), (height, width), channels)
 
     def original(row: int) -> Shape | None:
         try:
@@ -156,11 +176,29 @@ def _of_pictures(collected: _Collected, preparation: TrainedPreparation) -> Inpu
     )
 
 
-def crops_pictures(preparation: TrainedPreparation) -> bool:
-    """Whether the training's data set crops its pictures to the network's aspect ratio; else it stretches
-    them."""
+def fit_of(preparation: TrainedPreparation) -> str:
+    """How the training's data set makes pictures fit the network's size."""
     row = datasets().get(str(preparation.manifest["spec"]).partition(":")[0])
-    return row is not None and row.crops
+    return row.fit if row else "stretched"
+
+
+# -- texts, tables, series ----------------------------------------------------------------------------
+def _of_new(parts: Sequence[NewExamples], preparation: TrainedPreparation) -> Inputs:
+    (name,) = preparation.manifest["inputs"]
+    labels = [label for part in parts for label in part.labels]
+    if not labels:
+        raise CrosstrainError("there is nothing to answer: no text, and no row, was found")
+    spec = preparation.manifest["inputs"][name]
+    whole = np.concatenate([part.array for part in parts])
+    ends = np.cumsum([len(part.labels) for part in parts])[:-1]
+
+    def in_units(outputs: np.ndarray) -> np.ndarray:
+        pieces = zip(parts, np.split(outputs, ends), strict=True)
+        return np.concatenate([part.in_units(each) if part.in_units else each for part, each in pieces])
+
+    scaled = any(part.in_units for part in parts)
+    table = Table({name: Values.of(whole, spec["dtype"])}, {})
+    return Inputs(labels, table, [], lambda row: None, in_units if scaled else None)
 
 
 # -- arrays -----------------------------------------------------------------------------------------

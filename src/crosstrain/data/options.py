@@ -112,3 +112,8 @@ TABLE = (
     ),
     Option("categories", 50, "most values of a column of texts that get a column of their own"),
 )
+LINES = (Option("height", 32, "pixels that lines are made high", least=8),)
+WORDS = (
+    Option("count", 2000, "how many words", least=30),
+    Option("letters", 7, "most letters of a word", least=3),
+)

@@ -177,6 +177,8 @@ def _fill(
 
 
 def _task(source: Source, table: Table) -> str:
+    if source.task:
+        return source.task
     if any(isinstance(column, Images) for column in table.targets.values()):
         return "segmentation"
     return "classification" if set(source.classes) == set(table.targets) else "regression"
@@ -190,7 +192,13 @@ def _input_spec(name: str, column: Column, source: Source) -> dict[str, Any]:
 def _target_spec(name: str, column: Column, source: Source) -> dict[str, Any]:
     classes = len(source.classes[name]) if name in source.classes else None
     void = {"void": VOID} if isinstance(column, Images) else {}
-    return {"shape": list(column.shape), "dtype": column.dtype, "classes": classes, **void}
+    return {
+        "shape": list(column.shape),
+        "dtype": column.dtype,
+        "classes": classes,
+        **void,
+        **source.specs.get(name, {}),
+    }
 
 
 def _damage_warnings(spec: str, written: Mapping[str, Written]) -> list[str]:

@@ -39,13 +39,14 @@ def kept_file(name: str) -> str:
 class Prepared:
     """A data set that is ready for training.
 
-    ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation`` or
-    ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape", "dtype"}}``, shapes of one example),
-    ``targets`` (the same with ``classes``, a number or None, and of label maps ``void``; an input of tokens
-    has ``vocabulary``), ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and
-    ``class_frequency``), ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found
-    (scales, a tokenizer). A single input or target is called ``""``. Pictures are float32 (H, W, C) in [0,
-    1]; labels are int64, label maps int32 (H, W). ``cached`` says that nothing had to be done.
+    ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation``,
+    ``transcription`` or ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape", "dtype"}}``,
+    shapes of one example), ``targets`` (the same with ``classes``, a number or None, of label maps ``void``,
+    and of texts what ``Source.specs`` says; an input of tokens has ``vocabulary``), ``splits`` (examples in
+    each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``), ``prepare_seconds``,
+    ``warnings`` (sentences) and ``facts``, what reading found (scales, a tokenizer). A single input or target
+    is called ``""``. Pictures are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W).
+    ``cached`` says that nothing had to be done.
     """
 
     folder: Path
@@ -130,6 +131,19 @@ class Prepared:
         if array.shape != (self.examples(split), *spec["shape"]) or array.dtype != spec["dtype"]:
             raise CrosstrainError(f"{path} is not what its manifest says; delete its folder")
         return array
+
+
+UNITS = {"series": "windows", "text": "texts", "table": "rows"}
+"""What examples are called, by the kind of facts that a manifest has."""
+
+
+def unit_of(manifest: Mapping[str, Any]) -> str:
+    """What the examples of a data set are called, several of them, as in ``images/s``."""
+    facts = manifest.get("facts") or {}
+    named = next((unit for kind, unit in UNITS.items() if kind in facts), None)
+    inputs = manifest.get("inputs") or {}
+    pictures = not inputs or any(len(spec["shape"]) == 3 for spec in inputs.values())
+    return named or ("images" if pictures else "examples")
 
 
 def _binary(array: np.ndarray, rows: int = 4096) -> bool:

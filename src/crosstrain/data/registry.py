@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from crosstrain.data.limit import limited
-from crosstrain.data.options import SERIES, TABLE, TEXT, Option, Setting, read_options, split_spec
+from crosstrain.data.options import (
+    LINES,
+    SERIES,
+    TABLE,
+    TEXT,
+    WORDS,
+    Option,
+    Setting,
+    read_options,
+    split_spec,
+)
 from crosstrain.data.prepared import SPLITS, Prepared
 from crosstrain.data.source import Files, Request, Source
 from crosstrain.data.split import TIME
@@ -32,9 +42,9 @@ class Reader(Protocol):
 class DataSet:
     """A kind of data set: the ``form`` of its spec, ``what`` it is, ``where`` it is to be had, the
     ``files`` that are expected (none: built in), the ``module`` that reads it, ways to ``split`` it
-    besides its own, and whether it ``crops`` pictures to the aspect ratio asked for, rather than stretching
-    them. ``options`` are the settings that a spec may have behind the path. ``resized`` says whether pictures
-    come at a network's own size where none is asked for."""
+    besides its own, and how it makes pictures ``fit`` the size asked for (``data.images.decoding.FITS``).
+    ``options`` are the settings that a spec may have behind the path. ``resized`` says whether pictures come
+    at a network's own size where none is asked for."""
 
     name: str
     form: str
@@ -43,7 +53,7 @@ class DataSet:
     files: tuple[str, ...]
     module: str
     splits: tuple[str, ...] = ()
-    crops: bool = False
+    fit: str = "stretched"
     options: tuple[Option, ...] = ()
     resized: bool = True
 
@@ -175,6 +185,31 @@ BUILT_IN = (
         resized=False,
     ),
     DataSet(
+        "labelled-sequences",
+        "labelled-sequences:DIR[:height=32]",
+        "lines of text as pictures, with what they say, for CTC",
+        "yours: PNG, JPEG, PPM, BMP, WebP or TIFF files, and a file of texts",
+        (
+            "labels.csv or labels.tsv: a line of names, then PICTURE,TEXT; or labels.txt: PICTURE, tab, TEXT",
+            "the pictures, beside it or in images/",
+        ),
+        "sequences.lines",
+        fit="padded",
+        options=LINES,
+        resized=False,
+    ),
+    DataSet(
+        "rendered-words",
+        "rendered-words[:count=2000,letters=7]",
+        "synthetic: made-up words drawn with OpenCV's fonts, as labelled sequences",
+        "built in: drawn anew, the same for the same seed",
+        (),
+        "sequences.words",
+        fit="padded",
+        options=WORDS,
+        resized=False,
+    ),
+    DataSet(
         "folder",
         "folder:DIR",
         "your own images, a folder for each class",
@@ -184,7 +219,7 @@ BUILT_IN = (
             "or val/*.png with a list of their classes: val.txt, or val/val_annotations.txt",
         ),
         "folder",
-        crops=True,
+        fit="cropped",
     ),
     DataSet(
         "segmentation",
@@ -208,7 +243,7 @@ BUILT_IN = (
             "columns image (bytes of PNG or JPEG files) and label (numbers or texts)",
         ),
         "parquet",
-        crops=True,
+        fit="cropped",
     ),
 )
 
@@ -224,7 +259,7 @@ def parse(spec: str) -> tuple[DataSet, Path]:
     name = row.name
     read_options(row.form, row.options, written)
     if not row.files:
-        if ":" in spec:
+        if path or (":" in spec and not written):
             raise CrosstrainError(f"{name} is built in and takes no path: write {row.form}")
         return row, Path()
     if not path:

@@ -131,7 +131,9 @@ class Source:
     that has classes; sentences about what was left out; ``close`` lets go of open files. ``facts`` (JSON) is
     what was found out on the way and belongs into the manifest: scales, a tokenizer. ``vocabulary`` is how
     many numbers an input of tokens can have, by input. ``kept`` are further arrays to keep beside, by
-    name."""
+    name. ``specs`` is what the manifest says of a target besides its shape: of texts that CTC is to spell the
+    number that is ``blank``, that of the ``space`` (None: there is none), and how many ``steps`` the longest
+    needs. ``task`` is told where classes or numbers do not tell it."""
 
     splits: Mapping[str, Table]
     classes: Mapping[str, Sequence[str]]
@@ -140,6 +142,18 @@ class Source:
     facts: Mapping[str, Any] = field(default_factory=dict)
     vocabulary: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    task: str = ""
+
+
+@dataclass(frozen=True)
+class NewExamples:
+    """Examples without targets, read as a training's were: ``array`` (N, …), what each is called, and what
+    makes numbers in the target's own unit of the network's outputs (N, …); None where they are in it."""
+
+    labels: Sequence[str]
+    array: np.ndarray
+    in_units: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def labelled(pictures: Images, labels: np.ndarray) -> Table:

@@ -32,11 +32,15 @@ from crosstrain.graph.keras_kernels import draw_kernels
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
 from crosstrain.zoo.catalogue.segmentation import TASK as SEGMENTATION
+from crosstrain.zoo.catalogue.sequences import TRANSCRIPTION
 from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
 AUTOMATIC = re.compile(r"(functional|sequential|model)(_\d+)?")
 """Names that Keras gives to models of its own accord."""
+
+WITHOUT_DATA = {SEGMENTATION: Loss(SPARSE, {"from_logits": True}), TRANSCRIPTION: Loss("ctc")}
+"""The losses of tasks of the catalogue, where no data says what outputs mean."""
 
 KEPT = (
     "source", "input_shapes", "classes", "vocabulary", "seed", "trust", "output", "freeze_until",
@@ -163,8 +167,8 @@ def chosen_loss(
     targets, source = job.get("targets"), str(job["source"])
     asked = None if is_file(source) else zoo.variant(source)
     more = {key: job[key] for key in ("label_smoothing", "class_weight") if job.get(key)}
-    if not (losses or own or targets) and asked and asked.row.task == SEGMENTATION:
-        losses = {"": Loss(SPARSE, {"from_logits": True})}  # without data, nothing else says what pixels mean
+    if not (losses or own or targets) and asked and asked.row.task in WITHOUT_DATA:
+        losses = {"": WITHOUT_DATA[asked.row.task]}
     if losses or not own:
         loss_weights = asked.row.loss_weights if asked else {}
         return import_loss(losses, graph, targets, load_object, masks, loss_weights, **more), []

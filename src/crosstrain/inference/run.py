@@ -15,7 +15,7 @@ from crosstrain.comparison.plan import Cell, Round, cells, labels
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import settings as training_settings
 from crosstrain.comparison.subjects import Refused, Subject, Workshop
-from crosstrain.data.prepared import Prepared
+from crosstrain.data.prepared import Prepared, unit_of
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import find
 from crosstrain.environments.versions import machine, versions_of
@@ -93,8 +93,10 @@ class _Inference:
                 self.models[served.label, form] = self._model(served, form)
         planned = self._cells()
         self._measure(planned)
+        units = {unit_of(served.data.manifest) for served in self.served.values()}
         result = InferenceResult(
-            crosstrain=own_version(), folder=str(self.store.folder), cells=self.results + self._absent(),
+            crosstrain=own_version(), folder=str(self.store.folder),
+            unit=units.pop() if len(units) == 1 else "examples", cells=self.results + self._absent(),
             recommendation=recommend(self.results), machine=machine(), settings=self.settings.identity(),
             notes=self.store.warnings,
         )  # fmt: skip

@@ -33,7 +33,7 @@ def read_picture(
     source, statistics = training_form(data) if data else (None, {})
     height, width = next(iter(source.pictures().values()))[:2] if source and source.pictures() else shape[:2]
     size = int(height), int(width)
-    fitted = decoding.fitted(decoding.centre_crop(pixels, size), size, shape[2])
+    fitted = decoding.cropped(pixels, size, shape[2])
     steps = parse_steps(",".join(map(str, source.manifest.get("steps", ()))) if source else None)
     column = Images(lambda row: fitted, lambda row: path.name, fitted.shape, np.arange(1))
     prepared = prepared_table(Table({"": column}, {}), steps).inputs[""]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,10 +20,11 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.prediction.labels import matching
 from crosstrain.prediction.measures import intervals, measured, metric_names
 from crosstrain.prediction.network import TrainedNetwork
-from crosstrain.prediction.predict import unlike
+from crosstrain.prediction.predict import check_beam, unlike
 from crosstrain.prediction.settings import Tell, asking, run_at
 from crosstrain.runs.tasks.evaluation import Evaluation
 from crosstrain.statistics.ratios import Interval
+from crosstrain.training.metrics import Reading
 
 ALL = "all"
 PARTS = (*SPLITS, ALL)
@@ -61,6 +62,7 @@ def evaluate(
     part: str | None,
     cell: str | None,
     weights: str,
+    beam: int,
     arguments: dict[str, Any],
     tell: Tell,
     note: Tell,
@@ -75,6 +77,7 @@ def evaluate(
         raise CrosstrainError(f"{run} does not record its training data; name the data with --data")
     request = asking(trained, arguments, note)
     network = TrainedNetwork.of(trained, tell)
+    check_beam(beam, network)
     own = _same(spec, trained.data)
     chosen = part or ("test" if own else ALL)
     with TemporaryDirectory(prefix="crosstrain-evaluate-") as work:
@@ -103,8 +106,8 @@ def evaluate(
         tell(f"Asking {network.name} on {request.engine}")
         answered = network.answer(inputs, request, folder, wanted=list(network.readings))
     evaluation = Evaluation(
-        network.readings, metric_names(network.readings), network.definition.loss,
-        network.definition.weights(), 64,
+        {name: _read_by(reading, beam) for name, reading in network.readings.items()},
+        metric_names(network.readings), network.definition.loss, network.definition.weights(), 64,
     )  # fmt: skip
     called = {name: inputs[source] for name, source in pair(network.inputs, inputs, "input").items()}
     values = measured(evaluation, called, answered.outputs, fitted)
@@ -114,6 +117,12 @@ def evaluate(
         values, intervals(evaluation, values, called, answered.outputs, fitted),
         tuple(network.preparation.classes), tuple(damaged), (*notes, *more),
     )  # fmt: skip
+
+
+def _read_by(reading: Reading, beam: int) -> Reading:
+    if reading.transcription is None:
+        return reading
+    return replace(reading, transcription=replace(reading.transcription, beam=beam))
 
 
 def _same(spec: str, other: str) -> bool:
@@ -151,6 +160,7 @@ def _fitting(
         (name,) = specs
         if name not in source.classes:
             raise CrosstrainError("the targets of the data are numbers; those of the training were classes")
+    if len(specs) == 1 and trained and not _texts(specs):
         void, names = specs[name].get("void"), source.classes[name]
         numbers = _numbers(targets[name]) if void is None else np.asarray(targets[name], np.int64)
         counted = numbers if void is None else numbers[numbers != void]
@@ -167,6 +177,11 @@ def _fitting(
         _check_target(name, array, specs[name])
     outputs = dict(pair(list(network.readings), targets, "target").items())
     return rows, {output: np.asarray(targets[name]) for output, name in outputs.items()}, notes
+
+
+def _texts(specs: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether targets are tokens under the training's own numbers, which new data is read by."""
+    return any(len(spec["shape"]) == 1 and "int" in spec["dtype"] for spec in specs.values())
 
 
 def _numbers(labels: np.ndarray) -> np.ndarray:

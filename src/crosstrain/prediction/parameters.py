@@ -16,8 +16,15 @@ class Trained(Engines, Device, Threads, EngineOptions, Timeout, total=False):
     weights: Annotated[str, Parameter("Of a training: which epoch's.", "best", "best|last")]
 
 
+_BEAM = Parameter(
+    "Of texts that CTC spells: how many beginnings a beam search keeps (0: the best path alone).", 0, "N"
+)
+
+
 class Predict(Trained, total=False):
     """Of ``predict``."""
+
+    beam: Annotated[int, _BEAM]
 
     top: Annotated[int, Parameter("How many classes of each input, the likeliest first.", 3, "K")]
     pictures: Annotated[
@@ -28,6 +35,8 @@ class Predict(Trained, total=False):
 
 class Evaluate(Trained, total=False):
     """Of ``evaluate``."""
+
+    beam: Annotated[int, _BEAM]
 
     part: Annotated[
         str | None,
@@ -72,7 +81,10 @@ TrainedRun = Annotated[
     Parameter("A folder of train, or FOLDER:CELL of compare.", metavar="RUN", argument=True),
 ]
 _INPUTS = Parameter(
-    "Pictures, folders or zips of pictures, .npz or .npy.", metavar="INPUT…", argument=True, repeated=True
+    "Pictures, folders or zips of pictures, .npz or .npy; texts, tables or series, as it was trained on.",
+    metavar="INPUT…",
+    argument=True,
+    repeated=True,
 )
 NewInputs = Annotated[Any, _INPUTS]
 OptionalInputs = Annotated[Any, _INPUTS]

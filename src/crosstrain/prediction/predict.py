@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,17 +16,21 @@ import numpy as np
 from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import Arrays
 from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
+from crosstrain.data.sets.sequences.tokens import RESERVED
 from crosstrain.data.source import Table
 from crosstrain.data.trained_preparation import TrainedPreparation
 from crosstrain.errors import CrosstrainError
 from crosstrain.prediction.network import Answered, TrainedNetwork
 from crosstrain.prediction.settings import Asking, Tell, asking, run_at
+from crosstrain.training.metrics import Reading
 
 Draw = Callable[[Path, "Prediction", Callable[[int], np.ndarray | None]], int]
 """Draws the answers into a folder, given the examples' pictures; how many files it wrote."""
 
 
 Areas = tuple[tuple[str, float], ...]
+Texts = tuple[tuple[str, float | None], ...]
+"""What is read, each with its probability; None for the best path's text, whose probability is not known."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,16 @@ class Choice:
 @dataclass(frozen=True)
 class Answer:
     """What one output says of one input: the likeliest classes, the first one first; where it gives a class
-    for every pixel ``areas``, the classes with their share of the pixels, the largest first; or plain
-    ``values`` (the output, flattened) where it has no class."""
+    for every pixel ``areas``, the classes with their share of the pixels, the largest first; where it spells
+    a text ``texts``, the likeliest first; or plain ``values`` (the output, flattened) where it has no
+    class, in the target's own unit where files of a series or a table were asked about."""
 
     input: str
     output: str
     choices: tuple[Choice, ...] = ()
     values: tuple[float, ...] = ()
     areas: Areas = ()
+    texts: Texts = ()
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,12 @@ class Prediction:
         several = len({answer.output for answer in self.answers}) > 1
         width = max((len(answer.choices) for answer in self.answers), default=0)
         areas = max((len(answer.areas) for answer in self.answers), default=0)
+        texts = max((len(answer.texts) for answer in self.answers), default=0)
         values = max((len(answer.values) for answer in self.answers), default=0)
         head = ["input", *(["output"] if several else [])]
         head += [name for n in range(1, width + 1) for name in (f"class_{n}", f"probability_{n}")]
         head += [name for n in range(1, areas + 1) for name in (f"class_{n}", f"share_{n}")]
+        head += [name for n in range(1, texts + 1) for name in (f"text_{n}", f"probability_{n}")]
         head += [f"value_{n}" for n in range(1, values + 1)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -97,6 +105,8 @@ class Prediction:
             cells += [""] * (2 * (width - len(answer.choices)))
             for label, part in answer.areas:
                 cells += [label, f"{part:.6f}"]
+            for words, probability in answer.texts:
+                cells += [words, "" if probability is None else f"{probability:.6f}"]
             cells += [f"{value:.9g}" for value in answer.values]
             writer.writerow(cells)
         return text.getvalue()
@@ -107,6 +117,7 @@ def predict(
     inputs: Sequence[InputSource],
     *,
     top: int,
+    beam: int,
     cell: str | None,
     weights: str,
     arguments: dict[str, Any],
@@ -121,6 +132,7 @@ def predict(
     trained = run_at(run, cell, weights)
     request = asking(trained, arguments, note)
     network = TrainedNetwork.of(trained, tell)
+    check_beam(beam, network)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="crosstrain-predict-")))
         source = read_inputs(inputs, network.preparation, stack)
@@ -132,11 +144,18 @@ def predict(
         tell(f"Asking {network.name} on {request.engine}")
         wanted = list(network.readings) or None
         answered = network.answer(applied.inputs, request, folder, wanted=wanted)
+        shown = answered
+        if source.in_units:
+            values = {
+                name: source.in_units(outputs) if network.classes(name) is None else outputs
+                for name, outputs in answered.outputs.items()
+            }
+            shown = replace(answered, outputs=values)
         labels = [source.labels[row] for row in applied.kept]
         chosen = "last" if cell else trained.weights.stem
         prediction = Prediction(
             network.name, request.engine, answered.version, request.device, chosen,
-            tuple(_answers(network, answered, labels, top)), applied.damaged, tuple(notes),
+            tuple(_answers(network, shown, labels, top, beam)), applied.damaged, tuple(notes),
             classes=tuple(network.preparation.classes), rows=applied.kept, outputs=answered.outputs,
         )  # fmt: skip
         if pictures is not None:
@@ -159,8 +178,18 @@ def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> lis
     return sentences
 
 
-def _answers(network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int) -> list[Answer]:
-    ranked = {name: _ranked(network, name, outputs, top) for name, outputs in answered.outputs.items()}
+def check_beam(beam: int, network: TrainedNetwork) -> None:
+    """``CrosstrainError`` for a width that is none, and where there is nothing to look for."""
+    if beam < 0:
+        raise CrosstrainError(f"a beam keeps at least 1 text (0: the best path alone), not {beam}")
+    if beam and not any(reading.transcription for reading in network.readings.values()):
+        raise CrosstrainError(f"{network.name} spells no texts, so a beam has nothing to look for")
+
+
+def _answers(
+    network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int, beam: int
+) -> list[Answer]:
+    ranked = {name: _ranked(network, name, outputs, top, beam) for name, outputs in answered.outputs.items()}
     return [
         Answer(label, output, *rows[position])
         for position, label in enumerate(labels)
@@ -169,15 +198,17 @@ def _answers(network: TrainedNetwork, answered: Answered, labels: Sequence[str],
 
 
 def _ranked(
-    network: TrainedNetwork, output: str, outputs: np.ndarray, top: int
-) -> list[tuple[tuple[Choice, ...], tuple[float, ...], Areas]]:
-    """For each example its choices, its values or its areas."""
+    network: TrainedNetwork, output: str, outputs: np.ndarray, top: int, beam: int
+) -> list[tuple[tuple[Choice, ...], tuple[float, ...], Areas, Texts]]:
+    """For each example its choices, its values, its areas or its texts."""
     classes, reading = network.classes(output), network.readings.get(output)
+    if classes is not None and reading is not None and reading.transcription is not None:
+        return [((), (), (), texts) for texts in _texts(reading, outputs, classes, top, beam)]
     if classes is not None and reading is not None and reading.maps:
-        return [((), (), _areas(answer, classes, top)) for answer in reading.answers(outputs)]
+        return [((), (), _areas(answer, classes, top), ()) for answer in reading.answers(outputs)]
     single = outputs.ndim == 1 or (outputs.ndim == 2 and (reading is None or _one_class(reading, outputs)))
     if classes is None or reading is None or not single:
-        return [((), tuple(map(float, np.ravel(row))), ()) for row in outputs]
+        return [((), tuple(map(float, np.ravel(row))), (), ()) for row in outputs]
     probabilities = reading.probabilities(outputs)
     if reading.threshold is None:
         scores = outputs
@@ -191,6 +222,7 @@ def _ranked(
             tuple(Choice(classes[n], int(n), None if np.isnan(row[n]) else float(row[n])) for n in ranking),
             (),
             (),
+            (),
         )
         for row, ranking in zip(probabilities, order, strict=True)
     ]
@@ -201,6 +233,20 @@ def _areas(answer: np.ndarray, classes: Sequence[str], top: int) -> Areas:
     shares = np.bincount(answer.reshape(-1), minlength=len(classes)) / answer.size
     order = np.argsort(-shares, kind="stable")[:top]
     return tuple((classes[number], float(shares[number])) for number in order.tolist() if shares[number])
+
+
+def _texts(reading: Reading, outputs: np.ndarray, classes: Sequence[str], top: int, beam: int) -> list[Texts]:
+    """Of each output the text of its best path, or the ``top`` likeliest that a ``beam`` finds."""
+    assert reading.transcription is not None
+    between = "" if all(len(name) == 1 for name in classes[len(RESERVED) :]) else " "
+    spelt = lambda labels: between.join(classes[label] for label in labels)
+    if not beam:
+        return [((spelt(labels), None),) for labels in reading.transcription.texts(reading, outputs)]
+    wide = replace(reading.transcription, beam=max(beam, top))
+    return [
+        tuple((spelt(labels), float(np.exp(log_p))) for labels, log_p in found[:top])
+        for found in wide.likeliest(reading, outputs)
+    ]
 
 
 def _one_class(reading: Any, outputs: np.ndarray) -> bool:

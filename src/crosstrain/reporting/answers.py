@@ -68,6 +68,10 @@ def drawn_map(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -
 def _lines(answer: Answer) -> list[tuple[str, float]]:
     """What is written, each with the part of the line that is shaded."""
     front = f"{answer.output}: " if answer.output not in ("", "output") and not answer.choices else ""
+    if answer.texts:
+        return [
+            (front + (words if p is None else f"{share(p)}  {words}"), p or 0.0) for words, p in answer.texts
+        ]
     if not answer.choices:
         return [(front + ", ".join(f"{value:.4g}" for value in answer.values[:4]), 0.0)]
     return [

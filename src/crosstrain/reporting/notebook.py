@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from crosstrain.data.prepared import unit_of
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.classical import COLUMNS, LEGEND, classical_faults, row_text
 from crosstrain.reporting.terminal.tables import faults, legend
@@ -21,7 +22,8 @@ _COLUMNS = (
 def html(result: ComparisonResult) -> str:
     """The table, what went wrong, and the recommendation."""
     title = next((row.title for row in rows(result.cells) if row.score is not None), "accuracy")
-    columns = tuple(name.replace("accuracy", title) for name in _COLUMNS)
+    unit = unit_of(result.data)
+    columns = tuple(name.replace("accuracy", title).replace("images", unit) for name in _COLUMNS)
     tables = _table(columns, [_cells(row) for row in rows(result.cells)])
     if classical := classical_rows(result.classical):
         tables += _table(COLUMNS, [row_text(row) for row in classical])

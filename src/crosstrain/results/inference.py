@@ -138,6 +138,7 @@ class InferenceResult(BaseModel):
     task: str = "inference"
     crosstrain: str
     folder: str
+    unit: str = "images"
     cells: list[InferenceCell]
     summary: list[dict[str, Any]] = Field(default_factory=list)
     recommendation: Recommendation

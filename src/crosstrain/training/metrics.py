@@ -12,8 +12,46 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from crosstrain.training import ctc
+
 NEARLY = 1e-2
 """Tolerance for probabilities to sum to 1: half precision rounds at 1e-3."""
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """How the outputs of CTC are read: its ``blank``, the label that is a ``space`` (None: none is), and the
+    width of the ``beam`` that looks for the likeliest text (0: the best path's)."""
+
+    blank: int = 0
+    space: int | None = None
+    beam: int = 0
+
+    def texts(self, reading: Reading, outputs: np.ndarray) -> list[ctc.Labels]:
+        """The labels that each of ``outputs``, (N, steps, labels), spells."""
+        if self.beam:
+            return [each[0][0] for each in self.likeliest(reading, outputs)]
+        return [ctc.greedy(each, self.blank) for each in outputs]
+
+    def likeliest(self, reading: Reading, outputs: np.ndarray) -> list[list[tuple[ctc.Labels, float]]]:
+        """For each of ``outputs`` the likeliest texts that a beam finds, with logarithms of probabilities."""
+        with np.errstate(divide="ignore"):
+            log_p = np.log(reading.probabilities(outputs))
+        return [ctc.beam_search(each, max(1, self.beam), self.blank) for each in log_p]
+
+    def spelt(self, targets: np.ndarray) -> list[ctc.Labels]:
+        """The labels of each target (N, length), without what fills it up."""
+        return [tuple(each[each != self.blank].tolist()) for each in targets]
+
+    def words(self, labels: ctc.Labels) -> list[ctc.Labels]:
+        """The parts of a text between its spaces."""
+        parts: list[ctc.Labels] = [()]
+        for label in labels:
+            if label == self.space:
+                parts.append(())
+            else:
+                parts[-1] += (label,)
+        return [part for part in parts if part]
 
 
 @dataclass(frozen=True)
@@ -23,7 +61,8 @@ class Reading:
     ``classes`` is None for targets that are no classes. ``threshold`` is given where each output is a
     yes or no of its own (above it: yes), None where the largest of the last axis is the answer. ``logits``
     says that probabilities are the softmax (the sigmoid, of a yes or no) of the outputs. Targets that are
-    ``void`` are of no class and not judged; ``maps`` says that outputs are (N, H, W, classes).
+    ``void`` are of no class and not judged; ``maps`` says that outputs are (N, H, W, classes), and
+    ``transcription`` that they spell texts by CTC.
     """
 
     classes: int | None = None
@@ -31,6 +70,7 @@ class Reading:
     logits: bool = False
     void: int | None = None
     maps: bool = False
+    transcription: Transcription | None = None
 
     @classmethod
     def of(
@@ -41,8 +81,11 @@ class Reading:
         last_axis: int | None,
         *,
         maps: bool = False,
+        space: int | None = None,
     ) -> Reading:
         """The reading that fits a loss by its Keras name and its settings, and the outputs' last axis."""
+        if loss in ("ctc", "CTC"):
+            return cls(last_axis, logits=True, transcription=Transcription(space=space))
         logits, void = bool(settings.get("from_logits")), settings.get("ignore_class")
         if "binary" in loss or (last_axis == 1 and classes is not None):
             return cls(classes, 0.0 if logits else 0.5, logits)
@@ -150,6 +193,13 @@ class Confusion:
 
 
 def _accuracy(reading: Reading, argument: str) -> Metric:
+    """The share of right answers: of texts, those that are right altogether."""
+    if (texts := reading.transcription) is not None:
+        return Share(
+            lambda outputs, targets: np.array(
+                [a == t for a, t in zip(texts.texts(reading, outputs), texts.spelt(targets), strict=True)]
+            )
+        )
     return Share(lambda outputs, targets: reading.answers(outputs) == reading.truths(outputs, targets))
 
 
@@ -189,6 +239,8 @@ def metrics(names: tuple[str, ...], reading: Reading) -> dict[str, Metric]:
     chosen = {}
     for name in map(check_metric, names):
         make, needs_classes = METRICS[name.partition(":")[0]]
+        if reading.transcription is not None and name != "accuracy":
+            continue  # the others want one answer for each output
         if not needs_classes or reading.classes is not None:
             chosen[name] = make(reading, name.partition(":")[2])
     if chosen:

@@ -274,6 +274,14 @@ PAPERS: tuple[PaperRecipe, ...] = (
             "dropout of 0.1 is left out unless the network is asked for it, as gpt-nano:dropout=0.1",
         ),
     ),
+    PaperRecipe(
+        "crnn", "Shi, Bai and Yao 2017, sections 2.3 and 3.2", ("crnn-ctc",), "Synth90k", None, 64,
+        Optimizer("adadelta", learning_rate=1.0, rho=0.9, epsilon=1e-6), Schedule(),
+        differs=(
+            "the paper does not tell the batch; 64 is that of its authors' program",
+            "a rate of 1 and an epsilon of 1e-6 are Adadelta's (Zeiler 2012) and Torch's",
+        ),
+    ),
 )
 # fmt: on
 """The recipes, by the years of their papers."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.training import pixels, transcripts
 from crosstrain.training.metrics import METRICS, Confusion, Metric, Reading
-from crosstrain.training.pixels import test_metrics
 
 BINS = 15
 """Of the calibration error, as in Guo et al. 2017, section 3."""
@@ -139,9 +139,11 @@ class Perplexity:
 
 def quality_metrics(reading: Reading, outputs: np.ndarray) -> Mapping[str, Metric]:
     """The metrics of a test set by name, for outputs like these; none where they are not one class for each
-    example, or at each step or pixel."""
+    example, or at each step or pixel, or a text."""
     if reading.maps:
-        return test_metrics(reading)
+        return pixels.test_metrics(reading)
+    if reading.transcription is not None:
+        return transcripts.test_metrics(reading)
     if reading.classes is not None and reading.threshold is None and outputs.ndim == 3:
         return {"perplexity": Perplexity(reading)}
     if reading.classes is None or reading.answers(outputs).ndim != 1:
@@ -153,3 +155,8 @@ def quality_metrics(reading: Reading, outputs: np.ndarray) -> Mapping[str, Metri
         "macro_auc": AreaUnderCurve(reading),
         "calibration_error": CalibrationError(reading),
     }
+
+
+def training_metrics(reading: Reading) -> Mapping[str, Metric]:
+    """What outputs are judged by after every epoch besides the recipe's metrics."""
+    return {**pixels.training_metrics(reading), **transcripts.training_metrics(reading)}

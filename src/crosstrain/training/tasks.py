@@ -24,10 +24,11 @@ class Task:
 
 
 SEGMENTATION = Task("segmentation", "mean_iou", "mean IoU", "mean_iou_limits")
+TRANSCRIPTION = Task("transcription", "character_accuracy", "characters right", "character_accuracy_limits")
 CLASSIFICATION = Task("classification", "accuracy", "accuracy")
 
-TASKS = (SEGMENTATION, CLASSIFICATION)
-"""In the order in which they are looked for: pixels have an accuracy too."""
+TASKS = (SEGMENTATION, TRANSCRIPTION, CLASSIFICATION)
+"""In the order in which they are looked for: pixels and texts have an accuracy too."""
 
 
 def value_of(results: Mapping[str, Any], name: str) -> Any:

@@ -18,6 +18,7 @@ from crosstrain.comparison.entrants import Division
 from crosstrain.comparison.progress.watch import Silent, Watch
 from crosstrain.comparison.settings import RUNS, Settings
 from crosstrain.comparison.subjects import Refused, Subject, Workshop, fingerprint, source_hashes
+from crosstrain.data.prepared import unit_of
 from crosstrain.data.registry import parse
 from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import find
@@ -58,6 +59,7 @@ class TuningResult(BaseModel):
     device: str
     division: Division
     budget: float
+    unit: str = "images"
     machine: dict[str, Any] = Field(default_factory=dict)
     engines: list[Profile] = Field(default_factory=list)
     kept: list[str] = Field(default_factory=list)
@@ -160,7 +162,8 @@ class _Tuning:
         return TuningResult(
             crosstrain=own_version(), folder=str(self.store.folder), network=subject.network,
             input_size=subject.size, batch_size=self.settings.recipe.batch_size, device=self.settings.device,
-            division=self.division, budget=self.budget, machine=machine(), absent=dict(absent),
+            division=self.division, budget=self.budget,
+            unit=unit_of(subject.data.manifest), machine=machine(), absent=dict(absent),
         )  # fmt: skip
 
     def _reusable(self, engine: str, subject: Subject, result: TuningResult) -> Profile | None:

@@ -28,7 +28,8 @@ STDOUT = Path("-")
 def command(
     run: str, inputs: list[str], csv: Csv = None, json_file: options.Json = None, **arguments: Any
 ) -> None:
-    """Ask a trained network about pictures, folders, zips of pictures, or arrays.
+    """Ask a trained network about pictures, folders, zips of pictures, or arrays; about texts, rows of a
+    table or the end of a series, where it was trained on such.
 
     Inputs are prepared as the training's data was. A damaged file is named and the rest is answered; the exit
     code is then 1.

@@ -116,6 +116,31 @@ def fitted(picture: np.ndarray, size: Size, channels: int) -> np.ndarray:
     return with_channels(resize(picture, size), channels)
 
 
+def cropped(picture: np.ndarray, size: Size, channels: int) -> np.ndarray:
+    """``fitted``, of the largest part around the centre that has the aspect ratio of ``size``."""
+    return fitted(centre_crop(picture, size), size, channels)
+
+
+def padded(picture: np.ndarray, size: Size, channels: int) -> np.ndarray:
+    """A line of text at the height of ``size``: its aspect ratio is kept unless it would be wider than
+    ``size``, and what is left on the right has the picture's own ground, the median of its border."""
+    height, width = picture.shape[:2]
+    own = fitted(picture, (size[0], min(size[1], max(1, round(width * size[0] / height)))), channels)
+    border = np.concatenate([own[0], own[-1], own[:, 0], own[:, -1]])
+    whole = np.empty((*size, channels), own.dtype)
+    whole[:] = np.median(border, axis=0).astype(own.dtype)
+    whole[:, : own.shape[1]] = own
+    return whole
+
+
+FITS: dict[str, Callable[[np.ndarray, Size, int], np.ndarray]] = {
+    "stretched": fitted,
+    "cropped": cropped,
+    "padded": padded,
+}
+"""How pictures of another shape become those of a size."""
+
+
 def _check_png(data: bytes) -> None:
     """Walk the chunks and compare their checksums, up to the one that ends the file."""
     position = 8

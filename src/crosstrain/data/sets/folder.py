@@ -131,7 +131,7 @@ def _table(location: Path, pictures: list[tuple[Path, int]], request: Request) -
         return images.decode(read_file(pictures[row][0]))
 
     def picture(row: int) -> np.ndarray:
-        return images.fitted(images.centre_crop(whole(row), size), size, channels)
+        return images.cropped(whole(row), size, channels)
 
     def original(row: int) -> tuple[int, ...] | None:
         try:

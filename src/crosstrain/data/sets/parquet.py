@@ -237,7 +237,7 @@ def _column(pictures: _Pictures, rows: np.ndarray, size: Size, request: Request)
             raise DamagedImage(
                 f"it has {one.shape[0]}x{one.shape[1]} pixels, others {height}x{width}: give one size for all"
             )
-        return images.fitted(images.centre_crop(one, size), size, channels)
+        return images.cropped(one, size, channels)
 
     return Images(picture, pictures.place, (*size, channels), rows, original=_original(whole))
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from crosstrain.data.options import TABLE, completed
-from crosstrain.data.source import Files, Request, Source, Table, Values, summed_up
+from crosstrain.data.source import Files, NewExamples, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import divided
 from crosstrain.errors import CrosstrainError
 
@@ -74,6 +74,17 @@ def read(location: Path, request: Request) -> Source:
         warnings.append(f"columns of texts that are different in most rows were left out: {alone}")
     splits = {split: table.take(rows) for split, rows in parts.items()}
     return Source(splits, {"": classes} if is_class else {}, warnings, facts=facts)
+
+
+def new_examples(path: Path, facts: Mapping[str, Any]) -> NewExamples:
+    """The rows of a table as those of the training with these ``facts`` were; it need not have the target.
+    ``CrosstrainError`` where a column is missing."""
+    frame = _frame(path)
+    array = np.concatenate([_encoded(path, frame, column) for column in facts["columns"]], axis=1)
+    goal = facts["goal"]
+    scaled_back = None if goal is None else lambda outputs: outputs * goal["deviation"] + goal["mean"]
+    labels = [f"{path}, row {row}" for row in range(1, len(frame) + 1)]
+    return NewExamples(labels, array.astype(np.float32), scaled_back)
 
 
 def _frame(location: Path) -> pd.DataFrame:

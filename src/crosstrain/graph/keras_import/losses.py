@@ -72,6 +72,8 @@ def import_loss(
     chosen = for_label_maps(chosen, specs)
     chosen = adjusted(chosen, specs, label_smoothing, class_weight or {})
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
+    for name in chosen:
+        check_steps(graph, name, wanted[name])
 
     builder = Builder("loss", constants="loss/constant_")
     tracer = Tracer(builder)
@@ -232,6 +234,8 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
             else Loss("mean_squared_error")
         )
     target_shape, classes = tuple(target["shape"]), target.get("classes")
+    if target.get("blank") is not None:
+        return Loss("ctc")
     if "int" in target["dtype"]:
         if target_shape in (shape[1:-1], (*shape[1:-1], 1)) and shape[-1] == 1 and classes in (2, None):
             return binary if classes == 2 or last == "sigmoid" else Loss("mean_squared_error")
@@ -432,6 +436,17 @@ def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
     return total
 
 
+def check_steps(graph: Graph, name: str, target: Mapping[str, Any]) -> None:
+    """Refuse an output with fewer steps than CTC needs for the longest text."""
+    needed, shape = target.get("steps"), graph.spec(graph.outputs[name]).shape
+    if needed and len(shape) == 3 and shape[1] is not None and shape[1] < needed:
+        raise CrosstrainError(
+            f"the output {name!r} has {shape[1]} steps, and the longest text of the data needs {needed} (one "
+            "for each character, and one between two that are equal); make the pictures wider, as --sizes "
+            "HEIGHTxWIDTH, or the network's steps narrower"
+        )
+
+
 def check_fit(
     name: str, kind: str, target: Traced, output: Traced, classes: int | None, loss_fn: Any
 ) -> None:
@@ -453,6 +468,11 @@ def check_fit(
     elif kind == "ctc":
         if len(shape) != 3 or len(target_shape) != 2:
             raise CrosstrainError(f"{problem}: ctc takes scores (time, classes) and labels (length,)")
+        if classes is not None and (shape[-1] or 0) < classes:
+            raise CrosstrainError(
+                f"the output {name!r} has {shape[-1]} scores a step, but the data has {classes} labels, the "
+                "blank included"
+            )
     elif type(loss_fn) is LossFunctionWrapper and ":" in kind:
         return
     elif ":" not in kind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from crosstrain.data.prepared import unit_of
 from crosstrain.reporting.page.grids import Cell, Grid, folded, items
 from crosstrain.reporting.page.markup import Section, section
 from crosstrain.reporting.page.view import View, at_size, interval_of
@@ -85,7 +86,10 @@ def criteria(view: View) -> Section | None:
     """The table; what could not be had is said with its reason."""
     entries = view.result.criteria
     batches = sorted({str(b) for e in entries for b in e.get("throughput") or ()}, key=lambda b: (len(b), b))
-    columns = [*COLUMNS.values(), *((f"images/s at {batch}", _rate(batch)) for batch in batches)]
+    columns = [
+        *COLUMNS.values(),
+        *((f"{unit_of(view.result.data)}/s at {batch}", _rate(batch)) for batch in batches),
+    ]
     known = [(title, of) for title, of in columns if any(of(entry).value is not None for entry in entries)]
     remarks = _remarks(entries)
     grid = Grid(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosstrain.data.prepared import unit_of
 from crosstrain.reporting.page.charts.time import SECONDS, interval_cells
 from crosstrain.reporting.page.figures import ROWS, Figure, axis_scale, specification
 from crosstrain.reporting.page.grids import Cell, Grid, items
@@ -68,7 +69,8 @@ def table(views: Mapping[str, View]) -> Grid:
     title = next((line.row.title for _, line in entries if line.row.score is not None), "accuracy")
     return Grid(
         "Results by network, input size, engine and machine",
-        ["network", "size", "engine", "machine", "certificate", "s/epoch [95 %]", "ratio [95 %]", "images/s",
+        ["network", "size", "engine", "machine", "certificate", "s/epoch [95 %]", "ratio [95 %]",
+         f"{unit_of(views[first].result.data)}/s",
          title, "memory"],
         [_row(name, line, base.get(tuple(line.key.values())) if name != first else None)
          for name, line in entries],

@@ -25,11 +25,15 @@ from crosstrain.training.metrics import Reading
 from crosstrain.training.pixels import mean_iou, picture_counts
 
 COLUMNS = (
-    "top 5", "precision", "recall", "F1", "AUC", "perplexity", "calibration error", "pixel accuracy",
-    "class accuracy", "mean IoU", "boundary F1",
+    "top 5", "precision", "recall", "F1", "AUC", "perplexity", "character error rate", "word error rate",
+    "texts right", "calibration error", "pixel accuracy", "class accuracy", "mean IoU", "boundary F1",
 )  # fmt: skip
 
 LEGENDS = {
+    "character error rate": (
+        "error rates are insertions, deletions and substitutions over the length of the true texts, those of "
+        "the best path"
+    ),
     "precision": "precision, recall, F1 and AUC (one class against all) are means over classes",
     "calibration error": "the calibration error is how far probabilities are from accuracies, in 15 bins",
     "class accuracy": "class accuracy and mean IoU are means over the classes that occur",
@@ -51,11 +55,12 @@ def classified(view: View) -> Section | None:
         for row, cell in first
     ]
     titles = ["network", "engine", *known]
-    grid = Grid("How well it classifies", titles, lines, frozenset(range(2, len(titles))))
+    title = "How well it reads" if "character error rate" in known else "How well it classifies"
+    grid = Grid(title, titles, lines, frozenset(range(2, len(titles))))
     legend = "; ".join(words for name, words in LEGENDS.items() if name in known)
     note = f"Of the first seed's test examples. {legend[:1].upper()}{legend[1:]}{'.' * bool(legend)}".strip()
     return section(
-        "quality", "How well it classifies", grid.html(caption=False), tag("p", note, class_="small"),
+        "quality", title, grid.html(caption=False), tag("p", note, class_="small"),
         _each_class(view, *first[0]),
     )  # fmt: skip
 

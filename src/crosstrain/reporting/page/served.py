@@ -26,7 +26,7 @@ def sections(result: InferenceResult) -> tuple[list[Section], list[Figure]]:
     rows = result.rows()
     faults = [f"{f.network} on {f.engine}: {f.status}, {f.error}" for row in rows if (f := row.fault)]
     choices = {name: [_key(row)[name] for row in rows] for name in ("network", "size", "engine")}
-    table = _table(rows, list(result.settings.get("batch_sizes") or ()))
+    table = _table(rows, list(result.settings.get("batch_sizes") or ()), result.unit)
     command = inference_command(result.settings) if result.settings.get("subjects") else ""
     parts = [
         section(
@@ -70,9 +70,9 @@ def _answer(result: InferenceResult, rows: Sequence[InferenceRow]) -> str:
     return f"Take {engine} for {network}: half of all answers take less than {median}."
 
 
-def _table(rows: Sequence[InferenceRow], batches: Sequence[int]) -> Grid:
+def _table(rows: Sequence[InferenceRow], batches: Sequence[int], unit: str) -> Grid:
     columns = ["network", "size", "engine", "agrees", "error", "accuracy", "p50 [95 %]", "p95", "p99",
-               *(f"images/s at {b}" for b in batches), "import", "load", "first", "file",
+               *(f"{unit}/s at {b}" for b in batches), "import", "load", "first", "file",
                "memory"]  # fmt: skip
     return Grid(
         "Latency, throughput and cost by network and engine",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosstrain.advice.works import Work
+from crosstrain.data.prepared import unit_of
 from crosstrain.reporting.page.grids import Cell, Grid, folded, items
 from crosstrain.reporting.page.markup import Html, Section, join, section, tag
 from crosstrain.reporting.page.view import Line, View, at_size, interval_of
@@ -101,7 +102,7 @@ def results(view: View) -> Section | None:
         "results",
         "Results",
         filters(view),
-        key_table(view.lines).html(sortable=True, identity="key-table"),
+        key_table(view.lines, unit_of(view.result.data)).html(sortable=True, identity="key-table"),
         tag("p", _legend(view), class_="small"),
         join(tag("h3", "What went wrong"), items(failures)) if failures else None,
         _pairs(view),
@@ -162,11 +163,12 @@ def _legend(view: View) -> str:
     return ". ".join(part for part in parts if part) + "."
 
 
-def key_table(lines: Sequence[Line]) -> Grid:
-    """A row for each network, input size and engine; the spread over seeds where there are several."""
+def key_table(lines: Sequence[Line], unit: str = "images") -> Grid:
+    """A row for each network, input size and engine; the spread over seeds where there are several. ``unit``
+    is what examples are called."""
     seeds = any(line.row.score_over_seeds for line in lines)
     title = next((line.row.title for line in lines if line.row.score is not None), "accuracy")
-    columns = ["network", "size", "engine", "certificate", "s/epoch [95 %]", "images/s", f"{title} [95 %]"]
+    columns = ["network", "size", "engine", "certificate", "s/epoch [95 %]", f"{unit}/s", f"{title} [95 %]"]
     columns += [*(["over seeds"] if seeds else []), "memory", "compile"]
     return Grid(
         "Results by network, input size and engine",

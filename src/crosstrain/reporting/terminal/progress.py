@@ -91,7 +91,7 @@ class Show:
         course, share = self._course, self._course.share or 0.0
         if self._bars:
             words = [f"epoch {event['epoch']}/{course.epochs}"]
-            words.append(f"{text.rate(event.get('images_per_second'))} images/s")
+            words.append(_rate(event))
             if self._quality is not None:
                 words.append(self._quality)
             now = self._clock()
@@ -103,7 +103,7 @@ class Show:
         if self._bars:
             return
         words = [f"  epoch {event['epoch']}/{self._course.epochs}: {text.seconds(event['train_seconds'])}"]
-        words.append(f"{text.rate(event['images_per_second'])} images/s")
+        words.append(_rate(event))
         words.append(f"loss {text.rate(event.get('train_loss'))}")
         if self._quality is not None:
             words.append(self._quality)
@@ -141,6 +141,10 @@ class _Remaining(ProgressColumn):
     def render(self, task: Task) -> Text:
         remaining = task.fields.get("remaining")
         return Text("" if remaining is None else f"{text.clock(remaining)} left")
+
+
+def _rate(event: Mapping[str, Any]) -> str:
+    return f"{text.rate(event.get('images_per_second'))} {event.get('unit', 'images')}/s"
 
 
 class _Bars:

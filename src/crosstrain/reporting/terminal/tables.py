@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crosstrain.comparison.certify import departed
+from crosstrain.data.prepared import unit_of
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.classical import LEGEND, classical_faults, classical_table
 from crosstrain.reporting.terminal.criteria import print_criteria
@@ -34,7 +35,17 @@ def comparison_table(result: ComparisonResult) -> Table:
     titles = {row.title for row in lines if row.score is not None} or {"accuracy"}
     quality = f"test {' or '.join(sorted(titles))}".replace("accuracy", "acc")
     table = grid(
-        ["network", "size", "engine", "cert", "s/epoch [95 %]", "images/s", quality, "memory", "compile"],
+        [
+            "network",
+            "size",
+            "engine",
+            "cert",
+            "s/epoch [95 %]",
+            f"{unit_of(result.data)}/s",
+            quality,
+            "memory",
+            "compile",
+        ],
         right=(1, 4, 5, 6, 7, 8),
     )
     for row in lines:
@@ -199,7 +210,10 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
         numbers = quality(result)
         if (perplexity := numbers.pop("perplexity", None)) is not None:
             out.print(f"Perplexity of a step on the test part, last epoch: {perplexity:.4g}")
-        if numbers:
+        if "word error rate" in numbers:
+            shown = (f"{name} {text.share(value)}" for name, value in numbers.items())
+            out.print(f"On the test part, last epoch: {', '.join(shown)}", soft_wrap=True)
+        elif numbers:
             shown = (f"{name} {value:.3g}" for name, value in numbers.items())
             out.print(f"Means over classes, last epoch: {', '.join(shown)}", soft_wrap=True)
         if of_classes := test_metric(result.test_metrics, "class_iou"):

@@ -17,10 +17,11 @@ from crosstrain.tuning.run import TuningResult
 from crosstrain.tuning.space import in_words
 
 
-def tuning_table(engines: Sequence[Profile]) -> Table:
-    """A row for each engine: seconds an epoch of default and tuned, the factor, what was changed."""
+def tuning_table(engines: Sequence[Profile], unit: str = "images") -> Table:
+    """A row for each engine: seconds an epoch of default and tuned, the factor, what was changed; ``unit`` is
+    what examples are called."""
     table = grid(
-        ["engine", "default s/epoch", "tuned", "images/s", "factor [95 %]", "what was changed", "trials"],
+        ["engine", "default s/epoch", "tuned", f"{unit}/s", "factor [95 %]", "what was changed", "trials"],
         right=(1, 2, 3, 4, 6),
         flexible=5,
     )
@@ -52,7 +53,7 @@ def print_tuning(result: TuningResult, out: Console) -> None:
     out.print(
         f"{result.network}{size}, batches of {result.batch_size}, {result.device}{division}", style="bold"
     )
-    out.print(tuning_table(result.engines))
+    out.print(tuning_table(result.engines, result.unit))
     for reason in result.absent.values():
         out.print(reason, style="yellow")
     failures = sum(t.seconds is None for each in result.engines for t in each.trials)

@@ -50,6 +50,8 @@ def _cells(answer: Answer) -> list[str]:
             for choice in answer.choices
             for cell in (choice.label, NOTHING if choice.probability is None else share(choice.probability))
         ]
+    if answer.texts:
+        return [", ".join(words if p is None else f"{words} {share(p)}" for words, p in answer.texts)]
     if answer.areas:
         return [", ".join(f"{label} {share(part)}" for label, part in answer.areas)]
     more = " …" if len(answer.values) > SHOWN else ""

@@ -15,8 +15,7 @@ from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
 from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.training.metrics import Reading, metrics
-from crosstrain.training.pixels import training_metrics
-from crosstrain.training.quality import quality_metrics
+from crosstrain.training.quality import quality_metrics, training_metrics
 from crosstrain.training.tasks import task_of, value_of
 
 SMALLEST_BATCH = 64
@@ -160,8 +159,9 @@ def readings(folder: Path, network: Graph, targets: Mapping[str, Mapping[str, An
         shape = network.spec(network.outputs[output]).shape
         last = shape[-1] if len(shape) > 1 else None
         readings[output] = Reading.of(
-            loss["name"], loss.get("settings") or {}, spec.get("classes"), last, maps=len(shape) == 4
-        )
+            loss["name"], loss.get("settings") or {}, spec.get("classes"), last, maps=len(shape) == 4,
+            space=spec.get("space"),
+        )  # fmt: skip
     return readings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.prepared import TARGET, Prepared, feed, pair
+from crosstrain.data.prepared import TARGET, Prepared, feed, pair, unit_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
@@ -53,6 +53,8 @@ class Material:
     """What each input of training is called there, for those that it brings."""
     classes: tuple[str, ...] = ()
     """The names of the classes, where there is one target that has any."""
+    unit: str = "images"
+    """What the examples are called."""
 
     @classmethod
     def load(
@@ -90,6 +92,7 @@ class Material:
             feed=feeding,
             fed=_fed(data, names, outputs, recipe) if feeding else {},
             classes=tuple(map(str, data.manifest["classes"])),
+            unit=unit_of(data.manifest),
         )
 
     @property

@@ -47,6 +47,8 @@ class Predictions:
         if reading.classes is None:
             self._add_numbers(output, outputs, targets)
             return
+        if reading.transcription is not None:
+            return
         predicted = reading.answers(outputs)
         if reading.maps:
             self._output = output

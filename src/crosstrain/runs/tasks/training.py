@@ -72,7 +72,7 @@ class Training:
                     with self.clocks.phase("evaluate"):
                         record.update(self._validation())
                 self._settle(epoch, record, trained)
-            self.emit({"event": "epoch", "epoch": epoch + 1, **record})
+            self.emit({"event": "epoch", "epoch": epoch + 1, "unit": self.material.unit, **record})
             if self.diverged:
                 break
         self._take_averages()
@@ -150,6 +150,7 @@ class Training:
                 "step": len(counts),
                 "steps": steps,
                 "images_per_second": sum(counts) / seconds,
+                "unit": self.material.unit,
                 "loss": float(losses[late]) if self.show_loss and late >= 0 else None,
             }
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crosstrain.zoo.catalogue.row import NetworkRow
 
 TASK = "sequences"
+TRANSCRIPTION = "transcription"
 _WINDOW = (20, 1)
 
 # fmt: off
@@ -73,6 +74,13 @@ SEQUENCES = (
         94_224, 6_687_744,
         tiny={"input_shape": (6,), "classes": 5, "vocabulary": 5, "size": 8, "depth": 2, "heads": 2},
         task=TASK, note="predicts the next token at each step",
+    ),
+    NetworkRow(
+        "crnn-ctc", "sequences.transcribing:crnn",
+        "seven convolutions, two bidirectional LSTM layers along the line, CTC",
+        "Shi, Bai and Yao 2017, table 1", 2015, (32, 100, 1), 37, 8_326_693, 683_347_968,
+        tiny={"input_shape": (16, 24, 1), "classes": 5, "width": 1 / 64, "units": 4}, task=TRANSCRIPTION,
+        published_parameters="8.3 M", note="reads lines of text: labelled-sequences:DIR",
     ),
 )
 # fmt: on

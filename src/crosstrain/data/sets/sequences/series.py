@@ -20,7 +20,7 @@ import numpy as np
 from crosstrain.data.options import SERIES, completed
 from crosstrain.data.sets.sequences.reading import NumbersFile, in_words, read_numbers
 from crosstrain.data.sets.sequences.times import Steps, steps_of
-from crosstrain.data.source import Files, Request, Source, Table, Values
+from crosstrain.data.source import Files, NewExamples, Request, Source, Table, Values
 from crosstrain.data.split import in_order
 from crosstrain.errors import CrosstrainError
 
@@ -76,6 +76,32 @@ def read(location: Path, request: Request) -> Source:
     }
     kept = {"series": values, **{f"origins_{split}": origins for split, origins in parts.items()}}
     return Source(tables, {}, [*warnings, *steps.warnings], facts={FACTS: facts}, kept=kept)
+
+
+def new_examples(path: Path, facts: Mapping[str, Any]) -> NewExamples:
+    """The last window of a series, as those of the training with these ``facts`` were. ``CrosstrainError``
+    for a file that is no series, has other variables or is too short."""
+    options, trained = facts["options"], facts["columns"]
+    columns = [name for name in str(options["columns"]).split("+") if name]
+    file = read_numbers(path, str(options["time"]), columns)
+    if len(file.names) != len(trained):
+        raise CrosstrainError(
+            f"{path} has the variables {', '.join(file.names)}; the network was trained on "
+            f"{', '.join(trained)}"
+        )
+    values, _ = _whole(file, str(options["gaps"]))
+    window, target = int(facts["window"]), int(facts["target"])
+    if len(values) < window:
+        raise CrosstrainError(f"{path} has {len(values)} steps; the network sees {window}")
+    seen = values[-window:]
+    level = seen[-1] if facts["relative"] else np.zeros(len(trained))
+    scale = Scale(np.array(facts["mean"]), np.array(facts["deviation"]))
+    array = ((seen - level - scale.mean) / scale.deviation)[None]
+
+    def in_units(outputs: np.ndarray) -> np.ndarray:
+        return np.asarray(outputs * scale.deviation[target] + scale.mean[target] + level[target])
+
+    return NewExamples([str(path)], array.astype(np.float32), in_units)
 
 
 def boundaries(steps: int) -> tuple[int, int]:
@@ -187,4 +213,4 @@ def _seen(values: np.ndarray, origins: np.ndarray, window: Any) -> np.ndarray:
     return seen
 
 
-__all__ = ["FACTS", "Scale", "Steps", "boundaries", "files", "read", "windows"]
+__all__ = ["FACTS", "Scale", "Steps", "boundaries", "files", "new_examples", "read", "windows"]

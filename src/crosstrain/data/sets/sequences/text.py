@@ -20,7 +20,7 @@ import numpy as np
 from crosstrain.data.options import TEXT, completed
 from crosstrain.data.sets.sequences.reading import read_text
 from crosstrain.data.sets.sequences.tokens import Tokenizer
-from crosstrain.data.source import Files, Request, Source, Table, Values, summed_up
+from crosstrain.data.source import Files, NewExamples, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import divided, in_order
 from crosstrain.data.targets import labels_of
 from crosstrain.errors import CrosstrainError
@@ -97,10 +97,50 @@ def _of_folders(location: Path) -> _Texts:
     return _Texts(texts, labels, _left_out(empty))
 
 
-def _of_table(location: Path, text: str, label: str) -> _Texts:
+def new_examples(path: Path, facts: Mapping[str, Any]) -> NewExamples:
+    """Texts as those of the training with these ``facts`` were: a file, all files of a folder, or the rows of
+    a CSV, which need no labels. ``CrosstrainError`` where there are none."""
+    if facts.get("language_model"):
+        raise CrosstrainError("the network is a language model; crosstrain sample lets it go on with a text")
+    if path.suffix.lower() in TABLES:
+        texts = _column(path, str(facts["options"]["text"]), str(facts["options"]["label"]))
+    else:
+        paths = _below(path) if path.is_dir() else [path]
+        if not paths or (not path.is_dir() and path.suffix.lower() not in TEXTS):
+            raise CrosstrainError(f"{path} has no texts; they are {', '.join((*TEXTS, *TABLES))}")
+        texts = {str(each): read_text(each) for each in paths}
+    tokenizer = Tokenizer.from_json(facts["tokenizer"])
+    numbers = tokenizer.encode_all(list(texts.values()), int(facts["options"]["length"]))
+    return NewExamples(list(texts), numbers)
+
+
+def _column(path: Path, text: str, label: str) -> dict[str, str]:
+    """The texts of a table by what they are called: of the column ``text``, else the one of that name, or the
+    only one that is no label."""
+    names, rows = _rows(path)
+    others = [name for name in names if name != label and name.strip().lower() not in _LABELS]
+    text = text or ("text" if "text" in names else others[0] if len(others) == 1 else "")
+    if text not in names:
+        raise CrosstrainError(f"{path} has no column {text or 'text'!r}; it has {', '.join(names)}")
+    return {f"{path}, line {line}": cells[text] for line, cells in rows if cells[text].strip()}
+
+
+def _rows(location: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The names in the first line, and each row's cells by them, with its line."""
     delimiter = "\t" if location.suffix.lower() == ".tsv" else ","
     reader = csv.reader(io.StringIO(read_text(location), newline=""), delimiter=delimiter)
-    names = next(reader, [])
+    names, rows = next(reader, []), []
+    for row in filter(None, reader):
+        if len(row) != len(names):
+            raise CrosstrainError(
+                f"{location}, line {reader.line_num} has {len(row)} cells; the first line has {len(names)}"
+            )
+        rows.append((reader.line_num, dict(zip(names, row, strict=True))))
+    return names, rows
+
+
+def _of_table(location: Path, text: str, label: str) -> _Texts:
+    names, rows = _rows(location)
     label = label or next((name for name in names if name.strip().lower() in _LABELS), "")
     if not label:
         raise CrosstrainError(
@@ -111,19 +151,12 @@ def _of_table(location: Path, text: str, label: str) -> _Texts:
         if name not in names:
             raise CrosstrainError(f"{location} has no column {name!r}; it has {', '.join(names)}")
     texts, labels, empty = [], [], []
-    for row in reader:
-        if not row:
-            continue
-        if len(row) != len(names):
-            raise CrosstrainError(
-                f"{location}, line {reader.line_num} has {len(row)} cells; the first line has {len(names)}"
-            )
-        cells = dict(zip(names, row, strict=True))
+    for line, cells in rows:
         if cells[text].strip() and cells[label].strip():
             texts.append(cells[text])
             labels.append(cells[label].strip())
         else:
-            empty.append(f"line {reader.line_num}")
+            empty.append(f"line {line}")
     return _Texts(texts, labels, _left_out(empty))
 
 
@@ -173,4 +206,4 @@ def _below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in TEXTS)
 
 
-__all__ = ["FACTS", "files", "read"]
+__all__ = ["FACTS", "files", "new_examples", "read"]

@@ -91,6 +91,7 @@ def learning(view: View) -> list[Figure]:
     """Accuracy and loss over epochs and over seconds; the training loss where there is no validation loss."""
     curves: tuple[tuple[str, str, str, str], ...] = (
         ("learning", "validation_mean_iou", "Validation mean IoU", "%"),
+        ("learning", "validation_character_accuracy", "Characters right in validation", "%"),
         ("learning", "validation_accuracy", "Validation accuracy", "%"),
         ("loss", "validation_loss", "Validation loss", ".3g"),
         ("loss", "train_loss", "Training loss", ".3g"),
