@@ -14,6 +14,7 @@ from crosstrain.cli import (
     datasets,
     engines,
     export,
+    history,
     networks,
     prove,
     recipes,
@@ -87,8 +88,8 @@ def _root(
 
 
 for module in (
-    compare, backtest, tune, study, report, opening, prove, train, predict, evaluate, forecast, sample,
-    features, export, code, networks, recipes, datasets, look,
+    compare, backtest, tune, study, report, history, opening, prove, train, predict, evaluate, forecast,
+    sample, features, export, code, networks, recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)
 for group in (engines, classic):
