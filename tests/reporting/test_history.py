@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from crosstrain.results.schema import ComparisonResult
 from tests.advice.test_changed import run
 from tests.reporting.test_formats import crosstrain, write_result
+from tests.reporting.test_page import Page
 
 DAYS = ("monday", "tuesday", "wednesday")
 
@@ -35,8 +35,7 @@ def test_history_orders_by_date_and_tells_the_slowdown(week: list[Path], tmp_pat
     after_tuesday = words.split("wednesday after tuesday")[1]
     assert "on jax: slower: 1." in after_tuesday
     assert "slower" not in words.split("tuesday after monday")[1].split("wednesday after tuesday")[0]
-    html = page.read_text(encoding="utf-8")
-    spec = json.loads(html.split('id="chart-specs">')[1].split("</script>")[0])["history-net-at-32"]
+    spec = Page(page.read_text(encoding="utf-8")).data("chart-specs")["history-1"]
     drawn = [r for r in spec["datasets"]["rows"] if r["engine"] == "jax"]
     assert [(r["comparison"], r["change"], r["label"]) for r in drawn] == [
         ("monday", "none", ""), ("tuesday", "none", ""), ("wednesday", "slower", "jax"),

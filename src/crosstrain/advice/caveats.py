@@ -29,11 +29,6 @@ class Caveats:
         return [f"{mark} {sentence}" for mark, sentence in zip(MARKS, self.sentences, strict=False)]
 
 
-def without_marks(text: str) -> str:
-    """``text`` without marks of caveats."""
-    return text.translate({ord(mark): None for mark in MARKS})
-
-
 def of_accuracy(work: Work) -> str:
     """Why an accuracy is not yet what it will be, or why equal work came to unequal accuracies."""
     if not work.accuracies:

@@ -77,13 +77,13 @@ def finished(result: ComparisonResult) -> str:
 
 
 def _points(results: Mapping[str, ComparisonResult], changed: Mapping[str, Changes]) -> list[Point]:
-    words = ["", *(_words(each) for each in changed.values())]
+    words: list[dict[tuple[str, str, str], str]] = [{}, *(_words(each) for each in changed.values())]
     points: dict[tuple[str, str, str], list[Point]] = {}
     for (name, result), word in zip(results.items(), words, strict=True):
         for row in rows(result.cells):
             key = row.network, str(row.input_size), row.engine
             if row.seconds:
-                points.setdefault(key, []).append(Point(name, row, word.get(key, "") if word else ""))
+                points.setdefault(key, []).append(Point(name, row, word.get(key, "")))
     return [point for series in points.values() for point in series]
 
 

@@ -2,7 +2,8 @@
 
 What is stable for tests and for those who link into it:
 
-- sections (``id``): ``summary``, ``results``, ``certificates``, ``charts``, ``stability``, ``criteria``,
+- sections (``id``): ``summary``, ``changes`` (of several comparisons), ``results``, ``certificates``,
+``charts``, ``stability``, ``criteria``,
 ``forecasts``, ``quality``, ``mistakes``, ``inside``, ``settings``, ``machine``, ``data``, ``repeat``,
 ``notes``; one that is empty is not there; - ``#recommendation``, ``#key-table``, ``#certificate-table``,
 ``#criteria-table``, ``#forecast-table``, ``#confusion``, ``#class-table``, ``#command``, ``.gallery``; the
@@ -12,7 +13,8 @@ in ``#chart-NAME`` (``.chart``, an SVG) and buttons ``[data-download=csv|png|svg
 ``time-by-depth``, ``time-by-network``, ``accuracy-by-time``, ``forecasts``, ``error-by-step``,
 ``learning-by-epoch``, ``learning-by-seconds``, ``loss-by-epoch``, ``loss-by-seconds``, ``latency``,
 ``latency-distribution``, ``memory``, ``tuning``, ``where-time-went``; with several machines
-``time-by-machine``; at inference also ``throughput``; - ``html[data-ready]`` is the theme (``light``,
+``time-by-machine``; of a series ``history-1`` and
+so on; at inference also ``throughput``; - ``html[data-ready]`` is the theme (``light``,
 ``dark``) in which all charts have been drawn.
 """
 

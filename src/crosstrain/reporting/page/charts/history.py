@@ -10,7 +10,6 @@ from crosstrain.reporting.page.figures import ROWS, Figure, axis_scale, specific
 from crosstrain.reporting.page.grids import Cell, Grid
 from crosstrain.reporting.page.view import at_size
 from crosstrain.reporting.terminal import text
-from crosstrain.system.files import slug
 
 
 def figures(history: History) -> list[Figure]:
@@ -18,10 +17,14 @@ def figures(history: History) -> list[Figure]:
     groups: dict[str, list[Point]] = {}
     for point in history.points:
         groups.setdefault(at_size(point.row.network, point.row.input_size), []).append(point)
-    return [_figure(title, points, list(history.results)) for title, points in groups.items()]
+    order = list(history.results)
+    return [
+        _figure(f"history-{number}", title, points, order)
+        for number, (title, points) in enumerate(groups.items(), start=1)
+    ]
 
 
-def _figure(title: str, points: Sequence[Point], comparisons: list[str]) -> Figure:
+def _figure(name: str, title: str, points: Sequence[Point], comparisons: list[str]) -> Figure:
     import altair as alt
 
     last = {point.row.engine: point.comparison for point in points}
@@ -57,7 +60,7 @@ def _figure(title: str, points: Sequence[Point], comparisons: list[str]) -> Figu
         base.mark_text(align="left", dx=10).encode(y=y, text="label:N"),
     )
     return Figure(
-        f"history-{slug(title)}",
+        name,
         title,
         "Median seconds of training an epoch in each comparison, with 95 % intervals; large points changed "
         "beyond noise from the one before.",
