@@ -14,16 +14,15 @@ from crosstrain.cli import (
     datasets,
     engines,
     export,
-    history,
     networks,
     prove,
     recipes,
-    report,
     study,
     train,
     tune,
 )
-from crosstrain.cli import open as opening
+from crosstrain.cli.reports import history, report
+from crosstrain.cli.reports import open as opening
 from crosstrain.cli.using import backtest, evaluate, features, forecast, look, predict, sample
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.system.machine import own_version
