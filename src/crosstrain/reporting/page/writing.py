@@ -85,7 +85,7 @@ def render_history(history: History) -> str:
     """The page of one question's comparisons as a series."""
     last = [
         tag("div", tag("h3", title), top.answer_html(changes_answer(of), level="h4"))
-        for title, of in reversed(history.changes.items())
+        for title, of in [*history.changes.items()][::-1]
     ]
     drawn = charts_history.figures(history)
     parts = [section("changes", "What changed", last), _charts(drawn)]

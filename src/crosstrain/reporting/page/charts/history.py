@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from crosstrain.reporting.history import History, Point
 from crosstrain.reporting.page.charts.time import SECONDS
@@ -28,7 +29,8 @@ def _figure(name: str, title: str, points: Sequence[Point], comparisons: list[st
     import altair as alt
 
     last = {point.row.engine: point.comparison for point in points}
-    rows, cells = [], []
+    rows: list[dict[str, Any]] = []
+    cells: list[list[Any]] = []
     for point in points:
         seconds = point.row.seconds
         assert seconds is not None
