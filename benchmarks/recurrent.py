@@ -61,7 +61,7 @@ def measured(name: str, engine: str, arguments: argparse.Namespace) -> dict[str,
 
 
 def ratios(row: dict[str, Any], rival: str) -> np.ndarray:
-    return np.array(row["crosstrain"]) / np.array(row[rival])
+    return np.asarray(np.array(row["crosstrain"]) / np.array(row[rival]))
 
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:

@@ -192,7 +192,8 @@ def test_several_machines_stand_beside_each_other(tmp_path: Path, monkeypatch: p
     page = Page(report.path.read_text(encoding="utf-8"))
     rows = page.data("chart-specs")["time-by-machine"]["datasets"]["rows"]
     assert {row["machine"] for row in rows} == {"fast", "slow"}
-    assert page.words.count("2.00 [") == 8
+    assert page.words.count("slower: 2.00 [") == 8
+    assert "Beyond noise, 8 findings changed" in page.words
     assert "], a tie" not in page.words
 
 
@@ -337,6 +338,7 @@ def test_compare_writes_the_page_at_its_end(
         "mlp", "digits", engines="torch,jax", sizes=8, epochs=2, out=tmp_path / "run", progress=False
     )
     page = Page((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
-    assert comparison.recommendation.reason in page.words
+    assert comparison.recommendation.headline in page.words
+    assert " ".join(comparison.recommendation.why) in page.words
     assert "mlp on digits" in page.words
     assert comparison.report() == tmp_path / "run" / "report.html"

@@ -197,14 +197,20 @@ class CertificateResult(_Open):
 class Recommendation(_Open):
     """What to take, and why; everything None where nothing can be recommended.
 
-    ``reason`` is one paragraph. ``sentences`` tell what larger inputs and deeper networks cost and bring (as
-    data in ``steps``), ``changes`` what would change the choice; ``weights`` are those of ``--prefer``.
+    ``headline`` says what to take with that row's own numbers, ``why`` in at most three sentences why this
+    network, why this engine and how sure that is; ``caveats`` begin with the mark (¹) that stands at the
+    numbers which they concern. ``reason`` is all of these in one paragraph. ``sentences`` tell what larger
+    inputs and deeper networks cost and bring, what concerns the choice first (as data in ``steps``),
+    ``changes`` what would change the choice; ``weights`` are those of ``--prefer``.
     """
 
     engine: str | None = None
     network: str | None = None
     input_size: Size = None
     reason: str
+    headline: str = ""
+    why: list[str] = Field(default_factory=list)
+    caveats: list[str] = Field(default_factory=list)
     sentences: list[str] = Field(default_factory=list)
     changes: list[str] = Field(default_factory=list)
     weights: dict[str, float] = Field(default_factory=dict)

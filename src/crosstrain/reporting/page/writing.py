@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from crosstrain.reporting.answer.changes import changes_answer
+from crosstrain.reporting.history import History
 from crosstrain.reporting.page import (
     certificates,
     criteria,
@@ -18,6 +20,7 @@ from crosstrain.reporting.page import (
 )
 from crosstrain.reporting.page import summary as top
 from crosstrain.reporting.page.charts import forecasts as charts_forecasts
+from crosstrain.reporting.page.charts import history as charts_history
 from crosstrain.reporting.page.charts import latency as charts_latency
 from crosstrain.reporting.page.charts import rest as charts_rest
 from crosstrain.reporting.page.charts import search as charts_search
@@ -78,6 +81,17 @@ def render_machines(machines: Sequence[Machine]) -> str:
     """The page of the same comparison on several machines."""
     parts, figures = comparison_of_machines(machines)
     return page("One comparison, several machines", ", ".join(m.name for m in machines), parts, figures)
+
+
+def render_history(history: History) -> str:
+    """The page of one question's comparisons as a series."""
+    last = [
+        tag("div", tag("h3", title), top.answer_html(changes_answer(of), level="h4"))
+        for title, of in [*history.changes.items()][::-1]
+    ]
+    drawn = charts_history.figures(history)
+    parts = [section("changes", "What changed", last), _charts(drawn)]
+    return page("One question over time", ", ".join(history.results), [p for p in parts if p], drawn)
 
 
 def render_inference(result: InferenceResult, *, live: bool = False) -> str:
@@ -181,4 +195,4 @@ def _about(result: ComparisonResult | InferenceResult) -> str:
     return " · ".join(part for part in parts if part)
 
 
-__all__ = ["NAME", "page", "render", "render_inference", "render_machines", "write_page"]
+__all__ = ["NAME", "page", "render", "render_history", "render_inference", "render_machines", "write_page"]
