@@ -66,8 +66,8 @@ def recommend(
         why=why,
         caveats=caveats.lines(),
         reason=" ".join([headline, *why, *caveats.lines()]),
-        sentences=[_sentence(_named(step, steps)) for step in steps],
-        changes=[_sentence(change) for change in changes],
+        sentences=[sentences.sentence(_named(step, steps)) for step in steps],
+        changes=[sentences.sentence(change) for change in changes],
         weights=weights,
         steps=[{**step.to_json(), "concerns": _concerns(step, chosen.work)} for step in steps],
     )
@@ -134,10 +134,6 @@ def _named(step: Worth, steps: Sequence[Worth]) -> str:
     return (
         f"{step.larger.network}: {step.text}" if step.by == "input size" and len(networks) > 1 else step.text
     )
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
 
 
 def _why_none(rows: Sequence[Row]) -> str:
