@@ -48,7 +48,8 @@ def annotated(location: Path, stem: str) -> Annotations:
     second the text) or ``.txt`` (``PICTURE``, a tab, the text). Pictures lie beside the file, or in
     ``images/``.
 
-    ``CrosstrainError`` where there is no such file, and for a line whose picture is not there.
+    ``CrosstrainError`` where there is no such file, and for a line whose picture is not there, or not in the
+    folder.
     """
     if not location.is_dir():
         raise CrosstrainError(f"{location} is not a folder")
@@ -61,6 +62,8 @@ def annotated(location: Path, stem: str) -> Annotations:
         if not text:
             empty.append(line)
             continue
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise CrosstrainError(f"{path}, line {line}: the picture {name!r} is not inside the folder")
         picture = next((p for p in (location / name, location / PICTURES / name) if p.is_file()), None)
         if picture is None or picture.suffix.lower() not in SUFFIXES:
             reason = "there is no picture" if picture is None else "no picture is called"
