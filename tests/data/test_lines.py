@@ -112,3 +112,5 @@ def test_made_up_words_say_so_and_are_the_same_again(prepared: Callable) -> None
     assert not np.array_equal(drawn("abc", 0, 3), drawn("abc", 0, 4)), "no two look the same"
     with pytest.raises(CrosstrainError, match="rendered-words is built in and takes no path"):
         prepared("rendered-words:here")
+    with pytest.raises(CrosstrainError, match="there are 17,576 words of at most 3 letters, not 17,577"):
+        prepared("rendered-words:count=17577,letters=3")
