@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,18 @@ def contestants(engine: str) -> dict[str, str]:
 
 
 class Contender:
-    """The parent's side of one warm process. ``definition`` is the folder of the defined network."""
+    """The parent's side of one warm process, which runs ``module``. ``definition`` is the folder of the
+    defined network."""
 
     def __init__(
-        self, network: str, engine: str, rival: str, definition: Path, batch_size: int, threads: int
+        self,
+        network: str,
+        engine: str,
+        rival: str,
+        definition: Path,
+        batch_size: int,
+        threads: int,
+        module: str = "",
     ) -> None:
         environment = {
             **os.environ,
@@ -73,7 +82,7 @@ class Contender:
             "CROSSTRAIN_DEFINITION": str(definition),
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        module = contestants(engine)[rival]
+        module = module or contestants(engine)[rival]
         self._process = subprocess.Popen(
             [python_of(engine), "-m", "native_loops", network, module, str(batch_size)],
             stdin=subprocess.PIPE,
@@ -111,12 +120,30 @@ def defined(network: str, folder: Path) -> Path:
     task = TASKS[network]
     return define(
         task.network,
-        input_shapes={"": (task.size, task.size, 3)},
+        input_shapes={"": task.shape},
         classes=task.classes,
         targets={"": {"shape": list(task.target), "dtype": "int64", "classes": task.classes}},
         seed=0,
         folder=folder,
     ).folder
+
+
+def raced(
+    title: str, contenders: Sequence[Contender], rounds: int, seconds: float, batch_size: int
+) -> dict[str, list[float]]:
+    """Examples/s of each contender in each round, taken by turns; then the processes end."""
+    steps = {c.name: max(2, round(seconds * 4 / c.run(4))) for c in contenders}
+    rates: dict[str, list[float]] = {c.name: [] for c in contenders}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(title, total=rounds * len(contenders))
+        for turn in range(rounds):
+            for contender in contenders if turn % 2 == 0 else reversed(contenders):
+                n = steps[contender.name]
+                rates[contender.name].append(n * batch_size / contender.run(n))
+                progress.advance(bar)
+    for contender in contenders:
+        contender.stop()
+    return rates
 
 
 def interval(ratios: np.ndarray) -> tuple[float, float]:
@@ -155,17 +182,7 @@ def main() -> None:
                     )
                     contender.ready()  # one after the other: compiling is not disturbed either
                     contenders.append(contender)
-        steps = {c.name: max(2, round(arguments.seconds * 4 / c.run(4))) for c in contenders}
-        rates: dict[str, list[float]] = {c.name: [] for c in contenders}
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(network, total=arguments.rounds * len(contenders))
-            for turn in range(arguments.rounds):
-                for contender in contenders if turn % 2 == 0 else reversed(contenders):
-                    n = steps[contender.name]
-                    rates[contender.name].append(n * arguments.batch_size / contender.run(n))
-                    progress.advance(bar)
-        for contender in contenders:
-            contender.stop()
+        rates = raced(network, contenders, arguments.rounds, arguments.seconds, arguments.batch_size)
         samples[network] = rates
         console.print(table(network, rates, arguments))
     if arguments.json:
@@ -173,7 +190,9 @@ def main() -> None:
 
 
 def table(network: str, rates: dict[str, list[float]], arguments: argparse.Namespace) -> Table:
-    shown = Table(title=f"{network}@{TASKS[network].size}, batch {arguments.batch_size}, images/s and ratios")
+    shown = Table(
+        title=f"{network}@{TASKS[network].shape[0]}, batch {arguments.batch_size}, images/s and ratios"
+    )
     for column in ("engine", *RIVALS, "crosstrain / expert", "crosstrain / Keras fit"):
         shown.add_column(column, justify="left" if column == "engine" else "right")
     for engine in arguments.engines.split(","):

@@ -19,33 +19,42 @@ LEARNING_RATE, MOMENTUM = 0.01, 0.9
 
 @dataclass(frozen=True)
 class Task:
-    """A network of the zoo at a size, and data of that shape; ``maps`` says that every pixel has a class."""
+    """A network as ``crosstrain.define`` takes it, and the shapes of its data: examples of ``shape`` (floats,
+    or whole numbers below ``tokens``), each with a class, or with one at each place of ``target``."""
 
     network: str
-    size: int
+    shape: tuple[int, ...]
     classes: int = 43
     examples: int = 1024
-    maps: bool = False
-
-    @property
-    def target(self) -> tuple[int, ...]:
-        """The shape of one example's target."""
-        return (self.size, self.size) if self.maps else ()
+    target: tuple[int, ...] = ()
+    tokens: int = 0
 
 
 @cache
 def data(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """x (examples, size, size, 3) float32, y (examples,) or (examples, size, size) int64."""
+    """x (examples, *shape) float32 or int32, y (examples, *target) int64."""
     generator = np.random.default_rng(0)
-    x = generator.standard_normal((task.examples, task.size, task.size, 3), dtype=np.float32)
+    shape = (task.examples, *task.shape)
+    x = (
+        generator.integers(0, task.tokens, shape, dtype=np.int32)
+        if task.tokens
+        else generator.standard_normal(shape, dtype=np.float32)
+    )
     return x, generator.integers(0, task.classes, (task.examples, *task.target))
 
 
 TASKS = {
-    "idsia": Task("idsia", 48),
-    "resnet20": Task("resnet20", 32),
-    "unet": Task("unet:width=0.25", 96, classes=11, examples=128, maps=True),
+    "idsia": Task("idsia", (48, 48, 3)),
+    "resnet20": Task("resnet20", (32, 32, 3)),
+    "unet": Task("unet:width=0.25", (96, 96, 3), classes=11, examples=128, target=(96, 96)),
 }
+
+
+def task_of(name: str) -> Task:
+    """A task of ``TASKS``, or one of the grid of recurrent networks, as lstm-2-100."""
+    from native_loops.recurrent import task
+
+    return TASKS.get(name) or task(name)
 
 
 def batches(task: Task, steps: int, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

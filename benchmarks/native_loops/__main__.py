@@ -9,14 +9,14 @@ import importlib
 import os
 import sys
 
-from native_loops import TASKS
+from native_loops import task_of
 
 
 def serve(network: str, module: str, batch_size: int) -> None:
     """Build the contender, say "ready", then answer."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the framework prints does not disturb the answers
-    run = importlib.import_module(f"native_loops.{module}").contender(TASKS[network], batch_size)
+    run = importlib.import_module(f"native_loops.{module}").contender(task_of(network), batch_size)
     run(3)
     print("ready", file=answers, flush=True)
     for line in sys.stdin:

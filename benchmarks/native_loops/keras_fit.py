@@ -7,11 +7,16 @@ import time
 import keras
 
 import crosstrain.zoo
-from native_loops import LEARNING_RATE, MOMENTUM, Run, Task, data
+from native_loops import LEARNING_RATE, MOMENTUM, Run, Task, data, recurrent_networks
+from native_loops.recurrent import RecurrentTask
 
 
 def contender(task: Task, batch_size: int) -> Run:
-    model = crosstrain.zoo.build(task.network, (task.size, task.size, 3), task.classes)
+    model = (
+        recurrent_networks.build(task.cell, task.layers, str(task.shape[0]))
+        if isinstance(task, RecurrentTask)
+        else crosstrain.zoo.build(task.network, task.shape, task.classes)
+    )
     model.compile(
         optimizer=keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

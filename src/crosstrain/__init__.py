@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crosstrain.api import export as export
     from crosstrain.api import features as features
     from crosstrain.api import forecast as forecast
+    from crosstrain.api import history as history
     from crosstrain.api import list_datasets as list_datasets
     from crosstrain.api import list_engines as list_engines
     from crosstrain.api import list_networks as list_networks
@@ -60,8 +61,8 @@ if TYPE_CHECKING:
 _NAMES = {
     "crosstrain.api": "backtest code compare compare_inference describe_engines describe_network evaluate "
     "export "
-    "features forecast list_datasets list_engines list_networks list_recipes look predict prove report "
-    "sample study train "
+    "features forecast history list_datasets list_engines list_networks list_recipes look predict prove "
+    "report sample study train "
     "tune",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",

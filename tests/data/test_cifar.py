@@ -113,7 +113,7 @@ def test_python_2_s_own_bytes() -> None:
     assert read["labels"] == [6, 9]
 
 
-class _Hostile:
+class Hostile:
     """Its pickle would run a command when it is loaded."""
 
     def __init__(self, command: str) -> None:
@@ -127,7 +127,7 @@ class _Hostile:
 def test_a_hostile_pickle_is_refused_and_not_run(tmp_path: Path, protocol: int) -> None:
     folder = written(tmp_path / "c", "cifar10", "python")
     witness = tmp_path / "run"
-    hostile = {"data": pixels(0), "labels": LABELS, "extra": _Hostile(f"touch {witness}")}
+    hostile = {"data": pixels(0), "labels": LABELS, "extra": Hostile(f"touch {witness}")}
     (folder / "data_batch_3").write_bytes(pickle.dumps(hostile, protocol))
     for location in (folder, archived(folder)):
         with pytest.raises(CrosstrainError) as error:

@@ -84,7 +84,7 @@ def test_what_does_not_fit(reader: Path, tmp_path: Path) -> None:
         crosstrain.predict(reader, tmp_path, beam=-1, **ASKED)
     with pytest.raises(CrosstrainError, match="has 3 steps, and the longest text of the data needs"):
         crosstrain.train(
-            "crnn-ctc:width=0.03:units=8", SPEC, engine="torch", size=(16, 16), out=tmp_path / "run", **ASKED
+            "crnn-ctc:width=0.03:units=8", SPEC, engine="torch", size="16x16", out=tmp_path / "run", **ASKED
         )
     with pytest.raises(CrosstrainError, match="at least 16 pixels high"):
         crosstrain.train("crnn-ctc", "digits", engine="torch", size=8, out=tmp_path / "run", **ASKED)

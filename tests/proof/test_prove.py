@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from crosstrain.engines.registry import EngineRow
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.keras_import import import_loss
 from crosstrain.proof import BOUNDS, Proof
+from crosstrain.proof.ahead import in_order
 from crosstrain.proof.arrays import read_arrays, write_arrays
 from crosstrain.proof.prove import prove
 from crosstrain.proof.prover import Prover
@@ -267,3 +269,29 @@ def test_wrong_use_is_a_sentence(
 
 def test_an_empty_proof_proves_nothing() -> None:
     assert not Proof("n", ()).proved
+
+
+def test_the_truths_of_two_engines_are_asked_for_at_once(
+    defined: Callable[..., Definition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine is held against another framework's truth; which of two is computed first does not matter."""
+    monkeypatch.setattr("crosstrain.proof.prove.slots", lambda tasks, **_: tasks)
+    both = threading.Barrier(2)
+    asked: list[str] = []
+
+    def launch(job: Mapping[str, Any], *, folder: Path, **_: Any) -> Outcome:
+        if job["task"] == "truth" and len(asked) < 2:
+            asked.append(job["keras_backend"])
+            both.wait(timeout=60)
+        return Outcome("crashed", None, "ended by the test", folder / "log", 0.0, None)
+
+    engines = ["tensorflow", "torch"]
+    proof = prove(defined("pictures"), engines, ["float64"], work=tmp_path, launch=launch, start_ahead=False)
+    assert sorted(asked) == sorted(engines)
+    assert {c.status for c in proof} == {"cannot"}
+
+
+def test_engines_that_take_longest_begin_then_those_with_a_truth_of_their_own() -> None:
+    assert in_order(["torch", "tensorflow", "jax"]) == ["jax", "tensorflow", "torch"]
+    assert in_order(["torch", "tensorflow"]) == ["torch", "tensorflow"]
+    assert in_order([]) == []

@@ -6,7 +6,13 @@ from typing import Any
 
 from crosstrain.advice.recommendation import recommend
 from crosstrain.results.rows import rows
-from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Epoch
+from crosstrain.results.schema import (
+    CellResult,
+    CertificateResult,
+    ComparisonResult,
+    Epoch,
+    SearchResult,
+)
 
 EVIL = "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
 """Does harm wherever it is taken for markup."""
@@ -143,6 +149,18 @@ def full(evil: str = "") -> ComparisonResult:
                 for each in where
             ],
             "front": where[:2],
+            "search": SearchResult(
+                engine="torch", measure=f"validation accuracy{evil}", best=1, folder="runs/sample-search",
+                space={"learning_rate": "0.0001..0.1", "optimizer": f"sgd|adam{evil}"},
+                trials=[
+                    {"values": {"learning_rate": 0.00123456, "optimizer": "sgd"}, "state": "done",
+                     "score": 0.71, "seconds": 12.5},
+                    {"values": {"learning_rate": 0.01, "optimizer": f"adam{evil}"}, "state": "done",
+                     "score": 0.9234, "seconds": 13.0},
+                    {"values": {"learning_rate": 0.099, "optimizer": "sgd"}, "state": "diverged",
+                     "error": f"the loss was nan{evil}", "seconds": 4.0},
+                ],
+            ),
             "ratios": [{**where[0], "other": f"jax{evil}", "ratio": interval(0.77), "tie": False,
                         "p_holm": 0.001, "detectable": 1.05}],
             "data": {

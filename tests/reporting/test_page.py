@@ -33,13 +33,13 @@ from tests.reporting.samples import EVIL, cell, full, result, settings, small
 __all__ = ["defined", "prover", "quick_definitions", "workers"]
 
 SECTIONS = [
-    "summary", "results", "certificates", "charts", "stability", "criteria", "settings", "machine", "data",
-    "repeat", "notes",
+    "summary", "results", "certificates", "charts", "stability", "criteria", "search", "settings", "machine",
+    "data", "repeat", "notes",
 ]  # fmt: skip
 CHARTS = {
     "time-by-size", "time-by-network", "time-by-depth", "accuracy-by-time", "learning-by-epoch",
     "learning-by-seconds", "loss-by-epoch", "loss-by-seconds", "latency", "latency-distribution", "memory",
-    "tuning", "where-time-went",
+    "tuning", "search-learning-rate", "search-optimizer", "where-time-went",
 }  # fmt: skip
 
 
@@ -101,7 +101,8 @@ def test_the_page_shows_what_the_result_holds(page: Page) -> None:
         "Take torch with lenet5 at 16", "crashed", "it fell", "cannot be proved", "batch_norm",
         "[1, 2.5, …], norm 3.25",
         "the random split leaks", "0123abcd", "0.770 [0.693–0.847]", "No counter".lower(), "a note", "31.0 %",
-        "1.25 [1.12–1.38] times the time", "2 of 3", "no, ±2.0e-07",
+        "1.25 [1.12–1.38] times the time", "2 of 3", "no, ±2.0e-07", "3 trials on torch", "0.001235",
+        "0.9234 best 13 s", "diverged: the loss was nan",
     ):  # fmt: skip
         assert words in page.words, words
     rows = page.data("chart-specs")["time-by-network"]["datasets"]["rows"]
@@ -191,7 +192,8 @@ def test_several_machines_stand_beside_each_other(tmp_path: Path, monkeypatch: p
     page = Page(report.path.read_text(encoding="utf-8"))
     rows = page.data("chart-specs")["time-by-machine"]["datasets"]["rows"]
     assert {row["machine"] for row in rows} == {"fast", "slow"}
-    assert page.words.count("2.00 [") == 8
+    assert page.words.count("slower: 2.00 [") == 8
+    assert "Beyond noise, 8 findings changed" in page.words
     assert "], a tie" not in page.words
 
 
@@ -314,6 +316,21 @@ def test_a_comparison_at_inference_has_its_page(tmp_path: Path) -> None:
         crosstrain.report(tmp_path, form="csv")
 
 
+def test_a_search_is_drawn_by_what_was_searched(page: Page) -> None:
+    """Numbers on an axis of their own, logarithmic where they span a factor of ten; words beside each other;
+    what has no score is not drawn, and said."""
+    specs = page.data("chart-specs")
+    rate, optimizer = specs["search-learning-rate"], specs["search-optimizer"]
+    assert rate["datasets"]["rows"] == [
+        {"trial": 1, "value": 0.00123456, "score": 0.71, "best": "other"},
+        {"trial": 2, "value": 0.01, "score": 0.9234, "best": "best"},
+    ]
+    assert rate["layer"][0]["encoding"]["x"]["type"] == "quantitative"
+    assert optimizer["layer"][0]["encoding"]["x"]["type"] == "nominal"
+    assert "1 without a score is not drawn" in page.words
+    assert "search" not in {each["id"] for each in Page(render(small(), Path("runs/sample"))).all("section")}
+
+
 def test_compare_writes_the_page_at_its_end(
     tmp_path: Path, workers: Workers, prover: Prover, quick_definitions: None, defined: Any
 ) -> None:
@@ -321,6 +338,7 @@ def test_compare_writes_the_page_at_its_end(
         "mlp", "digits", engines="torch,jax", sizes=8, epochs=2, out=tmp_path / "run", progress=False
     )
     page = Page((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
-    assert comparison.recommendation.reason in page.words
+    assert comparison.recommendation.headline in page.words
+    assert " ".join(comparison.recommendation.why) in page.words
     assert "mlp on digits" in page.words
     assert comparison.report() == tmp_path / "run" / "report.html"

@@ -30,7 +30,8 @@ def test_a_recipe_is_whole_and_gives_rates(paper: PaperRecipe) -> None:
     rates = [schedule.rate(paper.optimizer.learning_rate or 0.0, step) for step in range(700)]
     assert max(rates) <= (paper.optimizer.learning_rate or 0) * (1 + 1e-12)
     assert all(rate >= 0 for rate in rates)
-    assert schedule.name == "plateau" or rates[-1] < 0.8 * max(rates)
+    finds_its_own = schedule.name == "plateau" or paper.optimizer.name == "adadelta"
+    assert finds_its_own or rates[-1] < 0.8 * max(rates)
     assert "to 7: " in paper.summary(7)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import keras
 import numpy as np
 import pytest
+from keras.src.utils import file_utils
 
 from crosstrain import zoo
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.keras_import.transfer import head_of
+from crosstrain.zoo import pretrained
 from crosstrain.zoo.pretrained import load_imagenet
 
 SHAPE = (32, 32, 3)
@@ -56,3 +59,26 @@ def test_what_cannot_be_downloaded_is_one_sentence(monkeypatch: pytest.MonkeyPat
         load_imagenet(model, "mobilenet", [head_of(model)])
     with pytest.raises(CrosstrainError, match="no ImageNet weights for lenet5; there are for xception, "):
         load_imagenet(model, "lenet5")
+
+
+def test_keras_s_own_download_is_checked_and_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Keras's network asks for its file by address and checksum; what comes is held against it."""
+    asked: list[tuple[str, Path, str | None]] = []
+
+    def refused(url: str, path: Path, checksum: str | None = None) -> None:
+        asked.append((url, path, checksum))
+        raise CrosstrainError(f"{url} cannot be downloaded: no route to host")
+
+    monkeypatch.setattr(pretrained, "download", refused)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    original = file_utils.get_file
+    model = zoo.build("densenet121", SHAPE, 5)
+    with pytest.raises(CrosstrainError, match=r"of densenet121 cannot be had \(https://.*no route to host\)"):
+        load_imagenet(model, "densenet121", [head_of(model)])
+    ((url, path, checksum),) = asked
+    assert url.startswith("https://storage.googleapis.com/tensorflow/keras-applications/densenet/")
+    assert path.name == "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    assert checksum == "30ee3e1110167f948a6b9946edeeb738"
+    assert file_utils.get_file is original

@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from crosstrain.advice import front as fronts
 from crosstrain.advice.front import Candidate
 from crosstrain.advice.works import Work
-from crosstrain.advice.worth import limits
 from crosstrain.results.rows import counted
+from crosstrain.results.units import memory, seconds, times
 from crosstrain.statistics import ratios as statistics
 
 MOST_REPEATS = 50
 """More processes than this are not worth proposing."""
+
+MOST_TIES = 3
+"""Number of ties whose repeats are counted."""
+
+SAME = "not more repeats"
 
 SLIGHT = 0.01
 """A difference in time below this share is not worth finding."""
@@ -24,43 +29,51 @@ def other_preferences(
 ) -> list[str]:
     """For each criterion, what would be taken if it alone counted, where that is better beyond the noise: of
     what predicts as well, or else of all."""
-    names = ("time", "latency", "memory")
-    preferences = (
-        _preference(name, chosen, eligible) or _preference(name, chosen, candidates) for name in names
-    )
-    return [preference for preference in preferences if preference]
+    others, same = [], []
+    for name in ("time", "latency", "memory"):
+        if fronts.CRITERIA[name].value(chosen) is None:
+            continue
+        other = _preference(name, chosen, eligible) or _preference(name, chosen, candidates)
+        if other:
+            others.append(other)
+        else:
+            same.append(name)
+    if same and len(candidates) > 1:
+        others.append(f"not a preference for {' or '.join(same)}: it would be the same choice")
+    return others
 
 
 def _preference(name: str, chosen: Candidate, among: Sequence[Candidate]) -> str:
     criterion = fronts.CRITERIA[name]
     measured = [c for c in among if criterion.value(c) is not None]
-    if criterion.value(chosen) is None:
-        return ""
     least = min(measured, key=lambda c: criterion.value(c) or math.inf)
     ratio = criterion.compare(least, chosen)
     if ratio is None or ratio.tied:
         return ""
     worse = [price for other in fronts.CRITERIA if other != name and (price := _price(other, least, chosen))]
-    difference = f"{value(name, least)} instead of {value(name, chosen)}"
-    return f"if {name} counted most, {least.name([least, chosen])} ({', '.join([difference, *worse])})"
+    who = least.name([least, chosen])
+    sentence = f"if {name} counted most: {who}, {value(name, least)} instead of {value(name, chosen)}"
+    if len(worse) == 1:
+        return f"{sentence}, for {worse[0]}"
+    return f"{sentence}. The price: {', '.join(worse)}" if worse else sentence
 
 
 def value(name: str, candidate: Candidate) -> str:
     """A value with its unit."""
     if name == "memory":
-        return f"{(candidate.memory or 0) / 2**20:.0f} MiB"
+        return memory(candidate.memory)
     if name == "latency":
-        return f"{1000 * (candidate.latency or 0):.3g} ms for one example"
-    return f"{candidate.seconds:.3g} s an epoch"
+        return f"{seconds(candidate.latency)} an answer"
+    return f"{seconds(candidate.seconds)} an epoch"
 
 
 def _price(name: str, other: Candidate, chosen: Candidate) -> str:
     """The extra cost of another row in a criterion, where it exceeds the noise."""
     if name == "accuracy":
         change = other.work.less(chosen.work)
-        return f"at {change.points} of {other.work.title}" if change and change.high < 0 else ""
+        return f"{change.points} of {other.work.title}" if change and change.high < 0 else ""
     ratio = fronts.CRITERIA[name].compare(other, chosen)
-    return f"at {math.exp(ratio.value):.2g} times the {name}" if ratio and ratio.low > 0 else ""
+    return f"{math.exp(ratio.value):.2g} times the {name}" if ratio and ratio.low > 0 else ""
 
 
 def repeats(other: Candidate, chosen: Candidate, among: Sequence[Candidate]) -> str:
@@ -69,10 +82,10 @@ def repeats(other: Candidate, chosen: Candidate, among: Sequence[Candidate]) -> 
     ratio = statistics.ratio(other.row.runs, chosen.row.runs)
     if ratio is None or ratio.low <= 0 or not ratio.includes(1.0):
         return ""
-    names = f"{chosen.name(among)} from {other.name(among)} in time"
+    one, another = chosen.name(among), other.name(among)
     gap = abs(math.log(ratio.value))
     if gap < SLIGHT:
-        return f"no difference that this data can show tells {names}; if there is one, it is about {gap:.1%}"
+        return f"{SAME}: {one} and {another} differ in time by less than {100 * SLIGHT:.0f} %"
     processes = min(len(other.row.runs), len(chosen.row.runs))
     half = (math.log(ratio.high) - math.log(ratio.low)) / 2
     if ratio.method == "widened":
@@ -80,10 +93,21 @@ def repeats(other: Candidate, chosen: Candidate, among: Sequence[Candidate]) -> 
         half -= math.log1p(statistics.UNSEEN_NOISE)
     needed = max(math.ceil(processes * (half / gap) ** 2), statistics.FEWEST, processes + 1)
     if needed - processes > MOST_REPEATS:
-        return f"more than {MOST_REPEATS} further repeats might tell {names}"
+        return f"more than {MOST_REPEATS} further repeats might tell {one} from {another} in time"
     more = counted(needed - processes, "more repeat")
     least = "at least " if processes < statistics.FEWEST else "about "
-    return f"{least}{more} would tell {names}, if the ratio stays {ratio.value:.2f} (now {limits(ratio)})"
+    return f"{least}{more} would tell {one} from {another} in time, at {times(ratio)}"
+
+
+def all_repeats(ties: Sequence[Candidate], chosen: Candidate, among: Sequence[Candidate]) -> list[str]:
+    """What repeats would tell of each of ``ties``; of those that they would not, the first stands for all."""
+    changes: list[str] = []
+    for other in sorted(ties, key=lambda c: c.seconds):
+        change = repeats(other, chosen, among)
+        known = change.startswith(SAME) and any(each.startswith(SAME) for each in changes)
+        if change and not known and len(changes) < MOST_TIES:
+            changes.append(change)
+    return changes
 
 
 def examples(mine: Work, everything: Sequence[Work]) -> str:
@@ -96,6 +120,6 @@ def examples(mine: Work, everything: Sequence[Work]) -> str:
         return ""
     other, change = max(better, key=lambda pair: pair[1].value)
     return (
-        f"{other.name} may predict better ({change.points}), which more test examples than "
-        f"{mine.examples}, or more seeds, could show"
+        f"more test examples than {mine.examples:,}, or more --seeds, could show {other.name} "
+        f"to predict better (by {change.points})"
     )

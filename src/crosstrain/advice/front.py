@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosstrain.advice.works import LOSS_TIE, Work, Z, works
-from crosstrain.results.rows import Row, size_text
+from crosstrain.results.rows import Row
+from crosstrain.results.units import pixels
 from crosstrain.statistics import ratios as statistics
 
 MEMORY_NOISE = 0.02
@@ -58,7 +59,7 @@ class Candidate:
         if several_networks or full:
             name += f" with {self.row.network}"
         if self.row.input_size is not None and (several_sizes or full):
-            name += f" at {size_text(self.row.input_size)}"
+            name += f" at {pixels(self.row.input_size)}"
         return name
 
     def to_json(self) -> dict[str, Any]:

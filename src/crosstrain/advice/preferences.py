@@ -52,13 +52,6 @@ def _weight(name: str, text: str) -> float:
     return weight
 
 
-def described(weights: Mapping[str, float]) -> str:
-    """Weights in words: ``latency``, or ``time 2, memory 1``."""
-    if len(weights) == 1:
-        return next(iter(weights))
-    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
-
-
 @dataclass(frozen=True)
 class Ranking:
     """The rows that take part, best first, with their scores."""

@@ -1,5 +1,5 @@
-"""Which engine, network and input size to take, in a paragraph that names its evidence and what would
-change it.
+"""Which engine, network and input size to take: a headline, at most three sentences (why this network, why
+this engine, how sure), what would change it, and what has to be known of its numbers.
 
 Without stated weights: among what is within noise of the best accuracy, all rows whose time is not told
 apart from the fastest's are level; of those the one that needs least memory is taken. With weights
@@ -8,24 +8,23 @@ apart from the fastest's are level; of those the one that needs least memory is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosstrain.advice import front as fronts
 from crosstrain.advice import preferences as prefer
-from crosstrain.advice import worth
-from crosstrain.advice.changes import examples, other_preferences, repeats, value
+from crosstrain.advice import sentences, worth
+from crosstrain.advice.caveats import Caveats
+from crosstrain.advice.changes import all_repeats, examples, other_preferences
 from crosstrain.advice.front import Candidate
 from crosstrain.advice.works import Work, as_good_as_the_best
-from crosstrain.advice.worth import Worth, limits
-from crosstrain.engines.registry import engine_of
+from crosstrain.advice.worth import Worth
 from crosstrain.results.rows import Row
 from crosstrain.results.schema import Recommendation
+from crosstrain.results.units import joined
 from crosstrain.statistics import ratios as statistics
 
-MOST_TIES = 3
-"""Number of alternatives that are named."""
+NOTHING = "No recommendation can be given."
 
 
 def recommend(
@@ -35,31 +34,42 @@ def recommend(
     for the latency; ``preference`` is what ``--prefer`` says."""
     candidates = fronts.candidates(rows, criteria)
     if not candidates:
-        return Recommendation(reason=_why_none(rows))
+        reason = _why_none(rows)
+        return Recommendation(headline=NOTHING, why=[reason], reason=f"{NOTHING} {reason}")
     weights = prefer.weights(preference)
     ranking = prefer.rank(candidates, weights) if weights else None
+    caveats = Caveats()
     if ranking is None:
-        chosen, evidence, changes = _by_rule(candidates)
-        if weights:
-            unknown = [n for n in weights if all(fronts.CRITERIA[n].value(c) is None for c in candidates)]
-            evidence.append(
-                f"{' and '.join(unknown) or 'what was preferred'} was not measured and not weighed"
-            )
+        unweighed = sentences.not_weighed(weights, candidates) if weights else ""
+        chosen, eligible, level = _by_rule(candidates)
+        headline = sentences.headline(chosen, eligible, caveats, unweighed)
+        works = fronts.works_of(candidates)
+        why = [
+            sentences.network(chosen.work, works, caveats),
+            sentences.engine(chosen, eligible, level, caveats),
+        ]
+        changes = _changes(chosen, eligible, level, candidates)
     else:
-        chosen, evidence, changes = _by_weights(ranking)
+        chosen = ranking.best
+        headline = sentences.headline(chosen, ranking.among, caveats)
+        why = [sentences.preferred(ranking, caveats), sentences.rival(ranking, caveats)]
+        changes = _changes_by_weights(ranking)
+    why.append(sentences.certainty(chosen))
     steps = worth.steps(fronts.works_of(candidates), chosen.row.engine)
-    mine = [step.text for step in steps if _concerns(step, chosen.work)]
-    take = f"Take {chosen.name(candidates, full=True)}: {'; '.join(p for p in [*evidence, *mine] if p)}."
-    would = f" What would change it: {'; '.join(changes)}." if changes else ""
+    # What concerns the choice comes first: that is what is asked first.
+    steps.sort(key=lambda step: not _concerns(step, chosen.work))
     return Recommendation(
         engine=chosen.row.engine,
         network=chosen.row.network,
         input_size=chosen.row.input_size,
-        reason=take + would,
-        sentences=[_sentence(_named(step, steps)) for step in steps],
-        changes=[_sentence(change) for change in changes],
+        headline=headline,
+        why=why,
+        caveats=caveats.lines(),
+        reason=" ".join([headline, *why, *caveats.lines()]),
+        sentences=[sentences.sentence(_named(step, steps)) for step in steps],
+        changes=[sentences.sentence(change) for change in changes],
         weights=weights,
-        steps=[step.to_json() for step in steps],
+        steps=[{**step.to_json(), "concerns": _concerns(step, chosen.work)} for step in steps],
     )
 
 
@@ -69,153 +79,47 @@ def pareto(rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = ()) -> l
 
 
 # -- the rule without weights ---------------------------------------------------------------------
-def _by_rule(candidates: Sequence[Candidate]) -> tuple[Candidate, list[str], list[str]]:
-    """The choice, its evidence, and what would change it."""
-    everything = fronts.works_of(candidates)
-    good = as_good_as_the_best(everything)
+def _by_rule(candidates: Sequence[Candidate]) -> tuple[Candidate, list[Candidate], list[Candidate]]:
+    """The choice, what predicts as well, and what of that no time tells apart."""
+    good = as_good_as_the_best(fronts.works_of(candidates))
     eligible = [c for c in candidates if any(c.work is work for work in good)]
-    fastest = min(eligible, key=_seconds)
+    fastest = min(eligible, key=lambda c: c.seconds)
     level = [c for c in eligible if c is fastest or statistics.tied(c.row.runs, fastest.row.runs)]
     chosen = min(level, key=lambda c: (c.memory or 0, c.seconds))
-    evidence = [_quality(chosen.work, everything), _speed(chosen, eligible, level), _caution(chosen.work)]
+    return chosen, eligible, level
+
+
+def _changes(
+    chosen: Candidate,
+    eligible: Sequence[Candidate],
+    level: Sequence[Candidate],
+    candidates: Sequence[Candidate],
+) -> list[str]:
+    ties = [c for c in level if c is not chosen]
     changes = other_preferences(chosen, eligible, candidates)
-    changes += [change for c in level if c is not chosen and (change := repeats(c, chosen, eligible))]
-    if change := examples(chosen.work, everything):
-        changes.append(change)
-    return chosen, evidence, changes
-
-
-def _seconds(candidate: Candidate) -> float:
-    return candidate.seconds
-
-
-def _quality(mine: Work, everything: Sequence[Work]) -> str:
-    """The evidence on accuracy, relative to the other networks and sizes."""
-    if mine.accuracy is None:
-        if mine.loss is None:
-            return "there is no test metric to compare"
-        return f"its test loss is {mine.loss:.4g}" + (
-            ", the least or close to it" if len(everything) > 1 else ""
-        )
-    text = f"its test {mine.title} is {mine.accuracy:.2%}"
-    if (engines := len({engine_of(row.engine) for row in mine.rows})) > 1:
-        text += f", the mean of {engines} engines that are proved to do the same work"
-    if len(everything) == 1:
-        return text
-    good = as_good_as_the_best(everything)
-    best = max(work.accuracy or 0.0 for work in everything)
-    if mine.accuracy == best:
-        others = [work.name for work in good if work.rows != mine.rows]
-        return text + ", the best" + (f" (within noise of it: {', '.join(others)})" if others else "")
-    if any(work.rows == mine.rows for work in good):
-        return text + f", within noise of the best ({best:.2%}, {mine.examples} test examples)"
-    return text + f", where the best is {best:.2%} ({mine.examples} test examples)"
-
-
-def _speed(chosen: Candidate, eligible: Sequence[Candidate], level: Sequence[Candidate]) -> str:
-    """The evidence on training time, relative to candidates that predict as well."""
-    others = sorted((c for c in eligible if c is not chosen), key=_seconds)
-    ties = [c for c in others if any(c is t for t in level)]
-    slower = next((c for c in others if not any(c is t for t in level)), None)
-    parts = [_epoch(chosen)]
-    if ties:
-        names = " and ".join(c.name(eligible) + _ratio_text(c, chosen) for c in ties)
-        parts.append(f"in time a tie with {names}")
-        if all(chosen.memory and c.memory for c in ties):
-            parts.append("needing the least memory of these")
-    ratio = slower and statistics.ratio(slower.row.runs, chosen.row.runs)
-    if slower and ratio:
-        parts.append(f"{ratio.value:.2g} times as fast as {slower.name(eligible)} {limits(ratio)}")
-    if note := _few(chosen, others):
-        parts.append(note)
-    return ", ".join(parts)
-
-
-def _epoch(chosen: Candidate) -> str:
-    seconds = chosen.row.seconds
-    assert seconds is not None
-    between = f" [{seconds.low:.3g}–{seconds.high:.3g}]" if seconds.samples >= statistics.FEWEST else ""
-    return f"it trains at {seconds.value:.3g} s an epoch{between}"
-
-
-def _few(chosen: Candidate, others: Sequence[Candidate]) -> str:
-    if not others or all(len(c.row.runs) >= statistics.FEWEST for c in (chosen, *others)):
-        return ""
-    return (
-        f"with fewer than {statistics.FEWEST} processes each, so that intervals allow for "
-        f"{statistics.UNSEEN_NOISE:.0%} of noise unseen"
-    )
-
-
-def _caution(mine: Work) -> str:
-    """What has to be known of the accuracies: that training was not over, or why equal work came to unequal
-    ones."""
-    if not mine.accuracies:
-        return ""
-    if mine.unfinished and mine.falling:
-        return (
-            f"training was not over (its loss fell by {mine.falling:.0%} in the last epoch), so accuracies "
-            "tell who learns first, not who ends best: more --epochs would"
-        )
-    low, high = min(mine.accuracies), max(mine.accuracies)
-    if mine.steady:
-        return ""
-    kind = "accuracies range" if mine.title == "accuracy" else f"{mine.title} ranges"
-    return (
-        f"its {kind} from {low:.2%} to {high:.2%} although the work is the same, since training "
-        "amplifies rounding: more epochs or --seeds make them steadier"
-    )
+    changes += all_repeats(ties, chosen, eligible)
+    more = examples(chosen.work, fronts.works_of(candidates))
+    return [*changes, more] if more else changes
 
 
 # -- by weights -----------------------------------------------------------------------------------
-def _by_weights(ranking: prefer.Ranking) -> tuple[Candidate, list[str], list[str]]:
+def _changes_by_weights(ranking: prefer.Ranking) -> list[str]:
     chosen, among = ranking.best, ranking.among
-    evidence = [f"by the weights {prefer.described(ranking.weights)} it costs least"]
-    if len(ranking.weights) == 1:
-        evidence = [f"it is the best in {prefer.described(ranking.weights)}"]
-    if "accuracy" not in ranking.weights:
-        evidence[0] += f" of what is within noise of the best {chosen.work.title}"
-    evidence += [_quality(chosen.work, fronts.works_of(among)), _epoch(chosen)]
-    evidence += [
-        f"it needs {value(name, chosen)}"
-        for name in ("latency", "memory")
-        if fronts.CRITERIA[name].value(chosen) is not None
-    ]
+    ties = [c for c in among[1:] if ranking.behind(c).tied]
     changes = []
-    behind = [(c, ranking.behind(c)) for c in among[1:]]
-    ties = [(c, ratio) for c, ratio in behind if ratio.tied]
-    if ties:
-        evidence.append(
-            "no difference that this data can show from "
-            + " and ".join(f"{c.name(among)} ({_cost(ratio)})" for c, ratio in ties[:MOST_TIES])
-            + (f" and {len(ties) - MOST_TIES} more" if len(ties) > MOST_TIES else "")
+    if "time" in ranking.weights:
+        changes += all_repeats(ties, chosen, among)
+    unlike = list(dict.fromkeys(c.work.name for c in ties if c.work is not chosen.work))
+    if unlike and "accuracy" in ranking.weights:
+        changes.append(
+            f"more test examples than {chosen.work.examples:,}, or more --seeds, could tell "
+            f"{chosen.work.name} from {joined(unlike)} in {chosen.work.title}"
         )
-        if "time" in ranking.weights:
-            changes += [change for c, _ in ties[:MOST_TIES] if (change := repeats(c, chosen, among))]
-        unlike = list(dict.fromkeys(c.work.name for c, _ in ties if c.work is not chosen.work))
-        if unlike and "accuracy" in ranking.weights:
-            changes.append(
-                f"more test examples than {chosen.work.examples}, or more seeds, could tell "
-                f"{chosen.work.name} from {' and '.join(unlike)} in {chosen.work.title}"
-            )
-    clear = next(((c, ratio) for c, ratio in behind if not ratio.tied), None)
-    if clear:
-        evidence.append(f"{clear[0].name(among)} costs {_cost(clear[1])}")
-    evidence += [_few(chosen, among[1:]) if "time" in ranking.weights else "", _caution(chosen.work)]
     for name, weight, other in ranking.turning_points():
         old = ranking.weights.get(name)
-        how = (
-            f"{name} {weight / old:.2g} times as important"
-            if old
-            else f"{name} counted too, at {weight:.2g} or more"
-        )
-        changes.append(f"with {how}, {other.name(among)}")
-    return chosen, evidence, changes
-
-
-def _cost(ratio: fronts.LogRatio) -> str:
-    value, low, high = (math.exp(x) for x in (ratio.value, ratio.low, ratio.high))
-    return f"{value:.2f} times as much [{low:.2f}–{high:.2f}]"
+        how = f"{name} {weight / old:.2g} times as important" if old else f"weight {weight:.2g} for {name}"
+        changes.append(f"with {how}: {other.name(among)}")
+    return changes
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -232,18 +136,9 @@ def _named(step: Worth, steps: Sequence[Worth]) -> str:
     )
 
 
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
-
-
-def _ratio_text(other: Candidate, chosen: Candidate) -> str:
-    ratio = statistics.ratio(other.row.runs, chosen.row.runs)
-    return f" (ratio {ratio.value:.2f} {limits(ratio)})" if ratio else ""
-
-
 def _why_none(rows: Sequence[Row]) -> str:
     if not any(row.done for row in rows):
-        return "Nothing can be recommended: no cell was finished."
+        return "No cell was finished."
     if not any(row.certificate == "proved" for row in rows):
-        return "Nothing can be recommended: no row is certified to do the same work as the definition."
-    return "Nothing can be recommended: no certified row of the closed division is complete."
+        return "No row is certified to do the same work as the definition."
+    return "No certified row of the closed division is complete."

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist, fmean, median, variance
 
-from crosstrain.results.rows import Row, size_text
+from crosstrain.results.rows import Row
 from crosstrain.results.schema import Size
+from crosstrain.results.units import at_size
 from crosstrain.statistics import ratios as statistics
 from crosstrain.statistics.ratios import Interval
 
@@ -135,7 +136,7 @@ class Work:
     @property
     def name(self) -> str:
         """The network and its size."""
-        return self.network + ("" if self.size is None else f" at {size_text(self.size)}")
+        return at_size(self.network, self.size)
 
     @property
     def error(self) -> float:

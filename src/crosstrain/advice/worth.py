@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from crosstrain.advice.works import Difference, Work
-from crosstrain.results.rows import Row, size_text
+from crosstrain.results.rows import Row
 from crosstrain.results.schema import Size
+from crosstrain.results.units import pixels, times
 from crosstrain.statistics import ratios as statistics
 from crosstrain.statistics.ratios import Interval
 
@@ -39,25 +40,43 @@ class Worth:
         return self.gain.low > 0
 
     @property
+    def enough(self) -> bool:
+        """Whether the larger brings no more than what is negligible, at the upper limit."""
+        return not self.early and not self.gains and self.gain.high <= NEGLIGIBLE
+
+    @property
+    def verdict(self) -> str:
+        """``gain``, ``too early``, ``enough`` (the smaller is) or ``none shown``."""
+        return (
+            "gain" if self.gains else "too early" if self.early else "enough" if self.enough else "none shown"
+        )
+
+    @property
+    def early(self) -> bool:
+        """Whether trainings ended before accuracies could tell."""
+        return not self.gains and (self.smaller.unfinished or self.larger.unfinished)
+
+    @property
     def text(self) -> str:
-        """As ``32 pixels are enough: 64 cost 3.9 times [3.80–4.10] for +0.1 ± 0.4 points``."""
-        pixels = self.by == "input size"
-        small = f"{size_text(self.smaller.size)} pixels" if pixels else self.smaller.network
-        large = size_text(self.larger.size) if pixels else self.larger.network
-        where = "" if pixels or self.larger.size is None else f" at {size_text(self.larger.size)}"
-        price = f"{self.cost.value:.2g} times {limits(self.cost)}"
+        """As ``32 pixels are enough: 64 pixels cost 3.90 [3.80–4.10] times the time for +0.1 ± 0.4
+        points``."""
+        by_size = self.by == "input size"
+        small = pixels(self.smaller.size) if by_size else self.smaller.network
+        large = pixels(self.larger.size) if by_size else self.larger.network
+        where = "" if by_size or self.larger.size is None else f" at {pixels(self.larger.size)}"
+        price = f"{times(self.cost)} the time"
         if self.gains:
-            verb = "bring" if pixels else "brings"
-            return f"{large}{where} {verb} {self.gain.points} over {small}, for {price} the time"
-        verb = "cost" if pixels else "costs"
-        finding = f"{large} {verb} {price} for {self.gain.points}"
-        if self.smaller.unfinished or self.larger.unfinished:
+            verb = "bring" if by_size else "brings"
+            return f"{large}{where} {verb} {self.gain.points} over {small}, for {price}"
+        bargain = f"{price} for {self.gain.points}"
+        if self.early:
+            return f"too early to tell {large} from {small}{where}: {bargain}"
+        if self.enough:
             return (
-                f"too early to tell {large} from {small}{where} in accuracy, training was not over: {finding}"
+                f"{small} {'are' if by_size else 'is'} enough{where}: "
+                f"{large} {'cost' if by_size else 'costs'} {bargain}"
             )
-        if self.gain.high <= NEGLIGIBLE:
-            return f"{small} {'are' if pixels else 'is'} enough{where}: {finding}"
-        return f"no gain of {large} over {small}{where} that this data can show: {finding}"
+        return f"no gain of {large} over {small}{where} that this data can show: {bargain}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -65,12 +84,8 @@ class Worth:
             "over": {"network": self.smaller.network, "input_size": self.smaller.size},
             "engine": self.engine, "cost": self.cost.to_json(),
             "gain": {"value": self.gain.value, "low": self.gain.low, "high": self.gain.high},
-            "text": self.text,
+            "verdict": self.verdict, "text": self.text,
         }  # fmt: skip
-
-
-def limits(interval: Interval) -> str:
-    return f"[{interval.low:.2f}–{interval.high:.2f}]"
 
 
 def steps(works: Sequence[Work], engine: str) -> list[Worth]:

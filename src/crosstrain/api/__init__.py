@@ -11,7 +11,7 @@ from crosstrain.api.engines import (
 from crosstrain.api.looking import look
 from crosstrain.api.networks import describe_network, list_networks, list_recipes
 from crosstrain.api.proving import code, lines_of_source, prove
-from crosstrain.api.results import export, list_datasets, list_engines, report
+from crosstrain.api.results import export, history, list_datasets, list_engines, report
 from crosstrain.api.training import train, tune
 from crosstrain.api.using import evaluate, features, forecast, predict, sample
 
@@ -28,6 +28,7 @@ __all__ = [
     "export",
     "features",
     "forecast",
+    "history",
     "install_engines",
     "lines_of_source",
     "list_datasets",

@@ -63,9 +63,12 @@ def compare(
         request = replace(settings(names, data, **arguments), classical=classical)
         if space := searching.space(arguments["search"]):
             trials = arguments["trials"]
-            found = searching.search(names, data, cast(Any, arguments), space, trials, request, folder, watch)
-            request = settings(names, data, **{**arguments, **cast(Any, found.values)})
-            request = replace(request, classical=classical, remarks=(*request.remarks, found.remark))
+            searched = searching.search(
+                names, data, cast(Any, arguments), space, trials, request, folder, watch
+            )
+            request = settings(names, data, **{**arguments, **cast(Any, searched.best_trial.values)})
+            remarks = (*request.remarks, searching.remark(searched))
+            request = replace(request, classical=classical, search=searched, remarks=remarks)
         try:
             result = comparing.run(request, folder, watch)
         except comparing.Interrupted as stop:

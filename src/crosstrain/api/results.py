@@ -13,7 +13,8 @@ from crosstrain.comparison.declaring import declared
 from crosstrain.data.registry import DataSet, datasets
 from crosstrain.engines.registry import EngineRow, engines
 from crosstrain.exchange.formats import FORMATS
-from crosstrain.reporting.making import Report, make
+from crosstrain.reporting.history import History
+from crosstrain.reporting.making import Report, make, make_history
 from crosstrain.training import spelling
 
 if TYPE_CHECKING:
@@ -59,6 +60,15 @@ def report(
     """
     folders = [folder] if isinstance(folder, str | Path) else folder
     return make([Path(each) for each in folders], form, Path(out) if out else None)
+
+
+def history(folders: Sequence[str | Path], *, out: str | Path = "history.html") -> tuple[History, Path]:
+    """Comparisons of one question as a series, in the order in which they were finished, each set beside the
+    one before; and the page that draws it, written to ``out``.
+
+    Raises ``CrosstrainError`` for fewer than two folders, and for folders of different questions.
+    """
+    return make_history([Path(each) for each in folders], Path(out))
 
 
 def list_engines() -> dict[str, EngineRow]:

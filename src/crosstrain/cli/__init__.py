@@ -17,12 +17,12 @@ from crosstrain.cli import (
     networks,
     prove,
     recipes,
-    report,
     study,
     train,
     tune,
 )
-from crosstrain.cli import open as opening
+from crosstrain.cli.reports import history, report
+from crosstrain.cli.reports import open as opening
 from crosstrain.cli.using import backtest, evaluate, features, forecast, look, predict, sample
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.system.machine import own_version
@@ -87,8 +87,8 @@ def _root(
 
 
 for module in (
-    compare, backtest, tune, study, report, opening, prove, train, predict, evaluate, forecast, sample,
-    features, export, code, networks, recipes, datasets, look,
+    compare, backtest, tune, study, report, history, opening, prove, train, predict, evaluate, forecast,
+    sample, features, export, code, networks, recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)
 for group in (engines, classic):

@@ -18,7 +18,7 @@ from crosstrain.engines.registry import engine_of
 from crosstrain.engines.registry import engines as engine_rows
 from crosstrain.environments.environments import default, ready
 from crosstrain.errors import CrosstrainError
-from crosstrain.results.schema import Size
+from crosstrain.results.schema import SearchResult, Size
 from crosstrain.runs.compiled import recipe_of
 from crosstrain.runs.definition import MODELS, check_choice, source
 from crosstrain.statistics.location import FEWEST_RANKED
@@ -62,8 +62,8 @@ class Settings:
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
     ``timeout`` are seconds, ``memory_limit`` bytes. ``output``, ``weights``,
     ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``classical``
-    are estimators of ``crosstrain.classic``, beside the networks; ``remarks`` are sentences on where the
-    recipe comes from.
+    are estimators of ``crosstrain.classic``, beside the networks; ``search`` is that for some of the recipe's
+    values, if there was one; ``remarks`` are sentences on where the recipe comes from.
     """
 
     networks: tuple[str, ...]
@@ -96,6 +96,7 @@ class Settings:
     freeze_until: str = ""
     whole: bool = False
     classical: tuple[str, ...] = ()
+    search: SearchResult | None = None
     remarks: tuple[str, ...] = ()
 
     def subjects(self) -> list[tuple[str, PictureSize | None]]:

@@ -17,7 +17,7 @@ from crosstrain.engines.registry import engine_row
 from crosstrain.environments.environments import default
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED
-from crosstrain.proof.ahead import expected, started
+from crosstrain.proof.ahead import expected, in_order, started
 from crosstrain.proof.certificate import BOUNDS, Certificate, Proof
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.states import usual_steps
@@ -90,8 +90,7 @@ def prove(
             "freeze_until": freeze_until,
         }
         spares = stack.enter_context(Spares(folder / "logs"))
-        # Those that take longest begin, lest one of them ends alone while the other cores are idle.
-        order = sorted(names, key=lambda name: not engine_row(name).compiles)
+        order = in_order(names)
         jobs = expected(_name(source), order, folder, device, threads, options or {}) if start_ahead else ()
         with started(spares, jobs):
             definition = source if isinstance(source, Definition) else _defined(

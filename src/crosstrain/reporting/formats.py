@@ -1,16 +1,19 @@
-"""The tables of papers: time and accuracy by framework (rows) and network (columns), one for each input size
-and device, as Markdown, LaTeX, CSV or JSON."""
+"""What papers take: the answer, and the tables of time and accuracy by framework (rows) and network
+(columns), one for each input size and device, as Markdown, LaTeX, CSV or JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from crosstrain.reporting.answer.changes import changes_answer, changes_since_the_first
+from crosstrain.reporting.answer.papers import latex_answer, latex_figures, markdown_answer, markdown_figures
+from crosstrain.reporting.answer.text import Answer, answer
+from crosstrain.reporting.escaping import md, tex
 from crosstrain.reporting.terminal import text
 from crosstrain.results.rows import Row, rows, size_text
 from crosstrain.results.schema import ComparisonResult
@@ -138,67 +141,58 @@ def _fair(row: Row) -> bool:
 
 # -- how they are written -------------------------------------------------------------------------
 def markdown(results: Mapping[str, ComparisonResult]) -> str:
-    """Pipe tables, each under its title."""
-    parts = []
+    """The answer of each machine, then pipe tables, each under its title."""
+    parts = [markdown_answer(answer(result), name) for name, result in results.items()]
+    parts += [markdown_answer(each, title) for title, each in _changes(results).items()]
     for table in tables(results):
         head = ["engine", *table.networks]
-        lines = [f"### {_md(table.title)}", "", "| " + " | ".join(map(_md, head)) + " |",
+        lines = [f"### {md(table.title)}", "", "| " + " | ".join(map(md, head)) + " |",
                  "| --- |" + " ---: |" * len(table.networks)]  # fmt: skip
         for engine, entries in table.lines:
-            lines.append("| " + " | ".join([_md(engine), *map(_md_entry, entries)]) + " |")
+            lines.append("| " + " | ".join([md(engine), *map(_md_entry, entries)]) + " |")
         parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _md(_legend(results))]) + "\n"
+    parts.append(md(_legend(results)))
+    parts += [markdown_figures(each) for result in results.values() for each in answer(result).figures]
+    return "\n\n".join(parts) + "\n"
 
 
 def _md_entry(entry: Entry | None) -> str:
     if entry is None:
         return ""
-    shown = _md(entry.shown + (f" {TIE}" if entry.tie else "") + (f" {entry.mark}" if entry.mark else ""))
+    shown = md(entry.shown + (f" {TIE}" if entry.tie else "") + (f" {entry.mark}" if entry.mark else ""))
     return f"**{shown}**" if entry.best else shown
 
 
-def _md(value: str) -> str:
-    """Escape Markdown syntax, and put the text on one line."""
-    flat = " ".join(value.split())
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_|~#])", r"\\\1", flat)
-
-
 def latex(results: Mapping[str, ComparisonResult]) -> str:
-    """``table`` environments for the package booktabs."""
+    """The answer of each machine, then ``table`` environments for the package booktabs."""
     parts = ["% needs \\usepackage{booktabs}"]
+    parts += [latex_answer(answer(result), name) for name, result in results.items()]
+    parts += [latex_answer(each, title) for title, each in _changes(results).items()]
     for table in tables(results):
         lines = [
-            "\\begin{table}", "  \\centering", f"  \\caption{{{_tex(table.title)}}}",
+            "\\begin{table}", "  \\centering", f"  \\caption{{{tex(table.title)}}}",
             f"  \\begin{{tabular}}{{l{'r' * len(table.networks)}}}", "    \\toprule",
-            f"    engine & {' & '.join(map(_tex, table.networks))} \\\\", "    \\midrule",
+            f"    engine & {' & '.join(map(tex, table.networks))} \\\\", "    \\midrule",
         ]  # fmt: skip
         for engine, entries in table.lines:
-            lines.append(f"    {' & '.join([_tex(engine), *map(_tex_entry, entries)])} \\\\")
+            lines.append(f"    {' & '.join([tex(engine), *map(_tex_entry, entries)])} \\\\")
         lines += ["    \\bottomrule", "  \\end{tabular}", "\\end{table}"]
         parts.append("\n".join(lines))
-    return "\n\n".join([*parts, f"% {_tex(_legend(results))}"]) + "\n"
+    parts.append(f"% {tex(_legend(results))}")
+    parts += [latex_figures(each) for result in results.values() for each in answer(result).figures]
+    return "\n\n".join(parts) + "\n"
 
 
 def _tex_entry(entry: Entry | None) -> str:
     if entry is None:
         return ""
-    shown = _tex(entry.shown)
+    shown = tex(entry.shown)
     shown = f"\\textbf{{{shown}}}" if entry.best else shown
-    return shown + ("\\,$=$" if entry.tie else "") + (f"\\,{_tex(entry.mark)}" if entry.mark else "")
+    return shown + ("\\,$=$" if entry.tie else "") + (f"\\,{tex(entry.mark)}" if entry.mark else "")
 
 
-_TEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
-    "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "–": "--", "×": r"$\times$",
-    "✗": r"$\times$", "✓": r"$\surd$", "[": "{[}", "]": "{]}",
-}  # fmt: skip
-"""Brackets are guarded, as the one behind ``\\\\`` would be taken for its length."""
-
-
-def _tex(value: str) -> str:
-    return "".join(_TEX.get(character, character) for character in " ".join(value.split()))
+def _changes(results: Mapping[str, ComparisonResult]) -> dict[str, Answer]:
+    return {title: changes_answer(of) for title, of in changes_since_the_first(results).items()}
 
 
 def _legend(results: Mapping[str, ComparisonResult]) -> str:
@@ -275,6 +269,8 @@ def as_json(results: Mapping[str, ComparisonResult]) -> str:
     """``rows`` as in the CSV, and ``tables`` as they are printed."""
     document = {
         "format": 1,
+        "answers": {name: asdict(replace(answer(result), figures=())) for name, result in results.items()},
+        "changes": {title: of.to_json() for title, of in changes_since_the_first(results).items()},
         "rows": records(results),
         "tables": [
             {

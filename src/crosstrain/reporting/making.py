@@ -1,13 +1,16 @@
-"""``crosstrain report``: the page or the tables of one folder's comparison, or of several machines'."""
+"""``crosstrain report``: the page or the tables of one folder's comparison, or of several, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from crosstrain.advice.changed import Changes
 from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.reporting.answer.changes import changes_since_the_first
 from crosstrain.reporting.formats import FORMATS
+from crosstrain.reporting.history import History, history
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
 from crosstrain.system.files import write_bytes
@@ -19,10 +22,12 @@ STANDARD_OUTPUT = Path("-")
 
 @dataclass(frozen=True)
 class Report:
-    """What was made: its ``text``, and the file it was written to (None: nowhere)."""
+    """What was made: its ``text``, and the file it was written to (None: nowhere). ``changes`` are what later
+    folders have otherwise than the first, where a page of several was made."""
 
     text: str
     path: Path | None
+    changes: Mapping[str, Changes] = field(default_factory=dict)
 
 
 def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> Report:
@@ -30,7 +35,8 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
 
     A page goes to ``out``; by default into the folder, for several to ``report.html`` here. The other
     formats are written only where ``out`` is given, and nothing where it is ``-``. Raises
-    ``CrosstrainError`` for a folder without a result, an unknown format or a file that cannot be written.
+    ``CrosstrainError`` for a folder without a result, folders of different questions, an unknown format or a
+    file that cannot be written.
     """
     if form not in (HTML, *FORMATS):
         raise CrosstrainError(f"there is no format {form!r}; there are {', '.join((HTML, *FORMATS))}")
@@ -51,12 +57,25 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
         return _written(render_inference(loaded[0]), out or folders[0] / PAGE)
     results = [each for each in loaded if not isinstance(each, InferenceResult)]
     machines = named(folders, results)
+    changed = changes_since_the_first({machine.name: machine.result for machine in machines})
     if form != HTML:
         by_name = {machine.name if len(machines) > 1 else "": machine.result for machine in machines}
         return _written(FORMATS[form](by_name), out)
     if len(machines) == 1:
         return _written(render(results[0], folders[0]), out or folders[0] / PAGE)
-    return _written(render_machines(machines), out or Path(PAGE))
+    report = _written(render_machines(machines, changed), out or Path(PAGE))
+    return replace(report, changes=changed)
+
+
+def make_history(folders: Sequence[Path], out: Path) -> tuple[History, Path]:
+    """The series of these folders, and its page, written to ``out``. Raises ``CrosstrainError`` as
+    ``history`` does, and for a file that cannot be written."""
+    from crosstrain.reporting.page.machines import names
+    from crosstrain.reporting.page.writing import render_history
+
+    series = history(folders, names(folders))
+    _written(render_history(series), out)
+    return series, out
 
 
 def leave_page(folder: str | Path, note: Callable[[str], None]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from crosstrain.data.prepared import unit_of
+from crosstrain.reporting.answer.text import Answer, answer
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.classical import COLUMNS, LEGEND, classical_faults, row_text
 from crosstrain.reporting.terminal.tables import faults, legend
@@ -30,11 +31,20 @@ def html(result: ComparisonResult) -> str:
         tables += f"<p><small>{escape(LEGEND)}</small></p>"
     lines = [legend(result), *faults(result), *classical_faults(result), *result.notes]
     notes = "".join(f"<p><small>{escape(line)}</small></p>" for line in lines if line)
-    return (
-        f"{tables}{notes}"
-        f"<p><strong>{escape(result.recommendation.reason)}</strong></p>"
-        f"<p><small>{escape(result.folder)}</small></p>"
-    )
+    return f"{tables}{notes}{_answer(answer(result))}<p><small>{escape(result.folder)}</small></p>"
+
+
+def _answer(of_result: Answer) -> str:
+    sentences = escape(" ".join(of_result.why))
+    html = f"<p><strong>{escape(of_result.headline)}</strong></p><p>{sentences}</p>"
+    for listing in of_result.listings:
+        lines = "".join(f"<li>{escape(line)}</li>" for line in listing.lines)
+        html += f"<p>{escape(listing.title)}</p><ul>{lines}</ul>"
+    html += "".join(f"<p><small>{escape(caveat)}</small></p>" for caveat in of_result.caveats)
+    for figures in of_result.figures:
+        html += f"<p>{escape(figures.title)}</p>{_table(figures.columns, figures.rows)}"
+        html += f"<p><small>{escape(figures.note)}</small></p>" if figures.note else ""
+    return html
 
 
 def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

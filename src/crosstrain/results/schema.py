@@ -197,14 +197,20 @@ class CertificateResult(_Open):
 class Recommendation(_Open):
     """What to take, and why; everything None where nothing can be recommended.
 
-    ``reason`` is one paragraph. ``sentences`` tell what larger inputs and deeper networks cost and bring (as
-    data in ``steps``), ``changes`` what would change the choice; ``weights`` are those of ``--prefer``.
+    ``headline`` says what to take with that row's own numbers, ``why`` in at most three sentences why this
+    network, why this engine and how sure that is; ``caveats`` begin with the mark (¹) that stands at the
+    numbers which they concern. ``reason`` is all of these in one paragraph. ``sentences`` tell what larger
+    inputs and deeper networks cost and bring, what concerns the choice first (as data in ``steps``),
+    ``changes`` what would change the choice; ``weights`` are those of ``--prefer``.
     """
 
     engine: str | None = None
     network: str | None = None
     input_size: Size = None
     reason: str
+    headline: str = ""
+    why: list[str] = Field(default_factory=list)
+    caveats: list[str] = Field(default_factory=list)
     sentences: list[str] = Field(default_factory=list)
     changes: list[str] = Field(default_factory=list)
     weights: dict[str, float] = Field(default_factory=dict)
@@ -238,6 +244,34 @@ class Wall(_Open):
         return (self.preparing + self.rest) / apart if apart > 0 else 0.0
 
 
+class SearchTrial(_Open):
+    """One training of a search. ``values`` are by keyword, as ``learning_rate``; ``score`` is None where it
+    did not end well, which ``error`` explains; ``seconds`` are those of its process."""
+
+    values: dict[str, Any]
+    state: CellStatus | Literal["diverged"]
+    score: float | None = None
+    seconds: float = 0.0
+    error: str | None = None
+
+
+class SearchResult(_Open):
+    """A search for the best settings, on one engine, before the comparison: ``space`` is what was searched,
+    by keyword, ``measure`` what the score is, of which more is better, ``best`` the index of the trial whose
+    values the comparison has. The trials are in ``folder``."""
+
+    engine: str
+    space: dict[str, str]
+    measure: str
+    trials: list[SearchTrial]
+    best: int
+    folder: str
+
+    @property
+    def best_trial(self) -> SearchTrial:
+        return self.trials[self.best]
+
+
 class ComparisonResult(_Open):
     """The whole of a comparison, or with ``running`` what there was of it while it ran."""
 
@@ -260,6 +294,7 @@ class ComparisonResult(_Open):
     tuning: list[dict[str, Any]] = Field(default_factory=list)
     front: list[dict[str, Any]] = Field(default_factory=list)
     classical: list[ClassicalResult] = Field(default_factory=list)
+    search: SearchResult | None = None
     forecasts: dict[str, Any] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 

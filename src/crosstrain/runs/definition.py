@@ -103,7 +103,9 @@ def define(
         # JAX would take what is declared as 64 bits for 32.
         "environment": {"JAX_ENABLE_X64": "1"},
     }
-    outcome = run_job(job, folder=folder / "logs", timeout=timeout, on_event=on_event, python=python)
+    # A download takes as long as it takes; a server that falls silent ends it.
+    limit = None if weights == IMAGENET else timeout
+    outcome = run_job(job, folder=folder / "logs", timeout=limit, on_event=on_event, python=python)
     if outcome.status == "done" and outcome.result is not None:
         return Definition(folder, outcome.result)
     if outcome.kind == "storage":

@@ -376,6 +376,7 @@ class _Comparison:
             tuning=compared(self.tuned.profiles, summary),
             ratios=pairwise(cell_results),
             classical=list(self.classical.results),
+            search=self.settings.search,
             forecasts=forecasts,
             notes=[
                 *self.notes,

@@ -14,7 +14,7 @@ from crosstrain.comparison.settings import RUNS, Settings, settings
 from crosstrain.comparison.subjects import fingerprint
 from crosstrain.engines.registry import engine_of
 from crosstrain.errors import CrosstrainError
-from crosstrain.results.schema import CellResult
+from crosstrain.results.schema import CellResult, SearchResult, SearchTrial
 from crosstrain.system.files import slug, write_json
 from crosstrain.training import spelling
 from crosstrain.training.tasks import task_of, value_of
@@ -66,14 +66,6 @@ class Choice:
 
 
 Space = Mapping[str, Range | Choice]
-
-
-@dataclass(frozen=True)
-class Found:
-    """The best values by their keyword, and the sentence about them."""
-
-    values: Mapping[str, Any]
-    remark: str
 
 
 def space(texts: str | Sequence[str] | None) -> dict[str, Range | Choice]:
@@ -128,7 +120,7 @@ def search(
     request: Settings,
     out: Path | None,
     watch: Watch,
-) -> Found:
+) -> SearchResult:
     """Train ``trials`` times on the first engine of ``request`` and take the values whose best epoch
     validated best; the test part decides nothing. ``arguments`` are those of ``compare``. The trials lie in a
     folder beside ``out``; the same search again takes up those that are there. ``CrosstrainError`` where no
@@ -151,28 +143,46 @@ def search(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=request.recipe.seed)
     )
     distributions = {name: each.distribution() for name, each in space.items()}
-    records: list[dict[str, Any]] = []
+    tried: list[SearchTrial] = []
+    measure = ""
     for number in range(trials):
         trial = study.ask(distributions)
         watch.stage(f"Trial {number + 1} of {trials} on {engine}: {_words(trial.params)}")
         result = _trained(names, data, {**arguments, **trial.params}, engine, folder / f"trial-{number:03}")
-        score = _score(result)
+        name, score = _score(result) or ("", None)
+        measure = measure or name
         study.tell(trial, score, optuna.trial.TrialState.FAIL if score is None else None)
-        records.append({"values": trial.params, "score": score, "error": result.error or result.diverged})
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(
-            folder / "search.json", {"space": {k: str(v) for k, v in space.items()}, "trials": records}
+        tried.append(
+            SearchTrial(
+                values=trial.params,
+                state="diverged" if result.diverged else result.status,
+                score=score,
+                seconds=result.wall_seconds,
+                error=result.error or result.diverged,
+            )
         )
-    scored = [record for record in records if record["score"] is not None]
-    if not scored:
-        raise CrosstrainError(f"no trial of the search ended well: {records[0]['error']} ({folder})")
-    best = max(scored, key=lambda record: record["score"])
-    searched = ", ".join(f"{_word(name)} in {each}" for name, each in space.items())
-    remark = (
-        f"Searched {searched} in {trials} trials on {engine}: "
-        f"{_words(best['values'])} validated best ({best['score']:.4g}; all trials are in {folder})."
+        folder.mkdir(parents=True, exist_ok=True)
+        spelled = {name: str(each) for name, each in space.items()}
+        write_json(
+            folder / "search.json", {"space": spelled, "trials": [each.model_dump() for each in tried]}
+        )
+    scores = {number: each.score for number, each in enumerate(tried) if each.score is not None}
+    if not scores:
+        raise CrosstrainError(f"no trial of the search ended well: {tried[0].error} ({folder})")
+    best = max(scores, key=lambda number: scores[number])
+    return SearchResult(
+        engine=engine, space=spelled, measure=measure, trials=tried, best=best, folder=str(folder)
     )
-    return Found(best["values"], remark)
+
+
+def remark(search: SearchResult) -> str:
+    """A sentence on what was searched, and what was best."""
+    searched = ", ".join(f"{_word(name)} in {each}" for name, each in search.space.items())
+    best = search.best_trial
+    return (
+        f"Searched {searched} in {len(search.trials)} trials on {search.engine}: {_words(best.values)} "
+        f"validated best ({best.score:.4g}; all trials are in {search.folder})."
+    )
 
 
 def _trained(
@@ -187,9 +197,9 @@ def _trained(
     return training.train(request, folder).result
 
 
-def _score(result: CellResult) -> float | None:
-    """The best epoch's main metric on the validation part, or else minus its loss; None where the trial did
-    not end well."""
+def _score(result: CellResult) -> tuple[str, float] | None:
+    """The best epoch's main metric on the validation part, or else minus its loss, and what it is called;
+    None where the trial did not end well."""
     if result.status != "done" or result.diverged or not result.epochs:
         return None
     validated = [
@@ -200,11 +210,16 @@ def _score(result: CellResult) -> float | None:
         }
         for epoch in result.epochs
     ]
-    accuracies = [value_of(each, task.metric) for each in validated if (task := task_of(each))]
+    metrics = [
+        (value_of(each, task.metric), f"validation {task.title}")
+        for each in validated
+        if (task := task_of(each))
+    ]
     losses = [e.validation_loss for e in result.epochs if e.validation_loss is not None]
-    if not accuracies and not losses:
+    if not metrics and not losses:
         raise CrosstrainError("a search needs a validation part, and the data has none")
-    return max(accuracies) if accuracies else -min(losses)
+    value, title = max(metrics) if metrics else (-min(losses), "minus the validation loss")
+    return title, value
 
 
 def _folder(request: Settings, space: Space, trials: int, out: Path | None) -> Path:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from crosstrain.reporting.answer.text import answer
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.answer import print_answer, print_figures
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.tables import faults, legend
 from crosstrain.results.rows import Row, rows, size_text
@@ -54,13 +56,10 @@ def _print_part(part: PartResult, out: Console) -> None:
         out.print(line, style="red")
     for note in result.notes:
         out.print(note, style="yellow")
-    for each in result.growth:
-        out.print(each["text"])
+    of_part = answer(result)
+    print_figures(of_part, out)
     out.print()
-    out.print(result.recommendation.reason, style="bold")
-    for sentence in result.recommendation.sentences:
-        if sentence.rstrip(".").lower() not in result.recommendation.reason.lower():
-            out.print(sentence)
+    print_answer(of_part, out)
 
 
 def tables(rows: Sequence[Row], size: Size) -> list[Table]:

@@ -54,6 +54,21 @@ def test_online_training_holds_for_all_rates(seed: int, rate: float, samples: in
     np.testing.assert_allclose(som.fit(X).weights_, by_hand(som, W, X), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("neighbourhood", ["gaussian", "bubble"])
+@pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
+def test_few_units_learn_as_many(topology: str, neighbourhood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a table of the lattice's distances or sample by sample: the same to the last bit."""
+    X = np.random.RandomState(0).uniform(-1, 1, (100, 3))
+    weights = []
+    for few in (0, 10**6):
+        monkeypatch.setattr("crosstrain.classic.competitive.online_map.FEW", few)
+        som = SelfOrganizingMap(
+            4, 5, topology=topology, neighbourhood=neighbourhood, max_iter=3, random_state=0
+        )
+        weights.append(som.fit(X).weights_)
+    np.testing.assert_array_equal(*weights)
+
+
 def test_batch_training_is_kohonen_s_batch_rule() -> None:
     random = np.random.default_rng(2)
     X, W = random.normal(size=(120, 4)), random.normal(size=(12, 4))

@@ -49,6 +49,16 @@ def elman(nl: Any, rule: str = "gdx", **options: Any) -> list[float]:
     return [*errors, *state(net), *net.sim(SERIES).ravel()]
 
 
+def elman_runs_away(nl: Any) -> list[float]:
+    """A rate that is too large for a gradient summed over so many samples: the error climbs to 1e11."""
+    random = np.random.RandomState(6)
+    waves = np.concatenate([np.sin(np.arange(20)) * size for size in (1, 2) * 25]).reshape(-1, 1)
+    targets = np.repeat([1.0, 2.0] * 25, 20).reshape(-1, 1)
+    waves += 0.001 * random.randn(*waves.shape)
+    net = nl.net.newelm([[-2, 2]], [10, 1], [nl.trans.TanSig(), nl.trans.PureLin()])
+    return [*net.train(waves, targets, epochs=8, show=0, goal=0.01), *state(net)]
+
+
 def delta(nl: Any, transf: Any = None, outputs: int = 2) -> list[float]:
     net = nl.net.newp(RANGES, outputs) if transf is None else nl.net.newp(RANGES, outputs, transf)
     return [*net.train(PLANE, CLASSES[:, :outputs], epochs=15, show=0, lr=0.05), *state(net)]
@@ -150,6 +160,7 @@ CALLS: dict[str, Any] = {
     ),
     "elman": elman,
     "elman, rprop": lambda nl: elman(nl, "rprop"),
+    "elman, runs away": elman_runs_away,
     "elman, sample by sample": lambda nl: elman(nl, "gd", adapt=True),
     "delta": delta,
     "delta, ±1": lambda nl: delta(nl, nl.trans.HardLims(), 1),

@@ -1,4 +1,4 @@
-"""The same numbers as NeuroLab, to 1e-9."""
+"""The same numbers as NeuroLab, to 1e-9; where an error runs away to 5e11, to eleven digits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIGURES = json.loads((Path(__file__).parent / "figures.json").read_text())
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_call_gives_neurolab_s_numbers(name: str) -> None:
-    np.testing.assert_allclose(calls.numbers(nl, name), FIGURES[name], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(calls.numbers(nl, name), FIGURES[name], rtol=1e-11, atol=1e-9)
 
 
 def test_the_lecture_s_script_runs_after_changing_its_import(real_data: Path) -> None:

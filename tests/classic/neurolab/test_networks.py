@@ -180,6 +180,41 @@ def test_many_weights_learn_as_few(rule: str, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(weights[0], weights[1], atol=1e-12)
 
 
+@pytest.mark.parametrize("transf", [nl.trans.HardLim(), nl.trans.HardLims()])
+def test_the_delta_rule_of_few_samples_is_that_of_many(transf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Floats answer few samples, arrays many; with more inputs arrays learn too."""
+    random = np.random.RandomState(0)
+    data, target = random.uniform(-1, 1, (9, 2)), (random.uniform(size=(9, 3)) > 0.5) * 1.0
+    results = []
+    for few in (0, 8, 10**6):
+        monkeypatch.setattr("crosstrain.classic.neurolab.train.delta.FEW", few)
+        np.random.seed(0)
+        net = nl.net.newp([[-1, 1]] * 2, 3, transf)
+        errors = net.train(data, target, epochs=20, show=0, lr=0.1)
+        results.append([errors, net.layers[0].np["w"], net.layers[0].np["b"], net.out, net.layers[0].out])
+    for result in results[1:]:
+        for got, expected in zip(result, results[0], strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 5), st.integers(0, 10**6))
+def test_few_rows_come_to_rest_as_many(patterns: int, inputs: int, samples: int, seed: int) -> None:
+    """Going on with rows at rest changes nothing: outputs, and the steps of the last row."""
+    random = np.random.RandomState(seed)
+    stored = np.sign(random.uniform(-1, 1, (patterns, inputs)))
+    data = np.sign(random.uniform(-1, 1, (samples, inputs)))
+    for made in (nl.net.newhem, nl.net.newhop):
+        results = []
+        for few in (0, 10**6):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("crosstrain.classic.neurolab.layer.FEW", few)
+                net = made(stored)
+                results.append((net.sim(data), net.layers[-1].s, np.array(net.layers[-1].outs)))
+        for got, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
 def test_a_user_s_training_algorithm() -> None:
     class Halve(nl.core.Train):
         def __init__(self, net: Any, input: Any, target: Any, share: float = 0.5) -> None:

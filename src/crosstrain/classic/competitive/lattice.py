@@ -51,6 +51,13 @@ class Lattice:
         return np.asarray((gap**2).sum(axis=2))
 
     @cached_property
+    def levels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different squared distances, (levels,), and which of them is that of each two units, (units,
+        units)."""
+        squared, which = np.unique(self.squared_distances, return_inverse=True)
+        return squared, which.reshape(self.squared_distances.shape)
+
+    @cached_property
     def neighbours(self) -> np.ndarray:
         """Which units touch, (units, units) of bool; no unit touches itself."""
         squared = self.squared_distances

@@ -10,14 +10,22 @@ long as there are units, however many features it has.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from crosstrain.classic.competitive.lattice import Lattice
 
 BLOCK = 32
 """Samples after which the weights are written."""
 NEARLY = 1 - 1e-6
 """A unit goes at most this part of the way to a sample: a² must stay above 0 over a block."""
+FEW = 512
+"""Up to so many units, their different distances are worth looking for: they are far fewer."""
+
+Neighbourhood = Callable[[int, int, np.ndarray], object]
+"""Writes how far each unit goes to a sample of the block, given the sample, the winner and where to write."""
 
 
 @functools.cache
@@ -28,37 +36,60 @@ def _threads() -> ThreadpoolController:
 def online(
     weights: np.ndarray,
     data: np.ndarray,
-    squared_distances: np.ndarray,
+    lattice: Lattice,
     rates: np.ndarray,
     radii: np.ndarray,
     bubble: bool,
 ) -> None:
     """Shows the map ``data`` (samples, features), one after the other; changes ``weights`` (units, features).
 
-    ``squared_distances`` are the lattice's; ``rates`` and ``radii`` (samples,) the learning rate and the
-    neighbourhood's radius at each sample. ``bubble``: all units within the radius go alike; otherwise the
-    neighbourhood is a Gaussian with the radius as its deviation.
+    ``rates`` and ``radii`` (samples,) are the learning rate and the neighbourhood's radius at each sample.
+    ``bubble``: all units within the radius go alike; otherwise the neighbourhood is a Gaussian with the
+    radius as its deviation.
     """
     centre = data.mean(axis=0)  # norms are small around it, and less is lost in their differences
     data = data - centre
     weights -= centre
     rates = np.minimum(rates, NEARLY)
+    neighbourhood = _of_levels if len(weights) <= FEW else _of_distances
     length = BLOCK if rates.max(initial=0) < 0.99 else BLOCK // 2
     with _threads().limit(limits=1, user_api="blas"):  # the products are too small to share
         for start in range(0, len(data), length):
             part = slice(start, start + length)
-            _block(weights, data[part], squared_distances, rates[part], radii[part], bubble)
+            near = neighbourhood(lattice, rates[part], radii[part], bubble)
+            _block(weights, data[part], near)
     weights += centre
 
 
-def _block(
-    weights: np.ndarray,
-    X: np.ndarray,
-    squared_distances: np.ndarray,
-    rates: np.ndarray,
-    radii: np.ndarray,
-    bubble: bool,
-) -> None:
+def _of_levels(lattice: Lattice, rates: np.ndarray, radii: np.ndarray, bubble: bool) -> Neighbourhood:
+    """From a table of the lattice's different distances, for all samples of the block at once."""
+    levels, which = lattice.levels
+    table = _shares(levels, rates[:, None], radii[:, None], bubble)
+    return lambda sample, winner, out: table[sample].take(which[winner], out=out, mode="clip")
+
+
+def _of_distances(lattice: Lattice, rates: np.ndarray, radii: np.ndarray, bubble: bool) -> Neighbourhood:
+    """From the winner's distances, sample by sample."""
+    squared = lattice.squared_distances
+
+    def write(sample: int, winner: int, out: np.ndarray) -> None:
+        out[:] = _shares(squared[winner], rates[sample], radii[sample], bubble)
+
+    return write
+
+
+def _shares(squared: np.ndarray, rates: np.ndarray, radii: np.ndarray, bubble: bool) -> np.ndarray:
+    """How far units at these squared distances from the winner go to a sample."""
+    if bubble:
+        within: np.ndarray = (squared <= radii * radii) * rates
+        return within
+    shares: np.ndarray = squared * (-0.5 / (radii * radii))
+    np.exp(shares, out=shares)
+    shares *= rates
+    return shares
+
+
+def _block(weights: np.ndarray, X: np.ndarray, near: Neighbourhood) -> None:
     gram = 2.0 * (X @ X.T)
     coefficients = np.tril(gram, -1)
     np.fill_diagonal(coefficients, 1.0)
@@ -66,24 +97,15 @@ def _block(
     rows = 2.0 * (X @ weights.T)
     a, m = np.ones(len(weights)), np.einsum("ij,ij->i", weights, weights)  # m = |v|²
     p, s, g = np.empty((3, len(weights)))
-    factors, xx = map(_each, (-0.5 / (radii * radii), 0.5 * gram.diagonal()))
-    rate, one = _each(rates), np.ones(())
-    dot, multiply, add, subtract, divide, exp = (
-        np.dot, np.multiply, np.add, np.subtract, np.divide, np.exp,
-    )  # fmt: skip
+    xx, one = _each(0.5 * gram.diagonal()), np.ones(())
+    dot, multiply, add, subtract, divide = np.dot, np.multiply, np.add, np.subtract, np.divide
     argmin = s.argmin
     for i in range(len(X)):
         dot(coefficients[i, : i + 1], rows[: i + 1], p)
         multiply(a, m, s)
         subtract(s, p, s)
         multiply(s, a, s)  # |w − x|² − |x|²
-        near = squared_distances[argmin()]
-        if bubble:
-            multiply(near <= radii[i] * radii[i], rate[i], g)
-        else:
-            multiply(near, factors[i], g)
-            exp(g, g)
-            multiply(g, rate[i], g)
+        near(i, int(argmin()), g)
         subtract(one, g, s)
         multiply(a, s, a)
         c = rows[i]

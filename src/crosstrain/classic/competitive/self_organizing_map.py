@@ -198,10 +198,7 @@ class SelfOrganizingMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _one_pass(self, weights: np.ndarray, data: np.ndarray, number: int) -> None:
         part = np.minimum(1.0, (number + np.arange(len(data)) / len(data)) / self.max_iter)
         rates = self._schedule(self.learning_rate, self.final_learning_rate, part)
-        online(
-            weights, data, self.lattice_.squared_distances, rates, self._radii(part),
-            self.neighbourhood == "bubble",
-        )  # fmt: skip
+        online(weights, data, self.lattice_, rates, self._radii(part), self.neighbourhood == "bubble")
 
     def _batch(self, xp: Any, X: Array, weights: Array) -> Array:
         """Each unit becomes the mean of the samples, weighed by the neighbourhood of their winners."""

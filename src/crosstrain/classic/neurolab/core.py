@@ -108,11 +108,11 @@ class Net:
             signals = [
                 self.inp_minmax if source == -1 else self.layers[source].out_minmax for source in sources
             ]
-            size = sum(map(len, signals))
-            if size != len(ranges):
+            joined = signals[0] if len(signals) == 1 else np.concatenate(signals)
+            if (size := len(joined)) != len(ranges):
                 place = "the output" if last else f"layer {number}"
                 raise ValueError(f"Connect error: {place} takes {len(ranges)} signals and gets {size}")
-            ranges[:] = np.concatenate(signals)
+            ranges[:] = joined
 
     @property
     def is_chain(self) -> bool:

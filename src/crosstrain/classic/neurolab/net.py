@@ -119,7 +119,7 @@ def newhem(target: Any, transf: Any = None, max_iter: int = 10, delta: float = 0
     first.np["b"].fill(inputs / 2)
     second = layer.Reccurent(patterns, patterns, trans.SatLinPrm(1, 0, 1e6), max_iter, delta)
     second.np["w"].fill(-1.0 / patterns)
-    np.fill_diagonal(second.np["w"], 1.0)
+    second.np["w"].flat[:: patterns + 1] = 1.0
     second.np["b"].fill(0.0)
     return Net([[-1, 1]] * inputs, patterns, [first, second], [[-1], [0], [1]], None, None)
 

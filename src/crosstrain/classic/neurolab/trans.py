@@ -156,8 +156,9 @@ class SatLinPrm:
         self.inp_active: Sequence[float] = [out_min, out_max]
 
     def __call__(self, x: Any) -> Vector:
-        result: np.ndarray = np.minimum(np.maximum(x, self.out_min), self.out_max) * self.k
-        return result
+        held: np.ndarray = np.maximum(x, self.out_min)
+        held = np.minimum(held, self.out_max)
+        return held if self.k == 1 else held * self.k
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return ((x > self.out_min) & (x < self.out_max)) * float(self.k)
@@ -171,10 +172,13 @@ ROWWISE = frozenset(
 
 def by_rows(transf: Any, s: np.ndarray) -> np.ndarray:
     """The outputs for each row of ``s``."""
-    if type(transf) in ROWWISE:
-        result: np.ndarray = transf(s)
-        return result
-    return np.stack([transf(row) for row in s])
+    result: np.ndarray = rowwise(transf)(s)
+    return result
+
+
+def rowwise(transf: Any) -> Any:
+    """A transfer function that takes a matrix of net inputs, row by row."""
+    return transf if type(transf) in ROWWISE else lambda s: np.stack([transf(row) for row in s])
 
 
 def deriv_by_rows(transf: Any, s: np.ndarray, y: np.ndarray) -> np.ndarray:

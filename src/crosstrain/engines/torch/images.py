@@ -7,6 +7,7 @@ treated as two, the first of length 1: only so does PyTorch keep channels last.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -66,9 +67,33 @@ def depthwise_conv(
 ) -> Tensor:
     if kernel.ndim == 3:
         kernel = kernel.unsqueeze(0)
+    if image.dtype == torch.float64 and image.device.type == "cpu":
+        return _depthwise_by_windows(image, kernel, bias, strides, padding, dilation)
     *size, channels, multiplier = kernel.shape
     weight = kernel.movedim((-2, -1), (0, 1)).reshape(channels * multiplier, 1, *size)
     return _convolved(image, weight, bias, strides, padding, dilation, channels)
+
+
+def _depthwise_by_windows(
+    image: Tensor, kernel: Tensor, bias: Tensor | None, strides: Any, padding: Pairs, dilation: Any
+) -> Tensor:
+    """Shifted images times weights. PyTorch has a kernel for this in float32; on a CPU it convolves float64
+    channel by channel, which takes ten times as long and more."""
+    *size, channels, multiplier = kernel.shape
+    image = F.pad(image, flat_padding(padding)).repeat_interleave(multiplier, dim=1)
+    weights = kernel.reshape(*size, channels * multiplier, *[1] * len(size))
+    axes = list(zip(image.shape[2:], size, _spatial(strides, 1), _spatial(dilation, 1), strict=True))
+    counts = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
+    y = None if bias is None else bias.view(-1, *[1] * len(size))
+    for position in itertools.product(*map(range, size)):
+        window = [
+            slice(p * d, p * d + (count - 1) * s + 1, s)
+            for p, count, (_, _, s, d) in zip(position, counts, axes, strict=True)
+        ]
+        part = image[(slice(None), slice(None), *window)] * weights[position]
+        y = part if y is None else y + part
+    assert y is not None
+    return y
 
 
 def _convolved(

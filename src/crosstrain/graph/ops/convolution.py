@@ -55,18 +55,22 @@ def conv(
     x: Any, kernel: Any, bias: Any = None, *, strides: Any, padding: Pairs, dilation: Any, groups: int = 1
 ) -> Any:
     """Cross-correlation; kernel (spatial…, C_in / groups, C_out), bias (C_out,)."""
-    *size, fan, out = kernel.shape
+    *size, _, _ = kernel.shape
     y: Any = 0
     for position, view in _windows(_padded(x, padding), size, strides, dilation):
-        if groups == 1:
-            y = y + view @ kernel[position]
-        else:
-            grouped = view.reshape(*view.shape[:-1], groups, fan)
-            parts = np.einsum(
-                "...gi,igo->...go", grouped, kernel[position].reshape(fan, groups, out // groups)
-            )
-            y = y + parts.reshape(*view.shape[:-1], out)
+        y = y + _grouped_product(view, kernel[position], groups)
     return y if bias is None else y + bias
+
+
+def _grouped_product(x: Any, weights: Any, groups: int) -> Any:
+    """x (…, C_in) times weights (C_in / groups, C_out), each group of channels by its own columns."""
+    fan, out = weights.shape
+    if fan == 1 and groups > 1:
+        return (x if out == groups else np.repeat(x, out // groups, axis=-1)) * weights[0]
+    if groups == 1:  # one product of all places, not one for each row of a picture
+        return (x.reshape(-1, fan) @ weights).reshape(*x.shape[:-1], out)
+    by_group = x.reshape(-1, groups, fan).swapaxes(0, 1) @ weights.reshape(fan, groups, -1).swapaxes(0, 1)
+    return by_group.swapaxes(0, 1).reshape(*x.shape[:-1], out)
 
 
 def _depthwise_spec(

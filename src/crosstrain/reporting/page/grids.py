@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crosstrain.reporting.answer.text import Figures
 from crosstrain.reporting.page.markup import Child, Html, join, tag
 from crosstrain.reporting.terminal.text import NOTHING
 
@@ -94,6 +95,15 @@ def items(lines: Sequence[Child]) -> Html | None:
 def folded(summary: str, *children: Child) -> Html:
     """A section that opens on click, and is always open in print."""
     return tag("details", tag("summary", summary), join(*children))
+
+
+def folded_figures(figures: Figures | None) -> Html | None:
+    """A table that opens on click."""
+    if figures is None:
+        return None
+    grid = Grid(figures.title, figures.columns, figures.rows, figures.numbers)
+    note = tag("p", figures.note, class_="small") if figures.note else None
+    return folded(figures.title, grid.html(caption=False), note)
 
 
 def _data(key: dict[str, str]) -> dict[str, str]:

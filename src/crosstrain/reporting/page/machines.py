@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosstrain.advice.changed import Changes
 from crosstrain.data.prepared import unit_of
+from crosstrain.reporting.answer.changes import changes_answer
+from crosstrain.reporting.answer.text import answer
 from crosstrain.reporting.page.charts.time import SECONDS, interval_cells
 from crosstrain.reporting.page.figures import ROWS, Figure, axis_scale, specification
-from crosstrain.reporting.page.grids import Cell, Grid, items
+from crosstrain.reporting.page.grids import Cell, Grid, folded, items
 from crosstrain.reporting.page.markup import Html, Section, section, tag
-from crosstrain.reporting.page.summary import WORDS, answer, filter_form
+from crosstrain.reporting.page.summary import WORDS, answer_html, filter_form
 from crosstrain.reporting.page.view import Line, View
 from crosstrain.reporting.terminal import text
 from crosstrain.results.schema import ComparisonResult
@@ -30,21 +33,30 @@ class Machine:
 
 
 def named(folders: Sequence[Path], results: Sequence[ComparisonResult]) -> list[Machine]:
-    """Machines called after their folders; by the whole path where two are called the same."""
-    names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
-    if len(set(names)) < len(names):
-        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
-    return [Machine(*each) for each in zip(names, results, folders, strict=True)]
+    """Machines under the names of their folders."""
+    return [Machine(*each) for each in zip(names(folders), results, folders, strict=True)]
 
 
-def comparison_of_machines(machines: Sequence[Machine]) -> tuple[list[Section], list[Figure]]:
-    """The sections of the page, and its charts."""
+def names(folders: Sequence[Path]) -> list[str]:
+    """Folders by their names; by the whole path where two are called the same."""
+    called = [folder.resolve().name for folder in folders]
+    if len(set(called)) < len(called):
+        called = [str(folder) for folder in folders]
+    if len(set(called)) < len(called):
+        called = [f"{name} ({number})" for number, name in enumerate(called, start=1)]
+    return called
+
+
+def comparison_of_machines(
+    machines: Sequence[Machine], changed: Mapping[str, Changes]
+) -> tuple[list[Section], list[Figure]]:
+    """The sections of the page, and its charts; ``changed`` is what later ones have otherwise than the
+    first."""
     views = {machine.name: View(machine.result, machine.folder) for machine in machines}
     figures = [figure for figure in [_time_by_machine(views)] if figure]
     parts = [
         section("summary", "Summary", [_answer(name, view) for name, view in views.items()]),
+        section("changes", "What changed", [_changed(*each) for each in changed.items()]),
         section("results", "Results", _filters(views), table(views).html(sortable=True, identity="key-table"),
                 tag("p", f"Ratio: seconds an epoch over those of {machines[0].name}, with its 95 % interval; "
                     "a tie where the interval includes 1.", class_="small")),
@@ -107,7 +119,17 @@ def _row(name: str, line: Line, base: Line | None) -> list[Any]:
 
 
 def _answer(name: str, view: View) -> Html:
-    return tag("p", tag("strong", f"{name}: "), answer(view), " ", view.result.recommendation.reason)
+    return tag("div", tag("h3", name), answer_html(answer(view.result), level="h4"))
+
+
+def _changed(title: str, of: Changes) -> Html:
+    same = [finding.text for finding in of.of("unchanged")]
+    return tag(
+        "div",
+        tag("h3", title),
+        answer_html(changes_answer(of), level="h4"),
+        folded("What did not change", items(same)) if same else None,
+    )
 
 
 def _filters(views: Mapping[str, View]) -> Html | None:

@@ -1,4 +1,5 @@
-"""What a reader needs to repeat and to judge it: settings, versions, machine, data, command, notes, time."""
+"""What a reader needs to repeat and to judge it: settings and how they were searched, versions, machine,
+data, command, notes, time."""
 
 from __future__ import annotations
 
@@ -6,12 +7,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosstrain.reporting.command import command
-from crosstrain.reporting.page.grids import Grid, folded, items, pairs
+from crosstrain.reporting.page.grids import Cell, Grid, folded, items, pairs
 from crosstrain.reporting.page.markup import Child, Html, Section, join, section, tag
 from crosstrain.reporting.page.view import View
+from crosstrain.reporting.terminal import search as searched
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.tables import wall_line
 from crosstrain.results.schema import Wall
+
+
+def search(view: View) -> Section | None:
+    """The trials of the search for the best settings."""
+    result = view.result.search
+    if result is None:
+        return None
+    titles = searched.titles(result)
+    rows = []
+    for number, trial in enumerate(result.trials):
+        values = (trial.values.get(name) for name in result.space)
+        plain = [number + 1, *values, trial.score, searched.state(result, number), trial.seconds]
+        rows.append([Cell(*pair) for pair in zip(searched.cells(result, number), plain, strict=True)])
+    last = len(titles) - 1
+    grid = Grid("Trials of the search", titles, rows, frozenset({0, last - 2, last}))
+    return section(
+        "search",
+        "How the settings were searched",
+        tag(
+            "p",
+            f"{len(rows)} trials on {result.engine}; the values of the best one, by its {result.measure}, "
+            "are those of the whole comparison. The test part decided nothing.",
+        ),
+        grid.html(sortable=True, identity="search-table", caption=False),
+    )
 
 
 def settings(view: View) -> Section | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crosstrain.advice.works import Work
 from crosstrain.data.prepared import unit_of
-from crosstrain.reporting.page.grids import Cell, Grid, folded, items
+from crosstrain.reporting.answer.text import Answer, answer, larger
+from crosstrain.reporting.page.grids import Cell, Grid, folded, folded_figures, items
 from crosstrain.reporting.page.markup import Html, Section, join, section, tag
-from crosstrain.reporting.page.view import Line, View, at_size, interval_of
+from crosstrain.reporting.page.view import Line, View, interval_of
 from crosstrain.reporting.terminal import text
 from crosstrain.reporting.terminal.classical import COLUMNS, LEGEND, classical_faults, row_text
 from crosstrain.reporting.terminal.tables import faults, legend
@@ -20,46 +20,21 @@ WORDS = {
 }  # fmt: skip
 
 
-def answer(view: View) -> str:
-    """One sentence: what to take, and the two figures that speak for it."""
-    recommendation = view.result.recommendation
-    chosen = next(
-        (
-            line for line in view.lines
-            if (line.network, line.engine, line.row.input_size)
-            == (recommendation.network, recommendation.engine, recommendation.input_size)
-        ),
-        None,
-    )  # fmt: skip
-    if recommendation.engine is None:
-        if view.live:
-            return "The comparison is running; there is no recommendation yet."
-        return "No recommendation can be given."
-    work = at_size(recommendation.network or "", recommendation.input_size)
-    sentence = f"Take {recommendation.engine} with {work}"
-    if chosen is None or chosen.seconds is None:
-        return f"{sentence}."
-    figures = [f"{text.seconds(chosen.seconds.value)} an epoch"]
-    # As in the recommendation: a property of the work, not of the engine that was luckiest.
-    same_work = [
-        line.row
-        for line in view.lines
-        if line.row.recommendable
-        and (line.network, line.row.input_size) == (recommendation.network, recommendation.input_size)
-    ]
-    if same_work and (accuracy := (work_done := Work(tuple(same_work))).accuracy) is not None:
-        figures.append(f"test {work_done.title} {text.share(accuracy)}")
-    return f"{sentence}: {', '.join(figures)}."
-
-
 def summary(view: View) -> Section | None:
-    """The answer in a sentence, and the reason in full."""
-    return section(
-        "summary",
-        "Summary",
-        tag("p", answer(view), class_="answer"),
-        tag("p", view.result.recommendation.reason, id="recommendation"),
-        items(view.result.recommendation.sentences),
+    """The answer, which is asked for first."""
+    of_result = answer(view.result, live=view.live)
+    return section("summary", "Summary", answer_html(of_result, identity="recommendation"))
+
+
+def answer_html(of: Answer, *, level: str = "h3", identity: str | None = None) -> Html:
+    """Headline, why, what would change it, and what has to be known of its numbers; ``level`` is the
+    element of its headings."""
+    asides = [tag("div", tag(level, each.title), items(each.lines)) for each in of.listings]
+    return join(
+        tag("p", of.headline, class_="answer"),
+        tag("p", " ".join(of.why), class_="why", id=identity) if of.why else None,
+        tag("div", asides, class_="asides") if asides else None,
+        [tag("p", caveat, class_="small") for caveat in of.caveats],
     )
 
 
@@ -106,6 +81,7 @@ def results(view: View) -> Section | None:
         tag("p", _legend(view), class_="small"),
         join(tag("h3", "What went wrong"), items(failures)) if failures else None,
         _pairs(view),
+        folded_figures(larger(view.result)),
     )
 
 

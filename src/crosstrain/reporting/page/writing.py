@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crosstrain.advice.changed import Changes
+from crosstrain.reporting.answer.changes import changes_answer
+from crosstrain.reporting.history import History
 from crosstrain.reporting.page import (
     certificates,
     criteria,
@@ -18,8 +21,10 @@ from crosstrain.reporting.page import (
 )
 from crosstrain.reporting.page import summary as top
 from crosstrain.reporting.page.charts import forecasts as charts_forecasts
+from crosstrain.reporting.page.charts import history as charts_history
 from crosstrain.reporting.page.charts import latency as charts_latency
 from crosstrain.reporting.page.charts import rest as charts_rest
+from crosstrain.reporting.page.charts import search as charts_search
 from crosstrain.reporting.page.charts import time as charts_time
 from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.figures import Figure
@@ -43,6 +48,7 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
     charts_latency.figures,
     charts_rest.memory,
     charts_time.tuning,
+    charts_search.figures,
     charts_rest.where_time_went,
 )
 Part = Callable[[View], Section | None]
@@ -50,7 +56,7 @@ BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificate
 AFTER: tuple[Part, ...] = (
     evidence.stability, criteria.criteria, quality.forecast, quality.classified, quality.segmented,
     evidence.mistakes, insides.insides,
-    particulars.settings,
+    particulars.search, particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,
 )  # fmt: skip
 
@@ -72,10 +78,21 @@ def _short(data: str | None) -> str:
     return f"{name}{colon}{Path(place).name}"
 
 
-def render_machines(machines: Sequence[Machine]) -> str:
+def render_machines(machines: Sequence[Machine], changed: Mapping[str, Changes]) -> str:
     """The page of the same comparison on several machines."""
-    parts, figures = comparison_of_machines(machines)
+    parts, figures = comparison_of_machines(machines, changed)
     return page("One comparison, several machines", ", ".join(m.name for m in machines), parts, figures)
+
+
+def render_history(history: History) -> str:
+    """The page of one question's comparisons as a series."""
+    last = [
+        tag("div", tag("h3", title), top.answer_html(changes_answer(of), level="h4"))
+        for title, of in [*history.changes.items()][::-1]
+    ]
+    drawn = charts_history.figures(history)
+    parts = [section("changes", "What changed", last), _charts(drawn)]
+    return page("One question over time", ", ".join(history.results), [p for p in parts if p], drawn)
 
 
 def render_inference(result: InferenceResult, *, live: bool = False) -> str:
@@ -179,4 +196,4 @@ def _about(result: ComparisonResult | InferenceResult) -> str:
     return " · ".join(part for part in parts if part)
 
 
-__all__ = ["NAME", "page", "render", "render_inference", "render_machines", "write_page"]
+__all__ = ["NAME", "page", "render", "render_history", "render_inference", "render_machines", "write_page"]

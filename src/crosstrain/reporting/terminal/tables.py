@@ -12,11 +12,14 @@ from rich.text import Text
 
 from crosstrain.comparison.certify import departed
 from crosstrain.data.prepared import unit_of
+from crosstrain.reporting.answer.text import answer
 from crosstrain.reporting.terminal import text
+from crosstrain.reporting.terminal.answer import print_answer, print_figures
 from crosstrain.reporting.terminal.classical import LEGEND, classical_faults, classical_table
 from crosstrain.reporting.terminal.criteria import print_criteria
 from crosstrain.reporting.terminal.forecasts import print_forecasts
 from crosstrain.reporting.terminal.grid import grid
+from crosstrain.reporting.terminal.search import search_table
 from crosstrain.reporting.terminal.tuning import compared_table
 from crosstrain.results.classical import classical_rows
 from crosstrain.results.overfitting import over_fits
@@ -125,16 +128,20 @@ def print_comparison(result: ComparisonResult, out: Console) -> None:
     if result.tuning:
         out.print()
         out.print(compared_table(result.tuning))
+    if result.search:
+        out.print()
+        out.print(search_table(result.search))
     for line in faults(result):
         out.print(line, style="red")
     for note in (*result.notes, *(entry["text"] for entry in result.stability)):
         out.print(note, style="yellow")
-    for entry in result.growth:
-        out.print(entry["text"])
+    of_result = answer(result)
+    print_figures(of_result, out)
     print_forecasts(result.forecasts, out)
     print_criteria(result.criteria, out)
     out.print()
-    out.print(result.recommendation.reason, style="bold")
+    print_answer(of_result, out)
+    out.print()
     out.print(
         wall_line(Wall(**{k: v for k, v in result.wall.items() if k in Wall.model_fields})), style="dim"
     )

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
+from crosstrain.results.units import NOTHING, memory, seconds, share
 from crosstrain.statistics.ratios import Interval
 
-NOTHING = "–"
+__all__ = ["MARKS", "NOTHING", "clock", "count", "error", "interval", "memory", "rate", "seconds", "share"]
+
 MARKS = {"proved": "✓", "departs": "✗", "cannot": "!", "none": "?"}
 """The certificate in one character."""
-
-
-def seconds(value: float | None) -> str:
-    """Three digits, in ms below a tenth of a second, in minutes above ten of them."""
-    if value is None:
-        return NOTHING
-    if value < 0.1:
-        return f"{value * 1000:.3g} ms"
-    if value >= 600:
-        return f"{value / 60:.1f} min"
-    return f"{value:.3g} s" if value < 100 else f"{value:.0f} s"
 
 
 def clock(value: float) -> str:
@@ -44,17 +35,6 @@ def rate(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def share(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.2f} %"
-
-
-def memory(value: int | None) -> str:
-    """In binary units."""
-    if value is None:
-        return NOTHING
-    return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
 
 
 def count(value: int | None) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from crosstrain.data.images import decoding as images
 from crosstrain.data.options import LINES, completed
-from crosstrain.data.sets.sequences import annotations
+from crosstrain.data.sets.sequences.annotated import annotated, files_of
 from crosstrain.data.sets.sequences.tokens import PADDING, Tokenizer
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Size, Source, Table, Values
 from crosstrain.data.split import TEST, divided
@@ -32,12 +32,12 @@ Read = Callable[[int], np.ndarray]
 
 
 def files(location: Path) -> Files:
-    return annotations.files(location, STEM)
+    return files_of(location, STEM)
 
 
 def read(location: Path, request: Request) -> Source:
     """Grey pictures (RGB on request) and the numbers of their characters."""
-    found = annotations.annotations(location, STEM)
+    found = annotated(location, STEM)
     paths = [each.picture for each in found.lines]
     options = completed(LINES, (request.fitted.get(FACTS) or {}).get("options") or {}, request.options)
 
@@ -131,7 +131,7 @@ def _size(location: Path, whole: Read, count: int, height: int) -> Size:
             own = whole(row).shape
         except DamagedImage:
             return 0  # told when it is prepared
-        return round(own[1] * height / own[0])
+        return round(int(own[1]) * height / int(own[0]))
 
     with ThreadPoolExecutor() as pool, images.one_by_one():
         widest = max(pool.map(width, range(count)))

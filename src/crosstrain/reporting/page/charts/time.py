@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from crosstrain.reporting.answer.text import growth
 from crosstrain.reporting.page.figures import ROWS, Figure, axis_scale, scale_type, specification
-from crosstrain.reporting.page.grids import Cell, Grid, folded, items
-from crosstrain.reporting.page.markup import Html
+from crosstrain.reporting.page.grids import Cell, Grid, folded_figures
 from crosstrain.reporting.page.view import Line, View, interval_of
 from crosstrain.reporting.terminal import text
 from crosstrain.statistics.ratios import Interval
@@ -83,7 +83,7 @@ def time_by_size(view: View) -> Figure | None:
         + (", dashed lines the fitted growth." if drawn else "."),
         specification(alt.layer(*parts), datasets, 320),
         _time_grid("Training time by input size", lines),
-        _growth_sentences(fits),
+        folded_figures(growth(fits)),
     )
 
 
@@ -125,7 +125,7 @@ def time_by_depth(view: View) -> Figure | None:
              for p in points],
             frozenset({1, 3, 4}),
         ),
-        _growth_sentences(fits),
+        folded_figures(growth(fits)),
     )  # fmt: skip
 
 
@@ -229,12 +229,6 @@ def _time_grid(caption: str, lines: Sequence[Line]) -> Grid:
         frozenset({1, 3, 4, 5, 6}),
         [line.key for line in lines],
     )
-
-
-def _growth_sentences(fits: Sequence[dict[str, Any]]) -> Html | None:
-    """The sentences of the fits; many are folded."""
-    sentences = [str(entry["text"]) for entry in fits if entry.get("text")]
-    return folded("The fitted growth", items(sentences)) if len(sentences) > 2 else items(sentences)
 
 
 def _family(entry: dict[str, Any]) -> str:

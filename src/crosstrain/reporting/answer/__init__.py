@@ -1,0 +1,1 @@
+"""The answer of a comparison, and how it is written for papers."""

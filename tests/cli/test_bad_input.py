@@ -1,0 +1,44 @@
+"""What is wrong with a training of pictures is one sentence and exit code 2, before anything is trained.
+
+Weights that do not fit are in ``tests/prediction/test_transfer.py``, pictures to predict with other channels
+in ``tests/prediction/test_using.py``.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import crosstrain, own_folder, refused
+from tests.data.test_cifar import LABELS, Hostile, pixels, written
+
+__all__ = ["own_folder"]
+
+
+@pytest.mark.parametrize("command", [["train", "lenet5", "--engine", "torch"], ["compare", "lenet5"]])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data", "digits", "--augment", "flop"], "there is no augmentation 'flop'; there are flip, "),
+        (
+            ["--data", "digits", "--augment", "crop=33"],
+            "crop=33 is larger than the pictures of digits, which are 32×32",
+        ),
+        (["--data", "cifar10:batches"], "the pickle data_batch_3 is not read, for it asks for "),
+        (["--data", "digits", "--weights", "nothing.h5"], "there is no file of weights nothing.h5"),
+    ],
+    ids=["augmentation", "crop", "pickle", "weights"],
+)
+def test_a_training_is_refused(
+    command: list[str], arguments: list[str], sentence: str, tmp_path: Path
+) -> None:
+    folder = written(tmp_path / "batches", "cifar10", "python")
+    witness = tmp_path / "witness"
+    hostile = {"data": pixels(0), "labels": LABELS, "extra": Hostile(f"touch {witness}")}
+    (folder / "data_batch_3").write_bytes(pickle.dumps(hostile))
+    message = refused(crosstrain(*command, *arguments, "--out", "out"))
+    assert sentence in message
+    assert not witness.exists()
+    assert not list(tmp_path.glob("out/**/result.json"))
