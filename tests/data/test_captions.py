@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crosstrain.data.prepared import owners_name
 from crosstrain.data.sets.sequences.captions import BEGIN, END
 from crosstrain.data.sets.sequences.shapes import drawn, scenes
 from crosstrain.data.sets.sequences.tokens import Tokenizer
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.tasks.continuing import captions
+from crosstrain.runs.tasks.captioning import captions
 from tests.data.making import picture, write_picture
 
 SENTENCES = ("A dog runs.", "the brown dog is running on the beach")
@@ -40,7 +41,7 @@ def test_a_row_for_each_caption(tmp_path: Path, prepared: Callable) -> None:
     pictures = set()
     for split in ("train", "validation", "test"):
         inputs, targets = data.arrays(split)
-        owners = data.kept(f"picture_{split}")
+        owners = data.kept(owners_name(split))
         assert not pictures & set(owners.tolist()), "a picture's captions lie in one part"
         pictures |= set(owners.tolist())
         for words, wanted in zip(inputs["words"], targets[""], strict=True):

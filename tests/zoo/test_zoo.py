@@ -44,6 +44,13 @@ STEPS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
 """The steps of networks that answer at each, by the input's shape."""
 
 
+def steps_of(row: zoo.NetworkRow, graph: Graph, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The axes of the output between examples and classes."""
+    if row.inputs:  # an answer for each word
+        return tuple(graph.inputs[row.inputs[1]].shape[1:])
+    return STEPS[row.name](shape) if row.name in STEPS else pixels(row, shape)
+
+
 def graph_of(name: str, *arguments: Any) -> Graph:
     """The graph of a network whose weights are all 0."""
     with numpy_initial(drawn=False):
@@ -60,9 +67,10 @@ def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     graph = graph_of(row.name)
     assert (graph.parameters, cost(graph).macs) == (row.parameters, row.macs)
     assert graph.name == row.name
-    (spec,) = [spec for name, spec in graph.inputs.items() if name != "seed"]
-    assert spec.shape == (None, *row.input_shape)
-    steps = STEPS[row.name](row.input_shape) if row.name in STEPS else pixels(row, row.input_shape)
+    names = [name for name in graph.inputs if name != "seed"]
+    assert tuple(names) == row.inputs or len(names) == 1
+    assert graph.inputs[names[0]].shape == (None, *row.input_shape)
+    steps = steps_of(row, graph, row.input_shape)
     assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, row.classes)}
 
 
@@ -115,12 +123,12 @@ def test_input_shape_and_classes_are_arguments(row: zoo.NetworkRow) -> None:
     shape = (own[0] + 16, own[1] + 16, 1) if len(own) == 3 else tuple(length + 3 for length in own)
     graph = graph_of(f"{row.name}:tiny", shape, 7)
     assert graph.inputs[next(iter(graph.inputs))].shape == (None, *shape)
-    steps = STEPS[row.name](shape) if row.name in STEPS else pixels(row, shape)
+    steps = steps_of(row, graph, shape)
     assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, 7)}
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in SEQUENCES if row.name not in ("seq2seq", *STEPS)], ids=lambda row: row.name
+    "row", [row for row in SEQUENCES if row.name not in ("seq2seq", *STEPS) and not row.inputs], ids=lambda row: row.name
 )
 def test_networks_for_sequences_read_series_tokens_and_pictures(row: zoo.NetworkRow) -> None:
     with numpy_initial(drawn=False):

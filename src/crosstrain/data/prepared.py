@@ -30,6 +30,11 @@ def array_file(split: str, kind: Literal["input", "target"], name: str) -> str:
     return f"{split}.{kind}.{name}.npy" if name else f"{split}.{kind}.npy"
 
 
+def owners_name(split: str) -> str:
+    """What is kept of ``Source.owners``, under the name that ``Prepared.kept`` takes."""
+    return f"owners_{split}"
+
+
 def kept_file(name: str) -> str:
     """The name of a further array's file."""
     return f"kept.{name}.npy"
@@ -41,11 +46,11 @@ class Prepared:
 
     ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation``,
     ``transcription``, ``captioning`` or ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape",
-    "dtype"}}``, shapes of one example), ``targets`` (the same with ``classes``, a number or None, of label maps ``void``,
-    and of texts what ``Source.specs`` says; an input of tokens has ``vocabulary``), ``splits`` (examples in
-    each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``), ``prepare_seconds``,
-    ``warnings`` (sentences) and ``facts``, what reading found (scales, a tokenizer). A single input or target
-    is called ``""``. Pictures are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W).
+    "dtype"}}``, shapes of one example), ``targets`` (the same with ``classes``, a number or None, of label
+    maps ``void``, and of texts what ``Source.specs`` says; an input of tokens has ``vocabulary``), ``splits``
+    (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``),
+    ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found (scales, a tokenizer). A
+    single input or target is called ``""``. Pictures are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W).
     ``cached`` says that nothing had to be done.
     """
 
@@ -97,7 +102,8 @@ class Prepared:
         return inputs, targets
 
     def kept(self, name: str) -> np.ndarray:
-        """A further array that the data set keeps: the whole ``series`` of a forecast, its ``origins_…``."""
+        """A further array that the data set keeps: the whole ``series`` of a forecast, its ``origins_…``,
+        of captions ``owners_…``, which picture each is about."""
         path = self.folder / kept_file(name)
         try:
             array: np.ndarray = np.load(path, allow_pickle=False)

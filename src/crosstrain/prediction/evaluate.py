@@ -106,10 +106,10 @@ def evaluate(
         inputs = inputs if rows is None else {name: array[rows] for name, array in inputs.items()}
         tell(f"Asking {network.name} on {request.engine}")
         answered = network.answer(inputs, request, folder, wanted=list(network.readings))
-        more_values = {}
+        described: dict[str, Interval] = {}
         if facts_of(network):
             tell(f"Describing pictures on {request.engine}")
-            more_values["bleu"] = judged(
+            described = judged(
                 network, inputs, next(iter(fitted.values())), _owners(source, applied), request, folder, beam
             )
     evaluation = Evaluation(
@@ -118,11 +118,11 @@ def evaluate(
     )  # fmt: skip
     called = {name: inputs[source] for name, source in pair(network.inputs, inputs, "input").items()}
     values = measured(evaluation, called, answered.outputs, fitted)
-    values = {**values, **more_values}
+    limits = intervals(evaluation, values, called, answered.outputs, fitted)
     return Evaluated(
         network.name, request.engine, answered.version, request.device,
         "last" if cell else trained.weights.stem, spec, chosen, len(next(iter(inputs.values()))),
-        values, intervals(evaluation, values, called, answered.outputs, fitted),
+        values | {name: each.value for name, each in described.items()}, limits | described,
         tuple(network.preparation.classes), tuple(damaged), (*notes, *more),
     )  # fmt: skip
 
@@ -143,7 +143,7 @@ def _same(spec: str, other: str) -> bool:
 
 def _owners(source: Source, applied: Mapping[str, Applied]) -> np.ndarray:
     """The picture that each row is about."""
-    return np.concatenate([source.kept[f"picture_{part}"][each.kept] for part, each in applied.items()])
+    return np.concatenate([source.owners[part][each.kept] for part, each in applied.items()])
 
 
 def _applied(network: TrainedNetwork, folder: Path, table: Table) -> Applied:

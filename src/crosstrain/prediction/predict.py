@@ -16,12 +16,11 @@ import numpy as np
 from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import Arrays
 from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
-from crosstrain.data.sets.sequences.captions import PICTURE
 from crosstrain.data.sets.sequences.tokens import RESERVED
 from crosstrain.data.source import Table
 from crosstrain.data.trained_preparation import Applied, TrainedPreparation
 from crosstrain.errors import CrosstrainError
-from crosstrain.prediction.captions import described, facts_of
+from crosstrain.prediction.captions import described, facts_of, in_words
 from crosstrain.prediction.network import Answered, TrainedNetwork
 from crosstrain.prediction.settings import Asking, Tell, asking, run_at
 from crosstrain.training.metrics import Reading
@@ -30,6 +29,8 @@ Draw = Callable[[Path, "Prediction", Callable[[int], np.ndarray | None]], int]
 """Draws the answers into a folder, given the examples' pictures; how many files it wrote."""
 
 
+InUnits = Callable[[np.ndarray], np.ndarray] | None
+"""Makes numbers in the target's own unit of outputs."""
 Areas = tuple[tuple[str, float], ...]
 Texts = tuple[tuple[str, float | None], ...]
 """What is read, each with its probability; None for the best path's text, whose probability is not known."""
@@ -64,7 +65,8 @@ class Prediction:
     """The answers in the order of the inputs (of one input for each output); ``damaged`` names what was left
     out, and why; ``notes`` are sentences on what was passed over, and on what does not look like the
     training's data. ``classes`` are the names of all classes, where there are any. ``rows`` are the positions
-    of the answered inputs, ``outputs`` what the network gave (N, …), by output."""
+    of the answered inputs, ``outputs`` what the network gave (N, …), by output; of captions their words as
+    numbers, under the name ``""``."""
 
     network: str
     engine: str
@@ -144,23 +146,14 @@ def predict(
             raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
         notes = [*source.notes, *unlike(network.preparation, source.table, applied.inputs)]
         tell(f"Asking {network.name} on {request.engine}")
-        wanted = list(network.readings) or None
-        if facts_of(network):
-            return _described(network, source.labels, applied, request, folder, beam, notes)
-        answered = network.answer(applied.inputs, request, folder, wanted=wanted)
-        shown = answered
-        if source.in_units:
-            values = {
-                name: source.in_units(outputs) if network.classes(name) is None else outputs
-                for name, outputs in answered.outputs.items()
-            }
-            shown = replace(answered, outputs=values)
         labels = [source.labels[row] for row in applied.kept]
         chosen = "last" if cell else trained.weights.stem
+        asked = _captions if facts_of(network) else _outputs
+        answered, answers = asked(network, applied, labels, source.in_units, request, folder, top, beam)
         prediction = Prediction(
-            network.name, request.engine, answered.version, request.device, chosen,
-            tuple(_answers(network, shown, labels, top, beam)), applied.damaged, tuple(notes),
-            classes=tuple(network.preparation.classes), rows=applied.kept, outputs=answered.outputs,
+            network.name, request.engine, answered.version, request.device, chosen, tuple(answers),
+            applied.damaged, tuple(notes), classes=tuple(network.preparation.classes), rows=applied.kept,
+            outputs=answered.outputs,
         )  # fmt: skip
         if pictures is not None:
             tell(f"Drawing answers into {pictures}")
@@ -169,26 +162,39 @@ def predict(
     return prediction
 
 
-def _described(
-    network: TrainedNetwork, labels: Sequence[str], applied: Applied, request: Asking, folder: Path,
-    beam: int, notes: Sequence[str],
-) -> Prediction:  # fmt: skip
-    """A caption of each picture."""
-    texts, version = described(network, np.asarray(applied.inputs[PICTURE]), request, folder, beam)
-    answers = tuple(
-        Answer(labels[row], "", texts=((text, None),)) for row, text in zip(applied.kept, texts, strict=True)
-    )
-    return Prediction(
-        network.name, request.engine, version, request.device, network.run.weights.stem, answers,
-        applied.damaged, tuple(notes), rows=applied.kept,
-    )  # fmt: skip
+def _outputs(
+    network: TrainedNetwork, applied: Applied, labels: Sequence[str], in_units: InUnits, request: Asking,
+    folder: Path, top: int, beam: int,
+) -> tuple[Answered, list[Answer]]:  # fmt: skip
+    """What the network gives for the inputs, and what that says."""
+    answered = network.answer(applied.inputs, request, folder, wanted=list(network.readings) or None)
+    shown = answered
+    if in_units:
+        values = {
+            name: in_units(outputs) if network.classes(name) is None else outputs
+            for name, outputs in answered.outputs.items()
+        }
+        shown = replace(answered, outputs=values)
+    return answered, _answers(network, shown, labels, top, beam)
+
+
+def _captions(
+    network: TrainedNetwork, applied: Applied, labels: Sequence[str], in_units: InUnits, request: Asking,
+    folder: Path, top: int, beam: int,
+) -> tuple[Answered, list[Answer]]:  # fmt: skip
+    """A caption of each picture, and its words as numbers."""
+    said, version = described(network, applied.inputs, request, folder, beam)
+    texts = in_words(network, said)
+    answers = [Answer(label, "", texts=((text, None),)) for label, text in zip(labels, texts, strict=True)]
+    return Answered({"": said}, version), answers
 
 
 def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> list[str]:
     """Sentences on how prepared inputs do not look like those of the training."""
     sentences = []
+    specs = preparation.manifest["inputs"]
     for name, array in inputs.items():
-        if name in preparation.looks:
+        if name in preparation.looks and not specs[name].get("vocabulary"):  # tokens are names, not numbers
             sentences += differences(preparation.looks[name], Look.of(array), name)
     known = preparation.manifest.get("original_sizes") or {}
     for name, sizes in original_sizes(table).items():

@@ -25,10 +25,12 @@ class Task:
 
 SEGMENTATION = Task("segmentation", "mean_iou", "mean IoU", "mean_iou_limits")
 TRANSCRIPTION = Task("transcription", "character_accuracy", "characters right", "character_accuracy_limits")
+CAPTIONING = Task("captioning", "bleu", "BLEU", "bleu_limits")
 CLASSIFICATION = Task("classification", "accuracy", "accuracy")
 
-TASKS = (SEGMENTATION, TRANSCRIPTION, CLASSIFICATION)
-"""In the order in which they are looked for: pixels and texts have an accuracy too."""
+TASKS = (SEGMENTATION, TRANSCRIPTION, CAPTIONING, CLASSIFICATION)
+"""In the order in which they are looked for: pixels, texts and the words of captions have an accuracy too.
+BLEU is of test parts: the epochs of a captioner are validated by the share of right next words."""
 
 
 def value_of(results: Mapping[str, Any], name: str) -> Any:

@@ -10,6 +10,7 @@ from crosstrain.advice.changed import Changes
 from crosstrain.reporting.answer.changes import changes_answer
 from crosstrain.reporting.history import History
 from crosstrain.reporting.page import (
+    captions,
     certificates,
     criteria,
     evidence,
@@ -55,7 +56,7 @@ Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificates.certificates)
 AFTER: tuple[Part, ...] = (
     evidence.stability, criteria.criteria, quality.forecast, quality.classified, quality.segmented,
-    evidence.mistakes, insides.insides,
+    captions.described, evidence.mistakes, insides.insides,
     particulars.search, particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,
 )  # fmt: skip

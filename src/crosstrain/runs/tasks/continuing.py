@@ -1,6 +1,7 @@
 """The task ``continue``: a trained network asked again and again, each time about what it said last.
 
-A series goes on by its own forecasts (the recursive strategy), a text by tokens drawn from its own scores.
+A series goes on by its own forecasts (the recursive strategy), a text by tokens drawn from its own scores, the
+caption of a picture by its likeliest words.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED
 from crosstrain.graph.program import Program
 from crosstrain.runs.tasks.answering import network_of
+from crosstrain.runs.tasks.captioning import captions
 from crosstrain.runs.tasks.cell import setting_of
 from crosstrain.runs.tasks.describe import importable
 from crosstrain.system.files import write_arrays
@@ -23,8 +25,6 @@ from crosstrain.training.recipe import Recipe
 
 Ask = Callable[[np.ndarray], np.ndarray]
 """From a batch of inputs to the network's output for it."""
-AskWords = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From pictures and the words so far to the scores of the next word after each."""
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -89,50 +89,3 @@ def tokens(ask: Ask, start: np.ndarray, job: Mapping[str, Any]) -> np.ndarray:
         powers = np.exp((scores - scores.max()) / job["temperature"])
         said.append(int(random.choice(len(powers), p=powers / powers.sum())))
     return np.array(said[len(start) :], np.int64)
-
-
-def captions(ask: AskWords, pictures: np.ndarray, job: Mapping[str, Any]) -> np.ndarray:
-    """The likeliest caption of each picture (N, …) that a beam of ``beam`` beginnings finds (1: the greedy
-    one, word by word): int64 (N, ``length``), without ``begin`` and ``end``, filled up with 0.
-
-    What is likeliest is decided by the sum of the words' log-probabilities, the end's included, without a
-    reward for length (Vinyals et al. 2015, section 3.1). ``reserved`` are numbers that are never said.
-    """
-    group = max(1, PICTURES // job["beam"])
-    parts = [_described(ask, pictures[at : at + group], job) for at in range(0, len(pictures), group)]
-    return np.concatenate(parts)
-
-
-PICTURES = 64
-"""Asked about at a time, once for each beginning."""
-
-
-def _described(ask: AskWords, pictures: np.ndarray, job: Mapping[str, Any]) -> np.ndarray:
-    count, beam, length = len(pictures), job["beam"], job["length"]
-    repeated = np.repeat(np.asarray(pictures), beam, axis=0)
-    said = np.zeros((count, beam, length), np.int64)
-    ended = np.zeros((count, beam), bool)
-    sums = np.full((count, beam), -np.inf)
-    sums[:, 0] = 0.0  # all beginnings are the same at first
-    for step in range(length + 1):
-        seen = np.concatenate([np.full((count, beam, 1), job["begin"], np.int64), said], axis=2)
-        scores = ask(repeated, seen.reshape(count * beam, length + 1))[:, step].astype(np.float64)
-        scores[:, job["reserved"]] = -np.inf
-        if step == length:  # there is no room for another word
-            scores[:, np.arange(scores.shape[1]) != job["end"]] = -np.inf
-        log_p = scores - scores.max(axis=1, keepdims=True)
-        log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-        log_p = log_p.reshape(count, beam, -1)
-        log_p[ended] = -np.inf
-        log_p[ended, 0] = 0.0  # what has ended stays as it is
-        total = (sums[:, :, None] + log_p).reshape(count, -1)
-        best = np.argsort(-total, axis=1, kind="stable")[:, :beam]
-        sums = np.take_along_axis(total, best, axis=1)
-        before, word = np.divmod(best, log_p.shape[2])
-        said = np.take_along_axis(said, before[:, :, None], axis=1)
-        ended = np.take_along_axis(ended, before, axis=1) | (word == job["end"])
-        if step < length:
-            said[:, :, step] = np.where(word == job["end"], 0, word)
-        if ended.all():
-            break
-    return said[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ class Predictions:
         self._parts: list[dict[str, np.ndarray]] = []
         self._pixels = 0
         self._numbers = 0
+        self._further: dict[str, np.ndarray] = {}
 
     def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
         """One batch of ``output``; outputs that are read otherwise, or come second, are passed over."""
@@ -81,13 +83,18 @@ class Predictions:
         rows = {"output": outputs, "target": targets.reshape(outputs.shape)}
         self._parts.append({name: each.astype(np.float32) for name, each in rows.items()})
 
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Further arrays to keep: what was ``said`` of the pictures in ``rows``."""
+        self._further.update(arrays)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``, float32
         (N,), what the network gave those two, NaN where its outputs are no probabilities. Of label maps
         ``label_maps``, uint8 (N, H, W). In the order of the test set. Of numbers to predict ``output`` and
-        ``target``, float32 (N, numbers). Empty where no output is any of these."""
+        ``target``, float32 (N, numbers). Of captions ``said``, int64 (pictures, length), and ``rows``. Empty where
+        no output is any of these."""
         names = self._parts[0] if self._parts else ()
-        return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
+        return {name: np.concatenate([part[name] for part in self._parts]) for name in names} | self._further
 
 
 def _at(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:

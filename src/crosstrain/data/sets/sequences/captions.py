@@ -16,7 +16,7 @@ import numpy as np
 from crosstrain.data.images import decoding as images
 from crosstrain.data.options import CAPTIONS, completed
 from crosstrain.data.sets.sequences.annotated import annotated, files_of
-from crosstrain.data.sets.sequences.tokens import PADDING, Tokenizer
+from crosstrain.data.sets.sequences.tokens import PADDING, UNKNOWN, Tokenizer
 from crosstrain.data.source import DamagedImage, Files, Images, Request, Source, Table, Values
 from crosstrain.data.split import TEST, divided
 from crosstrain.data.tree import read_file
@@ -91,12 +91,15 @@ def of_captions(
     table = Table(
         {PICTURE: pictures.take(owners), WORDS: Values.of(seen, "int64")}, {"": Values.of(wanted, "int64")}
     )
-    facts = {FACTS: {"options": dict(options), "tokenizer": tokenizer.to_json(), "length": length}}
+    facts = {
+        "options": dict(options), "tokenizer": tokenizer.to_json(), "inputs": [PICTURE, WORDS],
+        "length": length, "begin": BEGIN, "end": END, "reserved": [PADDING, UNKNOWN, BEGIN],
+    }  # fmt: skip
     return Source(
         {split: table.take(rows) for split, rows in parts.items()},
         {"": [tokenizer.token(number) or "[padding]" for number in range(tokenizer.size)]},
-        warnings, facts=facts, vocabulary={WORDS: tokenizer.size}, task="captioning",
-        kept={f"picture_{split}": owners[rows] for split, rows in parts.items()},
+        warnings, facts={FACTS: facts}, vocabulary={WORDS: tokenizer.size}, task="captioning",
+        owners={split: owners[rows] for split, rows in parts.items()},
     )  # fmt: skip
 
 
