@@ -10,7 +10,7 @@ import pytest
 from crosstrain.data import Prepared, prepare
 from crosstrain.data.prepared import owners_name
 from crosstrain.data.sets.sequences.tokens import Tokenizer
-from crosstrain.reporting.page.captions import SHOWN, described
+from crosstrain.reporting.page.tasks.captions import SHOWN, described
 from crosstrain.reporting.page.view import View
 from crosstrain.reporting.page.writing import render
 from crosstrain.results.schema import Measure

@@ -10,13 +10,11 @@ from crosstrain.advice.changed import Changes
 from crosstrain.reporting.answer.changes import changes_answer
 from crosstrain.reporting.history import History
 from crosstrain.reporting.page import (
-    captions,
     certificates,
     criteria,
     evidence,
     insides,
     particulars,
-    quality,
     scripts,
     served,
 )
@@ -31,6 +29,7 @@ from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.figures import Figure
 from crosstrain.reporting.page.machines import Machine, comparison_of_machines
 from crosstrain.reporting.page.markup import Html, Section, section, tag
+from crosstrain.reporting.page.tasks import captions, quality
 from crosstrain.reporting.page.view import View
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
