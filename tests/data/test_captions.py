@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from crosstrain.data.sets.sequences.captions import BEGIN, END
 from crosstrain.data.sets.sequences.shapes import drawn, scenes
 from crosstrain.data.sets.sequences.tokens import Tokenizer
 from crosstrain.errors import CrosstrainError
-from crosstrain.runs.tasks.captioning import captions
+from crosstrain.runs.tasks.captioning import captions, first_rows, judged
 from tests.data.making import picture, write_picture
 
 SENTENCES = ("A dog runs.", "the brown dog is running on the beach")
@@ -61,6 +62,37 @@ def test_a_caption_for_a_picture_that_is_not_there(tmp_path: Path, prepared: Cal
         prepared(f"captions:{place}")
 
 
+def test_rows_of_a_damaged_picture_are_left_out_with_their_owners(tmp_path: Path, prepared: Callable) -> None:
+    place = folder(tmp_path / "d", pictures=40)
+    sound = prepared(f"captions:{place}", size=8)
+    broken = int(sound.kept(owners_name("test"))[0])
+    (place / "images" / f"{broken}.png").write_bytes(b"no picture")
+    data = prepared(f"captions:{place}", size=8)
+    assert any("damaged" in warning for warning in data.warnings)
+    owners = data.kept(owners_name("test"))
+    assert owners.tolist() == [n for n in sound.kept(owners_name("test")).tolist() if n != broken]
+    assert len(owners) == data.examples("test")
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["0.png\ta dog"], "has 1 pictures, too few for training, validation and test"),
+        (["0.png a dog"], "captions.txt, line 1 has no tab between the picture and its text"),
+        (["0.png\ta dog", "", "../0.png\ta cat"], "captions.txt, line 3: the picture '../0.png' is not inside"),
+        (["captions.txt\ta dog"], "captions.txt, line 1: no picture is called 'captions.txt'"),
+        (["0.png\t"], "captions.txt has no line with a picture and a text"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_captions(
+    tmp_path: Path, prepared: Callable, lines: list[str], sentence: str
+) -> None:
+    write_picture(tmp_path / "d" / "images" / "0.png", picture(0))
+    (tmp_path / "d" / "captions.txt").write_text("\n".join(lines))
+    with pytest.raises(CrosstrainError, match=re.escape(sentence)):
+        prepared(f"captions:{tmp_path / 'd'}")
+
+
 def test_drawn_shapes_say_so_and_their_captions_describe_them(prepared: Callable) -> None:
     data = prepared("drawn-shapes:count=40")
     assert any("made by a program" in warning for warning in data.warnings)
@@ -101,3 +133,14 @@ def test_a_caption_ends_where_there_is_no_more_room() -> None:
     job = {"beam": 2, "length": 3, "begin": 2, "end": 3, "reserved": [0, 1, 2]}
     said = captions(lambda p, w: np.tile(endless, (*w.shape, 1)), np.zeros((2, 4, 4, 3)), job)
     assert said.tolist() == [[6, 6, 6], [6, 6, 6]]
+
+
+def test_what_was_said_is_judged_by_all_captions_of_its_picture() -> None:
+    """Rows of one picture need not follow each other; references are those of its own."""
+    owners = np.array([7, 3, 7, 3])
+    targets = np.array([[4, 5, 6, 7, 3], [8, 9, 10, 11, 3], [5, 6, 7, 8, 3], [4, 4, 4, 4, 3]])
+    assert first_rows(owners).tolist() == [0, 1]
+    said = np.array([[5, 6, 7, 8, 0], [8, 9, 10, 11, 0]])
+    found = judged(said, targets, owners, END)
+    assert found["bleu"] == 1
+    assert judged(said[::-1], targets, owners, END)["bleu"] == 0

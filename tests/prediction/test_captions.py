@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ def captioner(tmp_path_factory: pytest.TempPathFactory) -> Path:
         optimizer="adam", learning_rate=0.01, out=out, **ASKED,
     )  # fmt: skip
     assert trained.ok, trained.result.error
-    assert 1 < trained.result.test_metrics["perplexity"] < 30, "padding is not counted"
+    metrics = trained.result.test_metrics
+    assert 1 < metrics["perplexity"] < 30, "padding is not counted"
+    assert trained.result.title == "BLEU"
+    assert trained.result.score == metrics["bleu"]
+    low, high = metrics["bleu_limits"]
+    assert 0 <= low <= high <= 1
     return out
 
 
@@ -39,11 +45,20 @@ def test_pictures_are_described(captioner: Path, tmp_path: Path) -> None:
             ((text, _),) = answer.texts
             assert set(text.split()) <= WORDS
     assert said.to_csv().startswith("input,text_1,probability_1\n")
+    assert not said.notes, "the words that are not said yet are no unlikely input"
+    drawn_answers = crosstrain.predict(captioner, tmp_path, pictures=tmp_path / "out", **ASKED)
+    assert drawn_answers.pictures == len(list((tmp_path / "out").glob("*.png"))) == 2
 
 
 def test_bleu_of_the_test_part(captioner: Path) -> None:
     evaluated = crosstrain.evaluate(captioner, beam=2, **ASKED)
     assert 0 <= evaluated.metrics["bleu"] <= 1
     assert evaluated.examples == 18
+    limits = evaluated.intervals["bleu"]
+    assert (limits.value, limits.samples) == (evaluated.metrics["bleu"], 9)
+    trained = json.loads((captioner / "result.json").read_text())["test_metrics"]
+    greedy = crosstrain.evaluate(captioner, weights="last", **ASKED).metrics
+    for name in ("bleu", "accuracy", "perplexity", "loss"):
+        assert greedy[name] == pytest.approx(trained[name], rel=1e-6)
     with pytest.raises(CrosstrainError, match="the data has 8×8×1|has the inputs picture, words"):
         crosstrain.train("captioner", "digits", engine="torch", size=8, out=captioner.parent / "no", **ASKED)

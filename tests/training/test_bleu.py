@@ -36,10 +36,8 @@ def test_the_paper_s_precisions() -> None:
 
 
 def test_nltk_s_published_value() -> None:
-    """nltk.translate.bleu_score.sentence_bleu: 0.5045."""
-    assert bleu([CANDIDATES[0].split()], [[text.split() for text in REFERENCES]]) == pytest.approx(
-        0.5045, abs=5e-5
-    )
+    """nltk.translate.bleu_score.sentence_bleu: 0.5045…, without what follows."""
+    assert 0.5045 <= bleu([CANDIDATES[0].split()], [[text.split() for text in REFERENCES]]) < 0.5046
 
 
 def test_a_corpus_is_no_mean_of_its_sentences() -> None:

@@ -85,7 +85,7 @@ SEQUENCES = (
     ),
     NetworkRow(
         "captioner", "sequences.captioning:captioner", "four convolutions, an LSTM layer that says words",
-        "Vinyals et al. 2015, section 3", 2015, (64, 64, 3), 1000, 0, 0,
+        "Vinyals et al. 2015, section 3", 2015, (64, 64, 3), 1000, 3_524_872, 74_743_808,
         tiny={"input_shape": (16, 16, 3), "classes": 7, "vocabulary": 7, "width": 1 / 16, "units": 5,
               "length": 4}, task=CAPTIONING,
         inputs=("picture", "words"), note="describes pictures: captions:DIR; its encoder is not the paper's",
