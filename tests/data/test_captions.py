@@ -79,7 +79,10 @@ def test_rows_of_a_damaged_picture_are_left_out_with_their_owners(tmp_path: Path
     [
         (["0.png\ta dog"], "has 1 pictures, too few for training, validation and test"),
         (["0.png a dog"], "captions.txt, line 1 has no tab between the picture and its text"),
-        (["0.png\ta dog", "", "../0.png\ta cat"], "captions.txt, line 3: the picture '../0.png' is not inside"),
+        (
+            ["0.png\ta dog", "", "../0.png\ta cat"],
+            "line 3: the picture '../0.png' is not inside",
+        ),
         (["captions.txt\ta dog"], "captions.txt, line 1: no picture is called 'captions.txt'"),
         (["0.png\t"], "captions.txt has no line with a picture and a text"),
     ],

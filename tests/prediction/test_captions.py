@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.making import write_picture
 
 import crosstrain
 from crosstrain.data.sets.sequences.shapes import COLOURS, FORMS, PLACES, drawn, scenes
 from crosstrain.errors import CrosstrainError
+from tests.data.making import write_picture
 
 ASKED: dict[str, Any] = {"threads": 1, "device": "cpu", "progress": False}
 WORDS = {*COLOURS, *FORMS, *(word for place in PLACES for word in place.split()), "a", "there", "is", "of"}
@@ -60,5 +60,5 @@ def test_bleu_of_the_test_part(captioner: Path) -> None:
     greedy = crosstrain.evaluate(captioner, weights="last", **ASKED).metrics
     for name in ("bleu", "accuracy", "perplexity", "loss"):
         assert greedy[name] == pytest.approx(trained[name], rel=1e-6)
-    with pytest.raises(CrosstrainError, match="the data has 8×8×1|has the inputs picture, words"):
+    with pytest.raises(CrosstrainError, match="has the inputs picture, words"):
         crosstrain.train("captioner", "digits", engine="torch", size=8, out=captioner.parent / "no", **ASKED)

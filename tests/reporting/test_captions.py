@@ -83,7 +83,7 @@ def test_captions_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     lines = ["picture,caption"]
     for number in range(12):
         write_picture(tmp_path / "d" / f"{number}.png", picture(number))
-        lines.append(f"{number}.png,\"{EVIL.replace(chr(34), '')}\"")
+        lines.append(f'{number}.png,"{EVIL.replace(chr(34), "")}"')
     (tmp_path / "d" / "captions.csv").write_text("\n".join(lines))
     monkeypatch.setenv("CROSSTRAIN_CACHE", str(tmp_path / "cache"))
     data = prepare(f"captions:{tmp_path / 'd'}", size=16)

@@ -42,9 +42,9 @@ def test_nltk_s_published_value() -> None:
 
 def test_a_corpus_is_no_mean_of_its_sentences() -> None:
     """By hand: of 10 and 5 words 9 + 5 are right, of 8 and 4 pairs …, added up before they are divided."""
-    first = "a b c d e f g h i x".split()
-    second = "k l m n o".split()
-    references = [["a b c d e f g h i j".split()], ["k l m n o".split(), "k".split()]]
+    first = [*"abcdefghix"]
+    second = [*"klmno"]
+    references = [[[*"abcdefghij"]], [[*"klmno"], ["k"]]]
     wanted = (14 / 15 * 12 / 13 * 10 / 11 * 8 / 9) ** 0.25
     assert bleu([first, second], references) == pytest.approx(wanted, rel=1e-12)
 
@@ -60,7 +60,7 @@ def test_short_answers_are_penalised_and_equal_ones_perfect() -> None:
 
 
 def test_limits_are_those_of_resampled_answers() -> None:
-    words = "a b c d e f g h".split()
+    words = [*"abcdefgh"]
     answers = [words[: 4 + number % 5] for number in range(40)]
     own = counts(answers, [[words]] * 40)
     low, high = limits(own) or (0, 0)

@@ -128,7 +128,9 @@ def test_input_shape_and_classes_are_arguments(row: zoo.NetworkRow) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in SEQUENCES if row.name not in ("seq2seq", *STEPS) and not row.inputs], ids=lambda row: row.name
+    "row",
+    [row for row in SEQUENCES if row.name not in ("seq2seq", *STEPS) and not row.inputs],
+    ids=lambda row: row.name,
 )
 def test_networks_for_sequences_read_series_tokens_and_pictures(row: zoo.NetworkRow) -> None:
     with numpy_initial(drawn=False):

@@ -17,7 +17,16 @@ from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.images import label_maps
 from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
-from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, VOID, Prepared, array_file, kept_file, owners_name
+from crosstrain.data.prepared import (
+    FORMAT,
+    MANIFEST,
+    SPLITS,
+    VOID,
+    Prepared,
+    array_file,
+    kept_file,
+    owners_name,
+)
 from crosstrain.data.registry import DataSet, options_of, parse
 from crosstrain.data.resemblance import original_sizes
 from crosstrain.data.source import Column, Images, Request, Source, Table, summed_up

@@ -50,8 +50,8 @@ class Prepared:
     maps ``void``, and of texts what ``Source.specs`` says; an input of tokens has ``vocabulary``), ``splits``
     (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``),
     ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found (scales, a tokenizer). A
-    single input or target is called ``""``. Pictures are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W).
-    ``cached`` says that nothing had to be done.
+    single input or target is called ``""``. Pictures are float32 (H, W, C) in [0, 1]; labels are int64, label
+    maps int32 (H, W). ``cached`` says that nothing had to be done.
     """
 
     folder: Path

@@ -262,8 +262,8 @@ PAPERS: tuple[PaperRecipe, ...] = (
         _divided([8 * number / 55 for number in range(1, 7)], [0.5**power for power in range(1, 7)]),
         initialisation="uniform from -0.08 to 0.08, of the decoder",
         differs=(
-            "rates, clipping and a million steps, which are 55 epochs of its data, are im2txt's; the paper says "
-            "a fixed rate",
+            "rates, clipping and a million steps, which are 55 epochs of its data, are im2txt's; the paper "
+            "says a fixed rate",
             "the paper's encoder is trained on ImageNet before and stays as it is; here it is trained along",
             "the decoder begins as the network's own layers do, since the encoder's kernels would too",
             "dropout of 0.3 is left out unless the network is asked for it, as captioner:dropout=0.3",

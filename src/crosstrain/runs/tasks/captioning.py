@@ -15,8 +15,9 @@ from crosstrain.training import bleu
 AskWords = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From pictures and the words so far to the scores of the next word after each."""
 FACTS = "captions"
-"""What a data set's manifest says of its captions: the ``inputs``' names (picture, words), the ``length`` of a
-caption, the numbers of the marks ``begin`` and ``end``, and those that are never said (``reserved``)."""
+"""What a data set's manifest says of its captions: the names of the ``inputs`` (picture, words), the
+``length`` of a caption, the numbers of the marks ``begin`` and ``end``, and those that are never said
+(``reserved``)."""
 PICTURES = 64
 """Asked about at a time, once for each beginning."""
 MOST = 500

@@ -127,10 +127,10 @@ def best_tested(network: Network, material: Material, training: Training, clocks
     with clocks.phase("evaluate"):
         state = network.read()
         network.load(State({**state.weights, **read_arrays(path)}))
-        return tested_by(network, material)
+        return tested_by(network, material, None)
 
 
-def tested_by(network: Network, material: Material, predictions: Predictions | None = None) -> dict[str, Any]:
+def tested_by(network: Network, material: Material, predictions: Predictions | None) -> dict[str, Any]:
     """The metrics of the test part; ``predictions`` collects the answers."""
     test = material.splits["test"]
     tested = material.evaluation.run(network, test.inputs, test.targets, predictions, final=True)

@@ -1,7 +1,7 @@
 """The task ``continue``: a trained network asked again and again, each time about what it said last.
 
-A series goes on by its own forecasts (the recursive strategy), a text by tokens drawn from its own scores, the
-caption of a picture by its likeliest words.
+A series goes on by its own forecasts (the recursive strategy), a text by tokens drawn from its own scores,
+the caption of a picture by its likeliest words.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         return np.asarray(predictor.predict(inputs)[output])
 
     start = np.load(job["start"], allow_pickle=False)
-    how: Callable[..., np.ndarray] = {"numbers": numbers, "tokens": tokens, "captions": captions}[job["kind"]]
-    write_arrays(Path(job["out"]), {"continued": how(ask, start, job)})
+    kinds: dict[str, Callable[..., np.ndarray]] = {
+        "numbers": numbers, "tokens": tokens, "captions": captions,
+    }  # fmt: skip
+    write_arrays(Path(job["out"]), {"continued": kinds[job["kind"]](ask, start, job)})
     return {"engine_version": row.version}
 
 

@@ -91,8 +91,8 @@ class Predictions:
         """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``, float32
         (N,), what the network gave those two, NaN where its outputs are no probabilities. Of label maps
         ``label_maps``, uint8 (N, H, W). In the order of the test set. Of numbers to predict ``output`` and
-        ``target``, float32 (N, numbers). Of captions ``said``, int64 (pictures, length), and ``rows``. Empty where
-        no output is any of these."""
+        ``target``, float32 (N, numbers). Of captions ``said``, int64 (pictures, length), and ``rows``. Empty
+        where no output is any of these."""
         names = self._parts[0] if self._parts else ()
         return {name: np.concatenate([part[name] for part in self._parts]) for name in names} | self._further
 

@@ -21,9 +21,10 @@ def captioner(
     Tell), section 3.
 
     The encoder is four convolutions of 3×3 with batch normalisation (32 to 256 maps, times ``width``), each
-    halved by pooling, in place of the paper's GoogLeNet. Its features begin the decoder's state, where the
-    paper shows them to the LSTM as its first word. ``cell`` is ``lstm`` or ``gru``; ``dropout`` drops of the
-    embedded words and of the decoder's outputs. Inputs ``picture``, (height, width, channels), and ``words``,
+    halved by pooling, in place of the paper's GoogLeNet. Its features begin the decoder's state (by a dense
+    layer without activation: tanh is saturated from the start), where the paper shows them to the LSTM as its
+    first word. ``cell`` is ``lstm`` or ``gru``; ``dropout`` drops of the embedded words and of the decoder's
+    outputs. Inputs ``picture``, (height, width, channels), and ``words``,
     (``length``,) numbers of words, 0 being padding, which is masked. Output (batch, length, classes): scores
     of the next word after each. ``ValueError`` for another cell.
     """
@@ -37,7 +38,7 @@ def captioner(
         x = layers.BatchNormalization(name=f"norm{number}")(x)
         x = layers.MaxPooling2D(2, padding="same", name=f"pool{number}")(layers.ReLU(name=f"relu{number}")(x))
     x = layers.Flatten(name="features")(x)
-    state = [layers.Dense(units, activation="tanh", name=name)(x) for name in STATES[cell]]
+    state = [layers.Dense(units, name=name)(x) for name in STATES[cell]]
     y = layers.Embedding(vocabulary, units, mask_zero=True, name="embedding")(words)
     y = layers.Dropout(dropout, name="embedding_dropout")(y) if dropout else y
     y = CELLS[cell](units, return_sequences=True, name="decoder")(y, initial_state=state)

@@ -81,7 +81,7 @@ def of_captions(
     tokenizer = (
         Tokenizer.from_json(fitted["tokenizer"])
         if fitted
-        else _tokenizer([texts[row] for row in parts["train"]], int(options["vocabulary"]))
+        else _tokenizer([texts[row] for row in parts["train"].tolist()], int(options["vocabulary"]))
     )
     words = tokenizer.encode_all(texts, length)
     counts = (words != PADDING).sum(axis=1)

@@ -26,7 +26,8 @@ from crosstrain.training.pixels import mean_iou, picture_counts
 
 COLUMNS = (
     "top 5", "precision", "recall", "F1", "AUC", "perplexity", "character error rate", "word error rate",
-    "texts right", "words right", "BLEU", "calibration error", "pixel accuracy", "class accuracy", "mean IoU", "boundary F1",
+    "texts right", "words right", "BLEU", "calibration error", "pixel accuracy", "class accuracy",
+    "mean IoU", "boundary F1",
 )  # fmt: skip
 
 LEGENDS = {
