@@ -148,6 +148,17 @@ def test_a_network_for_pictures_takes_no_tokens() -> None:
         zoo.build("lenet5", (9,), 3, vocabulary=50)
 
 
+def test_a_captioner_has_an_lstm_or_a_gru() -> None:
+    cells = {"lstm": ("LSTM", 2), "gru": ("GRU", 1)}
+    for cell, (layer, states) in cells.items():
+        with numpy_initial(drawn=False):
+            model = zoo.build(f"captioner:tiny:cell={cell}")
+        assert type(model.get_layer("decoder")).__name__ == layer
+        assert len({"hidden", "cell"} & {each.name for each in model.layers}) == states
+    with pytest.raises(ValueError, match="cell is lstm or gru, not 'rnn'"):
+        zoo.build("captioner:tiny:cell=rnn")
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_the_tiny_variant_is_the_same_network_made_small(row: zoo.NetworkRow) -> None:
     graph = graph_of(f"{row.name}:tiny")

@@ -166,6 +166,8 @@ def _values(name: str, builder: Callable[..., Any], wanted: Variant) -> dict[str
             values[key] = _READERS[kind](text)
         except (ValueError, KeyError) as error:
             raise CrosstrainError(f"{name}: {key} is {_KINDS[kind]}, not {text!r}") from error
+        if kind is str:  # which words there are, the function knows
+            continue
         if not 0 <= values[key] < math.inf or (key == "width" and not values[key]):
             raise CrosstrainError(f"{name}: {key} must not be {text}")
     return values
@@ -175,5 +177,6 @@ _READERS: dict[type, Callable[[str], Any]] = {
     bool: lambda text: {"true": True, "false": False}[text.lower()],
     int: int,
     float: float,
+    str: str,
 }
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
