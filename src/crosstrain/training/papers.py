@@ -294,8 +294,9 @@ PAPERS: tuple[PaperRecipe, ...] = (
         initialisation="uniform from -0.08 to 0.08, the forget gate's bias 1",
         kernel_initializer={"name": "random_uniform", "minval": -0.08, "maxval": 0.08},
         differs=(
-            "char-rnn updates its weights after every window of 50 characters and carries the state to the next "
-            "batch; here a passage is updated on once, and rnn-lm:truncate=50 ends gradients at its windows",
+            "char-rnn updates its weights after every window of 50 characters and carries the state to the "
+            "next batch; here weights are updated once for a passage, and rnn-lm:truncate=50 ends gradients "
+            "at its windows",
         ),
     ),
     PaperRecipe(

@@ -78,7 +78,7 @@ SEQUENCES = (
     ),
     NetworkRow(
         "rnn-lm", "sequences.recurrent:language_model", "language model of an LSTM layer of 128 units",
-        "Mikolov et al. 2010; Karpathy's char-rnn 2015", 2010, (64,), 65, 111_361, 0,
+        "Mikolov et al. 2010; Karpathy's char-rnn 2015", 2010, (64,), 65, 111_361, 6_823_936,
         tiny={"input_shape": (6,), "classes": 5, "vocabulary": 5, "units": 5}, task=TASK,
         note="predicts the next token at each step; its embedding is of 64 numbers",
     ),

@@ -31,7 +31,7 @@ def recurrent(
     """
     if truncate and (both_ways or vocabulary):
         what = "texts with labels, whose padding is masked" if vocabulary else "layers that read backwards"
-        raise ValueError(f"truncate={truncate} carries a state from window to window, which is not done for {what}")
+        raise ValueError(f"truncate={truncate} carries a state between windows, which is not done for {what}")
     inputs, x = steps(input_shape, vocabulary, masked=True)
     for number in range(1, depth + 1):
         layer = recurrent_layer(cell, units, f"{cell}{number}", truncate, every_step=number < depth)
