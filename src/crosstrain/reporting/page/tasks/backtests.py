@@ -73,7 +73,7 @@ def figures(record: Record) -> list[Figure]:
     not known, or 0."""
     import altair as alt
 
-    today = next((entry["errors"] for entry in record["entries"] if entry["name"] == LAST), [])
+    today: list[float] = next((entry["errors"] for entry in record["entries"] if entry["name"] == LAST), [])
     if not today or not all(today):
         return []
     rows = [
