@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 
@@ -17,6 +16,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.files import hdf5
 from crosstrain.graph.keras_import.network import weight_names
+from crosstrain.system.hdf5 import is_hdf5, open_hdf5
 
 ARRAYS = (".npz", ".safetensors")
 """Formats of named arrays, which know nothing of Keras."""
@@ -38,7 +38,7 @@ def load_into(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Lay
         arrays = _without(arrays_of(path), list(variables), list(wanted))
         for name, array in matched(path, arrays, shapes).items():
             variables[name].assign(array.astype(variables[name].dtype))
-    elif hdf5.is_hdf5(path):
+    elif is_hdf5(path):
         _from_hdf5(model, path, skipped)
     else:
         _from_zip(model, path, skipped)
@@ -75,7 +75,7 @@ def _from_zip(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Lay
 def _by_keras(model: keras.Model, file: Path, path: Path, skipped: Sequence[keras.layers.Layer]) -> None:
     """Load a file in Keras 3's form; ``path`` is the user's name for it."""
     try:
-        with h5py.File(file) as content:
+        with open_hdf5(file) as content:
             if not {"layers", "_layer_checkpoint_dependencies", "vars"} & set(content):
                 raise CrosstrainError(f"{path} is an HDF5 file, but holds no weights of a Keras model")
         model.load_weights(file, objects_to_skip=list(skipped))
