@@ -136,7 +136,7 @@ def predict(
         chosen = "last" if cell else trained.weights.stem
         prediction = Prediction(
             network.name, request.engine, answered.version, request.device, chosen,
-            tuple(_answers(network, answered, labels, top)), applied.damaged, tuple(notes),
+            tuple(answers_of(network, answered, labels, top)), applied.damaged, tuple(notes),
             classes=tuple(network.preparation.classes), rows=applied.kept, outputs=answered.outputs,
         )  # fmt: skip
         if pictures is not None:
@@ -159,7 +159,10 @@ def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> lis
     return sentences
 
 
-def _answers(network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int) -> list[Answer]:
+def answers_of(
+    network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int
+) -> list[Answer]:
+    """What each output says of each input, in the order of ``labels``, which name the inputs."""
     ranked = {name: _ranked(network, name, outputs, top) for name, outputs in answered.outputs.items()}
     return [
         Answer(label, output, *rows[position])
@@ -217,4 +220,4 @@ def _plain(answer: Answer) -> dict[str, Any]:
     return {key: value for key, value in asdict(answer).items() if value or key in ("input", "output")}
 
 
-__all__ = ["Answer", "Asking", "Choice", "Draw", "Prediction", "predict", "unlike"]
+__all__ = ["Answer", "Asking", "Choice", "Draw", "Prediction", "answers_of", "predict", "unlike"]

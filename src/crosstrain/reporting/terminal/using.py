@@ -14,6 +14,7 @@ from crosstrain.statistics.ratios import Interval
 if TYPE_CHECKING:  # they read pictures, for which the command line need not load OpenCV
     from crosstrain.prediction.evaluate import Evaluated
     from crosstrain.prediction.features import Features
+    from crosstrain.prediction.film import Filmed
     from crosstrain.prediction.predict import Answer, Prediction
 
 SHOWN = 8
@@ -41,6 +42,23 @@ def print_prediction(prediction: Prediction, screen: Console) -> None:
     if prediction.pictures:
         screen.print(f"{prediction.pictures:,} pictures drawn.")
     _remarks(prediction.notes, prediction.damaged, screen)
+
+
+def print_filmed(filmed: Filmed, screen: Console) -> None:
+    """Frames a second by stage, and what was written."""
+    table = grid(["", "frames/s", "ms a frame"])
+    for stage, seconds in (*filmed.seconds.items(), ("all together", sum(filmed.seconds.values()))):
+        others = filmed.frames - 1
+        rate = f"{others / seconds:.1f}" if others and seconds else NOTHING
+        table.add_row(stage, rate, f"{1000 * seconds / others:.2f}" if others else NOTHING)
+    screen.print(table)
+    screen.print()
+    height, width = filmed.size
+    screen.print(
+        f"{filmed.network} on {filmed.engine}: {filmed.frames:,} frames of {filmed.source} ({width}×{height}), "
+        f"{filmed.dropped:,} dropped. Times are of all frames but the first."
+    )
+    screen.print(f"{filmed.film} and {filmed.lines} are written.")
 
 
 def _cells(answer: Answer) -> list[str]:
