@@ -100,7 +100,8 @@ def test_what_cannot_be_asked_ends_in_a_sentence(
 
 
 class Capture:
-    """Stands for a camera that gives ``count`` frames, each filled with its number, as fast as it is asked."""
+    """Stands for a camera that gives ``count`` frames, each filled with its number, as fast as it is
+    asked."""
 
     def __init__(self, count: int) -> None:
         self.count, self.given = count, 0

@@ -103,7 +103,9 @@ def test_engines_have_its_values_and_finite_differences_their_gradients(engine: 
     all_weights = {k: np.asarray(v, "float64") for k, v in {**weights, **constants}.items()}
     built = engines()[engine].load().build(program, all_weights, Setting(precision="float64"))
     random = np.random.default_rng(1)
-    boxes = np.array([[[3, 5, 30, 40], [-9, 2, 60, 30], [7, 7, 7, 7]], [[0, 0, 48, 72], [1, 2, 3, 4], [40, 60, 90, 99]]])
+    boxes = np.array(
+        [[[3, 5, 30, 40], [-9, 2, 60, 30], [7, 7, 7, 7]], [[0, 0, 48, 72], [1, 2, 3, 4], [40, 60, 90, 99]]]
+    )
     batch = {"pixels": random.normal(size=(2, *SHAPE)), "boxes": boxes.astype("float64")}
     expected, _ = run_numpy(graph, all_weights, batch)
     assert built.predict(batch)[output] == pytest.approx(np.asarray(expected[output]), rel=1e-12, abs=1e-13)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from crosstrain.graph.keras_import import import_loss, import_model
 from crosstrain.graph.ops import NUMPY
 from crosstrain.graph.program import Program
 from crosstrain.graph.reference import run_numpy
+from crosstrain.proof.batch import targets as targets_of_boxes
+from crosstrain.proof.holding.noise import without_noise
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 
@@ -29,7 +31,7 @@ STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
     "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s", "bilstm", "gru",
-    "seq2seq", "tcn", "gpt-nano",
+    "seq2seq", "tcn", "gpt-nano", "faster-rcnn-small", "ssd-lite",
 )  # fmt: skip
 """One of each family."""
 
@@ -47,8 +49,7 @@ def unlike() -> list[Any]:
 
 @dataclass(frozen=True)
 class Tried:
-    """A tiny variant as a program, with weights and a batch. Its dropout drops nothing: every engine draws
-    noise of its own."""
+    """A tiny variant as a program, with weights and a batch. Its noise is off: every engine draws its own."""
 
     program: Program
     weights: Weights
@@ -57,11 +58,11 @@ class Tried:
     @classmethod
     def of(cls, name: str) -> Tried:
         graph, drawn = import_model(zoo.build(f"{name}:tiny"), None)
-        graph = replace(graph, nodes=tuple(_without_noise(node) for node in graph.nodes))
+        graph, _ = without_noise(graph)
         row = zoo.network_row(name)
         of_pixels = row.task == "image-segmentation"
         losses = {"": Loss("sparse_categorical_crossentropy", {"from_logits": True})} if of_pixels else None
-        loss, constants, _, targets = import_loss(losses, graph, None, loss_weights=row.loss_weights)
+        loss, constants, chosen, targets = import_loss(losses, graph, None, loss_weights=row.loss_weights)
         random = np.random.default_rng(5)
         # The reference computes in the type of its weights. Biases of 0 would leave ReLUs at their kinks.
         weights = {key: np.asarray(value, "float64") for key, value in drawn.items()}
@@ -74,7 +75,11 @@ class Tried:
             batch[key] = np.int32(3) if key == "seed" else random.normal(size=shape)  # type: ignore[assignment]
             if spec.dtype == "int32" and key != "seed":  # tokens
                 batch[key] = random.integers(0, 5, shape, dtype=np.int32)  # type: ignore[arg-type]
+        drawn_for = {key: each.name for key, each in chosen.items()}
         for key, target in targets.items():
+            if target.get("boxes"):
+                batch |= targets_of_boxes(graph, loss, drawn_for, BATCH, seed=5)
+                continue
             shape = (BATCH, *target["shape"])
             is_class = "int" in target["dtype"]
             batch[f"target/{key}"] = random.integers(0, 5, shape) if is_class else random.normal(size=shape)
@@ -86,12 +91,6 @@ class Tried:
 
     def loss(self, weights: Weights | None = None) -> float:
         return float(self.reference(self.program.training, weights)["loss"])
-
-
-def _without_noise(node: Any) -> Any:
-    if node.op != "dropout":
-        return node
-    return replace(node, attributes={**node.attributes, "rate": 0.0})
 
 
 def check(name: str, engine: str) -> None:

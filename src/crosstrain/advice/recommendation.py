@@ -14,6 +14,7 @@ from typing import Any
 
 from crosstrain.advice import front as fronts
 from crosstrain.advice import preferences as prefer
+from crosstrain.advice import requirements as require
 from crosstrain.advice import worth
 from crosstrain.advice.changes import examples, other_preferences, repeats, value
 from crosstrain.advice.front import Candidate
@@ -29,13 +30,20 @@ MOST_TIES = 3
 
 
 def recommend(
-    rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = (), preference: str = ""
+    rows: Sequence[Row],
+    criteria: Sequence[Mapping[str, Any]] = (),
+    preference: str = "",
+    requirement: str = "",
 ) -> Recommendation:
     """The recommendation; its engine is None where no row allows one. ``criteria`` are those of the result,
-    for the latency; ``preference`` is what ``--prefer`` says."""
-    candidates = fronts.candidates(rows, criteria)
+    for the latency; ``preference`` is what ``--prefer`` says, ``requirement`` what ``--require`` does."""
+    everything, required = fronts.candidates(rows, criteria), require.requirements(requirement)
+    texts = [each.text for each in required]
+    if not everything:
+        return Recommendation(reason=_why_none(rows), required=texts)
+    candidates = require.meeting(everything, required)
     if not candidates:
-        return Recommendation(reason=_why_none(rows))
+        return Recommendation(reason=require.why_none(everything, required), required=texts)
     weights = prefer.weights(preference)
     ranking = prefer.rank(candidates, weights) if weights else None
     if ranking is None:
@@ -47,6 +55,7 @@ def recommend(
             )
     else:
         chosen, evidence, changes = _by_weights(ranking)
+    evidence.append(require.evidence(chosen, everything, required))
     steps = worth.steps(fronts.works_of(candidates), chosen.row.engine)
     mine = [step.text for step in steps if _concerns(step, chosen.work)]
     take = f"Take {chosen.name(candidates, full=True)}: {'; '.join(p for p in [*evidence, *mine] if p)}."
@@ -59,6 +68,7 @@ def recommend(
         sentences=[_sentence(_named(step, steps)) for step in steps],
         changes=[_sentence(change) for change in changes],
         weights=weights,
+        required=texts,
         steps=[step.to_json() for step in steps],
     )
 

@@ -47,7 +47,8 @@ def predict(
     sources, pictures, camera = _several(inputs), arguments["pictures"], arguments["camera"]
     film = film_among(sources)
     common: dict[str, Any] = {
-        name: arguments[name] for name in ("top", "cell", "weights")  # type: ignore[literal-required]
+        name: arguments[name]
+        for name in ("top", "cell", "weights")  # type: ignore[literal-required]
     }
     if camera is not None and sources:
         raise CrosstrainError("inputs and a camera cannot be asked about at once; leave one of them out")
@@ -56,12 +57,12 @@ def predict(
     with watching(progress) as watch:
         common |= {"arguments": cast(Any, arguments), "tell": watch.stage, "note": watch.note}
         if film is not None or camera is not None:
-            source = film if camera is None else camera
+            source = cast(Any, film if camera is None else camera)
             return predict_film(
-                run, cast(Any, source), folder=Path(pictures or "."), most=arguments["frames"], draw=draw_seen,
-                **common,
-            )  # fmt: skip
-        return predicted(run, sources, pictures=Path(pictures) if pictures else None, draw=draw_answers, **common)
+                run, source, folder=Path(pictures or "."), most=arguments["frames"], draw=draw_seen, **common
+            )
+        place = Path(pictures) if pictures else None
+        return predicted(run, sources, pictures=place, draw=draw_answers, **common)
 
 
 @declared("an evaluation", single=SINGLE)

@@ -1,14 +1,14 @@
 """The outputs of detectors that correct boxes: every row begins with the box that it corrects.
 
 Rows carry their boxes (anchors, or proposals of the network), so that neither a loss nor a reader has to know
-where they come from. ``lot`` is a number in [0, 1), the same in all rows of a picture and new in every training
-step: losses draw their samples by it.
+where they come from. ``lot`` is a number in [0, 1), the same in all rows of a picture and new in every
+training step: losses draw their samples by it.
 
 | head | a row |
 | --- | --- |
 | ``rpn`` | box (4), lot, logit of an object, code (4) |
-| ``rois`` | box (4), 1 or 0 for a box that counts or not, lot, logits of the classes and of background, a code for each class (4 · classes) |
-| ``ssd`` | box (4), logits of the classes and of background, code (4) |
+| ``rois`` | box (4), 1 or 0 (it does not count), lot, logits of classes and background, codes (4 · classes) |
+| ``ssd`` | box (4), logits of classes and background, code (4) |
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from crosstrain.detection.boxes import decoded
 
 OF_BOX = 4
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
-"""Of the codes of ``rois`` and ``ssd``: the deviations that make codes of about 1 (Girshick 2015, section 2.3;
-Liu et al. 2016's code). Those of ``rpn`` have 1."""
+"""Of the codes of ``rois`` and ``ssd``: the deviations that make codes of about 1 (Girshick 2015, section
+2.3; Liu et al. 2016's code). Those of ``rpn`` have 1."""
 
 
 def rpn_classes(last: int, settings: Mapping[str, Any]) -> int:
@@ -60,8 +60,8 @@ def ssd_parts(rows: Any, classes: int) -> tuple[Any, Any, Any]:
 
 
 def roi_candidates(outputs: np.ndarray, settings: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """A box for each class, (batch, n, classes, 4), and the classes' probabilities, (batch, n, classes); 0 for
-    boxes that do not count."""
+    """A box for each class, (batch, n, classes, 4), and the classes' probabilities, (batch, n, classes); 0
+    for boxes that do not count."""
     boxes, counts, _, logits, codes = roi_parts(outputs, int(settings["classes"]))
     own = decoded(codes, boxes[..., None, :], VARIANCES)
     return np.asarray(own), _probabilities(logits) * counts[..., None]

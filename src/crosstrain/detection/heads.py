@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.detection import yolo
+from crosstrain.detection import anchored, yolo
 from crosstrain.detection.detections import Detections
 from crosstrain.detection.suppression import DEFAULT, Suppression, selected
 
@@ -33,7 +33,12 @@ class Head:
     classes: Callable[[int, Mapping[str, Any]], int]
 
 
-HEADS: Mapping[str, Head] = {"yolo": Head(yolo.candidates, yolo.classes)}
+HEADS: Mapping[str, Head] = {
+    "yolo": Head(yolo.candidates, yolo.classes),
+    "rpn": Head(None, anchored.rpn_classes),
+    "rois": Head(anchored.roi_candidates, anchored.roi_classes),
+    "ssd": Head(anchored.ssd_candidates, anchored.ssd_classes),
+}
 
 
 def detections(

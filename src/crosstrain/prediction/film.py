@@ -29,15 +29,16 @@ from crosstrain.system.files import slug, storage_errors
 DrawFrame = Callable[[np.ndarray, Seen, tuple[str, ...]], np.ndarray]
 """Draws what was seen, with the names of all classes, on a frame (uint8 RGB, H, W, 3)."""
 STAGES = ("decoding", "preparing", "network", "reading", "drawing")
-"""In which the time of a frame is spent: out of the film; into what the network takes; in the network; from its
-outputs to classes, maps or boxes; onto the frame, into the film and the lines that are written."""
+"""In which the time of a frame is spent: out of the film; into what the network takes; in the network; from
+its outputs to classes, maps or boxes; onto the frame, into the film and the lines that are written."""
 
 
 @dataclass(frozen=True)
 class Filmed:
     """What came of a film. ``frames`` were answered, ``dropped`` were not: of a camera those that came while
     the network was at work, of a film those that cannot be decoded. ``seconds`` has the time by stage of all
-    frames but the first, which starts and compiles. ``film`` and ``lines`` are the files that were written."""
+    frames but the first, which starts and compiles. ``film`` and ``lines`` are the files that were
+    written."""
 
     network: str
     engine: str
@@ -80,7 +81,9 @@ class _Clock:
 
 def film_among(inputs: list[Any]) -> Path | None:
     """The film that inputs are; None where they are none. ``CrosstrainError`` where it is one of several."""
-    films = [each for each in inputs if isinstance(each, str | Path) and Path(each).suffix.lower() in SUFFIXES]
+    films = [
+        each for each in inputs if isinstance(each, str | Path) and Path(each).suffix.lower() in SUFFIXES
+    ]
     if films and len(inputs) > 1:
         raise CrosstrainError(f"{films[0]} is a film; ask about one film at a time, and nothing beside it")
     return Path(films[0]).expanduser() if films else None
@@ -150,11 +153,9 @@ def predict_film(
     )  # fmt: skip
 
 
-def prepared(
-    preparation: TrainedPreparation, picture: np.ndarray, folder: Path
-) -> tuple[Arrays, Region]:
-    """One frame, uint8 RGB (H, W, 3), as the training's pictures were prepared, (1, …) by the data's names; and
-    the part of it that was."""
+def prepared(preparation: TrainedPreparation, picture: np.ndarray, folder: Path) -> tuple[Arrays, Region]:
+    """One frame, uint8 RGB (H, W, 3), as the training's pictures were prepared, (1, …) by the data's names;
+    and the part of it that was."""
     (name,) = preparation.manifest["inputs"]
     shape = preparation.picture(name)
     assert shape is not None

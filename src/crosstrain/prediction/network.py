@@ -128,7 +128,8 @@ class TrainedNetwork:
         return read_arrays(paths[1])["continued"], result["engine_version"]
 
     def job_of(self, asking: Asking, folder: Path, layer: str = "") -> dict[str, Any]:
-        """What a job needs to run the network on an engine; ``folder`` takes the file of one that reads such."""
+        """What a job needs to run the network on an engine; ``folder`` takes the file of one that reads
+        such."""
         job: dict[str, Any] = {
             **self._job(layer), "engine": asking.engine, "device": asking.device, "threads": asking.threads,
             "options": dict(asking.options), "division": "open",

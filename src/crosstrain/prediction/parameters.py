@@ -24,11 +24,13 @@ class Predict(Trained, total=False):
         str | Path | None,
         Parameter(
             "Draw every picture with its answer below, into this folder; of a film, where it is written "
-            "(default: here).", metavar="DIR",
+            "(default: here).",
+            metavar="DIR",
         ),
     ]
     camera: Annotated[
-        int | None, Parameter("Ask about what this camera sees, 0 being the first, until Ctrl-C.", metavar="N")
+        int | None,
+        Parameter("Ask about what this camera sees, 0 being the first, until Ctrl-C.", metavar="N"),
     ]
     frames: Annotated[int | None, Parameter("Of a film or a camera: no more frames than these.", metavar="N")]
 

@@ -159,9 +159,7 @@ def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> lis
     return sentences
 
 
-def answers_of(
-    network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int
-) -> list[Answer]:
+def answers_of(network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int) -> list[Answer]:
     """What each output says of each input, in the order of ``labels``, which name the inputs."""
     ranked = {name: _ranked(network, name, outputs, top) for name, outputs in answered.outputs.items()}
     return [

@@ -68,8 +68,8 @@ def wanted(network: TrainedNetwork) -> list[str]:
 
 
 def seen_of(network: TrainedNetwork, outputs: Mapping[str, np.ndarray], region: Region, top: int) -> Seen:
-    """What the outputs for one picture say. ``region`` is the part that the network was given, ``top`` how many
-    classes are kept."""
+    """What the outputs for one picture say. ``region`` is the part that the network was given, ``top`` how
+    many classes are kept."""
     for name, reading in network.readings.items():
         if reading.boxes:
             found = reading.detections(outputs[name])[0].at_least(LEAST_SCORE)

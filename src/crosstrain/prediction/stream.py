@@ -24,7 +24,8 @@ SOCKET = "socket"
 
 @dataclass
 class Stream:
-    """The network on its engine. ``seconds`` are those of the network itself, one number for each question."""
+    """The network on its engine. ``seconds`` are those of the network itself, one number for each
+    question."""
 
     network: TrainedNetwork
     _connection: Connection
@@ -49,7 +50,13 @@ def stream(network: TrainedNetwork, asking: Asking, folder: Path, wanted: list[s
     """``network`` open on an engine, for its outputs ``wanted``. ``folder``, whose path must be short, takes
     what lies between. ``CrosstrainError`` where the engine cannot do it, or ends on its way."""
     address = str(folder.resolve() / SOCKET)
-    job = {**network.job_of(asking, folder), "task": "stream", "id": "stream", "outputs": wanted, "address": address}
+    job = {
+        **network.job_of(asking, folder),
+        "task": "stream",
+        "id": "stream",
+        "outputs": wanted,
+        "address": address,
+    }
     outcomes: list[Outcome] = []
     stop = threading.Event()
 

@@ -37,7 +37,9 @@ def draw_seen(picture: np.ndarray, seen: Seen, classes: tuple[str, ...]) -> np.n
         for answer in seen.answers
         for choice in answer.choices
     ]
-    lines += [" ".join(f"{value:.4g}" for value in answer.values[:4]) for answer in seen.answers if answer.values]
+    lines += [
+        " ".join(f"{value:.4g}" for value in answer.values[:4]) for answer in seen.answers if answer.values
+    ]
     return _listed(drawn, [(line, INK) for line in lines])
 
 
@@ -64,9 +66,7 @@ def _listed(picture: np.ndarray, lines: Sequence[tuple[str, Sequence[int]]]) -> 
         text, top = _plain(line), number * LINE
         (width, _), _ = cv2.getTextSize(text, FONT, LETTERS, 1)
         cv2.rectangle(picture, (0, top), (width + 2 * MARGIN, top + LINE), PAPER, -1)
-        cv2.putText(
-            picture, text, (MARGIN, top + LINE - 5), FONT, LETTERS, tuple(colour), 1, cv2.LINE_AA
-        )
+        cv2.putText(picture, text, (MARGIN, top + LINE - 5), FONT, LETTERS, tuple(colour), 1, cv2.LINE_AA)
     return picture
 
 

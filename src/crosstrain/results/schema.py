@@ -198,7 +198,8 @@ class Recommendation(_Open):
     """What to take, and why; everything None where nothing can be recommended.
 
     ``reason`` is one paragraph. ``sentences`` tell what larger inputs and deeper networks cost and bring (as
-    data in ``steps``), ``changes`` what would change the choice; ``weights`` are those of ``--prefer``.
+    data in ``steps``), ``changes`` what would change the choice; ``weights`` are those of ``--prefer``,
+    ``required`` what ``--require`` says.
     """
 
     engine: str | None = None
@@ -208,6 +209,7 @@ class Recommendation(_Open):
     sentences: list[str] = Field(default_factory=list)
     changes: list[str] = Field(default_factory=list)
     weights: dict[str, float] = Field(default_factory=dict)
+    required: list[str] = Field(default_factory=list)
     steps: list[dict[str, Any]] = Field(default_factory=list)
 
 

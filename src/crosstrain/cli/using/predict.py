@@ -27,13 +27,18 @@ STDOUT = Path("-")
 
 @declared.takes(api.predict)
 def command(
-    run: str, inputs: list[str] | None = None, csv: Csv = None, json_file: options.Json = None, **arguments: Any
+    run: str,
+    inputs: list[str] | None = None,
+    csv: Csv = None,
+    json_file: options.Json = None,
+    **arguments: Any,
 ) -> None:
     """Ask a trained network about pictures, folders, zips of pictures, arrays, a film or a camera.
 
     Inputs are prepared as the training's data was. A damaged file is named and the rest is answered; the exit
-    code is then 1. Of a film, boxes, classes of pixels or of the picture are drawn on every frame: it is written
-    as FILM.drawn.mp4, with a line of JSON for each frame beside it, and frames a second are told by stage.
+    code is then 1. Of a film, boxes, classes of pixels or of the picture are drawn on every frame: it is
+    written as FILM.drawn.mp4, with a line of JSON for each frame beside it, and frames a second are told by
+    stage.
 
     \b
     Examples:

@@ -24,8 +24,8 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Frame:
-    """``number`` from 0 as they were filmed, ``at`` in seconds from the beginning, ``picture`` uint8 RGB (H, W,
-    3)."""
+    """``number`` from 0 as they were filmed, ``at`` in seconds from the beginning, ``picture`` uint8 RGB (H,
+    W, 3)."""
 
     number: int
     at: float
@@ -33,8 +33,8 @@ class Frame:
 
 
 class Film:
-    """The frames of a file, in order. ``decoding`` are the seconds that decoding has taken, ``dropped`` counts
-    the frames that the file announces and that cannot be decoded (known at the end)."""
+    """The frames of a file, in order. ``decoding`` are the seconds that decoding has taken, ``dropped``
+    counts the frames that the file announces and that cannot be decoded (known at the end)."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -129,7 +129,9 @@ class Writer:
             size = picture.shape[1], picture.shape[0]
             writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
             if not writer.isOpened():
-                raise CrosstrainError(f"{self.path} cannot be written as a film of {size[0]}×{size[1]} pixels")
+                raise CrosstrainError(
+                    f"{self.path} cannot be written as a film of {size[0]}×{size[1]} pixels"
+                )
             self._writer = writer
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 

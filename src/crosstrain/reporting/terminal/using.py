@@ -55,8 +55,8 @@ def print_filmed(filmed: Filmed, screen: Console) -> None:
     screen.print()
     height, width = filmed.size
     screen.print(
-        f"{filmed.network} on {filmed.engine}: {filmed.frames:,} frames of {filmed.source} ({width}×{height}), "
-        f"{filmed.dropped:,} dropped. Times are of all frames but the first."
+        f"{filmed.network} on {filmed.engine}: {filmed.frames:,} frames of {filmed.source} "
+        f"({width}×{height}), {filmed.dropped:,} dropped. Times are of all frames but the first."
     )
     screen.print(f"{filmed.film} and {filmed.lines} are written.")
 

@@ -22,8 +22,8 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     """Answer what comes over the socket ``address`` until an empty message, or its end.
 
     The job has ``address`` (a path), ``outputs`` (which are wanted; None: all) and what the task ``answer``
-    has of network and engine. A message is ``packed``: the inputs by the network's names, and back the outputs
-    with the ``seconds`` that the network took.
+    has of network and engine. A message is ``packed``: the inputs by the network's names, and back the
+    outputs with the ``seconds`` that the network took.
     """
     clocks = Clocks(emit)
     graph, row, predictor = opened(job, clocks)

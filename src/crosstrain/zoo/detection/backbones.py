@@ -19,8 +19,8 @@ SMALL = (16, 32, 48, 64, 96)
 
 
 def backbone(name: str, input_shape: tuple[int, ...], stride: int, width: float) -> tuple[Any, Any]:
-    """The input and the last maps of one row for each ``stride`` of the picture; ``CrosstrainError`` for a name
-    or a stride that there is not."""
+    """The input and the last maps of one row for each ``stride`` of the picture; ``CrosstrainError`` for a
+    name or a stride that there is not."""
     if name not in BACKBONES:
         raise CrosstrainError(f"there is no backbone {name!r}; there are {', '.join(BACKBONES)}")
     if stride not in STRIDES:
@@ -29,8 +29,8 @@ def backbone(name: str, input_shape: tuple[int, ...], stride: int, width: float)
 
 
 def small(input_shape: tuple[int, ...], stride: int, width: float) -> tuple[Any, Any]:
-    """For CPUs: at each halving of the picture a 3×3 convolution with stride 2 and one without, normalised and
-    rectified."""
+    """For CPUs: at each halving of the picture a 3×3 convolution with stride 2 and one without, normalised
+    and rectified."""
     inputs = x = keras.Input(input_shape)
     stage = 0
     while 2**stage < stride:

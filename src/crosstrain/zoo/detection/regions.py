@@ -22,8 +22,8 @@ LEAST_SIDE = 1.0
 
 @keras.saving.register_keras_serializable("crosstrain")
 class Anchors(layers.Layer):
-    """The anchors of a map (batch, H, W, C), (batch, H · W · sizes · ratios, 4), in pixels of a picture of size
-    ``picture`` (height, width); the same for every picture of a batch."""
+    """The anchors of a map (batch, H, W, C), (batch, H · W · sizes · ratios, 4), in pixels of a picture of
+    size ``picture`` (height, width); the same for every picture of a batch."""
 
     def __init__(
         self, picture: Sequence[int], sizes: Sequence[float], ratios: Sequence[float], **settings: Any
@@ -48,8 +48,8 @@ class Anchors(layers.Layer):
 
 @keras.saving.register_keras_serializable("crosstrain")
 class Lot(layers.Layer):
-    """For boxes (batch, n, 4) a number in [0, 1) for each picture, (batch, n, 1), the same in all its rows: new
-    in every training step, 0.5 otherwise. Losses draw their samples by it."""
+    """For boxes (batch, n, 4) a number in [0, 1) for each picture, (batch, n, 1), the same in all its rows:
+    new in every training step, 0.5 otherwise. Losses draw their samples by it."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -72,12 +72,12 @@ class Proposals(layers.Layer):
 
     Inputs are anchors (batch, n, 4), logits (batch, n, 1) and codes (batch, n, 4). Of the ``considered`` best
     anchors' boxes, cut at the picture's edges, those stay that overlap no better one that stays by more than
-    ``overlap``; of these the best ``count`` are the proposals, (batch, count, 4), and (batch, count, 1) is 1 for
-    those and 0 for rows that fill up.
+    ``overlap``; of these the best ``count`` are the proposals, (batch, count, 4), and (batch, count, 1) is 1
+    for those and 0 for rows that fill up.
 
     Suppression goes in ``rounds``: in each, what stays removes what it overlaps. A box is decided once all
-    boxes of the chain that leads to it are, so that the result is that of one after the other where no chain of
-    overlapping boxes is longer than ``rounds``.
+    boxes of the chain that leads to it are, so that the result is that of one after the other where no chain
+    of overlapping boxes is longer than ``rounds``.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class Proposals(layers.Layer):
 
 @keras.saving.register_keras_serializable("crosstrain")
 class GivenRegions(layers.Layer):
-    """Boxes (batch, n, 4) as shares of the picture's sides, in pixels of a picture of size ``picture``, cut at
-    its edges, (batch, n, 4); and (batch, n, 1), 1 for those that have an area and 0 for the others (zeros, to
-    fill up), which are the whole picture."""
+    """Boxes (batch, n, 4) as shares of the picture's sides, in pixels of a picture of size ``picture``, cut
+    at its edges, (batch, n, 4); and (batch, n, 1), 1 for those that have an area and 0 for the others (zeros,
+    to fill up), which are the whole picture."""
 
     def __init__(self, picture: Sequence[int], **settings: Any) -> None:
         super().__init__(**settings)
@@ -141,8 +141,8 @@ def gathered(rows: Any, places: Any) -> Any:
 
 
 def suppressed(boxes: Any, counts: Any, overlap: float, rounds: int) -> Any:
-    """Which of boxes (batch, n, 4), the best first, stay: (batch, n) of 0 and 1. ``counts`` (batch, n) is 0 for
-    boxes that are none."""
+    """Which of boxes (batch, n, 4), the best first, stay: (batch, n) of 0 and 1. ``counts`` (batch, n) is 0
+    for boxes that are none."""
     before = np.triu(np.ones((boxes.shape[1],) * 2), 1)
     over = ops.cast(iou(boxes, boxes, ops) > overlap, counts.dtype) * before
     staying = counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -22,12 +23,12 @@ def ssd_lite(
     input_shape: tuple[int, ...] = (320, 320, 3), classes: int = 20, *, backbone: str = "small",
     width: float = 1.0, stride: int = 8, stages: int = 4, smallest: float = 0.1, largest: float = 0.8,
 ) -> keras.Model:  # fmt: skip
-    """A single-shot detector (Liu et al. 2016) with separable heads, as SSDLite has them (Sandler et al. 2018,
-    section 6.2), on ``stages`` maps, each half as large as the one before.
+    """A single-shot detector (Liu et al. 2016) with separable heads, as SSDLite has them (Sandler et al.
+    2018, section 6.2), on ``stages`` maps, each half as large as the one before.
 
     An anchor has three ratios and, at each map, two sizes: those of the map and the geometric mean with the
-    next one's; sizes grow evenly from ``smallest`` to ``largest`` of the picture's shorter side. The output is
-    ``ssd``, whose rows are ``detection/anchored.py``'s. The paper's maps come from MobileNetV2; here
+    next one's; sizes grow evenly from ``smallest`` to ``largest`` of the picture's shorter side. The output
+    is ``ssd``, whose rows are ``detection/anchored.py``'s. The paper's maps come from MobileNetV2; here
     ``backbone`` and separable convolutions behind it give them.
     """
     picture = (input_shape[0], input_shape[1])
@@ -57,4 +58,4 @@ def _sizes(stages: int, smallest: float, largest: float) -> list[tuple[float, fl
     """Two sizes for each stage (Liu et al. 2016, section 2.2)."""
     step = (largest - smallest) / max(stages - 1, 1)
     scales = [smallest + step * number for number in range(stages)] + [min(largest + step, 1.0)]
-    return [(one, math.sqrt(one * after)) for one, after in zip(scales, scales[1:], strict=False)]
+    return [(one, math.sqrt(one * after)) for one, after in itertools.pairwise(scales)]

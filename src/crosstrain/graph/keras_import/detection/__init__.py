@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crosstrain.graph.keras_import.detection.ssd import ssd
+from crosstrain.graph.keras_import.detection.two_stage import rois, rpn
 from crosstrain.graph.keras_import.detection.yolo import yolo
 
-BOX_LOSSES: Mapping[str, Callable[..., Any]] = {"yolo": yolo}
+BOX_LOSSES: Mapping[str, Callable[..., Any]] = {"yolo": yolo, "rpn": rpn, "rois": rois, "ssd": ssd}

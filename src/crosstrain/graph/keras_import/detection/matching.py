@@ -1,4 +1,5 @@
-"""Which true box belongs to which of a detector's boxes, and which of them a loss counts; in ``keras.ops``."""
+"""Which true box belongs to which of a detector's boxes, and which of them a loss counts; in
+``keras.ops``."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from crosstrain.detection.boxes import encoded, iou
 @dataclass(frozen=True)
 class Matched:
     """For each of n boxes of a picture: ``overlap`` (batch, n) with the true box that it overlaps most,
-    ``positive`` (batch, n) of 0 and 1, ``labels`` int32 (batch, n) and ``boxes`` (batch, n, 4) of the true box
-    that is its own, where positive; elsewhere 0 and the box itself."""
+    ``positive`` (batch, n) of 0 and 1, ``labels`` int32 (batch, n) and ``boxes`` (batch, n, 4) of the true
+    box that is its own, where positive; elsewhere 0 and the box itself."""
 
     overlap: Any
     positive: Any
@@ -85,6 +86,4 @@ def smooth_l1(difference: Any, edge: float = 1.0) -> Any:
     over the last axis."""
     ops = keras.ops
     size = ops.abs(difference)
-    return ops.sum(
-        ops.where(size < edge, ops.square(difference) * (0.5 / edge), size - 0.5 * edge), axis=-1
-    )
+    return ops.sum(ops.where(size < edge, ops.square(difference) * (0.5 / edge), size - 0.5 * edge), axis=-1)

@@ -14,12 +14,13 @@ def ssd(
     y_true: Any, y_pred: Any, height: int, width: int, classes: int, positive: float = 0.5,
     mining: float = 3.0, focus: float = 0.0,
 ) -> Any:  # fmt: skip
-    """Liu et al. 2016, equation 1, (batch,): cross-entropy of the classes and background plus smooth L1 of the
-    codes of positives, both divided by the number of positives of the picture (at least 1).
+    """Liu et al. 2016, equation 1, (batch,): cross-entropy of the classes and background plus smooth L1 of
+    the codes of positives, both divided by the number of positives of the picture (at least 1).
 
-    Positive is an anchor that overlaps a true box by ``positive``, or of all anchors most. Of the others count
-    those whose cross-entropy is largest, ``mining`` for each positive (at least that many). With ``focus`` above
-    0 all count, and the cross-entropy is the focal one, each value times (1 - p)^focus (Lin et al. 2017).
+    Positive is an anchor that overlaps a true box by ``positive``, or of all anchors most. Of the others
+    count those whose cross-entropy is largest, ``mining`` for each positive (at least that many). With
+    ``focus`` above 0 all count, and the cross-entropy is the focal one, each value times (1 - p)^focus (Lin
+    et al. 2017).
     """
     ops = keras.ops
     anchors, logits, codes = ssd_parts(y_pred, classes)

@@ -43,8 +43,8 @@ def rois(
 
     Cross-entropy of the classes and background plus smooth L1 of the codes that positives have for their
     class, both divided by the size of the sample. Positive is a proposal that overlaps a true box by
-    ``positive``; what overlaps none by ``negative`` is background. True boxes are not among the proposals, where
-    the authors' code adds them.
+    ``positive``; what overlaps none by ``negative`` is background. True boxes are not among the proposals,
+    where the authors' code adds them.
     """
     ops = keras.ops
     boxes, counts, lots, logits, codes = roi_parts(y_pred, classes, ops)
