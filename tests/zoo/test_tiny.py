@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from crosstrain.graph.ops import NUMPY
 from crosstrain.graph.program import Program
 from crosstrain.graph.reference import run_numpy
 from crosstrain.proof.batch import targets as targets_of_boxes
+from crosstrain.proof.holding.frozen import FrozenGraph
 from crosstrain.proof.holding.noise import without_noise
+from crosstrain.proof.truths.by_numpy import values
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 
@@ -85,12 +88,24 @@ class Tried:
             batch[f"target/{key}"] = random.integers(0, 5, shape) if is_class else random.normal(size=shape)
         return cls(Program(graph, loss, Optimizer()), {**weights, **constants}, batch)
 
-    def reference(self, graph: Graph, weights: Weights | None = None) -> dict[str, Any]:
+    def reference(self, graph: Graph) -> dict[str, Any]:
         run = compiled(graph, Ops(NUMPY, "NumPy"), "float64")
-        return dict(run(dict(weights or self.weights), self.batch)[0])
+        return dict(run(dict(self.weights), self.batch)[0])
 
-    def loss(self, weights: Weights | None = None) -> float:
-        return float(self.reference(self.program.training, weights)["loss"])
+    def loss(self) -> float:
+        return float(self.reference(self.program.training)["loss"])
+
+    @cached_property
+    def frozen(self) -> FrozenGraph:
+        """The training graph with its branches held: no gradient flows through what only selects."""
+        graph = self.program.training
+        known = {f"@{name}": value for name, value in self.weights.items()}
+        known |= values(graph, self.weights, self.batch)
+        return FrozenGraph(graph.nodes, known, graph.outputs["loss"])
+
+    def loss_at(self, moved: Weights) -> float:
+        """The loss where weights are so far from their own."""
+        return self.frozen.result_with({f"@{k}": self.weights[k] + v for k, v in moved.items()})
 
 
 def check(name: str, engine: str) -> None:
@@ -108,12 +123,7 @@ def check(name: str, engine: str) -> None:
     random = np.random.default_rng(1)
     direction = {k: random.standard_normal(v.shape) for k, v in gradients.items()}
     length = np.sqrt(sum(float((v**2).sum()) for v in direction.values()))
-    ends = [
-        tried.loss(
-            {**tried.weights, **{k: tried.weights[k] + s * STEP / length * v for k, v in direction.items()}}
-        )
-        for s in (1, -1)
-    ]
+    ends = [tried.loss_at({k: s * STEP / length * v for k, v in direction.items()}) for s in (1, -1)]
     slope = sum(float((np.asarray(gradients[k]) * v).sum()) for k, v in direction.items()) / length
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * STEP), rel=1e-4, abs=1e-7)
 
