@@ -38,9 +38,10 @@ def test_regions_are_warped_whatever_their_shape() -> None:
     picture = np.zeros((20, 40, 3), np.uint8)
     picture[4:8, 10:30] = 200
     exact = warped(picture, np.array([[4.0, 10, 8, 30]]), (8, 8))
-    assert (exact == 200).all()
+    assert (exact[0, 1:-1, 1:-1] == 200).all()  # at the edge a value lies between two pixels
+    assert exact.min() > 100
     around = warped(picture, np.array([[4.0, 10, 8, 30]]), (12, 12), context=2)
-    assert (around[0, 2:-2, 2:-2] == 200).all()
+    assert (around[0, 3:-3, 3:-3] == 200).all()
     assert around[0, 0].max() < 200
     whole = warped(picture, np.array([[0.0, 0, 20, 40]]), (20, 40))
     assert np.array_equal(whole[0], picture)
