@@ -13,7 +13,7 @@ REGIONS = (
     NetworkRow(
         "faster-rcnn", "detection.rcnn:faster_rcnn",
         "VGG16, region proposals from its last maps, RoI align and two dense layers for each",
-        "Ren et al. 2015, sections 3 and 4", 2015, (600, 800, 3), 20, 1, 1,
+        "Ren et al. 2015, sections 3 and 4", 2015, (600, 800, 3), 20, 137_057_234, 189_982_873_600,
         tiny={**_TINY, **_TINY_REGIONS, "width": 1 / 16}, task=TASK,
     ),
     NetworkRow(
