@@ -21,6 +21,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import slug
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
+from crosstrain.zoo.catalogue.detection import DETECTION
 from crosstrain.zoo.catalogue.networks import NETWORKS
 from crosstrain.zoo.catalogue.row import NetworkRow
 from crosstrain.zoo.catalogue.segmentation import SEGMENTATION
@@ -33,7 +34,7 @@ __all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", 
 
 TINY = "tiny"
 """What asks for the variant for tests: ``NAME:tiny``."""
-_ROWS = (*NETWORKS, *SEGMENTATION, *SEQUENCES, *APPLICATIONS)
+_ROWS = (*NETWORKS, *SEGMENTATION, *DETECTION, *SEQUENCES, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
