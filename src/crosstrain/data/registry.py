@@ -199,6 +199,17 @@ BUILT_IN = (
         "regions.segmentation",
     ),
     DataSet(
+        "voc",
+        "voc:DIR-or-tar",
+        "pictures with boxes, as Pascal VOC has them and many tools write them",
+        "host.robots.ox.ac.uk/pascal/VOC, or yours (labelImg and others write it)",
+        (
+            "Annotations/*.xml and JPEGImages/*",
+            "ImageSets/Main/train.txt, val.txt and test.txt, if you have them",
+        ),
+        "regions.voc",
+    ),
+    DataSet(
         "parquet",
         "parquet:FILE-or-folder",
         "tables of pictures with a class each, as Hugging Face's data sets are; needs pyarrow",

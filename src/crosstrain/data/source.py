@@ -131,7 +131,7 @@ class Source:
     that has classes; sentences about what was left out; ``close`` lets go of open files. ``facts`` (JSON) is
     what was found out on the way and belongs into the manifest: scales, a tokenizer. ``vocabulary`` is how
     many numbers an input of tokens can have, by input. ``kept`` are further arrays to keep beside, by
-    name."""
+    name. ``boxes`` names the targets that are boxes (``detection.truths``)."""
 
     splits: Mapping[str, Table]
     classes: Mapping[str, Sequence[str]]
@@ -140,6 +140,7 @@ class Source:
     facts: Mapping[str, Any] = field(default_factory=dict)
     vocabulary: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+    boxes: Sequence[str] = ()
 
 
 def labelled(pictures: Images, labels: np.ndarray) -> Table:

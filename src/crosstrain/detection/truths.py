@@ -28,4 +28,4 @@ def present(rows: np.ndarray) -> np.ndarray:
 
 def compacted(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """The rows (most, 5) of which only ``kept`` (bool) still stand for boxes, first in their order."""
-    return padded([rows[kept]], len(rows))[0]
+    return np.asarray(padded([rows[kept]], len(rows))[0])

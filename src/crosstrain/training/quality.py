@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.training.boxes import box_test_metrics
 from crosstrain.training.metrics import METRICS, Confusion, Metric, Reading
 from crosstrain.training.pixels import test_metrics
 
@@ -140,6 +141,8 @@ class Perplexity:
 def quality_metrics(reading: Reading, outputs: np.ndarray) -> Mapping[str, Metric]:
     """The metrics of a test set by name, for outputs like these; none where they are not one class for each
     example, or at each step or pixel."""
+    if reading.head:
+        return box_test_metrics(reading) if reading.boxes else {}
     if reading.maps:
         return test_metrics(reading)
     if reading.classes is not None and reading.threshold is None and outputs.ndim == 3:

@@ -21,6 +21,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import slug
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
+from crosstrain.zoo.catalogue.detection import DETECTION
 from crosstrain.zoo.catalogue.networks import NETWORKS
 from crosstrain.zoo.catalogue.regions import REGIONS
 from crosstrain.zoo.catalogue.row import NetworkRow
@@ -34,7 +35,7 @@ __all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", 
 
 TINY = "tiny"
 """What asks for the variant for tests: ``NAME:tiny``."""
-_ROWS = (*NETWORKS, *SEGMENTATION, *REGIONS, *SEQUENCES, *APPLICATIONS)
+_ROWS = (*NETWORKS, *SEGMENTATION, *DETECTION, *REGIONS, *SEQUENCES, *APPLICATIONS)
 
 
 @dataclass(frozen=True)

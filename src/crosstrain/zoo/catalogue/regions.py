@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from crosstrain.zoo.catalogue.detection import TASK
 from crosstrain.zoo.catalogue.row import NetworkRow
 
-TASK = "object-detection"
 _TINY = {"input_shape": (32, 48, 3), "classes": 3, "stride": 8, "grid": 3, "hidden": 128}
 _TINY_REGIONS = {"anchor": 8.0, "scales": 2, "considered": 48, "proposals": 16}
 

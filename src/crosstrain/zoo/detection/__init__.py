@@ -1,1 +1,1 @@
-"""Networks that find objects: boxes with a class and a score."""
+"""Networks that say what is where in a picture. Their outputs have the names of ``detection/heads.py``."""
