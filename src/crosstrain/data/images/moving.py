@@ -121,7 +121,8 @@ class Writer:
     """Writes frames of one size as an MP4 file. ``CrosstrainError`` where it cannot."""
 
     def __init__(self, path: Path, rate: float) -> None:
-        self.path, self.rate, self._writer = path, rate, None
+        self.path, self.rate = path, rate
+        self._writer: Any = None
 
     def add(self, picture: np.ndarray) -> None:
         """``picture`` uint8 RGB (H, W, 3); the first decides the size."""
