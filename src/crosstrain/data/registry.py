@@ -210,6 +210,17 @@ BUILT_IN = (
         "regions.voc",
     ),
     DataSet(
+        "coco",
+        "coco:DIR-or-zip",
+        "pictures with boxes in COCO's JSON",
+        "cocodataset.org, or yours (CVAT, Label Studio, Roboflow and others write it)",
+        (
+            "annotations/instances_train….json and train…/*, and val…, test… if you have them",
+            "or train/_annotations.coco.json among its pictures; or one file and images/*",
+        ),
+        "regions.coco",
+    ),
+    DataSet(
         "parquet",
         "parquet:FILE-or-folder",
         "tables of pictures with a class each, as Hugging Face's data sets are; needs pyarrow",

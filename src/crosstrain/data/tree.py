@@ -125,8 +125,12 @@ class TarTree(Tree):
             members = [member for member in self._tar.getmembers() if not member.isdir()]
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             raise CrosstrainError(f"{path} is not a whole tar file ({error})") from error
-        for member in members:
-            self._refuse_unsafe(member)
+        try:
+            for member in members:
+                self._refuse_unsafe(member)
+        except CrosstrainError:
+            self._tar.close()
+            raise
         self._members = {_plain(member.name): member for member in members}
         self.names = sorted(name for name in self._members if not _hidden(name))
         self._lock = threading.Lock()

@@ -26,6 +26,14 @@ def present(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows[rows[:, 4] >= 0])
 
 
+def renumbered(rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The rows (…, most, 5) with class n as ``numbers[n]``; where that is below 0 they stand for nothing."""
+    classes = np.append(numbers, NOTHING)[rows[..., 4].astype(np.int64)]
+    result = np.where(classes[..., None] < 0, 0, rows)
+    result[..., 4] = np.maximum(classes, NOTHING)
+    return np.asarray(result, rows.dtype)
+
+
 def compacted(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """The rows (most, 5) of which only ``kept`` (bool) still stand for boxes, first in their order."""
     return np.asarray(padded([rows[kept]], len(rows))[0])

@@ -12,6 +12,7 @@ from crosstrain.runs.tasks.evaluation import Evaluation
 from crosstrain.statistics.location import student
 from crosstrain.statistics.ratios import Interval, wilson
 from crosstrain.training.metrics import METRICS, Reading, metrics
+from crosstrain.training.tasks import DETECTION, SEGMENTATION
 
 SHARES = ("accuracy", "top_k")
 """Metrics that are shares of right answers, whose interval is Wilson's."""
@@ -47,9 +48,9 @@ def metric_names(readings: Mapping[str, Reading]) -> tuple[str, ...]:
 
 
 def measured(evaluation: Evaluation, inputs: Arrays, outputs: Arrays, targets: Arrays) -> dict[str, Any]:
-    """``loss`` and every metric of the evaluation, as training tells them; of label maps all that it tells of
-    a test set."""
-    maps = any(reading.maps for reading in evaluation.readings.values())
+    """``loss`` and every metric of the evaluation, as training tells them; of label maps and boxes all that
+    it tells of a test set."""
+    maps = any(reading.maps or reading.boxes for reading in evaluation.readings.values())
     return evaluation.run(Replay(outputs), inputs, targets, final=maps)  # type: ignore[arg-type]
 
 
@@ -64,18 +65,21 @@ def intervals(
 ) -> dict[str, Interval]:
     """The interval of every value that is one number: Wilson's for shares of right answers, Student's over
     random parts for the loss, the bootstrap's percentiles for the rest. Of label maps the loss and the mean
-    IoU have one: pixels are no independent examples."""
+    IoU have one, of boxes the loss and mAP@0.5: pixels and boxes are no independent examples."""
     random = np.random.default_rng(seed)
     intervals: dict[str, Interval] = {}
     if values.get("loss") is not None and (loss := _of_loss(evaluation, inputs, outputs, targets, random)):
         intervals["loss"] = loss
     several = len(evaluation.readings) > 1
     for output, reading in evaluation.readings.items():
-        if reading.maps:
+        if reading.maps or reading.head:
+            task = DETECTION if reading.head else SEGMENTATION
             front = f"{output}/" if several else ""
-            if limits := values.get(f"{front}mean_iou_limits"):
-                value = float(values[f"{front}mean_iou"])
-                intervals[f"{front}mean_iou"] = Interval(value, limits[0], limits[1], len(targets[output]))
+            if limits := values.get(f"{front}{task.limits}"):
+                value = float(values[f"{front}{task.metric}"])
+                intervals[f"{front}{task.metric}"] = Interval(
+                    value, limits[0], limits[1], len(targets[output])
+                )
             continue
         names = metrics(evaluation.names, reading)
         for name in names:

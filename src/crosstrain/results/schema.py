@@ -60,15 +60,14 @@ class CellResult(_Open):
     Times are seconds, memory bytes. ``status`` other than ``done`` comes with ``error``, a sentence;
     ``diverged`` is one too, of a training whose loss became no number, and ``stopped`` of one that ended
     early. ``test_…`` are of the last epoch's weights, ``best_test_…`` of those that validated best, where
-    they are kept; ``measure`` is the task's main metric of the former, ``classes`` are the
-    names of what label maps have; ``train_accuracy`` is that on a part of the training examples, in the end.
+    they are kept; ``measure`` is the task's main metric of the former, ``classes`` are the names of what
+    label maps and boxes have; ``train_accuracy`` is that on a part of the training examples, in the end.
     ``train_seconds`` is this process's training; a cell that was taken up again has more in ``epochs``.
     ``other_load`` and ``stolen_load`` are what other processes and the hypervisor took of the cores
-    meanwhile, in cores' worth; ``throttled`` counts how often a core was slowed for its heat.
-    ``device_…`` are a GPU's: the peak of the framework's own allocator, and apart from it what the driver
-    held for the process; what others held of it, and their share of its time; ``device_throttled`` counts
-    the seconds in which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for
-    one example.
+    meanwhile, in cores' worth; ``throttled`` counts how often a core was slowed for its heat. ``device_…``
+    are a GPU's: the peak of the framework's own allocator, and apart from it what the driver held for the
+    process; what others held of it, and their share of its time; ``device_throttled`` counts the seconds in
+    which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for one example.
     """
 
     id: str

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.detection.detections import Detections
 from crosstrain.detection.precision import Tally, average_precisions, mean_of_known
 from crosstrain.training.metrics import Metric, Reading
 
@@ -57,6 +58,13 @@ class OfJudged:
 def map_50(judged: Judged) -> float | None:
     """The mean over classes of average precision at an overlap of 0.5."""
     return mean_of_known(judged.precisions()[:, 0])
+
+
+def map_of_picture(found: Detections, truths: np.ndarray, classes: int) -> float | None:
+    """``map_50`` of one picture over the classes in it, whose true boxes are the rows (most, 5)."""
+    tally = Tally()
+    tally.add(found, truths, classes)
+    return mean_of_known(average_precisions(tally, classes)[:, 0])
 
 
 def map_all(judged: Judged) -> float | None:

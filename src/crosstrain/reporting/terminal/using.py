@@ -9,6 +9,7 @@ from rich.console import Console
 
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.text import NOTHING, share
+from crosstrain.results.quality import BY_CLASS
 from crosstrain.statistics.ratios import Interval
 
 if TYPE_CHECKING:  # they read pictures, for which the command line need not load OpenCV
@@ -89,11 +90,13 @@ def print_evaluation(evaluated: Evaluated, screen: Console) -> None:
         f"{evaluated.data} ({evaluated.part})."
     )
     confused = _confusions(evaluated)
-    if of_classes := evaluated.metrics.get("class_iou"):
+    for key, what in BY_CLASS.items():
+        of_classes = evaluated.metrics.get(key) or ()
         known = [
             f"{n} {share(v)}" for n, v in zip(evaluated.classes, of_classes, strict=False) if v is not None
         ]
-        screen.print(f"IoU by class: {', '.join(known)}.")
+        if known:
+            screen.print(f"{what} by class: {', '.join(known)}.")
     if confused:
         screen.print(f"Most often confused: {'; '.join(confused)}.")
     _remarks(evaluated.notes, evaluated.damaged, screen)
