@@ -194,7 +194,7 @@ class RCNN(BaseEstimator):
             if len(own)
             else np.ones(len(regions.boxes) - len(regions.labels), bool)
         )
-        return regions.features[proposals][far]
+        return np.asarray(regions.features[proposals][far])
 
     def _correction(self, pictures: Sequence[_Regions], number: int) -> Any:
         """Ridge regression from features to codes; None where no proposal lies near an object of the

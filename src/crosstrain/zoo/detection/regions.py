@@ -29,11 +29,10 @@ class Anchors(layers.Layer):
         self, picture: Sequence[int], sizes: Sequence[float], ratios: Sequence[float], **settings: Any
     ) -> None:
         super().__init__(**settings)
-        self.picture, self.sizes, self.ratios = tuple(picture), tuple(sizes), tuple(ratios)
+        self.picture, self.sizes, self.ratios = _size(picture), tuple(sizes), tuple(ratios)
 
     def call(self, inputs: Any) -> Any:
-        height, width = self.picture
-        boxes = anchor_grid((height, width), tuple(inputs.shape[1:3]), self.sizes, self.ratios)
+        boxes = anchor_grid(self.picture, tuple(inputs.shape[1:3]), self.sizes, self.ratios)
         nothing = ops.zeros_like(ops.stop_gradient(inputs[:, :1, :1, :1]))
         return ops.reshape(nothing, (-1, 1, 1)) + boxes[None].astype("float64")
 
@@ -85,7 +84,7 @@ class Proposals(layers.Layer):
         **settings: Any,
     ) -> None:  # fmt: skip
         super().__init__(**settings)
-        self.picture = tuple(picture)
+        self.picture = _size(picture)
         self.considered, self.count, self.overlap, self.rounds = considered, count, overlap, rounds
 
     def call(self, anchors: Any, logits: Any, codes: Any) -> Any:
@@ -120,7 +119,7 @@ class GivenRegions(layers.Layer):
 
     def __init__(self, picture: Sequence[int], **settings: Any) -> None:
         super().__init__(**settings)
-        self.picture = tuple(picture)
+        self.picture = _size(picture)
 
     def call(self, inputs: Any) -> Any:
         whole = np.array(self.picture * 2, "float64")
@@ -133,6 +132,11 @@ class GivenRegions(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "picture": self.picture}
+
+
+def _size(picture: Sequence[int]) -> tuple[int, int]:
+    height, width = picture
+    return int(height), int(width)
 
 
 def gathered(rows: Any, places: Any) -> Any:
