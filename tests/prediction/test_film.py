@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -15,8 +16,10 @@ import crosstrain
 from crosstrain.cli import app
 from crosstrain.data.images import moving
 from crosstrain.errors import CrosstrainError
-from crosstrain.prediction.seen import Region
+from crosstrain.prediction.seen import Region, Seen, seen_of, wanted
+from crosstrain.reporting.frames import draw_seen
 from crosstrain.runs.tasks.streaming import packed, unpacked
+from crosstrain.training.metrics import Reading
 from tests.prediction.conftest import NAMES, digits
 
 KEYWORDS: dict[str, Any] = {"threads": 1, "device": "cpu", "progress": False}
@@ -160,9 +163,6 @@ def test_a_network_without_pictures_is_refused(tmp_path: Path, film: Path) -> No
 
 
 def test_what_was_seen_in_a_part_lies_there_in_the_whole() -> None:
-    from crosstrain.prediction.seen import Seen
-    from crosstrain.reporting.frames import draw_seen
-
     picture = np.full((20, 40, 3), 100, np.uint8)
     seen = Seen(Region(0, 10, 20, 20), labels=np.ones((5, 5), np.int64))
     drawn = draw_seen(picture, seen, ("one", "two"))
@@ -170,3 +170,25 @@ def test_what_was_seen_in_a_part_lies_there_in_the_whole() -> None:
     assert np.array_equal(drawn[19, :10], picture[19, :10])
     assert not np.array_equal(drawn[19, 10:30], picture[19, 10:30])
     assert (picture == 100).all()
+
+
+def test_boxes_are_in_pixels_of_the_film_and_drawn_there() -> None:
+    reading = Reading(2, head="ssd", settings={"height": 30, "width": 40, "classes": 2})
+    network: Any = SimpleNamespace(readings={"ssd": reading}, classes=lambda name: ["disk", "square"])
+    logits = np.full((1, 2, 3), -9.0)
+    logits[0, 0, 1], logits[0, 1, 2] = 9.0, 9.0  # a square, and background
+    boxes = np.array([[[3.0, 4, 13, 24], [1, 1, 9, 9]]])
+    outputs = {"ssd": np.concatenate([boxes, logits, np.zeros((1, 2, 4))], axis=2)}
+    assert wanted(network) == ["ssd"]
+    seen = seen_of(network, outputs, Region(10, 20, 60, 120), 3)
+    (found,) = seen.to_json()["boxes"]
+    assert (found["class"], found["box"]) == ("square", [16, 32, 36, 92])
+    assert found["score"] > 0.99
+    picture = np.zeros((80, 160, 3), np.uint8)
+    drawn = draw_seen(picture, seen, ("disk", "square"))
+    assert drawn.shape == picture.shape
+    edges = np.argwhere(drawn.any(axis=2))
+    assert edges.max(axis=0).tolist() == [36, 92]
+    assert not drawn[20:34, 40:90].any()
+    assert drawn[26, 32].any()
+    assert not picture.any()
