@@ -21,6 +21,9 @@ from crosstrain.graph.keras_import import import_loss, import_model
 from crosstrain.graph.ops import NUMPY
 from crosstrain.graph.program import Program
 from crosstrain.graph.reference import run_numpy
+from crosstrain.proof.batch import targets as boxes
+from crosstrain.proof.holding.frozen import FrozenGraph
+from crosstrain.proof.truths.by_numpy import values
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 
@@ -29,7 +32,7 @@ STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
     "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s", "bilstm", "gru",
-    "seq2seq", "tcn", "gpt-nano",
+    "seq2seq", "tcn", "gpt-nano", "yolo", "yolo-tiny",
 )  # fmt: skip
 """One of each family."""
 
@@ -74,7 +77,11 @@ class Tried:
             batch[key] = np.int32(3) if key == "seed" else random.normal(size=shape)  # type: ignore[assignment]
             if spec.dtype == "int32" and key != "seed":  # tokens
                 batch[key] = random.integers(0, 5, shape, dtype=np.int32)  # type: ignore[arg-type]
+        drawn_boxes = boxes(graph, loss, {key: key for key in targets}, BATCH, seed=5)
         for key, target in targets.items():
+            if target.get("boxes"):
+                batch[f"target/{key}"] = drawn_boxes[f"target/{key}"]
+                continue
             shape = (BATCH, *target["shape"])
             is_class = "int" in target["dtype"]
             batch[f"target/{key}"] = random.integers(0, 5, shape) if is_class else random.normal(size=shape)
@@ -86,6 +93,16 @@ class Tried:
 
     def loss(self, weights: Weights | None = None) -> float:
         return float(self.reference(self.program.training, weights)["loss"])
+
+    def beside(self, changed: Weights) -> float:
+        """The loss with other weights, where what no gradient flows through, as the overlaps of boxes, is
+        what it was."""
+        graph = self.program.training
+        known = {f"@{name}": value for name, value in self.weights.items()}
+        frozen = FrozenGraph(
+            graph.nodes, {**known, **values(graph, self.weights, self.batch)}, graph.outputs["loss"]
+        )
+        return frozen.result_with({f"@{name}": value for name, value in changed.items()})
 
 
 def _without_noise(node: Any) -> Any:
@@ -109,8 +126,9 @@ def check(name: str, engine: str) -> None:
     random = np.random.default_rng(1)
     direction = {k: random.standard_normal(v.shape) for k, v in gradients.items()}
     length = np.sqrt(sum(float((v**2).sum()) for v in direction.values()))
+    loss_at = tried.beside if zoo.network_row(name).task == "object-detection" else tried.loss
     ends = [
-        tried.loss(
+        loss_at(
             {**tried.weights, **{k: tried.weights[k] + s * STEP / length * v for k, v in direction.items()}}
         )
         for s in (1, -1)

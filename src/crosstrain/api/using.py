@@ -30,9 +30,9 @@ def predict(
     """What a trained network says of pictures and arrays from elsewhere, prepared as its training data was.
 
     ``inputs`` are pictures, folders and zips of pictures, ``.npz`` and ``.npy`` files, or arrays themselves,
-    one or several. The result has ``answers`` (``choices`` with ``label`` and ``probability``), ``damaged``
-    and ``notes``, ``to_csv()`` and the raw ``outputs``. Raises ``CrosstrainError`` for wrong use, and where
-    nothing can be read.
+    one or several. The result has ``answers`` (``choices`` with ``label`` and ``probability``; of a
+    detector ``boxes``), ``damaged`` and ``notes``, ``to_csv()`` and the raw ``outputs``. Raises
+    ``CrosstrainError`` for wrong use, and where nothing can be read.
     """
     from crosstrain.prediction.predict import predict as predicted
     from crosstrain.reporting.answers import draw_answers
