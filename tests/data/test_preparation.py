@@ -150,6 +150,8 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "arrays",
         "folder",
         "segmentation",
+        "voc",
+        "coco",
         "series",
         "text",
         "table",

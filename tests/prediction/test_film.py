@@ -174,7 +174,10 @@ def test_what_was_seen_in_a_part_lies_there_in_the_whole() -> None:
 
 def test_boxes_are_in_pixels_of_the_film_and_drawn_there() -> None:
     reading = Reading(2, head="ssd", settings={"height": 30, "width": 40, "classes": 2})
-    network: Any = SimpleNamespace(readings={"ssd": reading}, classes=lambda name: ["disk", "square"])
+    preparation = SimpleNamespace(
+        classes=["disk", "square"], manifest={"inputs": {"": {}}}, picture=lambda name: (30, 40, 3)
+    )
+    network: Any = SimpleNamespace(readings={"ssd": reading}, preparation=preparation)
     logits = np.full((1, 2, 3), -9.0)
     logits[0, 0, 1], logits[0, 1, 2] = 9.0, 9.0  # a square, and background
     boxes = np.array([[[3.0, 4, 13, 24], [1, 1, 9, 9]]])
@@ -188,7 +191,7 @@ def test_boxes_are_in_pixels_of_the_film_and_drawn_there() -> None:
     drawn = draw_seen(picture, seen, ("disk", "square"))
     assert drawn.shape == picture.shape
     edges = np.argwhere(drawn.any(axis=2))
-    assert edges.max(axis=0).tolist() == [36, 92]
-    assert not drawn[20:34, 40:90].any()
+    assert edges.max(axis=0).tolist() == [35, 91]
+    assert not drawn[33:35, 34:90].any()
     assert drawn[26, 32].any()
     assert not picture.any()

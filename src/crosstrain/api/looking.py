@@ -75,7 +75,7 @@ def _examples(
     from crosstrain.reporting.inside.examples import write_examples
     from crosstrain.runs.trained import place_of_looks
 
-    what = f"{run} gives {kind.what}"
+    what = f"{run} {kind.gives}"
     _refuse(arguments, (*OF_DATA, "image", "layer", "views", "target", "units", "square", "embedding"), what,
             "a network with one class for each picture")  # fmt: skip
     examples = EXAMPLES if arguments["examples"] is None else arguments["examples"]

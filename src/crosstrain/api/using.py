@@ -34,10 +34,10 @@ def predict(
     was.
 
     ``inputs`` are pictures, folders and zips of pictures, ``.npz`` and ``.npy`` files, or arrays themselves,
-    one or several. The result has ``answers`` (``choices`` with ``label`` and ``probability``), ``damaged``
-    and ``notes``, ``to_csv()`` and the raw ``outputs``. Of one film, or of a ``camera``, it is a ``Filmed``:
-    the frames drawn as a film, a line of JSON for each, and frames a second by stage. Raises
-    ``CrosstrainError`` for wrong use, and where nothing can be read.
+    one or several. The result has ``answers`` (``choices`` with ``label`` and ``probability``; of a
+    detector ``boxes``), ``damaged`` and ``notes``, ``to_csv()`` and the raw ``outputs``. Of one film, or of a
+    ``camera``, it is a ``Filmed``: the frames drawn as a film, a line of JSON for each, and frames a second
+    by stage. Raises ``CrosstrainError`` for wrong use, and where nothing can be read.
     """
     from crosstrain.prediction.film import film_among, predict_film
     from crosstrain.prediction.predict import predict as predicted

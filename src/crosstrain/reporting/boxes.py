@@ -49,7 +49,7 @@ def drawn_boxes(
         colour = colours[number].tolist()
         cv2.rectangle(page, (left, top), (right - 1, bottom - 1), colour, 2)
         words = f"{classes[number]} {score:.2f}" if scores else str(classes[number])
-        _labelled(page, words, left, top, colour)
+        labelled(page, words, left, top, colour)
     return page
 
 
@@ -62,7 +62,7 @@ def outlined(picture: np.ndarray, found: Detections, classes: int) -> np.ndarray
     return page
 
 
-def _labelled(page: np.ndarray, words: str, left: int, top: int, colour: list[int]) -> None:
+def labelled(page: np.ndarray, words: str, left: int, top: int, colour: list[int]) -> None:
     """Words on the colour at the upper left corner, within the picture."""
     plain = words.encode("ascii", "replace").decode()
     (width, height), base = cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, LETTERS, 1)

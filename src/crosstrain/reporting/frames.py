@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from crosstrain.detection.detections import Detections
+from crosstrain.prediction.predict import FoundBox
 from crosstrain.prediction.seen import Seen
+from crosstrain.reporting.boxes import labelled
 from crosstrain.reporting.label_maps import overlaid, palette
 from crosstrain.reporting.terminal.text import share
 
@@ -23,8 +24,8 @@ SHOWN = 5
 def draw_seen(picture: np.ndarray, seen: Seen, classes: tuple[str, ...]) -> np.ndarray:
     """``picture``, uint8 RGB (H, W, 3), with what was seen on it, as large as it was."""
     drawn = np.ascontiguousarray(picture).copy()
-    if seen.boxes is not None:
-        return with_boxes(drawn, seen.boxes, seen.classes)
+    if seen.detects:
+        return with_boxes(drawn, seen.boxes, len(classes))
     if seen.labels is not None:
         r = seen.region
         part = drawn[r.top : r.top + r.height, r.left : r.left + r.width]
@@ -43,20 +44,15 @@ def draw_seen(picture: np.ndarray, seen: Seen, classes: tuple[str, ...]) -> np.n
     return _listed(drawn, [(line, INK) for line in lines])
 
 
-def with_boxes(picture: np.ndarray, boxes: Detections, classes: Sequence[str]) -> np.ndarray:
+def with_boxes(picture: np.ndarray, boxes: Sequence[FoundBox], classes: int) -> np.ndarray:
     """Draws boxes with class and score onto ``picture``, uint8 RGB (H, W, 3), contiguous; returns it."""
-    colours = palette(len(classes))
+    colours = palette(classes)
     thick = max(1, round(max(picture.shape[:2]) / 400))
-    for box, score, label in reversed(list(zip(boxes.boxes, boxes.scores, boxes.classes, strict=True))):
-        top, left, bottom, right = (round(float(edge)) for edge in box)
-        colour = colours[int(label)].tolist()
-        cv2.rectangle(picture, (left, top), (right, bottom), colour, thick)
-        text = _plain(f"{classes[int(label)]} {score:.2f}")
-        (width, height), _ = cv2.getTextSize(text, FONT, LETTERS, 1)
-        base = top if top >= height + MARGIN else min(bottom + height + MARGIN, picture.shape[0])
-        cv2.rectangle(picture, (left, base - height - MARGIN), (left + width, base), colour, -1)
-        ink = INK if sum(colour) > 380 else PAPER
-        cv2.putText(picture, text, (left, base - 2), FONT, LETTERS, ink, 1, cv2.LINE_AA)
+    for found in reversed(boxes):
+        top, left, bottom, right = (round(edge) for edge in found.box)
+        colour = colours[found.number].tolist()
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, thick)
+        labelled(picture, f"{found.label} {found.score:.2f}", left, top, colour)
     return picture
 
 

@@ -29,9 +29,11 @@ Scores = tuple[float | None, ...]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of answers: what they are called (``what``), which readings give them, the score of each
-    example and its ``title``, and how they are drawn with a label for each; ``name`` is that of the file."""
+    """One kind of answers: what a network ``gives``, what they are called (``what``), which readings give
+    them, the score of each example and its ``title``, and how they are drawn with a label for each; ``name``
+    is that of the file."""
 
+    gives: str
     what: str
     name: str
     title: str
@@ -85,12 +87,12 @@ def _drawn_boxes(asked: Examples, pictures: Pictures, labels: Sequence[str]) -> 
 
 KINDS = (
     Kind(
-        "label maps", "label-maps", "mean IoU",
+        "gives every pixel a class", "label maps", "label-maps", "mean IoU",
         "Picture, truth, answer, and where they differ; what has no class is black.",
         lambda reading: reading.maps, _map_scores, _drawn_maps,
     ),
     Kind(
-        "boxes", "boxes", "mAP@0.5",
+        "gives boxes", "boxes", "boxes", "mAP@0.5",
         f"Truth, and answer with its scores; boxes of a score below {SHOWN} are not drawn.",
         lambda reading: reading.boxes, _box_scores, _drawn_boxes,
     ),

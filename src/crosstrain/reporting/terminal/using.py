@@ -69,6 +69,8 @@ def _cells(answer: Answer) -> list[str]:
             for choice in answer.choices
             for cell in (choice.label, NOTHING if choice.probability is None else share(choice.probability))
         ]
+    if answer.boxes:
+        return [", ".join(f"{found.label} {share(found.score)}" for found in answer.boxes)]
     if answer.areas:
         return [", ".join(f"{label} {share(part)}" for label, part in answer.areas)]
     more = " …" if len(answer.values) > SHOWN else ""

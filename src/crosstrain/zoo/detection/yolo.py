@@ -58,7 +58,7 @@ def yolo_tiny(
     input_shape: tuple[int, ...] = (448, 448, 3), classes: int = 20, *, width: float = 1.0,
     predictors: int = PREDICTORS, poolings: int = 6, dense: bool = True, dropout: float = 0.0,
 ) -> keras.Model:  # fmt: skip
-    """The small YOLO of its authors (darknet, ``cfg/yolov1-tiny.cfg``): 27,089,054 parameters; the paper's
+    """The small YOLO of its authors (darknet, ``cfg/yolov1-tiny.cfg``): 27,095,374 parameters; the paper's
     Fast YOLO has nine convolutions too.
 
     Six 3×3 convolutions of 16 to 512 maps, each normalised, rectified and pooled, two more of 1024 and 256,

@@ -130,7 +130,8 @@ def _rows(
     beyond = ~empty & ~outside & (cut != picture.boxes).any(axis=1)
     for names, which in ((remarks.empty, empty), (remarks.outside, outside), (remarks.cut, beyond)):
         names += [picture.name] * int(which.sum())
-    return np.concatenate([cut / limit, numbers[:, None]], axis=1)[~empty & ~outside]
+    rows = np.concatenate([cut / limit, numbers[:, None]], axis=1)
+    return np.asarray(rows[~empty & ~outside])
 
 
 def _table(
