@@ -41,10 +41,13 @@ class Seen:
         """Classes with probabilities, shares of areas, values, or boxes."""
         parts = [_plain(answer, len(self.answers) > 1) for answer in self.answers]
         if self.detects:
-            return {"boxes": [
-                {"class": box.label, "score": round(box.score, 6), "box": [round(edge, 2) for edge in
-                box.box]} for box in self.boxes ]}  # fmt: skip return {"answers": parts} if len(parts) > 1
-                else parts[0]
+            return {"boxes": [_box(found) for found in self.boxes]}
+        return {"answers": parts} if len(parts) > 1 else parts[0]
+
+
+def _box(found: FoundBox) -> dict[str, Any]:
+    edges = [round(edge, 2) for edge in found.box]
+    return {"class": found.label, "score": round(found.score, 6), "box": edges}
 
 
 def _plain(answer: Answer, several: bool) -> dict[str, Any]:
