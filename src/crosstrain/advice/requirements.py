@@ -58,6 +58,12 @@ class Requirement:
     def value(self, candidate: Candidate) -> float | None:
         return QUANTITIES[self.name].value(candidate)
 
+    def measured(self, candidate: Candidate) -> float:
+        """The value of a row that has one."""
+        value = self.value(candidate)
+        assert value is not None
+        return value
+
     def met(self, candidate: Candidate) -> bool:
         """What was not measured is not met."""
         value = self.value(candidate)
@@ -106,8 +112,7 @@ def why_none(candidates: Sequence[Candidate], required: Sequence[Requirement]) -
         if not measured:
             parts.append(f"{each.text}: no {each.name} was measured")
             continue
-        pick = max if each.sign == ">=" else min
-        nearest = pick(measured, key=lambda c, each=each: each.value(c) or 0.0)  # type: ignore[misc]
+        nearest = sorted(measured, key=each.measured, reverse=each.sign == "<=")[-1]
         parts.append(
             f"{each.text}: {nearest.name(candidates, full=True)} comes closest, {each.found(nearest)}"
         )
