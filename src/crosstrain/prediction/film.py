@@ -113,6 +113,7 @@ def predict_film(
     network = TrainedNetwork.of(trained, tell)
     _check(network)
     clock, count, size, first = _Clock(), 0, (0, 0), 0.0
+    dropped, spent = 0, [0.0]
     with ExitStack() as stack:
         film = stack.enter_context(moving(source))
         place = Path(stack.enter_context(TemporaryDirectory(prefix="crosstrain-film-")))

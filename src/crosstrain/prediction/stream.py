@@ -20,6 +20,8 @@ from crosstrain.runs.process import Interrupted, Outcome, run_job
 from crosstrain.runs.tasks.streaming import packed, unpacked
 
 SOCKET = "socket"
+LONGEST = 103
+"""Bytes of a socket's path, on macOS."""
 
 
 @dataclass
@@ -50,6 +52,8 @@ def stream(network: TrainedNetwork, asking: Asking, folder: Path, wanted: list[s
     """``network`` open on an engine, for its outputs ``wanted``. ``folder``, whose path must be short, takes
     what lies between. ``CrosstrainError`` where the engine cannot do it, or ends on its way."""
     address = str(folder.resolve() / SOCKET)
+    if len(address.encode()) > LONGEST:
+        raise CrosstrainError(f"{folder} is too long a path for a socket; set TMPDIR to a shorter one")
     job = {
         **network.job_of(asking, folder),
         "task": "stream",
@@ -92,4 +96,4 @@ def stream(network: TrainedNetwork, asking: Asking, folder: Path, wanted: list[s
     checked(outcomes[0], f"{network.name} cannot be run on {asking.engine}")
 
 
-__all__: list[Any] = ["Stream", "stream"]
+__all__: list[str] = ["Stream", "stream"]
