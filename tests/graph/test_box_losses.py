@@ -126,3 +126,6 @@ def test_predictors_are_a_setting() -> None:
     loss = {"": Loss("yolo", {"predictors": 1})}
     *_, wanted = import_loss(loss, network(numbers=8), None)
     assert wanted["yolo"]["classes"] == 3
+    # Where the data has classes, they follow from the output.
+    *_, chosen, _ = import_loss(None, network(numbers=8), {"": BOXES})
+    assert chosen["yolo"].settings["predictors"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
 import struct
@@ -17,6 +18,11 @@ from crosstrain.errors import CrosstrainError
 
 LARGEST_MEMBER = 1 << 28
 """Bytes (256 MiB) beyond which a zip's member is taken for a bomb, not for a picture or a table."""
+
+TAR_DAMAGE = (
+    tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError,
+)  # fmt: skip
+"""What ``tarfile`` and the compressions raise for a damaged tar."""
 
 _HEADER = struct.Struct("<4s5H3I2H")
 """Of a zip's member (PKWARE's APPNOTE, 4.3.7); then come its name, an extra field and the content."""
@@ -123,7 +129,7 @@ class TarTree(Tree):
         try:
             self._tar = tarfile.open(path)  # noqa: SIM115 - open until close
             members = [member for member in self._tar.getmembers() if not member.isdir()]
-        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        except TAR_DAMAGE as error:
             raise CrosstrainError(f"{path} is not a whole tar file ({error})") from error
         try:
             for member in members:
@@ -144,7 +150,7 @@ class TarTree(Tree):
                 file = self._tar.extractfile(member)
                 assert file is not None
                 data = file.read()
-        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        except TAR_DAMAGE as error:
             raise DamagedImage("the tar is damaged there") from error
         if len(data) != member.size:
             raise DamagedImage("the tar is cut short there")

@@ -26,15 +26,17 @@ classes) in [0, 1]."""
 @dataclass(frozen=True)
 class Head:
     """``candidates(outputs, settings)`` makes them of a batch of outputs and the loss's settings; None for an
-    output that is learnt and gives no detections, as that of a region proposal network.
-    ``classes(last, settings)`` is how many classes an output with ``last`` numbers on its last axis has."""
+    output that is learnt and gives no detections, as that of a region proposal network. ``classes(last,
+    settings)`` is how many classes an output with ``last`` numbers on its last axis has; ``fitting(last,
+    classes)`` are the settings of the loss that follow from both, where the data says how many there are."""
 
     candidates: Callable[[np.ndarray, Mapping[str, Any]], Candidates] | None
     classes: Callable[[int, Mapping[str, Any]], int]
+    fitting: Callable[[int, int], Mapping[str, Any]] = lambda last, classes: {}
 
 
 HEADS: Mapping[str, Head] = {
-    "yolo": Head(yolo.candidates, yolo.classes),
+    "yolo": Head(yolo.candidates, yolo.classes, yolo.fitting),
     "rpn": Head(None, anchored.rpn_classes),
     "rois": Head(anchored.roi_candidates, anchored.roi_classes),
     "ssd": Head(anchored.ssd_candidates, anchored.ssd_classes),

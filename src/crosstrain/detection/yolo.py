@@ -25,6 +25,12 @@ def classes(last: int, settings: Mapping[str, Any]) -> int:
     return last - OF_BOX * int(settings.get("predictors", PREDICTORS))
 
 
+def fitting(last: int, classes: int) -> dict[str, int]:
+    """How many predictors a cell with ``last`` numbers has, where that is not the paper's number."""
+    predictors, rest = divmod(last - classes, OF_BOX)
+    return {"predictors": predictors} if not rest and predictors > 0 and predictors != PREDICTORS else {}
+
+
 def parts(outputs: Any, predictors: int, ops: Any = np) -> tuple[Any, Any]:
     """The numbers of the boxes, (batch, S, S', predictors, 5), and the probabilities of the classes, (batch,
     S, S', classes)."""

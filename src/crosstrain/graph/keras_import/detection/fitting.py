@@ -31,7 +31,8 @@ def for_boxes(chosen: Mapping[str, Loss], specs: Mapping[str, Any], graph: Graph
             height, width = picture_size(graph)
             last = graph.spec(graph.outputs[name]).shape[-1] or 0
             classes = spec.get("classes") or HEADS[loss.name].classes(last, loss.settings)
-            known = {"height": height, "width": width, "classes": classes}
+            fitting = HEADS[loss.name].fitting(last, spec["classes"]) if spec.get("classes") else {}
+            known = {**fitting, "height": height, "width": width, "classes": classes}
             result[name] = replace(loss, settings={**known, **loss.settings})
         elif spec.get("boxes") and ":" not in loss.name:
             raise CrosstrainError(
