@@ -141,13 +141,6 @@ def test_places_of_maxima_survive_a_compiler_that_computes_them_anew() -> None:
     check("segnet-basic", "jax")
 
 
-@pytest.mark.parametrize("engine", ["jax", "tensorflow"])
-def test_regions_are_proposed_and_suppressed_alike(engine: str) -> None:
-    """What is selected by order and by comparison, in a graph that compilers fuse, is the same everywhere."""
-    pytest.importorskip(engine)
-    check("faster-rcnn-small", engine)
-
-
 @pytest.mark.slow("every network on every installed engine, each proved in processes of its own")
 @pytest.mark.parametrize("name", [p.values[0] for p in unlike()])
 def test_every_engine_is_proved_on_the_tiny_variant(name: str) -> None:
