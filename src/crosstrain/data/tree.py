@@ -128,15 +128,18 @@ class TarTree(Tree):
         self.path = path
         try:
             self._tar = tarfile.open(path)  # noqa: SIM115 - open until close
-            members = [member for member in self._tar.getmembers() if not member.isdir()]
         except TAR_DAMAGE as error:
-            raise CrosstrainError(f"{path} is not a whole tar file ({error})") from error
+            raise self._damaged(error) from error
         try:
+            members = [member for member in self._tar.getmembers() if not member.isdir()]
             for member in members:
                 self._refuse_unsafe(member)
         except CrosstrainError:
             self._tar.close()
             raise
+        except TAR_DAMAGE as error:
+            self._tar.close()
+            raise self._damaged(error) from error
         self._members = {_plain(member.name): member for member in members}
         self.names = sorted(name for name in self._members if not _hidden(name))
         self._lock = threading.Lock()
@@ -158,6 +161,10 @@ class TarTree(Tree):
 
     def close(self) -> None:
         self._tar.close()
+
+    def _damaged(self, error: BaseException) -> CrosstrainError:
+        reason = str(error).partition(":\n")[0]  # what each compression said comes after it
+        return CrosstrainError(f"{self.path} is not a whole tar file ({reason})")
 
     def _refuse_unsafe(self, member: tarfile.TarInfo) -> None:
         parts = _plain(member.name).replace("\\", "/").split("/")
