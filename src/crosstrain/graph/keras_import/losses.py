@@ -17,6 +17,8 @@ from crosstrain.graph.builder import Builder, ShapeError, run_dtype
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
 from crosstrain.graph.keras_import.causes import cause
+from crosstrain.graph.keras_import.detection import BOX_LOSSES
+from crosstrain.graph.keras_import.detection.fitting import box_loss, box_target, check_boxes, for_boxes
 from crosstrain.graph.keras_import.own_losses import OWN, SPARSE_DICE, smoothed_sparse
 from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
@@ -69,7 +71,7 @@ def import_loss(
             name: replace(loss, weight=loss.weight * (loss_weights or {}).get(name, 1.0))
             for name, loss in chosen.items()
         }
-    chosen = for_label_maps(chosen, specs)
+    chosen = for_boxes(for_label_maps(chosen, specs), specs, graph)
     chosen = adjusted(chosen, specs, label_smoothing, class_weight or {})
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
     for name in chosen:
@@ -165,6 +167,9 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
     if len(targets) == 1 and (len(outputs) == 1 or set(targets) <= {""}):
         (spec,) = targets.values()
         names = [n for n in (losses or {}) if n in outputs] or outputs
+        if spec.get("boxes"):  # each head reads them in its own way
+            names = [n for n in names if n in (losses or {}) or n in BOX_LOSSES] or names
+            return {name: dict(spec) if name in names else None for name in outputs}
         shapes = {graph.spec(graph.outputs[name]).shape for name in names}
         if len(shapes) != 1:
             raise CrosstrainError(
@@ -223,6 +228,13 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
             "for each example, so nothing can be trained by it; give a model that ends one step earlier (in "
             "ONNX: onnx.utils.extract_model, with the node's output that has a row for each example)"
         )
+    if (target is None or target.get("boxes")) and (of_boxes := box_loss(name)):
+        return of_boxes
+    if target is not None and target.get("boxes"):
+        raise CrosstrainError(
+            f"nothing says how the output {name!r} of shape {shape[1:]} stands for boxes: give a loss of "
+            f"boxes ({', '.join(BOX_LOSSES)}), call the last layer so, or take a network such as yolo"
+        )
     binary = Loss("binary_crossentropy", {"from_logits": last != "sigmoid"})
     sparse = Loss(SPARSE, {"from_logits": last != "softmax"})
     if target is None:
@@ -265,6 +277,8 @@ def fitting_target(graph: Graph, name: str, loss: Loss) -> dict[str, Any]:
     """The target that fits a loss when there is no data."""
     shape = list(graph.spec(graph.outputs[name]).shape)
     kind = canonical(loss.name)
+    if kind in BOX_LOSSES:
+        return box_target(graph, name, loss)
     if kind in IGNORING:
         return {"shape": shape[1:-1], "dtype": "int64", "classes": shape[-1]}
     if kind == "ctc":
@@ -361,7 +375,10 @@ def one_loss(
     ``mask`` is the output's."""
     kind = canonical(loss.name)
     loss_fn, reduction = loss_object(loss, load)
-    check_fit(name, kind, target, output, classes, loss_fn)
+    if kind in BOX_LOSSES:
+        check_boxes(name, kind, loss.settings, target, output)
+    else:
+        check_fit(name, kind, target, output, classes, loss_fn)
     y_true = target if kind in KEEPS_INTEGERS else t.cast(target, "float32")
     try:
         values = loss_fn.call(y_true, t.cast(output, "float32"))
