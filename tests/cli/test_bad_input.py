@@ -23,8 +23,8 @@ __all__ = ["own_folder"]
     [
         (["--data", "digits", "--augment", "flop"], "there is no augmentation 'flop'; there are flip, "),
         (
-            ["--data", "digits", "--augment", "crop=29"],
-            "crop=29 is larger than the pictures of digits, which are 28×28",
+            ["--data", "digits", "--augment", "crop=33"],
+            "crop=33 is larger than the pictures of digits, which are 32×32",
         ),
         (["--data", "cifar10:batches"], "the pickle data_batch_3 is not read, for it asks for "),
         (["--data", "digits", "--weights", "nothing.h5"], "there is no file of weights nothing.h5"),

@@ -19,8 +19,8 @@ from crosstrain.graph.keras_initial import numpy_initial
 from crosstrain.reporting.network.description import NetworkDescription
 from crosstrain.reporting.network.folding import Folded
 from crosstrain.reporting.network.layout import Layout, layout
+from crosstrain.reporting.terminal.catalogue import layers_table
 from crosstrain.reporting.terminal.grid import console
-from crosstrain.reporting.terminal.networks import layers_table
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -12,8 +12,8 @@ from crosstrain import api
 from crosstrain.cli import options
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.network.drawing import check_drawing
+from crosstrain.reporting.terminal.catalogue import layers_table, networks_table
 from crosstrain.reporting.terminal.engines import obstacles, pairs_table
-from crosstrain.reporting.terminal.networks import layers_table, networks_table
 
 NAME = "networks"
 

@@ -8,7 +8,7 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import options
-from crosstrain.reporting.terminal.recipes import print_recipe, recipes_table
+from crosstrain.reporting.terminal.catalogue import print_recipe, recipes_table
 
 NAME = "recipes"
 
