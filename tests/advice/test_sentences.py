@@ -19,7 +19,7 @@ from tests.comparison.fakes import cell
 MOST_WORDS = 25
 
 UNITS = (
-    "%", "times", "s", "ms", "min", "MiB", "GiB", "pixels", "points", "engines", "rows", "processes",
+    "%", "times", "s", "ms", "min", "MiB", "GiB", "pixels", "points", "engines", "rows", "row", "processes",
     "process", "test examples", "frames/s", "more repeats", "more repeat", "further repeats", "other",
     "others",
 )  # fmt: skip
@@ -114,7 +114,9 @@ CASES: dict[str, tuple[list[CellResult], str]] = {
     "a requirement": ([*processes("torch", 1.0), *processes("jax", 2.0)], ""),
     "a requirement that all meet": ([*processes("torch", 1.0), *processes("jax", 2.0)], ""),
     "a requirement among many": (crowd(lambda place: 1 + place, **LEAN), ""),
-    "a requirement that names rows": ([*sized(32, 1.0, 0.95), *sized(48, 2.2, 0.9), *sized(64, 3.9, 0.95)], ""),
+    "a requirement that names rows": (
+        [*sized(32, 1.0, 0.95), *sized(48, 2.2, 0.9), *sized(64, 3.9, 0.95)], "",
+    ),
     "every requirement": ([*processes("torch", 1.0), *processes("jax", 2.0)], "time=2,memory=1"),
     "a requirement that none meets": (crowd(lambda place: 1 + place), ""),
     "requirements that none meets at once": ([*processes("torch", 1.0), *processes("jax", 2.0)], ""),

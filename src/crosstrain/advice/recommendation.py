@@ -45,15 +45,15 @@ def recommend(
         return _none(sentences.unmet(everything, required), texts)
     weights = prefer.weights(preference)
     ranking = prefer.rank(candidates, weights) if weights else None
-    caveats = Caveats()
+    caveats, able = Caveats(), sentences.ABLE_AS_REQUIRED if required else sentences.ABLE
     if ranking is None:
         unweighed = sentences.not_weighed(weights, candidates) if weights else ""
         chosen, eligible, level = _by_rule(candidates)
         headline = sentences.headline(chosen, eligible, caveats, unweighed)
         works = fronts.works_of(candidates)
         why = [
-            sentences.network(chosen.work, works, caveats),
-            sentences.engine(chosen, eligible, level, caveats),
+            sentences.network(chosen.work, works, caveats, able),
+            sentences.engine(chosen, eligible, level, caveats, able),
         ]
         changes = _changes(chosen, eligible, level, candidates)
     else:

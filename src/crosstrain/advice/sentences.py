@@ -17,6 +17,10 @@ from crosstrain.results.rows import counted
 from crosstrain.results.units import joined, quotient, seconds, share, times
 from crosstrain.statistics import ratios as statistics
 
+ABLE = "proved and complete"
+"""What may be taken."""
+ABLE_AS_REQUIRED = "proved, complete and as required"
+"""What may be taken where something is required."""
 MOST_NAMES = 2
 """Rows that are named before they are only counted."""
 
@@ -35,8 +39,9 @@ def headline(chosen: Candidate, among: Sequence[Candidate], caveats: Caveats, no
 
 
 # -- why this network -------------------------------------------------------------------------------
-def network(mine: Work, everything: Sequence[Work], caveats: Caveats) -> str:
-    """How well it predicts beside the other networks and sizes: by the accuracy pooled over engines."""
+def network(mine: Work, everything: Sequence[Work], caveats: Caveats, able: str = ABLE) -> str:
+    """How well it predicts beside the other networks and sizes that are ``able`` to be taken: by the accuracy
+    pooled over engines."""
     alone = len(everything) == 1
     if mine.accuracy is None:
         if mine.loss is None:
@@ -46,7 +51,7 @@ def network(mine: Work, everything: Sequence[Work], caveats: Caveats) -> str:
             + ("" if alone else ", the least or close to it")
         )
     if alone and not _done_by(mine):
-        return "There is no other network or size, proved and complete, to compare it with."
+        return f"There is no other network or size, {able}, to compare it with."
     front = f"{_pooled(mine)}its test {mine.title} is {share(mine.accuracy)}{caveats.mark(of_accuracy(mine))}"
     if alone:
         return _sentence(front)
@@ -78,12 +83,16 @@ def _pooled(work: Work) -> str:
 
 # -- why this engine --------------------------------------------------------------------------------
 def engine(
-    chosen: Candidate, eligible: Sequence[Candidate], level: Sequence[Candidate], caveats: Caveats
+    chosen: Candidate,
+    eligible: Sequence[Candidate],
+    level: Sequence[Candidate],
+    caveats: Caveats,
+    able: str = ABLE,
 ) -> str:
     """Its training time beside that of what predicts as well; ``level`` is what no time tells apart."""
     others = sorted((c for c in eligible if c is not chosen), key=lambda c: c.seconds)
     if not others:
-        return "No other engine, proved and complete, predicts as well."
+        return f"No other engine, {able}, predicts as well."
     mark = caveats.mark(of_time(eligible))
     ties = [c for c in others if any(c is each for each in level)]
     if ties:

@@ -19,12 +19,12 @@ from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the table
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.detection import BOX_LOSSES
 from crosstrain.graph.keras_import.detection.fitting import box_loss, box_target, check_boxes, for_boxes
+from crosstrain.graph.keras_import.loss_fit import IGNORING, SPARSE, check_fit, check_steps
 from crosstrain.graph.keras_import.own_losses import OWN, SPARSE_DICE, smoothed_sparse
 from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 from crosstrain.training.recipe import Loss
 
-SPARSE = "sparse_categorical_crossentropy"
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 KEEPS_INTEGERS = (SPARSE, SPARSE_DICE, "ctc")
 """Losses whose targets are class indices; Keras passes floats to all others."""
@@ -32,8 +32,6 @@ KEEPS_INTEGERS = (SPARSE, SPARSE_DICE, "ctc")
 SMOOTHED = (SPARSE, "categorical_crossentropy", "binary_crossentropy", "categorical_focal_crossentropy",
             "binary_focal_crossentropy")  # fmt: skip
 """Losses that have label smoothing: Keras's, and the sparse one, whose targets become one-hot rows first."""
-IGNORING = (SPARSE, SPARSE_DICE)
-"""Losses that leave out the pixels of a label map that have no class."""
 
 Targets = Mapping[str, Mapping[str, Any]]
 Chosen = dict[str, Loss]
@@ -451,54 +449,3 @@ def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
     if reduction != "sum":
         total = keras.ops.divide_no_nan(total, t.op.sum(weights))
     return total
-
-
-def check_steps(graph: Graph, name: str, target: Mapping[str, Any]) -> None:
-    """Refuse an output with fewer steps than CTC needs for the longest text."""
-    needed, shape = target.get("steps"), graph.spec(graph.outputs[name]).shape
-    if needed and len(shape) == 3 and shape[1] is not None and shape[1] < needed:
-        raise CrosstrainError(
-            f"the output {name!r} has {shape[1]} steps, and the longest text of the data needs {needed} (one "
-            "for each character, and one between two that are equal); make the pictures wider, as --sizes "
-            "HEIGHTxWIDTH, or the network's steps narrower"
-        )
-
-
-def check_fit(
-    name: str, kind: str, target: Traced, output: Traced, classes: int | None, loss_fn: Any
-) -> None:
-    """Refuse shapes that would broadcast into a meaningless loss."""
-    shape, target_shape = tuple(output.shape), tuple(target.shape)
-    where = f"the output {name!r} of shape {shape[1:]} and its target of shape {target_shape[1:]}"
-    problem = f"the loss {kind!r} does not fit {where}"
-    if kind in IGNORING:
-        if "int" not in target.dtype:
-            raise CrosstrainError(f"{problem} and dtype {target.dtype}: its targets are class numbers")
-        if target_shape not in (shape[:-1], (*shape[:-1], 1)):
-            raise CrosstrainError(f"{problem}: it needs one class number for each row of {shape[-1]} scores")
-        # Words that a vocabulary has and the texts have not are no mistake.
-        fits = shape[-1] == classes or (len(shape) > 2 and shape[-1] > (classes or 0))
-        if classes is not None and not fits:
-            raise CrosstrainError(
-                f"the output {name!r} has {shape[-1]} scores, but the data has {classes} classes"
-            )
-    elif kind == "ctc":
-        if len(shape) != 3 or len(target_shape) != 2:
-            raise CrosstrainError(f"{problem}: ctc takes scores (time, classes) and labels (length,)")
-        if classes is not None and (shape[-1] or 0) < classes:
-            raise CrosstrainError(
-                f"the output {name!r} has {shape[-1]} scores a step, but the data has {classes} labels, the "
-                "blank included"
-            )
-    elif type(loss_fn) is LossFunctionWrapper and ":" in kind:
-        return
-    elif ":" not in kind:
-        longer = max(len(shape), len(target_shape))
-        if (
-            abs(len(shape) - len(target_shape)) == 1
-            and (shape if len(shape) == longer else target_shape)[-1] == 1
-        ):
-            shape, target_shape = ((*s, 1) if len(s) < longer else s for s in (shape, target_shape))
-        if shape != target_shape:
-            hint = "; use sparse_categorical_crossentropy for class numbers" if "categorical" in kind else ""
-            raise CrosstrainError(f"{problem}: they must have the same shape{hint}")
