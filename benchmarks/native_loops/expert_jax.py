@@ -84,7 +84,11 @@ def idsia(p: Any, s: Any, x: Any) -> tuple[Any, Any]:
 
 def contender(task: Task, batch_size: int) -> Run:
     init, forward = {"resnet20": (resnet20_init, resnet20), "idsia": (idsia_init, idsia)}[task.network]
-    parameters, state = init(task.classes)
+    return loop(task, batch_size, *init(task.classes), forward)
+
+
+def loop(task: Task, batch_size: int, parameters: Any, state: Any, forward: Any) -> Run:
+    """SGD with momentum; ``forward(parameters, state, x)`` gives logits and the next state."""
     carried = (parameters, state, jax.tree.map(jnp.zeros_like, parameters))
 
     def loss_of(parameters: Any, state: Any, x: Any, y: Any) -> Any:

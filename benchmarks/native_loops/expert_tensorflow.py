@@ -92,13 +92,19 @@ def idsia(p: Parameters, classes: int) -> Forward:
 def contender(task: Task, batch_size: int) -> Run:
     p = Parameters()
     forward = {"resnet20": resnet20, "idsia": idsia}[task.network](p, task.classes)
-    velocities = [tf.Variable(tf.zeros_like(w)) for w in p.trainable]
+    return loop(task, batch_size, p.trainable, forward)
+
+
+def loop(task: Task, batch_size: int, trainable: list[Any], forward: Forward) -> Run:
+    """SGD with momentum."""
+    velocities = [tf.Variable(tf.zeros_like(w)) for w in trainable]
 
     @tf.function
     def step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, forward(x)))
-        for w, v, g in zip(p.trainable, velocities, tape.gradient(loss, p.trainable), strict=True):
+        for w, v, g in zip(trainable, velocities, tape.gradient(loss, trainable), strict=True):
+            g = tf.convert_to_tensor(g)  # of an embedding: slices
             tf.raw_ops.ResourceApplyKerasMomentum(
                 var=w.handle, accum=v.handle, lr=LEARNING_RATE, grad=g, momentum=MOMENTUM
             )

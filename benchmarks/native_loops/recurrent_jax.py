@@ -1,9 +1,8 @@
-"""JAX by hand: lax.scan with fused gates and the input product of all steps before it, one jitted step."""
+"""JAX by hand: lax.scan with fused gates and the input product of all steps before it, the step
+of ``expert_jax``."""
 
 from __future__ import annotations
 
-import functools
-import time
 from typing import Any
 
 import jax
@@ -11,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from native_loops import LEARNING_RATE, MOMENTUM, Run, batches
+from native_loops import Run
+from native_loops.expert_jax import loop
 from native_loops.recurrent import RecurrentTask
 from native_loops.recurrent_networks import UNITS, VOCABULARY
 
@@ -88,26 +88,4 @@ def forward(task: RecurrentTask, p: Any, tokens: Any) -> Any:
 
 
 def contender(task: RecurrentTask, batch_size: int) -> Run:
-    parameters = initial(task)
-    carried = (parameters, jax.tree.map(jnp.zeros_like, parameters))
-
-    def loss_of(parameters: Any, x: Any, y: Any) -> Any:
-        logits = jax.nn.log_softmax(forward(task, parameters, x))
-        return -jnp.take_along_axis(logits, y[:, None], axis=1).mean()
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    def step(carried: Any, x: Any, y: Any) -> Any:
-        parameters, velocity = carried
-        loss, gradient = jax.value_and_grad(loss_of)(parameters, x, y)
-        velocity = jax.tree.map(lambda v, g: MOMENTUM * v - LEARNING_RATE * g, velocity, gradient)
-        return (jax.tree.map(jnp.add, parameters, velocity), velocity), loss
-
-    def run(steps: int) -> float:
-        nonlocal carried
-        begin = time.perf_counter()
-        for x, y in batches(task, steps, batch_size):
-            carried, _ = step(carried, x, y)
-        jax.block_until_ready(carried)
-        return time.perf_counter() - begin
-
-    return run
+    return loop(task, batch_size, initial(task), (), lambda p, s, x: (forward(task, p, x), s))

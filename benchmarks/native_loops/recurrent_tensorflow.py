@@ -1,15 +1,15 @@
-"""TensorFlow by hand: tf.while_loop with fused gates and the input product of all steps before it, one
-tf.function for the whole step."""
+"""TensorFlow by hand: tf.while_loop with fused gates and the input product of all steps before it, the
+step of ``expert_tensorflow``."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from native_loops import LEARNING_RATE, MOMENTUM, Run, batches
+from native_loops import Run
+from native_loops.expert_tensorflow import loop
 from native_loops.recurrent import RecurrentTask
 from native_loops.recurrent_networks import UNITS, VOCABULARY
 
@@ -82,7 +82,6 @@ def contender(task: RecurrentTask, batch_size: int) -> Run:
     embedding = uniform(VOCABULARY, UNITS)
     layers = [cell() for _ in range(2 if both else int(task.layers))]
     kernel, bias = uniform(2 * UNITS if both else UNITS, task.classes), variable(np.zeros(task.classes))
-    velocities = [tf.Variable(tf.zeros_like(w)) for w in trainable]
 
     def forward(tokens: Any) -> Any:
         x = tf.gather(embedding, tf.transpose(tokens))
@@ -96,26 +95,4 @@ def contender(task: RecurrentTask, batch_size: int) -> Run:
             x, last = layer(task.cell, p, x, all_steps=number < len(layers) - 1)
         return last @ kernel + bias
 
-    @tf.function
-    def step(x: Any, y: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, forward(x)))
-        for w, v, g in zip(trainable, velocities, tape.gradient(loss, trainable), strict=True):
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=w.handle,
-                accum=v.handle,
-                lr=LEARNING_RATE,
-                grad=tf.convert_to_tensor(g),
-                momentum=MOMENTUM,
-            )
-        return loss
-
-    def run(steps: int) -> float:
-        begin = time.perf_counter()
-        loss = None
-        for x, y in batches(task, steps, batch_size):
-            loss = step(tf.constant(x), tf.constant(y))
-        np.asarray(loss)
-        return time.perf_counter() - begin
-
-    return run
+    return loop(task, batch_size, trainable, forward)

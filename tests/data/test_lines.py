@@ -68,12 +68,22 @@ def test_a_width_of_ones_own(tmp_path: Path, prepared: Callable) -> None:
     assert (pictures[:, 8, 10, 0] < 0.3).all()
 
 
+def named(picture: Callable[[Path], str]) -> Callable[[Path], int]:
+    """Has the first line name its picture so."""
+    return lambda d: (d / "labels.csv").write_text(f"picture,text\n{picture(d)},a\n")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda d: (d / "labels.csv").unlink(), "has no file of texts; it may be called labels.csv"),
         (lambda d: (d / "images/3.png").unlink(), r"labels.csv, line 5: there is no picture '3.png'"),
         (lambda d: (d / "labels.csv").write_text("picture,text\n0.png,a,b\n"), "line 2 has 3 cells"),
+        (named(lambda d: str(d / "images/0.png")), "line 2: the picture '/.*' is not inside"),
+        (
+            named(lambda d: "../images/0.png"),
+            "line 2: the picture '../images/0.png' is not inside",
+        ),
         (lambda d: (d / "labels.csv").write_text("picture,text\n"), "has no line with a picture and a text"),
         (lambda d: (d / "labels.csv").write_text("picture,text\n0.png,a\n1.png,b\n"), "has 2 lines, too few"),
         (lambda d: (d / "labels.csv").write_text("picture\n0.png\n"), "has one column"),
@@ -102,3 +112,5 @@ def test_made_up_words_say_so_and_are_the_same_again(prepared: Callable) -> None
     assert not np.array_equal(drawn("abc", 0, 3), drawn("abc", 0, 4)), "no two look the same"
     with pytest.raises(CrosstrainError, match="rendered-words is built in and takes no path"):
         prepared("rendered-words:here")
+    with pytest.raises(CrosstrainError, match="there are 17,576 words of at most 3 letters, not 17,577"):
+        prepared("rendered-words:count=17577,letters=3")

@@ -75,8 +75,8 @@ def recommend(
         why=why,
         caveats=caveats.lines(),
         reason=" ".join([headline, *why, *caveats.lines()]),
-        sentences=[_sentence(_named(step, steps)) for step in steps],
-        changes=[_sentence(change) for change in changes],
+        sentences=[sentences.sentence(_named(step, steps)) for step in steps],
+        changes=[sentences.sentence(change) for change in changes],
         weights=weights,
         required=texts,
         steps=[{**step.to_json(), "concerns": _concerns(step, chosen.work)} for step in steps],
@@ -144,10 +144,6 @@ def _named(step: Worth, steps: Sequence[Worth]) -> str:
     return (
         f"{step.larger.network}: {step.text}" if step.by == "input size" and len(networks) > 1 else step.text
     )
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
 
 
 def _none(why: list[str], required: list[str]) -> Recommendation:

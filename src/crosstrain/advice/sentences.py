@@ -46,7 +46,7 @@ def network(mine: Work, everything: Sequence[Work], caveats: Caveats, able: str 
     if mine.accuracy is None:
         if mine.loss is None:
             return "No test metric was measured to compare networks by."
-        return _sentence(
+        return sentence(
             f"{_pooled(mine)}its test loss is {mine.loss:.4g}"
             + ("" if alone else ", the least or close to it")
         )
@@ -54,17 +54,18 @@ def network(mine: Work, everything: Sequence[Work], caveats: Caveats, able: str 
         return f"There is no other network or size, {able}, to compare it with."
     front = f"{_pooled(mine)}its test {mine.title} is {share(mine.accuracy)}{caveats.mark(of_accuracy(mine))}"
     if alone:
-        return _sentence(front)
+        return sentence(front)
     good = as_good_as_the_best(everything)
     best = max(everything, key=lambda work: work.accuracy or 0.0)
     if mine.accuracy == best.accuracy:
         level = [work.name for work in good if work is not mine]
-        return _sentence(f"{front}, the best" + (f"; within noise of it: {joined(level)}" if level else ""))
+        return sentence(f"{front}, the best" + (f"; within noise of it: {joined(level)}" if level else ""))
     place = "within noise of the best" if any(work is mine for work in good) else "not the best"
-    return _sentence(f"{front}, {place}: {share(best.accuracy)} with {best.name}")
+    return sentence(f"{front}, {place}: {share(best.accuracy)} with {best.name}")
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
     return f"{text[0].upper()}{text[1:]}."
 
 

@@ -25,13 +25,14 @@ def in_order(engines: Sequence[str]) -> list[str]:
     """Engines as they are asked: first those that take longest, lest one of them ends alone while the other
     cores are idle; and one whose truth is another backend's early, since the two truths need no order."""
     order = sorted(engines, key=lambda name: not engine_row(name).compiles)
-    first = _first_home(order[0]) if order else ""
+    first = _first_home(order[0]) if order else None
     return [*order[:1], *sorted(order[1:], key=lambda name: _first_home(name) == first)]
 
 
-def _first_home(engine: str) -> str:
-    """The backend of the truth that is asked first about an engine; none where there is no backend."""
-    return next(iter(gather.homes(engine)), "")
+def _first_home(engine: str) -> tuple[str, str] | None:
+    """The backend of the truth that is asked first about an engine, and its Python; None where there is no
+    backend."""
+    return next(iter(gather.homes(engine).items()), None)
 
 
 def expected(
@@ -51,8 +52,8 @@ def expected(
     jobs: list[Expected] = []
     first = ready[: slots(len(ready))]
     if not any((folder / gather.PLACE).glob("*.json")):
-        backends = dict(next(iter(gather.homes(name).items())) for name in first if gather.homes(name))
-        jobs += [(gather.beginning(backend, source), python) for backend, python in backends.items()]
+        homes = dict(home for name in first if (home := _first_home(name)))
+        jobs += [(gather.beginning(backend, source), python) for backend, python in homes.items()]
     for name in first:
         jobs.append((witness.beginning(name, device, threads, options.get(name, {})), None))
     room = psutil.virtual_memory().available // MEMORY_EACH - 1  # one process defines the network

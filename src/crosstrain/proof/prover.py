@@ -84,17 +84,18 @@ class Prover:
     def _truth(self, engine: str) -> Truth:
         """The truth for an engine; the first settles the case for all. Meanwhile the others ask theirs about
         the usual case, which is seldom given up: another backend's answer takes as long as the first's."""
-        if self._lock.acquire(blocking=False):
-            try:
-                return self._truth_of(self.case, engine) if self._settled else self._settle(engine)
-            finally:
-                self._lock.release()
-        usual = self.case
-        truth = self._truth_of(usual, engine)
-        with self._lock:
+        if self._settled:
+            return self._truth_of(self.case, engine)
+        usual, truth = self.case, None
+        if not self._lock.acquire(blocking=False):
+            truth = self._truth_of(usual, engine)
+            self._lock.acquire()
+        try:
             if not self._settled:
                 return self._settle(engine)
-        return truth if self.case is usual else self._truth_of(self.case, engine)
+        finally:
+            self._lock.release()
+        return truth if truth and self.case is usual else self._truth_of(self.case, engine)
 
     def _settle(self, engine: str) -> Truth:
         """The first truth. Another case is taken where gradients are exactly 0 in this one and not in the

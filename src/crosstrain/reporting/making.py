@@ -63,7 +63,7 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
         return _written(FORMATS[form](by_name), out)
     if len(machines) == 1:
         return _written(render(results[0], folders[0]), out or folders[0] / PAGE)
-    report = _written(render_machines(machines), out or Path(PAGE))
+    report = _written(render_machines(machines, changed), out or Path(PAGE))
     return replace(report, changes=changed)
 
 

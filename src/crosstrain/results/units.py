@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
 from crosstrain.statistics.ratios import Interval
 
@@ -45,9 +46,7 @@ def quotient(value: float, low: float, high: float) -> str:
 
 def pixels(size: Size) -> str:
     """An input size: ``32 pixels``, ``32×48 pixels``; empty where there is none."""
-    if size is None:
-        return ""
-    return f"{size if isinstance(size, int) else '×'.join(map(str, size))} pixels"
+    return "" if size is None else f"{size_text(size)} pixels"
 
 
 def at_size(name: str, size: Size) -> str:

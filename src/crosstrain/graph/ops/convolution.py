@@ -65,10 +65,10 @@ def conv(
 def _grouped_product(x: Any, weights: Any, groups: int) -> Any:
     """x (…, C_in) times weights (C_in / groups, C_out), each group of channels by its own columns."""
     fan, out = weights.shape
-    if groups == 1:
-        return x @ weights
-    if fan == 1:
-        return np.repeat(x, out // groups, axis=-1) * weights[0]
+    if fan == 1 and groups > 1:
+        return (x if out == groups else np.repeat(x, out // groups, axis=-1)) * weights[0]
+    if groups == 1:  # one product of all places, not one for each row of a picture
+        return (x.reshape(-1, fan) @ weights).reshape(*x.shape[:-1], out)
     by_group = x.reshape(-1, groups, fan).swapaxes(0, 1) @ weights.reshape(fan, groups, -1).swapaxes(0, 1)
     return by_group.swapaxes(0, 1).reshape(*x.shape[:-1], out)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from crosstrain.advice.changed import Changes
 from crosstrain.data.prepared import unit_of
-from crosstrain.reporting.answer.changes import changes_answer, changes_since_the_first
+from crosstrain.reporting.answer.changes import changes_answer
 from crosstrain.reporting.answer.text import answer
 from crosstrain.reporting.page.charts.time import SECONDS, interval_cells
 from crosstrain.reporting.page.figures import ROWS, Figure, axis_scale, specification
@@ -47,14 +47,16 @@ def names(folders: Sequence[Path]) -> list[str]:
     return called
 
 
-def comparison_of_machines(machines: Sequence[Machine]) -> tuple[list[Section], list[Figure]]:
-    """The sections of the page, and its charts."""
-    since_first = changes_since_the_first({machine.name: machine.result for machine in machines})
+def comparison_of_machines(
+    machines: Sequence[Machine], changed: Mapping[str, Changes]
+) -> tuple[list[Section], list[Figure]]:
+    """The sections of the page, and its charts; ``changed`` is what later ones have otherwise than the
+    first."""
     views = {machine.name: View(machine.result, machine.folder) for machine in machines}
     figures = [figure for figure in [_time_by_machine(views)] if figure]
     parts = [
         section("summary", "Summary", [_answer(name, view) for name, view in views.items()]),
-        section("changes", "What changed", [_changed(*each) for each in since_first.items()]),
+        section("changes", "What changed", [_changed(*each) for each in changed.items()]),
         section("results", "Results", _filters(views), table(views).html(sortable=True, identity="key-table"),
                 tag("p", f"Ratio: seconds an epoch over those of {machines[0].name}, with its 95 % interval; "
                     "a tie where the interval includes 1.", class_="small")),

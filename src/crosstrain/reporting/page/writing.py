@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crosstrain.advice.changed import Changes
 from crosstrain.reporting.answer.changes import changes_answer
 from crosstrain.reporting.history import History
 from crosstrain.reporting.page import (
@@ -80,9 +81,9 @@ def _short(data: str | None) -> str:
     return f"{name}{colon}{Path(place).name}"
 
 
-def render_machines(machines: Sequence[Machine]) -> str:
+def render_machines(machines: Sequence[Machine], changed: Mapping[str, Changes]) -> str:
     """The page of the same comparison on several machines."""
-    parts, figures = comparison_of_machines(machines)
+    parts, figures = comparison_of_machines(machines, changed)
     return page("One comparison, several machines", ", ".join(m.name for m in machines), parts, figures)
 
 

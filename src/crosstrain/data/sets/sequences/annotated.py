@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crosstrain.data.images.decoding import SUFFIXES
-from crosstrain.data.sets.sequences.reading import in_words, read_text
+from crosstrain.data.sets.sequences.reading import in_words, read_rows, read_text
 from crosstrain.data.source import Files
 from crosstrain.errors import CrosstrainError
 
@@ -48,7 +46,8 @@ def annotated(location: Path, stem: str) -> Annotations:
     second the text) or ``.txt`` (``PICTURE``, a tab, the text). Pictures lie beside the file, or in
     ``images/``.
 
-    ``CrosstrainError`` where there is no such file, and for a line whose picture is not there.
+    ``CrosstrainError`` where there is no such file, and for a line whose picture is not there, or not in the
+    folder.
     """
     if not location.is_dir():
         raise CrosstrainError(f"{location} is not a folder")
@@ -61,6 +60,8 @@ def annotated(location: Path, stem: str) -> Annotations:
         if not text:
             empty.append(line)
             continue
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise CrosstrainError(f"{path}, line {line}: the picture {name!r} is not inside the folder")
         picture = next((p for p in (location / name, location / PICTURES / name) if p.is_file()), None)
         if picture is None or picture.suffix.lower() not in SUFFIXES:
             reason = "there is no picture" if picture is None else "no picture is called"
@@ -74,19 +75,10 @@ def annotated(location: Path, stem: str) -> Annotations:
 
 
 def _table(path: Path) -> list[tuple[int, str, str]]:
-    delimiter = "\t" if path.suffix == ".tsv" else ","
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
-    names = next(reader, [])
+    names, rows = read_rows(path)
     if len(names) < 2:
         raise CrosstrainError(f"{path} has one column; the first is the picture, the second its text")
-    rows = []
-    for cells in filter(None, reader):
-        if len(cells) != len(names):
-            raise CrosstrainError(
-                f"{path}, line {reader.line_num} has {len(cells)} cells; the first line has {len(names)}"
-            )
-        rows.append((reader.line_num, cells[0].strip(), cells[1].strip()))
-    return rows
+    return [(line, cells[0].strip(), cells[1].strip()) for line, cells in rows]
 
 
 def _plain(path: Path) -> list[tuple[int, str, str]]:

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,26 @@ class NumbersFile:
         """The lines in which one of ``columns`` has no value."""
         rows = np.flatnonzero(np.isnan(self.values[:, list(columns)]).any(axis=1))
         return list(dict.fromkeys(self.lines[int(row)] for row in rows))
+
+
+def read_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The names in the first line of a CSV (TSV by its ending), and each row's cells with its line.
+
+    Raises ``CrosstrainError``, as rows are taken, for one of another length than the first line.
+    """
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
+    names = next(reader, [])
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        for cells in filter(None, reader):
+            if len(cells) != len(names):
+                raise CrosstrainError(
+                    f"{path}, line {reader.line_num} has {len(cells)} cells; the first line has {len(names)}"
+                )
+            yield reader.line_num, cells
+
+    return names, rows()
 
 
 def read_numbers(path: Path, time: str = "", columns: Sequence[str] = ()) -> NumbersFile:

@@ -8,8 +8,6 @@ the text. Tokens are words, characters or bytes; the vocabulary is that of the t
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.data.options import TEXT, completed
-from crosstrain.data.sets.sequences.reading import read_text
+from crosstrain.data.sets.sequences.reading import read_rows, read_text
 from crosstrain.data.sets.sequences.tokens import Tokenizer
 from crosstrain.data.source import Files, NewExamples, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import divided, in_order
@@ -127,16 +125,8 @@ def _column(path: Path, text: str, label: str) -> dict[str, str]:
 
 def _rows(location: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The names in the first line, and each row's cells by them, with its line."""
-    delimiter = "\t" if location.suffix.lower() == ".tsv" else ","
-    reader = csv.reader(io.StringIO(read_text(location), newline=""), delimiter=delimiter)
-    names, rows = next(reader, []), []
-    for row in filter(None, reader):
-        if len(row) != len(names):
-            raise CrosstrainError(
-                f"{location}, line {reader.line_num} has {len(row)} cells; the first line has {len(names)}"
-            )
-        rows.append((reader.line_num, dict(zip(names, row, strict=True))))
-    return names, rows
+    names, rows = read_rows(location)
+    return names, [(line, dict(zip(names, cells, strict=True))) for line, cells in rows]
 
 
 def _of_table(location: Path, text: str, label: str) -> _Texts:

@@ -15,11 +15,14 @@ from crosstrain.data.images import decoding as images
 from crosstrain.data.options import WORDS, completed
 from crosstrain.data.sets.sequences import lines
 from crosstrain.data.source import Files, Images, Request, Source
+from crosstrain.errors import CrosstrainError
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX,
 )  # fmt: skip
+SHORTEST = 3
+"""Letters."""
 HEIGHT = 32
 _DRAWN = 64
 """Words are drawn so high, then made smaller."""
@@ -45,11 +48,21 @@ def read(location: Path, request: Request) -> Source:
 
 
 def words(count: int, letters: int, seed: int) -> list[str]:
-    """``count`` different words of 3 to ``letters`` letters."""
+    """``count`` different words of 3 to ``letters`` letters; ``CrosstrainError`` where there are fewer."""
+    possible = 0
+    for length in range(SHORTEST, letters + 1):
+        possible += len(ALPHABET) ** length
+        if possible >= count:
+            break
+    else:
+        raise CrosstrainError(
+            f"rendered-words: there are {possible:,} words of at most {letters} letters, not {count:,}; "
+            "allow more letters"
+        )
     random = np.random.default_rng((seed, 0x0C7C))
     chosen: dict[str, None] = {}
     while len(chosen) < count:
-        length = int(random.integers(3, letters + 1))
+        length = int(random.integers(SHORTEST, letters + 1))
         chosen.setdefault("".join(random.choice(list(ALPHABET), length)))
     return list(chosen)
 
