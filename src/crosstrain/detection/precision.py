@@ -29,13 +29,16 @@ class Matches:
     truths: int
 
 
-def matches(found: Detections, truths: np.ndarray, classes: int) -> list[Matches]:
+def matches(detections: Detections, truths: np.ndarray, classes: int) -> list[Matches]:
     """The matches of each class in one picture, whose true boxes are the rows (most, 5). Each detection in
     turn takes the true box that it overlaps most of those that are left, if by the threshold or more."""
     rows = present(truths).astype(np.float64)
     result = []
     for number in range(classes):
-        own, real = found.take(np.flatnonzero(found.classes == number)), rows[rows[:, 4] == number, :4]
+        own, real = (
+            detections.take(np.flatnonzero(detections.classes == number)),
+            rows[rows[:, 4] == number, :4],
+        )
         order = np.argsort(-own.scores, kind="stable")
         overlaps = iou(own.boxes[order].astype(np.float64), real)
         hits = np.stack([_taken(overlaps, threshold) for threshold in THRESHOLDS])
@@ -59,8 +62,8 @@ class Tally:
 
     pictures: list[list[Matches]] = field(default_factory=list)
 
-    def add(self, found: Detections, truths: np.ndarray, classes: int) -> None:
-        self.pictures.append(matches(found, truths, classes))
+    def add(self, detections: Detections, truths: np.ndarray, classes: int) -> None:
+        self.pictures.append(matches(detections, truths, classes))
 
     def ranked(self, number: int) -> Ranked:
         """All detections of a class, the best score first; equal ones in the order of the pictures."""

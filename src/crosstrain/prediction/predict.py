@@ -45,7 +45,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class FoundBox:
+class DetectedBox:
     """A class in a picture, with its score and its ``box``, (ymin, xmin, ymax, xmax) in pixels of the picture
     as it was given."""
 
@@ -69,7 +69,7 @@ class Answer:
     values: tuple[float, ...] = ()
     areas: Areas = ()
     texts: Texts = ()
-    boxes: tuple[FoundBox, ...] = ()
+    boxes: tuple[DetectedBox, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Prediction:
                 cells += [label, f"{part:.6f}"]
             for words, probability in answer.texts:
                 cells += [words, "" if probability is None else f"{probability:.6f}"]
-            for found in answer.boxes:
-                cells += [found.label, f"{found.score:.6f}", *(f"{edge:.2f}" for edge in found.box)]
+            for box in answer.boxes:
+                cells += [box.label, f"{box.score:.6f}", *(f"{edge:.2f}" for edge in box.box)]
             cells += [f"{value:.9g}" for value in answer.values]
             writer.writerow(cells)
         return text.getvalue()
@@ -162,8 +162,8 @@ def predict(
             raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
         notes = [*source.notes, *unlike(network.preparation, source.table, applied.inputs)]
         tell(f"Asking {network.name} on {request.engine}")
-        told = [name for name, reading in network.readings.items() if reading.boxes or not reading.head]
-        answered = network.answer(applied.inputs, request, folder, wanted=told or None)
+        wanted = [name for name, reading in network.readings.items() if reading.boxes or not reading.head]
+        answered = network.answer(applied.inputs, request, folder, wanted=wanted or None)
         shown = answered
         if source.in_units:
             values = {
@@ -228,7 +228,7 @@ def answers_of(
     are their sizes, (height, width, …), in whose pixels boxes are told, None for those of the prepared
     picture; ``beam`` is the width of the search for texts."""
     boxes = {
-        name: _found(network, reading, answered.outputs[name], originals)
+        name: _detected(network, reading, answered.outputs[name], originals)
         for name, reading in network.readings.items()
         if reading.boxes
     }
@@ -246,9 +246,9 @@ def answers_of(
     ]
 
 
-def _found(
+def _detected(
     network: TrainedNetwork, reading: Reading, outputs: np.ndarray, originals: Sequence[Any]
-) -> list[tuple[FoundBox, ...]]:
+) -> list[tuple[DetectedBox, ...]]:
     """The detections of each example in pixels of the input as it was given."""
     seen = np.asarray([reading.settings["height"], reading.settings["width"]], np.float64)
     shapes = (network.preparation.picture(name) for name in network.preparation.manifest["inputs"])
@@ -262,7 +262,7 @@ def _found(
         edges = (own.boxes + corner) * np.tile(factor, 2)
         result.append(
             tuple(
-                FoundBox(classes[n], int(n), float(s), tuple(map(float, box)))  # type: ignore[arg-type]
+                DetectedBox(classes[n], int(n), float(s), tuple(map(float, box)))  # type: ignore[arg-type]
                 for n, s, box in zip(own.classes, own.scores, edges, strict=True)
             )
         )

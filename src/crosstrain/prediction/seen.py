@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.prediction.network import Answered, TrainedNetwork
-from crosstrain.prediction.predict import Answer, FoundBox, answers_of
+from crosstrain.prediction.predict import Answer, DetectedBox, answers_of
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,20 @@ class Seen:
     detects: bool = False
 
     @property
-    def boxes(self) -> tuple[FoundBox, ...]:
+    def boxes(self) -> tuple[DetectedBox, ...]:
         return tuple(box for answer in self.answers for box in answer.boxes)
 
     def to_json(self) -> dict[str, Any]:
         """Classes with probabilities, shares of areas, texts, values, or boxes."""
         parts = [_plain(answer, len(self.answers) > 1) for answer in self.answers]
         if self.detects:
-            return {"boxes": [_box(found) for found in self.boxes]}
+            return {"boxes": [_box(detected) for detected in self.boxes]}
         return {"answers": parts} if len(parts) > 1 else parts[0]
 
 
-def _box(found: FoundBox) -> dict[str, Any]:
-    edges = [round(edge, 2) for edge in found.box]
-    return {"class": found.label, "score": round(found.score, 6), "box": edges}
+def _box(detected: DetectedBox) -> dict[str, Any]:
+    edges = [round(edge, 2) for edge in detected.box]
+    return {"class": detected.label, "score": round(detected.score, 6), "box": edges}
 
 
 def _plain(answer: Answer, several: bool) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def seen_of(
     return Seen(region, moved, labels, any(reading.boxes for reading in network.readings.values()))
 
 
-def _moved(box: FoundBox, region: Region) -> FoundBox:
+def _moved(box: DetectedBox, region: Region) -> DetectedBox:
     top, left, bottom, right = box.box
     edges = (top + region.top, left + region.left, bottom + region.top, right + region.left)
     return replace(box, box=edges)

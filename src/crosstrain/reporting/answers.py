@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from crosstrain.detection.detections import Detections
-from crosstrain.prediction.predict import Answer, FoundBox, Prediction
+from crosstrain.prediction.predict import Answer, DetectedBox, Prediction
 from crosstrain.reporting.boxes import drawn_boxes
 from crosstrain.reporting.label_maps import legend, overlaid
 from crosstrain.reporting.terminal.text import share
@@ -38,13 +38,13 @@ def draw_answers(folder: Path, prediction: Prediction, picture: Callable[[int], 
             continue
         answers = prediction.answers[position * per_input : (position + 1) * per_input]
         name = f"{position + 1:0{digits}d}-{slug(Path(answers[0].input).stem)}"
-        found = [box for answer in answers for box in answer.boxes]
+        boxes = [box for answer in answers for box in answer.boxes]
         maps = [prediction.outputs[a.output][position].argmax(axis=-1) for a in answers if a.areas]
         if maps:
             write_bytes(folder / f"{name}.png", _png(drawn_map(original, maps[0], prediction.classes)))
             write_bytes(folder / f"{name}.labels.png", _png_of_labels(maps[0]))
-        elif found or _detects(prediction):
-            write_bytes(folder / f"{name}.png", _png(_boxed(original, found, prediction.classes)))
+        elif boxes or _detects(prediction):
+            write_bytes(folder / f"{name}.png", _png(_boxed(original, boxes, prediction.classes)))
         else:
             write_bytes(folder / f"{name}.png", _png(drawn(original, answers)))
         count += 1
@@ -67,12 +67,12 @@ def _detects(prediction: Prediction) -> bool:
     return any(answer.boxes for answer in prediction.answers)
 
 
-def _boxed(picture: np.ndarray, found: Sequence[FoundBox], classes: Sequence[str]) -> np.ndarray:
+def _boxed(picture: np.ndarray, boxes: Sequence[DetectedBox], classes: Sequence[str]) -> np.ndarray:
     """The picture, uint8 RGB (H, W, 3), with its boxes, their classes and scores."""
     detections = Detections(
-        np.asarray([box.box for box in found], np.float32).reshape(-1, 4),
-        np.asarray([box.score for box in found], np.float32),
-        np.asarray([box.number for box in found], np.int32),
+        np.asarray([box.box for box in boxes], np.float32).reshape(-1, 4),
+        np.asarray([box.score for box in boxes], np.float32),
+        np.asarray([box.number for box in boxes], np.int32),
     )
     return drawn_boxes(picture, detections, classes)
 

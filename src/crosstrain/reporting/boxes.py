@@ -31,7 +31,7 @@ def scaled(picture: np.ndarray) -> np.ndarray:
 
 def drawn_boxes(
     picture: np.ndarray,
-    found: Detections,
+    detections: Detections,
     classes: Sequence[str],
     size: tuple[int, int] | None = None,
     *,
@@ -44,7 +44,9 @@ def drawn_boxes(
     height, width = size or picture.shape[:2]
     colours = palette(len(classes))
     factor = np.asarray([page.shape[0] / height, page.shape[1] / width] * 2)
-    for box, score, number in zip(found.boxes[::-1], found.scores[::-1], found.classes[::-1], strict=True):
+    for box, score, number in zip(
+        detections.boxes[::-1], detections.scores[::-1], detections.classes[::-1], strict=True
+    ):
         top, left, bottom, right = np.rint(box * factor).astype(int).tolist()
         colour = colours[number].tolist()
         cv2.rectangle(page, (left, top), (right - 1, bottom - 1), colour, 2)
@@ -53,10 +55,10 @@ def drawn_boxes(
     return page
 
 
-def outlined(picture: np.ndarray, found: Detections, classes: int) -> np.ndarray:
+def outlined(picture: np.ndarray, detections: Detections, classes: int) -> np.ndarray:
     """The picture, uint8 RGB (H, W, 3), as it is, with lines of a pixel around its boxes."""
     page, colours = np.ascontiguousarray(picture).copy(), palette(classes)
-    for box, number in zip(found.boxes, found.classes, strict=True):
+    for box, number in zip(detections.boxes, detections.classes, strict=True):
         top, left, bottom, right = np.rint(box).astype(int).tolist()
         cv2.rectangle(page, (left, top), (right - 1, bottom - 1), colours[number].tolist(), 1)
     return page

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from crosstrain.prediction.predict import FoundBox
+from crosstrain.prediction.predict import DetectedBox
 from crosstrain.prediction.seen import Seen
 from crosstrain.reporting.boxes import labelled
 from crosstrain.reporting.label_maps import overlaid, palette
@@ -47,15 +47,15 @@ def draw_seen(picture: np.ndarray, seen: Seen, classes: tuple[str, ...]) -> np.n
     return _listed(drawn, [(line, INK) for line in lines])
 
 
-def with_boxes(picture: np.ndarray, boxes: Sequence[FoundBox], classes: int) -> np.ndarray:
+def with_boxes(picture: np.ndarray, boxes: Sequence[DetectedBox], classes: int) -> np.ndarray:
     """Draws boxes with class and score onto ``picture``, uint8 RGB (H, W, 3), contiguous; returns it."""
     colours = palette(classes)
     thick = max(1, round(max(picture.shape[:2]) / 400))
-    for found in reversed(boxes):
-        top, left, bottom, right = (round(edge) for edge in found.box)
-        colour = colours[found.number].tolist()
+    for each in reversed(boxes):
+        top, left, bottom, right = (round(edge) for edge in each.box)
+        colour = colours[each.number].tolist()
         cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, thick)
-        labelled(picture, f"{found.label} {found.score:.2f}", left, top, colour)
+        labelled(picture, f"{each.label} {each.score:.2f}", left, top, colour)
     return picture
 
 

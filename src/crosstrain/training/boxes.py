@@ -28,8 +28,8 @@ class Judged:
         return self.reading.classes or 0
 
     def update(self, outputs: np.ndarray, targets: np.ndarray) -> None:
-        for found, truths in zip(self.reading.detections(outputs), targets, strict=True):
-            self.tally.add(found, truths, self.classes)
+        for detections, truths in zip(self.reading.detections(outputs), targets, strict=True):
+            self.tally.add(detections, truths, self.classes)
 
     def precisions(self) -> np.ndarray:
         """Average precisions (classes, thresholds)."""
@@ -60,10 +60,10 @@ def map_50(judged: Judged) -> float | None:
     return mean_of_known(judged.precisions()[:, 0])
 
 
-def map_of_picture(found: Detections, truths: np.ndarray, classes: int) -> float | None:
+def map_of_picture(detections: Detections, truths: np.ndarray, classes: int) -> float | None:
     """``map_50`` of one picture over the classes in it, whose true boxes are the rows (most, 5)."""
     tally = Tally()
-    tally.add(found, truths, classes)
+    tally.add(detections, truths, classes)
     return mean_of_known(average_precisions(tally, classes)[:, 0])
 
 

@@ -153,9 +153,9 @@ class RCNN(BaseEstimator):
     def _regions(self, picture: np.ndarray, truths: np.ndarray, labels: np.ndarray) -> _Regions:
         """True boxes and proposals with their features."""
         started = time.perf_counter()
-        found = selective_search(picture, self.proposals, seed=self.random_state)
+        proposed = selective_search(picture, self.proposals, seed=self.random_state)
         between = time.perf_counter()
-        boxes = np.concatenate([truths, found]).astype(np.float64)
+        boxes = np.concatenate([truths, proposed]).astype(np.float64)
         features = np.asarray(self.features(warped(picture, boxes, self.size, self.context)), np.float64)
         if features.ndim != 2 or len(features) != len(boxes):
             raise ValueError(

@@ -72,17 +72,17 @@ def _drawn_maps(asked: Examples, pictures: Pictures, labels: Sequence[str]) -> n
 
 
 def _box_scores(asked: Examples) -> Scores:
-    found = asked.reading.detections(asked.outputs)
+    detections = asked.reading.detections(asked.outputs)
     return tuple(
         map_of_picture(each, rows, len(asked.classes))
-        for each, rows in zip(found, asked.targets, strict=True)
+        for each, rows in zip(detections, asked.targets, strict=True)
     )
 
 
 def _drawn_boxes(asked: Examples, pictures: Pictures, labels: Sequence[str]) -> np.ndarray:
     truths = [Detections.of_truths(rows) for rows in asked.targets]
-    found = asked.reading.detections(asked.outputs)
-    return boxes_beside_truth(pictures, truths, found, asked.classes, labels)
+    detections = asked.reading.detections(asked.outputs)
+    return boxes_beside_truth(pictures, truths, detections, asked.classes, labels)
 
 
 KINDS = (

@@ -231,8 +231,7 @@ def detected(view: View) -> Section | None:
         tag(
             "p",
             "Average precision of each class in the first seed's test set, a box being right that overlaps a "
-            "true "
-            "one by half or more (COCO's); the mean is over the classes that occur.",
+            "true one by half or more (COCO's); the mean is over the classes that occur.",
             class_="small",
         ),
         None if view.live else _boxes(view, _chosen(view, first)),
@@ -247,18 +246,18 @@ def _boxes(view: View, cell: CellResult) -> Html | None:
         return None
     truths = np.asarray(data.arrays("test")[1][next(iter(data.boxes()))])
     classes = [str(name) for name in data.manifest["classes"]]
-    found = [
+    detections = [
         Detections(kept["boxes"][own], kept["scores"][own], kept["classes"][own])
         for own in (np.flatnonzero(kept["pictures"] == number) for number in range(len(truths)))
     ]
-    values = [map_of_picture(own, rows, len(classes)) for own, rows in zip(found, truths, strict=True)]
+    values = [map_of_picture(own, rows, len(classes)) for own, rows in zip(detections, truths, strict=True)]
     scores = np.array([np.nan if value is None else value for value in values])
     positions = _worst_to_best(scores)
     pictures = as_pictures(data, positions)
     if isinstance(pictures, str):
         return None
     sheet = boxes_beside_truth(
-        pictures, [Detections.of_truths(truths[n]) for n in positions], [found[n] for n in positions],
+        pictures, [Detections.of_truths(truths[n]) for n in positions], [detections[n] for n in positions],
         classes, [f"test example {n}, mAP@0.5 {scores[n]:.3f}" for n in positions.tolist()],
     )  # fmt: skip
     caption = f"Test pictures of cell {cell.id}: the worst, the middle and the best."

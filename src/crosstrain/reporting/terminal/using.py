@@ -72,7 +72,7 @@ def _cells(answer: Answer) -> list[str]:
     if answer.texts:
         return [", ".join(words if p is None else f"{words} {share(p)}" for words, p in answer.texts)]
     if answer.boxes:
-        return [", ".join(f"{found.label} {share(found.score)}" for found in answer.boxes)]
+        return [", ".join(f"{box.label} {share(box.score)}" for box in answer.boxes)]
     if answer.areas:
         return [", ".join(f"{label} {share(part)}" for label, part in answer.areas)]
     more = " …" if len(answer.values) > SHOWN else ""

@@ -84,10 +84,10 @@ def fast_rcnn(
     """
     picture = (input_shape[0], input_shape[1])
     inputs, features = backbone_of(backbone, input_shape, stride, width)
-    given = keras.Input((proposals, 4), name="proposals")
-    boxes, counts = GivenRegions(picture, name="regions")(given)
+    shares = keras.Input((proposals, 4), name="proposals")
+    boxes, counts = GivenRegions(picture, name="regions")(shares)
     rois = _second_stage(features, boxes, counts, classes, stride, grid, scaled(hidden, width), dropout)
-    return keras.Model([inputs, given], rois, name="fast_rcnn")
+    return keras.Model([inputs, shares], rois, name="fast_rcnn")
 
 
 def _second_stage(

@@ -152,14 +152,14 @@ def _table(
         if own.damage:
             raise DamagedImage(own.damage)
         whole = images.decode(read(own.name))
-        found = (whole.shape[0], whole.shape[1])
-        if own.size is not None and found != own.size:
+        actual = (whole.shape[0], whole.shape[1])
+        if own.size is not None and actual != own.size:
             raise DamagedImage(
-                f"it is {found[1]}x{found[0]}, and its boxes are of {own.size[1]}x{own.size[0]} pixels"
+                f"it is {actual[1]}x{actual[0]}, and its boxes are of {own.size[1]}x{own.size[0]} pixels"
             )
-        if request.size is None and found != size:
+        if request.size is None and actual != size:
             raise CrosstrainError(
-                f"the pictures differ in size ({own.name} is {found[1]}x{found[0]}, the first "
+                f"the pictures differ in size ({own.name} is {actual[1]}x{actual[0]}, the first "
                 f"{size[1]}x{size[0]}); give one size for all, such as --sizes 224"
             )
         return images.fitted(whole, size, channels)

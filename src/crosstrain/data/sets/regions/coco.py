@@ -83,13 +83,13 @@ def _read(tree: Tree, location: Path, request: Request) -> Source:
 
 def _tables(tree: Tree, location: Path) -> list[str]:
     """The files of instances: those called so, where there are any; else all JSON files."""
-    found = [name for name in tree.names if _suffix(name) == ".json"]
-    named = [name for name in found if posixpath.basename(name).startswith(INSTANCES)]
-    if not found:
+    names = [name for name in tree.names if _suffix(name) == ".json"]
+    named = [name for name in names if posixpath.basename(name).startswith(INSTANCES)]
+    if not names:
         raise CrosstrainError(
             f"{location} has no JSON file; COCO's are annotations/{INSTANCES}_train2017.json and so on"
         )
-    return named or found
+    return named or names
 
 
 def _instances(tree: Tree, name: str) -> Mapping[str, Any]:

@@ -110,20 +110,20 @@ def _number(node: ElementTree.Element, path: str, default: float | None = None) 
 
 def _root(tree: Tree, location: Path) -> str:
     """What comes before ``Annotations/`` in the tree's names."""
-    found = sorted(
+    roots = sorted(
         {
             name[: name.index(f"{ANNOTATIONS}/")]
             for name in tree.names
             if (name.startswith(f"{ANNOTATIONS}/") or f"/{ANNOTATIONS}/" in name) and _suffix(name) == ".xml"
         }
     )
-    if not found:
+    if not roots:
         raise CrosstrainError(
             f"{location} has no {ANNOTATIONS}/*.xml; a tree of Pascal VOC has those beside {PICTURES}/"
         )
-    if len(found) > 1:
-        raise CrosstrainError(f"{location} has several trees ({', '.join(found)}); name one of them")
-    return found[0]
+    if len(roots) > 1:
+        raise CrosstrainError(f"{location} has several trees ({', '.join(roots)}); name one of them")
+    return roots[0]
 
 
 def _parts(

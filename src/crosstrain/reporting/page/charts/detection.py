@@ -47,8 +47,7 @@ def precision_recall(view: View) -> Figure | None:
     title = "Precision and recall"
     caption = (
         "Of the first seed's test set: of the boxes at least as sure as makes this recall, the share that "
-        "overlaps "
-        "a true one by half or more, the highest at this recall or above. The area below is AP@0.5."
+        "overlaps a true one by half or more, the highest at this recall or above. The area below is AP@0.5."
     )
     table = [
         [p["network"], p["class"], f"{p['recall']:.2f}", Cell(f"{p['precision']:.3f}", p["precision"])]
