@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crosstrain.system.hdf5 import is_hdf5, open_hdf5
+import h5py
+
+from crosstrain.graph.hdf5 import check_hdf5, is_hdf5
 from crosstrain.training.compiled import Compiled, read_compiled
 
 ENDINGS = (".keras", ".h5", ".hdf5")
@@ -39,7 +41,8 @@ def compiled_of(source: str) -> Compiled | None:
 def _configurations(path: Path) -> tuple[Any, Any]:
     """What describes the model, and what describes its training."""
     if is_hdf5(path):
-        with open_hdf5(path) as file:
+        check_hdf5(path)
+        with h5py.File(path, "r") as file:
             training = file.attrs.get("training_config")
             return json.loads(file.attrs["model_config"]), None if training is None else json.loads(training)
     with zipfile.ZipFile(path) as archive:

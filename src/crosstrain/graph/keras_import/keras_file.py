@@ -19,9 +19,9 @@ import keras
 import crosstrain.layers
 import crosstrain.zoo.layers  # noqa: F401  (with the one above: registers the layers that Keras lacks)
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.hdf5 import is_hdf5
 from crosstrain.graph.keras_import.files import code, hdf5
 from crosstrain.graph.keras_import.files.old_config import modern
-from crosstrain.system.hdf5 import is_hdf5
 
 WEIGHTS = "model.weights.h5"
 _DAMAGED = (

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.hdf5 import check_hdf5
 from crosstrain.graph.keras_import.files import old_weights
 from crosstrain.graph.keras_import.files.old_graphs import layer_name
 from crosstrain.graph.keras_import.files.old_weights import Stored
-from crosstrain.system.hdf5 import open_hdf5
 
 TOP = "top_level_model_weights"
 """Where Keras stores the weights that a model owns itself rather than through its layers."""
@@ -62,7 +62,8 @@ def read_weights(path: Path) -> Content:
 def _opened(path: Path, what: str) -> Iterator[h5py.File]:
     """The file for reading. Raises ``CrosstrainError`` where it turns out to be damaged."""
     try:
-        with open_hdf5(path) as file:
+        check_hdf5(path)
+        with h5py.File(path, "r") as file:
             yield file
     except CrosstrainError:
         raise

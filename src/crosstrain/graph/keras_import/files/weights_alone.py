@@ -9,14 +9,15 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.hdf5 import check_hdf5, is_hdf5
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.files import hdf5
 from crosstrain.graph.keras_import.network import weight_names
-from crosstrain.system.hdf5 import is_hdf5, open_hdf5
 
 ARRAYS = (".npz", ".safetensors")
 """Formats of named arrays, which know nothing of Keras."""
@@ -75,7 +76,8 @@ def _from_zip(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Lay
 def _by_keras(model: keras.Model, file: Path, path: Path, skipped: Sequence[keras.layers.Layer]) -> None:
     """Load a file in Keras 3's form; ``path`` is the user's name for it."""
     try:
-        with open_hdf5(file) as content:
+        check_hdf5(file)
+        with h5py.File(file) as content:
             if not {"layers", "_layer_checkpoint_dependencies", "vars"} & set(content):
                 raise CrosstrainError(f"{path} is an HDF5 file, but holds no weights of a Keras model")
         model.load_weights(file, objects_to_skip=list(skipped))

@@ -1,12 +1,10 @@
-"""Opens HDF5 files that are not to be trusted."""
+"""What can be seen of an HDF5 file, and must be, before the library opens it."""
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-
-import h5py
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAP = b"GCOL\x01\x00\x00\x00"
@@ -22,19 +20,17 @@ def is_hdf5(path: Path) -> bool:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """The file, for reading. Raises ``OSError`` where it is damaged.
+def check_hdf5(path: Path) -> None:
+    """Raise ``OSError`` for a file that the HDF5 library would never come back from.
 
-    The HDF5 library (1.14) never returns from a global heap in which an object is nothing long, and a thread
-    that waits for it cannot be stopped; so heaps are walked here first. Their format is section III.E of the
-    HDF5 File Format Specification 3.0.
+    It (1.14) goes round for ever in a global heap in which an object is nothing long, and a thread that waits
+    for it cannot be stopped; so heaps are walked here before it opens the file. Their format is section III.E
+    of the HDF5 File Format Specification 3.0. Of other damage the library says itself.
     """
-    with path.open("rb") as file:
-        if file.read(len(SIGNATURE)) == SIGNATURE:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                for start in _heaps(data):
-                    _walk(data, start)
-    return h5py.File(path, "r")
+    if is_hdf5(path):
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for start in _heaps(data):
+                _walk(data, start)
 
 
 def _heaps(data: mmap.mmap) -> Iterator[int]:
