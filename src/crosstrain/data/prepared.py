@@ -47,12 +47,12 @@ class Prepared:
     ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation``,
     ``detection``, ``transcription``, ``captioning`` or ``regression``), ``classes`` (names), ``inputs``
     (``{name: {"shape", "dtype"}}``, shapes of one example), ``targets`` (the same with ``classes``, a number
-    or None, of label maps ``void``, of texts and boxes what ``Source.specs`` says; an input of tokens has ``vocabulary``),
-    ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``,
-    of boxes ``box_counts``), ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found
-    (scales, a tokenizer). A single input or target is called ``""``. Pictures are float32 (H, W, C) in
-    [0, 1]; labels are int64, label maps int32 (H, W), boxes float32 (most, 5). ``cached`` says that nothing
-    had to be done.
+    or None, of label maps ``void``, of texts and boxes what ``Source.specs`` says; an input of tokens has
+    ``vocabulary``), ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and
+    ``class_frequency``, of boxes ``box_counts``), ``prepare_seconds``, ``warnings`` (sentences) and
+    ``facts``, what reading found (scales, a tokenizer). A single input or target is called ``""``. Pictures
+    are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W), boxes float32 (most, 5).
+    ``cached`` says that nothing had to be done.
     """
 
     folder: Path
