@@ -154,6 +154,8 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "rendered-words",
         "captions",
         "drawn-shapes",
+        "voc",
+        "coco",
         "series",
         "text",
         "table",

@@ -132,9 +132,10 @@ class Source:
     what was found out on the way and belongs into the manifest: scales, a tokenizer. ``vocabulary`` is how
     many numbers an input of tokens can have, by input. ``kept`` are further arrays to keep beside, by
     name. ``owners`` tells, by split, which thing each example is about where several are about the same (the
-    picture of a caption). ``specs`` is what the manifest says of a target besides its shape: of texts that
-    CTC is to spell the number that is ``blank``, that of the ``space`` (None: there is none), and how many
-    ``steps`` the longest needs. ``task`` is told where classes or numbers do not tell it."""
+    picture of a caption). ``specs`` is what the manifest says of a target besides its shape: of boxes
+    (``detection.truths``) a true ``boxes``; of texts that CTC is to spell the number that is ``blank``, that
+    of the ``space`` (None: there is none), and how many ``steps`` the longest needs. ``task`` is told where
+    classes or numbers do not tell it."""
 
     splits: Mapping[str, Table]
     classes: Mapping[str, Sequence[str]]
@@ -146,6 +147,11 @@ class Source:
     owners: Mapping[str, np.ndarray] = field(default_factory=dict)
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     task: str = ""
+
+    @property
+    def boxes(self) -> list[str]:
+        """The targets that are boxes."""
+        return [name for name, spec in self.specs.items() if spec.get("boxes")]
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--budget": settings.get("budget"),
         "--repeats-until": settings.get("repeats_until"),
         "--prefer": settings.get("prefer"),
+        "--require": settings.get("require"),
         "--output": settings.get("output"),
         "--weights": settings.get("weights"),
     }
