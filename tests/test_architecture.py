@@ -42,6 +42,7 @@ FLOORS = (
     "criteria",
     "reporting",
     "studies",
+    "archive",
     "api",
     "cli",
     "__main__",
