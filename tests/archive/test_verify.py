@@ -123,6 +123,75 @@ def test_a_table_that_was_edited_before_packing_is_told(folder: Path, tmp_path: 
     assert found.folder is None
 
 
+def altered(packed: Path, **changes: Any) -> Path:
+    """A bundle with JSON that someone has written anew, hashes and all; names end without ``.json``, and
+    ``__`` stands for ``/``."""
+    files = content(packed)
+    for name, change in changes.items():
+        path = f"run/{name.replace('__', '/')}.json"
+        data = json.loads(files[path])
+        change(data)
+        files[path] = json.dumps(data).encode()
+    return write(packed.with_name("strange.zip"), with_sums(files))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(source="evil.py:main"),
+        lambda d: d.update(source="evil.keras"),
+        lambda d: d["losses"][""].update(name="evil.py:loss"),
+    ],
+)
+def test_a_network_of_a_file_is_trained_and_not_proved(
+    packed: Path, workers: Workers, prover: Prover, tmp_path: Path, change: Any
+) -> None:
+    """Its author's code would run in the truth of a proof."""
+    prover.calls.clear()
+    strange = altered(packed, **{"networks__mlp-8-s0__definition": change})
+    found = verify(strange, tmp_path / "again")
+    assert not prover.calls
+    assert [claim.text for claim in found.of("not told")] == [
+        f"mlp at 8 pixels on {engine}: not proved again, which would run its author's code."
+        for engine in ("torch", "jax")
+    ]
+    assert any("the very same accuracy" in claim.text for claim in found.of("held"))
+
+
+def test_no_file_here_is_taken_for_a_network_of_the_bundle(
+    packed: Path, workers: Workers, quick_definitions: list[Any], tmp_path: Path
+) -> None:
+    """A network without a size would be built to ask it for one."""
+
+    def own(data: dict[str, Any]) -> None:
+        for cell in data["cells"]:
+            cell.update(network="here.py:main", input_size=None)
+
+    quick_definitions.clear()
+    with pytest.raises(CrosstrainError, match=r"has no input size for here.py:main, which its data needs"):
+        verify(altered(packed, result=own), tmp_path / "again")
+    assert not quick_definitions
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"plan": lambda d: d.update(identity={})}, "has a plan that this version of crosstrain cannot read"),
+        ({"plan": lambda d: d["identity"]["recipe"].update(loss=3)}, "has a plan that this version"),
+        ({"result": lambda d: d.update(cells=3)}, "has a result that this version of crosstrain cannot read"),
+        (
+            {"result": lambda d: [c.update(definition="../elsewhere") for c in d["cells"]]},
+            "lacks the definition of mlp",
+        ),
+    ],
+)
+def test_plans_and_results_that_make_no_sense_are_one_sentence(
+    packed: Path, workers: Workers, tmp_path: Path, changes: Any, sentence: str
+) -> None:
+    with pytest.raises(CrosstrainError, match=sentence):
+        verify(altered(packed, **changes), tmp_path / "again")
+
+
 @pytest.mark.parametrize(
     "proof", [False, pytest.param(True, marks=pytest.mark.slow("proves a network twice, for real"))]
 )

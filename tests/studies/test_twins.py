@@ -55,6 +55,8 @@ def test_twins_of_every_seed_are_trained_after_the_rest(noisy: Workers, tmp_path
     )
     assert plain.rounding == {}
     assert not (tmp_path / "out" / "cells" / "mlp-8-torch-s0-r0-t1.npz").exists()
+    with pytest.raises(CrosstrainError, match="has no cell 'mlp-8-torch-s0-r0-t1'"):
+        crosstrain.load(tmp_path / "out", cell="mlp-8-torch-s0-r0-t1")
     jobs = len(noisy.jobs)
     assert run(request(seeds=2, repeats=2), tmp_path / "out").twins == result.twins
     assert len(noisy.jobs) == jobs, "what is stored is not trained again"

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from crosstrain import zoo
 from crosstrain.archive.opening import Bundle
 from crosstrain.archive.packing import RUN
 from crosstrain.comparison.entrants import TUNED
 from crosstrain.comparison.plan import labels
 from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Refused, Tell, Workshop, definition_name
+from crosstrain.data.registry import parse
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.rows import Row, rows
 from crosstrain.results.schema import CellResult, ComparisonResult, Size
@@ -55,7 +57,18 @@ class Sample:
 
 def sample(bundle: Bundle, result: ComparisonResult, asked: Asked) -> Sample:
     """By default all engines of the recommended network at its size; ``CrosstrainError`` where what is asked
-    for is not part of the bundle."""
+    for is not part of the bundle, and for a plan that makes no sense."""
+    try:
+        return _sample(bundle, result, asked)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CrosstrainError):
+            raise
+        raise CrosstrainError(
+            f"{bundle.path} has a plan that this version of crosstrain cannot read"
+        ) from error
+
+
+def _sample(bundle: Bundle, result: ComparisonResult, asked: Asked) -> Sample:
     done = [row for row in rows(result.cells) if row.done and not row.engine.endswith(f"@{TUNED}")]
     if not done:
         raise CrosstrainError(f"{bundle.path} has no training that ended well, so there is none to repeat")
@@ -64,6 +77,9 @@ def sample(bundle: Bundle, result: ComparisonResult, asked: Asked) -> Sample:
     plan = bundle.read_json(f"{RUN}/plan.json")
     identity: Mapping[str, Any] = plan["identity"]
     recipe = Recipe.from_json(identity["recipe"])
+    own = [network for network, size in subjects if size is None and not zoo.variant(network)]
+    if own and parse(asked.data or str(identity["data"]))[0].resized:
+        raise CrosstrainError(f"{bundle.path} has no input size for {own[0]}, which its data needs")
     engines = tuple(dict.fromkeys(row.engine for row in chosen))
     options = {k: dict(v) for k, v in identity.get("options", {}).items() if k in engines}
     settings = Settings(
@@ -84,7 +100,17 @@ def sample(bundle: Bundle, result: ComparisonResult, asked: Asked) -> Sample:
         timeout=asked.timeout,
         memory_limit=asked.memory_limit,
     )
-    return Sample(result, tuple(chosen), settings)
+    part = Sample(result, tuple(chosen), settings)
+    if any(_runs_files(bundle.read_json(f"{each}/definition.json")) for each in _definitions(bundle, part)):
+        part = replace(part, settings=replace(settings, proof=False))
+    return part
+
+
+def _runs_files(definition: Mapping[str, Any]) -> bool:
+    """Whether proving a network would run its author's code: Keras, which is the truth, builds it from its
+    source. Training takes the graph alone."""
+    losses = [str(loss["name"]) for loss in definition["losses"].values()]
+    return not zoo.variant(str(definition["source"])) or not all(map(str.isidentifier, losses))
 
 
 def _networks(
@@ -125,12 +151,20 @@ def unpack(bundle: Bundle, sample: Sample, folder: Path) -> None:
     """Put the definitions of the sample where a comparison in ``folder`` looks for them: the very graphs and
     initial weights, without the source that they were made of."""
     names, seed = labels(sample.settings.networks), sample.settings.recipe.seed
+    for source, cell in _definitions(bundle, sample).items():
+        target = folder / "networks" / definition_name(names[cell.network], cell.input_size, seed)
+        bundle.extract(source, target)
+
+
+def _definitions(bundle: Bundle, sample: Sample) -> dict[str, CellResult]:
+    """Where the definitions of the sample lie in the bundle, each with a cell that was trained from it."""
+    seed, places = sample.settings.recipe.seed, {}
     for cell in {(r.network, str(r.input_size)): _of_seed(r, seed) for r in sample.rows}.values():
         source = f"{RUN}/{(cell.model_extra or {}).get('definition')}"
         if f"{source}/definition.json" not in bundle.sums:
             raise CrosstrainError(f"{bundle.path} lacks the definition of {cell.network} ({source})")
-        target = folder / "networks" / definition_name(names[cell.network], cell.input_size, seed)
-        bundle.extract(source, target)
+        places[source] = cell
+    return places
 
 
 def _of_seed(row: Row, seed: int) -> CellResult:

@@ -192,9 +192,12 @@ def _repeated(part: Sample, findings: Sequence[Finding], here: ComparisonResult)
         row = now.get(key)
         if finding.quantity not in ("accuracy", "certificate") or row is None or not row.done:
             continue
+        name = f"{at_size(row.network, row.input_size)} on {row.engine}"
+        if finding.quantity == "certificate" and not part.settings.proof and then[key].certificate != "none":
+            claims.append(Claim("not told", f"{name}: not proved again, which would run its author's code."))
+            continue
         if finding.quantity == "accuracy" and row.score == then[key].score:
             # However few the test examples, nothing is the same as the same.
-            name = f"{at_size(row.network, row.input_size)} on {row.engine}"
             claims.append(Claim("held", f"{name}: the very same {row.title}, {share(row.score)}."))
             continue
         unknown = finding.quantity == "certificate" and row.certificate in ("none", "cannot")

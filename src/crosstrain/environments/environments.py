@@ -55,16 +55,24 @@ def requirements_of(row: EngineRow) -> Path:
 
 
 def pins_of(row: EngineRow) -> list[str]:
-    """Its lines, ``name==version``, without comments. Where a release is asked for, the framework's is that,
-    other frameworks keep their pins, and pip chooses what else fits."""
+    """Its lines, ``name==version``, without comments. Where a release is asked for, the framework's is that
+    and comes first, so that pip looks for it before all else; other frameworks keep their pins, and pip
+    chooses what else fits."""
     lines = (line.partition("#")[0].strip() for line in requirements_of(row).read_text().splitlines())
     pins = [line for line in lines if line]
-    return [_released(row, pin) for pin in pins] if row.release else pins
+    if not row.release:
+        return pins
+    return sorted((_released(row, pin) for pin in pins), key=lambda pin: not _is_of(row, pin))
+
+
+def _is_of(row: EngineRow, pin: str) -> bool:
+    """Whether a pin is the framework's own."""
+    return pin.partition("==")[0].lower() == row.distribution.lower()
 
 
 def _released(row: EngineRow, pin: str) -> str:
     name = pin.partition("==")[0]
-    if name.lower() == row.distribution.lower():
+    if _is_of(row, pin):
         exact = row.release.count(".") > 1 or not row.release.replace(".", "").isdigit()
         return f"{name}=={row.release}{'' if exact else '.*'}"
     return pin if name in row.imports else name

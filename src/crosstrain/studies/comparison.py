@@ -121,7 +121,8 @@ class _Comparison:
                 plan = self._write_plan(plan, cells=[c.id for c in (*self.planned, *extra)])
                 self._measure(extra, choice.epochs)
             twins = self.twins.plan(self.planned)
-            plan = self._write_plan(plan, cells=[c.id for c in (*self.planned, *twins)])
+            if twins:
+                plan = self._write_plan(plan, twins=[c.id for c in twins])
             self.twins.measure(twins, choice.epochs)
             self._criteria()
         except KeyboardInterrupt as interrupt:
