@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 from crosstrain.reporting.page.figures import ROWS, Figure, specification
@@ -11,7 +12,7 @@ from crosstrain.reporting.terminal import text
 
 BANDS = "bands"
 WIDTH = 2
-"""The band reaches so many standard deviations of rounding to either side of an engine's mean over seeds."""
+"""A band reaches so many standard deviations of rounding to either side of a seed's mean."""
 
 
 def twins(view: View) -> Figure | None:
@@ -24,8 +25,9 @@ def twins(view: View) -> Figure | None:
         key = view.key(entry)
         place = {**key, "label": f"{key['network']} {key['size']}, {key['engine']}"}
         half = WIDTH * entry["spread"]
-        bands.append({**place, "low": entry["mean"] - half, "high": entry["mean"] + half})
         for seed, scores in entry["scores"]:
+            middle = fmean(scores)
+            bands.append({**place, "seed": str(seed), "low": middle - half, "high": middle + half})
             rows += [
                 {**place, "seed": str(seed), "what": "twin" if i else "training", "score": score}
                 for i, score in enumerate(scores)
@@ -34,16 +36,22 @@ def twins(view: View) -> Figure | None:
         return None
     title = f"test {view.result.rounding['rows'][0]['title']}"
     axis, scale = alt.Axis(format="%"), alt.Scale(zero=False, padding=12)
-    y = alt.Y("label:N", title=None, sort=[band["label"] for band in bands], axis=alt.Axis(labelLimit=220))
+    y = alt.Y(
+        "label:N",
+        title=None,
+        sort=list(dict.fromkeys(band["label"] for band in bands)),
+        axis=alt.Axis(labelLimit=220),
+    )
     seeds = list(dict.fromkeys(row["seed"] for row in rows))
-    band = alt.Chart(alt.NamedData(BANDS)).mark_rule(strokeWidth=18, opacity=0.15)
+    colour = alt.Color("seed:N", scale=alt.Scale(domain=seeds), title="seed")
+    band = alt.Chart(alt.NamedData(BANDS)).mark_rule(strokeWidth=18, opacity=0.2)
     points = alt.Chart(alt.NamedData(ROWS)).mark_point(filled=True, opacity=0.9)
     chart = alt.layer(
-        band.encode(x=alt.X("low:Q", title=title, axis=axis, scale=scale), x2="high:Q", y=y),
+        band.encode(x=alt.X("low:Q", title=title, axis=axis, scale=scale), x2="high:Q", y=y, color=colour),
         points.encode(
             x=alt.X("score:Q", title=title, axis=axis, scale=scale),
             y=y,
-            color=alt.Color("seed:N", scale=alt.Scale(domain=seeds), title="seed"),
+            color=colour,
             size=alt.Size(
                 "what:N", scale=alt.Scale(domain=["training", "twin"], range=[110, 35]), title=None
             ),
@@ -54,7 +62,7 @@ def twins(view: View) -> Figure | None:
         "rounding-twins",
         "What rounding alone does",
         f"Every training and its rounding twins; the bands reach {WIDTH} standard deviations of rounding to "
-        "either side of an engine's mean.",
+        "either side of each seed's mean.",
         specification(chart, {ROWS: rows, BANDS: bands}, alt.Step(34)),
         Grid(
             "Trainings and their rounding twins",
