@@ -6,9 +6,10 @@ from the rounds' own ratios, crosstrain / expert and crosstrain / Keras with a b
 
     python benchmarks/native.py [--networks idsia,resnet20] [--engines torch,jax,mxnet] [--rounds 7]
 
-``unet`` (a quarter of its maps, 96 pixels, a class for each pixel) has a loop by hand for PyTorch alone:
+``unet`` (a quarter of its maps, 96 pixels, a class for each pixel) and ``yolo-tiny`` (a quarter of its maps,
+192×256 pixels, boxes) have a loop by hand for PyTorch alone:
 
-    python benchmarks/native.py --networks unet --engines torch --batch-size 8
+    python benchmarks/native.py --networks yolo-tiny --engines torch --rivals crosstrain,expert --batch-size 8
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def defined(network: str, folder: Path) -> Path:
         task.network,
         input_shapes={"": task.shape},
         classes=task.classes,
-        targets={"": {"shape": list(task.target), "dtype": "int64", "classes": task.classes}},
+        targets={"": task.declared},
         seed=0,
         folder=folder,
     ).folder

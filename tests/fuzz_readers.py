@@ -79,6 +79,27 @@ def _tables(folder: Path) -> list[Path]:
     return _below(sign_tree(folder / "signs", tracks=3, frames=2, test=(0, 1)), ".csv")
 
 
+def _voc(folder: Path) -> list[Path]:
+    from tests.data.test_boxes import voc
+
+    return _below(voc(folder / "voc", count=30), ".xml", ".txt")[:6]
+
+
+def _coco(folder: Path) -> list[Path]:
+    from tests.data.test_boxes import coco
+
+    return _below(coco(folder / "coco"), ".json")
+
+
+def _tar(folder: Path) -> list[Path]:
+    from tests.data.test_boxes import archived, voc
+
+    whole = voc(folder / "voc", count=30)
+    archives = [archived(whole, kind) for kind in ("tar", "tar.gz")]
+    shutil.rmtree(whole)
+    return archives
+
+
 def _parquet(folder: Path) -> list[Path]:
     from tests.data.test_parquet import table
 
@@ -192,6 +213,9 @@ READERS = {
     "npz": Reader(_npz, _prepared("arrays:{file}"), in_member),
     "pictures": Reader(_pictures, _prepared("folder:{folder}", size=8), damaged),
     "tables": Reader(_tables, _prepared("gtsrb:{folder}", size=8), reworded),
+    "voc": Reader(_voc, _prepared("voc:{folder}", size=8), reworded),
+    "coco": Reader(_coco, _prepared("coco:{folder}", size=8), reworded),
+    "tar": Reader(_tar, _prepared("voc:{file}", size=8), damaged),
     "parquet": Reader(_parquet, _prepared("parquet:{file}", size=8), damaged),
     "plans": Reader(_plans, _read_plan, reworded),
     "onnx": Reader(_onnx, _read_onnx, _other_attribute),

@@ -20,6 +20,7 @@ FLOORS = (
     "system",
     "statistics",
     "results",
+    "detection",
     "training",
     "layers",
     "zoo",
@@ -84,8 +85,8 @@ KERAS_SIDE = (
 )
 """Works where Keras is, and imports it."""
 WORKER_SIDE = (
-    "__init__.py", "errors.py", "system/clocks.py", "system/files.py", "training/", "graph/", "engines/",
-    "data/prepared.py", "runs/worker.py", "runs/tasks/", "proof/evidence.py", "inside/methods/",
+    "__init__.py", "errors.py", "system/clocks.py", "system/files.py", "detection/", "training/", "graph/",
+    "engines/", "data/prepared.py", "runs/worker.py", "runs/tasks/", "proof/evidence.py", "inside/methods/",
 )  # fmt: skip
 """Loads in any engine's environment (of ``graph/``, what is not Keras's side)."""
 

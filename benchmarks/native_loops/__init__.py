@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 Run = Callable[[int], float]
 
 LEARNING_RATE, MOMENTUM = 0.01, 0.9
+OF_BOX = 5
+"""Numbers of a box: ymin, xmin, ymax, xmax, class."""
 
 
 @dataclass(frozen=True)
 class Task:
     """A network as ``crosstrain.define`` takes it, and the shapes of its data: examples of ``shape`` (floats,
-    or whole numbers below ``tokens``), each with a class, or with one at each place of ``target``."""
+    or whole numbers below ``tokens``), each with a class, with one at each place of ``target``, or with up to
+    ``boxes`` boxes."""
 
     network: str
     shape: tuple[int, ...]
@@ -28,11 +32,20 @@ class Task:
     examples: int = 1024
     target: tuple[int, ...] = ()
     tokens: int = 0
+    boxes: int = 0
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The target as ``crosstrain.define`` takes it."""
+        if self.boxes:
+            shape = [self.boxes, OF_BOX]
+            return {"shape": shape, "classes": self.classes, "dtype": "float32", "boxes": True}
+        return {"shape": list(self.target), "classes": self.classes, "dtype": "int64"}
 
 
 @cache
 def data(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """x (examples, *shape) float32 or int32, y (examples, *target) int64."""
+    """x (examples, *shape) float32 or int32, y (examples, *target) int64 or (examples, boxes, 5) float32."""
     generator = np.random.default_rng(0)
     shape = (task.examples, *task.shape)
     x = (
@@ -40,13 +53,30 @@ def data(task: Task) -> tuple[np.ndarray, np.ndarray]:
         if task.tokens
         else generator.standard_normal(shape, dtype=np.float32)
     )
+    if task.boxes:
+        return x, _boxes(task, generator)
     return x, generator.integers(0, task.classes, (task.examples, *task.target))
+
+
+def _boxes(task: Task, generator: np.random.Generator) -> np.ndarray:
+    """ymin, xmin, ymax, xmax in pixels and the class; on average half of an example's rows stand for nothing,
+    zeros and class -1."""
+    rows = (task.examples, task.boxes)
+    sides = generator.uniform(0.1, 0.3, (*rows, 2))
+    corner = generator.uniform(0, 1 - sides)
+    boxes = np.concatenate([corner, corner + sides], axis=2) * (task.shape[:2] * 2)
+    y = np.concatenate([boxes, generator.integers(0, task.classes, (*rows, 1))], axis=2).astype(np.float32)
+    y[np.arange(task.boxes) >= generator.integers(1, task.boxes + 1, (task.examples, 1))] = (0, 0, 0, 0, -1)
+    return y
 
 
 TASKS = {
     "idsia": Task("idsia", (48, 48, 3)),
     "resnet20": Task("resnet20", (32, 32, 3)),
     "unet": Task("unet:width=0.25", (96, 96, 3), classes=11, examples=128, target=(96, 96)),
+    "yolo-tiny": Task(
+        "yolo-tiny:dense=false:poolings=4:width=0.25", (192, 256, 3), classes=3, examples=128, boxes=24
+    ),
 }
 
 

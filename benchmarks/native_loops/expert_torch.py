@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from native_loops import LEARNING_RATE, MOMENTUM, Run, Task, batches
+from native_loops.detection_torch import YoloTiny, yolo_loss
 
 
 class Block(nn.Module):
@@ -88,7 +90,8 @@ class UNet(nn.Module):
 
 
 def contender(task: Task, batch_size: int) -> Run:
-    makers = {"resnet20": resnet20, "idsia": idsia, "unet": UNet}
+    makers = {"resnet20": resnet20, "idsia": idsia, "unet": UNet, "yolo-tiny": YoloTiny}
+    loss = partial(yolo_loss, size=task.shape[:2]) if task.boxes else F.cross_entropy
     model = makers[task.network.partition(":")[0]](task.classes)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, foreach=True)
@@ -98,7 +101,7 @@ def contender(task: Task, batch_size: int) -> Run:
         for x, y in batches(task, steps, batch_size):
             images = torch.from_numpy(x).permute(0, 3, 1, 2)  # NHWC memory is channels-last already
             optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(model(images), torch.from_numpy(y)).backward()
+            loss(model(images), torch.from_numpy(y)).backward()
             optimizer.step()
         return time.perf_counter() - begin
 

@@ -334,3 +334,39 @@ def test_the_front_has_values_and_only_proved_rows() -> None:
     assert (row["engine"], row["latency_p50"], row["peak_memory_bytes"]) == ("torch", 0.004, 500 * 2**20)
     assert row["seconds_per_epoch"]["value"] == 1.0
     assert row["accuracy"]["low"] < 0.95 < row["accuracy"]["high"]
+
+
+# -- what is required -------------------------------------------------------------------------------
+def latencies(**seconds: float) -> list[dict[str, Any]]:
+    return [{"network": "net", "input_size": 32, "engine": e, "latency_p50": s} for e, s in seconds.items()]
+
+
+def test_what_is_too_slow_is_left_out() -> None:
+    cells = [*processes("torch", 1.0), *processes("jax", 2.0)]
+    criteria = latencies(torch=0.1, jax=0.02)
+    assert recommend(rows(cells), criteria).engine == "torch"
+    advice = recommend(rows(cells), criteria, requirement="fps>=25")
+    assert (advice.engine, advice.required) == ("jax", ["fps>=25"])
+    assert advice.why[-1] == "It meets fps>=25 (50 frames/s); torch does not."
+    assert recommend(rows(cells), criteria, requirement="fps>=10,latency<=0.1").engine == "torch"
+    assert recommend(rows(cells), criteria, "time", "latency<=0.05").engine == "jax"
+
+
+def test_where_nothing_meets_it_the_closest_is_named() -> None:
+    cells = [*processes("torch", 1.0), *processes("jax", 2.0)]
+    advice = recommend(rows(cells), latencies(torch=0.1, jax=0.05), requirement="fps>=25")
+    assert advice.engine is None
+    closest = "No row meets fps>=25: jax with net at 32 pixels comes closest, 20 frames/s."
+    assert (advice.why, advice.required) == ([closest], ["fps>=25"])
+    unmeasured = recommend(rows(cells), requirement="fps>=25")
+    assert unmeasured.why == ["No row meets fps>=25: no fps was measured."]
+    both = recommend(rows(cells), latencies(torch=0.1, jax=0.02), requirement="fps>=25,time<=1.5")
+    assert both.why == ["No row meets fps>=25 and time<=1.5 at once."]
+
+
+@pytest.mark.parametrize(
+    ("required", "engine"), [("memory<=400M", "jax"), ("accuracy>=90%", "torch"), ("time<=1.2", "torch")]
+)
+def test_memory_time_and_accuracy_can_be_required(required: str, engine: str) -> None:
+    cells = [*processes("torch", 1.0), *processes("jax", 1.4, peak_memory_bytes=300 * 2**20)]
+    assert recommend(rows(cells), requirement=required).engine == engine

@@ -84,6 +84,20 @@ def test_what_is_preferred_is_no_part_of_what_a_comparison_is() -> None:
         settings("mlp", "digits", engines=["torch"], prefer="latency")
 
 
+def test_what_is_required_is_no_part_of_what_a_comparison_is() -> None:
+    one, other = (settings("mlp", "digits", engines=["torch"], require=r) for r in ("time<=2m", "memory<=2G"))
+    assert one.identity() == other.identity()
+    for wrong, sentence in (
+        ("fps>=25", "fps is measured only with --criteria"),
+        ("speed>=3", "'speed' cannot be required; fps, latency"),
+        ("time=3", "'time=3' is no requirement; write fps>=25"),
+        ("accuracy>=most", "'most' is not"),
+        ("time<=", "is no requirement"),
+    ):
+        with pytest.raises(CrosstrainError, match=sentence):
+            settings("mlp", "digits", engines=["torch"], require=wrong)
+
+
 # -- plans ----------------------------------------------------------------------------------------------
 def test_the_plans_that_come_with_crosstrain_can_be_read_and_run() -> None:
     names = [row["name"] for row in json.loads(invoke("--list", "--json", "-").stdout)]

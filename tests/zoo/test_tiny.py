@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ from crosstrain.graph.keras_import import import_loss, import_model
 from crosstrain.graph.ops import NUMPY
 from crosstrain.graph.program import Program
 from crosstrain.graph.reference import run_numpy
+from crosstrain.proof.batch import targets as targets_of_boxes
+from crosstrain.proof.holding.frozen import FrozenGraph
+from crosstrain.proof.holding.noise import without_noise
+from crosstrain.proof.truths.by_numpy import values
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.zoo.catalogue.sequences import TRANSCRIPTION
@@ -31,7 +36,7 @@ STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
     "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s", "bilstm", "gru",
-    "seq2seq", "tcn", "gpt-nano", "crnn-ctc",
+    "seq2seq", "tcn", "gpt-nano", "crnn-ctc", "yolo", "yolo-tiny", "faster-rcnn-small", "ssd-lite",
 )  # fmt: skip
 """One of each family."""
 
@@ -49,8 +54,7 @@ def unlike() -> list[Any]:
 
 @dataclass(frozen=True)
 class Tried:
-    """A tiny variant as a program, with weights and a batch. Its dropout drops nothing: every engine draws
-    noise of its own."""
+    """A tiny variant as a program, with weights and a batch. Its noise is off: every engine draws its own."""
 
     program: Program
     weights: Weights
@@ -59,10 +63,10 @@ class Tried:
     @classmethod
     def of(cls, name: str) -> Tried:
         graph, drawn = import_model(zoo.build(f"{name}:tiny"), None)
-        graph = replace(graph, nodes=tuple(_without_noise(node) for node in graph.nodes))
+        graph, _ = without_noise(graph)
         row = zoo.network_row(name)
         losses = {"": WITHOUT_DATA[row.task]} if row.task in WITHOUT_DATA else None
-        loss, constants, _, targets = import_loss(losses, graph, None, loss_weights=row.loss_weights)
+        loss, constants, chosen, targets = import_loss(losses, graph, None, loss_weights=row.loss_weights)
         random = np.random.default_rng(5)
         # The reference computes in the type of its weights. Biases of 0 would leave ReLUs at their kinks.
         weights = {key: np.asarray(value, "float64") for key, value in drawn.items()}
@@ -75,7 +79,11 @@ class Tried:
             batch[key] = np.int32(3) if key == "seed" else random.normal(size=shape)  # type: ignore[assignment]
             if spec.dtype == "int32" and key != "seed":  # tokens
                 batch[key] = random.integers(0, 5, shape, dtype=np.int32)  # type: ignore[arg-type]
+        drawn_for = {key: each.name for key, each in chosen.items()}
         for key, target in targets.items():
+            if target.get("boxes"):
+                batch |= targets_of_boxes(graph, loss, drawn_for, BATCH, seed=5)
+                continue
             shape = (BATCH, *target["shape"])
             is_class = "int" in target["dtype"]
             lowest = 1 if row.task == TRANSCRIPTION else 0  # 0 is CTC's blank
@@ -84,18 +92,24 @@ class Tried:
             )
         return cls(Program(graph, loss, Optimizer()), {**weights, **constants}, batch)
 
-    def reference(self, graph: Graph, weights: Weights | None = None) -> dict[str, Any]:
+    def reference(self, graph: Graph) -> dict[str, Any]:
         run = compiled(graph, Ops(NUMPY, "NumPy"), "float64")
-        return dict(run(dict(weights or self.weights), self.batch)[0])
+        return dict(run(dict(self.weights), self.batch)[0])
 
-    def loss(self, weights: Weights | None = None) -> float:
-        return float(self.reference(self.program.training, weights)["loss"])
+    def loss(self) -> float:
+        return float(self.reference(self.program.training)["loss"])
 
+    @cached_property
+    def frozen(self) -> FrozenGraph:
+        """The training graph with its branches held: no gradient flows through what only selects."""
+        graph = self.program.training
+        known = {f"@{name}": value for name, value in self.weights.items()}
+        known |= values(graph, self.weights, self.batch)
+        return FrozenGraph(graph.nodes, known, graph.outputs["loss"])
 
-def _without_noise(node: Any) -> Any:
-    if node.op != "dropout":
-        return node
-    return replace(node, attributes={**node.attributes, "rate": 0.0})
+    def loss_at(self, moved: Weights) -> float:
+        """The loss where weights are so far from their own."""
+        return self.frozen.result_with({f"@{k}": self.weights[k] + v for k, v in moved.items()})
 
 
 def check(name: str, engine: str) -> None:
@@ -113,12 +127,7 @@ def check(name: str, engine: str) -> None:
     random = np.random.default_rng(1)
     direction = {k: random.standard_normal(v.shape) for k, v in gradients.items()}
     length = np.sqrt(sum(float((v**2).sum()) for v in direction.values()))
-    ends = [
-        tried.loss(
-            {**tried.weights, **{k: tried.weights[k] + s * STEP / length * v for k, v in direction.items()}}
-        )
-        for s in (1, -1)
-    ]
+    ends = [tried.loss_at({k: s * STEP / length * v for k, v in direction.items()}) for s in (1, -1)]
     slope = sum(float((np.asarray(gradients[k]) * v).sum()) for k, v in direction.items()) / length
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * STEP), rel=1e-4, abs=1e-7)
 

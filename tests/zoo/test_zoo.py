@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from crosstrain import zoo
+from crosstrain.detection.heads import HEADS
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
 from crosstrain.graph.graph import Graph
@@ -22,21 +23,26 @@ from crosstrain.graph.keras_initial import numpy_initial
 from crosstrain.reporting.network.outline import Outline, outline
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
 from crosstrain.zoo.catalogue.networks import NETWORKS
+from crosstrain.zoo.catalogue.regions import REGIONS
 from crosstrain.zoo.catalogue.sequences import SEQUENCES
 
 LARGE = (
     "resnet1202", "densenet", "inception", "nasnet", "efficientnet", "xception", "resnet152", "resnet101",
-    "resnet110", "vgg13", "vgg16", "vgg19", "alexnet-one-tower",
+    "resnet110", "vgg13", "vgg16", "vgg19", "alexnet-one-tower", "fast-rcnn", "faster-rcnn",
 )  # fmt: skip
 """Beginnings of the names of networks that take longer to define than all others together."""
 
 
+def large(name: str) -> bool:
+    return name.startswith(LARGE) and not name.endswith("-small")
+
+
 def cases(rows: Any) -> list[Any]:
     slow = pytest.mark.slow("hundreds of layers or of megabytes: minutes in all")
-    return [pytest.param(row, id=row.name, marks=slow if row.name.startswith(LARGE) else ()) for row in rows]
+    return [pytest.param(row, id=row.name, marks=slow if large(row.name) else ()) for row in rows]
 
 
-ROWS = cases((*NETWORKS, *SEQUENCES, *APPLICATIONS))
+ROWS = cases((*NETWORKS, *REGIONS, *SEQUENCES, *APPLICATIONS))
 STEPS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
     "gpt-nano": lambda shape: shape,
     "crnn-ctc": lambda shape: (shape[1] // 4 - 1,),
@@ -55,15 +61,27 @@ def pixels(row: zoo.NetworkRow, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[:2]) if row.task == "image-segmentation" else ()
 
 
+def check_outputs(row: zoo.NetworkRow, graph: Graph, shape: tuple[int, ...], classes: int) -> None:
+    """A score for each class, of pixels or steps where the network answers for those; of a detector's outputs
+    those that give detections are of so many classes."""
+    shapes = {name: graph.spec(ref).shape for name, ref in graph.outputs.items()}
+    if row.task == "object-detection":
+        assert set(shapes) <= set(HEADS)
+        read = {name: HEADS[name] for name in shapes if HEADS[name].candidates}
+        assert {head.classes(shapes[name][-1] or 0, {}) for name, head in read.items()} == {classes}
+        return
+    steps = STEPS[row.name](shape) if row.name in STEPS else pixels(row, shape)
+    assert set(shapes.values()) == {(None, *steps, classes)}
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     graph = graph_of(row.name)
     assert (graph.parameters, cost(graph).macs) == (row.parameters, row.macs)
     assert graph.name == row.name
-    (spec,) = [spec for name, spec in graph.inputs.items() if name != "seed"]
+    spec = next(spec for name, spec in graph.inputs.items() if name != "seed")
     assert spec.shape == (None, *row.input_shape)
-    steps = STEPS[row.name](row.input_shape) if row.name in STEPS else pixels(row, row.input_shape)
-    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, row.classes)}
+    check_outputs(row, graph, row.input_shape, row.classes)
 
 
 PUBLISHED = {
@@ -115,8 +133,7 @@ def test_input_shape_and_classes_are_arguments(row: zoo.NetworkRow) -> None:
     shape = (own[0] + 16, own[1] + 16, 1) if len(own) == 3 else tuple(length + 3 for length in own)
     graph = graph_of(f"{row.name}:tiny", shape, 7)
     assert graph.inputs[next(iter(graph.inputs))].shape == (None, *shape)
-    steps = STEPS[row.name](shape) if row.name in STEPS else pixels(row, shape)
-    assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, *steps, 7)}
+    check_outputs(row, graph, shape, 7)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +147,18 @@ def test_networks_for_sequences_read_series_tokens_and_pictures(row: zoo.Network
     assert any(spec.shape[0] == 50 for spec in text.weights.values())
     for graph in (text, *others):
         assert {graph.spec(ref).shape for ref in graph.outputs.values()} == {(None, 3)}
+
+
+def test_a_backbone_is_a_word() -> None:
+    graphs = [graph_of(f"faster-rcnn-small:tiny:stride=16:backbone={word}") for word in ("small", "resnet18")]
+    assert graphs[0].parameters != graphs[1].parameters
+    for text, sentence in (
+        ("backbone=vgg99", "there is no backbone 'vgg99'; there are small, vgg16, resnet18, resnet50"),
+        ("stride=5", "the stride of a backbone is 4, 8, 16, not 5"),
+        ("backbones=small", "has no argument 'backbones'"),
+    ):
+        with pytest.raises(CrosstrainError, match=sentence):
+            zoo.build(f"faster-rcnn-small:tiny:{text}")
 
 
 def test_a_network_for_pictures_takes_no_tokens() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from crosstrain.advice import front as fronts
 from crosstrain.advice import preferences as prefer
+from crosstrain.advice import requirements as require
 from crosstrain.advice import sentences, worth
 from crosstrain.advice.caveats import Caveats
 from crosstrain.advice.changes import all_repeats, examples, other_preferences
@@ -28,25 +29,31 @@ NOTHING = "No recommendation can be given."
 
 
 def recommend(
-    rows: Sequence[Row], criteria: Sequence[Mapping[str, Any]] = (), preference: str = ""
+    rows: Sequence[Row],
+    criteria: Sequence[Mapping[str, Any]] = (),
+    preference: str = "",
+    requirement: str = "",
 ) -> Recommendation:
     """The recommendation; its engine is None where no row allows one. ``criteria`` are those of the result,
-    for the latency; ``preference`` is what ``--prefer`` says."""
-    candidates = fronts.candidates(rows, criteria)
+    for the latency; ``preference`` is what ``--prefer`` says, ``requirement`` what ``--require`` does."""
+    everything, required = fronts.candidates(rows, criteria), require.requirements(requirement)
+    texts = [each.text for each in required]
+    if not everything:
+        return _none([_why_none(rows)], texts)
+    candidates = require.meeting(everything, required)
     if not candidates:
-        reason = _why_none(rows)
-        return Recommendation(headline=NOTHING, why=[reason], reason=f"{NOTHING} {reason}")
+        return _none(sentences.unmet(everything, required), texts)
     weights = prefer.weights(preference)
     ranking = prefer.rank(candidates, weights) if weights else None
-    caveats = Caveats()
+    caveats, able = Caveats(), sentences.ABLE_AS_REQUIRED if required else sentences.ABLE
     if ranking is None:
         unweighed = sentences.not_weighed(weights, candidates) if weights else ""
         chosen, eligible, level = _by_rule(candidates)
         headline = sentences.headline(chosen, eligible, caveats, unweighed)
         works = fronts.works_of(candidates)
         why = [
-            sentences.network(chosen.work, works, caveats),
-            sentences.engine(chosen, eligible, level, caveats),
+            sentences.network(chosen.work, works, caveats, able),
+            sentences.engine(chosen, eligible, level, caveats, able),
         ]
         changes = _changes(chosen, eligible, level, candidates)
     else:
@@ -55,6 +62,8 @@ def recommend(
         why = [sentences.preferred(ranking, caveats), sentences.rival(ranking, caveats)]
         changes = _changes_by_weights(ranking)
     why.append(sentences.certainty(chosen))
+    if required:
+        why.append(sentences.met(chosen, everything, required))
     steps = worth.steps(fronts.works_of(candidates), chosen.row.engine)
     # What concerns the choice comes first: that is what is asked first.
     steps.sort(key=lambda step: not _concerns(step, chosen.work))
@@ -69,6 +78,7 @@ def recommend(
         sentences=[sentences.sentence(_named(step, steps)) for step in steps],
         changes=[sentences.sentence(change) for change in changes],
         weights=weights,
+        required=texts,
         steps=[{**step.to_json(), "concerns": _concerns(step, chosen.work)} for step in steps],
     )
 
@@ -134,6 +144,10 @@ def _named(step: Worth, steps: Sequence[Worth]) -> str:
     return (
         f"{step.larger.network}: {step.text}" if step.by == "input size" and len(networks) > 1 else step.text
     )
+
+
+def _none(why: list[str], required: list[str]) -> Recommendation:
+    return Recommendation(headline=NOTHING, why=why, reason=" ".join([NOTHING, *why]), required=required)
 
 
 def _why_none(rows: Sequence[Row]) -> str:

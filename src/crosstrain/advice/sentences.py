@@ -10,10 +10,19 @@ from crosstrain.advice.caveats import Caveats, of_accuracy, of_time
 from crosstrain.advice.changes import value
 from crosstrain.advice.front import Candidate, LogRatio
 from crosstrain.advice.preferences import Ranking
+from crosstrain.advice.requirements import Requirement
 from crosstrain.advice.works import Work, as_good_as_the_best
 from crosstrain.engines.registry import engine_of
+from crosstrain.results.rows import counted
 from crosstrain.results.units import joined, quotient, seconds, share, times
 from crosstrain.statistics import ratios as statistics
+
+ABLE = "proved and complete"
+"""What may be taken."""
+ABLE_AS_REQUIRED = "proved, complete and as required"
+"""What may be taken where something is required."""
+MOST_NAMES = 2
+"""Rows that are named before they are only counted."""
 
 
 def headline(chosen: Candidate, among: Sequence[Candidate], caveats: Caveats, not_weighed: str = "") -> str:
@@ -30,8 +39,9 @@ def headline(chosen: Candidate, among: Sequence[Candidate], caveats: Caveats, no
 
 
 # -- why this network -------------------------------------------------------------------------------
-def network(mine: Work, everything: Sequence[Work], caveats: Caveats) -> str:
-    """How well it predicts beside the other networks and sizes: by the accuracy pooled over engines."""
+def network(mine: Work, everything: Sequence[Work], caveats: Caveats, able: str = ABLE) -> str:
+    """How well it predicts beside the other networks and sizes that are ``able`` to be taken: by the accuracy
+    pooled over engines."""
     alone = len(everything) == 1
     if mine.accuracy is None:
         if mine.loss is None:
@@ -41,7 +51,7 @@ def network(mine: Work, everything: Sequence[Work], caveats: Caveats) -> str:
             + ("" if alone else ", the least or close to it")
         )
     if alone and not _done_by(mine):
-        return "There is no other network or size, proved and complete, to compare it with."
+        return f"There is no other network or size, {able}, to compare it with."
     front = f"{_pooled(mine)}its test {mine.title} is {share(mine.accuracy)}{caveats.mark(of_accuracy(mine))}"
     if alone:
         return sentence(front)
@@ -74,12 +84,16 @@ def _pooled(work: Work) -> str:
 
 # -- why this engine --------------------------------------------------------------------------------
 def engine(
-    chosen: Candidate, eligible: Sequence[Candidate], level: Sequence[Candidate], caveats: Caveats
+    chosen: Candidate,
+    eligible: Sequence[Candidate],
+    level: Sequence[Candidate],
+    caveats: Caveats,
+    able: str = ABLE,
 ) -> str:
     """Its training time beside that of what predicts as well; ``level`` is what no time tells apart."""
     others = sorted((c for c in eligible if c is not chosen), key=lambda c: c.seconds)
     if not others:
-        return "No other engine, proved and complete, predicts as well."
+        return f"No other engine, {able}, predicts as well."
     mark = caveats.mark(of_time(eligible))
     ties = [c for c in others if any(c is each for each in level)]
     if ties:
@@ -122,6 +136,45 @@ def _all(several: str) -> str:
 
 def _processes(number: int) -> str:
     return "1 process" if number == 1 else f"{number} processes"
+
+
+# -- what is required -------------------------------------------------------------------------------
+def met(chosen: Candidate, everything: Sequence[Candidate], required: Sequence[Requirement]) -> str:
+    """That the choice meets what ``--require`` says, and what is left out for it: by name where that is one
+    row or two for one requirement, or else by number."""
+    values = [f"{each.text} ({each.measurement(chosen)})" for each in required]
+    excluded = [c for c in everything if not all(each.met(c) for each in required)]
+    front = f"It meets {_all_of(values)}"
+    if not excluded:
+        return f"{front}, as {'all rows do' if len(everything) > 1 else 'the only row'}."
+    names = [c.name(everything) for c in excluded]
+    who = _all_of(names) if len(required) == 1 and len(names) <= MOST_NAMES else counted(len(names), "row")
+    return f"{front}; {who} {'does' if len(names) == 1 else 'do'} not."
+
+
+def unmet(candidates: Sequence[Candidate], required: Sequence[Requirement]) -> list[str]:
+    """Why no row meets what ``--require`` says: for each requirement that none meets, what comes closest."""
+    lacking = [each for each in required if not any(each.met(c) for c in candidates)]
+    if not lacking:
+        return [f"No row meets {_all_of([each.text for each in required])} at once."]
+    return [_closest(each, candidates) for each in lacking]
+
+
+def _closest(required: Requirement, candidates: Sequence[Candidate]) -> str:
+    measured = [c for c in candidates if required.value(c) is not None]
+    if not measured:
+        return f"No row meets {required.text}: no {required.name} was measured."
+    nearest = sorted(measured, key=required.measured, reverse=required.sign == "<=")[-1]
+    return (
+        f"No row meets {required.text}: {nearest.name(full=True)} comes closest, "
+        f"{required.measurement(nearest)}."
+    )
+
+
+def _all_of(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 # -- by weights -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.training import spelling
 
 if TYPE_CHECKING:
-    from crosstrain.reporting.inside.maps import MapsSheet
+    from crosstrain.reporting.inside.examples import ExamplesSheet, Kind
     from crosstrain.reporting.inside.writing import Inside
     from crosstrain.reporting.sheet import Sheet
 
@@ -41,17 +41,18 @@ def look(
     out: LookOut = None,
     progress: Progress = True,
     **arguments: Unpack[parameters.Look],
-) -> Sheet | Inside | MapsSheet:
+) -> Sheet | Inside | ExamplesSheet:
     """Look at a data set before training, or into a network after it.
 
     Of a data set, writes a contact sheet: examples as they are, and under ``augment`` as epoch after epoch of
     a training with this ``seed`` will see them. Of a run or a network, writes pictures, a page and the arrays
     behind them: its filters, what it makes of ``image``, what excites it; of a run that gives every pixel a
-    class, test pictures with their label maps beside the truth. Raises ``CrosstrainError`` for
+    class, or boxes, test pictures with its answers beside the truth. Raises ``CrosstrainError`` for
     wrong use, and for data and networks without pictures.
     """
     from crosstrain.inside.subject import is_data, is_run
-    from crosstrain.prediction.maps import answers_with_maps
+    from crosstrain.prediction.examples import answers_with
+    from crosstrain.reporting.inside.examples import kind_of
 
     if not isinstance(subject, str | Path):
         names, own = names_of(subject)
@@ -59,18 +60,22 @@ def look(
     if is_data(str(subject)):
         _refuse(arguments, OF_NETWORKS, f"{subject} is a data set", "a run or a network")
         return _sheet(str(subject), out, progress, arguments)
-    if is_run(str(subject)) and answers_with_maps(str(subject), arguments["cell"], str(arguments["weights"])):
-        return _maps(str(subject), out, progress, arguments)
+    if is_run(str(subject)):
+        kind = kind_of(answers_with(str(subject), arguments["cell"], str(arguments["weights"])))
+        if kind is not None:
+            return _examples(kind, str(subject), out, progress, arguments)
     return _network([str(subject)], out, progress, arguments)
 
 
-def _maps(run: str, out: str | Path | None, progress: Progress, arguments: Mapping[str, Any]) -> MapsSheet:
-    """Test pictures of a run that gives label maps, beside the truth."""
-    from crosstrain.prediction.maps import answer_maps
-    from crosstrain.reporting.inside.maps import write_maps
+def _examples(
+    kind: Kind, run: str, out: str | Path | None, progress: Progress, arguments: Mapping[str, Any]
+) -> ExamplesSheet:
+    """Test pictures of a run that gives label maps or boxes, beside the truth."""
+    from crosstrain.prediction.examples import asked_examples
+    from crosstrain.reporting.inside.examples import write_examples
     from crosstrain.runs.trained import place_of_looks
 
-    what = f"{run} gives every pixel a class"
+    what = f"{run} {kind.gives}"
     _refuse(arguments, (*OF_DATA, "image", "layer", "views", "target", "units", "square", "embedding"), what,
             "a network with one class for each picture")  # fmt: skip
     examples = EXAMPLES if arguments["examples"] is None else arguments["examples"]
@@ -78,14 +83,14 @@ def _maps(run: str, out: str | Path | None, progress: Progress, arguments: Mappi
         raise CrosstrainError(f"examples must be from 1 to {MOST}, not {examples}")
     cell, weights = arguments["cell"], str(arguments["weights"])
     with watching(progress) as watch:
-        answered = answer_maps(
-            run, data=arguments["data"], cell=cell, weights=weights, examples=examples, tell=watch.stage
-        )
+        asked = asked_examples(
+            run, kind.fits, kind.what, data=arguments["data"], cell=cell, weights=weights, examples=examples,
+            tell=watch.stage,
+        )  # fmt: skip
         watch.stage("Drawing")
         of_cell = cell or not Path(run).is_dir()  # a comparison keeps its cells' last weights
-        return write_maps(
-            answered, "last" if of_cell else weights, Path(out) if out else place_of_looks(run, cell)
-        )
+        place = Path(out) if out else place_of_looks(run, cell)
+        return write_examples(kind, asked, "last" if of_cell else weights, place)
 
 
 def _sheet(data: str, out: str | Path | None, progress: Progress, arguments: Mapping[str, Any]) -> Sheet:

@@ -10,14 +10,16 @@ import numpy as np
 
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison.declaring import declared
+from crosstrain.errors import CrosstrainError
 from crosstrain.prediction import parameters
-from crosstrain.prediction.parameters import FeaturesOut, NewData, NewInputs, OptionalInputs, TrainedRun
+from crosstrain.prediction.parameters import FeaturesOut, NewData, OptionalInputs, TrainedRun
 
 if TYPE_CHECKING:
     from crosstrain.data.inputs import InputSource
     from crosstrain.prediction.ahead import Forecasts, Sample
     from crosstrain.prediction.evaluate import Evaluated
     from crosstrain.prediction.features import Features
+    from crosstrain.prediction.film import Filmed
     from crosstrain.prediction.predict import Prediction
 
 SINGLE = {"engine": "engine"}
@@ -25,27 +27,43 @@ SINGLE = {"engine": "engine"}
 
 @declared("a prediction", single=SINGLE)
 def predict(
-    run: TrainedRun, inputs: NewInputs, *, progress: Progress = True, **arguments: Unpack[parameters.Predict]
-) -> Prediction:
-    """What a trained network says of pictures and arrays from elsewhere, prepared as its training data was.
+    run: TrainedRun, inputs: OptionalInputs = None, *, progress: Progress = True,
+    **arguments: Unpack[parameters.Predict],
+) -> Prediction | Filmed:  # fmt: skip
+    """What a trained network says of pictures, arrays and films from elsewhere, prepared as its training data
+    was.
 
     ``inputs`` are pictures, folders and zips of pictures, ``.npz`` and ``.npy`` files, or arrays themselves,
     one or several; of a network that was trained on texts, tables or series files of these. The result has
-    ``answers`` (``choices`` with ``label`` and ``probability``; ``texts``, ``areas`` or ``values``),
-    ``damaged`` and ``notes``, ``to_csv()`` and the raw ``outputs``. Raises ``CrosstrainError`` for wrong use,
-    and where nothing can be read.
+    ``answers`` (``choices`` with ``label`` and ``probability``; ``texts``, ``areas`` or ``values``; of a
+    detector ``boxes``), ``damaged`` and ``notes``, ``to_csv()`` and the raw ``outputs``. Of one film, or of a
+    ``camera``, it is a ``Filmed``: the frames drawn as a film, a line of JSON for each, and frames a second
+    by stage. Raises ``CrosstrainError`` for wrong use, and where nothing can be read.
     """
+    from crosstrain.prediction.film import film_among, predict_film
     from crosstrain.prediction.predict import predict as predicted
     from crosstrain.reporting.answers import draw_answers
+    from crosstrain.reporting.frames import draw_seen
 
-    pictures = arguments["pictures"]
+    sources, pictures, camera = _several(inputs), arguments["pictures"], arguments["camera"]
+    film = film_among(sources)
+    common: dict[str, Any] = {
+        name: arguments[name]
+        for name in ("top", "beam", "cell", "weights")  # type: ignore[literal-required]
+    }
+    if camera is not None and sources:
+        raise CrosstrainError("inputs and a camera cannot be asked about at once; leave one of them out")
+    if arguments["frames"] is not None and film is None and camera is None:
+        raise CrosstrainError("frames are of a film or of a camera; the inputs are neither")
     with watching(progress) as watch:
-        return predicted(
-            run, _several(inputs), top=arguments["top"], beam=arguments["beam"], cell=arguments["cell"],
-            weights=arguments["weights"], arguments=cast(Any, arguments),
-            pictures=Path(pictures) if pictures else None, draw=draw_answers, tell=watch.stage,
-            note=watch.note,
-        )  # fmt: skip
+        common |= {"arguments": cast(Any, arguments), "tell": watch.stage, "note": watch.note}
+        if film is not None or camera is not None:
+            source = cast(Any, film if camera is None else camera)
+            return predict_film(
+                run, source, folder=Path(pictures or "."), most=arguments["frames"], draw=draw_seen, **common
+            )
+        place = Path(pictures) if pictures else None
+        return predicted(run, sources, pictures=place, draw=draw_answers, **common)
 
 
 @declared("an evaluation", single=SINGLE)

@@ -264,6 +264,16 @@ class Preference(TypedDict, total=False):
     ]
 
 
+class Required(TypedDict, total=False):
+    require: Annotated[
+        str | None,
+        Parameter(
+            "Recommend only what meets this: fps>=25, memory<=2G, several with commas (fps, latency, memory, "
+            "time, accuracy).", metavar="WHAT",
+        ),
+    ]  # fmt: skip
+
+
 # -- what each function takes -----------------------------------------------------------------------
 class Train(
     Networks, Engines, Sizes, Length, Paper, BatchSize, Rates, Goal, Preparation, Augment, Device, Precision,
@@ -284,7 +294,7 @@ class TrainOne(Train, total=False):
     ]
 
 
-class Compare(Train, Preference, total=False):
+class Compare(Train, Preference, Required, total=False):
     """Of ``compare``."""
 
     repeats: Annotated[

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 from crosstrain import zoo
 from crosstrain.advice.preferences import weights
+from crosstrain.advice.requirements import NEEDS_CRITERIA, requirements
 from crosstrain.comparison import entrants
 from crosstrain.comparison.declaring import declared
 from crosstrain.comparison.parameters import Compare, Data, SeveralNetworks
@@ -91,6 +92,7 @@ class Settings:
     criteria: bool = verbatim(False)
     twins: int = verbatim(0)
     prefer: str = ""
+    require: str = ""
     repeats_until: float | None = None
     budget: float | None = None
     timeout: float | None = None
@@ -211,6 +213,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         prepare=arguments["prepare"] or "",
         split=arguments["split"] or "",
         prefer=_preference(arguments["prefer"], arguments["criteria"]),
+        require=_requirement(arguments["require"], arguments["criteria"]),
         repeats_until=narrow,
         budget=seconds,
         timeout=spelling.seconds(arguments["timeout"]),
@@ -307,6 +310,15 @@ def _preference(prefer: str | None, criteria: bool) -> str:
     if "latency" in weights(prefer or "") and not criteria:
         raise CrosstrainError("latency is measured only with --criteria; add it, or prefer something else")
     return prefer or ""
+
+
+def _requirement(require: str | None, criteria: bool) -> str:
+    names = [each.name for each in requirements(require or "")]
+    if not criteria and (unknown := [name for name in names if name in NEEDS_CRITERIA]):
+        raise CrosstrainError(
+            f"{unknown[0]} is measured only with --criteria; add it, or require something else"
+        )
+    return require or ""
 
 
 def _options(by_engine: Mapping[str, Mapping[str, Any]], chosen: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -74,7 +74,7 @@ def read_inputs(sources: Sequence[InputSource], preparation: TrainedPreparation,
     these, holds nothing, or does not fit a network with these inputs.
     """
     if not sources:
-        raise CrosstrainError("name at least one input: a picture, a folder, a .zip, .npz or .npy")
+        raise CrosstrainError("name at least one input: a picture, a folder, a .zip, .npz, .npy or a film")
     collected, names = _Collected(), list(preparation.manifest["inputs"])
     for each in sources:
         if isinstance(each, str | Path):
@@ -117,7 +117,7 @@ def _add(collected: _Collected, path: Path, preparation: TrainedPreparation, sta
     else:
         raise CrosstrainError(
             f"{path} is neither a picture ({', '.join(sorted(images.SUFFIXES))}) nor a folder, a .zip, "
-            ".npy or .npz"
+            ".npy, .npz or a film"
         )
 
 

@@ -22,6 +22,7 @@ from crosstrain.data.registry import DataSet, options_of, parse
 from crosstrain.data.resemblance import original_sizes
 from crosstrain.data.source import Column, Images, Request, Source, Table, summed_up
 from crosstrain.data.writing import Meter, Written, inputs_total, write_table
+from crosstrain.detection.truths import NUMBERS, present
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import write_json
 
@@ -143,7 +144,8 @@ def _fill(
     warnings = [*source.warnings, *_damage_warnings(spec, written)]
     counts = _class_counts(folder, spec, source)
     by_pixel, frequencies = _pixel_counts(folder, spec, source, written)
-    warnings += _class_warnings({**counts, **by_pixel}, source.classes)
+    by_box = _box_counts(folder, spec, source)
+    warnings += _class_warnings({**counts, **by_pixel, **by_box}, source.classes)
     single = next(iter(source.classes)) if len(source.classes) == 1 else None
     write_json(
         folder / MANIFEST,
@@ -158,6 +160,7 @@ def _fill(
             "splits": {split: result.examples for split, result in written.items()},
             "class_counts": counts.get(single or "", {}),
             "pixel_counts": by_pixel.get(single or "", {}),
+            "box_counts": by_box.get(single or "", {}),
             "class_frequency": frequencies.get(single or "", []),
             "steps": list(map(str, steps)),
             "pictures": {
@@ -219,8 +222,8 @@ def _class_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str
     """Examples by class for each target whose label is one number; all labels are checked."""
     counts: dict[str, dict[str, list[int]]] = {}
     for name, classes in source.classes.items():
-        if isinstance(source.splits["train"].targets[name], Images):
-            continue  # pixels are counted apart
+        if isinstance(source.splits["train"].targets[name], Images) or name in source.boxes:
+            continue  # pixels and boxes are counted apart
         for split in SPLITS:
             labels = np.load(folder / array_file(split, "target", name), mmap_mode="r", allow_pickle=False)
             if labels.dtype.kind != "i":
@@ -263,6 +266,21 @@ def _pixel_counts(
                 f"{spec}: all pixels for training are of one class; there is nothing to learn"
             )
     return counts, frequencies
+
+
+def _box_counts(folder: Path, spec: str, source: Source) -> dict[str, dict[str, list[int]]]:
+    """Of boxes how many each class has in each split."""
+    counts: dict[str, dict[str, list[int]]] = {}
+    for name in source.boxes:
+        for split in SPLITS:
+            rows = np.load(folder / array_file(split, "target", name), mmap_mode="r", allow_pickle=False)
+            numbers = present(rows.reshape(-1, NUMBERS))[:, 4].astype(np.int64)
+            counts.setdefault(name, {})[split] = np.bincount(
+                numbers, minlength=len(source.classes[name])
+            ).tolist()
+        if not sum(counts[name]["train"]):
+            raise CrosstrainError(f"{spec} has no boxes for training; there is nothing to learn")
+    return counts
 
 
 def _class_warnings(counts: Mapping[str, Mapping[str, list[int]]], classes: Mapping[str, Any]) -> list[str]:

@@ -234,6 +234,28 @@ BUILT_IN = (
         "regions.segmentation",
     ),
     DataSet(
+        "voc",
+        "voc:DIR-or-tar",
+        "pictures with boxes, as Pascal VOC has them and many tools write them",
+        "host.robots.ox.ac.uk/pascal/VOC, or yours (labelImg and others write it)",
+        (
+            "Annotations/*.xml and JPEGImages/*",
+            "ImageSets/Main/train.txt, val.txt and test.txt, if you have them",
+        ),
+        "regions.voc",
+    ),
+    DataSet(
+        "coco",
+        "coco:DIR-or-zip",
+        "pictures with boxes in COCO's JSON",
+        "cocodataset.org, or yours (CVAT, Label Studio, Roboflow and others write it)",
+        (
+            "annotations/instances_train….json and train…/*, and val…, test… if you have them",
+            "or train/_annotations.coco.json among its pictures; or one file and images/*",
+        ),
+        "regions.coco",
+    ),
+    DataSet(
         "parquet",
         "parquet:FILE-or-folder",
         "tables of pictures with a class each, as Hugging Face's data sets are; needs pyarrow",

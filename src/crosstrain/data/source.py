@@ -131,9 +131,10 @@ class Source:
     that has classes; sentences about what was left out; ``close`` lets go of open files. ``facts`` (JSON) is
     what was found out on the way and belongs into the manifest: scales, a tokenizer. ``vocabulary`` is how
     many numbers an input of tokens can have, by input. ``kept`` are further arrays to keep beside, by
-    name. ``specs`` is what the manifest says of a target besides its shape: of texts that CTC is to spell the
-    number that is ``blank``, that of the ``space`` (None: there is none), and how many ``steps`` the longest
-    needs. ``task`` is told where classes or numbers do not tell it."""
+    name. ``specs`` is what the manifest says of a target besides its shape: of boxes (``detection.truths``) a
+    true ``boxes``; of texts that CTC is to spell the number that is ``blank``, that of the ``space`` (None:
+    there is none), and how many ``steps`` the longest needs. ``task`` is told where classes or numbers do not
+    tell it."""
 
     splits: Mapping[str, Table]
     classes: Mapping[str, Sequence[str]]
@@ -144,6 +145,11 @@ class Source:
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     task: str = ""
+
+    @property
+    def boxes(self) -> list[str]:
+        """The targets that are boxes."""
+        return [name for name, spec in self.specs.items() if spec.get("boxes")]
 
 
 @dataclass(frozen=True)

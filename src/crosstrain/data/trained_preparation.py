@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.augmentation.augmenter import evaluated, evaluated_maps
+from crosstrain.data.augmentation.augmenter import evaluated, evaluated_boxes, evaluated_maps
 from crosstrain.data.augmentation.evaluation import training_form
 from crosstrain.data.augmentation.normalizing import Statistics
 from crosstrain.data.cache import Progress
@@ -145,6 +145,9 @@ class TrainedPreparation:
     def _target(self, folder: Path, name: str) -> np.ndarray:
         """As evaluation sees it: of label maps the same centre as of the pictures."""
         array, settings = _load(folder, "target", name), parts(checked(self.augmentation), "evaluated")
+        if (self.targets.get(name) or {}).get("boxes") and "crop" in settings:
+            height, width = next(s for n in self.manifest["inputs"] if (s := self.picture(n)))[:2]
+            return evaluated_boxes(settings, array, (height, width))
         is_map = (self.targets.get(name) or {}).get("void") is not None and array.ndim == 3
         return evaluated_maps(settings, array) if is_map and "crop" in settings else array
 

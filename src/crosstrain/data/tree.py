@@ -1,10 +1,12 @@
-"""A folder or a zip file as a tree of named files. A zip is read where it lies and never unpacked."""
+"""A folder, a zip or a tar as a tree of named files. An archive is read where it lies and never unpacked."""
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
 import struct
+import tarfile
 import threading
 import zipfile
 import zlib
@@ -16,6 +18,11 @@ from crosstrain.errors import CrosstrainError
 
 LARGEST_MEMBER = 1 << 28
 """Bytes (256 MiB) beyond which a zip's member is taken for a bomb, not for a picture or a table."""
+
+TAR_DAMAGE = (
+    tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError,
+)  # fmt: skip
+"""What ``tarfile`` and the compressions raise for a damaged tar."""
 
 _HEADER = struct.Struct("<4s5H3I2H")
 """Of a zip's member (PKWARE's APPNOTE, 4.3.7); then come its name, an extra field and the content."""
@@ -114,12 +121,65 @@ class ZipTree(Tree):
             raise CrosstrainError(f"{self.path} is encrypted; unpack it first")
 
 
+class TarTree(Tree):
+    """The files of a tar, compressed or not. One that leaves the tar's folder, or is no file: refused."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._tar = tarfile.open(path)  # noqa: SIM115 - open until close
+        except TAR_DAMAGE as error:
+            raise self._damaged(error) from error
+        try:
+            members = [member for member in self._tar.getmembers() if not member.isdir()]
+            for member in members:
+                self._refuse_unsafe(member)
+        except CrosstrainError:
+            self._tar.close()
+            raise
+        except TAR_DAMAGE as error:
+            self._tar.close()
+            raise self._damaged(error) from error
+        self._members = {_plain(member.name): member for member in members}
+        self.names = sorted(name for name in self._members if not _hidden(name))
+        self._lock = threading.Lock()
+
+    def read(self, name: str) -> bytes:
+        member = self._members[name]
+        if member.size > LARGEST_MEMBER:
+            raise DamagedImage(f"it would unpack to {member.size} bytes")
+        try:
+            with self._lock:
+                file = self._tar.extractfile(member)
+                assert file is not None
+                data = file.read()
+        except TAR_DAMAGE as error:
+            raise DamagedImage("the tar is damaged there") from error
+        if len(data) != member.size:
+            raise DamagedImage("the tar is cut short there")
+        return data
+
+    def close(self) -> None:
+        self._tar.close()
+
+    def _damaged(self, error: BaseException) -> CrosstrainError:
+        reason = str(error).partition(":\n")[0]  # what each compression said comes after it
+        return CrosstrainError(f"{self.path} is not a whole tar file ({reason})")
+
+    def _refuse_unsafe(self, member: tarfile.TarInfo) -> None:
+        parts = _plain(member.name).replace("\\", "/").split("/")
+        if not parts[0] or ".." in parts or ":" in parts[0]:
+            raise CrosstrainError(f"{self.path} has a member that leaves its folder: {member.name!r}")
+        if not member.isreg():
+            raise CrosstrainError(f"{self.path} has a member that is a link or no file: {member.name!r}")
+
+
 def open_tree(path: Path) -> Tree:
-    """The folder or zip at ``path``; ``CrosstrainError`` where it is neither."""
+    """The folder, zip or tar at ``path``; ``CrosstrainError`` where it is none of them."""
     if path.is_dir():
         return FolderTree(path)
     if path.is_file():
-        return ZipTree(path)
+        return TarTree(path) if ".tar" in path.suffixes or path.suffix == ".tgz" else ZipTree(path)
     raise CrosstrainError(f"there is no folder or file {path}")
 
 
@@ -134,6 +194,10 @@ def _walk(folder: Path) -> list[str]:
         prefix = "" if base == "." else f"{base}/"
         names += [prefix + name for name in files if not name.startswith(".")]
     return names
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
 
 
 def _hidden(name: str) -> bool:

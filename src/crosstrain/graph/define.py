@@ -25,7 +25,7 @@ from crosstrain.graph.keras_import import import_loss, import_with_masks, transf
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.files.weights_alone import load_into
 from crosstrain.graph.keras_import.keras_file import load_keras_file
-from crosstrain.graph.keras_import.losses import SPARSE
+from crosstrain.graph.keras_import.loss_fit import SPARSE
 from crosstrain.graph.keras_import.output import check_rows, layers_with_rows, with_output
 from crosstrain.graph.keras_initial import numpy_initial, set_seed
 from crosstrain.graph.keras_kernels import draw_kernels

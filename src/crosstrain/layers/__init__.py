@@ -11,5 +11,6 @@ from crosstrain.layers.competitive import WinnerTakesAll
 from crosstrain.layers.normalization import LocalResponseNormalization
 from crosstrain.layers.radial import RadialBasis
 from crosstrain.layers.recurrent import JordanCell
+from crosstrain.layers.roi import RoIAlign
 
-__all__ = ["JordanCell", "LocalResponseNormalization", "RadialBasis", "WinnerTakesAll"]
+__all__ = ["JordanCell", "LocalResponseNormalization", "RadialBasis", "RoIAlign", "WinnerTakesAll"]

@@ -16,6 +16,7 @@ from crosstrain.data.prepared import SPLITS, Arrays, pair
 from crosstrain.data.registry import options_of, parse
 from crosstrain.data.source import Source, Table
 from crosstrain.data.trained_preparation import Applied
+from crosstrain.detection.truths import NUMBERS, present, renumbered
 from crosstrain.errors import CrosstrainError
 from crosstrain.prediction.labels import matching
 from crosstrain.prediction.measures import intervals, measured, metric_names
@@ -161,7 +162,14 @@ def _fitting(
         if name not in source.classes:
             raise CrosstrainError("the targets of the data are numbers; those of the training were classes")
     if len(specs) == 1 and trained and not _texts(specs):
-        void, names = specs[name].get("void"), source.classes[name]
+        void, names, boxes = specs[name].get("void"), source.classes[name], specs[name].get("boxes")
+        if boxes:
+            own = np.asarray(targets[name])
+            counts = np.bincount(present(own.reshape(-1, NUMBERS))[:, 4].astype(int), minlength=len(names))
+            match = matching(names, trained, counts)
+            targets = {name: renumbered(own, match.numbers)}
+            outputs = dict(pair(list(network.readings), targets, "target").items())
+            return None, dict.fromkeys(outputs, targets[name]), match.notes
         numbers = _numbers(targets[name]) if void is None else np.asarray(targets[name], np.int64)
         counted = numbers if void is None else numbers[numbers != void]
         match = matching(names, trained, np.bincount(counted, minlength=len(names)))

@@ -12,7 +12,7 @@ from crosstrain.runs.tasks.evaluation import Evaluation
 from crosstrain.statistics.location import student
 from crosstrain.statistics.ratios import Interval, wilson
 from crosstrain.training.metrics import METRICS, Reading, metrics
-from crosstrain.training.tasks import SEGMENTATION, TRANSCRIPTION
+from crosstrain.training.tasks import DETECTION, SEGMENTATION, TRANSCRIPTION, Task
 
 SHARES = ("accuracy", "top_k")
 """Metrics that are shares of right answers, whose interval is Wilson's."""
@@ -48,10 +48,19 @@ def metric_names(readings: Mapping[str, Reading]) -> tuple[str, ...]:
 
 
 def measured(evaluation: Evaluation, inputs: Arrays, outputs: Arrays, targets: Arrays) -> dict[str, Any]:
-    """``loss`` and every metric of the evaluation, as training tells them; of label maps and texts all that
-    it tells of a test set."""
-    final = any(reading.maps or reading.transcription for reading in evaluation.readings.values())
+    """``loss`` and every metric of the evaluation, as training tells them; of label maps, texts and boxes all
+    that it tells of a test set."""
+    final = any(_task(reading) for reading in evaluation.readings.values())
     return evaluation.run(Replay(outputs), inputs, targets, final=final)  # type: ignore[arg-type]
+
+
+def _task(reading: Reading) -> Task | None:
+    """The task with test metrics of its own that outputs are read for; None for plain classes and numbers."""
+    if reading.head:
+        return DETECTION
+    if reading.transcription is not None:
+        return TRANSCRIPTION
+    return SEGMENTATION if reading.maps else None
 
 
 def intervals(
@@ -65,22 +74,22 @@ def intervals(
 ) -> dict[str, Interval]:
     """The interval of every value that is one number: Wilson's for shares of right answers, Student's over
     random parts for the loss, the bootstrap's percentiles for the rest. Of label maps the loss and the mean
-    IoU have one: pixels are no independent examples; of texts the loss, the characters and the texts that are
-    right."""
+    IoU have one, of boxes the loss and mAP@0.5: pixels and boxes are no independent examples; of texts the
+    loss, the characters and the texts that are right."""
     random = np.random.default_rng(seed)
     intervals: dict[str, Interval] = {}
     if values.get("loss") is not None and (loss := _of_loss(evaluation, inputs, outputs, targets, random)):
         intervals["loss"] = loss
     several = len(evaluation.readings) > 1
     for output, reading in evaluation.readings.items():
-        if reading.maps or reading.transcription is not None:
-            task, front = SEGMENTATION if reading.maps else TRANSCRIPTION, f"{output}/" if several else ""
+        if task := _task(reading):
+            front = f"{output}/" if several else ""
             if limits := values.get(f"{front}{task.limits}"):
                 value = float(values[f"{front}{task.metric}"])
                 intervals[f"{front}{task.metric}"] = Interval(
                     value, limits[0], limits[1], len(targets[output])
                 )
-            if not reading.maps:
+            if task is TRANSCRIPTION:
                 intervals[f"{front}accuracy"] = wilson(
                     float(values[f"{front}accuracy"]), len(targets[output])
                 )

@@ -102,17 +102,13 @@ class TrainedNetwork:
             paths[name] = folder / f"ask-{number}.npy"
             np.save(paths[name], np.asarray(inputs[source]), allow_pickle=False)
         out = folder / "answers.npz"
-        job: dict[str, Any] = {
-            **self._job(layer), "task": "answer", "id": "answer", "engine": asking.engine,
-            "device": asking.device, "threads": asking.threads, "options": dict(asking.options),
-            "division": "open", "inputs": {name: str(path.resolve()) for name, path in paths.items()},
+        job = {
+            **self.job_of(asking, folder, layer), "task": "answer", "id": "answer",
+            "inputs": {name: str(path.resolve()) for name, path in paths.items()},
             "outputs": wanted, "out": str(out.resolve()),
         }  # fmt: skip
-        row = engine_rows()[asking.engine]
-        if row.reads:
-            job["model"] = str(self._model(row.reads, layer, folder, asking.timeout))
         outcome = run_job(job, folder=folder / "logs", timeout=asking.timeout)
-        result = _result(outcome, f"{self.name} cannot be run on {asking.engine}")
+        result = checked(outcome, f"{self.name} cannot be run on {asking.engine}")
         return Answered(read_arrays(out), result["engine_version"], outcome.seconds)
 
     def continued(
@@ -128,8 +124,20 @@ class TrainedNetwork:
             "division": "open", "start": str(paths[0].resolve()), "out": str(paths[1].resolve()),
         }  # fmt: skip
         outcome = run_job(job, folder=folder / "logs", timeout=asking.timeout)
-        result = _result(outcome, f"{self.name} cannot be continued on {asking.engine}")
+        result = checked(outcome, f"{self.name} cannot be continued on {asking.engine}")
         return read_arrays(paths[1])["continued"], result["engine_version"]
+
+    def job_of(self, asking: Asking, folder: Path, layer: str = "") -> dict[str, Any]:
+        """What a job needs to run the network on an engine; ``folder`` takes the file of one that reads
+        such."""
+        job: dict[str, Any] = {
+            **self._job(layer), "engine": asking.engine, "device": asking.device, "threads": asking.threads,
+            "options": dict(asking.options), "division": "open",
+        }  # fmt: skip
+        row = engine_rows()[asking.engine]
+        if row.reads:
+            job["model"] = str(self._model(row.reads, layer, folder, asking.timeout))
+        return job
 
     def _job(self, layer: str) -> dict[str, Any]:
         return {
@@ -142,11 +150,12 @@ class TrainedNetwork:
         path = (folder / f"network.{form}").resolve()
         job = {**self._job(layer), "task": MODEL, "id": form, "device": "cpu", "form": form, "out": str(path)}
         outcome = run_job(job, folder=folder / "logs", timeout=timeout)
-        _result(outcome, f"{self.name} cannot be written as {form}")
+        checked(outcome, f"{self.name} cannot be written as {form}")
         return path
 
 
-def _result(outcome: Outcome, problem: str) -> Mapping[str, Any]:
+def checked(outcome: Outcome, problem: str) -> Mapping[str, Any]:
+    """The result of a job; ``CrosstrainError`` where it has none."""
     if outcome.status == "done" and outcome.result is not None:
         return outcome.result
     if outcome.kind == "storage":

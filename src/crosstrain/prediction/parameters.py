@@ -29,8 +29,17 @@ class Predict(Trained, total=False):
     top: Annotated[int, Parameter("How many classes of each input, the likeliest first.", 3, "K")]
     pictures: Annotated[
         str | Path | None,
-        Parameter("Draw every picture with its answer below, into this folder.", metavar="DIR"),
+        Parameter(
+            "Draw every picture with its answer below, into this folder; of a film, where it is written "
+            "(default: here).",
+            metavar="DIR",
+        ),
     ]
+    camera: Annotated[
+        int | None,
+        Parameter("Ask about what this camera sees, 0 being the first, until Ctrl-C.", metavar="N"),
+    ]
+    frames: Annotated[int | None, Parameter("Of a film or a camera: no more frames than these.", metavar="N")]
 
 
 class Evaluate(Trained, total=False):

@@ -17,7 +17,7 @@ from crosstrain.data.inputs import InputSource, read_inputs
 from crosstrain.data.prepared import Arrays
 from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
 from crosstrain.data.sets.sequences.tokens import RESERVED
-from crosstrain.data.source import Table
+from crosstrain.data.source import Images, Table
 from crosstrain.data.trained_preparation import TrainedPreparation
 from crosstrain.errors import CrosstrainError
 from crosstrain.prediction.network import Answered, TrainedNetwork
@@ -28,6 +28,8 @@ Draw = Callable[[Path, "Prediction", Callable[[int], np.ndarray | None]], int]
 """Draws the answers into a folder, given the examples' pictures; how many files it wrote."""
 
 
+LEAST_SCORE = 0.25
+"""Detections below this score are not told."""
 Areas = tuple[tuple[str, float], ...]
 Texts = tuple[tuple[str, float | None], ...]
 """What is read, each with its probability; None for the best path's text, whose probability is not known."""
@@ -43,11 +45,23 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class DetectedBox:
+    """A class in a picture, with its score and its ``box``, (ymin, xmin, ymax, xmax) in pixels of the picture
+    as it was given."""
+
+    label: str
+    number: int
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What one output says of one input: the likeliest classes, the first one first; where it gives a class
-    for every pixel ``areas``, the classes with their share of the pixels, the largest first; where it spells
-    a text ``texts``, the likeliest first; or plain ``values`` (the output, flattened) where it has no
-    class, in the target's own unit where files of a series or a table were asked about."""
+    for every pixel ``areas``, the classes with their share of the pixels, the largest first; of a detector
+    ``boxes``, those of a score of at least ``LEAST_SCORE``, the best first; where it spells a text
+    ``texts``, the likeliest first; or plain ``values`` (the output, flattened) where it has no class, in the
+    target's own unit where files of a series or a table were asked about."""
 
     input: str
     output: str
@@ -55,6 +69,7 @@ class Answer:
     values: tuple[float, ...] = ()
     areas: Areas = ()
     texts: Texts = ()
+    boxes: tuple[DetectedBox, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,16 +99,19 @@ class Prediction:
 
     def to_csv(self) -> str:
         """A row for each answer: the input, the output where there are several, then class and probability
-        of every choice, or the values."""
+        of every choice, the boxes, or the values."""
         several = len({answer.output for answer in self.answers}) > 1
         width = max((len(answer.choices) for answer in self.answers), default=0)
         areas = max((len(answer.areas) for answer in self.answers), default=0)
         texts = max((len(answer.texts) for answer in self.answers), default=0)
+        boxes = max((len(answer.boxes) for answer in self.answers), default=0)
         values = max((len(answer.values) for answer in self.answers), default=0)
         head = ["input", *(["output"] if several else [])]
         head += [name for n in range(1, width + 1) for name in (f"class_{n}", f"probability_{n}")]
         head += [name for n in range(1, areas + 1) for name in (f"class_{n}", f"share_{n}")]
         head += [name for n in range(1, texts + 1) for name in (f"text_{n}", f"probability_{n}")]
+        of_box = ("class", "score", "ymin", "xmin", "ymax", "xmax")
+        head += [f"{name}_{n}" for n in range(1, boxes + 1) for name in of_box]
         head += [f"value_{n}" for n in range(1, values + 1)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -107,6 +125,8 @@ class Prediction:
                 cells += [label, f"{part:.6f}"]
             for words, probability in answer.texts:
                 cells += [words, "" if probability is None else f"{probability:.6f}"]
+            for box in answer.boxes:
+                cells += [box.label, f"{box.score:.6f}", *(f"{edge:.2f}" for edge in box.box)]
             cells += [f"{value:.9g}" for value in answer.values]
             writer.writerow(cells)
         return text.getvalue()
@@ -142,8 +162,8 @@ def predict(
             raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
         notes = [*source.notes, *unlike(network.preparation, source.table, applied.inputs)]
         tell(f"Asking {network.name} on {request.engine}")
-        wanted = list(network.readings) or None
-        answered = network.answer(applied.inputs, request, folder, wanted=wanted)
+        wanted = [name for name, reading in network.readings.items() if reading.boxes or not reading.head]
+        answered = network.answer(applied.inputs, request, folder, wanted=wanted or None)
         shown = answered
         if source.in_units:
             values = {
@@ -153,9 +173,10 @@ def predict(
             shown = replace(answered, outputs=values)
         labels = [source.labels[row] for row in applied.kept]
         chosen = "last" if cell else trained.weights.stem
+        originals = _originals(network, source.table, applied.kept)
         prediction = Prediction(
             network.name, request.engine, answered.version, request.device, chosen,
-            tuple(_answers(network, shown, labels, top, beam)), applied.damaged, tuple(notes),
+            tuple(answers_of(network, shown, labels, top, originals, beam)), applied.damaged, tuple(notes),
             classes=tuple(network.preparation.classes), rows=applied.kept, outputs=answered.outputs,
         )  # fmt: skip
         if pictures is not None:
@@ -186,15 +207,66 @@ def check_beam(beam: int, network: TrainedNetwork) -> None:
         raise CrosstrainError(f"{network.name} spells no texts, so a beam has nothing to look for")
 
 
-def _answers(
-    network: TrainedNetwork, answered: Answered, labels: Sequence[str], top: int, beam: int
+def _originals(network: TrainedNetwork, table: Table, rows: np.ndarray) -> list[Any]:
+    """The size, (height, width, …), of each input as it was given where boxes are told in its pixels; None
+    where it is not known."""
+    column = next(iter(table.inputs.values()))
+    if not any(reading.boxes for reading in network.readings.values()) or not isinstance(column, Images):
+        return [None] * len(rows)
+    return [column.original(int(column.rows[row])) for row in rows]
+
+
+def answers_of(
+    network: TrainedNetwork,
+    answered: Answered,
+    labels: Sequence[str],
+    top: int,
+    originals: Sequence[Any],
+    beam: int = 0,
 ) -> list[Answer]:
+    """What each output says of each input, in the order of ``labels``, which name the inputs; ``originals``
+    are their sizes, (height, width, …), in whose pixels boxes are told, None for those of the prepared
+    picture; ``beam`` is the width of the search for texts."""
+    boxes = {
+        name: _detected(network, reading, answered.outputs[name], originals)
+        for name, reading in network.readings.items()
+        if reading.boxes
+    }
+    if boxes:
+        return [
+            Answer(label, output, boxes=own[position])
+            for position, label in enumerate(labels)
+            for output, own in boxes.items()
+        ]
     ranked = {name: _ranked(network, name, outputs, top, beam) for name, outputs in answered.outputs.items()}
     return [
         Answer(label, output, *rows[position])
         for position, label in enumerate(labels)
         for output, rows in ranked.items()
     ]
+
+
+def _detected(
+    network: TrainedNetwork, reading: Reading, outputs: np.ndarray, originals: Sequence[Any]
+) -> list[tuple[DetectedBox, ...]]:
+    """The detections of each example in pixels of the input as it was given."""
+    seen = np.asarray([reading.settings["height"], reading.settings["width"]], np.float64)
+    shapes = (network.preparation.picture(name) for name in network.preparation.manifest["inputs"])
+    prepared = np.asarray(next(filter(None, shapes), seen)[:2], np.float64)
+    corner = np.tile((prepared - seen) // 2, 2)  # of the part that evaluation takes
+    classes = network.preparation.classes
+    result = []
+    for detections, original in zip(reading.detections(outputs), originals, strict=True):
+        factor = np.ones(2) if original is None else np.asarray(original[:2]) / prepared
+        own = detections.at_least(LEAST_SCORE)
+        edges = (own.boxes + corner) * np.tile(factor, 2)
+        result.append(
+            tuple(
+                DetectedBox(classes[n], int(n), float(s), tuple(map(float, box)))  # type: ignore[arg-type]
+                for n, s, box in zip(own.classes, own.scores, edges, strict=True)
+            )
+        )
+    return result
 
 
 def _ranked(
@@ -259,8 +331,8 @@ def _flat(outputs: np.ndarray) -> np.ndarray:
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
-    """Of an answer what it has: choices or values."""
+    """Of an answer what it has: choices, areas, boxes or values."""
     return {key: value for key, value in asdict(answer).items() if value or key in ("input", "output")}
 
 
-__all__ = ["Answer", "Asking", "Choice", "Draw", "Prediction", "predict", "unlike"]
+__all__ = ["Answer", "Asking", "Choice", "Draw", "Prediction", "answers_of", "predict", "unlike"]

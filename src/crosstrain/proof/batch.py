@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from crosstrain.detection.heads import HEADS
+from crosstrain.detection.truths import NOTHING
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 
 PASSING = {
@@ -30,8 +33,17 @@ INDEX_READERS: dict[str, tuple[int, Callable[[Graph, Any], int | None]]] = {
 }
 """Which input of an op holds indices, and how many different ones there are."""
 
-Draw = Callable[[np.random.Generator, tuple[int, ...], int, int | None], np.ndarray]
-"""(generator, shape, classes, length of the output's time axis) -> targets."""
+Draw = Callable[[np.random.Generator, tuple[int, ...], int, "Place"], np.ndarray]
+"""(generator, shape, classes, where the targets belong) -> targets."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """``time`` is the length of the output's time axis, ``picture`` the size (height, width) of the network's
+    first picture."""
+
+    time: int | None = None
+    picture: tuple[int, int] = (1, 1)
 
 
 def index_range(graph: Graph, ref: str) -> int | None:
@@ -100,45 +112,55 @@ def padding_of(graph: Graph) -> dict[str, float]:
     return padding
 
 
-def _gaussian(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+def _gaussian(generator: np.random.Generator, shape: tuple[int, ...], *_: Any) -> np.ndarray:
     return generator.standard_normal(shape)
 
 
-def _simplex(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+def _simplex(generator: np.random.Generator, shape: tuple[int, ...], *_: Any) -> np.ndarray:
     e = np.exp(generator.standard_normal(shape))
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
-def _truth(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+def _truth(generator: np.random.Generator, shape: tuple[int, ...], *_: Any) -> np.ndarray:
     return generator.integers(0, 2, shape).astype("float64")
 
 
-def _signs(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+def _signs(generator: np.random.Generator, shape: tuple[int, ...], *_: Any) -> np.ndarray:
     return _truth(generator, shape) * 2 - 1
 
 
-def _counts(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+def _counts(generator: np.random.Generator, shape: tuple[int, ...], *_: Any) -> np.ndarray:
     return generator.poisson(2.0, shape).astype("float64")
 
 
-def _one_hot(generator: np.random.Generator, shape: tuple[int, ...], *_: int | None) -> np.ndarray:
+def _one_hot(generator: np.random.Generator, shape: tuple[int, ...], *_: Any) -> np.ndarray:
     return np.eye(shape[-1])[generator.integers(0, shape[-1], shape[:-1])]
 
 
-def _classes(
-    generator: np.random.Generator, shape: tuple[int, ...], classes: int, _: int | None
-) -> np.ndarray:
+def _classes(generator: np.random.Generator, shape: tuple[int, ...], classes: int, _: Place) -> np.ndarray:
     return generator.integers(0, classes, shape)
 
 
 def _transcripts(
-    generator: np.random.Generator, shape: tuple[int, ...], classes: int, time: int | None
+    generator: np.random.Generator, shape: tuple[int, ...], classes: int, place: Place
 ) -> np.ndarray:
     """Labels 1 … classes - 1, filled up with 0; short enough that a blank fits between any two."""
     labels = generator.integers(1, classes, shape)
-    longest = min(shape[-1], max((time or 2) // 2, 1))
+    longest = min(shape[-1], max((place.time or 2) // 2, 1))
     lengths = generator.integers(1, longest + 1, shape[:-1])
     return np.where(np.arange(shape[-1]) < lengths[..., None], labels, 0)
+
+
+def _boxes(generator: np.random.Generator, shape: tuple[int, ...], classes: int, place: Place) -> np.ndarray:
+    """One to all rows of a picture are boxes of a tenth to a half of its sides, the rest is padding."""
+    size = np.asarray(place.picture * 2, np.float64)
+    sides = generator.uniform(0.1, 0.5, (*shape[:-1], 2))
+    corner = generator.uniform(0, 1 - sides)
+    boxes = np.concatenate([corner, corner + sides], axis=-1) * size
+    rows = np.concatenate([boxes, generator.integers(0, classes, (*shape[:-1], 1))], axis=-1)
+    count = generator.integers(1, shape[-2] + 1, (*shape[:-2], 1, 1))
+    absent = np.arange(shape[-2])[:, None] >= count
+    return np.where(absent, np.asarray([0, 0, 0, 0, NOTHING]), rows)
 
 
 TARGETS: dict[str, Draw] = {
@@ -155,6 +177,7 @@ TARGETS: dict[str, Draw] = {
     "squared_hinge": _signs,
     "categorical_hinge": _one_hot,
     "ctc": _transcripts,
+    **dict.fromkeys(HEADS, _boxes),
 }
 """What targets look like, by the loss; any other loss gets Gaussian ones (or integers, by their dtype)."""
 
@@ -174,6 +197,8 @@ def targets(
     ``names`` gives the loss by its Keras name for each output.
     """
     generator = np.random.default_rng((seed, 2))
+    pictures = [concrete(each, 1) for each in network.inputs.values() if len(each.shape) == 4]
+    picture = (pictures[0][1], pictures[0][2]) if pictures else (1, 1)
     arrays = {}
     for key, spec in loss.inputs.items():
         if not key.startswith("target/"):
@@ -182,9 +207,9 @@ def targets(
         shape = concrete(spec, examples)
         out = network.spec(network.outputs[output]).shape if output in network.outputs else ()
         classes = index_range(loss, f"%{key}") or (out[-1] if out else None) or 2
-        time = out[1] if len(out) == 3 else None
+        place = Place(out[1] if len(out) == 3 else None, picture)
         draw = TARGETS.get(names.get(output, ""), _classes if "int" in spec.dtype else _gaussian)
-        drawn = draw(generator, shape, classes, time)
+        drawn = draw(generator, shape, classes, place)
         arrays[key] = drawn if spec.dtype == "float32" else drawn.astype(spec.dtype)
     return arrays
 

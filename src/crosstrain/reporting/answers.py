@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crosstrain.prediction.predict import Answer, Prediction
+from crosstrain.detection.detections import Detections
+from crosstrain.prediction.predict import Answer, DetectedBox, Prediction
+from crosstrain.reporting.boxes import drawn_boxes
 from crosstrain.reporting.label_maps import legend, overlaid
 from crosstrain.reporting.terminal.text import share
 from crosstrain.system.files import slug, storage_errors, write_bytes
@@ -24,8 +26,8 @@ SHOWN = 5
 
 def draw_answers(folder: Path, prediction: Prediction, picture: Callable[[int], np.ndarray | None]) -> int:
     """Write a PNG into ``folder`` for every input that is a picture; returns how many. Its choices are below
-    it, each with a bar as long as its probability. Where every pixel has a class, it is beside its label map,
-    which is also written as it is (``….labels.png``, grey, class numbers)."""
+    it, each with a bar as long as its probability. Boxes are drawn on it. Where every pixel has a class, it
+    is beside its label map, which is also written as it is (``….labels.png``, grey, class numbers)."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     per_input = len(prediction.answers) // max(len(prediction.rows), 1)
@@ -36,10 +38,13 @@ def draw_answers(folder: Path, prediction: Prediction, picture: Callable[[int], 
             continue
         answers = prediction.answers[position * per_input : (position + 1) * per_input]
         name = f"{position + 1:0{digits}d}-{slug(Path(answers[0].input).stem)}"
+        boxes = [box for answer in answers for box in answer.boxes]
         maps = [prediction.outputs[a.output][position].argmax(axis=-1) for a in answers if a.areas]
         if maps:
             write_bytes(folder / f"{name}.png", _png(drawn_map(original, maps[0], prediction.classes)))
             write_bytes(folder / f"{name}.labels.png", _png_of_labels(maps[0]))
+        elif boxes or _detects(prediction):
+            write_bytes(folder / f"{name}.png", _png(_boxed(original, boxes, prediction.classes)))
         else:
             write_bytes(folder / f"{name}.png", _png(drawn(original, answers)))
         count += 1
@@ -55,6 +60,21 @@ def drawn(picture: np.ndarray, answers: Sequence[Answer]) -> np.ndarray:
     page[:, left : left + scaled.shape[1]] = scaled
     lines = [line for answer in answers for line in _lines(answer)]
     return np.concatenate([page, *(_line(text, part, width) for text, part in lines[:SHOWN])])
+
+
+def _detects(prediction: Prediction) -> bool:
+    """Whether the answers are boxes, though one picture may have none."""
+    return any(answer.boxes for answer in prediction.answers)
+
+
+def _boxed(picture: np.ndarray, boxes: Sequence[DetectedBox], classes: Sequence[str]) -> np.ndarray:
+    """The picture, uint8 RGB (H, W, 3), with its boxes, their classes and scores."""
+    detections = Detections(
+        np.asarray([box.box for box in boxes], np.float32).reshape(-1, 4),
+        np.asarray([box.score for box in boxes], np.float32),
+        np.asarray([box.number for box in boxes], np.int32),
+    )
+    return drawn_boxes(picture, detections, classes)
 
 
 def drawn_map(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:

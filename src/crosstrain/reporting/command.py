@@ -58,6 +58,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--repeats-until": settings.get("repeats_until"),
         "--twins": settings.get("twins") or None,
         "--prefer": settings.get("prefer"),
+        "--require": settings.get("require"),
         "--output": settings.get("output"),
         "--weights": settings.get("weights"),
     }

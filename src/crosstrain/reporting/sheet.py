@@ -12,7 +12,9 @@ import numpy as np
 from crosstrain.data.augmentation.augmenter import Augmenter
 from crosstrain.data.augmentation.evaluation import training_form
 from crosstrain.data.prepared import Prepared
+from crosstrain.detection.detections import Detections
 from crosstrain.errors import CrosstrainError
+from crosstrain.reporting.boxes import outlined
 from crosstrain.reporting.montage import LINE, beside, fitted, grid, png, side_of, stacked, text
 from crosstrain.reporting.pictures import RANGE_FROM, displayed, value_range
 from crosstrain.system.files import write_bytes
@@ -52,11 +54,13 @@ def write_sheet(
     chosen = _chosen(source, examples)
     shown = {n: v for n, v in augmentation.items() if n not in NUMBERS}
     low, high = value_range(np.asarray(array[:RANGE_FROM], np.float64))
-    columns = [_bytes(np.asarray(array[chosen]), low, high)]
-    augmenter = Augmenter(shown, statistics, seed)
+    truths = {name: data_of for name, data_of in source.arrays("train")[1].items() if name in source.boxes()}
+    classes = len(source.manifest["classes"])
+    columns = [_outlined(_bytes(np.asarray(array[chosen]), low, high), _at(truths, chosen), classes)]
+    augmenter = Augmenter(shown, statistics, seed, truths)
     for epoch in range(draws if augmentation else 0):
-        changed, _ = augmenter.batch({"": array}, {}, epoch, chosen)
-        columns.append(_bytes(changed[""], low, high))
+        changed, moved = augmenter.batch({"": array}, truths, epoch, chosen)
+        columns.append(_outlined(_bytes(changed[""], low, high), moved, classes))
     labels = tuple(labels_of(example) for example in chosen.tolist())
     steps = [str(step).partition(":")[0] for step in source.manifest.get("steps", ())]
     rows = [[displayed(column[row], steps) for column in columns] for row in range(len(chosen))]
@@ -110,6 +114,23 @@ def _labels(data: Prepared) -> Any:
 
 def _bytes(pictures: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(np.rint((pictures - low) / (high - low) * 255), 0, 255).astype(np.uint8)
+
+
+def _at(truths: Mapping[str, np.ndarray], examples: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: np.asarray(array[examples]) for name, array in truths.items()}
+
+
+def _outlined(pictures: np.ndarray, truths: Mapping[str, np.ndarray], classes: int) -> np.ndarray:
+    """Pictures (N, H, W, C) with their boxes in the colours of their classes, where there are any."""
+    if not truths:
+        return pictures
+    rgb = np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
+    return np.stack(
+        [
+            outlined(picture, Detections.of_truths(rows), classes)
+            for picture, rows in zip(rgb, next(iter(truths.values())), strict=True)
+        ]
+    )
 
 
 # -- drawing ------------------------------------------------------------------------------------------

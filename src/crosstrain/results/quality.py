@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from crosstrain.results.schema import CellResult, test_metric
 
-__all__ = ["quality", "test_metric"]
+__all__ = ["BY_CLASS", "quality", "test_metric"]
+
+BY_CLASS = {"class_iou": "IoU", "class_ap_50": "AP@0.5"}
+"""Metrics that have a number for each class, and what they are called."""
 
 
 def quality(cell: CellResult) -> dict[str, float]:
@@ -25,6 +28,8 @@ def quality(cell: CellResult) -> dict[str, float]:
         "pixel accuracy": cell.test_accuracy if test_metric(metrics, "mean_iou") is not None else None,
         "class accuracy": test_metric(metrics, "class_accuracy"),
         "mean IoU": test_metric(metrics, "mean_iou"),
+        "mAP@0.5": test_metric(metrics, "map_50"),
+        "mAP@0.5:0.95": test_metric(metrics, "map"),
         "boundary F1": test_metric(metrics, "boundary_f1"),
     }
     return {name: float(number) for name, number in numbers.items() if number is not None}

@@ -60,15 +60,15 @@ class CellResult(_Open):
     Times are seconds, memory bytes. ``status`` other than ``done`` comes with ``error``, a sentence;
     ``diverged`` is one too, of a training whose loss became no number, and ``stopped`` of one that ended
     early. ``test_…`` are of the last epoch's weights, ``best_test_…`` of those that validated best, where
-    they are kept; ``measure`` is the task's main metric of the former, ``classes`` are the
-    names of what label maps have; ``train_accuracy`` is that on a part of the training examples, in the end.
+    they are kept; ``measure`` is the task's main metric of the former, ``classes`` are the names of what
+    label maps and boxes have; ``train_accuracy`` is that on a part of the training examples, in the end.
     ``train_seconds`` is this process's training; a cell that was taken up again has more in ``epochs``.
     ``other_load`` and ``stolen_load`` are what other processes and the hypervisor took of the cores
-    meanwhile, in cores' worth; ``throttled`` counts how often a core was slowed for its heat.
-    ``device_…`` are a GPU's: the peak of the framework's own allocator, and apart from it what the driver
-    held for the process; what others held of it, and their share of its time; ``device_throttled`` counts
-    the seconds in which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for
-    one example. ``twin`` numbers the rounding twins of a training (0: itself).
+    meanwhile, in cores' worth; ``throttled`` counts how often a core was slowed for its heat. ``device_…``
+    are a GPU's: the peak of the framework's own allocator, and apart from it what the driver held for the
+    process; what others held of it, and their share of its time; ``device_throttled`` counts the seconds in
+    which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for one example.
+    ``twin`` numbers the rounding twins of a training (0: itself).
     """
 
     id: str
@@ -199,10 +199,11 @@ class Recommendation(_Open):
     """What to take, and why; everything None where nothing can be recommended.
 
     ``headline`` says what to take with that row's own numbers, ``why`` in at most three sentences why this
-    network, why this engine and how sure that is; ``caveats`` begin with the mark (¹) that stands at the
-    numbers which they concern. ``reason`` is all of these in one paragraph. ``sentences`` tell what larger
-    inputs and deeper networks cost and bring, what concerns the choice first (as data in ``steps``),
-    ``changes`` what would change the choice; ``weights`` are those of ``--prefer``.
+    network, why this engine and how sure that is, and in one more what ``--require`` leaves out; ``caveats``
+    begin with the mark (¹) that stands at the numbers which they concern. ``reason`` is all of these in one
+    paragraph. ``sentences`` tell what larger inputs and deeper networks cost and bring, what concerns the
+    choice first (as data in ``steps``), ``changes`` what would change the choice; ``weights`` are those of
+    ``--prefer``, ``required`` what ``--require`` says.
     """
 
     engine: str | None = None
@@ -215,6 +216,7 @@ class Recommendation(_Open):
     sentences: list[str] = Field(default_factory=list)
     changes: list[str] = Field(default_factory=list)
     weights: dict[str, float] = Field(default_factory=dict)
+    required: list[str] = Field(default_factory=list)
     steps: list[dict[str, Any]] = Field(default_factory=list)
 
 

@@ -41,13 +41,14 @@ class Batches:
         source, statistics = training_form(self.data)
         inputs, whole = source.arrays("train")
         own = self.data.arrays("train")[1]
-        # Label maps are moved like their pictures, from whole ones; other targets are the evaluation's.
-        targets = {**own, **{name: whole[name] for name in self.data.label_maps()}}
+        # What lies in pictures is moved like them, from whole ones; other targets are the evaluation's.
+        boxes = self.data.boxes()
+        targets = {**own, **{name: whole[name] for name in (*self.data.label_maps(), *boxes)}}
         self._pictures = {name: np.asarray(inputs[name]) for name in self.data.pictures()}
         self._targets = {
             name: np.asarray(array) for name, array in targets.items() if f"target/{name}" in self.layout
         }
-        self._augmenter = Augmenter(settings, statistics, recipe.seed)
+        self._augmenter = Augmenter(settings, statistics, recipe.seed, boxes)
         self._share = part, parts
 
     def epoch(self, epoch: int) -> Iterator[Arrays]:

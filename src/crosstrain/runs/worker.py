@@ -38,6 +38,7 @@ TASKS = {
     "reference": "crosstrain.runs.tasks.inference:reference",
     "answer": "crosstrain.runs.tasks.answering:run",
     "continue": "crosstrain.runs.tasks.continuing:run",
+    "stream": "crosstrain.runs.tasks.streaming:run",
 }
 """What a worker can do; a job may also name a function of its own as ``module:function``."""
 

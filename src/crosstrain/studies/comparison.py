@@ -383,7 +383,9 @@ class _Comparison:
             cells=cell_results,
             certificates=[c for each in self.certificates.values() for c in each],
             rows=[row.to_json() for row in summary],
-            recommendation=recommend(summary, self.criteria.to_json(), self.settings.prefer),
+            recommendation=recommend(
+                summary, self.criteria.to_json(), self.settings.prefer, self.settings.require
+            ),
             front=pareto(summary, self.criteria.to_json()),
             machine=machine(),
             data=dict(first.data.manifest) if first else {},

@@ -190,7 +190,7 @@ def _trained(
 ) -> CellResult:
     """One trial: a training, in its own folder."""
     alone = {"engines": engine, "seeds": 1, "repeats": None, "budget": None, "repeats_until": None,
-             "criteria": False, "prefer": None, "tuned": False}  # fmt: skip
+             "criteria": False, "prefer": None, "require": None, "tuned": False}  # fmt: skip
     options = spelling.by_engine(arguments.get("options"))
     own = {name: each for name, each in options.items() if name == engine}
     request = settings(list(names), data, **{**arguments, **alone, "options": own})

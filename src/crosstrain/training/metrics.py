@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from crosstrain.detection.detections import Detections
+from crosstrain.detection.heads import HEADS, detections
+from crosstrain.detection.suppression import DEFAULT, Suppression
 from crosstrain.training import ctc
 
 NEARLY = 1e-2
@@ -62,7 +65,8 @@ class Reading:
     yes or no of its own (above it: yes), None where the largest of the last axis is the answer. ``logits``
     says that probabilities are the softmax (the sigmoid, of a yes or no) of the outputs. Targets that are
     ``void`` are of no class and not judged; ``maps`` says that outputs are (N, H, W, classes), and
-    ``transcription`` that they spell texts by CTC.
+    ``transcription`` that they spell texts by CTC. ``head`` is that of a detector's outputs
+    (``detection.heads``), with ``settings``, those of its loss.
     """
 
     classes: int | None = None
@@ -71,6 +75,8 @@ class Reading:
     void: int | None = None
     maps: bool = False
     transcription: Transcription | None = None
+    head: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -86,6 +92,8 @@ class Reading:
         """The reading that fits a loss by its Keras name and its settings, and the outputs' last axis."""
         if loss in ("ctc", "CTC"):
             return cls(last_axis, logits=True, transcription=Transcription(space=space))
+        if loss in HEADS:
+            return cls(classes, head=loss, settings=settings)
         logits, void = bool(settings.get("from_logits")), settings.get("ignore_class")
         if "binary" in loss or (last_axis == 1 and classes is not None):
             return cls(classes, 0.0 if logits else 0.5, logits)
@@ -94,6 +102,15 @@ class Reading:
         # A vocabulary may be larger than what occurs of it.
         own = classes if classes is None else max(classes, last_axis or 0)
         return cls(own, logits=logits, void=void, maps=maps and own is not None)
+
+    @property
+    def boxes(self) -> bool:
+        """Whether outputs give detections."""
+        return self.head in HEADS and HEADS[self.head].candidates is not None
+
+    def detections(self, outputs: np.ndarray, rule: Suppression = DEFAULT) -> list[Detections]:
+        """What a detector's outputs say of each picture."""
+        return detections(self.head, outputs, self.settings, rule)
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
         """The predicted class (int) of each output."""
@@ -235,7 +252,9 @@ def check_metric(name: str) -> str:
 
 def metrics(names: tuple[str, ...], reading: Reading) -> dict[str, Metric]:
     """Those of ``names`` that fit the targets, by name; where none does, accuracy or the mean absolute
-    error, whichever fits."""
+    error, whichever fits. Of a detector's outputs none: those have metrics of their own."""
+    if reading.head:
+        return {}
     chosen = {}
     for name in map(check_metric, names):
         make, needs_classes = METRICS[name.partition(":")[0]]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.training import pixels, transcripts
+from crosstrain.training.boxes import box_test_metrics
 from crosstrain.training.metrics import METRICS, Confusion, Metric, Reading
 
 BINS = 15
@@ -139,7 +140,9 @@ class Perplexity:
 
 def quality_metrics(reading: Reading, outputs: np.ndarray) -> Mapping[str, Metric]:
     """The metrics of a test set by name, for outputs like these; none where they are not one class for each
-    example, or at each step or pixel, or a text."""
+    example, or at each step or pixel, or a text, or boxes."""
+    if reading.head:
+        return box_test_metrics(reading) if reading.boxes else {}
     if reading.maps:
         return pixels.test_metrics(reading)
     if reading.transcription is not None:

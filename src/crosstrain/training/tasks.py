@@ -1,7 +1,8 @@
 """What a task adds to training, as data: the metric that it is judged by.
 
-A row for each task that data can have (``Prepared.manifest["task"]``). Whoever adds one (boxes, say) adds its
-row here and its metrics beside ``training/pixels.py``; what trains, chooses and reports reads them from here.
+A row for each task that data can have (``Prepared.manifest["task"]``). Whoever adds one adds its row here and
+its metrics beside ``training/pixels.py`` and ``training/boxes.py``; what trains, chooses and reports reads
+them from here.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ class Task:
 
 SEGMENTATION = Task("segmentation", "mean_iou", "mean IoU", "mean_iou_limits")
 TRANSCRIPTION = Task("transcription", "character_accuracy", "characters right", "character_accuracy_limits")
+DETECTION = Task("detection", "map_50", "mAP@0.5", "map_50_limits")
 CLASSIFICATION = Task("classification", "accuracy", "accuracy")
 
-TASKS = (SEGMENTATION, TRANSCRIPTION, CLASSIFICATION)
+TASKS = (DETECTION, SEGMENTATION, TRANSCRIPTION, CLASSIFICATION)
 """In the order in which they are looked for: pixels and texts have an accuracy too."""
 
 

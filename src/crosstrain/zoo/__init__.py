@@ -21,7 +21,9 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import slug
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.zoo.catalogue.applications import APPLICATIONS
+from crosstrain.zoo.catalogue.detection import DETECTION
 from crosstrain.zoo.catalogue.networks import NETWORKS
+from crosstrain.zoo.catalogue.regions import REGIONS
 from crosstrain.zoo.catalogue.row import NetworkRow
 from crosstrain.zoo.catalogue.segmentation import SEGMENTATION
 from crosstrain.zoo.catalogue.sequences import SEQUENCES
@@ -33,7 +35,7 @@ __all__ = ["TINY", "NetworkRow", "Variant", "build", "network_row", "networks", 
 
 TINY = "tiny"
 """What asks for the variant for tests: ``NAME:tiny``."""
-_ROWS = (*NETWORKS, *SEGMENTATION, *SEQUENCES, *APPLICATIONS)
+_ROWS = (*NETWORKS, *SEGMENTATION, *DETECTION, *REGIONS, *SEQUENCES, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ def _values(name: str, builder: Callable[..., Any], wanted: Variant) -> dict[str
             values[key] = _READERS[kind](text)
         except (ValueError, KeyError) as error:
             raise CrosstrainError(f"{name}: {key} is {_KINDS[kind]}, not {text!r}") from error
+        if kind is str:
+            continue
         if not 0 <= values[key] < math.inf or (key == "width" and not values[key]):
             raise CrosstrainError(f"{name}: {key} must not be {text}")
     return values
@@ -171,5 +175,6 @@ _READERS: dict[type, Callable[[str], Any]] = {
     bool: lambda text: {"true": True, "false": False}[text.lower()],
     int: int,
     float: float,
+    str: str,
 }
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}

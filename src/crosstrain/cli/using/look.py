@@ -8,7 +8,7 @@ from rich.console import Console
 
 from crosstrain import api
 from crosstrain.cli import declared, options
-from crosstrain.reporting.inside.maps import MapsSheet
+from crosstrain.reporting.inside.examples import ExamplesSheet
 from crosstrain.reporting.inside.writing import Inside
 from crosstrain.reporting.sheet import Sheet
 
@@ -21,7 +21,7 @@ def command(subject: str, json_file: options.Json = None, **arguments: Any) -> N
 
     Of a data set, a contact sheet: with --augment, a row has an example as it is, then as each epoch of a
     training will see it. Of a run or a network: its first filters, and what it makes of a picture; of a run
-    that gives every pixel a class, label maps beside the truth.
+    that gives every pixel a class, or boxes, its answers to test pictures beside the truth.
 
     \b
     Examples:
@@ -37,8 +37,8 @@ def command(subject: str, json_file: options.Json = None, **arguments: Any) -> N
     if screen:
         if isinstance(result, Inside):
             _show_inside(screen, result)
-        elif isinstance(result, MapsSheet):
-            _show_maps(screen, result)
+        elif isinstance(result, ExamplesSheet):
+            _show_examples(screen, result)
         else:
             _show_sheet(screen, result)
     options.write(result.to_json(), json_file)
@@ -51,9 +51,9 @@ def _show_sheet(screen: Console, sheet: Sheet) -> None:
     screen.print(str(sheet.path), soft_wrap=True, highlight=False)
 
 
-def _show_maps(screen: Console, sheet: MapsSheet) -> None:
+def _show_examples(screen: Console, sheet: ExamplesSheet) -> None:
     scores = [score for score in sheet.scores if score is not None]
-    mean = f", mean IoU {sum(scores) / len(scores):.3f} at the mean over them" if scores else ""
+    mean = f", {sheet.measure} {sum(scores) / len(scores):.3f} at the mean over them" if scores else ""
     screen.print(f"{sheet.network}, {sheet.weights} weights: {len(sheet.examples)} test examples{mean}")
     screen.print(str(sheet.path), soft_wrap=True, highlight=False)
 

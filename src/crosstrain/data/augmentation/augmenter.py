@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from crosstrain.data.augmentation.draws import Draws, Uniforms
 from crosstrain.data.augmentation.geometry import Placement, centred, moves, placed
 from crosstrain.data.augmentation.normalizing import normalized
 from crosstrain.data.prepared import VOID
+from crosstrain.data.source import Size
+from crosstrain.detection.truths import compacted
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -20,13 +22,21 @@ Arrays = Mapping[str, np.ndarray]
 class Augmenter:
     """Applies checked settings of ``training.augmentation`` to examples of a data set.
 
-    ``statistics`` are those of ``normalizing.fitted``. Several pictures of one example are changed alike.
+    ``statistics`` are those of ``normalizing.fitted``, ``boxes`` the names of the targets that are boxes.
+    Several pictures of one example are changed alike.
     """
 
-    def __init__(self, settings: Mapping[str, Any], statistics: Mapping[str, np.ndarray], seed: int) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        statistics: Mapping[str, np.ndarray],
+        seed: int,
+        boxes: Collection[str] = (),
+    ) -> None:
         self.settings = settings
         self.statistics = statistics
         self.seed = seed
+        self.boxes = boxes
         self._epoch: tuple[int, Uniforms] | None = None
 
     def draws(self, epoch: int, examples: np.ndarray) -> Draws:
@@ -40,23 +50,25 @@ class Augmenter:
     ) -> tuple[Arrays, Arrays]:
         """``pictures``, whole training arrays by name, at ``examples`` as training sees them, float32
         (N, H, W, C); and their targets: label maps (N, H, W) are moved with the pictures, what comes from
-        beyond the edge being void, and mixing changes the others."""
+        beyond the edge being void, boxes (N, most, 5) likewise, those of which little remains being left out,
+        and mixing changes the others."""
         draws = self.draws(epoch, examples)
         kept = mixing.weights(self.settings, draws)
+        size = next((array.shape[1:3] for array in pictures.values()), (0, 0))
         changed = {name: self.pictures(array, examples, draws) for name, array in pictures.items()}
         return (
             {name: mixing.mixed(array, kept) for name, array in changed.items()},
-            {
-                name: self._maps(array, examples, draws)
-                if _is_map(array)
-                else mixing.mixed(array[examples], kept)
-                for name, array in targets.items()
-            },
+            {name: self._target(name, array, examples, draws, size, kept) for name, array in targets.items()},
         )
 
-    def _maps(self, array: np.ndarray, examples: np.ndarray, draws: Draws) -> np.ndarray:
-        place = placed(self.settings, draws, array.shape[1:3]) if moves(self.settings) else None
-        return _maps_taken(array, examples, place)
+    def _target(
+        self, name: str, array: np.ndarray, examples: np.ndarray, draws: Draws, size: Size, kept: Any
+    ) -> np.ndarray:
+        moved = name in self.boxes or _is_map(array)
+        if not moved:
+            return mixing.mixed(array[examples], kept)
+        place = placed(self.settings, draws, size) if moves(self.settings) else None
+        return (_boxes_taken if name in self.boxes else _maps_taken)(array, examples, place)
 
     def pictures(self, array: np.ndarray, examples: np.ndarray, draws: Draws) -> np.ndarray:
         """Pictures before they are mixed: moved, coloured, normalised, cut."""
@@ -84,6 +96,12 @@ def evaluated_maps(settings: Mapping[str, Any], maps: np.ndarray) -> np.ndarray:
     return _maps_taken(maps, np.arange(len(maps)), place)
 
 
+def evaluated_boxes(settings: Mapping[str, Any], boxes: np.ndarray, size: Size) -> np.ndarray:
+    """Boxes (N, most, 5) of pictures of ``size`` (height, width) as evaluation sees them: the centre."""
+    place = centred(settings, len(boxes), size) if "crop" in settings else None
+    return _boxes_taken(boxes, np.arange(len(boxes)), place)
+
+
 def _is_map(target: np.ndarray) -> bool:
     return target.ndim == 3 and target.dtype.kind == "i"
 
@@ -95,6 +113,15 @@ def _maps_taken(array: np.ndarray, examples: np.ndarray, place: Placement | None
     for row, example in enumerate(examples.tolist()):
         maps[row] = place.label_map(row, array[example].astype(np.uint8), VOID)
     return maps
+
+
+def _boxes_taken(array: np.ndarray, examples: np.ndarray, place: Placement | None) -> np.ndarray:
+    taken = np.array(array[examples])
+    for row, own in enumerate(taken if place is not None else ()):
+        assert place is not None
+        own[:, :4][:, [1, 0, 3, 2]], kept = place.boxes(row, own[:, [1, 0, 3, 2]])
+        taken[row] = compacted(own, kept & (own[:, 4] >= 0))
+    return taken
 
 
 def _taken(array: np.ndarray, examples: np.ndarray, place: Placement | None) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.data.augmentation.augmenter import evaluated, evaluated_maps
+from crosstrain.data.augmentation.augmenter import evaluated, evaluated_boxes, evaluated_maps
 from crosstrain.data.augmentation.geometry import result_size
 from crosstrain.data.augmentation.normalizing import Statistics, fitted
 from crosstrain.data.cache import Cache
@@ -114,6 +114,8 @@ def _check_range(data: Prepared, name: str, pictures: Mapping[str, Any]) -> None
 
 
 def _check_mixes(spec: str, name: str, target: Mapping[str, Any]) -> None:
+    if target.get("boxes"):
+        raise CrosstrainError(f"mixup mixes classes and numbers; the targets of {spec} are boxes")
     whole = target["dtype"].startswith("int")
     if whole and (target["shape"] or not target["classes"]):
         raise CrosstrainError(
@@ -148,6 +150,12 @@ def _fill(folder: Path, key: str, data: Prepared, settings: dict[str, Any]) -> N
             for name, target in targets.items():
                 if name in data.label_maps() and "crop" in changes:
                     _write_maps(folder / array_file(split, "target", name), target, changes)
+                    continue
+                if name in data.boxes() and "crop" in changes:
+                    size = data.manifest["inputs"][pictures[0]]["shape"][:2]
+                    out = create(folder / array_file(split, "target", name), target.shape, "float32")
+                    out[...] = evaluated_boxes(changes, target, (size[0], size[1]))
+                    out.flush()
                     continue
                 _write_target(folder, data, split, name, target, soft="mixup" in settings)
     write_arrays(folder / STATISTICS, statistics)

@@ -17,12 +17,14 @@ from crosstrain.graph.builder import Builder, ShapeError, run_dtype
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import tables  # noqa: F401  (fills the tables of the importer)
 from crosstrain.graph.keras_import.causes import cause
+from crosstrain.graph.keras_import.detection import BOX_LOSSES
+from crosstrain.graph.keras_import.detection.fitting import box_loss, box_target, check_boxes, for_boxes
+from crosstrain.graph.keras_import.loss_fit import IGNORING, SPARSE, check_fit, check_steps
 from crosstrain.graph.keras_import.own_losses import OWN, SPARSE_DICE, smoothed_sparse
 from crosstrain.graph.keras_import.tensors import Traced
 from crosstrain.graph.keras_import.trace import Tracer
 from crosstrain.training.recipe import Loss
 
-SPARSE = "sparse_categorical_crossentropy"
 MEAN_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 KEEPS_INTEGERS = (SPARSE, SPARSE_DICE, "ctc")
 """Losses whose targets are class indices; Keras passes floats to all others."""
@@ -30,8 +32,6 @@ KEEPS_INTEGERS = (SPARSE, SPARSE_DICE, "ctc")
 SMOOTHED = (SPARSE, "categorical_crossentropy", "binary_crossentropy", "categorical_focal_crossentropy",
             "binary_focal_crossentropy")  # fmt: skip
 """Losses that have label smoothing: Keras's, and the sparse one, whose targets become one-hot rows first."""
-IGNORING = (SPARSE, SPARSE_DICE)
-"""Losses that leave out the pixels of a label map that have no class."""
 
 Targets = Mapping[str, Mapping[str, Any]]
 Chosen = dict[str, Loss]
@@ -69,7 +69,7 @@ def import_loss(
             name: replace(loss, weight=loss.weight * (loss_weights or {}).get(name, 1.0))
             for name, loss in chosen.items()
         }
-    chosen = for_label_maps(chosen, specs)
+    chosen = for_boxes(for_label_maps(chosen, specs), specs, graph)
     chosen = adjusted(chosen, specs, label_smoothing, class_weight or {})
     wanted = {name: specs[name] or fitting_target(graph, name, chosen[name]) for name in chosen}
     for name in chosen:
@@ -165,6 +165,9 @@ def matched(graph: Graph, targets: Targets | None, losses: Mapping[str, Loss] | 
     if len(targets) == 1 and (len(outputs) == 1 or set(targets) <= {""}):
         (spec,) = targets.values()
         names = [n for n in (losses or {}) if n in outputs] or outputs
+        if spec.get("boxes"):  # each head reads them in its own way
+            names = [n for n in names if n in (losses or {}) or n in BOX_LOSSES] or names
+            return {name: dict(spec) if name in names else None for name in outputs}
         shapes = {graph.spec(graph.outputs[name]).shape for name in names}
         if len(shapes) != 1:
             raise CrosstrainError(
@@ -223,6 +226,13 @@ def default_loss(graph: Graph, name: str, target: Mapping[str, Any] | None) -> L
             "for each example, so nothing can be trained by it; give a model that ends one step earlier (in "
             "ONNX: onnx.utils.extract_model, with the node's output that has a row for each example)"
         )
+    if (target is None or target.get("boxes")) and (of_boxes := box_loss(name)):
+        return of_boxes
+    if target is not None and target.get("boxes"):
+        raise CrosstrainError(
+            f"nothing says how the output {name!r} of shape {shape[1:]} stands for boxes: give a loss of "
+            f"boxes ({', '.join(BOX_LOSSES)}), call the last layer so, or take a network such as yolo"
+        )
     binary = Loss("binary_crossentropy", {"from_logits": last != "sigmoid"})
     sparse = Loss(SPARSE, {"from_logits": last != "softmax"})
     if target is None:
@@ -265,6 +275,8 @@ def fitting_target(graph: Graph, name: str, loss: Loss) -> dict[str, Any]:
     """The target that fits a loss when there is no data."""
     shape = list(graph.spec(graph.outputs[name]).shape)
     kind = canonical(loss.name)
+    if kind in BOX_LOSSES:
+        return box_target(graph, name, loss)
     if kind in IGNORING:
         return {"shape": shape[1:-1], "dtype": "int64", "classes": shape[-1]}
     if kind == "ctc":
@@ -361,7 +373,10 @@ def one_loss(
     ``mask`` is the output's."""
     kind = canonical(loss.name)
     loss_fn, reduction = loss_object(loss, load)
-    check_fit(name, kind, target, output, classes, loss_fn)
+    if kind in BOX_LOSSES:
+        check_boxes(name, kind, loss.settings, target, output)
+    else:
+        check_fit(name, kind, target, output, classes, loss_fn)
     y_true = target if kind in KEEPS_INTEGERS else t.cast(target, "float32")
     try:
         values = loss_fn.call(y_true, t.cast(output, "float32"))
@@ -434,54 +449,3 @@ def reduced(t: Tracer, values: Traced, mask: Any, reduction: str) -> Traced:
     if reduction != "sum":
         total = keras.ops.divide_no_nan(total, t.op.sum(weights))
     return total
-
-
-def check_steps(graph: Graph, name: str, target: Mapping[str, Any]) -> None:
-    """Refuse an output with fewer steps than CTC needs for the longest text."""
-    needed, shape = target.get("steps"), graph.spec(graph.outputs[name]).shape
-    if needed and len(shape) == 3 and shape[1] is not None and shape[1] < needed:
-        raise CrosstrainError(
-            f"the output {name!r} has {shape[1]} steps, and the longest text of the data needs {needed} (one "
-            "for each character, and one between two that are equal); make the pictures wider, as --sizes "
-            "HEIGHTxWIDTH, or the network's steps narrower"
-        )
-
-
-def check_fit(
-    name: str, kind: str, target: Traced, output: Traced, classes: int | None, loss_fn: Any
-) -> None:
-    """Refuse shapes that would broadcast into a meaningless loss."""
-    shape, target_shape = tuple(output.shape), tuple(target.shape)
-    where = f"the output {name!r} of shape {shape[1:]} and its target of shape {target_shape[1:]}"
-    problem = f"the loss {kind!r} does not fit {where}"
-    if kind in IGNORING:
-        if "int" not in target.dtype:
-            raise CrosstrainError(f"{problem} and dtype {target.dtype}: its targets are class numbers")
-        if target_shape not in (shape[:-1], (*shape[:-1], 1)):
-            raise CrosstrainError(f"{problem}: it needs one class number for each row of {shape[-1]} scores")
-        # Words that a vocabulary has and the texts have not are no mistake.
-        fits = shape[-1] == classes or (len(shape) > 2 and shape[-1] > (classes or 0))
-        if classes is not None and not fits:
-            raise CrosstrainError(
-                f"the output {name!r} has {shape[-1]} scores, but the data has {classes} classes"
-            )
-    elif kind == "ctc":
-        if len(shape) != 3 or len(target_shape) != 2:
-            raise CrosstrainError(f"{problem}: ctc takes scores (time, classes) and labels (length,)")
-        if classes is not None and (shape[-1] or 0) < classes:
-            raise CrosstrainError(
-                f"the output {name!r} has {shape[-1]} scores a step, but the data has {classes} labels, the "
-                "blank included"
-            )
-    elif type(loss_fn) is LossFunctionWrapper and ":" in kind:
-        return
-    elif ":" not in kind:
-        longer = max(len(shape), len(target_shape))
-        if (
-            abs(len(shape) - len(target_shape)) == 1
-            and (shape if len(shape) == longer else target_shape)[-1] == 1
-        ):
-            shape, target_shape = ((*s, 1) if len(s) < longer else s for s in (shape, target_shape))
-        if shape != target_shape:
-            hint = "; use sparse_categorical_crossentropy for class numbers" if "categorical" in kind else ""
-            raise CrosstrainError(f"{problem}: they must have the same shape{hint}")

@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from crosstrain.graph.keras_import.detection import BOX_LOSSES
+
 SPARSE_DICE = "sparse_dice"
 
 
@@ -67,5 +69,5 @@ def sparse_dice(
     return 1.0 - ops.mean((2.0 * both + smooth) / (total + smooth), axis=-1)
 
 
-OWN: Mapping[str, Callable[..., Any]] = {SPARSE_DICE: sparse_dice}
+OWN: Mapping[str, Callable[..., Any]] = {SPARSE_DICE: sparse_dice, **BOX_LOSSES}
 """Losses that users name and Keras has not."""

@@ -59,10 +59,11 @@ def repeat(view: View) -> Section | None:
     """The command that makes the same comparison again, with what only chooses among the results."""
     if not view.result.settings.get("networks"):
         return None
-    weights = view.result.recommendation.weights
+    weights, required = view.result.recommendation.weights, view.result.recommendation.required
     also = {
         "criteria": bool(view.result.criteria),
         "prefer": ",".join(f"{name}={weight:.12g}" for name, weight in weights.items()),
+        "require": ",".join(required),
     }
     return of_command(command({**view.result.settings, **also}))
 

@@ -7,7 +7,9 @@ import numpy as np
 
 from crosstrain.data.cache import Cache
 from crosstrain.data.prepared import Prepared
+from crosstrain.detection.detections import Detections
 from crosstrain.forecasting.measures import NAMES
+from crosstrain.reporting.boxes import boxes_beside_truth
 from crosstrain.reporting.label_maps import beside_truth
 from crosstrain.reporting.montage import png
 from crosstrain.reporting.page.grids import Grid, folded, items
@@ -21,12 +23,14 @@ from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, counted, rows
 from crosstrain.results.schema import CellResult
 from crosstrain.runs.tasks.predictions import read_predictions
+from crosstrain.training.boxes import map_of_picture
 from crosstrain.training.metrics import Reading
 from crosstrain.training.pixels import mean_iou, picture_counts
 
 COLUMNS = (
     "top 5", "precision", "recall", "F1", "AUC", "perplexity", "character error rate", "word error rate",
     "texts right", "calibration error", "pixel accuracy", "class accuracy", "mean IoU", "boundary F1",
+    "mAP@0.5", "mAP@0.5:0.95",
 )  # fmt: skip
 
 LEGENDS = {
@@ -37,6 +41,10 @@ LEGENDS = {
     "precision": "precision, recall, F1 and AUC (one class against all) are means over classes",
     "calibration error": "the calibration error is how far probabilities are from accuracies, in 15 bins",
     "class accuracy": "class accuracy and mean IoU are means over the classes that occur",
+    "mAP@0.5": (
+        "mAP@0.5 is the mean over classes of average precision, a box being right that overlaps a true one "
+        "by half or more; mAP@0.5:0.95 is the mean over overlaps up to 0.95, as COCO has it"
+    ),
     "boundary F1": (
         "boundary F1 is that of boundary pixels with one of the other side within 0.75 % of the diagonal"
     ),
@@ -136,7 +144,7 @@ def segmented(view: View) -> Section | None:
     return section(
         "segments",
         "Class by class, pixel by pixel",
-        _grid(view, first).html(caption=False),
+        _grid(view, first, "class_iou", "mean_iou", "IoU by class").html(caption=False),
         tag(
             "p",
             "Intersection over union of each class in the first seed's test set; the mean is over the "
@@ -147,13 +155,15 @@ def segmented(view: View) -> Section | None:
     )
 
 
-def _grid(view: View, first: list[tuple[Row, CellResult]]) -> Grid:
-    values = [test_metric(cell.test_metrics, "class_iou") for _, cell in first]
+def _grid(
+    view: View, first: list[tuple[Row, CellResult]], of_classes: str, of_all: str, caption: str
+) -> Grid:
+    values = [test_metric(cell.test_metrics, of_classes) for _, cell in first]
     names = _names(view, len(values[0]))
     titles = ["class", *(f"{at_size(row.network, row.input_size)}, {row.engine}" for row, _ in first)]
     lines = [[name, *(text.share(each[number]) for each in values)] for number, name in enumerate(names)]
-    lines.append(["mean", *(text.share(test_metric(cell.test_metrics, "mean_iou")) for _, cell in first)])
-    return Grid("IoU by class", titles, lines, frozenset(range(1, len(titles))))
+    lines.append(["mean", *(text.share(test_metric(cell.test_metrics, of_all)) for _, cell in first)])
+    return Grid(caption, titles, lines, frozenset(range(1, len(titles))))
 
 
 def _names(view: View, count: int) -> list[str]:
@@ -177,10 +187,7 @@ def _pictures(view: View, cell: CellResult) -> Html | None:
     if truths.shape != answers.shape:
         return None
     scores = _scores(data, truths, answers)
-    order = np.argsort(np.nan_to_num(scores, nan=-1.0), kind="stable")
-    middle = max(0, (len(order) - SHOWN) // 2)
-    positions = np.unique(np.concatenate([order[:SHOWN], order[middle : middle + SHOWN], order[-SHOWN:]]))
-    positions = positions[np.argsort(scores[positions], kind="stable")]
+    positions = _worst_to_best(scores)
     pictures = as_pictures(data, positions)
     if isinstance(pictures, str):
         return None
@@ -193,9 +200,65 @@ def _pictures(view: View, cell: CellResult) -> Html | None:
     return figure("Label maps beside the truth", caption, png(sheet), "h3")
 
 
+def _worst_to_best(scores: np.ndarray) -> np.ndarray:
+    """Positions of a few examples, the worst, the middle and the best, in this order."""
+    order = np.argsort(np.nan_to_num(scores, nan=-1.0), kind="stable")
+    middle = max(0, (len(order) - SHOWN) // 2)
+    positions = np.unique(np.concatenate([order[:SHOWN], order[middle : middle + SHOWN], order[-SHOWN:]]))
+    return np.asarray(positions[np.argsort(scores[positions], kind="stable")])
+
+
 def _scores(data: Prepared, truths: np.ndarray, answers: np.ndarray) -> np.ndarray:
     """The mean IoU of each picture."""
     void = next(spec["void"] for spec in data.manifest["targets"].values() if spec.get("void") is not None)
     reading = Reading(len(data.manifest["classes"]), void=void, maps=True)
     means = [mean_iou(picture_counts(reading, a, t)) for a, t in zip(answers, truths, strict=True)]
     return np.array([np.nan if mean is None else mean for mean in means])
+
+
+# -- boxes ----------------------------------------------------------------------------------------
+def detected(view: View) -> Section | None:
+    """Average precision by class of the first cell of each row, and test pictures of the recommended row's,
+    or of the best's."""
+    first = [(row, row.done[0]) for row in rows(view.result.cells) if row.done]
+    first = [(row, cell) for row, cell in first if test_metric(cell.test_metrics, "class_ap_50")]
+    if not first:
+        return None
+    return section(
+        "boxes",
+        "Class by class, box by box",
+        _grid(view, first, "class_ap_50", "map_50", "AP@0.5 by class").html(caption=False),
+        tag(
+            "p",
+            "Average precision of each class in the first seed's test set, a box being right that overlaps a "
+            "true one by half or more (COCO's); the mean is over the classes that occur.",
+            class_="small",
+        ),
+        None if view.live else _boxes(view, _chosen(view, first)),
+    )
+
+
+def _boxes(view: View, cell: CellResult) -> Html | None:
+    """The worst, the middle and the best test pictures of a cell; None where they are not kept."""
+    kept = read_predictions(view.folder / "cells", cell.id)
+    data = Cache().find(cell.data_hash) if cell.data_hash else None
+    if "boxes" not in kept or data is None or not data.boxes():
+        return None
+    truths = np.asarray(data.arrays("test")[1][next(iter(data.boxes()))])
+    classes = [str(name) for name in data.manifest["classes"]]
+    detections = [
+        Detections(kept["boxes"][own], kept["scores"][own], kept["classes"][own])
+        for own in (np.flatnonzero(kept["pictures"] == number) for number in range(len(truths)))
+    ]
+    values = [map_of_picture(own, rows, len(classes)) for own, rows in zip(detections, truths, strict=True)]
+    scores = np.array([np.nan if value is None else value for value in values])
+    positions = _worst_to_best(scores)
+    pictures = as_pictures(data, positions)
+    if isinstance(pictures, str):
+        return None
+    sheet = boxes_beside_truth(
+        pictures, [Detections.of_truths(truths[n]) for n in positions], [detections[n] for n in positions],
+        classes, [f"test example {n}, mAP@0.5 {scores[n]:.3f}" for n in positions.tolist()],
+    )  # fmt: skip
+    caption = f"Test pictures of cell {cell.id}: the worst, the middle and the best."
+    return figure("Boxes beside the truth", caption, png(sheet), "h3")

@@ -20,6 +20,7 @@ from crosstrain.reporting.page import (
     served,
 )
 from crosstrain.reporting.page import summary as top
+from crosstrain.reporting.page.charts import detection as charts_detection
 from crosstrain.reporting.page.charts import forecasts as charts_forecasts
 from crosstrain.reporting.page.charts import history as charts_history
 from crosstrain.reporting.page.charts import latency as charts_latency
@@ -47,6 +48,7 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
     charts_forecasts.figures,
     charts_rounding.twins,
     charts_rest.learning,
+    charts_detection.precision_recall,
     charts_latency.figures,
     charts_rest.memory,
     charts_time.tuning,
@@ -57,7 +59,7 @@ Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificates.certificates)
 AFTER: tuple[Part, ...] = (
     evidence.rounding, evidence.stability, criteria.criteria, quality.forecast, quality.classified,
-    quality.segmented,
+    quality.segmented, quality.detected,
     evidence.mistakes, insides.insides,
     particulars.search, particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,

@@ -23,7 +23,7 @@ from crosstrain.reporting.terminal.search import search_table
 from crosstrain.reporting.terminal.tuning import compared_table
 from crosstrain.results.classical import classical_rows
 from crosstrain.results.overfitting import over_fits
-from crosstrain.results.quality import quality, test_metric
+from crosstrain.results.quality import BY_CLASS, quality, test_metric
 from crosstrain.results.rows import Row, counted, rows, size_text
 from crosstrain.results.schema import CellResult, ComparisonResult, Wall
 from crosstrain.statistics.ratios import median
@@ -219,10 +219,13 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
         elif numbers:
             shown = (f"{name} {value:.3g}" for name, value in numbers.items())
             out.print(f"Means over classes, last epoch: {', '.join(shown)}", soft_wrap=True)
-        if of_classes := test_metric(result.test_metrics, "class_iou"):
+        for key, what in BY_CLASS.items():
+            of_classes = test_metric(result.test_metrics, key)
+            if not of_classes:
+                continue
             names = [*result.classes, *map(str, range(len(result.classes), len(of_classes)))]
             known = [f"{n} {text.share(v)}" for n, v in zip(names, of_classes, strict=False) if v is not None]
-            out.print(f"IoU by class: {', '.join(known)}", soft_wrap=True)
+            out.print(f"{what} by class: {', '.join(known)}", soft_wrap=True)
         for sentence in filter(None, (result.stopped, over_fits(result))):
             out.print(f"It {sentence}.", style="yellow", soft_wrap=True)
     if result.diverged:

@@ -9,11 +9,13 @@ from rich.console import Console
 
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.text import NOTHING, share
+from crosstrain.results.quality import BY_CLASS
 from crosstrain.statistics.ratios import Interval
 
 if TYPE_CHECKING:  # they read pictures, for which the command line need not load OpenCV
     from crosstrain.prediction.evaluate import Evaluated
     from crosstrain.prediction.features import Features
+    from crosstrain.prediction.film import Filmed
     from crosstrain.prediction.predict import Answer, Prediction
 
 SHOWN = 8
@@ -43,6 +45,23 @@ def print_prediction(prediction: Prediction, screen: Console) -> None:
     _remarks(prediction.notes, prediction.damaged, screen)
 
 
+def print_filmed(filmed: Filmed, screen: Console) -> None:
+    """Frames a second by stage, and what was written."""
+    table = grid(["", "frames/s", "ms a frame"])
+    for stage, seconds in (*filmed.seconds.items(), ("all together", sum(filmed.seconds.values()))):
+        others = filmed.frames - 1
+        rate = f"{others / seconds:.1f}" if others and seconds else NOTHING
+        table.add_row(stage, rate, f"{1000 * seconds / others:.2f}" if others else NOTHING)
+    screen.print(table)
+    screen.print()
+    height, width = filmed.size
+    screen.print(
+        f"{filmed.network} on {filmed.engine}: {filmed.frames:,} frames of {filmed.source} "
+        f"({width}×{height}), {filmed.dropped:,} dropped. Times are of all frames but the first."
+    )
+    screen.print(f"{filmed.film} and {filmed.lines} are written.")
+
+
 def _cells(answer: Answer) -> list[str]:
     if answer.choices:
         return [
@@ -52,6 +71,8 @@ def _cells(answer: Answer) -> list[str]:
         ]
     if answer.texts:
         return [", ".join(words if p is None else f"{words} {share(p)}" for words, p in answer.texts)]
+    if answer.boxes:
+        return [", ".join(f"{box.label} {share(box.score)}" for box in answer.boxes)]
     if answer.areas:
         return [", ".join(f"{label} {share(part)}" for label, part in answer.areas)]
     more = " …" if len(answer.values) > SHOWN else ""
@@ -73,11 +94,13 @@ def print_evaluation(evaluated: Evaluated, screen: Console) -> None:
         f"{evaluated.data} ({evaluated.part})."
     )
     confused = _confusions(evaluated)
-    if of_classes := evaluated.metrics.get("class_iou"):
+    for key, what in BY_CLASS.items():
+        of_classes = evaluated.metrics.get(key) or ()
         known = [
             f"{n} {share(v)}" for n, v in zip(evaluated.classes, of_classes, strict=False) if v is not None
         ]
-        screen.print(f"IoU by class: {', '.join(known)}.")
+        if known:
+            screen.print(f"{what} by class: {', '.join(known)}.")
     if confused:
         screen.print(f"Most often confused: {'; '.join(confused)}.")
     _remarks(evaluated.notes, evaluated.damaged, screen)

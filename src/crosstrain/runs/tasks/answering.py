@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.engines.contract import Predictor, Setting
+from crosstrain.engines.registry import EngineRow
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.program import Program
@@ -34,17 +35,7 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     (``.npz``, an array for each output, the first axis counting examples).
     """
     clocks = Clocks(emit)
-    graph, weights, loss = network_of(job)
-    with clocks.phase("import"):
-        row = importable(job["engine"])
-        engine: Any = row.load_for_inference() if row.reads else row.load()
-        setting: Setting = setting_of(job, engine.describe())
-    with clocks.phase("load"):
-        predictor: Predictor
-        if row.reads:
-            predictor = engine.open(Path(job["model"]), tuple(graph.outputs), setting)
-        else:
-            predictor = _built(engine, Program(graph, loss, Recipe().optimizer), weights, setting)
+    graph, row, predictor = opened(job, clocks)
     inputs = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in job["inputs"].items()}
     examples = len(next(iter(inputs.values())))
     wanted = job.get("outputs") or list(graph.outputs)
@@ -58,6 +49,22 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     write_arrays(Path(job["out"]), {name: np.concatenate(part) for name, part in parts.items()})
     seconds = {f"{phase}_seconds": clocks.seconds[phase] for phase in ("import", "load", "answer")}
     return {"engine_version": row.version, "examples": examples, **seconds}
+
+
+def opened(job: Mapping[str, Any], clocks: Clocks) -> tuple[Graph, EngineRow, Predictor]:
+    """The network of a job on its engine, ready to be asked."""
+    graph, weights, loss = network_of(job)
+    with clocks.phase("import"):
+        row = importable(job["engine"])
+        engine: Any = row.load_for_inference() if row.reads else row.load()
+        setting: Setting = setting_of(job, engine.describe())
+    with clocks.phase("load"):
+        predictor: Predictor
+        if row.reads:
+            predictor = engine.open(Path(job["model"]), tuple(graph.outputs), setting)
+        else:
+            predictor = _built(engine, Program(graph, loss, Recipe().optimizer), weights, setting)
+    return graph, row, predictor
 
 
 def network_of(job: Mapping[str, Any]) -> tuple[Graph, Weights, Graph]:

@@ -28,7 +28,7 @@ from crosstrain.runs.worker import peak_memory
 from crosstrain.system.clocks import Clocks
 from crosstrain.system.files import read_arrays, write_arrays
 from crosstrain.training.recipe import Recipe
-from crosstrain.training.tasks import SEGMENTATION, measure_of, task_of
+from crosstrain.training.tasks import DETECTION, SEGMENTATION, measure_of, task_of
 
 CLOSED_PRECISIONS = ("float32", "float64")
 WARM_UP_STEPS = 2
@@ -104,7 +104,7 @@ def _trained(
         **{f"{phase}_seconds": clocks.seconds.get(phase, 0.0) for phase in PHASES},
         "test_accuracy": main_metric(tested, "accuracy"),
         "measure": measure_of(tested),
-        "classes": list(material.classes) if task_of(tested) is SEGMENTATION else [],
+        "classes": list(material.classes) if task_of(tested) in (SEGMENTATION, DETECTION) else [],
         "test_metrics": tested,
         "best_test_accuracy": main_metric(best, "accuracy"),
         "best_test_metrics": best,

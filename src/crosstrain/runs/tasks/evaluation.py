@@ -14,6 +14,7 @@ from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
 from crosstrain.runs.tasks.predictions import Predictions
+from crosstrain.training.boxes import box_metrics
 from crosstrain.training.metrics import Reading, metrics
 from crosstrain.training.quality import quality_metrics, training_metrics
 from crosstrain.training.tasks import task_of, value_of
@@ -68,7 +69,10 @@ class Evaluation:
         ``predictions`` collects the prediction for each example, ``final`` adds what is told of a test set
         (``training/quality.py``)."""
         by_output = {
-            output: {**metrics(self.names, reading), **training_metrics(reading)}
+            output: {
+                **metrics(self.names, reading),
+                **(box_metrics(reading) if reading.boxes else training_metrics(reading)),
+            }
             for output, reading in self.readings.items()
         }
         total, examples = 0.0, 0

@@ -56,10 +56,11 @@ class Launch:
 
 
 def layout(data: Prepared, augmentation: Mapping[str, Any]) -> Layout:
-    """What a batch of ``data`` brings, in this order: pictures, label maps, and targets where they are
+    """What a batch of ``data`` brings, in this order: pictures, label maps, boxes, and targets where they are
     mixed."""
     parts: Layout = {f"input/{name}": Part(tuple(shape)) for name, shape in data.pictures().items()}
     parts |= {f"target/{name}": Part(tuple(shape), "int32") for name, shape in data.label_maps().items()}
+    parts |= {f"target/{name}": Part(tuple(shape)) for name, shape in data.boxes().items()}
     if "mixup" in augmentation:
         parts |= {f"target/{n}": Part(tuple(spec["shape"])) for n, spec in data.manifest["targets"].items()}
     return parts

@@ -29,7 +29,7 @@ def read_predictions(cells: Path, name: str) -> dict[str, np.ndarray]:
 
 class Predictions:
     """Gathers, batch by batch, the answers of the first output that has one class for each example, or one
-    for each of its pixels, or one row of numbers.
+    for each of its pixels, or boxes, or one row of numbers.
 
     Of classes a few numbers for each example are kept, or a label map, never the outputs themselves; of label
     maps the first ones, up to ``MOST_PIXELS``; of numbers to predict the outputs, as long as they are not too
@@ -41,10 +41,14 @@ class Predictions:
         self._parts: list[dict[str, np.ndarray]] = []
         self._pixels = 0
         self._numbers = 0
+        self._pictures = 0
 
     def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
         """One batch of ``output``; outputs that are read otherwise, or come second, are passed over."""
         if self._output not in (None, output):
+            return
+        if reading.head:
+            self._add_detections(output, reading, outputs)
             return
         if reading.classes is None:
             self._add_numbers(output, outputs, targets)
@@ -72,6 +76,16 @@ class Predictions:
             }
         )
 
+    def _add_detections(self, output: str, reading: Reading, outputs: np.ndarray) -> None:
+        if not reading.boxes:
+            return
+        self._output = output
+        for each in reading.detections(outputs):
+            picture = np.full(len(each), self._pictures, np.int32)
+            self._pictures += 1
+            rows = {"boxes": each.boxes, "scores": each.scores, "classes": each.classes}
+            self._parts.append({**rows, "pictures": picture})
+
     def _add_numbers(self, output: str, outputs: np.ndarray, targets: np.ndarray) -> None:
         if outputs.ndim != 2 or targets.size != outputs.size or self._numbers > MOST_NUMBERS:
             return
@@ -86,8 +100,9 @@ class Predictions:
     def arrays(self) -> dict[str, np.ndarray]:
         """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``, float32
         (N,), what the network gave those two, NaN where its outputs are no probabilities. Of label maps
-        ``label_maps``, uint8 (N, H, W). In the order of the test set. Of numbers to predict ``output`` and
-        ``target``, float32 (N, numbers). Empty where no output is any of these."""
+        ``label_maps``, uint8 (N, H, W). Of detectors ``boxes``, float32 (M, 4), ``scores``, ``classes`` and
+        the positions of the ``pictures`` that they are of, (M,). In the order of the test set. Of numbers to
+        predict ``output`` and ``target``, float32 (N, numbers). Empty where no output is any of these."""
         names = self._parts[0] if self._parts else ()
         return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
 

@@ -90,6 +90,7 @@ def _capital(words: str) -> str:
 def learning(view: View) -> list[Figure]:
     """Accuracy and loss over epochs and over seconds; the training loss where there is no validation loss."""
     curves: tuple[tuple[str, str, str, str], ...] = (
+        ("learning", "validation_map_50", "Validation mAP@0.5", "%"),
         ("learning", "validation_mean_iou", "Validation mean IoU", "%"),
         ("learning", "validation_character_accuracy", "Characters right in validation", "%"),
         ("learning", "validation_accuracy", "Validation accuracy", "%"),
