@@ -261,9 +261,9 @@ def _classes(manifest: Mapping[str, Any]) -> int | None:
 
 
 def _vocabulary(manifest: Mapping[str, Any]) -> int | None:
-    """How many numbers the tokens of the single input can be; None where it is no tokens."""
-    specs = list(manifest["inputs"].values())
-    return specs[0].get("vocabulary") if len(specs) == 1 else None
+    """How many numbers the tokens of the only input that is some can be; None where there is none."""
+    sizes = [spec["vocabulary"] for spec in manifest["inputs"].values() if spec.get("vocabulary")]
+    return sizes[0] if len(sizes) == 1 else None
 
 
 def _square(size: Any) -> Size:

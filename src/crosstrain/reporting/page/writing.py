@@ -15,7 +15,6 @@ from crosstrain.reporting.page import (
     evidence,
     insides,
     particulars,
-    quality,
     scripts,
     served,
 )
@@ -32,6 +31,7 @@ from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.figures import Figure
 from crosstrain.reporting.page.machines import Machine, comparison_of_machines, page_title
 from crosstrain.reporting.page.markup import Html, Section, section, tag
+from crosstrain.reporting.page.tasks import captions, quality
 from crosstrain.reporting.page.view import View
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
@@ -59,7 +59,7 @@ Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificates.certificates)
 AFTER: tuple[Part, ...] = (
     evidence.rounding, evidence.stability, criteria.criteria, quality.forecast, quality.classified,
-    quality.segmented, quality.detected,
+    quality.segmented, quality.detected, captions.described,
     evidence.mistakes, insides.insides,
     particulars.search, particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,

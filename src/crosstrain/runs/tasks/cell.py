@@ -87,7 +87,7 @@ def _trained(
     if evaluate and test.examples:
         with clocks.phase("evaluate"):
             learnt = learnt_part(network, material)
-            tested = material.evaluation.run(network, test.inputs, test.targets, predictions, final=True)
+            tested = tested_by(network, material, predictions)
     with clocks.phase("save"):
         if job.get("weights_out"):
             write_arrays(Path(job["weights_out"]), material.own_weights(network.read().weights))
@@ -122,13 +122,25 @@ def _trained(
 
 def best_tested(network: Network, material: Material, training: Training, clocks: Clocks) -> dict[str, Any]:
     """The test metrics of the best epoch's weights, where they are kept; the network has them afterwards."""
-    path, test = training.best_path, material.splits["test"]
+    path = training.best_path
     if path is None or training.progress.best_epoch is None or not path.exists():
         return {}
     with clocks.phase("evaluate"):
         state = network.read()
         network.load(State({**state.weights, **read_arrays(path)}))
-        return material.evaluation.run(network, test.inputs, test.targets, final=True)
+        return tested_by(network, material, None)
+
+
+def tested_by(network: Network, material: Material, predictions: Predictions | None) -> dict[str, Any]:
+    """The metrics of the test part; ``predictions`` collects the answers."""
+    test = material.splits["test"]
+    tested = material.evaluation.run(network, test.inputs, test.targets, predictions, final=True)
+    if material.describing:
+        metrics, said = material.describing.tested(network, test.inputs, test.targets)
+        tested |= metrics
+        if predictions is not None:
+            predictions.add(said)
+    return tested
 
 
 def learnt_part(network: Network, material: Material) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from crosstrain.data.prepared import TARGET, Prepared, feed, pair, unit_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
+from crosstrain.runs.tasks.captioning import Describing
 from crosstrain.runs.tasks.evaluation import Evaluation, readings
 from crosstrain.runs.tasks.feed import Feed, Launch, layout
 from crosstrain.runs.tasks.twins import moved
@@ -56,6 +57,8 @@ class Material:
     """The names of the classes, where there is one target that has any."""
     unit: str = "images"
     """What the examples are called."""
+    describing: Describing | None = None
+    """What describes the pictures of the test part, where they have captions."""
 
     @classmethod
     def load(
@@ -97,6 +100,7 @@ class Material:
             fed=_fed(data, names, outputs, recipe) if feeding else {},
             classes=tuple(map(str, data.manifest["classes"])),
             unit=unit_of(data.manifest),
+            describing=Describing.of(data, [*target_specs]),
         )
 
     @property
