@@ -150,8 +150,7 @@ class Workshop:
             self.tell(f"Preparing {self.settings.data}: {what}, {done:,} of {total:,}")
 
     def _definition(self, subject: Subject, seed: int) -> Definition:
-        size = "" if subject.size is None else f"-{size_text(subject.size).replace('×', 'x')}"
-        folder = self.folder / f"{self._labels[subject.network]}{size}-s{seed}"
+        folder = self.folder / definition_name(self._labels[subject.network], subject.size, seed)
         if (folder / "definition.json").exists():
             return Definition.load(folder)
         self.tell(f"Defining {subject}" + (f", seed {seed}" if self.settings.seeds > 1 else ""))
@@ -208,6 +207,11 @@ class Workshop:
                 if entry.name != "logs":
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             raise
+
+
+def definition_name(label: str, size: Size, seed: int) -> str:
+    """What the folder of a definition is called; ``label`` stands for the network (``plan.labels``)."""
+    return f"{label}{'' if size is None else f'-{size_text(size)}'.replace('×', 'x')}-s{seed}"
 
 
 def subject_of(settings: Settings, folder: Path, tell: Tell) -> Subject:

@@ -40,11 +40,12 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 
     The job has ``engine``, ``device``, ``precision``, ``threads``, ``options``, ``division``,
     ``network_folder`` (of the define task), ``data_folder``, ``recipe`` and, where it differs from the
-    recipe's, ``seed``; ``evaluate`` (default true); ``weights_out`` and ``best_out``, paths for the last
-    and the best epoch's weights (``.npz``), or None; ``predictions_out``, one for the answers on the test
-    set (``runs/tasks/predictions.py``), or None; ``feeder``, how the processes that augment are started
-    (``runs/feeding.py``); ``checkpoint``, a path, or None, and ``resume``: take
-    it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
+    recipe's, ``seed``; ``twin``, the number of a rounding twin, or none; ``evaluate`` (default true);
+    ``weights_out`` and ``best_out``, paths for the last and the best epoch's weights (``.npz``), or None;
+    ``predictions_out``, one for the answers on the test set (``runs/tasks/predictions.py``), or None;
+    ``feeder``, how the processes that augment are started (``runs/feeding.py``); ``checkpoint``, a path, or
+    None, and ``resume``: take it up where it is there. Events: ``phase``, ``progress`` (at most four a
+    second), ``epoch``.
 
     Times in the record are seconds, memory bytes; ``device_allocated_bytes`` is the peak of the framework's
     own allocator on a GPU. ``diverged`` is a sentence where the loss became no number, else None.
@@ -177,7 +178,7 @@ def set_up(
         setting = setting_of(job, description)
     with clocks.phase("prepare"):
         folders = Path(job["network_folder"]), Path(job["data_folder"])
-        material = Material.load(*folders, recipe, setting.precision, launch_of(job))
+        material = Material.load(*folders, recipe, setting.precision, launch_of(job), twin=job.get("twin", 0))
     with clocks.phase("compile"):
         network = built(engine, material, setting)
         warm_up(network, material, evaluate)

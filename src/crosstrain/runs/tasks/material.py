@@ -18,6 +18,7 @@ from crosstrain.graph.program import Program
 from crosstrain.runs.tasks.captioning import Describing
 from crosstrain.runs.tasks.evaluation import Evaluation, readings
 from crosstrain.runs.tasks.feed import Feed, Launch, layout
+from crosstrain.runs.tasks.twins import moved
 from crosstrain.training.recipe import Recipe, batches
 from crosstrain.training.schedules import Schedule
 
@@ -67,10 +68,12 @@ class Material:
         recipe: Recipe,
         precision: str,
         launch: Launch | None = None,
+        twin: int = 0,
     ) -> Material:
         """Read a definition and a prepared data set. ``CrosstrainError`` where they do not fit each
         other; float weights come in ``precision``. With ``launch``, batches of training are augmented as the
-        recipe says, by processes that are started here and end with ``close``."""
+        recipe says, by processes that are started here and end with ``close``. A ``twin`` has its trainable
+        weights moved by one unit in the last place (``twins``)."""
         network, weights = Graph.load(network_folder / "network.json")
         loss, constants = Graph.load(network_folder / "loss.json")
         data = Prepared.load(data_folder)
@@ -85,9 +88,10 @@ class Material:
         feeding = Feed(data, recipe, launch) if launch and recipe.augmentation else None
         reading = readings(network_folder, network, target_specs)
         evaluation = Evaluation(reading, recipe.metrics, loss, constants, recipe.batch_size)
+        initial = {name: _at(value, precision) for name, value in {**weights, **constants}.items()}
         return cls(
             program=Program(network, loss, recipe.optimizer),
-            weights={name: _at(value, precision) for name, value in {**weights, **constants}.items()},
+            weights=moved(initial, network.trainable, twin) if twin else initial,
             splits=splits,
             evaluation=evaluation,
             recipe=recipe,

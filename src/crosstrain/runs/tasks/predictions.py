@@ -10,6 +10,8 @@ import numpy as np
 from crosstrain.system.files import arrays_if_whole
 from crosstrain.training.metrics import Reading
 
+SUFFIX = ".test.npz"
+"""How the names of these files end."""
 MOST_PIXELS = 1 << 26
 """Of kept label maps, a byte each."""
 MOST_NUMBERS = 10_000_000
@@ -18,7 +20,7 @@ MOST_NUMBERS = 10_000_000
 
 def predictions_file(cells: Path, name: str) -> Path:
     """Where the answers of the cell ``name`` lie, ``cells`` being the folder of a comparison's cells."""
-    return cells / f"{name}.test.npz"
+    return cells / f"{name}{SUFFIX}"
 
 
 def read_predictions(cells: Path, name: str) -> dict[str, np.ndarray]:
