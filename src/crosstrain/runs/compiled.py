@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 
+from crosstrain.graph.hdf5 import check_hdf5, is_hdf5
 from crosstrain.training.compiled import Compiled, read_compiled
 
 ENDINGS = (".keras", ".h5", ".hdf5")
@@ -39,9 +40,8 @@ def compiled_of(source: str) -> Compiled | None:
 
 def _configurations(path: Path) -> tuple[Any, Any]:
     """What describes the model, and what describes its training."""
-    with path.open("rb") as file:
-        is_hdf5 = file.read(4) == b"\x89HDF"
-    if is_hdf5:
+    if is_hdf5(path):
+        check_hdf5(path)
         with h5py.File(path, "r") as file:
             training = file.attrs.get("training_config")
             return json.loads(file.attrs["model_config"]), None if training is None else json.loads(training)

@@ -19,6 +19,7 @@ import keras
 import crosstrain.layers
 import crosstrain.zoo.layers  # noqa: F401  (with the one above: registers the layers that Keras lacks)
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.hdf5 import is_hdf5
 from crosstrain.graph.keras_import.files import code, hdf5
 from crosstrain.graph.keras_import.files.old_config import modern
 
@@ -42,7 +43,7 @@ def load_keras_file(path: Path, trust: bool = False, floatx: str = "float32") ->
     """
     if not path.is_file():
         raise CrosstrainError(f"there is no file {path}")
-    load = _from_hdf5 if hdf5.is_hdf5(path) else _from_zip
+    load = _from_hdf5 if is_hdf5(path) else _from_zip
     model = load(path, trust, floatx)
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{path} holds a {type(model).__name__}, not a model")

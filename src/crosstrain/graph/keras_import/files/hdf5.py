@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.hdf5 import check_hdf5
 from crosstrain.graph.keras_import.files import old_weights
 from crosstrain.graph.keras_import.files.old_graphs import layer_name
 from crosstrain.graph.keras_import.files.old_weights import Stored
@@ -33,53 +35,48 @@ class Content:
     weights: Sequence[Stored]
 
 
-def is_hdf5(path: Path) -> bool:
-    """Whether the file begins as HDF5 files do, whatever its name ends in."""
-    with path.open("rb") as file:
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
-
-
 def read(path: Path) -> Content:
     """Read a Keras model in HDF5. Raises ``CrosstrainError`` if it is damaged or not a model."""
-    try:
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
-                raise CrosstrainError(_without_config(path, file))
-            config = _json(file.attrs["model_config"])
-            weights = file["model_weights"]
-            version = _text(file.attrs.get("keras_version", weights.attrs.get("keras_version", "1")))
-            backend = _text(file.attrs.get("backend", weights.attrs.get("backend", "")))
-            return Content(
-                config,
-                int(version.split(".")[0]),
-                backend == "theano",
-                list(_stored(weights)),
-            )
-    except CrosstrainError:
-        raise
-    except DAMAGED as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CrosstrainError(f"{path} is not a complete HDF5 file of a Keras model ({reason})") from error
+    with _opened(path, "Keras model") as file:
+        if "model_config" not in file.attrs:
+            raise CrosstrainError(_without_config(path, file))
+        config = _json(file.attrs["model_config"])
+        return _content(config, file["model_weights"], file.attrs)
 
 
 def holds_layers(path: Path) -> bool:
     """Whether a file lists its weights by layers, as Keras 1 and 2 wrote them, with a network or
-    without."""
-    with h5py.File(path, "r") as file:
+    without. Raises ``CrosstrainError`` if it is damaged."""
+    with _opened(path, "file of weights") as file:
         return any(name.startswith("layer_names") for name in file.attrs) or "model_weights" in file
 
 
 def read_weights(path: Path) -> Content:
-    """The weights in a file that may hold them alone; there is no configuration then."""
+    """The weights in a file that may hold them alone; there is no configuration then. Raises
+    ``CrosstrainError`` if it is damaged."""
+    with _opened(path, "file of weights") as file:
+        return _content({}, file.get("model_weights", file), {})
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[h5py.File]:
+    """The file for reading. Raises ``CrosstrainError`` where it turns out to be damaged."""
     try:
+        check_hdf5(path)
         with h5py.File(path, "r") as file:
-            weights = file.get("model_weights", file)
-            version = _text(weights.attrs.get("keras_version", "1"))
-            backend = _text(weights.attrs.get("backend", ""))
-            return Content({}, int(version.split(".")[0]), backend == "theano", list(_stored(weights)))
+            yield file
+    except CrosstrainError:
+        raise
     except DAMAGED as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CrosstrainError(f"{path} is not a whole HDF5 file of weights ({reason})") from error
+        raise CrosstrainError(f"{path} is not a complete HDF5 {what} ({reason})") from error
+
+
+def _content(config: Mapping[str, Any], weights: h5py.Group, attributes: Mapping[str, Any]) -> Content:
+    """``attributes`` are the file's, which are asked before those of the weights."""
+    version = _text(attributes.get("keras_version", weights.attrs.get("keras_version", "1")))
+    backend = _text(attributes.get("backend", weights.attrs.get("backend", "")))
+    return Content(config, int(version.split(".")[0]), backend == "theano", list(_stored(weights)))
 
 
 def _without_config(path: Path, file: h5py.File) -> str:

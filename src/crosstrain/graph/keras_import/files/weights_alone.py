@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.hdf5 import check_hdf5, is_hdf5
 from crosstrain.graph.keras_import.causes import cause
 from crosstrain.graph.keras_import.files import hdf5
 from crosstrain.graph.keras_import.network import weight_names
@@ -38,7 +39,7 @@ def load_into(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Lay
         arrays = _without(arrays_of(path), list(variables), list(wanted))
         for name, array in matched(path, arrays, shapes).items():
             variables[name].assign(array.astype(variables[name].dtype))
-    elif hdf5.is_hdf5(path):
+    elif is_hdf5(path):
         _from_hdf5(model, path, skipped)
     else:
         _from_zip(model, path, skipped)
@@ -75,6 +76,7 @@ def _from_zip(model: keras.Model, path: Path, skipped: Sequence[keras.layers.Lay
 def _by_keras(model: keras.Model, file: Path, path: Path, skipped: Sequence[keras.layers.Layer]) -> None:
     """Load a file in Keras 3's form; ``path`` is the user's name for it."""
     try:
+        check_hdf5(file)
         with h5py.File(file) as content:
             if not {"layers", "_layer_checkpoint_dependencies", "vars"} & set(content):
                 raise CrosstrainError(f"{path} is an HDF5 file, but holds no weights of a Keras model")
