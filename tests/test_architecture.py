@@ -43,6 +43,7 @@ FLOORS = (
     "criteria",
     "reporting",
     "studies",
+    "archive",
     "api",
     "cli",
     "__main__",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from crosstrain import zoo as zoo
     from crosstrain.api import backtest as backtest
+    from crosstrain.api import bundle as bundle
     from crosstrain.api import code as code
     from crosstrain.api import compare as compare
     from crosstrain.api import compare_inference as compare_inference
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from crosstrain.api import study as study
     from crosstrain.api import train as train
     from crosstrain.api import tune as tune
+    from crosstrain.api import verify as verify
+    from crosstrain.archive.packing import Bundled as Bundled
+    from crosstrain.archive.verifying import Verification as Verification
     from crosstrain.comparison.training import Trained as Trained
     from crosstrain.data import Prepared as Prepared
     from crosstrain.data import prepare as prepare
@@ -59,11 +63,11 @@ if TYPE_CHECKING:
     from crosstrain.tuning.run import TuningResult as TuningResult
 
 _NAMES = {
-    "crosstrain.api": "backtest code compare compare_inference describe_engines describe_network evaluate "
-    "export "
-    "features forecast history list_datasets list_engines list_networks list_recipes look predict prove "
-    "report sample study train "
-    "tune",
+    "crosstrain.api": "backtest bundle code compare compare_inference describe_engines describe_network "
+    "evaluate export features forecast history list_datasets list_engines list_networks list_recipes look "
+    "predict prove report sample study train tune verify",
+    "crosstrain.archive.packing": "Bundled",
+    "crosstrain.archive.verifying": "Verification",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
     "crosstrain.data": "Prepared prepare",

@@ -42,3 +42,22 @@ def test_a_training_is_refused(
     assert sentence in message
     assert not witness.exists()
     assert not list(tmp_path.glob("out/**/result.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["bundle", "nowhere"], "nowhere holds no comparison (no result.json)"),
+        (["verify", "nowhere.zip"], "there is no file nowhere.zip"),
+        (["verify", "text.zip"], "text.zip is no bundle: it is not a zip archive, or a damaged one"),
+        (["compare", "mlp", "--data", "digits", "--twins", "-1"], "twins must be from 0 to 100, not -1"),
+        (
+            ["compare", "mlp", "--data", "digits", "--engines", "torhc@2.12"],
+            "no engine 'torhc@2.12'; there are",
+        ),
+    ],
+    ids=["bundle", "verify", "text", "twins", "release"],
+)
+def test_archives_twins_and_releases_are_refused(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "text.zip").write_text("no archive")
+    assert sentence in refused(crosstrain(*arguments))

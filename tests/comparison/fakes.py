@@ -70,7 +70,8 @@ class Workers:
             epochs.append(record)
             on_event({"event": "progress", "epoch": number, "step": 1, "steps": 2, "images_per_second": 5.0})
             on_event({"event": "epoch", "epoch": number, **record})
-        np.savez(job["weights_out"], w=np.zeros(1))
+        if job["weights_out"]:
+            np.savez(job["weights_out"], w=np.zeros(1))
         return {
             "engine_version": "1.0", "epochs": epochs, "train_seconds": seconds * len(epochs),
             "import_seconds": 0.5, "compile_seconds": 0.25, "prepare_seconds": 0.125, "evaluate_seconds": 0.1,

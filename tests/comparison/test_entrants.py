@@ -99,3 +99,24 @@ def test_two_names_of_one_engine_really_run(tmp_path: Path) -> None:
     assert first.epochs[0].train_loss == again.epochs[0].train_loss
     assert other.options == {"layout": "channels_first"}
     assert {c.certificate for c in comparison.cells} == {"proved"}
+
+
+@pytest.mark.usefixtures("quick_definitions")
+def test_releases_are_entrants_with_options_of_their_own(
+    workers: Workers, prover: Prover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.comparison.fakes import SPEED
+
+    monkeypatch.setitem(SPEED, "torch@2.12", 1.1)
+    result = run(
+        quick_settings("torch", "torch@2.12", "torch@2.12@c", options=["torch@2.12@c.compile=true"]),
+        tmp_path / "out",
+    )
+    assert [row["engine"] for row in result.rows] == ["torch", "torch@2.12", "torch@2.12@c"]
+    assert [job["engine"] for job in workers.jobs if job["task"] == "train"] == [
+        "torch", "torch@2.12", "torch@2.12",
+    ]  # fmt: skip
+    assert prover.calls == [("mlp", "torch"), ("mlp", "torch@2.12"), ("mlp", "torch@2.12")]
+    assert (tmp_path / "out" / "cells" / "mlp-8-torch+2.12-s0-r0.json").exists()
+    with pytest.raises(CrosstrainError, match=r"there is no engine 'torhc@2\.12'"):
+        quick_settings("torhc@2.12")

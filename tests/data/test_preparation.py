@@ -152,6 +152,8 @@ def test_every_data_set_says_what_it_is(prepared: Callable) -> None:
         "segmentation",
         "labelled-sequences",
         "rendered-words",
+        "captions",
+        "drawn-shapes",
         "voc",
         "coco",
         "series",

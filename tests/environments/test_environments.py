@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+import crosstrain
 from crosstrain.api.doctor import examine
 from crosstrain.engines import registry
 from crosstrain.engines.registry import EngineRow
@@ -470,3 +472,102 @@ def test_another_python_sees_the_package_alone(
     assert isolated(package) == copy
     (package / "more.py").write_text("")
     assert (isolated(package) / "thing" / "more.py").is_file()
+
+
+# -- releases -------------------------------------------------------------------------------------
+@pytest.fixture
+def released(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: None) -> Path:
+    """Further releases of the framework, as pip finds them."""
+    folder = tmp_path / "releases"
+    folder.mkdir()
+    for version in ("1.2.0", "1.2.3", "1.10.0"):
+        fake.framework(folder, version)
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{wheels} {folder}")
+    return folder
+
+
+@pytest.mark.usefixtures("released")
+def test_a_release_is_an_engine_with_an_environment_of_its_own(installed: dict[str, EngineRow]) -> None:
+    newest, exact = (registry.engine_row(f"{fake.NAME}@{release}") for release in ("1.2", "1.2.0"))
+    assert find(newest) is None
+    assert not newest.importable
+    assert newest.how_to_install == f"crosstrain engines install {fake.NAME}@1.2"
+    for row, version in ((newest, "1.2.3"), (exact, "1.2.0")):
+        here = install(row).environment
+        assert here.version == version
+        assert here.folder != folder_of(installed[fake.NAME])
+        assert here == find(row)
+        assert describe(row, here)["version"] == version, "its own worker says so"
+    assert find(installed[fake.NAME]).version == "1.0"  # type: ignore[union-attr]
+    assert f"{fake.NAME}@1.2" not in list(registry.engines()), "it is not listed"
+    remove(newest)
+    assert find(newest) is None
+    assert find(exact) is not None
+
+
+@pytest.mark.usefixtures("released", "empty_cache")
+def test_a_release_that_does_not_exist_is_one_sentence() -> None:
+    with pytest.raises(CrosstrainError, match=r"there is no fakeframe==7\.1\.\* for Python 3") as error:
+        install(registry.engine_row(f"{fake.NAME}@7.1"))
+    assert "1.2.3, 1.10.0" in str(error.value), "the last that there are"
+    assert find(registry.engine_row(f"{fake.NAME}@7.1")) is None
+
+
+@pytest.mark.usefixtures("released")
+def test_a_comparison_makes_what_is_missing(empty_cache: Path) -> None:
+    from crosstrain.environments.installing import provide
+
+    messages: list[str] = []
+    rows = [registry.engine_row(name) for name in (fake.NAME, f"{fake.NAME}@1.10")]
+    provide(rows, messages.append)
+    assert [name.rpartition("-")[0] for name in contents(empty_cache)] == [f"{fake.NAME}@1.10"]
+    assert messages[0] == f"{fake.NAME}@1.10: fetching 2 packages, among them fakeframe"
+    heard = len(messages)
+    provide(rows, messages.append)
+    assert len(messages) == heard
+
+
+def test_names_of_releases() -> None:
+    engines = registry.engines()
+    assert engines["torch@2.12"].release == "2.12"
+    assert engines["torch@2.12"].module == engines["torch"].module
+    assert engines.get("torch@2.12.1rc1") is not None
+    for name in ("torch@2", "torch@cf", "torhc@2.12", "torch@2.12@cf", "torch@", "@2.12"):
+        assert name not in engines
+        assert engines.get(name) is None
+        with pytest.raises(ValueError, match="there is no engine"):
+            registry.engine_row(name)
+    for entrant, engine in {
+        "torch@2.12": "torch@2.12", "torch@2.12@cf": "torch@2.12", "torch@cf": "torch", "torch@2": "torch",
+    }.items():  # fmt: skip
+        assert registry.engine_of(entrant) == engine
+
+
+@pytest.mark.parametrize(
+    ("release", "version", "same"),
+    [
+        ("2.12", "2.12", True), ("2.12", "2.12.1", True), ("2.12", "2.12.1+cpu", True),
+        ("2.1", "2.12.1", False), ("2.12.1", "2.12.10", False), ("2.12", "2.13.0", False), ("", "1", True),
+    ],
+)  # fmt: skip
+def test_a_version_is_of_its_release(release: str, version: str, same: bool) -> None:
+    assert replace(registry.engines()["torch"], release=release).is_of(version) is same
+
+
+def test_pins_of_a_release() -> None:
+    engines = registry.engines()
+    torch, plain = (environments.pins_of(engines[name]) for name in ("torch@2.12", "torch"))
+    assert torch[0] == "torch==2.12.*"
+    assert "numpy" in torch
+    assert len(torch) == len(plain)
+    assert "jax==0.9.2" in environments.pins_of(engines["jax@0.9.2"])
+    keras = environments.pins_of(engines["keras-jax@3.12"])
+    assert "keras==3.12.*" in keras
+    assert any(pin.startswith("jax==") for pin in keras), "its backend stays as it is"
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_comparison_with_a_release_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(CrosstrainError, match=r"cannot install torch@0\.0: there is no torch==0\.0\.\* for"):
+        crosstrain.compare("mlp", "digits", engines="torch@0.0", out=tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()

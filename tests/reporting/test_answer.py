@@ -36,9 +36,9 @@ FORMS: dict[str, tuple[Callable[[ComparisonResult], str], Callable[[str], str]]]
     "terminal": (terminal, str),
     "page": (page, str),
     "notebook": (lambda of: unescape(notebook(of)), str),
-    "markdown": (lambda of: markdown({"": of}), md),
-    "latex": (lambda of: latex({"": of}), tex),
-    "json": (lambda of: json.dumps(json.loads(as_json({"": of})), ensure_ascii=False), str),
+    "markdown": (lambda of: markdown({"": of}, {}), md),
+    "latex": (lambda of: latex({"": of}, {}), tex),
+    "json": (lambda of: json.dumps(json.loads(as_json({"": of}, {})), ensure_ascii=False), str),
 }
 """How each is written, and how plain text is written in it."""
 

@@ -67,7 +67,7 @@ def test_what_departs_is_never_the_best() -> None:
         cell("net", 32, "paddle", 1, status="missing", epochs=[]),
     ]  # fmt: skip
     lines = {
-        line.split(" | ")[0]: line for line in markdown({"": result(cells)}).split("### ")[1].splitlines()
+        line.split(" | ")[0]: line for line in markdown({"": result(cells)}, {}).split("### ")[1].splitlines()
     }
     assert "**2.02" in lines["| torch"]
     assert "**" not in lines["| jax"]

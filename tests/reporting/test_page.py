@@ -21,6 +21,7 @@ from crosstrain.cli import app
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.command import arguments, command
 from crosstrain.reporting.page import render, render_inference, write_page
+from crosstrain.reporting.page.machines import page_title
 from crosstrain.reporting.page.scripts import PALETTES
 from crosstrain.results.inference import InferenceCell, InferenceResult
 from crosstrain.results.inference import recommend as recommend_served
@@ -197,6 +198,27 @@ def test_several_machines_stand_beside_each_other(tmp_path: Path, monkeypatch: p
     assert "], a tie" not in page.words
 
 
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        ({}, "One comparison, several runs"),
+        ({"machine": {"processor": "another"}}, "One comparison, several machines"),
+        ({"crosstrain": "2"}, "One comparison, several versions"),
+        ({"machine": {"cores": 64}, "crosstrain": "2"}, "One comparison, several machines and versions"),
+    ],
+)
+def test_several_comparisons_are_called_after_what_differs(change: dict[str, Any], title: str) -> None:
+    assert page_title([small(), small().model_copy(update=change)]) == title
+
+
+def test_comparisons_of_several_days() -> None:
+    days = [small().cells for _ in range(2)]
+    for number, cells in enumerate(days):
+        for each in cells:
+            each.__pydantic_extra__["finished"] = f"2026-11-0{number + 1}T12:00:00"  # type: ignore[index]
+    assert page_title([result(cells) for cells in days]) == "One comparison, several days"
+
+
 def test_palettes_stand_out_from_their_background() -> None:
     def light(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -227,7 +249,7 @@ HARD: tuple[dict[str, Any], ...] = (
         "split": "random",
         "limit": 30,
     },
-    {"proof": False, "device": "cuda:0", "threads": 1, "batch_size": 32, "sizes": None},
+    {"proof": False, "device": "cuda:0", "threads": 1, "batch_size": 32, "sizes": None, "twins": 3},
 )
 
 

@@ -297,26 +297,3 @@ def test_published_changes_stand_beside_those_measured_here() -> None:
     assert by_key["tuning", "tensorflow"].here == ()
     assert round(by_key["repeatability", "cntk"].there, 2) == 1.77
     assert by_key["repeatability", "cntk"].here == ()
-
-
-def test_published_times_are_compared_as_factors() -> None:
-    times = [
-        {"network": "net", "size": 32, "engine": "torch", "seconds": 10.0},
-        {"network": "net", "size": 32, "engine": "jax", "seconds": 15.0},
-        {"network": "net", "size": 32, "engine": "cntk", "seconds": 5.0},
-    ]
-    rows = [
-        {
-            "network": "net",
-            "input_size": 32,
-            "engine": e,
-            "seconds_per_epoch": {"value": v, "low": v, "high": v},
-        }
-        for e, v in (("torch", 2.0), ("jax", 2.4))
-    ]
-    published = plans.Published.model_validate({"times": times})
-    torch, jax, cntk = replications(published, [result_with(rows=rows, settings={"device": "cpu"})])
-    assert (torch.there, jax.there, cntk.there) == (1.0, 1.5, 0.5)
-    assert jax.here[0][1]["value"] == pytest.approx(1.2)
-    assert torch.here[0][1]["value"] == 1.0
-    assert cntk.here == ()

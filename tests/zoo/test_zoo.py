@@ -61,6 +61,13 @@ def pixels(row: zoo.NetworkRow, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[:2]) if row.task == "image-segmentation" else ()
 
 
+def steps_of(row: zoo.NetworkRow, graph: Graph, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The axes of the output between examples and classes."""
+    if row.inputs:  # an answer for each word
+        return tuple(graph.inputs[row.inputs[1]].shape[1:])
+    return STEPS[row.name](shape) if row.name in STEPS else pixels(row, shape)
+
+
 def check_outputs(row: zoo.NetworkRow, graph: Graph, shape: tuple[int, ...], classes: int) -> None:
     """A score for each class, of pixels or steps where the network answers for those; of a detector's outputs
     those that give detections are of so many classes."""
@@ -70,7 +77,7 @@ def check_outputs(row: zoo.NetworkRow, graph: Graph, shape: tuple[int, ...], cla
         read = {name: HEADS[name] for name in shapes if HEADS[name].candidates}
         assert {head.classes(shapes[name][-1] or 0, {}) for name, head in read.items()} == {classes}
         return
-    steps = STEPS[row.name](shape) if row.name in STEPS else pixels(row, shape)
+    steps = steps_of(row, graph, shape)
     assert set(shapes.values()) == {(None, *steps, classes)}
 
 
@@ -79,8 +86,8 @@ def test_parameters_and_multiply_accumulates(row: zoo.NetworkRow) -> None:
     graph = graph_of(row.name)
     assert (graph.parameters, cost(graph).macs) == (row.parameters, row.macs)
     assert graph.name == row.name
-    spec = next(spec for name, spec in graph.inputs.items() if name != "seed")
-    assert spec.shape == (None, *row.input_shape)
+    names = [name for name in graph.inputs if name != "seed"]
+    assert graph.inputs[names[0]].shape == (None, *row.input_shape)
     check_outputs(row, graph, row.input_shape, row.classes)
 
 
@@ -137,7 +144,9 @@ def test_input_shape_and_classes_are_arguments(row: zoo.NetworkRow) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in SEQUENCES if row.name not in ("seq2seq", *STEPS)], ids=lambda row: row.name
+    "row",
+    [row for row in SEQUENCES if row.name not in ("seq2seq", *STEPS) and not row.inputs],
+    ids=lambda row: row.name,
 )
 def test_networks_for_sequences_read_series_tokens_and_pictures(row: zoo.NetworkRow) -> None:
     with numpy_initial(drawn=False):
@@ -164,6 +173,17 @@ def test_a_backbone_is_a_word() -> None:
 def test_a_network_for_pictures_takes_no_tokens() -> None:
     with pytest.raises(CrosstrainError, match="lenet5 takes no tokens of text; one that does is lstm"):
         zoo.build("lenet5", (9,), 3, vocabulary=50)
+
+
+def test_a_captioner_has_an_lstm_or_a_gru() -> None:
+    cells = {"lstm": ("LSTM", 2), "gru": ("GRU", 1)}
+    for cell, (layer, states) in cells.items():
+        with numpy_initial(drawn=False):
+            model = zoo.build(f"captioner:tiny:cell={cell}")
+        assert type(model.get_layer("decoder")).__name__ == layer
+        assert len({"hidden", "cell"} & {each.name for each in model.layers}) == states
+    with pytest.raises(ValueError, match="cell is lstm or gru, not 'rnn'"):
+        zoo.build("captioner:tiny:cell=rnn")
 
 
 @pytest.mark.parametrize("row", ROWS)

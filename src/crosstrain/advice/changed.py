@@ -99,6 +99,11 @@ def changes(first: ComparisonResult, second: ComparisonResult, names: tuple[str,
     """What ``second`` has otherwise than ``first``. Raises ``CrosstrainError`` where they are of different
     questions; ``names`` are what the sentence calls them."""
     same_question(first, second, names)
+    return compared(first, second, names)
+
+
+def compared(first: ComparisonResult, second: ComparisonResult, names: tuple[str, str]) -> Changes:
+    """Likewise, of comparisons that are known to ask the same."""
     before, after = ({_key(row): row for row in rows(each.cells)} for each in (first, second))
     both = [(before[key], after[key]) for key in before if key in after]
     findings = [*_tested(both), *_memory(both), *_certificates(first, second, both)]

@@ -11,12 +11,13 @@ from crosstrain.api.engines import (
 from crosstrain.api.looking import look
 from crosstrain.api.networks import describe_network, list_networks, list_recipes
 from crosstrain.api.proving import code, lines_of_source, prove
-from crosstrain.api.results import export, history, list_datasets, list_engines, report
+from crosstrain.api.results import bundle, export, history, list_datasets, list_engines, report, verify
 from crosstrain.api.training import train, tune
 from crosstrain.api.using import evaluate, features, forecast, predict, sample
 
 __all__ = [
     "backtest",
+    "bundle",
     "code",
     "compare",
     "compare_inference",
@@ -44,4 +45,5 @@ __all__ = [
     "study",
     "train",
     "tune",
+    "verify",
 ]

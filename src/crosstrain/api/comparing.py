@@ -182,6 +182,7 @@ def study(
         prefer=arguments["prefer"],
         threads=arguments["threads"],
         limit=arguments["limit"],
+        published=Path(arguments["published"]) if arguments["published"] else None,
     )
     with watching(progress) as watch:
         return studying.run(request, Path(out) if out else None, watch, finish=write_page)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from crosstrain.comparison.declaring import Parameter
-from crosstrain.comparison.parameters import SETS, Compare
+from crosstrain.comparison.declaring import Also, Parameter
+from crosstrain.comparison.parameters import SETS, Compare, Engines, MemoryLimit, Names, Threads, Timeout
 
 Network = Annotated[
     Any,
@@ -24,6 +24,7 @@ Looked = Annotated[
         metavar="DATA|RUN|NETWORK", argument=True,
     ),
 ]  # fmt: skip
+BundleFile = Annotated[str | Path, Parameter("What crosstrain bundle wrote.", metavar="FILE", argument=True)]
 LookOut = Annotated[
     str | Path | None,
     Parameter(
@@ -70,3 +71,22 @@ class Backtest(Compare, total=False):
     """Of ``backtest``."""
 
     origins: Annotated[int, Parameter("How many times, from 60 % of the series to all of it.", 3, "N")]
+
+
+class Verify(Engines, Threads, Timeout, MemoryLimit, total=False):
+    """Of ``verify``: what takes the place of the bundle's."""
+
+    networks: Annotated[
+        Names | None,
+        Parameter("Of the bundle's, or all (default: the recommended one at its size).", metavar="A,B"),
+    ]
+    network: Annotated[Names | None, Also("networks")]
+    data: Annotated[
+        str | None,
+        Parameter("Where the data lies here (default: as in the bundle).", metavar="DATA",
+                  flags=("--data", "-d")),
+    ]  # fmt: skip
+    device: Annotated[str | None, Parameter("Default: the bundle's.", metavar="DEVICE")]
+    repeats: Annotated[int, Parameter("Processes for each row.", 1, "R")]
+    sha256: Annotated[str | None, Parameter("What the file was cited with.", metavar="HEX")]
+    retrain: Annotated[bool, Parameter("Prove and train a sample again.", True)]

@@ -1,4 +1,4 @@
-"""The public functions about what is there: networks, engines and data sets; export and report of a run."""
+"""The public functions about what is there: engines and data sets; export, report and archive of a run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from crosstrain.api.parameters import ExportOut, Form, Run
+from crosstrain.api.parameters import BundleFile, ExportOut, Form, Out, Run, Verify
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters
 from crosstrain.comparison.declaring import declared
 from crosstrain.data.registry import DataSet, datasets
 from crosstrain.engines.registry import EngineRow, engines
+from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.formats import FORMATS
 from crosstrain.reporting.history import History
 from crosstrain.reporting.making import Report, make, make_history
 from crosstrain.training import spelling
 
 if TYPE_CHECKING:
+    from crosstrain.archive.packing import Bundled
+    from crosstrain.archive.verifying import Verification
     from crosstrain.exchange.export import Exported
 
 
@@ -69,6 +72,51 @@ def history(folders: Sequence[str | Path], *, out: str | Path = "history.html") 
     Raises ``CrosstrainError`` for fewer than two folders, and for folders of different questions.
     """
     return make_history([Path(each) for each in folders], Path(out))
+
+
+def bundle(run: str | Path, *, out: str | Path | None = None, weights: bool = True) -> Bundled:
+    """Pack the folder of a finished comparison into one file that others can check and cite.
+
+    ``out`` is the file (default: the folder's name with ``.zip``, here); without ``weights`` the trained ones
+    are left out. The result has ``path``, ``sha256``, ``files`` and ``bytes``. Raises ``CrosstrainError`` for
+    a folder without a finished comparison of trainings.
+    """
+    from crosstrain.archive.packing import bundle as packed
+
+    return packed(Path(run), Path(out) if out else None, weights=weights)
+
+
+@declared("a verification")
+def verify(
+    file: BundleFile, *, out: Out = None, progress: Progress = True, **arguments: Unpack[Verify]
+) -> Verification:
+    """Check that a bundle is what was packed and that its tables follow from its cells, then prove and train
+    a sample of it again, from its own definitions and initial weights.
+
+    The result has ``ok``, and ``claims``, each with its verdict (``held``, ``did not hold``, ``not told``)
+    and a sentence. Raises ``CrosstrainError`` for a file that was altered (which file in it), for a sample
+    that it does not have, and where the data here is other data.
+    """
+    from crosstrain.archive.sample import Asked
+    from crosstrain.archive.verifying import verify as verified
+
+    if arguments["repeats"] < 1:
+        raise CrosstrainError(f"repeats must be at least 1, not {arguments['repeats']}")
+    asked = Asked(
+        data=arguments["data"],
+        networks=tuple(spelling.several(arguments["networks"] or ())),
+        engines=tuple(spelling.several(arguments["engines"] or ())),
+        repeats=arguments["repeats"],
+        device=arguments["device"],
+        threads=arguments["threads"],
+        timeout=spelling.seconds(arguments["timeout"]),
+        memory_limit=spelling.size_in_bytes(arguments["memory_limit"]),
+    )
+    with watching(progress) as watch:
+        return verified(
+            Path(file), asked, sha256=arguments["sha256"], retrain=arguments["retrain"],
+            out=Path(out) if out else None, watch=watch,
+        )  # fmt: skip
 
 
 def list_engines() -> dict[str, EngineRow]:

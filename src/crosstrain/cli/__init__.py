@@ -21,7 +21,7 @@ from crosstrain.cli import (
     train,
     tune,
 )
-from crosstrain.cli.reports import history, report
+from crosstrain.cli.reports import bundle, history, report, verify
 from crosstrain.cli.reports import open as opening
 from crosstrain.cli.using import backtest, evaluate, features, forecast, look, predict, sample
 from crosstrain.errors import CrosstrainError, StorageError
@@ -87,8 +87,8 @@ def _root(
 
 
 for module in (
-    compare, backtest, tune, study, report, history, opening, prove, train, predict, evaluate, forecast,
-    sample, features, export, code, networks, recipes, datasets, look,
+    compare, backtest, tune, study, report, history, opening, bundle, verify, prove, train, predict,
+    evaluate, forecast, sample, features, export, code, networks, recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)
 for group in (engines, classic):

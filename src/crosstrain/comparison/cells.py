@@ -133,15 +133,18 @@ class Bench:
         """The job of a cell's worker."""
         settings, subject = self.settings, self._subject(cell)
         recipe = replace(settings.recipe, seed=cell.seed, epochs=epochs)
+        # Of a twin only its result is of interest.
+        weights = None if cell.twin else str(self.store.weights_path(cell.id).resolve())
+        answers = None if cell.twin else str(predictions_file(self.store.cells, cell.id).resolve())
         return {
             "task": "train", "id": cell.id, **self._setup(cell).job(), "device": settings.device,
             "precision": settings.precision,
             "network_folder": str(subject.definitions[cell.seed].folder.resolve()),
             "data_folder": str(subject.data.folder), "recipe": recipe.to_json(), "seed": cell.seed,
             "evaluate": True,
-            "weights_out": str(self.store.weights_path(cell.id).resolve()), "best_out": None,
-            "predictions_out": str(predictions_file(self.store.cells, cell.id).resolve()),
+            "weights_out": weights, "best_out": None, "predictions_out": answers,
             "checkpoint": self._checkpoint(cell), "resume": True,
+            **({"twin": cell.twin} if cell.twin else {}),
         }  # fmt: skip
 
     def _checkpoint(self, cell: Cell) -> str | None:
@@ -166,7 +169,7 @@ class Bench:
             "id": cell.id, "network": cell.network, "engine": cell.engine,
             "engine_version": versions_of([cell.engine])[cell.engine], "device": self.settings.device,
             "precision": self.settings.precision, "input_size": cell.size, "seed": cell.seed,
-            "repeat": cell.repeat, "division": setup.division,
+            "repeat": cell.repeat, "twin": cell.twin, "division": setup.division,
             "certificate": self._certificate(cell), "batch_size": self.settings.recipe.batch_size,
             "test_examples": subject.data.examples("test"), "graph_hash": subject.definition.graph.hash,
             "data_hash": subject.data.hash,

@@ -57,11 +57,12 @@ class Setup:
 def check(entrant: str) -> None:
     """``CrosstrainError`` where the further name of an entrant is none; whether there is such an engine is
     not asked."""
-    _, at, name = entrant.partition("@")
-    if at and not _NAME.fullmatch(name):
+    further = entrant.removeprefix(engine_of(entrant))
+    name = further.removeprefix("@")
+    if further and not _NAME.fullmatch(name):
         raise CrosstrainError(
             f"{entrant!r} is not a name for an engine; write ENGINE@NAME, with letters, digits, - and _ in "
-            "NAME"
+            "NAME, or ENGINE@2.12 for a release"
         )
     if name == TUNED:
         raise CrosstrainError(f"{entrant} comes with --tuned, from what crosstrain tune found; leave it out")

@@ -323,6 +323,13 @@ class Compare(Train, Preference, Required, total=False):
         bool,
         Parameter("Measure also repeatability, latency, sizes, energy and the share of the peak.", False),
     ]
+    twins: Annotated[
+        int,
+        Parameter(
+            "Train each row N more times for each seed, from weights moved in the last place: what rounding "
+            "alone does to accuracy.", 0, "N",
+        ),
+    ]  # fmt: skip
     proof: Annotated[bool, Parameter("Certify all rows; what is not certified is not recommended.", True)]
 
 
@@ -443,6 +450,10 @@ class StudyPlan(Engines, Preference, Threads, total=False):
     limit: Annotated[
         int | None,
         Parameter("Take N examples of each class at most, in place of the plan's, for trials.", metavar="N"),
+    ]
+    published: Annotated[
+        str | Path | None,
+        Parameter("Further published figures, as in a plan: [[published.times]] in TOML.", metavar="FILE"),
     ]
 
 

@@ -24,7 +24,8 @@ class Round:
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement to make. ``size`` is height = width, [height, width], or None without images."""
+    """One measurement to make. ``size`` is height = width, [height, width], or None without images; ``twin``
+    numbers the rounding twins of a training (0: itself)."""
 
     network: str
     size: Size
@@ -32,6 +33,7 @@ class Cell:
     seed: int
     repeat: int
     label: str
+    twin: int = 0
 
     @property
     def group(self) -> Group:
@@ -41,7 +43,8 @@ class Cell:
     def id(self) -> str:
         """A name for files, unique in a comparison."""
         size = "" if self.size is None else f"-{size_text(self.size).replace('×', 'x')}"
-        return f"{self.label}{size}-{file_name(self.engine)}-s{self.seed}-r{self.repeat}"
+        twin = f"-t{self.twin}" if self.twin else ""
+        return f"{self.label}{size}-{file_name(self.engine)}-s{self.seed}-r{self.repeat}{twin}"
 
     def __str__(self) -> str:
         size = "" if self.size is None else f" at {size_text(self.size)}"

@@ -39,6 +39,9 @@ DEFAULT_EPOCHS = 5
 MOST_EPOCHS, MOST_REPEATS = 100, 5
 """What a budget may fill where the numbers are not given."""
 
+MOST_TWINS = 100
+"""More rounding twins than this of one training show nothing new."""
+
 LARGEST = 2**31 - 1
 """The largest count or seed: every framework has integers that hold it."""
 
@@ -63,7 +66,8 @@ class Settings:
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
     ``timeout`` are seconds, ``memory_limit`` bytes. ``output``, ``weights``,
     ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``classical``
-    are estimators of ``crosstrain.classic``, beside the networks; ``search`` is that for some of the recipe's
+    are estimators of ``crosstrain.classic``, beside the networks; ``twins`` is how many rounding twins each
+    row has for each seed; ``search`` is that for some of the recipe's
     values, if there was one; ``remarks`` are sentences on where the recipe comes from.
     """
 
@@ -86,6 +90,7 @@ class Settings:
     limit: int | None = verbatim(None)
     tuned: bool = verbatim(False)
     criteria: bool = verbatim(False)
+    twins: int = verbatim(0)
     prefer: str = ""
     require: str = ""
     repeats_until: float | None = None
@@ -120,6 +125,7 @@ class Settings:
             "precision": self.precision, "threads": self.threads,
             "options": {k: dict(v) for k, v in self.options.items()}, "proof": self.proof,
             "prepare": self.prepare, "split": self.split, **({"limit": self.limit} if self.limit else {}),
+            **({"twins": self.twins} if self.twins else {}),
             "tuned": self.tuned,
             "repeats_until": self.repeats_until, "budget": self.budget,
             "recipe": json.loads(json.dumps(self.recipe.to_json())),
@@ -156,6 +162,8 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
             raise CrosstrainError(f"{name} must be at least 1, not {number}")
         if number is not None and number > LARGEST:
             raise CrosstrainError(f"{name} must be at most {LARGEST}, not {spelling.shortened(number)}")
+    if not 0 <= arguments["twins"] <= MOST_TWINS:
+        raise CrosstrainError(f"twins must be from 0 to {MOST_TWINS}, not {arguments['twins']}")
     if arguments["precision"] not in PRECISIONS:
         raise CrosstrainError(
             f"there is no precision {arguments['precision']!r}; there are {', '.join(PRECISIONS)}"

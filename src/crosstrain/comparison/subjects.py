@@ -150,8 +150,7 @@ class Workshop:
             self.tell(f"Preparing {self.settings.data}: {what}, {done:,} of {total:,}")
 
     def _definition(self, subject: Subject, seed: int) -> Definition:
-        size = "" if subject.size is None else f"-{size_text(subject.size).replace('×', 'x')}"
-        folder = self.folder / f"{self._labels[subject.network]}{size}-s{seed}"
+        folder = self.folder / definition_name(self._labels[subject.network], subject.size, seed)
         if (folder / "definition.json").exists():
             return Definition.load(folder)
         self.tell(f"Defining {subject}" + (f", seed {seed}" if self.settings.seeds > 1 else ""))
@@ -210,6 +209,11 @@ class Workshop:
             raise
 
 
+def definition_name(label: str, size: Size, seed: int) -> str:
+    """What the folder of a definition is called; ``label`` stands for the network (``plan.labels``)."""
+    return f"{label}{'' if size is None else f'-{size_text(size)}'.replace('×', 'x')}-s{seed}"
+
+
 def subject_of(settings: Settings, folder: Path, tell: Tell) -> Subject:
     """The first network of the settings with its data; ``CrosstrainError`` where they do not fit."""
     subject = next(Workshop(settings, folder, tell).subjects())
@@ -257,9 +261,9 @@ def _classes(manifest: Mapping[str, Any]) -> int | None:
 
 
 def _vocabulary(manifest: Mapping[str, Any]) -> int | None:
-    """How many numbers the tokens of the single input can be; None where it is no tokens."""
-    specs = list(manifest["inputs"].values())
-    return specs[0].get("vocabulary") if len(specs) == 1 else None
+    """How many numbers the tokens of the only input that is some can be; None where there is none."""
+    sizes = [spec["vocabulary"] for spec in manifest["inputs"].values() if spec.get("vocabulary")]
+    return sizes[0] if len(sizes) == 1 else None
 
 
 def _square(size: Any) -> Size:

@@ -144,7 +144,9 @@ def _member(tree: Tree, name: str) -> Callable[[], np.ndarray]:
 
 # -- pictures ---------------------------------------------------------------------------------------
 def _of_pictures(collected: _Collected, preparation: TrainedPreparation) -> Inputs:
-    (name, shape), *more = [(n, preparation.picture(n)) for n in preparation.manifest["inputs"]]
+    specs = preparation.manifest["inputs"]
+    tokens = [name for name, spec in specs.items() if spec.get("vocabulary")]
+    (name, shape), *more = [(n, preparation.picture(n)) for n in specs if n not in tokens or len(specs) == 1]
     if more or shape is None:
         raise CrosstrainError(
             "the network does not take a picture but "
@@ -171,9 +173,12 @@ def _of_pictures(collected: _Collected, preparation: TrainedPreparation) -> Inpu
     column = Images(
         picture, lambda row: collected.labels[row], (height, width, channels), rows, original=original
     )
+    # What a captioner has said so far: nothing.
+    none = {each: Values.of(np.zeros((len(rows), *specs[each]["shape"])), "int64") for each in tokens}
     return Inputs(
-        collected.labels, Table({name: column}, {}), collected.notes, lambda row: collected.readers[row]()
-    )
+        collected.labels, Table({name: column, **none}, {}), collected.notes,
+        lambda row: collected.readers[row](),
+    )  # fmt: skip
 
 
 def fit_of(preparation: TrainedPreparation) -> str:

@@ -117,3 +117,12 @@ WORDS = (
     Option("count", 2000, "how many words", least=30),
     Option("letters", 7, "most letters of a word", least=3),
 )
+CAPTIONS = (
+    Option("vocabulary", 10_000, "most words that are known, those that stand for none included", least=5),
+    Option("length", 20, "words of a caption: longer ones are cut"),
+)
+SHAPES = (
+    Option("count", 2000, "how many pictures", least=30),
+    Option("vocabulary", 10_000, "most words that are known, those that stand for none included", least=5),
+    Option("length", 12, "words of a caption: longer ones are cut"),
+)

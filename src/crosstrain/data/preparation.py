@@ -17,7 +17,16 @@ from crosstrain.data.cache import Cache, Progress
 from crosstrain.data.images import label_maps
 from crosstrain.data.images.decoding import one_by_one
 from crosstrain.data.images.steps import STANDARDIZE, Step, parse_steps, prepared_table, standardize
-from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, VOID, Prepared, array_file, kept_file
+from crosstrain.data.prepared import (
+    FORMAT,
+    MANIFEST,
+    SPLITS,
+    VOID,
+    Prepared,
+    array_file,
+    kept_file,
+    owners_name,
+)
 from crosstrain.data.registry import DataSet, options_of, parse
 from crosstrain.data.resemblance import original_sizes
 from crosstrain.data.source import Column, Images, Request, Source, Table, summed_up
@@ -139,6 +148,8 @@ def _fill(
         tables = {split: prepared_table(source.splits[split], steps) for split in SPLITS}
         meter = Meter(inputs_total(list(tables.values())), progress, "preparing")
         written = {split: write_table(folder, split, tables[split], meter) for split in SPLITS}
+        for split, owners in source.owners.items():
+            np.save(folder / kept_file(owners_name(split)), np.delete(owners, written[split].left_out))
     table = tables["train"]
     scaled = standardize(folder, table.inputs) if any(s.name == STANDARDIZE for s in steps) else {}
     warnings = [*source.warnings, *_damage_warnings(spec, written)]

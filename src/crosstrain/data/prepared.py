@@ -30,6 +30,11 @@ def array_file(split: str, kind: Literal["input", "target"], name: str) -> str:
     return f"{split}.{kind}.{name}.npy" if name else f"{split}.{kind}.npy"
 
 
+def owners_name(split: str) -> str:
+    """What is kept of ``Source.owners``, under the name that ``Prepared.kept`` takes."""
+    return f"owners_{split}"
+
+
 def kept_file(name: str) -> str:
     """The name of a further array's file."""
     return f"kept.{name}.npy"
@@ -40,14 +45,14 @@ class Prepared:
     """A data set that is ready for training.
 
     ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation``,
-    ``detection``, ``transcription`` or ``regression``), ``classes`` (names), ``inputs`` (``{name: {"shape",
-    "dtype"}}``, shapes of one example), ``targets`` (the same with ``classes``, a number or None, of label
-    maps ``void``, of texts and boxes what ``Source.specs`` says; an input of tokens has ``vocabulary``),
-    ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and ``class_frequency``,
-    of boxes ``box_counts``), ``prepare_seconds``, ``warnings`` (sentences) and ``facts``, what reading found
-    (scales, a tokenizer). A single input or target is called ``""``. Pictures are float32 (H, W, C) in
-    [0, 1]; labels are int64, label maps int32 (H, W), boxes float32 (most, 5). ``cached`` says that nothing
-    had to be done.
+    ``detection``, ``transcription``, ``captioning`` or ``regression``), ``classes`` (names), ``inputs``
+    (``{name: {"shape", "dtype"}}``, shapes of one example), ``targets`` (the same with ``classes``, a number
+    or None, of label maps ``void``, of texts and boxes what ``Source.specs`` says; an input of tokens has
+    ``vocabulary``), ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and
+    ``class_frequency``, of boxes ``box_counts``), ``prepare_seconds``, ``warnings`` (sentences) and
+    ``facts``, what reading found (scales, a tokenizer). A single input or target is called ``""``. Pictures
+    are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W), boxes float32 (most, 5).
+    ``cached`` says that nothing had to be done.
     """
 
     folder: Path
@@ -98,7 +103,8 @@ class Prepared:
         return inputs, targets
 
     def kept(self, name: str) -> np.ndarray:
-        """A further array that the data set keeps: the whole ``series`` of a forecast, its ``origins_…``."""
+        """A further array that the data set keeps: the whole ``series`` of a forecast, its ``origins_…``,
+        of captions ``owners_…``, which picture each is about."""
         path = self.folder / kept_file(name)
         try:
             array: np.ndarray = np.load(path, allow_pickle=False)

@@ -11,8 +11,10 @@ from typing import Protocol, cast
 
 from crosstrain.data.limit import limited
 from crosstrain.data.options import (
+    CAPTIONS,
     LINES,
     SERIES,
+    SHAPES,
     TABLE,
     TEXT,
     WORDS,
@@ -207,6 +209,31 @@ BUILT_IN = (
         "sequences.words",
         fit="padded",
         options=WORDS,
+        resized=False,
+    ),
+    DataSet(
+        "captions",
+        "captions:DIR[:length=20]",
+        "pictures with sentences that describe them",
+        "yours: PNG, JPEG, PPM, BMP, WebP or TIFF files, and a file of captions",
+        (
+            "captions.csv or captions.tsv: a line of names, then PICTURE,CAPTION; or captions.txt: PICTURE, "
+            "tab, CAPTION",
+            "the pictures, beside it or in images/",
+        ),
+        "sequences.captions",
+        fit="cropped",
+        options=CAPTIONS,
+        resized=False,
+    ),
+    DataSet(
+        "drawn-shapes",
+        "drawn-shapes[:count=2000]",
+        "synthetic: drawn shapes, each with two captions",
+        "built in: drawn anew, the same for the same seed",
+        (),
+        "sequences.shapes",
+        options=SHAPES,
         resized=False,
     ),
     DataSet(

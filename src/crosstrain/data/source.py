@@ -131,10 +131,11 @@ class Source:
     that has classes; sentences about what was left out; ``close`` lets go of open files. ``facts`` (JSON) is
     what was found out on the way and belongs into the manifest: scales, a tokenizer. ``vocabulary`` is how
     many numbers an input of tokens can have, by input. ``kept`` are further arrays to keep beside, by
-    name. ``specs`` is what the manifest says of a target besides its shape: of boxes (``detection.truths``) a
-    true ``boxes``; of texts that CTC is to spell the number that is ``blank``, that of the ``space`` (None:
-    there is none), and how many ``steps`` the longest needs. ``task`` is told where classes or numbers do not
-    tell it."""
+    name. ``owners`` tells, by split, which thing each example is about where several are about the same (the
+    picture of a caption). ``specs`` is what the manifest says of a target besides its shape: of boxes
+    (``detection.truths``) a true ``boxes``; of texts that CTC is to spell the number that is ``blank``, that
+    of the ``space`` (None: there is none), and how many ``steps`` the longest needs. ``task`` is told where
+    classes or numbers do not tell it."""
 
     splits: Mapping[str, Table]
     classes: Mapping[str, Sequence[str]]
@@ -143,6 +144,7 @@ class Source:
     facts: Mapping[str, Any] = field(default_factory=dict)
     vocabulary: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+    owners: Mapping[str, np.ndarray] = field(default_factory=dict)
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     task: str = ""
 

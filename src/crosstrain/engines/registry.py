@@ -1,20 +1,24 @@
 """Which engines there are. A row for each; other packages add theirs by an entry point.
 
 An entry point of the group ``crosstrain.engines`` names an ``EngineRow``. Nothing here imports a framework.
+``torch@2.12`` is the engine ``torch`` with that release of its framework, in an environment of its own.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
 from crosstrain.engines.contract import Engine, InferenceEngine
 
 GROUP = "crosstrain.engines"
+RELEASE = re.compile(r"\d+(\.\d+)+((a|b|rc)\d+)?(\.post\d+)?")
+"""A release, or the first parts of one: ``2.12`` is the newest of 2.12."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class EngineRow:
     ``python`` is the range of Pythons that the framework has wheels for, first and last minor version.
     ``sources`` are the distributions that exist as source alone, ``programs`` what must be on the PATH (or,
     as a library, be found): names of the same thing, of which one is enough. ``compiles`` says that it
-    compiles a whole network before it runs it, for as long as others take for a whole proof.
+    compiles a whole network before it runs it, for as long as others take for a whole proof. ``release``
+    is the framework's, where the name asks for one ("": as pinned).
     """
 
     name: str
@@ -40,6 +45,7 @@ class EngineRow:
     sources: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     compiles: bool = False
+    release: str = ""
 
     @property
     def trains(self) -> bool:
@@ -56,18 +62,26 @@ class EngineRow:
         """Whether the running Python has the framework; nothing is imported. A folder that happens to have
         its name is not enough."""
         specs = [importlib.util.find_spec(name) for name in self.imports]
+        if self.release and not self.version:
+            return False
         return all(spec and (spec.origin or self.version) for spec in specs)
 
     @property
     def version(self) -> str | None:
         """The framework's version in the running Python, read without importing it; None where it is
-        missing."""
+        missing, or not of this release."""
         for name in (self.distribution, f"{self.distribution}-cpu"):
             try:
-                return version(name)
+                here = version(name)
             except PackageNotFoundError:
                 continue
+            return here if self.is_of(here) else None
         return None
+
+    def is_of(self, version: str) -> bool:
+        """Whether a version of the framework is one of this release: 2.12 is of 2.1 no more than of 2."""
+        public = version.partition("+")[0]
+        return not self.release or public == self.release or public.startswith(f"{self.release}.")
 
     @property
     def how_to_install(self) -> str:
@@ -135,9 +149,28 @@ BUILT_IN = (
 )
 
 
-def engines() -> dict[str, EngineRow]:
+class Engines(dict[str, EngineRow]):
+    """Engines by name. ``NAME@RELEASE`` is one of them at that release, though it is not listed."""
+
+    def __missing__(self, name: str) -> EngineRow:
+        base, _, release = name.partition("@")
+        if not RELEASE.fullmatch(release) or not super().__contains__(base):
+            raise KeyError(name)
+        return replace(self[base], name=name, release=release)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+def engines() -> Engines:
     """All engines by name, built-in ones first."""
-    rows = {row.name: row for row in BUILT_IN}
+    rows = Engines({row.name: row for row in BUILT_IN})
     for point in entry_points(group=GROUP):
         row: EngineRow = point.load()
         rows.setdefault(row.name, row)
@@ -146,8 +179,10 @@ def engines() -> dict[str, EngineRow]:
 
 def engine_of(entrant: str) -> str:
     """The engine behind the name of what takes part in a comparison: ``torch`` of ``torch``, and of
-    ``torch@tuned``, which is the same engine under a further name, with options of its own."""
-    return entrant.partition("@")[0]
+    ``torch@tuned``, which is the same engine under a further name, with options of its own; ``torch@2.12``
+    is an engine, that of ``torch@2.12@tuned`` too."""
+    name, *more = entrant.split("@")
+    return f"{name}@{more[0]}" if more and RELEASE.fullmatch(more[0]) else name
 
 
 def engine_row(name: str) -> EngineRow:

@@ -19,7 +19,9 @@ _FILE = re.compile(r"(?P<stem>.+)-cuda(?P<major>\d+)\.txt")
 
 def builds(row: EngineRow) -> dict[int, str]:
     """The requirement files of an engine's CUDA builds by the major version of CUDA, the newest first."""
-    files = {}
+    files: dict[int, str] = {}
+    if row.release:
+        return files  # they are of the pinned release
     for path in REQUIREMENTS.glob("*-cuda*.txt"):
         match = _FILE.fullmatch(path.name)
         if match and f"{match['stem']}.txt" == row.requirements:

@@ -55,9 +55,27 @@ def requirements_of(row: EngineRow) -> Path:
 
 
 def pins_of(row: EngineRow) -> list[str]:
-    """Its lines, ``name==version``, without comments."""
+    """Its lines, ``name==version``, without comments. Where a release is asked for, the framework's is that
+    and comes first, so that pip looks for it before all else; other frameworks keep their pins, and pip
+    chooses what else fits."""
     lines = (line.partition("#")[0].strip() for line in requirements_of(row).read_text().splitlines())
-    return [line for line in lines if line]
+    pins = [line for line in lines if line]
+    if not row.release:
+        return pins
+    return sorted((_released(row, pin) for pin in pins), key=lambda pin: not _is_of(row, pin))
+
+
+def _is_of(row: EngineRow, pin: str) -> bool:
+    """Whether a pin is the framework's own."""
+    return pin.partition("==")[0].lower() == row.distribution.lower()
+
+
+def _released(row: EngineRow, pin: str) -> str:
+    name = pin.partition("==")[0]
+    if _is_of(row, pin):
+        exact = row.release.count(".") > 1 or not row.release.replace(".", "").isdigit()
+        return f"{name}=={row.release}{'' if exact else '.*'}"
+    return pin if name in row.imports else name
 
 
 def minors(row: EngineRow) -> list[int]:
@@ -69,7 +87,7 @@ def minors(row: EngineRow) -> list[int]:
 def folder_of(row: EngineRow, minor: int | None = None) -> Path:
     """Where the environment of an engine is, once made, with Python 3.``minor`` (left out: the first of
     ``minors``)."""
-    content = requirements_of(row).read_bytes()
+    content = "\n".join(pins_of(row)).encode() if row.release else requirements_of(row).read_bytes()
     machine = f"{sys.platform} {platform.machine()} 3.{minors(row)[0] if minor is None else minor}"
     return root() / f"{row.name}-{hashlib.sha256(content + machine.encode()).hexdigest()[:12]}"
 

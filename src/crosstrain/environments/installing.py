@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -25,6 +25,7 @@ from crosstrain.environments import pip
 from crosstrain.environments.environments import (
     MANIFEST,
     Environment,
+    find,
     folder_of,
     folders_of,
     minors,
@@ -119,9 +120,10 @@ def _make(
     place = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wheels = ["--only-binary", ":all:", *(word for name in row.sources for word in ("--no-binary", name))]
     quiet = ["--no-input", "--disable-pip-version-check"]
+    wanted = pins_of(row) if row.release else ["-r", str(requirements_of(row))]
     steps = (
         (python, ["venv", str(folder)]),
-        (str(place), ["pip", "install", *quiet, *wheels, "-r", str(requirements_of(row))]),
+        (str(place), ["pip", "install", *quiet, *wheels, *wanted]),
     )
     path = log_of(folder)
     tell(f"making an environment with Python 3.{minor}")
@@ -141,6 +143,13 @@ def _make(
     }  # fmt: skip
     write_json(folder / MANIFEST, manifest)
     path.unlink(missing_ok=True)
+
+
+def provide(rows: Iterable[EngineRow], tell: Tell) -> None:
+    """Make the environments of those engines whose release is not here; raises as ``install`` does."""
+    for row in rows:
+        if row.release and find(row) is None:
+            install(row, lambda words, name=row.name: tell(f"{name}: {words}"))  # type: ignore[misc]
 
 
 def remove(row: EngineRow) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 
 from crosstrain.engines.registry import engine_of, engines
-from crosstrain.environments.environments import find
+from crosstrain.environments.environments import Environment, find
+from crosstrain.environments.installing import packages_in
 from crosstrain.system.gpus import gpus
 from crosstrain.system.machine import own_version, processor, usable_cores
 
@@ -42,3 +43,12 @@ def versions_of(names: list[str]) -> dict[str, str | None]:
     rows = engines()
     environments = {name: find(rows[engine_of(name)]) for name in names}
     return {name: here.version if here else None for name, here in environments.items()}
+
+
+def packages(environment: Environment) -> list[str]:
+    """All distributions of an environment as ``name==version``, sorted; nothing is started."""
+    path = None if environment.folder is None else [str(each) for each in packages_in(environment.folder)]
+    found = (
+        importlib.metadata.distributions() if path is None else importlib.metadata.distributions(path=path)
+    )
+    return sorted({f"{each.name}=={each.version}" for each in found}, key=str.lower)

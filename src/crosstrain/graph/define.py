@@ -32,14 +32,18 @@ from crosstrain.graph.keras_kernels import draw_kernels
 from crosstrain.system.recursion import deep_recursion
 from crosstrain.training.recipe import Loss
 from crosstrain.zoo.catalogue.segmentation import TASK as SEGMENTATION
-from crosstrain.zoo.catalogue.sequences import TRANSCRIPTION
+from crosstrain.zoo.catalogue.sequences import CAPTIONING, TRANSCRIPTION
 from crosstrain.zoo.pretrained import IMAGENET, load_imagenet
 
 Definition = Mapping[str, Any]
 AUTOMATIC = re.compile(r"(functional|sequential|model)(_\d+)?")
 """Names that Keras gives to models of its own accord."""
 
-WITHOUT_DATA = {SEGMENTATION: Loss(SPARSE, {"from_logits": True}), TRANSCRIPTION: Loss("ctc")}
+WITHOUT_DATA = {
+    SEGMENTATION: Loss(SPARSE, {"from_logits": True}),
+    TRANSCRIPTION: Loss("ctc"),
+    CAPTIONING: Loss(SPARSE, {"from_logits": True}),
+}
 """The losses of tasks of the catalogue, where no data says what outputs mean."""
 
 KEPT = (
@@ -211,7 +215,7 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
         set_seed(int(definition.get("seed") or 0))  # again: loading may have drawn, or brought in TensorFlow
         model = called(place, function, shapes, classes, vocabulary)
     else:
-        model = guarded(source, lambda: zoo.build(source, single(shapes, source), classes, vocabulary))
+        model = guarded(source, lambda: of_catalogue(source, shapes, classes, vocabulary))
     if not isinstance(model, keras.Model):
         raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
     model = built(model, input_specs(definition), source)
@@ -222,6 +226,21 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
     if definition.get("freeze_until"):
         transfer.freeze_until(model, str(definition["freeze_until"]))
     return model
+
+
+def of_catalogue(source: str, shapes: Any, classes: int | None, vocabulary: int | None) -> keras.Model:
+    """A network of the zoo for these shapes."""
+    asked = zoo.variant(source)
+    names = asked.row.inputs if asked else ()
+    if not names or shapes is None:
+        return zoo.build(source, single(shapes, source), classes, vocabulary)
+    if set(shapes) != set(names):
+        raise CrosstrainError(
+            f"{source} has the inputs {', '.join(names)}; the data has "
+            f"{', '.join(name or 'one without a name' for name in shapes)}"
+        )
+    picture, tokens = (tuple(shapes[name]) for name in names)
+    return zoo.build(source, picture, classes, vocabulary, tokens[0])
 
 
 def is_file(source: str) -> bool:

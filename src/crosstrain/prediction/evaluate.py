@@ -18,6 +18,7 @@ from crosstrain.data.source import Source, Table
 from crosstrain.data.trained_preparation import Applied
 from crosstrain.detection.truths import NUMBERS, present, renumbered
 from crosstrain.errors import CrosstrainError
+from crosstrain.prediction.captions import facts_of, judged
 from crosstrain.prediction.labels import matching
 from crosstrain.prediction.measures import intervals, measured, metric_names
 from crosstrain.prediction.network import TrainedNetwork
@@ -106,16 +107,23 @@ def evaluate(
         inputs = inputs if rows is None else {name: array[rows] for name, array in inputs.items()}
         tell(f"Asking {network.name} on {request.engine}")
         answered = network.answer(inputs, request, folder, wanted=list(network.readings))
+        described: dict[str, Interval] = {}
+        if facts_of(network):
+            tell(f"Describing pictures on {request.engine}")
+            described = judged(
+                network, inputs, next(iter(fitted.values())), _owners(source, applied), request, folder, beam
+            )
     evaluation = Evaluation(
         {name: _read_by(reading, beam) for name, reading in network.readings.items()},
         metric_names(network.readings), network.definition.loss, network.definition.weights(), 64,
     )  # fmt: skip
     called = {name: inputs[source] for name, source in pair(network.inputs, inputs, "input").items()}
     values = measured(evaluation, called, answered.outputs, fitted)
+    limits = intervals(evaluation, values, called, answered.outputs, fitted)
     return Evaluated(
         network.name, request.engine, answered.version, request.device,
         "last" if cell else trained.weights.stem, spec, chosen, len(next(iter(inputs.values()))),
-        values, intervals(evaluation, values, called, answered.outputs, fitted),
+        values | {name: each.value for name, each in described.items()}, limits | described,
         tuple(network.preparation.classes), tuple(damaged), (*notes, *more),
     )  # fmt: skip
 
@@ -132,6 +140,11 @@ def _same(spec: str, other: str) -> bool:
     return (
         kind == other_kind and Path(place).expanduser().resolve() == Path(other_place).expanduser().resolve()
     )
+
+
+def _owners(source: Source, applied: Mapping[str, Applied]) -> np.ndarray:
+    """The picture that each row is about."""
+    return np.concatenate([source.owners[part][each.kept] for part, each in applied.items()])
 
 
 def _applied(network: TrainedNetwork, folder: Path, table: Table) -> Applied:

@@ -20,6 +20,8 @@ RESAMPLES = 400
 NUMBERS = 1 << 27
 """Numbers that all resamples together may go through; the fewest resamples are ``FEWEST``."""
 FEWEST = 50
+MOST_CONFUSED = 1000
+"""Classes of a confusion matrix: words of a vocabulary would fill the memory with one."""
 PARTS = 30
 """Into which the examples are dealt at random for the interval of the mean loss."""
 
@@ -42,15 +44,19 @@ def metric_names(readings: Mapping[str, Reading]) -> tuple[str, ...]:
     if len(kinds) > 1:
         return ("accuracy",)
     names = [name for name, (_, of_classes) in METRICS.items() if {of_classes} == kinds]
-    few = max((reading.classes or 0 for reading in readings.values()), default=0) <= 5
+    classes = max((reading.classes or 0 for reading in readings.values()), default=0)
     binary = any(reading.threshold is not None for reading in readings.values())
-    return tuple(name for name in names if name != "top_k" or not (few or binary))
+    without = {"top_k": classes <= 5 or binary, "confusion": classes > MOST_CONFUSED}
+    return tuple(name for name in names if not without.get(name))
 
 
 def measured(evaluation: Evaluation, inputs: Arrays, outputs: Arrays, targets: Arrays) -> dict[str, Any]:
-    """``loss`` and every metric of the evaluation, as training tells them; of label maps, texts and boxes all
-    that it tells of a test set."""
-    final = any(_task(reading) for reading in evaluation.readings.values())
+    """``loss`` and every metric of the evaluation, as training tells them; of label maps, texts, boxes and
+    classes at each step all that it tells of a test set."""
+    final = any(
+        _task(reading) or (reading.classes and outputs[name].ndim == 3)
+        for name, reading in evaluation.readings.items()
+    )
     return evaluation.run(Replay(outputs), inputs, targets, final=final)  # type: ignore[arg-type]
 
 
@@ -75,7 +81,7 @@ def intervals(
     """The interval of every value that is one number: Wilson's for shares of right answers, Student's over
     random parts for the loss, the bootstrap's percentiles for the rest. Of label maps the loss and the mean
     IoU have one, of boxes the loss and mAP@0.5: pixels and boxes are no independent examples; of texts the
-    loss, the characters and the texts that are right."""
+    loss, the characters and the texts that are right; of classes at each step the loss."""
     random = np.random.default_rng(seed)
     intervals: dict[str, Interval] = {}
     if values.get("loss") is not None and (loss := _of_loss(evaluation, inputs, outputs, targets, random)):
@@ -101,6 +107,8 @@ def intervals(
             if not isinstance(value, int | float) or not np.isfinite(value):
                 continue
             truth = reading.truths(outputs[output], targets[output]) if name.startswith(SHARES) else None
+            if truth is not None and reading.threshold is None and truth.ndim > 1:
+                continue
             intervals[key] = (
                 wilson(float(value), truth.size)
                 if truth is not None

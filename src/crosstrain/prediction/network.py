@@ -28,11 +28,10 @@ MODEL = "crosstrain.exchange.model_file:run"
 
 @dataclass(frozen=True)
 class Answered:
-    """``outputs`` by name, the first axis counting examples; the engine's version, and what it took."""
+    """``outputs`` by name, the first axis counting examples, and the engine's version."""
 
     outputs: Arrays
     version: str | None
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class TrainedNetwork:
         }  # fmt: skip
         outcome = run_job(job, folder=folder / "logs", timeout=asking.timeout)
         result = checked(outcome, f"{self.name} cannot be run on {asking.engine}")
-        return Answered(read_arrays(out), result["engine_version"], outcome.seconds)
+        return Answered(read_arrays(out), result["engine_version"])
 
     def continued(
         self, start: np.ndarray, asking: Asking, folder: Path, settings: Mapping[str, Any]

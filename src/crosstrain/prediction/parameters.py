@@ -17,7 +17,9 @@ class Trained(Engines, Device, Threads, EngineOptions, Timeout, total=False):
 
 
 _BEAM = Parameter(
-    "Of texts that CTC spells: how many beginnings a beam search keeps (0: the best path alone).", 0, "N"
+    "Of texts that CTC spells, and of captions: how many beginnings a beam search keeps (0: the best alone).",
+    0,
+    "N",
 )
 
 

@@ -18,8 +18,9 @@ from crosstrain.data.prepared import Arrays
 from crosstrain.data.resemblance import Look, differences, original_sizes, size_difference
 from crosstrain.data.sets.sequences.tokens import RESERVED
 from crosstrain.data.source import Images, Table
-from crosstrain.data.trained_preparation import TrainedPreparation
+from crosstrain.data.trained_preparation import Applied, TrainedPreparation
 from crosstrain.errors import CrosstrainError
+from crosstrain.prediction.captions import described, facts_of, in_words
 from crosstrain.prediction.network import Answered, TrainedNetwork
 from crosstrain.prediction.settings import Asking, Tell, asking, run_at
 from crosstrain.training.metrics import Reading
@@ -30,6 +31,8 @@ Draw = Callable[[Path, "Prediction", Callable[[int], np.ndarray | None]], int]
 
 LEAST_SCORE = 0.25
 """Detections below this score are not told."""
+InUnits = Callable[[np.ndarray], np.ndarray] | None
+"""Makes numbers in the target's own unit of outputs."""
 Areas = tuple[tuple[str, float], ...]
 Texts = tuple[tuple[str, float | None], ...]
 """What is read, each with its probability; None for the best path's text, whose probability is not known."""
@@ -77,7 +80,8 @@ class Prediction:
     """The answers in the order of the inputs (of one input for each output); ``damaged`` names what was left
     out, and why; ``notes`` are sentences on what was passed over, and on what does not look like the
     training's data. ``classes`` are the names of all classes, where there are any. ``rows`` are the positions
-    of the answered inputs, ``outputs`` what the network gave (N, …), by output."""
+    of the answered inputs, ``outputs`` what the network gave (N, …), by output; of captions their words as
+    numbers, under the name ``""``."""
 
     network: str
     engine: str
@@ -162,22 +166,20 @@ def predict(
             raise CrosstrainError(f"nothing can be read: {applied.damaged[0]}")
         notes = [*source.notes, *unlike(network.preparation, source.table, applied.inputs)]
         tell(f"Asking {network.name} on {request.engine}")
-        wanted = [name for name, reading in network.readings.items() if reading.boxes or not reading.head]
-        answered = network.answer(applied.inputs, request, folder, wanted=wanted or None)
-        shown = answered
-        if source.in_units:
-            values = {
-                name: source.in_units(outputs) if network.classes(name) is None else outputs
-                for name, outputs in answered.outputs.items()
-            }
-            shown = replace(answered, outputs=values)
         labels = [source.labels[row] for row in applied.kept]
         chosen = "last" if cell else trained.weights.stem
-        originals = _originals(network, source.table, applied.kept)
+        if facts_of(network):
+            answered, answers = _captions(network, applied, labels, request, folder, beam)
+        else:
+            wanted = [name for name, reading in network.readings.items() if reading.boxes or not reading.head]
+            answered = network.answer(applied.inputs, request, folder, wanted=wanted or None)
+            shown = _in_units(network, answered, source.in_units)
+            originals = _originals(network, source.table, applied.kept)
+            answers = answers_of(network, shown, labels, top, originals, beam)
         prediction = Prediction(
-            network.name, request.engine, answered.version, request.device, chosen,
-            tuple(answers_of(network, shown, labels, top, originals, beam)), applied.damaged, tuple(notes),
-            classes=tuple(network.preparation.classes), rows=applied.kept, outputs=answered.outputs,
+            network.name, request.engine, answered.version, request.device, chosen, tuple(answers),
+            applied.damaged, tuple(notes), classes=tuple(network.preparation.classes), rows=applied.kept,
+            outputs=answered.outputs,
         )  # fmt: skip
         if pictures is not None:
             tell(f"Drawing answers into {pictures}")
@@ -186,11 +188,33 @@ def predict(
     return prediction
 
 
+def _in_units(network: TrainedNetwork, answered: Answered, in_units: InUnits) -> Answered:
+    """Outputs that are no classes in the target's own unit."""
+    if in_units is None:
+        return answered
+    values = {
+        name: in_units(outputs) if network.classes(name) is None else outputs
+        for name, outputs in answered.outputs.items()
+    }
+    return replace(answered, outputs=values)
+
+
+def _captions(
+    network: TrainedNetwork, applied: Applied, labels: Sequence[str], request: Asking, folder: Path, beam: int
+) -> tuple[Answered, list[Answer]]:
+    """A caption of each picture, and its words as numbers."""
+    said, version = described(network, applied.inputs, request, folder, beam)
+    texts = in_words(network, said)
+    answers = [Answer(label, "", texts=((text, None),)) for label, text in zip(labels, texts, strict=True)]
+    return Answered({"": said}, version), answers
+
+
 def unlike(preparation: TrainedPreparation, table: Table, inputs: Arrays) -> list[str]:
     """Sentences on how prepared inputs do not look like those of the training."""
     sentences = []
+    specs = preparation.manifest["inputs"]
     for name, array in inputs.items():
-        if name in preparation.looks:
+        if name in preparation.looks and not specs[name].get("vocabulary"):  # tokens are names, not numbers
             sentences += differences(preparation.looks[name], Look.of(array), name)
     known = preparation.manifest.get("original_sizes") or {}
     for name, sizes in original_sizes(table).items():
@@ -203,7 +227,8 @@ def check_beam(beam: int, network: TrainedNetwork) -> None:
     """``CrosstrainError`` for a width that is none, and where there is nothing to look for."""
     if beam < 0:
         raise CrosstrainError(f"a beam keeps at least 1 text (0: the best path alone), not {beam}")
-    if beam and not any(reading.transcription for reading in network.readings.values()):
+    spells = any(reading.transcription for reading in network.readings.values()) or facts_of(network)
+    if beam and not spells:
         raise CrosstrainError(f"{network.name} spells no texts, so a beam has nothing to look for")
 
 

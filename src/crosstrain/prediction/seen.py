@@ -73,7 +73,7 @@ def seen_of(
 ) -> Seen:
     """What the outputs for one picture say. ``region`` is the part that the network was given, ``top`` how
     many classes are kept, ``beam`` the width of the search for texts."""
-    answered = Answered({name: outputs[name] for name in wanted(network)}, None, 0.0)
+    answered = Answered({name: outputs[name] for name in wanted(network)}, None)
     answers = answers_of(network, answered, [""], top, [(region.height, region.width)], beam)
     moved = tuple(replace(a, boxes=tuple(_moved(box, region) for box in a.boxes)) for a in answers)
     maps = [name for name, reading in network.readings.items() if reading.maps]

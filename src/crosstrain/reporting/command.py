@@ -56,6 +56,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--threads": settings.get("threads"),
         "--budget": settings.get("budget"),
         "--repeats-until": settings.get("repeats_until"),
+        "--twins": settings.get("twins") or None,
         "--prefer": settings.get("prefer"),
         "--require": settings.get("require"),
         "--output": settings.get("output"),

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from crosstrain.reporting.answer.changes import changes_answer, changes_since_the_first
+from crosstrain.advice.changed import Changes
+from crosstrain.reporting.answer.changes import changes_answer
 from crosstrain.reporting.answer.papers import latex_answer, latex_figures, markdown_answer, markdown_figures
-from crosstrain.reporting.answer.text import Answer, answer
+from crosstrain.reporting.answer.text import answer
 from crosstrain.reporting.escaping import md, tex
 from crosstrain.reporting.terminal import text
+from crosstrain.results.rounding import told_apart
 from crosstrain.results.rows import Row, rows, size_text
 from crosstrain.results.schema import ComparisonResult
 from crosstrain.statistics import ratios as statistics
@@ -62,7 +64,7 @@ class Quantity:
     name: str
     shown: Callable[[Row], str | None]
     key: Callable[[Row], float]
-    tied: Callable[[Row, Row], bool]
+    tied: Callable[[ComparisonResult, Row, Row], bool]
 
 
 def _time(row: Row) -> str | None:
@@ -76,7 +78,11 @@ def _accuracy(row: Row) -> str | None:
     return f"{100 * interval.value:.2f} [{100 * interval.low:.2f}–{100 * interval.high:.2f}]"
 
 
-def _alike(one: Row, other: Row) -> bool:
+def _alike(result: ComparisonResult, one: Row, other: Row) -> bool:
+    """Where twins were trained, what rounding explains is a tie; else what the test's size explains."""
+    apart = told_apart(result.rounding, one, other)
+    if apart is not None:
+        return not apart
     if one.title != "accuracy":
         mine, theirs = one.score_interval, other.score_interval
         return bool(mine and theirs and mine.low <= theirs.high and theirs.low <= mine.high)
@@ -90,7 +96,7 @@ QUANTITIES = (
         "Training time (s/epoch) with its 95 % interval",
         _time,
         lambda row: row.seconds.value if row.seconds else float("inf"),
-        lambda one, other: statistics.tied(one.runs, other.runs),
+        lambda result, one, other: statistics.tied(one.runs, other.runs),
     ),
     Quantity("Test accuracy (%) with its 95 % interval", _accuracy, lambda row: -(row.score or 0.0), _alike),
 )
@@ -108,10 +114,12 @@ def _of_result(machine: str, result: ComparisonResult) -> Iterator[Table]:
     for quantity in QUANTITIES:
         for (size, device), group in sorted(groups.items(), key=lambda each: each[0][0].zfill(8)):
             if any(quantity.shown(row) for row in group):
-                yield _table(quantity, size, device, machine, group)
+                yield _table(quantity, size, device, machine, group, result)
 
 
-def _table(quantity: Quantity, size: str, device: str, machine: str, group: Sequence[Row]) -> Table:
+def _table(
+    quantity: Quantity, size: str, device: str, machine: str, group: Sequence[Row], result: ComparisonResult
+) -> Table:
     networks = tuple(dict.fromkeys(row.network for row in group))
     engines = tuple(dict.fromkeys(_name(row) for row in group))
     entries: dict[tuple[str, str], Entry] = {}
@@ -121,7 +129,7 @@ def _table(quantity: Quantity, size: str, device: str, machine: str, group: Sequ
         best = min(fair, key=quantity.key, default=None)
         for row in column:
             shown = quantity.shown(row)
-            tie = best is not None and row in fair and row is not best and quantity.tied(row, best)
+            tie = best is not None and row in fair and row is not best and quantity.tied(result, row, best)
             entries[_name(row), network] = Entry(
                 shown or (row.status if not row.done else text.NOTHING), row is best, tie,
                 SEPARATE.get(row.certificate, ""),
@@ -140,10 +148,10 @@ def _fair(row: Row) -> bool:
 
 
 # -- how they are written -------------------------------------------------------------------------
-def markdown(results: Mapping[str, ComparisonResult]) -> str:
-    """The answer of each machine, then pipe tables, each under its title."""
+def markdown(results: Mapping[str, ComparisonResult], changed: Mapping[str, Changes]) -> str:
+    """The answer of each machine, what ``changed`` between them, then pipe tables, each under its title."""
     parts = [markdown_answer(answer(result), name) for name, result in results.items()]
-    parts += [markdown_answer(each, title) for title, each in _changes(results).items()]
+    parts += [markdown_answer(changes_answer(of), title) for title, of in changed.items()]
     for table in tables(results):
         head = ["engine", *table.networks]
         lines = [f"### {md(table.title)}", "", "| " + " | ".join(map(md, head)) + " |",
@@ -163,11 +171,12 @@ def _md_entry(entry: Entry | None) -> str:
     return f"**{shown}**" if entry.best else shown
 
 
-def latex(results: Mapping[str, ComparisonResult]) -> str:
-    """The answer of each machine, then ``table`` environments for the package booktabs."""
+def latex(results: Mapping[str, ComparisonResult], changed: Mapping[str, Changes]) -> str:
+    """The answer of each machine, what ``changed`` between them, then ``table`` environments for the package
+    booktabs."""
     parts = ["% needs \\usepackage{booktabs}"]
     parts += [latex_answer(answer(result), name) for name, result in results.items()]
-    parts += [latex_answer(each, title) for title, each in _changes(results).items()]
+    parts += [latex_answer(changes_answer(of), title) for title, of in changed.items()]
     for table in tables(results):
         lines = [
             "\\begin{table}", "  \\centering", f"  \\caption{{{tex(table.title)}}}",
@@ -189,10 +198,6 @@ def _tex_entry(entry: Entry | None) -> str:
     shown = tex(entry.shown)
     shown = f"\\textbf{{{shown}}}" if entry.best else shown
     return shown + ("\\,$=$" if entry.tie else "") + (f"\\,{tex(entry.mark)}" if entry.mark else "")
-
-
-def _changes(results: Mapping[str, ComparisonResult]) -> dict[str, Answer]:
-    return {title: changes_answer(of) for title, of in changes_since_the_first(results).items()}
 
 
 def _legend(results: Mapping[str, ComparisonResult]) -> str:
@@ -250,8 +255,8 @@ def _record(machine: str, row: Row, ratio: Interval | None) -> dict[str, Any]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def as_csv(results: Mapping[str, ComparisonResult]) -> str:
-    """One line for each of ``records``."""
+def as_csv(results: Mapping[str, ComparisonResult], changed: Mapping[str, Changes]) -> str:
+    """One line for each of ``records``; what ``changed`` has no line."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -265,12 +270,12 @@ def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def as_json(results: Mapping[str, ComparisonResult]) -> str:
-    """``rows`` as in the CSV, and ``tables`` as they are printed."""
+def as_json(results: Mapping[str, ComparisonResult], changed: Mapping[str, Changes]) -> str:
+    """``rows`` as in the CSV, ``tables`` as they are printed, and what ``changed``."""
     document = {
         "format": 1,
         "answers": {name: asdict(replace(answer(result), figures=())) for name, result in results.items()},
-        "changes": {title: of.to_json() for title, of in changes_since_the_first(results).items()},
+        "changes": {title: of.to_json() for title, of in changed.items()},
         "rows": records(results),
         "tables": [
             {
@@ -286,6 +291,6 @@ def as_json(results: Mapping[str, ComparisonResult]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-FORMATS: dict[str, Callable[[Mapping[str, ComparisonResult]], str]] = {
+FORMATS: dict[str, Callable[[Mapping[str, ComparisonResult], Mapping[str, Changes]], str]] = {
     "markdown": markdown, "latex": latex, "csv": as_csv, "json": as_json,
 }  # fmt: skip

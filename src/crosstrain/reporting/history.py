@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crosstrain.advice.changed import Changes, changes
 from crosstrain.errors import CrosstrainError
-from crosstrain.reporting.answer.text import Figures
+from crosstrain.reporting.answer.figures import Figures
 from crosstrain.reporting.terminal import text
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load

@@ -60,7 +60,7 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
     changed = changes_since_the_first({machine.name: machine.result for machine in machines})
     if form != HTML:
         by_name = {machine.name if len(machines) > 1 else "": machine.result for machine in machines}
-        return _written(FORMATS[form](by_name), out)
+        return _written(FORMATS[form](by_name, changed), out)
     if len(machines) == 1:
         return _written(render(results[0], folders[0]), out or folders[0] / PAGE)
     report = _written(render_machines(machines, changed), out or Path(PAGE))

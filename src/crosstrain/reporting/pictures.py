@@ -20,9 +20,11 @@ def as_pictures(data: Prepared, examples: np.ndarray) -> list[np.ndarray] | str:
     """The test examples at these positions as uint8 (H, W, 1) or (H, W, 3) RGB; or a sentence that says
     why the data set has no pictures to show."""
     inputs, _ = data.arrays("test")
-    if len(inputs) != 1:
+    tokens = [name for name, spec in data.manifest["inputs"].items() if spec.get("vocabulary")]
+    seen = {name: array for name, array in inputs.items() if name not in tokens}
+    if len(seen) > 1:
         return "the network has several inputs; there is no single picture to show"
-    ((name, array),) = inputs.items()
+    name, array = next(iter((seen or inputs).items()))
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or array.dtype.kind not in "fui":
         return "the inputs are not pictures"
     return shown(data, name, np.asarray(array), np.asarray(array)[examples])

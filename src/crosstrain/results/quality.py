@@ -24,6 +24,8 @@ def quality(cell: CellResult) -> dict[str, float]:
         "character error rate": test_metric(metrics, "character_error_rate"),
         "word error rate": test_metric(metrics, "word_error_rate"),
         "texts right": cell.test_accuracy if test_metric(metrics, "word_error_rate") is not None else None,
+        "words right": cell.test_accuracy if test_metric(metrics, "bleu") is not None else None,
+        "BLEU": test_metric(metrics, "bleu"),
         "calibration error": test_metric(metrics, "calibration_error"),
         "pixel accuracy": cell.test_accuracy if test_metric(metrics, "mean_iou") is not None else None,
         "class accuracy": test_metric(metrics, "class_accuracy"),

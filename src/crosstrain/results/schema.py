@@ -77,6 +77,7 @@ class CellResult(_Open):
     are a GPU's: the peak of the framework's own allocator, and apart from it what the driver held for the
     process; what others held of it, and their share of its time; ``device_throttled`` counts the seconds in
     which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for one example.
+    ``twin`` numbers the rounding twins of a training (0: itself).
     """
 
     id: str
@@ -88,6 +89,7 @@ class CellResult(_Open):
     input_size: Size = None
     seed: int = 0
     repeat: int = 0
+    twin: int = 0
     division: Literal["closed", "open"] = "closed"
     options: dict[str, Any] = Field(default_factory=dict)
     status: CellStatus
@@ -303,6 +305,8 @@ class ComparisonResult(_Open):
     criteria: list[dict[str, Any]] = Field(default_factory=list)
     tuning: list[dict[str, Any]] = Field(default_factory=list)
     front: list[dict[str, Any]] = Field(default_factory=list)
+    twins: list[CellResult] = Field(default_factory=list)
+    rounding: dict[str, Any] = Field(default_factory=dict)
     classical: list[ClassicalResult] = Field(default_factory=list)
     search: SearchResult | None = None
     forecasts: dict[str, Any] = Field(default_factory=dict)

@@ -26,7 +26,8 @@ from crosstrain.comparison.settings import Settings
 from crosstrain.comparison.subjects import Refused, Subject, Workshop, source_hashes
 from crosstrain.criteria import Criteria
 from crosstrain.data.registry import parse
-from crosstrain.engines.registry import engine_of
+from crosstrain.engines.registry import engine_of, engine_row
+from crosstrain.environments.installing import provide
 from crosstrain.environments.versions import machine, versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.forecasting.summary import summarized
@@ -34,11 +35,13 @@ from crosstrain.results.growth import growth
 from crosstrain.results.overfitting import over_fits
 from crosstrain.results.pairwise import pairwise
 from crosstrain.results.quality import quality
+from crosstrain.results.rounding import rounding
 from crosstrain.results.rows import counted, rows, size_text
 from crosstrain.results.schema import CellResult, CertificateResult, ComparisonResult, Size
 from crosstrain.results.stability import stability
 from crosstrain.runs.store import Store
 from crosstrain.studies.classical import Classical
+from crosstrain.studies.twins import Twins
 from crosstrain.system.files import write_json
 from crosstrain.system.machine import own_version, usable_cores
 from crosstrain.tuning.tuned import Tuned, compared, tuned
@@ -57,6 +60,7 @@ def run(settings: Settings, out: Path | None = None, watch: Watch | None = None)
     the settings). Raises ``CrosstrainError`` for wrong use, before anything is trained, and
     ``StorageError`` where the disk does not take the results."""
     parse(settings.data)
+    provide([engine_row(engine_of(name)) for name in settings.engines], (watch or Silent()).stage)
     settings = settled(settings, (watch or Silent()).note)
     with (
         folders.opened(out or settings.default_folder) as store,
@@ -86,6 +90,7 @@ class _Comparison:
         )
         self.criteria = Criteria(self.bench)
         self.classical = Classical(self.bench)
+        self.twins = Twins(self.bench)
 
     # -- the way --------------------------------------------------------------------------------
     def run(self) -> ComparisonResult:
@@ -115,6 +120,10 @@ class _Comparison:
             for extra in self._further(choice):
                 plan = self._write_plan(plan, cells=[c.id for c in (*self.planned, *extra)])
                 self._measure(extra, choice.epochs)
+            twins = self.twins.plan(self.planned)
+            if twins:
+                plan = self._write_plan(plan, twins=[c.id for c in twins])
+            self.twins.measure(twins, choice.epochs)
             self._criteria()
         except KeyboardInterrupt as interrupt:
             raise Interrupted(self._result()) from interrupt
@@ -215,7 +224,10 @@ class _Comparison:
         for cell in probes:
             # A cell of one epoch, taken up again later; if it comes to no more than that, it is the result.
             self.bench.measure(cell, 1)
-        choice = choose(self._estimates(), self.bench.remaining() or 0.0, epochs=epochs, passes=passes)
+        # Each twin of a seed takes as long as a round with one seed.
+        share = len(passes) / (len(passes) + self.settings.seeds * self.settings.twins)
+        remaining = share * (self.bench.remaining() or 0.0)
+        choice = choose(self._estimates(), remaining, epochs=epochs, passes=passes)
         schedule = f"{counted(choice.epochs, 'epoch')} in {choice.rounds} of {counted(len(passes), 'round')}"
         self.watch.note(f"The budget allows {schedule}.")
         return choice
@@ -224,16 +236,22 @@ class _Comparison:
         """One more round where the budget allows it; else the choice is final."""
         cost = sum(estimate.seconds(choice.epochs) for estimate in self._estimates().values())
         passes = self._passes()
-        if choice.rounds < len(passes) and cost <= (self.bench.remaining() or 0.0):
+        remaining = (self.bench.remaining() or 0.0) - self._twins_seconds(choice.epochs)
+        if choice.rounds < len(passes) and cost <= remaining:
             return replace(choice, rounds=choice.rounds + 1)
         return replace(choice, settled=True)
+
+    def _twins_seconds(self, epochs: int) -> float:
+        """What of the budget is kept for twins."""
+        trainings = self.settings.seeds * self.settings.twins
+        return trainings * sum(estimate.seconds(epochs) for estimate in self._estimates().values())
 
     def _estimates(self) -> dict[Group, Estimate]:
         """What a cell of each group costs, from the last one that was measured."""
         cells = {cell.id: cell for cell in self._plan(Choice(1, len(self._passes())))}
         estimates = {}
         for name, result in self.results.items():
-            if estimate := Estimate.of(result):
+            if name in cells and (estimate := Estimate.of(result)):
                 estimates[cells[name].group] = estimate
         return estimates
 
@@ -287,7 +305,8 @@ class _Comparison:
             missing = [cell for cell in extra if not self.bench.stored_result(cell, choice.epochs)]
             cost = {c.group: e for c in missing if (e := self._estimate(c))}
             seconds = sum(estimate.seconds(choice.epochs) for estimate in cost.values())
-            if missing and budget is not None and seconds > (self.bench.remaining() or 0.0):
+            kept = self._twins_seconds(choice.epochs)
+            if missing and budget is not None and seconds + kept > (self.bench.remaining() or 0.0):
                 limit = f"The budget of {budget:g} s"
                 break
             if not extra:
@@ -377,6 +396,8 @@ class _Comparison:
             growth=growth(cell_results),
             tuning=compared(self.tuned.profiles, summary),
             ratios=pairwise(cell_results),
+            twins=list(self.twins.results),
+            rounding=rounding(cell_results, self.twins.results),
             classical=list(self.classical.results),
             search=self.settings.search,
             forecasts=forecasts,

@@ -105,6 +105,7 @@ class Scale(_Strict):
     limit: Count | None = None
     criteria: bool = False
     tuned: bool = False
+    twins: Annotated[int, Field(ge=0)] = 0
 
 
 class Change(_Strict):
@@ -138,6 +139,12 @@ class Published(_Strict):
     times: list[Time] = Field(default_factory=list)
 
 
+class _Further(_Strict):
+    """A file of published figures alone."""
+
+    published: Published
+
+
 class Plan(_Strict):
     """A whole study. ``prefer`` are the weights of its recommendation."""
 
@@ -161,7 +168,20 @@ class Plan(_Strict):
             for wanted in scale.parts or ():
                 if wanted not in names:
                     raise ValueError(f"scales.{key}.parts names {wanted!r}; there are {', '.join(names)}")
+        for time in self.published.times:
+            if time.network not in self.networks:
+                raise ValueError(
+                    f"published.times has the network {time.network}, which the study lacks; it has "
+                    f"{', '.join(self.networks)}"
+                )
         return self
+
+    @property
+    def networks(self) -> list[str]:
+        """The networks of all scales and parts, without their sizes."""
+        spelled = [*(each.networks for each in self.scales.values()), *(each.networks for each in self.parts)]
+        names = [name for each in spelled for name in spelling.networks(each or [])[0]]
+        return list(dict.fromkeys(name.rpartition("@")[0] or name for name in names))
 
     def scale(self, name: str | None) -> tuple[str, Scale]:
         """The scale of that name, or the first; ``CrosstrainError`` names those there are."""
@@ -198,6 +218,25 @@ def read(path: Path) -> Plan:
     try:
         with path.open("rb") as file:
             return Plan.model_validate(tomllib.load(file))
+    except OSError as error:
+        raise CrosstrainError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CrosstrainError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise CrosstrainError(f"{path}: {_first(error)}") from None
+
+
+def with_published(plan: Plan, path: Path) -> Plan:
+    """The plan with the published figures of a further file beside its own. ``CrosstrainError`` names the
+    file and the first key that is wrong, or a network that the plan lacks."""
+    try:
+        with path.open("rb") as file:
+            more = _Further.model_validate(tomllib.load(file)).published
+        both = {
+            key: [each.model_dump() for of in (plan.published, more) for each in getattr(of, key)]
+            for key in Published.model_fields
+        }
+        return Plan.model_validate({**plan.model_dump(), "published": both})
     except OSError as error:
         raise CrosstrainError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

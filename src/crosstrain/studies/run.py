@@ -22,7 +22,10 @@ from crosstrain.reporting.comparison import Comparison
 from crosstrain.runs.descriptions import describe
 from crosstrain.studies import comparison as comparing
 from crosstrain.studies import original
+from crosstrain.studies import plan as plans
+from crosstrain.studies.page import PAGE, write_page
 from crosstrain.studies.plan import GPU, Part, Plan, Scale
+from crosstrain.studies.then_and_now import Beside, then_and_now
 from crosstrain.system.files import slug, write_json
 from crosstrain.training import spelling
 
@@ -32,8 +35,8 @@ PLAN, RESULT = "study.toml", "study.json"
 
 @dataclass(frozen=True)
 class Request:
-    """A plan and how to run it here. ``engines``, ``budget`` and ``limit`` replace those of the
-    plan."""
+    """A plan and how to run it here. ``engines``, ``budget`` and ``limit`` replace those of the plan;
+    ``published`` is a file of further published figures."""
 
     plan: Plan
     file: Path
@@ -44,6 +47,7 @@ class Request:
     prefer: str | None = None
     threads: int | None = None
     limit: int | None = None
+    published: Path | None = None
 
     @property
     def name(self) -> str:
@@ -101,12 +105,18 @@ class Study:
         """The published figures, each with those measured here."""
         return original.replications(self.plan.published, [each.result for each in self.comparisons])
 
+    @property
+    def then_and_now(self) -> list[Beside]:
+        """The published times and accuracies, each with those measured here."""
+        return then_and_now(self.plan.published.times, [each.result for each in self.comparisons])
+
     def to_json(self) -> dict[str, Any]:
         """What ``study.json`` and ``--json`` hold (docs/study.md)."""
         return {
             "format": FORMAT, "title": self.plan.title, "question": self.plan.question, "scale": self.scale,
             "folder": str(self.folder), "parts": [part.to_json() for part in self.parts],
             "original": [each.to_json() for each in self.original],
+            "then_and_now": [each.to_json() for each in self.then_and_now],
         }  # fmt: skip
 
 
@@ -127,6 +137,11 @@ def run(
     """Run a study, or what is missing of it. ``finish`` is called with each comparison's folder once it
     has a result (it writes the page). Raises ``CrosstrainError`` for wrong use, before anything is trained,
     and ``Interrupted`` on Ctrl-C."""
+    if request.published:
+        # Its default folder stays that of the plan alone: what was published changes no measurement.
+        folder = out or request.folder
+        request = replace(request, plan=plans.with_published(request.plan, request.published), published=None)
+        return run(request, folder, watch, finish)
     name, scale = request.plan.scale(request.scale)
     folder, watch = out or request.folder, watch or Silent()
     parts = request.plan.parts_of(scale)
@@ -164,6 +179,8 @@ def _save(request: Request, scale: str, folder: Path, results: Sequence[PartResu
     if not (copy.exists() and copy.samefile(request.file)):
         shutil.copyfile(request.file, copy)
     write_json(folder / RESULT, study.to_json())
+    if beside := study.then_and_now:
+        write_page(study.plan.title, beside, folder / PAGE)
     return study
 
 
@@ -232,6 +249,7 @@ def _settings(request: Request, name: str, scale: Scale, ready: PartResult) -> S
             limit=request.limit or scale.limit or plan.data.limit,
             tuned=scale.tuned,
             criteria=scale.criteria,
+            twins=scale.twins,
             prefer=plan.prefer if request.prefer is None else request.prefer,
             repeats_until=scale.repeats_until,
             budget=request.budget or scale.budget,

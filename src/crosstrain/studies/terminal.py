@@ -16,7 +16,9 @@ from crosstrain.results.rows import Row, rows, size_text
 from crosstrain.results.schema import ComparisonResult, Size
 from crosstrain.statistics.ratios import wilson
 from crosstrain.studies.original import Replication
+from crosstrain.studies.page import PAGE, cells, columns
 from crosstrain.studies.run import RESULT, PartResult, Study
+from crosstrain.studies.then_and_now import TITLES
 
 MOST_NETWORKS = 4
 """Number of networks that fit beside each other in 100 columns."""
@@ -36,8 +38,17 @@ def print_study(study: Study, out: Console) -> None:
         out.print()
         out.print("Beside what was published, as factors (the machines differ):", style="bold")
         out.print(original_table(study.original))
+    for kind, title in TITLES.items():
+        if of_kind := [each for each in study.then_and_now if each.kind == kind]:
+            out.print()
+            out.print(f"Then and now: {title[0].lower()}{title[1:]}", style="bold")
+            table = grid(columns(kind), right=(3, 4, 5) if kind == "engine" else (3, 4), flexible=0)
+            for each in of_kind:
+                table.add_row(*cells(each))
+            out.print(table)
     out.print()
-    out.print(f"Results are in {study.folder} ({RESULT}, report.html)", style="dim", soft_wrap=True)
+    pages = f"{RESULT}, report.html{f', {PAGE}' if study.then_and_now else ''}"
+    out.print(f"Results are in {study.folder} ({pages})", style="dim", soft_wrap=True)
 
 
 def _print_part(part: PartResult, out: Console) -> None:

@@ -257,6 +257,19 @@ PAPERS: tuple[PaperRecipe, ...] = (
         ),
     ),
     PaperRecipe(
+        "show-and-tell", "Vinyals et al. 2015, section 4.3.1, and the authors' program im2txt",
+        ("captioner",), "MS COCO", 55, 32, _sgd(2.0, momentum=0.0, global_clipnorm=5.0),
+        _divided([8 * number / 55 for number in range(1, 7)], [0.5**power for power in range(1, 7)]),
+        initialisation="uniform from -0.08 to 0.08, of the decoder",
+        differs=(
+            "rates, clipping and a million steps, which are 55 epochs of its data, are im2txt's; the paper "
+            "says a fixed rate",
+            "the paper's encoder is trained on ImageNet before and stays as it is; here it is trained along",
+            "the decoder begins as the network's own layers do, since the encoder's kernels would too",
+            "dropout of 0.3 is left out unless the network is asked for it, as captioner:dropout=0.3",
+        ),
+    ),
+    PaperRecipe(
         "tcn", "Bai, Kolter and Koltun 2018, section 4 and appendix A", ("tcn", "conv1d"), "sequences",
         None, 32, Optimizer("adam", learning_rate=0.002), _plateau(0.1, 1e-5),
         differs=(

@@ -367,7 +367,7 @@ def engine_options(texts: list[str]) -> dict[str, dict[str, Any]]:
     options: dict[str, dict[str, Any]] = {}
     for text in texts:
         key, equals, raw = text.partition("=")
-        engine, dot, option = key.strip().partition(".")
+        engine, dot, option = key.strip().rpartition(".")  # a release has dots of its own
         if not (equals and dot and engine and option):
             raise CrosstrainError(
                 f"{text!r} is not an option; write engine.option=value, as in torch.compile=default"

@@ -26,11 +26,13 @@ class Task:
 
 SEGMENTATION = Task("segmentation", "mean_iou", "mean IoU", "mean_iou_limits")
 TRANSCRIPTION = Task("transcription", "character_accuracy", "characters right", "character_accuracy_limits")
+CAPTIONING = Task("captioning", "bleu", "BLEU", "bleu_limits")
 DETECTION = Task("detection", "map_50", "mAP@0.5", "map_50_limits")
 CLASSIFICATION = Task("classification", "accuracy", "accuracy")
 
-TASKS = (DETECTION, SEGMENTATION, TRANSCRIPTION, CLASSIFICATION)
-"""In the order in which they are looked for: pixels and texts have an accuracy too."""
+TASKS = (DETECTION, SEGMENTATION, TRANSCRIPTION, CAPTIONING, CLASSIFICATION)
+"""In the order in which they are looked for: pixels, texts and the words of captions have an accuracy too.
+BLEU is of test parts: the epochs of a captioner are validated by the share of right next words."""
 
 
 def value_of(results: Mapping[str, Any], name: str) -> Any:

@@ -23,7 +23,7 @@ from crosstrain.data.augmentation.geometry import result_size
 from crosstrain.data.augmentation.normalizing import Statistics, fitted
 from crosstrain.data.cache import Cache
 from crosstrain.data.images.decoding import one_by_one
-from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file
+from crosstrain.data.prepared import FORMAT, MANIFEST, SPLITS, Prepared, array_file, kept_file
 from crosstrain.data.writing import create
 from crosstrain.errors import CrosstrainError
 from crosstrain.system.files import read_arrays, write_arrays, write_json
@@ -158,6 +158,8 @@ def _fill(folder: Path, key: str, data: Prepared, settings: dict[str, Any]) -> N
                     out.flush()
                     continue
                 _write_target(folder, data, split, name, target, soft="mixup" in settings)
+    for path in data.folder.glob(kept_file("*")):
+        _link(path, folder / path.name)
     write_arrays(folder / STATISTICS, statistics)
     manifest = {
         **data.manifest,

@@ -203,7 +203,8 @@ def homes(engine: str = "") -> dict[str, str]:
     an engine."""
     pythons = {name: keras_python(name) for name in BACKENDS}
     # An engine keras-torch is Keras on PyTorch: its own framework is torch.
-    order = sorted(BACKENDS, key=lambda name: name == engine.removeprefix("keras-"))
+    framework = engine.partition("@")[0].removeprefix("keras-")
+    order = sorted(BACKENDS, key=lambda name: name == framework)
     return {name: python for name in order if (python := pythons[name])}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from crosstrain.reporting.answer.text import Answer, Figures
+from crosstrain.reporting.answer.figures import Figures
+from crosstrain.reporting.answer.text import Answer
 from crosstrain.reporting.escaping import md, tex
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crosstrain.reporting.answer.figures import Figures
+from crosstrain.reporting.answer.releases import releases
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import ComparisonResult
-from crosstrain.results.units import pixels
+from crosstrain.results.units import pixels, share
 
 RUNNING = "The comparison is running; there is no recommendation yet."
 
@@ -27,17 +29,6 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """A small table: what its columns are called, its cells as text, and which columns hold numbers."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: frozenset[int]
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Answer:
     """``headline``, then at most three sentences (``why``), then ``listings``, then the ``caveats``, whose
     marks stand at the numbers above; ``figures`` are what goes behind the results."""
@@ -52,7 +43,9 @@ class Answer:
 def answer(result: ComparisonResult, *, live: bool = False) -> Answer:
     """The answer that a result holds; of a ``live`` one without a recommendation, that it is running."""
     advice = result.recommendation
-    figures = tuple(filter(None, (larger(result), growth(result.growth))))
+    figures = tuple(
+        filter(None, (larger(result), releases(result), growth(result.growth), rounding(result.rounding)))
+    )
     if live and advice.engine is None:
         return Answer(RUNNING, (), (), (), figures)
     # Results of versions that had no headline keep their paragraph.
@@ -107,6 +100,30 @@ def growth(entries: Sequence[Mapping[str, Any]]) -> Figures | None:
         "Time grows as pixels, or multiply-accumulates (MACs), to the power of the slope. Misses by: the "
         "largest distance of a point from that law; between two points there is none.",
     )
+
+
+def rounding(found: Mapping[str, Any]) -> Figures | None:
+    """What rounding alone does to the test result, from rounding twins."""
+    if not found.get("rows"):
+        return None
+    title = found["rows"][0]["title"]
+    return Figures(
+        f"What rounding alone does to the test {title}",
+        ("network", "size", "engine", title, "by rounding", "at most", "by seed", "twins"),
+        tuple(_spread(entry) for entry in found["rows"]),
+        frozenset({1, 3, 4, 5, 6, 7}),
+        f"{' '.join(found['sentences'])} By rounding, by seed: standard deviations, in points. At most: the "
+        "largest distance between twins of one seed.",
+    )
+
+
+def _spread(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    by_seed = entry.get("seed_spread")
+    return (
+        str(entry["network"]), size_text(entry["input_size"]), str(entry["engine"]), share(entry["mean"]),
+        f"{100 * entry['spread']:.2f}", f"{100 * entry['largest']:.2f}",
+        "–" if by_seed is None else f"{100 * by_seed:.2f}", str(entry["twins"]),
+    )  # fmt: skip
 
 
 def _slope(entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 What is stable for tests and for those who link into it:
 
 - sections (``id``): ``summary``, ``changes`` (of several comparisons), ``results``, ``certificates``,
-  ``charts``, ``stability``, ``criteria``, ``forecasts``, ``quality``, ``mistakes``, ``inside``, ``search``,
-  ``settings``, ``machine``, ``data``, ``repeat``, ``notes``; one that is empty is not there;
+  ``charts``, ``rounding``, ``stability``, ``criteria``, ``forecasts``, ``quality``, ``mistakes``, ``inside``,
+  ``search``, ``settings``, ``machine``, ``data``, ``repeat``, ``notes``; one that is empty is not there;
 - ``#recommendation``, ``#key-table``, ``#certificate-table``, ``#criteria-table``, ``#forecast-table``,
   ``#search-table``, ``#confusion``, ``#class-table``, ``#command``, ``.gallery``; the button ``#theme``; the
   selects ``#filter-network``, ``#filter-size``, ``#filter-engine`` in the form ``#filters``, whose count is
@@ -13,8 +13,8 @@ What is stable for tests and for those who link into it:
   ``[data-download=csv|png|svg]``. NAME is ``time-by-size``, ``time-by-depth``, ``time-by-network``,
   ``accuracy-by-time``, ``forecasts``, ``error-by-step``, ``learning-by-epoch``, ``learning-by-seconds``,
   ``loss-by-epoch``, ``loss-by-seconds``, ``latency``, ``latency-distribution``, ``memory``, ``tuning``,
-  ``search-SETTING``, ``where-time-went``; with several machines ``time-by-machine``; of a series
-  ``history-1`` and so on; at inference also ``throughput``;
+  ``search-SETTING``, ``rounding-twins``, ``where-time-went``; with several machines ``time-by-machine``; of
+  a series ``history-1`` and so on; at inference also ``throughput``;
 - ``html[data-ready]`` is the theme (``light``, ``dark``) in which all charts have been drawn.
 """
 

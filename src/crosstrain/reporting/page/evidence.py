@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from crosstrain.reporting.answer.text import rounding as figures_of_rounding
 from crosstrain.reporting.mistakes import Agreement, Mistake, Mistakes, read_mistakes
 from crosstrain.reporting.page.grids import Cell, Grid, folded, items
 from crosstrain.reporting.page.markup import Html, Section, join, section, tag
 from crosstrain.reporting.page.view import View, at_size
+from crosstrain.results.rows import size_text
 
 FEW = 2
 MANY_CLASSES = 20
@@ -20,6 +22,46 @@ def stability(view: View) -> Section | None:
     """Drift, load and spread that were detected during the comparison."""
     sentences = [str(entry["text"]) for entry in view.result.stability if entry.get("text")]
     return section("stability", "How steady it was", items(sentences))
+
+
+def rounding(view: View) -> Section | None:
+    """Why engines that do the same work end at different results, where twins show it."""
+    found = view.result.rounding
+    table = figures_of_rounding(found)
+    if table is None:
+        return None
+    pairs = [
+        [pair["network"], size_text(pair["input_size"]), f"{pair['engine']} less {pair['other']}",
+         Cell(_points(pair["difference"]), pair["difference"]["value"]), pair["verdict"],
+         Cell(f"{pair['p_holm']:.3f}", pair["p_holm"])]
+        for pair in found["pairs"]
+    ]  # fmt: skip
+    columns = ["network", "size", "pair", "points [95 %]", "verdict", "p (Holm)"]
+    return section(
+        "rounding",
+        f"Why proved engines differ in {found['rows'][0]['title']}",
+        tag("p", ROUNDING),
+        items(found["sentences"]),
+        Grid(table.title, table.columns, table.rows, table.numbers).html(caption=False),
+        folded(
+            "Pairs of engines beside that floor",
+            Grid("Pairs of engines", columns, pairs, frozenset({1, 3, 5})).html(caption=False),
+        )
+        if pairs
+        else None,
+    )
+
+
+ROUNDING = (
+    "Engines add in other orders, so that they differ in the last place, and training amplifies that. A "
+    "rounding twin is the same engine, seed and batches from weights moved by one unit in the last place. "
+    "Their spread is the floor: two engines differ only where they are further apart than it explains."
+)
+
+
+def _points(difference: Mapping[str, float]) -> str:
+    value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
+    return f"{value:+.2f} [{low:+.2f} to {high:+.2f}]".replace("-", "−")
 
 
 # -- mistakes -----------------------------------------------------------------------------------------

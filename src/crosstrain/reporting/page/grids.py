@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crosstrain.reporting.answer.text import Figures
+from crosstrain.reporting.answer.figures import Figures
 from crosstrain.reporting.page.markup import Child, Html, join, tag
 from crosstrain.reporting.terminal.text import NOTHING
 

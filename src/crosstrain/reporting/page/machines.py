@@ -1,9 +1,10 @@
-"""One comparison on several machines: the same rows side by side, with the ratio of their times."""
+"""Comparisons of one question, on other machines, versions or days: the same rows side by side, with the
+ratio of their times."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from crosstrain.advice.changed import Changes
 from crosstrain.data.prepared import unit_of
 from crosstrain.reporting.answer.changes import changes_answer
 from crosstrain.reporting.answer.text import answer
+from crosstrain.reporting.history import finished
 from crosstrain.reporting.page.charts.time import SECONDS, interval_cells
 from crosstrain.reporting.page.figures import ROWS, Figure, axis_scale, specification
 from crosstrain.reporting.page.grids import Cell, Grid, folded, items
@@ -21,6 +23,9 @@ from crosstrain.reporting.page.view import Line, View
 from crosstrain.reporting.terminal import text
 from crosstrain.results.schema import ComparisonResult
 from crosstrain.statistics import ratios as statistics
+
+HARDWARE = ("processor", "cores", "memory_bytes", "gpus", "system")
+"""What tells one machine from another, as far as results have it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,22 @@ def names(folders: Sequence[Path]) -> list[str]:
     if len(set(called)) < len(called):
         called = [f"{name} ({number})" for number, name in enumerate(called, start=1)]
     return called
+
+
+def page_title(results: Sequence[ComparisonResult]) -> str:
+    """What differs between the comparisons: ``One comparison, several machines and versions``."""
+    kinds: dict[str, Callable[[ComparisonResult], Any]] = {
+        "machines": lambda of: [of.machine.get(name) for name in HARDWARE],
+        "versions": lambda of: [
+            of.crosstrain,
+            *sorted({(c.engine, c.engine_version or "") for c in of.cells}),
+        ],
+    }
+    apart = [name for name, what in kinds.items() if any(what(of) != what(results[0]) for of in results)]
+    if not apart:
+        days = {finished(of).partition("T")[0] for of in results}
+        apart = ["days" if len(days) > 1 else "runs"]
+    return f"One comparison, several {' and '.join(apart)}"
 
 
 def comparison_of_machines(

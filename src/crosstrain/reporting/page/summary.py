@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosstrain.data.prepared import unit_of
+from crosstrain.reporting.answer.releases import releases
 from crosstrain.reporting.answer.text import Answer, answer, larger
 from crosstrain.reporting.page.grids import Cell, Grid, folded, folded_figures, items
 from crosstrain.reporting.page.markup import Html, Section, join, section, tag
@@ -82,6 +83,7 @@ def results(view: View) -> Section | None:
         join(tag("h3", "What went wrong"), items(failures)) if failures else None,
         _pairs(view),
         folded_figures(larger(view.result)),
+        folded_figures(releases(view.result)),
     )
 
 

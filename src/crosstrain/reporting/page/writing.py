@@ -15,7 +15,6 @@ from crosstrain.reporting.page import (
     evidence,
     insides,
     particulars,
-    quality,
     scripts,
     served,
 )
@@ -25,12 +24,14 @@ from crosstrain.reporting.page.charts import forecasts as charts_forecasts
 from crosstrain.reporting.page.charts import history as charts_history
 from crosstrain.reporting.page.charts import latency as charts_latency
 from crosstrain.reporting.page.charts import rest as charts_rest
+from crosstrain.reporting.page.charts import rounding as charts_rounding
 from crosstrain.reporting.page.charts import search as charts_search
 from crosstrain.reporting.page.charts import time as charts_time
 from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.figures import Figure
-from crosstrain.reporting.page.machines import Machine, comparison_of_machines
+from crosstrain.reporting.page.machines import Machine, comparison_of_machines, page_title
 from crosstrain.reporting.page.markup import Html, Section, section, tag
+from crosstrain.reporting.page.tasks import captions, quality
 from crosstrain.reporting.page.view import View
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
@@ -45,6 +46,7 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
     charts_time.time_by_depth,
     charts_rest.accuracy_by_time,
     charts_forecasts.figures,
+    charts_rounding.twins,
     charts_rest.learning,
     charts_detection.precision_recall,
     charts_latency.figures,
@@ -56,8 +58,8 @@ CHARTS: tuple[Callable[[View], Figure | list[Figure] | None], ...] = (
 Part = Callable[[View], Section | None]
 BEFORE: tuple[Part, ...] = (top.summary, top.results, top.classical, certificates.certificates)
 AFTER: tuple[Part, ...] = (
-    evidence.stability, criteria.criteria, quality.forecast, quality.classified, quality.segmented,
-    quality.detected,
+    evidence.rounding, evidence.stability, criteria.criteria, quality.forecast, quality.classified,
+    quality.segmented, quality.detected, captions.described,
     evidence.mistakes, insides.insides,
     particulars.search, particulars.settings,
     particulars.machine, particulars.data, particulars.repeat, particulars.notes,
@@ -71,8 +73,8 @@ def render(result: ComparisonResult, folder: Path, *, live: bool = False) -> str
     figures = _figures(view)
     parts = [*(part(view) for part in BEFORE), _charts(figures), *(part(view) for part in AFTER)]
     networks = ", ".join(result.settings.get("networks") or view.networks)
-    title = f"{networks} on {_short(result.settings.get('data'))}" if networks else "A comparison"
-    return page(title, _about(result), [part for part in parts if part], figures, live=live)
+    called = f"{networks} on {_short(result.settings.get('data'))}" if networks else "A comparison"
+    return page(called, _about(result), [part for part in parts if part], figures, live=live)
 
 
 def _short(data: str | None) -> str:
@@ -82,9 +84,14 @@ def _short(data: str | None) -> str:
 
 
 def render_machines(machines: Sequence[Machine], changed: Mapping[str, Changes]) -> str:
-    """The page of the same comparison on several machines."""
+    """The page of several comparisons of one question: on machines, with versions or on days that differ."""
     parts, figures = comparison_of_machines(machines, changed)
-    return page("One comparison, several machines", ", ".join(m.name for m in machines), parts, figures)
+    return page(
+        page_title([machine.result for machine in machines]),
+        ", ".join(m.name for m in machines),
+        parts,
+        figures,
+    )
 
 
 def render_history(history: History) -> str:
@@ -103,9 +110,9 @@ def render_inference(result: InferenceResult, *, live: bool = False) -> str:
     parts, figures = served.sections(result)
     place = next((i for i, part in enumerate(parts) if part.identity == "results"), 0) + 1
     charts = _charts(figures)
-    title = ", ".join(dict.fromkeys(row.first.network for row in result.rows())) or "A comparison"
+    called = ", ".join(dict.fromkeys(row.first.network for row in result.rows())) or "A comparison"
     return page(
-        f"{title} at inference",
+        f"{called} at inference",
         _about(result),
         parts[:place] + ([charts] if charts else []) + parts[place:],
         figures,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from crosstrain.reporting.answer.text import Answer, Figures
+from crosstrain.reporting.answer.figures import Figures
+from crosstrain.reporting.answer.text import Answer
 from crosstrain.reporting.terminal.grid import grid
 
 

@@ -213,7 +213,7 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
         numbers = quality(result)
         if (perplexity := numbers.pop("perplexity", None)) is not None:
             out.print(f"Perplexity of a step on the test part, last epoch: {perplexity:.4g}")
-        if "word error rate" in numbers:
+        if {"word error rate", "BLEU"} & set(numbers):
             shown = (f"{name} {text.share(value)}" for name, value in numbers.items())
             out.print(f"On the test part, last epoch: {', '.join(shown)}", soft_wrap=True)
         elif numbers:

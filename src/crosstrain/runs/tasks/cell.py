@@ -40,11 +40,12 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 
     The job has ``engine``, ``device``, ``precision``, ``threads``, ``options``, ``division``,
     ``network_folder`` (of the define task), ``data_folder``, ``recipe`` and, where it differs from the
-    recipe's, ``seed``; ``evaluate`` (default true); ``weights_out`` and ``best_out``, paths for the last
-    and the best epoch's weights (``.npz``), or None; ``predictions_out``, one for the answers on the test
-    set (``runs/tasks/predictions.py``), or None; ``feeder``, how the processes that augment are started
-    (``runs/feeding.py``); ``checkpoint``, a path, or None, and ``resume``: take
-    it up where it is there. Events: ``phase``, ``progress`` (at most four a second), ``epoch``.
+    recipe's, ``seed``; ``twin``, the number of a rounding twin, or none; ``evaluate`` (default true);
+    ``weights_out`` and ``best_out``, paths for the last and the best epoch's weights (``.npz``), or None;
+    ``predictions_out``, one for the answers on the test set (``runs/tasks/predictions.py``), or None;
+    ``feeder``, how the processes that augment are started (``runs/feeding.py``); ``checkpoint``, a path, or
+    None, and ``resume``: take it up where it is there. Events: ``phase``, ``progress`` (at most four a
+    second), ``epoch``.
 
     Times in the record are seconds, memory bytes; ``device_allocated_bytes`` is the peak of the framework's
     own allocator on a GPU. ``diverged`` is a sentence where the loss became no number, else None.
@@ -86,7 +87,7 @@ def _trained(
     if evaluate and test.examples:
         with clocks.phase("evaluate"):
             learnt = learnt_part(network, material)
-            tested = material.evaluation.run(network, test.inputs, test.targets, predictions, final=True)
+            tested = tested_by(network, material, predictions)
     with clocks.phase("save"):
         if job.get("weights_out"):
             write_arrays(Path(job["weights_out"]), material.own_weights(network.read().weights))
@@ -121,13 +122,25 @@ def _trained(
 
 def best_tested(network: Network, material: Material, training: Training, clocks: Clocks) -> dict[str, Any]:
     """The test metrics of the best epoch's weights, where they are kept; the network has them afterwards."""
-    path, test = training.best_path, material.splits["test"]
+    path = training.best_path
     if path is None or training.progress.best_epoch is None or not path.exists():
         return {}
     with clocks.phase("evaluate"):
         state = network.read()
         network.load(State({**state.weights, **read_arrays(path)}))
-        return material.evaluation.run(network, test.inputs, test.targets, final=True)
+        return tested_by(network, material, None)
+
+
+def tested_by(network: Network, material: Material, predictions: Predictions | None) -> dict[str, Any]:
+    """The metrics of the test part; ``predictions`` collects the answers."""
+    test = material.splits["test"]
+    tested = material.evaluation.run(network, test.inputs, test.targets, predictions, final=True)
+    if material.describing:
+        metrics, said = material.describing.tested(network, test.inputs, test.targets)
+        tested |= metrics
+        if predictions is not None:
+            predictions.add(said)
+    return tested
 
 
 def learnt_part(network: Network, material: Material) -> dict[str, Any]:
@@ -165,7 +178,7 @@ def set_up(
         setting = setting_of(job, description)
     with clocks.phase("prepare"):
         folders = Path(job["network_folder"]), Path(job["data_folder"])
-        material = Material.load(*folders, recipe, setting.precision, launch_of(job))
+        material = Material.load(*folders, recipe, setting.precision, launch_of(job), twin=job.get("twin", 0))
     with clocks.phase("compile"):
         network = built(engine, material, setting)
         warm_up(network, material, evaluate)

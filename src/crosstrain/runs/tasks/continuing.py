@@ -1,6 +1,7 @@
 """The task ``continue``: a trained network asked again and again, each time about what it said last.
 
-A series goes on by its own forecasts (the recursive strategy), a text by tokens drawn from its own scores.
+A series goes on by its own forecasts (the recursive strategy), a text by tokens drawn from its own scores,
+the caption of a picture by its likeliest words.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED
 from crosstrain.graph.program import Program
 from crosstrain.runs.tasks.answering import network_of
+from crosstrain.runs.tasks.captioning import captions
 from crosstrain.runs.tasks.cell import setting_of
 from crosstrain.runs.tasks.describe import importable
 from crosstrain.system.files import write_arrays
@@ -30,7 +32,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``continued``).
 
     The job has ``engine``, ``device``, ``threads``, ``options``, ``network_folder``, ``weights``, ``kind``
-    (``numbers`` or ``tokens``) and what ``numbers`` and ``tokens`` take besides.
+    (``numbers``, ``tokens`` or ``captions``) and what the function of that name takes besides.
     """
     graph, weights, loss = network_of(job)
     row = importable(job["engine"])
@@ -41,15 +43,18 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     engine = row.load()
     setting: Setting = setting_of(job, engine.describe())
     predictor = engine.build(Program(graph, loss, Recipe().optimizer), weights, setting)
-    (name,) = [each for each in graph.inputs if each != SEED]
+    names = [each for each in graph.inputs if each != SEED]
     output = next(iter(graph.outputs))
 
-    def ask(batch: np.ndarray) -> np.ndarray:
-        return np.asarray(predictor.predict({name: batch})[output])
+    def ask(*batch: np.ndarray) -> np.ndarray:
+        inputs = dict(zip(job.get("inputs") or names, batch, strict=True))
+        return np.asarray(predictor.predict(inputs)[output])
 
     start = np.load(job["start"], allow_pickle=False)
-    how = {"numbers": numbers, "tokens": tokens}[job["kind"]]
-    write_arrays(Path(job["out"]), {"continued": how(ask, start, job)})
+    kinds: dict[str, Callable[..., np.ndarray]] = {
+        "numbers": numbers, "tokens": tokens, "captions": captions,
+    }  # fmt: skip
+    write_arrays(Path(job["out"]), {"continued": kinds[job["kind"]](ask, start, job)})
     return {"engine_version": row.version}
 
 

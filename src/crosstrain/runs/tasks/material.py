@@ -15,8 +15,10 @@ from crosstrain.data.prepared import TARGET, Prepared, feed, pair, unit_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
+from crosstrain.runs.tasks.captioning import Describing
 from crosstrain.runs.tasks.evaluation import Evaluation, readings
 from crosstrain.runs.tasks.feed import Feed, Launch, layout
+from crosstrain.runs.tasks.twins import moved
 from crosstrain.training.recipe import Recipe, batches
 from crosstrain.training.schedules import Schedule
 
@@ -55,6 +57,8 @@ class Material:
     """The names of the classes, where there is one target that has any."""
     unit: str = "images"
     """What the examples are called."""
+    describing: Describing | None = None
+    """What describes the pictures of the test part, where they have captions."""
 
     @classmethod
     def load(
@@ -64,10 +68,12 @@ class Material:
         recipe: Recipe,
         precision: str,
         launch: Launch | None = None,
+        twin: int = 0,
     ) -> Material:
         """Read a definition and a prepared data set. ``CrosstrainError`` where they do not fit each
         other; float weights come in ``precision``. With ``launch``, batches of training are augmented as the
-        recipe says, by processes that are started here and end with ``close``."""
+        recipe says, by processes that are started here and end with ``close``. A ``twin`` has its trainable
+        weights moved by one unit in the last place (``twins``)."""
         network, weights = Graph.load(network_folder / "network.json")
         loss, constants = Graph.load(network_folder / "loss.json")
         data = Prepared.load(data_folder)
@@ -82,9 +88,10 @@ class Material:
         feeding = Feed(data, recipe, launch) if launch and recipe.augmentation else None
         reading = readings(network_folder, network, target_specs)
         evaluation = Evaluation(reading, recipe.metrics, loss, constants, recipe.batch_size)
+        initial = {name: _at(value, precision) for name, value in {**weights, **constants}.items()}
         return cls(
             program=Program(network, loss, recipe.optimizer),
-            weights={name: _at(value, precision) for name, value in {**weights, **constants}.items()},
+            weights=moved(initial, network.trainable, twin) if twin else initial,
             splits=splits,
             evaluation=evaluation,
             recipe=recipe,
@@ -93,6 +100,7 @@ class Material:
             fed=_fed(data, names, outputs, recipe) if feeding else {},
             classes=tuple(map(str, data.manifest["classes"])),
             unit=unit_of(data.manifest),
+            describing=Describing.of(data, [*target_specs]),
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from crosstrain.system.files import arrays_if_whole
 from crosstrain.training.metrics import Reading
 
+SUFFIX = ".test.npz"
+"""How the names of these files end."""
 MOST_PIXELS = 1 << 26
 """Of kept label maps, a byte each."""
 MOST_NUMBERS = 10_000_000
@@ -17,7 +20,7 @@ MOST_NUMBERS = 10_000_000
 
 def predictions_file(cells: Path, name: str) -> Path:
     """Where the answers of the cell ``name`` lie, ``cells`` being the folder of a comparison's cells."""
-    return cells / f"{name}.test.npz"
+    return cells / f"{name}{SUFFIX}"
 
 
 def read_predictions(cells: Path, name: str) -> dict[str, np.ndarray]:
@@ -39,6 +42,7 @@ class Predictions:
         self._parts: list[dict[str, np.ndarray]] = []
         self._pixels = 0
         self._numbers = 0
+        self._further: dict[str, np.ndarray] = {}
         self._pictures = 0
 
     def update(self, output: str, reading: Reading, outputs: np.ndarray, targets: np.ndarray) -> None:
@@ -95,14 +99,19 @@ class Predictions:
         rows = {"output": outputs, "target": targets.reshape(outputs.shape)}
         self._parts.append({name: each.astype(np.float32) for name, each in rows.items()})
 
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Further arrays to keep: what was ``said`` of the pictures in ``rows``."""
+        self._further.update(arrays)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """``predicted`` and ``true``, int32 (N,), classes; ``probability`` and ``true_probability``, float32
         (N,), what the network gave those two, NaN where its outputs are no probabilities. Of label maps
         ``label_maps``, uint8 (N, H, W). Of detectors ``boxes``, float32 (M, 4), ``scores``, ``classes`` and
         the positions of the ``pictures`` that they are of, (M,). In the order of the test set. Of numbers to
-        predict ``output`` and ``target``, float32 (N, numbers). Empty where no output is any of these."""
+        predict ``output`` and ``target``, float32 (N, numbers). Of captions ``said``, int64 (pictures,
+        length), and ``rows``. Empty where no output is any of these."""
         names = self._parts[0] if self._parts else ()
-        return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
+        return {name: np.concatenate([part[name] for part in self._parts]) for name in names} | self._further
 
 
 def _at(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:

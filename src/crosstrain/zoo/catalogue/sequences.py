@@ -6,6 +6,7 @@ from crosstrain.zoo.catalogue.row import NetworkRow
 
 TASK = "sequences"
 TRANSCRIPTION = "transcription"
+CAPTIONING = "captioning"
 _WINDOW = (20, 1)
 
 # fmt: off
@@ -81,6 +82,13 @@ SEQUENCES = (
         "Shi, Bai and Yao 2017, table 1", 2015, (32, 100, 1), 37, 8_326_693, 683_347_968,
         tiny={"input_shape": (16, 24, 1), "classes": 5, "width": 1 / 64, "units": 4}, task=TRANSCRIPTION,
         published_parameters="8.3 M", note="reads lines of text: labelled-sequences:DIR",
+    ),
+    NetworkRow(
+        "captioner", "sequences.captioning:captioner", "four convolutions, an LSTM layer that says words",
+        "Vinyals et al. 2015, section 3", 2015, (64, 64, 3), 1000, 3_524_872, 74_743_808,
+        tiny={"input_shape": (16, 16, 3), "classes": 7, "vocabulary": 7, "width": 1 / 16, "units": 5,
+              "length": 4}, task=CAPTIONING,
+        inputs=("picture", "words"), note="describes pictures: captions:DIR; its encoder is not the paper's",
     ),
 )
 # fmt: on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from crosstrain.data.source import Files
 from crosstrain.errors import CrosstrainError
 
 ENDINGS = (".csv", ".tsv", ".txt")
+_NUMBER = re.compile(r"#\d+$")
+"""What tells several texts of one picture apart, as in Flickr8k's list."""
 PICTURES = "images"
 """A folder in which the pictures may lie, beside the file."""
 
@@ -56,7 +59,8 @@ def annotated(location: Path, stem: str) -> Annotations:
         wanted = ", ".join(f"{stem}{ending}" for ending in ENDINGS)
         raise CrosstrainError(f"{location} has no file of texts; it may be called {wanted}")
     lines, empty = [], []
-    for line, name, text in _plain(path) if path.suffix == ".txt" else _table(path):
+    for line, written, text in _plain(path) if path.suffix == ".txt" else _table(path):
+        name = _NUMBER.sub("", written)
         if not text:
             empty.append(line)
             continue

@@ -29,14 +29,18 @@ from crosstrain.training.pixels import mean_iou, picture_counts
 
 COLUMNS = (
     "top 5", "precision", "recall", "F1", "AUC", "perplexity", "character error rate", "word error rate",
-    "texts right", "calibration error", "pixel accuracy", "class accuracy", "mean IoU", "boundary F1",
-    "mAP@0.5", "mAP@0.5:0.95",
+    "texts right", "words right", "BLEU", "calibration error", "pixel accuracy", "class accuracy",
+    "mean IoU", "boundary F1", "mAP@0.5", "mAP@0.5:0.95",
 )  # fmt: skip
 
 LEGENDS = {
     "character error rate": (
         "error rates are insertions, deletions and substitutions over the length of the true texts, those of "
         "the best path"
+    ),
+    "BLEU": (
+        "BLEU is that of captions said word by word, all of a picture's own as references; words are right, "
+        "and perplexity is counted, where the true words before are known"
     ),
     "precision": "precision, recall, F1 and AUC (one class against all) are means over classes",
     "calibration error": "the calibration error is how far probabilities are from accuracies, in 15 bins",
@@ -50,6 +54,8 @@ LEGENDS = {
     ),
 }
 """What is said of a column where there is one."""
+TITLES = {"character error rate": "How well it reads", "BLEU": "How well it describes"}
+"""Of the section, by a column that it has."""
 
 
 def classified(view: View) -> Section | None:
@@ -63,7 +69,7 @@ def classified(view: View) -> Section | None:
         for row, cell in first
     ]
     titles = ["network", "engine", *known]
-    title = "How well it reads" if "character error rate" in known else "How well it classifies"
+    title = next((title for name, title in TITLES.items() if name in known), "How well it classifies")
     grid = Grid(title, titles, lines, frozenset(range(2, len(titles))))
     legend = "; ".join(words for name, words in LEGENDS.items() if name in known)
     note = f"Of the first seed's test examples. {legend[:1].upper()}{legend[1:]}{'.' * bool(legend)}".strip()

@@ -1,0 +1,1 @@
+"""What the page says of single tasks: classes, pixels, forecasts, captions."""
