@@ -77,13 +77,13 @@ def test_boxes_are_matched_as_the_paper_says(seed: int, every: bool) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([0.25, 0.5]), st.floats(0, 0.999))
-def test_samples_have_their_size_and_share(seed: int, size: int, share: float, lot: float) -> None:
+def test_samples_have_their_size_and_share(seed: int, size: int, share: float, offset: float) -> None:
     random = np.random.default_rng(seed)
     kinds = random.integers(0, 3, (2, 30))  # positive, negative, neither
     positive, negative = (kinds == 0).astype("float32"), (kinds == 1).astype("float32")
-    lots = np.full((2, 30), lot)
+    offsets = np.full((2, 30), offset)
     first, second = (
-        array(x) for x in sampled(tensor(positive), tensor(negative), tensor(lots), size, share, 0)
+        array(x) for x in sampled(tensor(positive), tensor(negative), tensor(offsets), size, share, 0)
     )
     for n in range(2):
         expected = min(int(size * share), int(positive[n].sum()))
@@ -91,16 +91,18 @@ def test_samples_have_their_size_and_share(seed: int, size: int, share: float, l
         assert second[n].sum() == min(size - expected, int(negative[n].sum()))
     assert (first <= positive).all()
     assert (second <= negative).all()
-    again = sampled(tensor(positive), tensor(negative), tensor(lots), size, share, 0)
+    again = sampled(tensor(positive), tensor(negative), tensor(offsets), size, share, 0)
     assert np.array_equal(array(again[0]), first)
 
 
 def test_samples_go_by_lot_and_by_seed() -> None:
     everything, nothing = tensor(np.ones((1, 200))), tensor(np.zeros((1, 200)))
     chosen = {
-        (seed, lot): array(sampled(nothing, everything, tensor(np.full((1, 200), lot)), 20, 0.5, seed)[1])
+        (seed, offset): array(
+            sampled(nothing, everything, tensor(np.full((1, 200), offset)), 20, 0.5, seed)[1]
+        )
         for seed in (0, 1)
-        for lot in (0.0, 0.3, 0.9)
+        for offset in (0.0, 0.3, 0.9)
     }
     assert all(value.sum() == 20 for value in chosen.values())
     assert len({value.tobytes() for value in chosen.values()}) == 6
@@ -139,10 +141,10 @@ def test_proposals_are_the_best_boxes_that_none_better_overlaps() -> None:
 
 
 def rows_of(kind: str, boxes: np.ndarray, logits: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    one, lot = np.ones((*boxes.shape[:2], 1)), np.full((*boxes.shape[:2], 1), 0.5)
+    one, offset = np.ones((*boxes.shape[:2], 1)), np.full((*boxes.shape[:2], 1), 0.5)
     parts = {
-        "rpn": [boxes, lot, logits, codes],
-        "rois": [boxes, one, lot, logits, codes.reshape(*boxes.shape[:2], -1)],
+        "rpn": [boxes, offset, logits, codes],
+        "rois": [boxes, one, offset, logits, codes.reshape(*boxes.shape[:2], -1)],
         "ssd": [boxes, logits, codes],
     }
     return np.concatenate(parts[kind], axis=-1)

@@ -11,9 +11,9 @@ import pytest
 from crosstrain.detection.detections import Detections
 from crosstrain.detection.precision import THRESHOLDS, Tally, average_precisions
 from crosstrain.detection.truths import padded
-from crosstrain.training.boxes import Judged, class_ap_50, limits, map_50, map_all, precision_recall
 from crosstrain.training.metrics import Reading
 from crosstrain.training.quality import quality_metrics
+from crosstrain.training.scores.boxes import Judged, class_ap_50, limits, map_50, map_all, precision_recall
 from crosstrain.training.tasks import DETECTION, measure_of, task_of
 
 CLASSES, PICTURES, MOST = 4, 12, 9

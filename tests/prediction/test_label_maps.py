@@ -13,7 +13,7 @@ import crosstrain
 from crosstrain.data import prepare
 from crosstrain.reporting.label_maps import coloured, palette
 from crosstrain.training.metrics import Reading
-from crosstrain.training.pixels import mean_iou, picture_counts
+from crosstrain.training.scores.pixels import mean_iou, picture_counts
 from tests.cli.test_commands import crosstrain as crosstrain_cli
 from tests.cli.test_commands import refused
 

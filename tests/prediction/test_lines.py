@@ -12,7 +12,7 @@ import pytest
 import crosstrain
 from crosstrain.data.sets.sequences.words import drawn
 from crosstrain.errors import CrosstrainError
-from crosstrain.training.ctc import beam_search, greedy
+from crosstrain.training.scores.ctc import beam_search, greedy
 from tests.data.making import write_picture
 
 SPEC = "rendered-words:count=60,letters=3"

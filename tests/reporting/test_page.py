@@ -353,6 +353,18 @@ def test_a_search_is_drawn_by_what_was_searched(page: Page) -> None:
     assert "search" not in {each["id"] for each in Page(render(small(), Path("runs/sample"))).all("section")}
 
 
+@pytest.mark.parametrize("key", ["validation_map_50", "validation_rois/map_50"])
+def test_curves_are_drawn_of_what_a_training_is_judged_by(key: str) -> None:
+    """Whether the network has one output, or several, of which one is judged so."""
+    values = [0.1, 0.4]
+    epochs = [{"train_seconds": 1.0, "images_per_second": 9.0, key: value} for value in values]
+    cells = [cell("net", 32, "torch", 1.0, epochs=epochs)]
+    page = Page(render(result(cells, settings=settings()), Path("runs/sample")))
+    drawn = page.data("chart-specs")["learning-by-epoch"]["datasets"]["rows"]
+    assert [row["value"] for row in drawn] == values
+    assert "Validation mAP@0.5" in page.words
+
+
 def test_compare_writes_the_page_at_its_end(
     tmp_path: Path, workers: Workers, prover: Prover, quick_definitions: None, defined: Any
 ) -> None:

@@ -11,7 +11,7 @@ from scipy.stats import binom, ttest_ind
 from crosstrain.results.rounding import SAME, pooled, rounding, told_apart
 from crosstrain.results.rows import rows
 from crosstrain.results.schema import CellResult
-from crosstrain.runs.tasks.twins import moved
+from crosstrain.runs.twins import moved
 from tests.comparison.fakes import cell
 
 ENGINES = ("torch", "tensorflow", "jax")

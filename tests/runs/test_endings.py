@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crosstrain.engines.registry import engines
 from crosstrain.results.overfitting import over_fits
-from crosstrain.results.schema import CellResult
+from crosstrain.results.schema import CellResult, Epoch
 from crosstrain.runs.tasks import cell
 from crosstrain.system.files import read_arrays
 from crosstrain.training.optimizers import Optimizer
@@ -177,3 +177,25 @@ def test_over_fitting(training: list[float], validation: list[float | None], sin
     if sentence:
         assert sentence.startswith(f"over-fits since epoch {since}: the validation loss rose from 0.6 to 0.8")
         assert "99.0% of the training part are right, 80.0% of the validation part" in sentence
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "over"),
+    [
+        ("validation_rois/map_50", [0.01, 0.3, 0.5, 0.6], False),
+        ("validation_rois/map_50", [0.01, 0.6, 0.5, 0.4], True),
+        ("validation_map_50", [0.01, 0.3, 0.5, 0.6], False),
+        ("validation_rpn/map", [0.01, 0.3, 0.5, 0.6], True),
+    ],
+)
+def test_a_loss_that_rises_while_its_metric_does_is_no_over_fitting(
+    key: str, values: list[float], over: bool
+) -> None:
+    """A two-stage detector's loss counts what it proposes itself: more of it, the better it proposes."""
+    result = cell_of(
+        [1.0, 0.5, 0.2, 0.1], [1.0, 0.6, 0.7, 0.8], measure={"name": "map_50", "title": "mAP@0.5"}
+    )
+    epochs = [
+        Epoch(**{**vars(epoch), key: value}) for epoch, value in zip(result.epochs, values, strict=True)
+    ]
+    assert (over_fits(result.model_copy(update={"epochs": epochs})) is not None) == over

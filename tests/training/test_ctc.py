@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosstrain.training.ctc import beam_search, edit_distance, greedy
 from crosstrain.training.metrics import Reading, Transcription, metrics
 from crosstrain.training.quality import quality_metrics, training_metrics
+from crosstrain.training.scores.ctc import beam_search, edit_distance, greedy
 from crosstrain.training.tasks import measure_of
 
 RNG = np.random.default_rng(3)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
 
-from crosstrain.training import pixels
 from crosstrain.training.metrics import Reading, metrics
 from crosstrain.training.quality import quality_metrics
+from crosstrain.training.scores import pixels
 from crosstrain.training.tasks import SEGMENTATION, measure_of, task_of
 
 CLASSES, VOID = 5, 255

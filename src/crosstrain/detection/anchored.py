@@ -1,13 +1,13 @@
 """The outputs of detectors that correct boxes: every row begins with the box that it corrects.
 
 Rows carry their boxes (anchors, or proposals of the network), so that neither a loss nor a reader has to know
-where they come from. ``lot`` is a number in [0, 1), the same in all rows of a picture and new in every
+where they come from. ``offset`` is a number in [0, 1), the same in all rows of a picture and new in every
 training step: losses draw their samples by it.
 
 | head | a row |
 | --- | --- |
-| ``rpn`` | box (4), lot, logit of an object, code (4) |
-| ``rois`` | box (4), 1 or 0 (it does not count), lot, logits of classes and background, codes (4 · classes) |
+| ``rpn`` | box (4), offset, logit of an object, code (4) |
+| ``rois`` | box (4), 1 or 0 (does not count), offset, logits of classes and background, codes (4 · classes) |
 | ``ssd`` | box (4), logits of classes and background, code (4) |
 """
 
@@ -43,13 +43,13 @@ def ssd_classes(last: int, settings: Mapping[str, Any]) -> int:
 
 
 def rpn_parts(rows: Any) -> tuple[Any, Any, Any, Any]:
-    """Boxes (batch, n, 4), lots (batch, n), logits (batch, n), codes (batch, n, 4)."""
+    """Boxes (batch, n, 4), offsets (batch, n), logits (batch, n), codes (batch, n, 4)."""
     return rows[..., :4], rows[..., 4], rows[..., 5], rows[..., 6:]
 
 
 def roi_parts(rows: Any, classes: int, ops: Any = np) -> tuple[Any, Any, Any, Any, Any]:
-    """Boxes (batch, n, 4), whether they count (batch, n), lots (batch, n), logits (batch, n, classes + 1) and
-    codes (batch, n, classes, 4)."""
+    """Boxes (batch, n, 4), whether they count (batch, n), offsets (batch, n), logits (batch, n, classes + 1)
+    and codes (batch, n, classes, 4)."""
     codes = ops.reshape(rows[..., 7 + classes :], (-1, rows.shape[1], classes, OF_BOX))
     return rows[..., :4], rows[..., 4], rows[..., 5], rows[..., 6 : 7 + classes], codes
 

@@ -1,4 +1,9 @@
-"""Whether a training over-fits: it goes on learning its own examples and gets worse on others."""
+"""Whether a training over-fits: it goes on learning its own examples and gets worse on others.
+
+Where it is judged by a metric of its own (mAP, mean IoU), it over-fits only if that became worse too. A loss
+alone says little there: that of a two-stage detector grows while its proposals come nearer to objects, since
+more of them count.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,8 @@ def over_fits(cell: CellResult) -> str | None:
     if cell.status != "done" or cell.diverged or turn is None:
         return None
     low, last = cell.epochs[turn], cell.epochs[-1]
+    if cell.measure is not None and _better(last, low, f"validation_{cell.measure.name}"):
+        return None
     shares = ""
     if cell.train_accuracy is not None and last.validation_accuracy is not None:
         shares = (
@@ -28,6 +35,11 @@ def over_fits(cell: CellResult) -> str | None:
         f"{last.train_loss:.3g}{shares}. Stop earlier (--early-stopping), augment (--augment), or decay "
         "weights (--weight-decay)"
     )
+
+
+def _better(epoch: Epoch, than: Epoch, metric: str) -> bool:
+    one, other = epoch.metric(metric), than.metric(metric)
+    return isinstance(one, int | float) and isinstance(other, int | float) and one >= other
 
 
 def _turn(epochs: Sequence[Epoch]) -> int | None:

@@ -41,6 +41,15 @@ class Epoch(_Open):
     validation_loss: float | None = None
     validation_accuracy: float | None = None
 
+    def metric(self, name: str) -> Any:
+        """``validation_loss``, ``validation_map_50``, …; of several outputs, whose keys are as
+        ``validation_rois/map_50``, that of the first that has it. None where none has."""
+        own = getattr(self, name, None)
+        part, _, last = name.partition("_")
+        others = (self.model_extra or {}).items()
+        of_outputs = (v for key, v in others if key.startswith(f"{part}_") and key.endswith(f"/{last}"))
+        return own if own is not None else next(of_outputs, None)
+
 
 class Measure(_Open):
     """What a trained network is judged by, from 0 to 1, larger being better: a metric's name, what tables

@@ -15,7 +15,7 @@ import numpy as np
 from crosstrain.detection.detections import Detections
 from crosstrain.detection.heads import HEADS, detections
 from crosstrain.detection.suppression import DEFAULT, Suppression
-from crosstrain.training import ctc
+from crosstrain.training.scores import ctc
 
 NEARLY = 1e-2
 """Tolerance for probabilities to sum to 1: half precision rounds at 1e-3."""

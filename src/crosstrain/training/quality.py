@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.training import pixels, transcripts
-from crosstrain.training.boxes import box_test_metrics
 from crosstrain.training.metrics import METRICS, Confusion, Metric, Reading
+from crosstrain.training.scores import pixels, transcripts
+from crosstrain.training.scores.boxes import box_test_metrics
 
 BINS = 15
 """Of the calibration error, as in Guo et al. 2017, section 3."""

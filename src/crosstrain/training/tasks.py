@@ -1,8 +1,7 @@
 """What a task adds to training, as data: the metric that it is judged by.
 
 A row for each task that data can have (``Prepared.manifest["task"]``). Whoever adds one adds its row here and
-its metrics beside ``training/pixels.py`` and ``training/boxes.py``; what trains, chooses and reports reads
-them from here.
+its metrics to ``training/scores``; what trains, chooses and reports reads them from here.
 """
 
 from __future__ import annotations

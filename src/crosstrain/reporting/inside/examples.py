@@ -19,9 +19,9 @@ from crosstrain.reporting.montage import png
 from crosstrain.reporting.page.insides import RECORD
 from crosstrain.reporting.pictures import as_pictures
 from crosstrain.system.files import storage_errors, write_bytes, write_json
-from crosstrain.training.boxes import map_of_picture
 from crosstrain.training.metrics import Reading
-from crosstrain.training.pixels import mean_iou, picture_counts
+from crosstrain.training.scores.boxes import map_of_picture
+from crosstrain.training.scores.pixels import mean_iou, picture_counts
 
 Pictures = Sequence[np.ndarray]
 Scores = tuple[float | None, ...]

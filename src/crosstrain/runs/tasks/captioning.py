@@ -10,7 +10,7 @@ import numpy as np
 
 from crosstrain.data.prepared import Prepared, owners_name
 from crosstrain.engines.contract import Network
-from crosstrain.statistics import bleu
+from crosstrain.training.scores import bleu
 
 AskWords = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From pictures and the words so far to the scores of the next word after each."""

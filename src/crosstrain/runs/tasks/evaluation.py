@@ -14,9 +14,9 @@ from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
 from crosstrain.runs.tasks.predictions import Predictions
-from crosstrain.training.boxes import box_metrics
 from crosstrain.training.metrics import Reading, metrics
 from crosstrain.training.quality import quality_metrics, training_metrics
+from crosstrain.training.scores.boxes import box_metrics
 from crosstrain.training.tasks import task_of, value_of
 
 SMALLEST_BATCH = 64

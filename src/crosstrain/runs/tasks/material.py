@@ -18,7 +18,7 @@ from crosstrain.graph.program import Program
 from crosstrain.runs.tasks.captioning import Describing
 from crosstrain.runs.tasks.evaluation import Evaluation, readings
 from crosstrain.runs.tasks.feed import Feed, Launch, layout
-from crosstrain.runs.tasks.twins import moved
+from crosstrain.runs.twins import moved
 from crosstrain.training.recipe import Recipe, batches
 from crosstrain.training.schedules import Schedule
 

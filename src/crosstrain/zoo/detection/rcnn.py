@@ -9,7 +9,7 @@ from keras import layers
 
 from crosstrain.layers.roi import RoIAlign
 from crosstrain.zoo.detection.backbones import backbone as backbone_of
-from crosstrain.zoo.detection.regions import Anchors, GivenRegions, Lot, Proposals
+from crosstrain.zoo.detection.regions import Anchors, GivenRegions, Proposals, SamplingOffset
 from crosstrain.zoo.layers import scaled
 
 RATIOS = (0.5, 1.0, 2.0)
@@ -49,8 +49,8 @@ def faster_rcnn(
         layers.Reshape((-1, size), name=f"{name}_rows")(y)
         for size, name, y in ((1, "rpn_score", score), (4, "rpn_codes", codes))
     )
-    lot = Lot(name="rpn_lot")(anchors)
-    rpn = layers.Concatenate(name="rpn")([anchors, lot, logits, codes])
+    offset = SamplingOffset(name="rpn_offset")(anchors)
+    rpn = layers.Concatenate(name="rpn")([anchors, offset, logits, codes])
     regions = Proposals(picture, considered, proposals, name="proposals")
     boxes, counts = regions(anchors, logits, codes)
     rois = _second_stage(features, boxes, counts, classes, stride, grid, scaled(hidden, width), dropout)
@@ -101,7 +101,9 @@ def _second_stage(
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
     logits = layers.Dense(classes + 1, name="logits", kernel_initializer=_normal(0.01))(x)
     codes = layers.Dense(4 * classes, name="codes", kernel_initializer=_normal(0.001))(x)
-    return layers.Concatenate(name="rois")([boxes, counts, Lot(name="roi_lot")(boxes), logits, codes])
+    return layers.Concatenate(name="rois")(
+        [boxes, counts, SamplingOffset(name="roi_offset")(boxes), logits, codes]
+    )
 
 
 def _normal(deviation: float) -> keras.initializers.Initializer:

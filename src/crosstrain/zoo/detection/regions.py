@@ -46,7 +46,7 @@ class Anchors(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("crosstrain")
-class Lot(layers.Layer):
+class SamplingOffset(layers.Layer):
     """For boxes (batch, n, 4) a number in [0, 1) for each picture, (batch, n, 1), the same in all its rows:
     new in every training step, 0.5 otherwise. Losses draw their samples by it."""
 

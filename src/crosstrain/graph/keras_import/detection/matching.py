@@ -52,17 +52,19 @@ def codes_of(match: Matched, boxes: Any, variances: tuple[float, float, float, f
     return encoded(match.boxes, keras.ops.stop_gradient(boxes), variances, keras.ops)
 
 
-def sampled(positive: Any, negative: Any, lots: Any, size: int, share: float, seed: int) -> tuple[Any, Any]:
+def sampled(
+    positive: Any, negative: Any, offsets: Any, size: int, share: float, seed: int
+) -> tuple[Any, Any]:
     """Of positives and negatives, (batch, n) of 0 and 1, a sample of at most ``size`` together with at most
     ``share`` of it positives; what these leave free negatives fill (Ren et al. 2015, section 3.1.3).
 
     The order in which they are drawn is one permutation, of ``seed``, that begins at another place for each
-    lot, so that engines that are given the same lots draw the same, to the last box.
+    offset, so that engines that are given the same offsets draw the same, to the last box.
     """
     ops = keras.ops
     count = positive.shape[1]
     places = np.random.default_rng(seed).permutation(count).astype("int32")
-    start = ops.cast(ops.floor(ops.stop_gradient(lots) * count), "int32")
+    start = ops.cast(ops.floor(ops.stop_gradient(offsets) * count), "int32")
     order = ops.mod(ops.add(start, places), count) + 1
     first = _first(positive, order, ops.full_like(start[:, :1], int(size * share)))
     left = size - ops.cast(ops.sum(first, axis=1, keepdims=True), "int32")

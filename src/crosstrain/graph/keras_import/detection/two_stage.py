@@ -24,10 +24,10 @@ def rpn(
     the border count too, where the paper leaves them out: in small pictures they are most.
     """
     ops = keras.ops
-    anchors, lots, logits, codes = rpn_parts(y_pred)
+    anchors, offsets, logits, codes = rpn_parts(y_pred)
     match = matched(anchors, y_true, positive, every=True)
     far = ops.cast(match.overlap < negative, logits.dtype) * (1.0 - match.positive)
-    chosen, background = sampled(match.positive, far, lots, sample, 0.5, seed)
+    chosen, background = sampled(match.positive, far, offsets, sample, 0.5, seed)
     total = ops.maximum(ops.sum(chosen + background, axis=1), 1.0)
     objects = ops.softplus(logits) - match.positive * logits
     places = smooth_l1(codes - codes_of(match, anchors, UNIT), 1 / 9)
@@ -47,12 +47,12 @@ def rois(
     where the authors' code adds them.
     """
     ops = keras.ops
-    boxes, counts, lots, logits, codes = roi_parts(y_pred, classes, ops)
+    boxes, counts, offsets, logits, codes = roi_parts(y_pred, classes, ops)
     counts = ops.stop_gradient(counts)
     match = matched(boxes, y_true, positive, every=False)
     near = match.positive * counts
     far = ops.cast(match.overlap < negative, logits.dtype) * counts
-    chosen, background = sampled(near, far, lots, sample, share, seed)
+    chosen, background = sampled(near, far, offsets, sample, share, seed)
     total = ops.maximum(ops.sum(chosen + background, axis=1), 1.0)
     labels = ops.where(match.positive > 0, match.labels, classes)
     log_p = ops.log_softmax(logits, axis=-1)

@@ -113,7 +113,7 @@ def _curve(line: Line, field: str) -> list[dict[str, Any]]:
     """The mean over a row's cells after each epoch that all of them have."""
     curves = [
         [
-            (spent, getattr(epoch, field, None))
+            (spent, epoch.metric(field))
             for spent, epoch in zip(accumulate(cell.epoch_seconds), cell.epochs, strict=True)
         ]
         for cell in line.cells

@@ -23,9 +23,9 @@ from crosstrain.results.quality import quality, test_metric
 from crosstrain.results.rows import Row, counted, rows
 from crosstrain.results.schema import CellResult
 from crosstrain.runs.tasks.predictions import read_predictions
-from crosstrain.training.boxes import map_of_picture
 from crosstrain.training.metrics import Reading
-from crosstrain.training.pixels import mean_iou, picture_counts
+from crosstrain.training.scores.boxes import map_of_picture
+from crosstrain.training.scores.pixels import mean_iou, picture_counts
 
 COLUMNS = (
     "top 5", "precision", "recall", "F1", "AUC", "perplexity", "character error rate", "word error rate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crosstrain.statistics.bleu import bleu, counts, limits, of_counts
+from crosstrain.training.scores.bleu import bleu, counts, limits, of_counts
 
 CANDIDATES = [
     "It is a guide to action which ensures that the military always obeys the commands of the party",

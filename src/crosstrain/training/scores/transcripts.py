@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from crosstrain.training.ctc import edit_distance
 from crosstrain.training.metrics import Metric, Reading
+from crosstrain.training.scores.ctc import edit_distance
 
 RESAMPLES = 1000
 

@@ -1,0 +1,1 @@
+"""Metrics of single tasks: label maps, boxes, texts that are read, captions."""
