@@ -55,7 +55,7 @@ def test_a_filter_that_nothing_passes_lists_nothing() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--task", "juggling"], "no network has the task 'juggling'; there are image-classification"),
+        (["--task", "juggling"], "no network has the task 'juggling'; there are captioning"),
         (["--year", "MMXV"], "'MMXV' is no year; write 2015"),
         (["--max-parameters", "many"], "'many' is no number of parameters; write 5000000, 5M or 300k"),
         (["lenet5", "--year", "1998"], "--year chooses from the list"),

@@ -36,7 +36,7 @@ STEP = 1e-7
 QUICK = (
     "lenet5", "idsia", "alexnet", "vgg11", "nin", "googlenet-bn", "resnet50", "resnet20-b", "resnet20-preact",
     "vit-tiny", "convnext-femto", "mlp-mixer", "segnet-basic", "segnet", "unet", "fcn8s", "bilstm", "gru",
-    "seq2seq", "tcn", "gpt-nano", "crnn-ctc", "captioner", "yolo", "yolo-tiny", "faster-rcnn-small",
+    "seq2seq", "tcn", "gpt-nano", "rnn-lm", "crnn-ctc", "captioner", "yolo", "yolo-tiny", "faster-rcnn-small",
     "ssd-lite",
 )  # fmt: skip
 """One of each family."""

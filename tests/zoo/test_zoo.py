@@ -45,6 +45,7 @@ def cases(rows: Any) -> list[Any]:
 ROWS = cases((*NETWORKS, *REGIONS, *SEQUENCES, *APPLICATIONS))
 STEPS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
     "gpt-nano": lambda shape: shape,
+    "rnn-lm": lambda shape: shape,
     "crnn-ctc": lambda shape: (shape[1] // 4 - 1,),
 }
 """The steps of networks that answer at each, by the input's shape."""

@@ -100,7 +100,10 @@ def backtest(
     def once(spec: str, folder: Path) -> ComparisonResult:
         return compare(network, spec, out=folder, progress=progress, **cast(Any, arguments)).result
 
-    return backtesting.run(data, origins, Path(out) if out else None, once, names_of(network)[0][:3])
+    result = backtesting.run(data, origins, Path(out) if out else None, once, names_of(network)[0][:3])
+    with watching(progress) as watch:
+        leave_page(result.folder, watch.note)
+    return result
 
 
 def _parted(network: Any) -> tuple[tuple[str, ...], list[str], bool]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from crosstrain.advice.changed import Changes
 from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.reporting.answer.changes import changes_since_the_first
 from crosstrain.reporting.formats import FORMATS
 from crosstrain.reporting.history import History, history
+from crosstrain.results.backtests import load_backtest
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
 from crosstrain.system.files import write_bytes
@@ -42,6 +44,8 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
         raise CrosstrainError(f"there is no format {form!r}; there are {', '.join((HTML, *FORMATS))}")
     if not folders:
         raise CrosstrainError("name at least one folder of a comparison")
+    if backtests := [(folder, record) for folder in folders if (record := load_backtest(folder))]:
+        return _of_backtest(backtests, len(folders), form, out)
     loaded = [load(folder) for folder in folders]
     served = [
         folder for folder, each in zip(folders, loaded, strict=True) if isinstance(each, InferenceResult)
@@ -65,6 +69,20 @@ def make(folders: Sequence[Path], form: str = HTML, out: Path | None = None) -> 
         return _written(render(results[0], folders[0]), out or folders[0] / PAGE)
     report = _written(render_machines(machines, changed), out or Path(PAGE))
     return replace(report, changes=changed)
+
+
+def _of_backtest(
+    found: Sequence[tuple[Path, Mapping[str, Any]]], folders: int, form: str, out: Path | None
+) -> Report:
+    from crosstrain.reporting.page.writing import render_backtest
+
+    folder, record = found[0]
+    if form != HTML or folders > 1:
+        raise CrosstrainError(
+            f"{folder} holds a backtest, which has only an HTML page of its own; its comparisons, as "
+            f"{Path(record['parts'][0]).name}, have all formats"
+        )
+    return _written(render_backtest(record), out or folder / PAGE)
 
 
 def make_history(folders: Sequence[Path], out: Path) -> tuple[History, Path]:

@@ -18,12 +18,12 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.forecasting.baselines import LAST
 from crosstrain.forecasting.measures import means
 from crosstrain.forecasting.summary import FACTS
+from crosstrain.results.backtests import FILE
 from crosstrain.results.schema import ComparisonResult
 from crosstrain.system.files import slug, write_json
 
 FIRST = 0.6
 """The share of the series after which the first origin's ends; the last one's is whole."""
-FILE = "backtest.json"
 
 
 @dataclass(frozen=True)

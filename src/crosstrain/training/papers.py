@@ -288,6 +288,18 @@ PAPERS: tuple[PaperRecipe, ...] = (
         ),
     ),
     PaperRecipe(
+        "char-rnn", "Karpathy's char-rnn 2015 (train.lua)", ("rnn-lm",), "tiny Shakespeare", 50, 50,
+        Optimizer("rmsprop", learning_rate=0.002, rho=0.95, epsilon=1e-8, clipvalue=5.0),
+        _divided([number / 50 for number in range(10, 50)], [0.97**power for power in range(1, 41)]),
+        initialisation="uniform from -0.08 to 0.08, the forget gate's bias 1",
+        kernel_initializer={"name": "random_uniform", "minval": -0.08, "maxval": 0.08},
+        differs=(
+            "char-rnn updates its weights after every window of 50 characters and carries the state to the "
+            "next batch; here weights are updated once for a passage, and rnn-lm:truncate=50 ends gradients "
+            "at its windows",
+        ),
+    ),
+    PaperRecipe(
         "crnn", "Shi, Bai and Yao 2017, sections 2.3 and 3.2", ("crnn-ctc",), "Synth90k", None, 64,
         Optimizer("adadelta", learning_rate=1.0, rho=0.9, epsilon=1e-6), Schedule(),
         differs=(

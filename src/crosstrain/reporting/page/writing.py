@@ -31,8 +31,9 @@ from crosstrain.reporting.page.document import FOOTER, document
 from crosstrain.reporting.page.figures import Figure
 from crosstrain.reporting.page.machines import Machine, comparison_of_machines, page_title
 from crosstrain.reporting.page.markup import Html, Section, section, tag
-from crosstrain.reporting.page.tasks import captions, quality
+from crosstrain.reporting.page.tasks import backtests, captions, quality
 from crosstrain.reporting.page.view import View
+from crosstrain.results.backtests import load_backtest
 from crosstrain.results.inference import InferenceResult
 from crosstrain.results.loading import load
 from crosstrain.results.schema import ComparisonResult
@@ -105,6 +106,15 @@ def render_history(history: History) -> str:
     return page("One question over time", ", ".join(history.results), [p for p in parts if p], drawn)
 
 
+def render_backtest(record: Mapping[str, Any]) -> str:
+    """The page of a backtest, from the content of its ``backtest.json``."""
+    drawn = backtests.figures(record)
+    parts = backtests.sections(record)
+    title = f"Forecasts of {_short(record['data'])} from {len(record['ends'])} ends"
+    charts = [each for each in (_charts(drawn),) if each]
+    return page(title, "", [*parts[:1], *charts, *parts[1:]], drawn)
+
+
 def render_inference(result: InferenceResult, *, live: bool = False) -> str:
     """The page of a comparison at inference; a ``live`` one asks the server that it came from for news."""
     parts, figures = served.sections(result)
@@ -121,15 +131,21 @@ def render_inference(result: InferenceResult, *, live: bool = False) -> str:
 
 
 def write_page(folder: Path) -> Path:
-    """``report.html`` in a comparison's folder, from its ``result.json``; written by renaming.
+    """``report.html`` in a comparison's folder, from its ``result.json``, or a backtest's from its
+    ``backtest.json``; written by renaming.
 
     Raises ``CrosstrainError`` where there is no result, or a damaged one.
     """
-    result = load(folder)
-    html = render_inference(result) if isinstance(result, InferenceResult) else render(result, folder)
     path = folder / NAME
-    write_bytes(path, html.encode())
+    write_bytes(path, _html(folder).encode())
     return path
+
+
+def _html(folder: Path) -> str:
+    if record := load_backtest(folder):
+        return render_backtest(record)
+    result = load(folder)
+    return render_inference(result) if isinstance(result, InferenceResult) else render(result, folder)
 
 
 def page(
@@ -206,4 +222,7 @@ def _about(result: ComparisonResult | InferenceResult) -> str:
     return " · ".join(part for part in parts if part)
 
 
-__all__ = ["NAME", "page", "render", "render_history", "render_inference", "render_machines", "write_page"]
+__all__ = [
+    "NAME", "page", "render", "render_backtest", "render_history", "render_inference", "render_machines",
+    "write_page",
+]  # fmt: skip

@@ -77,6 +77,12 @@ SEQUENCES = (
         task=TASK, note="predicts the next token at each step",
     ),
     NetworkRow(
+        "rnn-lm", "sequences.recurrent:language_model", "language model of an LSTM layer of 128 units",
+        "Mikolov et al. 2010; Karpathy's char-rnn 2015", 2010, (64,), 65, 111_361, 6_823_936,
+        tiny={"input_shape": (6,), "classes": 5, "vocabulary": 5, "units": 5}, task=TASK,
+        note="predicts the next token at each step; its embedding is of 64 numbers",
+    ),
+    NetworkRow(
         "crnn-ctc", "sequences.transcribing:crnn",
         "seven convolutions, two bidirectional LSTM layers along the line, CTC",
         "Shi, Bai and Yao 2017, table 1", 2015, (32, 100, 1), 37, 8_326_693, 683_347_968,
