@@ -20,7 +20,7 @@ LENGTH = 8
 
 
 def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
-    """Answer what comes over the socket ``address`` until an empty message, or its end.
+    """Answer what comes over the socket ``address`` until an empty message, or until whoever asks is gone.
 
     The job has ``address`` (a path), ``outputs`` (which are wanted; None: all) and what the task ``answer``
     has of network and engine. A message is ``packed``: the inputs by the network's names, and back the
@@ -29,15 +29,14 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     clocks = Clocks(emit)
     graph, row, predictor = opened(job, clocks)
     wanted, asked = job.get("outputs") or list(graph.outputs), 0
-    with Client(job["address"], family="AF_UNIX") as connection:
-        with contextlib.suppress(EOFError):  # whoever asked is gone
-            while message := connection.recv_bytes():
-                inputs, _ = unpacked(message)
-                started = time.perf_counter()
-                outputs = predictor.predict(inputs)
-                arrays = {name: np.asarray(outputs[name]) for name in wanted}
-                connection.send_bytes(packed(arrays, seconds=time.perf_counter() - started))
-                asked += 1
+    with Client(job["address"], family="AF_UNIX") as connection, contextlib.suppress(EOFError):
+        while message := connection.recv_bytes():
+            inputs, _ = unpacked(message)
+            started = time.perf_counter()
+            outputs = predictor.predict(inputs)
+            arrays = {name: np.asarray(outputs[name]) for name in wanted}
+            connection.send_bytes(packed(arrays, seconds=time.perf_counter() - started))
+            asked += 1
     return {"engine_version": row.version, "asked": asked}
 
 
