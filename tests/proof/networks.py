@@ -94,6 +94,14 @@ def attention() -> keras.Model:
     return keras.Model(words, layers.Dense(3, name="logits")(x), name="attention")
 
 
+def wide() -> keras.Model:
+    """70,000 weights without a kink, of whose gradients many entries lie near 0."""
+    x = keras.Input((20,), name="numbers")
+    y = layers.Dense(256, activation="tanh", name="first")(x)
+    y = layers.Dense(256, activation="tanh", name="second")(y)
+    return keras.Model(x, layers.Dense(3, name="logits")(y), name="wide")
+
+
 def enlarged() -> keras.Model:
     """Pictures of 4×4×3, enlarged four times by bilinear interpolation, to 5 classes."""
     return keras.Sequential(

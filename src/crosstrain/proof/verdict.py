@@ -19,6 +19,9 @@ COARSER = 2.0**29
 LIKELY = 4.0
 """What rounding may come to, over what float64 lets one expect of it."""
 
+STRETCH = 10.0
+"""What rounding may stretch the bound of a single weight's step to, where the optimizer amplifies it."""
+
 AFTER_STEPS = ("weights_after_steps", "slots", "carried_over")
 """Groups of the state after steps, to which the bound for weights applies."""
 
@@ -34,22 +37,30 @@ def within(
     precision: str,
     rounding: Mapping[str, float] | None = None,
     truth_error: float = 0.0,
+    stepping: Mapping[str, float] | None = None,
 ) -> bool:
     """Whether every group is within its bound.
 
     ``rounding`` has errors that rounding alone lets one expect of single gradients: one that sums up much
-    that cancels may be off by as much, up to the bound on weights. ``truth_error`` is how far the truth of
+    that cancels may be off by as much, up to the bound on weights. ``stepping`` has those of single weights
+    after a step, up to ``STRETCH`` times the bound on weights. ``truth_error`` is how far the truth of
     gradients and steps is off itself.
     """
     bounds = BOUNDS[precision]
-    expected = rounding or {}
+    expected = {
+        "gradients": (rounding or {}, bounds.weights),
+        "weights_after_steps": (stepping or {}, STRETCH * bounds.weights),
+    }
+
+    def limit(name: str, tensor: str) -> float:
+        own = truth_error if name == "gradients" or name in AFTER_STEPS else 0.0
+        errors_of, most = expected.get(name, ({}, 0.0))
+        return max(bound_of(name, precision) + own, min(LIKELY * errors_of.get(tensor, 0.0), most))
+
     return all(
-        error <= max(bounds.values + truth_error, min(LIKELY * expected.get(tensor, 0.0), bounds.weights))
-        for tensor, error in compared["gradients"].by_name.items()
-    ) and all(
-        part.worst <= bound_of(name, precision) + (truth_error if name in AFTER_STEPS else 0.0)
+        error <= limit(name, tensor)
         for name, part in compared.items()
-        if name != "gradients"
+        for tensor, error in part.by_name.items()
     )
 
 
