@@ -36,16 +36,14 @@ def _of_squares(slot: str) -> Callable[[Optimizer, Slots, Slots], np.ndarray]:
 
     def size(o: Optimizer, before: Slots, after: Slots) -> np.ndarray:
         kept = o.rho if o.rho is not None else 0.0
-        squared: np.ndarray = np.maximum(after[slot] - kept * before[slot], 0.0) / (1 - kept)
-        return np.sqrt(squared)
+        return np.asarray(np.sqrt(np.maximum(after[slot] - kept * before[slot], 0.0) / (1 - kept)))
 
     return size
 
 
 def _of_sums(o: Optimizer, before: Slots, after: Slots) -> np.ndarray:
     """Its size, from a = a + g²."""
-    squared: np.ndarray = np.maximum(after["accumulator"] - before["accumulator"], 0.0)
-    return np.sqrt(squared)
+    return np.asarray(np.sqrt(np.maximum(after["accumulator"] - before["accumulator"], 0.0)))
 
 
 GRADIENTS: Mapping[str, Callable[[Optimizer, Slots, Slots], np.ndarray]] = {
