@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from crosstrain.data.images import decoding as images
 from crosstrain.data.source import DamagedImage, Images, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import TEST, three_ways, with_held_out
+from crosstrain.data.tree import Tree, open_tree
 from crosstrain.detection.truths import NUMBERS, padded
 from crosstrain.errors import CrosstrainError
 
@@ -54,6 +56,18 @@ class Remarks:
             for names, what, done in rows
             if names and (unique := list(dict.fromkeys(names)))
         ]
+
+
+def of_tree(location: Path, request: Request, read: Callable[[Tree, Path, Request], Source]) -> Source:
+    """The data set that ``read`` finds in a folder or an archive, which stays open until the set is
+    closed."""
+    tree = open_tree(location)
+    try:
+        source = read(tree, location, request)
+    except BaseException:
+        tree.close()
+        raise
+    return Source(**{**vars(source), "close": tree.close})
 
 
 def source_of(

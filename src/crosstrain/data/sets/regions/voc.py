@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from crosstrain.data.images import decoding as images
-from crosstrain.data.sets.regions.boxes import ALL, Annotated, source_of
+from crosstrain.data.sets.regions.boxes import ALL, Annotated, of_tree, source_of
 from crosstrain.data.source import DamagedImage, Files, Request, Source, summed_up
 from crosstrain.data.tree import Tree, open_tree
 from crosstrain.errors import CrosstrainError
@@ -37,13 +37,7 @@ def files(location: Path) -> Files:
 
 def read(location: Path, request: Request) -> Source:
     """RGB pictures (grey on request) and their boxes; classes are the names that occur, in order."""
-    tree = open_tree(location)
-    try:
-        source = _read(tree, location, request)
-    except BaseException:
-        tree.close()
-        raise
-    return Source(**{**vars(source), "close": tree.close})
+    return of_tree(location, request, _read)
 
 
 def _read(tree: Tree, location: Path, request: Request) -> Source:
