@@ -156,6 +156,17 @@ def test_a_constant_op_keeps_its_base_value(op: str) -> None:
     assert np.array_equal(frozen([-3 * a for a in arguments])["%n"], NUMPY[op](*arguments))
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64", "bool", "float32"])
+def test_a_cast_to_whole_numbers_keeps_its_base_value(dtype: str) -> None:
+    whole = np.array([3.0, 0.0, -2.0])
+    node = Node("n", "cast", ("%a",), {"dtype": dtype}, (TensorSpec((3,), dtype),))
+    beside = FrozenNode(node, [whole])([whole - 1e-6])["%n"]
+    if dtype == "float32":
+        assert np.allclose(beside - whole, -1e-6)
+    else:
+        assert np.array_equal(beside, whole.astype(dtype))
+
+
 def test_differences_agree_with_an_engine_s_gradients(prover: Callable[..., Prover]) -> None:
     pictures = prover("pictures", Fault())
     evidence = pictures.witness(INSTALLED[0]).hear(pictures.case, "values", ["float64"])["float64"]

@@ -92,6 +92,7 @@ class FrozenNode:
             **{name: partial(self._selecting, name) for name in SELECTING},
         }
         table.update({name: partial(self._constant, name) for name in CONSTANT})
+        table["cast"] = self._cast
         self._ops = Ops(table, "numpy")
         self._attributes = {
             k: "float64" if k == "dtype" and v == "float32" else v for k, v in node.attributes.items()
@@ -120,6 +121,12 @@ class FrozenNode:
             return repeat(self._recalled(), *arguments, **attributes)
         self._memories.append(look(*arguments, **attributes))
         return NUMPY[name](*arguments, **attributes)
+
+    def _cast(self, x: Any, *, dtype: str) -> Any:
+        """No gradient flows through whole numbers: beside 3.0, which may be rounded to 2, it is still 3."""
+        if np.dtype(dtype).kind == "f":
+            return NUMPY["cast"](x, dtype=dtype)
+        return self._constant("cast", x, dtype=dtype)
 
     def _constant(self, name: str, *arguments: Any, **attributes: Any) -> Any:
         if self._next is not None:
