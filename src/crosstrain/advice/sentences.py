@@ -16,6 +16,7 @@ from crosstrain.engines.registry import engine_of
 from crosstrain.results.rows import counted
 from crosstrain.results.units import joined, quotient, seconds, share, times
 from crosstrain.statistics import ratios as statistics
+from crosstrain.training.spelling import listed
 
 ABLE = "proved and complete"
 """What may be taken."""
@@ -144,11 +145,11 @@ def met(chosen: Candidate, everything: Sequence[Candidate], required: Sequence[R
     row or two for one requirement, or else by number."""
     values = [f"{each.text} ({each.measurement(chosen)})" for each in required]
     excluded = [c for c in everything if not all(each.met(c) for each in required)]
-    front = f"It meets {_all_of(values)}"
+    front = f"It meets {listed(values)}"
     if not excluded:
         return f"{front}, as {'all rows do' if len(everything) > 1 else 'the only row'}."
     names = [c.name(everything) for c in excluded]
-    who = _all_of(names) if len(required) == 1 and len(names) <= MOST_NAMES else counted(len(names), "row")
+    who = listed(names) if len(required) == 1 and len(names) <= MOST_NAMES else counted(len(names), "row")
     return f"{front}; {who} {'does' if len(names) == 1 else 'do'} not."
 
 
@@ -156,7 +157,7 @@ def unmet(candidates: Sequence[Candidate], required: Sequence[Requirement]) -> l
     """Why no row meets what ``--require`` says: for each requirement that none meets, what comes closest."""
     lacking = [each for each in required if not any(each.met(c) for c in candidates)]
     if not lacking:
-        return [f"No row meets {_all_of([each.text for each in required])} at once."]
+        return [f"No row meets {listed([each.text for each in required])} at once."]
     return [_closest(each, candidates) for each in lacking]
 
 
@@ -169,12 +170,6 @@ def _closest(required: Requirement, candidates: Sequence[Candidate]) -> str:
         f"No row meets {required.text}: {nearest.name(full=True)} comes closest, "
         f"{required.measurement(nearest)}."
     )
-
-
-def _all_of(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 # -- by weights -------------------------------------------------------------------------------------

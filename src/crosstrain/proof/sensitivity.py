@@ -80,7 +80,7 @@ def _step_off(
     at: tuple[float, int], random: np.random.Generator,
 ) -> Mapping[str, float]:  # fmt: skip
     """The errors of one step, of which ``at`` is the learning rate and the number."""
-    slots = {name: _slots(optimizer, before, after, name) for name in gradients}
+    slots = {name: _slots(optimizer, before, name) for name in gradients}
     true = {
         name: GRADIENTS[optimizer.name](optimizer, own, (after.slots or {})[name])
         for name, own in slots.items()
@@ -96,6 +96,6 @@ def _step_off(
     return errors(moved, right, FLOOR).by_name
 
 
-def _slots(optimizer: Optimizer, before: State, after: State, name: str) -> dict[str, Any]:
+def _slots(optimizer: Optimizer, before: State, name: str) -> dict[str, Any]:
     shape = before.weights[name].shape
     return optimizer.slot_values(shape, (before.slots or {}).get(name))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -215,28 +217,32 @@ def find(name: str) -> Path:
 
 def read(path: Path) -> Plan:
     """The plan in a file. ``CrosstrainError`` names the file and the first key that is wrong."""
-    try:
-        with path.open("rb") as file:
-            return Plan.model_validate(tomllib.load(file))
-    except OSError as error:
-        raise CrosstrainError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CrosstrainError(f"{path} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        raise CrosstrainError(f"{path}: {_first(error)}") from None
+    with _explained(path):
+        return Plan.model_validate(_toml(path))
 
 
 def with_published(plan: Plan, path: Path) -> Plan:
     """The plan with the published figures of a further file beside its own. ``CrosstrainError`` names the
     file and the first key that is wrong, or a network that the plan lacks."""
-    try:
-        with path.open("rb") as file:
-            more = _Further.model_validate(tomllib.load(file)).published
+    with _explained(path):
+        more = _Further.model_validate(_toml(path)).published
         both = {
             key: [each.model_dump() for of in (plan.published, more) for each in getattr(of, key)]
             for key in Published.model_fields
         }
         return Plan.model_validate({**plan.model_dump(), "published": both})
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return tomllib.load(file)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what is wrong with the file, where something is, as ``CrosstrainError``."""
+    try:
+        yield
     except OSError as error:
         raise CrosstrainError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

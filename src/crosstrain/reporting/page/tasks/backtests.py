@@ -13,6 +13,7 @@ from crosstrain.reporting.page.figures import ROWS, Figure, specification
 from crosstrain.reporting.page.grids import Cell, Grid, items
 from crosstrain.reporting.page.markup import Section, section, tag
 from crosstrain.reporting.terminal.forecasts import measure
+from crosstrain.training.spelling import listed
 
 Record = Mapping[str, Any]
 """The content of ``backtest.json``."""
@@ -30,7 +31,7 @@ def sections(record: Record) -> list[Section]:
     grid = Grid("Means over the ends", titles, lines, frozenset(range(2, len(titles))))
     note = (
         f"Each line was tested {len(ends)} times, on the last part of the series up to step "
-        f"{_listed([f'{end:,}' for end in ends])}, after a training on what came before. Measures are means; "
+        f"{listed([f'{end:,}' for end in ends])}, after a training on what came before. Measures are means; "
         "better: the mean absolute error is less than that of tomorrow equals today."
     )
     parts = [
@@ -62,10 +63,6 @@ def _sentence(entry: Record, ends: int) -> str:
         entry["better"], f"in {entry['better']} of {ends} series"
     )
     return f"{entry['name']}{by} forecasts better than tomorrow equals today {often}."
-
-
-def _listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
 def figures(record: Record) -> list[Figure]:

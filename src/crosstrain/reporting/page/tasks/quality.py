@@ -143,8 +143,7 @@ SHOWN = 2
 
 def segmented(view: View) -> Section | None:
     """IoU by class of the first cell of each row, and pictures of the recommended row's, or of the best's."""
-    first = [(row, row.done[0]) for row in rows(view.result.cells) if row.done]
-    first = [(row, cell) for row, cell in first if test_metric(cell.test_metrics, "class_iou")]
+    first = _first_cells(view, "class_iou")
     if not first:
         return None
     return section(
@@ -159,6 +158,12 @@ def segmented(view: View) -> Section | None:
         ),
         None if view.live else _pictures(view, _chosen(view, first)),
     )
+
+
+def _first_cells(view: View, metric: str) -> list[tuple[Row, CellResult]]:
+    """The first cell of each row that has this test metric."""
+    first = [(row, row.done[0]) for row in rows(view.result.cells) if row.done]
+    return [(row, cell) for row, cell in first if test_metric(cell.test_metrics, metric)]
 
 
 def _grid(
@@ -226,8 +231,7 @@ def _scores(data: Prepared, truths: np.ndarray, answers: np.ndarray) -> np.ndarr
 def detected(view: View) -> Section | None:
     """Average precision by class of the first cell of each row, and test pictures of the recommended row's,
     or of the best's."""
-    first = [(row, row.done[0]) for row in rows(view.result.cells) if row.done]
-    first = [(row, cell) for row, cell in first if test_metric(cell.test_metrics, "class_ap_50")]
+    first = _first_cells(view, "class_ap_50")
     if not first:
         return None
     return section(
