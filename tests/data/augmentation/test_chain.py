@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from crosstrain.data.augmentation import mixing
 from crosstrain.data.augmentation.augmenter import Augmenter, evaluated
 from crosstrain.data.augmentation.colour import LUMA, TO_YIQ, coloured, maps
-from crosstrain.data.augmentation.draws import COLUMNS, WIDTH, Draws, Uniforms
+from crosstrain.data.augmentation.draws import COLUMNS, TABLE, WIDTH, Draws, Uniforms
 from crosstrain.data.augmentation.geometry import centred, placed
 from crosstrain.data.augmentation.normalizing import fitted, normalized
 from crosstrain.training.augmentation import checked
@@ -55,6 +55,14 @@ def test_the_numbers_of_an_example_are_fixed_by_seed_epoch_and_example() -> None
     assert not np.intersect1d(whole, Uniforms(7, 3).of(np.arange(100)).numbers).size
     assert not np.intersect1d(whole, Uniforms(8, 2).of(np.arange(100)).numbers).size
     assert len(np.unique(whole)) == whole.size
+
+
+def test_the_numbers_of_an_example_are_the_same_in_a_set_too_large_to_keep_them() -> None:
+    kept = Uniforms(7, 2).of(np.asarray([5, TABLE - 1])).numbers
+    alone = Uniforms(7, 2).of(np.asarray([5, TABLE - 1, TABLE])).numbers
+    assert np.array_equal(alone[:2], kept)
+    assert not np.array_equal(alone[2], alone[1])
+    assert Uniforms(7, 2).of(np.asarray([], int)).numbers.shape == (0, WIDTH)
 
 
 def test_columns_fit_and_are_told_apart() -> None:

@@ -18,6 +18,10 @@ New ones go to the end."""
 WIDTH = 32
 """Numbers that an example has; Philox gives four a step."""
 
+TABLE = 1 << 17
+"""Examples whose numbers are kept for an epoch (32 MiB). To ask for one example alone costs far more: NumPy
+takes a place in a stream as a dictionary."""
+
 
 class Uniforms:
     """Numbers in [0, 1) for the examples of an epoch: Philox4x64 (Salmon et al. 2011) with the key
@@ -27,16 +31,22 @@ class Uniforms:
         self._bits = np.random.Philox(key=np.asarray([seed, epoch], np.uint64))
         self._random = np.random.Generator(self._bits)
         self._state = self._bits.state
+        self._table = np.empty((0, WIDTH))
 
     def of(self, examples: np.ndarray) -> Draws:
         """The numbers of ``examples``, their positions in the training part (int, (N,))."""
-        numbers = np.empty((len(examples), WIDTH))
-        state = self._state
-        for row, example in enumerate(examples.tolist()):
-            state["state"]["counter"][0] = example * (WIDTH // 4)
-            self._bits.state = state
-            self._random.random(out=numbers[row])
-        return Draws(numbers)
+        last = int(examples.max(initial=-1))
+        if last >= TABLE:
+            return Draws(np.concatenate([self._from(example, 1) for example in examples.tolist()]))
+        if last >= len(self._table):
+            self._table = self._from(0, min(2 * last + 1, TABLE))
+        return Draws(self._table[examples])
+
+    def _from(self, example: int, count: int) -> np.ndarray:
+        """The numbers of an example and those after it, float64 (count, WIDTH)."""
+        self._state["state"]["counter"][0] = example * (WIDTH // 4)
+        self._bits.state = self._state
+        return self._random.random((count, WIDTH))
 
 
 class Draws:

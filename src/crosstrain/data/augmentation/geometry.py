@@ -78,14 +78,17 @@ class Placement:
         self, row: int, array: np.ndarray, how: int, border: int, value: float, out: np.ndarray | None
     ) -> np.ndarray:
         height, width = self.size
-        result = cv2.warpAffine(
+        result: np.ndarray = cv2.warpAffine(
             array, self.matrices[row], (width, height), out, how | cv2.WARP_INVERSE_MAP, border,
             (value, value, value, value),
-        ).reshape(height, width, *array.shape[2:])  # fmt: skip
-        if out is not None and not np.shares_memory(result, out):
-            out[...] = result
+        )  # fmt: skip
+        if out is not None and result is out:
             return out
-        return np.asarray(result)
+        result = result.reshape(height, width, *array.shape[2:])  # OpenCV may drop a single channel
+        if out is None:
+            return result
+        out[...] = result
+        return out
 
 
 def moves(settings: Mapping[str, Any]) -> bool:

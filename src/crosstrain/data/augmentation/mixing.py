@@ -41,5 +41,8 @@ def mixed(array: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
     so that the next one is any other."""
     if kept is None:
         return array
-    share = kept.reshape(-1, *[1] * (array.ndim - 1))
-    return np.asarray(share * array + (1 - share) * np.roll(array, -1, axis=0), array.dtype)
+    share = kept.reshape(-1, *[1] * (array.ndim - 1)).astype(array.dtype, copy=False)
+    result = share * array
+    other = (1 - share) * np.concatenate([array[1:], array[:1]])
+    result += other
+    return np.asarray(result)
