@@ -247,6 +247,32 @@ def test_a_limit_is_the_command_s_the_scale_s_or_the_data_s(
     assert limits == [taken]
 
 
+def test_a_part_may_have_an_amount_of_its_own(
+    plan: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = (
+        'about = "In time alone."\nnetworks = ["mlp@8"]\nepochs = 1\nrepeats = 4\nlimit = 3\nprefer = "time"'
+    )
+    text = PLAN.replace('device = "gpu"', f'device = "cpu"\n{own}').replace('parts = ["cpu"]', "repeats = 2")
+    plan.write_text(text)
+    taken = []
+
+    def noted(request: Settings, folder: Path, watch: Any) -> ComparisonResult:
+        rule = request.recipe
+        taken.append((request.subjects(), rule.epochs, request.repeats, request.limit, folder.name))
+        weights.append(request.prefer)
+        return _none()
+
+    weights: list[Any] = []
+    monkeypatch.setattr(studying.comparing, "run", noted)
+    studying.run(studying.Request(plans.read(plan), plan), tmp_path / "out")
+    both = [("mlp", 8), ("mlp", 16), ("lenet5", 8)]
+    assert taken == [(both, 2, 2, None, "out"), ([("mlp", 8)], 1, 4, 3, "gpu")]
+    assert weights[0] != weights[1]
+    studying.run(studying.Request(plans.read(plan), plan, prefer="memory"), tmp_path / "out")
+    assert weights[2] == weights[3]
+
+
 def _none() -> ComparisonResult:
     return ComparisonResult(
         crosstrain="0", folder="nowhere", cells=[], recommendation=Recommendation(reason="Nothing.")

@@ -80,8 +80,28 @@ class Recipe(_Strict):
     precision: Literal["float32", "float64"] = "float32"
 
 
-class Part(_Strict):
-    """One comparison on one device. ``networks`` are the scale's where none are given."""
+class _Amount(_Strict):
+    """How much is trained: epochs and repeats, in how much time, on which examples. ``prepare``, ``split``
+    and ``limit`` are the data's where they are not given; ``budget`` is for each part."""
+
+    about: str = ""
+    epochs: Count | None = None
+    seeds: Count | None = None
+    repeats: Count | None = None
+    budget: Duration | None = None
+    repeats_until: Share | None = None
+    prepare: str | None = None
+    split: str | None = None
+    limit: Count | None = None
+    criteria: bool | None = None
+    tuned: bool | None = None
+    twins: Annotated[int | None, Field(ge=0)] = None
+    prefer: Preference | None = None
+
+
+class Part(_Amount):
+    """One comparison on one device. ``networks``, and how much is trained, are the scale's where the part
+    does not say."""
 
     name: Name
     engines: Annotated[list[str], Field(min_length=1)]
@@ -90,24 +110,17 @@ class Part(_Strict):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-class Scale(_Strict):
-    """How much of it: which parts and networks, how many epochs and repeats, in how much time. ``prepare``,
-    ``split`` and ``limit`` are the data's where they are not given; ``budget`` is for each part."""
+class Scale(_Amount):
+    """How much of it: which parts and networks, and how much is trained."""
 
-    about: str = ""
     networks: Networks
     parts: list[str] | None = None
-    epochs: Count | None = None
-    seeds: Count = 1
-    repeats: Count | None = None
-    budget: Duration | None = None
-    repeats_until: Share | None = None
-    prepare: str | None = None
-    split: str | None = None
-    limit: Count | None = None
-    criteria: bool = False
-    tuned: bool = False
-    twins: Annotated[int, Field(ge=0)] = 0
+
+    def amount(self, part: Part) -> _Amount:
+        """How much is trained in ``part``: what it says itself, else what the scale says."""
+        names = _Amount.model_fields
+        own = {name: value for name in names if (value := getattr(part, name)) is not None}
+        return _Amount(**{**{name: getattr(self, name) for name in names}, **own})
 
 
 class Change(_Strict):

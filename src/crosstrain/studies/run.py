@@ -156,7 +156,7 @@ def run(
         if part_settings is None:
             results.append(each)
             continue
-        place = folder if each.part.name == request.plan.parts[0].name else folder / each.part.name
+        place = folder if each is ready[0] else folder / each.part.name
         try:
             comparison = Comparison(comparing.run(part_settings, place, watch))
         except comparing.Interrupted as stop:
@@ -232,27 +232,27 @@ def _settings(request: Request, name: str, scale: Scale, ready: PartResult) -> S
     if not data:
         form = plan.data.form or "digits, mnist:DIR, … (crosstrain datasets)"
         raise CrosstrainError(f"name the data of the study with --data: {form}")
-    recipe = plan.recipe.model_dump()
+    recipe, amount = plan.recipe.model_dump(), scale.amount(part)
     with _of_the_file(request.file, f"scale {name}, part {part.name}"):
         return settings(
             [_beside(network, request.file.parent) for network in part.networks or scale.networks],
             data,
             engines=part.engines,
-            epochs=scale.epochs,
-            seeds=scale.seeds,
-            repeats=scale.repeats,
+            epochs=amount.epochs,
+            seeds=amount.seeds or 1,
+            repeats=amount.repeats,
             device=part.device,
             threads=request.threads,
             options={engine: values for engine, values in part.options.items() if engine in part.engines},
-            prepare=plan.data.prepare if scale.prepare is None else scale.prepare,
-            split=plan.data.split if scale.split is None else scale.split,
-            limit=request.limit or scale.limit or plan.data.limit,
-            tuned=scale.tuned,
-            criteria=scale.criteria,
-            twins=scale.twins,
-            prefer=plan.prefer if request.prefer is None else request.prefer,
-            repeats_until=scale.repeats_until,
-            budget=request.budget or scale.budget,
+            prepare=plan.data.prepare if amount.prepare is None else amount.prepare,
+            split=plan.data.split if amount.split is None else amount.split,
+            limit=request.limit or amount.limit or plan.data.limit,
+            tuned=bool(amount.tuned),
+            criteria=bool(amount.criteria),
+            twins=amount.twins or 0,
+            prefer=next((p for p in (request.prefer, amount.prefer) if p is not None), plan.prefer),
+            repeats_until=amount.repeats_until,
+            budget=request.budget or amount.budget,
             **recipe,
         )
 

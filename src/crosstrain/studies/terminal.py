@@ -53,6 +53,8 @@ def print_study(study: Study, out: Console) -> None:
 
 def _print_part(part: PartResult, out: Console) -> None:
     out.print(f"Part {part.part.name}, device {part.part.device}", style="bold")
+    if part.part.about:
+        out.print(part.part.about)
     for reason in (part.skipped, *part.absent.values()):
         if reason:
             out.print(f"{reason[0].upper()}{reason[1:]}.", style="yellow")
