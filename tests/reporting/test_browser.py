@@ -158,6 +158,20 @@ def test_every_chart_draws_and_nothing_leaves_the_file(shown: Opened, folder: Pa
     assert others == [(folder / "report.html").as_uri()]
 
 
+def test_learning_curves_of_several_networks_have_a_panel_each(shown: Opened) -> None:
+    panels = "#chart-learning-by-epoch svg .mark-group.role-scope.cell > g"
+    rows = shown.page.evaluate(
+        "JSON.parse(document.getElementById('chart-specs').textContent)['learning-by-epoch'].datasets.rows"
+    )
+    of_task = {row["task"]: row["network"] for row in rows}
+    assert len(of_task) > 1
+    assert shown.page.locator(panels).count() == len(of_task)
+    network = next(iter(of_task.values()))
+    shown.act(lambda: shown.page.select_option("[data-filter='network']", network))
+    kept = sum(name == network for name in of_task.values())
+    assert shown.page.locator(panels).count() == (kept if kept > 1 else 0)
+
+
 def test_hostile_names_are_only_text(shown: Opened) -> None:
     page = shown.page
     page.evaluate(UNFOLD)

@@ -69,13 +69,17 @@ def _downloads(name: str, title: str) -> list[Html]:
 
 
 def specification(
-    chart: Any, datasets: dict[str, list[dict[str, Any]]], height: Any = None
+    chart: Any, datasets: dict[str, list[dict[str, Any]]], height: Any = None, panels: str | None = None
 ) -> dict[str, Any]:
-    """An Altair chart as Vega-Lite's JSON, as wide as its place, with its data sets inside."""
+    """An Altair chart as Vega-Lite's JSON, as wide as its place, with its data sets inside. ``panels`` is a
+    field of its rows: the page's script draws a panel for each of its values, as many beside each other as
+    fit (Vega-Lite's own facets know no width of their place)."""
     if height is not None:
         chart = chart.properties(height=height)
     spec: dict[str, Any] = chart.properties(width="container").to_dict()
     spec["datasets"] = datasets
+    if panels:
+        spec["panels"] = panels
     for key in ("config", "usermeta"):
         spec.pop(key, None)
     return spec

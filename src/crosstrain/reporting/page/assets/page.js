@@ -27,6 +27,7 @@
       aria: false, background: of("--back"), font, axis,
       axisX: { tickCount: width < 500 ? 4 : 8 },
       view: { stroke: null }, mark: { aria: false },
+      header: { labelColor: of("--ink"), labelFontSize: 13, labelFontWeight: "bold", labelAnchor: "start", title: null },
       legend: {
         aria: false, orient: "bottom", direction: "horizontal", columns: Math.max(1, Math.floor(width / 150)),
         layout: { bottom: { direction: "vertical", anchor: "start", margin: 4 } }, symbolOpacity: 1, columnPadding: 14,
@@ -52,6 +53,16 @@
     return Math.max(40, step * distinct(y.field) * distinct(yOffset?.field));
   }
 
+  // A panel for each value of a field, where the lines of several would cross; all have the same axes.
+  function panelled({ panels, ...whole }, place) {
+    const values = panels ? new Set(whole.datasets.rows.map((row) => row[panels])).size : 1;
+    if (values < 2) return whole;
+    const { layer, height, width, ...rest } = whole;
+    const columns = Math.min(values, Math.max(1, Math.floor(place / 260)));
+    const each = Math.floor((place - 60) / columns) - 20;
+    return { ...rest, columns, facet: { field: panels, type: "nominal" }, spec: { layer, height, width: each } };
+  }
+
   async function draw(figure) {
     const name = figure.dataset.chart;
     const place = figure.querySelector(".chart");
@@ -72,7 +83,7 @@
     views.delete(name);
     if (nothing) { place.replaceChildren(); return; }
     try {
-      const made = await vegaEmbed(place, spec, {
+      const made = await vegaEmbed(place, panelled(spec, place.clientWidth), {
         mode: "vega-lite", renderer: "svg", actions: false, ast: true, logLevel: 1, defaultStyle: false,
         config: config(place.clientWidth), tooltip: { disableDefaultStyle: true },
       });

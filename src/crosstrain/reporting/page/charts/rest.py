@@ -144,11 +144,11 @@ def _learning_figure(
     axis = alt.Axis(tickMinStep=1, format="d") if by == "epoch" else alt.Undefined
     x = alt.X(f"{by}:Q", title=unit, axis=axis, scale=scale)
     y = alt.Y("value:Q", title=title.lower(), axis=alt.Axis(format=form), scale=alt.Scale(zero=False))
-    base = alt.Chart(alt.NamedData(ROWS)).encode(x=x, color=colour(view), detail="task:N")
+    base = alt.Chart(alt.NamedData(ROWS)).encode(x=x, color=colour(view))
     tips = ["network:N", "engine:N", "size:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=title)]
     parts = [
         base.mark_area(opacity=0.12).encode(y=alt.Y("low:Q", title=title.lower()), y2="high:Q"),
-        base.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=alt.StrokeDash("task:N", title=None)),
+        base.mark_line(strokeWidth=1.8).encode(y=y),
         base.mark_point(filled=True, size=22, opacity=1).encode(y=y, tooltip=tips),
     ]
     heading = f"{title} by {'epoch' if by == 'epoch' else 'seconds of training'}"
@@ -161,8 +161,8 @@ def _learning_figure(
         name,
         heading,
         f"{title} after each epoch, the mean over seeds and repeats; the band reaches from the smallest to "
-        "the largest.",
-        specification(alt.layer(*parts), {ROWS: points}, 280),
+        "the largest. Panels have the same axes.",
+        specification(alt.layer(*parts), {ROWS: points}, 240, panels="task"),
         Grid(
             heading,
             ["network", "size", "engine", "epoch", "seconds", title.lower(), "smallest", "largest"],
