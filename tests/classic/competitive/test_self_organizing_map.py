@@ -32,7 +32,12 @@ def by_hand(som: SelfOrganizingMap, W: np.ndarray, X: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
 @pytest.mark.parametrize("toroidal", [False, True])
 @pytest.mark.parametrize("neighbourhood", ["gaussian", "bubble"])
-def test_online_training_is_kohonen_s_rule(topology: str, toroidal: bool, neighbourhood: str) -> None:
+@pytest.mark.parametrize("few", [0, 10**6])
+def test_online_training_is_kohonen_s_rule(
+    topology: str, toroidal: bool, neighbourhood: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In blocks of samples, and one by one."""
+    monkeypatch.setattr("crosstrain.classic.competitive.online_map.FEW_WEIGHTS", few)
     random = np.random.default_rng(1)
     X, W = random.normal(3.0, 1.0, size=(150, 7)), random.normal(3.0, 1.0, size=(24, 7))
     som = SelfOrganizingMap(
@@ -43,15 +48,19 @@ def test_online_training_is_kohonen_s_rule(topology: str, toroidal: bool, neighb
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.floats(0.01, 1.0), st.integers(1, 80))
-def test_online_training_holds_for_all_rates(seed: int, rate: float, samples: int) -> None:
+@given(st.integers(0, 10**6), st.floats(0.01, 1.0), st.integers(1, 80), st.sampled_from([0, 10**6]))
+def test_online_training_holds_for_all_rates(seed: int, rate: float, samples: int, few: int) -> None:
     random = np.random.default_rng(seed)
     X, W = random.normal(size=(samples, 3)), random.normal(size=(12, 3))
     som = SelfOrganizingMap(
         3, 4, init=W, radius=1.0, learning_rate=rate, final_learning_rate=rate, max_iter=2, shuffle=False
     )
-    # At a rate of 1 winners land on samples, and the map's guard keeps them a millionth of the way apart.
-    np.testing.assert_allclose(som.fit(X).weights_, by_hand(som, W, X), rtol=0, atol=1e-4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crosstrain.classic.competitive.online_map.FEW_WEIGHTS", few)
+        som.fit(X)
+    # At a rate of 1 winners land on samples, and in blocks the map's guard keeps them a millionth of the way
+    # apart.
+    np.testing.assert_allclose(som.weights_, by_hand(som, W, X), rtol=0, atol=1e-10 if few else 1e-4)
 
 
 @pytest.mark.parametrize("neighbourhood", ["gaussian", "bubble"])

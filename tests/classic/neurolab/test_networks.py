@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 
 import crosstrain.classic.neurolab as nl
+from crosstrain.classic.neurolab import columns
 
 LINE = np.linspace(-7, 7, 20).reshape(-1, 1)
 CURVE = np.sin(LINE) * 0.5
@@ -215,6 +216,79 @@ def test_few_rows_come_to_rest_as_many(patterns: int, inputs: int, samples: int,
             np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+TANH, LOGISTIC, LINEAR = nl.trans.TanSig(), nl.trans.LogSig(), nl.trans.PureLin()
+
+
+@pytest.mark.parametrize("errorf", [nl.error.SSE(), nl.error.MSE(), nl.error.SAE(), nl.error.MAE(), Huber()])
+@pytest.mark.parametrize(("make", "rule"), [("newff", "gd"), ("newff", "rprop"), ("newelm", "gdx")])
+def test_rows_and_columns_learn_alike(
+    make: str, rule: str, errorf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arrays that are made once, and those for any functions: the same numbers and last signals."""
+    random = np.random.RandomState(0)
+    data, target = random.uniform(-1, 1, (9, 2)), random.uniform(-1, 1, (9, 2))
+    results = []
+    for kernels in (columns.KERNELS, {}):
+        monkeypatch.setattr(columns, "KERNELS", kernels)
+        np.random.seed(0)
+        net = getattr(nl.net, make)([[-1, 1]] * 2, [4, 3, 2], [TANH, LOGISTIC, LINEAR])
+        net.trainf, net.errorf = getattr(nl.train, "train_" + rule), errorf
+        errors = net.train(data, target, epochs=12, show=0, goal=-1)
+        signals = [part for layer in net.layers for part in (layer.inp, layer.s, layer.out)]
+        results.append([errors, nl.tool.np_get(net), net.inp, net.out, *signals])
+    for got, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("connect", [[[-1], [-1, 0], [1]], [[-1], [0], [0, 1]], [[-1], [0], [-1, 1]]])
+def test_the_gradient_goes_through_any_connections(connect: list[list[int]]) -> None:
+    sizes = {-1: 2, 0: 3, 1: 2}
+    first, second = (
+        nl.layer.Perceptron(sum(sizes[source] for source in sources), units, TANH)
+        for sources, units in zip(connect, (3, 2), strict=False)
+    )
+    outputs = sum(sizes[source] for source in connect[-1])
+    random = np.random.RandomState(0)
+    np.random.seed(0)
+    net = nl.core.Net([[-1, 1]] * 2, outputs, [first, second], connect, nl.train.train_gd, nl.error.SSE())
+    data, target = random.uniform(-1, 1, (5, 2)), random.uniform(-1, 1, (5, outputs))
+    start = nl.tool.np_get(net)
+
+    def error(x: np.ndarray) -> float:
+        nl.tool.np_set(net, x)
+        return float(net.errorf(target, net.sim(data)))
+
+    numeric = approx_fprime(start, error, 1e-7)
+    nl.tool.np_set(net, start)
+    np.testing.assert_allclose(nl.tool.ff_grad(net, data, target)[1], numeric, atol=2e-5)
+
+
+def test_a_gradient_leaves_weights_where_they_are() -> None:
+    net = network()
+    x = nl.tool.np_get_ref(net)
+    by_layer, flat, output = nl.tool.ff_grad(net, LINE, CURVE)
+    x += 0.01
+    np.testing.assert_array_equal(nl.tool.np_get(net), x)
+    assert flat.size == x.size
+    assert np.shares_memory(by_layer[0]["w"], flat)
+    assert output.shape == CURVE.shape
+
+
+def test_lvq_of_few_samples_is_that_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = np.random.RandomState(0).uniform(0, 1, (12, 2))
+    target = np.column_stack([data[:, 0] > 0.5, data[:, 0] <= 0.5]) * 1.0
+    results = []
+    for few in (0, 10**6):
+        monkeypatch.setattr("crosstrain.classic.neurolab.train.lvq.FEW_SAMPLES", few)
+        net = nl.net.newlvq([[0, 1]] * 2, 4, [0.5, 0.5])
+        layer = net.layers[0]
+        layer.np["w"][:] = data[:4]
+        errors = net.train(data, target, epochs=8, goal=-1, show=0, lr=0.1)
+        results.append([errors, layer.np["w"], layer.out, layer.last_dist, layer.inp])
+    for got, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
 def test_a_user_s_training_algorithm() -> None:
     class Halve(nl.core.Train):
         def __init__(self, net: Any, input: Any, target: Any, share: float = 0.5) -> None:
@@ -296,6 +370,8 @@ def test_copies_are_apart() -> None:
         (lambda: network().sim([1, 2]), "input must be samples in rows of 1 numbers"),
         (lambda: network().train(LINE, np.hstack([CURVE, CURVE])), "target must be samples in rows of 1"),
         (lambda: network().train(LINE, CURVE[:3]), "input has 20 samples and target 3"),
+        (lambda: network().train(LINE[:0], CURVE[:0]), "input has no samples"),
+        (lambda: nl.net.newc([[0, 1]], 2).train(LINE[:0]), "input has no samples"),
         (lambda: nl.net.newff([1, 2], [2, 1]), "a minimum and a maximum for each input"),
         (lambda: nl.net.newff([[0, 1]], [2, 1], [nl.trans.TanSig()]), "for each of the 2 layers"),
         (lambda: nl.net.newlvq([[0, 1]], 4, [0.5, 0.4]), "must sum to 1"),

@@ -23,6 +23,8 @@ NEARLY = 1 - 1e-6
 """A unit goes at most this part of the way to a sample: a² must stay above 0 over a block."""
 FEW = 512
 """Up to so many units, their different distances are worth looking for: they are far fewer."""
+FEW_WEIGHTS = 1024
+"""Up to so many weights, all of them are written after each sample."""
 
 Neighbourhood = Callable[[int, int, np.ndarray], object]
 """Writes how far each unit goes to a sample of the block, given the sample, the winner and where to write."""
@@ -50,14 +52,16 @@ def online(
     centre = data.mean(axis=0)  # norms are small around it, and less is lost in their differences
     data = data - centre
     weights -= centre
-    rates = np.minimum(rates, NEARLY)
     neighbourhood = _of_levels if len(weights) <= FEW else _of_distances
+    block = _sample_by_sample
+    if weights.size > FEW_WEIGHTS:
+        block, rates = _block, np.minimum(rates, NEARLY)
     length = BLOCK if rates.max(initial=0) < 0.99 else BLOCK // 2
     with _threads().limit(limits=1, user_api="blas"):  # the products are too small to share
         for start in range(0, len(data), length):
             part = slice(start, start + length)
             near = neighbourhood(lattice, rates[part], radii[part], bubble)
-            _block(weights, data[part], near)
+            block(weights, data[part], near)
     weights += centre
 
 
@@ -87,6 +91,24 @@ def _shares(squared: np.ndarray, rates: np.ndarray, radii: np.ndarray, bubble: b
     np.exp(shares, out=shares)
     shares *= rates
     return shares
+
+
+def _sample_by_sample(weights: np.ndarray, X: np.ndarray, near: Neighbourhood) -> None:
+    """The rule itself, with a row for each feature: operations on rows as long as there are units."""
+    w = np.ascontiguousarray(weights.T)
+    away, squares = np.empty((2, *w.shape))
+    s, g = np.empty((2, len(weights)))
+    ones = np.ones(len(w))
+    dot, multiply, subtract = np.dot, np.multiply, np.subtract
+    argmin = s.argmin
+    for i, x in enumerate(X[:, :, None]):
+        subtract(w, x, away)
+        multiply(away, away, squares)
+        dot(ones, squares, s)
+        near(i, int(argmin()), g)
+        multiply(away, g, away)
+        subtract(w, away, w)
+    weights[:] = w.T
 
 
 def _block(weights: np.ndarray, X: np.ndarray, near: Neighbourhood) -> None:

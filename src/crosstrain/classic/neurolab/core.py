@@ -89,6 +89,7 @@ class Net:
         self.trainf, self.errorf = trainf, errorf
         self.inp, self.out = np.zeros(self.ci), np.zeros(co)
         self.connect = connect
+        self._chain = [[number - 1] for number in range(len(layers) + 1)]
         self._join()
         self.init()
 
@@ -98,7 +99,7 @@ class Net:
             raise ValueError(
                 f"Connect error: {len(self.layers)} layers need {len(self.layers) + 1} connections"
             )
-        heard = {source for sources in self.connect for source in sources}
+        heard = set().union(*self.connect)
         for number in range(len(self.layers)):
             if number not in heard:
                 raise ValueError(f"Connect error: nothing takes the signal of layer {number}")
@@ -117,7 +118,7 @@ class Net:
     @property
     def is_chain(self) -> bool:
         """Whether each layer hears just the one before it."""
-        return self.connect == [[number - 1] for number in range(len(self.layers) + 1)]
+        return self.connect == self._chain
 
     def step(self, inp: Any) -> np.ndarray:
         """Answers one input vector, with a vector."""
@@ -253,6 +254,8 @@ class Trainer:
                 raise ValueError(
                     f"input has {len(data[0])} samples and target {len(data[1])}; they must be as many"
                 )
+        if not len(data[0]):
+            raise ValueError("input has no samples; training needs at least one")
         train = self._train_class(net, *data, **self.params["train"])
         errors: list[float] = []
 

@@ -5,23 +5,34 @@ The context of a recurrent network (NeuroLab's Elman) counts as an input: errors
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from crosstrain.classic.neurolab import error, trans
+from crosstrain.classic.neurolab import columns, error, trans
 from crosstrain.classic.neurolab.layer import Perceptron
-from crosstrain.classic.neurolab.vector import np_get_ref
+from crosstrain.classic.neurolab.vector import layer_matrices
 
 Pass = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A layer's inputs, net inputs and outputs, (samples, ·) each."""
-Derivative = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Evaluation(Protocol):
+    """The error of a network on its data, at its present weights."""
+
+    def __call__(self) -> tuple[np.ndarray, float]:
+        """The gradient, summed over the samples, as a new vector, and the error."""
+
+    @property
+    def output(self) -> np.ndarray:
+        """What the network answered, (samples, outputs)."""
+
+    def leave(self) -> None:
+        """Leaves the last sample's signals in the network."""
 
 
 class Backpropagation:
-    """The gradient of a network's error by its weights as one vector, ``x``, to which the layers are bound.
+    """A network's weights as one vector, ``x``, to which its layers are bound, and the gradient by it.
 
     :raises ValueError: a layer is no perceptron layer.
     """
@@ -33,92 +44,78 @@ class Backpropagation:
                 + ", ".join(type(layer).__name__ for layer in net.layers)
             )
         self.net = net
-        self.x = np_get_ref(net)
-        self._places, start = [], 0
-        for layer in net.layers:
-            middle = start + layer.np["w"].size
-            self._places.append((start, middle, middle + layer.cn, layer.np["w"].shape))
-            start = middle + layer.cn
-        self._derivs: list[Derivative] = [
-            layer.transf.deriv
-            if type(layer.transf) in trans.ROWWISE
-            else partial(trans.deriv_by_rows, layer.transf)
-            for layer in net.layers
-        ]
-        self._error_deriv: Derivative = (
-            net.errorf.deriv
-            if type(net.errorf) in error.ROWWISE
-            else partial(error.deriv_by_rows, net.errorf)
-        )
-        elman = [[-1, 0], *([number] for number in range(len(net.layers)))]
-        plain = all(type(layer)._step is Perceptron._step for layer in net.layers)
-        self._passes = (
-            self._chain
-            if plain and net.is_chain
-            else self._elman
-            if plain and net.connect == elman
-            else self._steps
-        )
+        self.x = np.empty(sum(layer.cn * (layer.ci + 1) for layer in net.layers))
+        self.matrices = layer_matrices(net, self.x)
+        for layer, matrix in zip(net.layers, self.matrices, strict=True):
+            matrix[:, :-1], matrix[:, -1] = layer.np["w"], layer.np["b"]
+            layer.np["w"], layer.np["b"] = matrix[:, :-1], matrix[:, -1]
 
-    def __call__(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The gradient, summed over the samples, and the outputs."""
+    @property
+    def is_bias(self) -> np.ndarray:
+        """Which numbers of ``x`` are biases."""
+        mask = np.zeros(len(self.x), bool)
+        for matrix in layer_matrices(self.net, mask):
+            matrix[:, -1] = True
+        return mask
+
+    def on(self, input: np.ndarray, target: np.ndarray) -> Evaluation:
+        """The error and the gradient on this data, (samples, inputs) and (samples, outputs)."""
+        kind = columns.Columns if columns.fits(self.net) else Rows
+        return kind(self.net, self.matrices, input, target)
+
+
+class Rows:
+    """Any connections and functions; users' functions see one sample at a time."""
+
+    def __init__(self, net: Any, matrices: list[np.ndarray], input: np.ndarray, target: np.ndarray) -> None:
+        self.net, self.matrices, self.input, self.target = net, matrices, input, target
+        plain = all(type(layer)._step is Perceptron._step for layer in net.layers)
+        self._passes = self._chain if plain and net.is_chain else self._steps
+        self.output = np.empty((0, net.co))
+
+    def __call__(self) -> tuple[np.ndarray, float]:
         net = self.net
-        passes = self._passes(input)
-        gradient = np.empty(len(self.x))
-        output = passes[-1][2]
-        upstream = self._error_deriv(target, output)
+        passes = self._passes()
+        answers = [self.input if source == -1 else passes[source][2] for source in net.connect[-1]]
+        self.output = np.concatenate(answers, axis=1)
+        slopes = [np.zeros((len(self.input), layer.cn)) for layer in net.layers]
+        self._send(len(net.layers), error.deriv_by_rows(net.errorf, self.target, self.output), slopes)
+        gradient = np.empty(sum(matrix.size for matrix in self.matrices))
+        parts = layer_matrices(net, gradient)
         for number in range(len(net.layers) - 1, -1, -1):
             layer, (inputs, s, outputs) = net.layers[number], passes[number]
-            start, middle, end, shape = self._places[number]
-            delta = upstream * self._derivs[number](s, outputs)
-            np.dot(delta.T, inputs, out=gradient[start:middle].reshape(shape))
-            np.add.reduce(delta, 0, out=gradient[middle:end])
-            if number:
-                upstream = np.dot(delta, layer.np["w"])
+            delta = slopes[number] * trans.deriv_by_rows(layer.transf, s, outputs)
+            parts[number][:, :-1], parts[number][:, -1] = delta.T @ inputs, delta.sum(axis=0)
+            self._send(number, delta @ layer.np["w"], slopes)
         np.negative(gradient, gradient)
-        return gradient, output
+        return gradient, net.errorf(self.target, self.output)
 
-    def _chain(self, input: np.ndarray) -> list[Pass]:
+    def leave(self) -> None:
+        self.net.inp, self.net.out = self.input[-1], self.output[-1]
+
+    def _send(self, number: int, upstream: np.ndarray, slopes: list[np.ndarray]) -> None:
+        """Adds the derivatives by what layer ``number`` hears to those of the layers before it."""
+        start = 0
+        for source in self.net.connect[number]:
+            width = self.net.ci if source == -1 else self.net.layers[source].co
+            if -1 < source < number:
+                slopes[source] += upstream[:, start : start + width]
+            start += width
+
+    def _chain(self) -> list[Pass]:
         passes = []
-        signal = input
+        signal = self.input
         for layer in self.net.layers:
             s, outputs = layer.passes(signal)
             passes.append((signal, s, outputs))
             signal = outputs
         return passes
 
-    def _elman(self, input: np.ndarray) -> list[Pass]:
-        """The first layer runs through time; the others take all its outputs at once."""
-        layer = self.net.layers[0]
-        w, transf = layer.np["w"], layer.transf
-        features = input.shape[1]
-        signals = np.empty((len(input) + 1, w.shape[1] + 1))
-        signals[:-1, :features], signals[0, features:-1], signals[:, -1] = input, layer.out, 1.0
-        s = np.empty((len(input), len(w)))
-        whole = np.column_stack([w, layer.np["b"]])
-        ufunc = getattr(transf, "ufunc", None) if type(transf) in trans.ROWWISE else None
-        dot = np.dot
-        if ufunc is not None:
-            for signal, net, out in zip(signals, s, signals[1:, features:-1], strict=False):
-                dot(whole, signal, net)
-                ufunc(net, out)
-        else:
-            for signal, net, out in zip(signals, s, signals[1:, features:-1], strict=False):
-                dot(whole, signal, net)
-                out[:] = transf(net)
-        outputs = np.ascontiguousarray(signals[1:, features:-1])
-        layer.inp, layer.s, layer.out = signals[-2, :-1].copy(), s[-1], outputs[-1]
-        passes = [(signals[:-1, :-1], s, outputs)]
-        for above in self.net.layers[1:]:
-            inputs = passes[-1][2]
-            passes.append((inputs, *above.passes(inputs)))
-        return passes
-
-    def _steps(self, input: np.ndarray) -> list[Pass]:
-        """Any other connections: sample after sample."""
+    def _steps(self) -> list[Pass]:
+        """Sample after sample."""
         layers = self.net.layers
         signals: list[list[tuple[np.ndarray, ...]]] = [[] for _ in layers]
-        for inp in input:
+        for inp in self.input:
             self.net.step(inp)
             for layer, kept in zip(layers, signals, strict=True):
                 kept.append((layer.inp, layer.s.copy(), layer.out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,11 +22,13 @@ def init_rand(layer: Any, min: float = -0.5, max: float = 0.5, init_prop: str = 
 def initwb_reg(layer: Any) -> None:
     """Draws weights and biases within the transfer function's active range over twice the number of units."""
     low, high = layer.transf.inp_active
-    low = (-100.0 if np.isinf(low) else low) / (2 * layer.cn)
-    high = (100.0 if np.isinf(high) else high) / (2 * layer.cn)
-    init_rand(layer, low, high, "w")
-    if "b" in layer.np:
-        init_rand(layer, low, high, "b")
+    low = (-100.0 if math.isinf(low) else low) / (2 * layer.cn)
+    high = (100.0 if math.isinf(high) else high) / (2 * layer.cn)
+    names = ("w", "b") if "b" in layer.np else ("w",)
+    draws = np.random.uniform(low, high, sum([layer.np[name].size for name in names]))
+    for name in names:
+        shape = layer.np[name].shape
+        layer.np[name], draws = draws[: layer.np[name].size].reshape(shape), draws[layer.np[name].size :]
 
 
 class InitRand:

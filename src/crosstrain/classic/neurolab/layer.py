@@ -13,9 +13,13 @@ from crosstrain.classic.neurolab.core import Layer
 
 def _output_range(transf: Any, outputs: int) -> np.ndarray:
     if hasattr(transf, "out_minmax"):
-        return np.array([transf.out_minmax] * outputs, float)
-    values = transf(np.array([-1e100, -100, -10, -1, 0, 1, 10, 100, 1e100]))
-    return np.array([[values.min(), values.max()]] * outputs)
+        ends = transf.out_minmax
+    else:
+        values = transf(np.array([-1e100, -100, -10, -1, 0, 1, 10, 100, 1e100]))
+        ends = values.min(), values.max()
+    ranges = np.empty((outputs, 2))
+    ranges[:] = ends
+    return ranges
 
 
 class Perceptron(Layer):
@@ -137,19 +141,22 @@ class Reccurent(Layer):
         """The same where rows are few and ``delta`` is 0: a row at rest answers itself, so that going on with
         it costs less than taking it out."""
         w, b = self.np["w"], self.np["b"]
-        products = np.empty((len(inputs), *w.shape))
         transf, multiply, add = trans.rowwise(self.transf), np.multiply, np.add.reduce
-        now, lasts = inputs, []
+        ordered, biased, columns = type(self.transf) not in trans.CONTINUOUS, np.count_nonzero(b), w.T
+        products = np.empty((len(inputs), *w.shape)) if ordered else w
+        now, steps = inputs, []
         for number in range(self.max_iter):
-            s = add(multiply(now[:, None, :], w, out=products), 2)
-            s += b
+            # In the order of np.sum, as in _sums, where that decides.
+            s = add(multiply(now[:, None, :], w, products), 2) if ordered else now.dot(columns)
+            if biased:
+                s += b
             before, now = now, transf(s)
-            lasts.append(now[-1])
+            steps.append(now)
             if number and now.tobytes() == before.tobytes():
                 break
-        values = [last.tolist() for last in lasts]
-        steps = (number for number in range(1, len(values)) if values[number] == values[number - 1])
-        self.outs = lasts[: next(steps, len(lasts))]
+        while len(steps) > 1 and steps[-1][-1].tobytes() == steps[-2][-1].tobytes():
+            steps.pop()  # the last row was at rest before others were
+        self.outs = [each[-1] for each in steps]
         self.inp, self.s, self.out = inputs[-1], s[-1], now[-1]
         return now.copy()
 

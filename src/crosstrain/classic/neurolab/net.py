@@ -97,11 +97,12 @@ def newhop(target: Any, transf: Any = None, max_init: int = 10, delta: float = 0
     transf = trans.HardLims() if transf is None else transf
     only = layer.Reccurent(units, units, transf, max_init, delta)
     weights = target.T @ target / units
-    np.fill_diagonal(weights, 0.0)
+    weights.flat[:: units + 1] = 0.0
     only.np["w"][:] = weights
     only.np["b"].fill(0.0)
-    ranges = getattr(transf, "out_minmax", [-1, 1])
-    return Net([ranges] * units, units, [only], [[-1], [0]], None, None)
+    ranges = np.empty((units, 2))
+    ranges[:] = getattr(transf, "out_minmax", (-1.0, 1.0))
+    return Net(ranges, units, [only], [[-1], [0]], None, None)
 
 
 def newhem(target: Any, transf: Any = None, max_iter: int = 10, delta: float = 0) -> Net:
@@ -121,7 +122,9 @@ def newhem(target: Any, transf: Any = None, max_iter: int = 10, delta: float = 0
     second.np["w"].fill(-1.0 / patterns)
     second.np["w"].flat[:: patterns + 1] = 1.0
     second.np["b"].fill(0.0)
-    return Net([[-1, 1]] * inputs, patterns, [first, second], [[-1], [0], [1]], None, None)
+    ranges = np.empty((inputs, 2))
+    ranges[:] = -1.0, 1.0
+    return Net(ranges, patterns, [first, second], [[-1], [0], [1]], None, None)
 
 
 def _perceptrons(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 
 class Penalty:
-    """``rr`` times the weights' size, for the vector of all weights and biases."""
+    """``rr`` times the weights' size, for the vector of all weights and biases.
 
-    def __init__(self, net: Any, rr: float) -> None:
+    :param is_bias: which numbers of the vector are biases
+    """
+
+    def __init__(self, is_bias: np.ndarray, rr: float) -> None:
         self.rr = rr
-        self._is_bias = np.concatenate(
-            [np.full(values.size, name == "b") for layer in net.layers for name, values in layer.np.items()]
-        )
+        self._is_bias = is_bias
 
     def norms(self, x: np.ndarray) -> float:
         """What NeuroLab adds to the error it shows: the length of all weights, and that of all biases."""

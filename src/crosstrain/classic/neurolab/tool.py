@@ -9,7 +9,7 @@ import numpy as np
 from crosstrain.classic.neurolab.gradient import Backpropagation
 from crosstrain.classic.neurolab.loading import load
 from crosstrain.classic.neurolab.storage import save
-from crosstrain.classic.neurolab.vector import np_get, np_get_ref, np_set, np_size
+from crosstrain.classic.neurolab.vector import layer_matrices, np_get, np_get_ref, np_set, np_size
 
 __all__ = ["Norm", "ff_grad", "load", "minmax", "np_get", "np_get_ref", "np_set", "np_size", "save"]
 
@@ -52,16 +52,24 @@ def _matrix(x: Any) -> np.ndarray:
 def ff_grad(net: Any, input: Any, target: Any) -> tuple[list[dict[str, np.ndarray]], np.ndarray, np.ndarray]:
     """The gradient of the error, summed over the samples.
 
-    :returns: for each layer the gradient by property, the same as one vector (the others are views of it),
-        and the
-        outputs
+    :returns: for each layer the gradient by property, the same as one vector in the order of :func:`np_get`
+        (the others are views of it), and the outputs
     """
-    flat, output = Backpropagation(net)(_matrix(input), _matrix(target))
+    kept = [dict(layer.np) for layer in net.layers]
+    backpropagation = Backpropagation(net)
+    evaluate = backpropagation.on(_matrix(input), _matrix(target))
+    joined, _ = evaluate()
+    evaluate.leave()
+    for layer, properties in zip(net.layers, kept, strict=True):
+        layer.np.update(properties)  # what the caller holds stays bound
+    flat, start = np.empty(len(joined)), 0
     gradient: list[dict[str, np.ndarray]] = []
-    start = 0
-    for layer in net.layers:
+    for layer, matrix in zip(net.layers, layer_matrices(net, joined), strict=True):
+        parts = {"w": matrix[:, :-1], "b": matrix[:, -1]}
         gradient.append({})
         for name, values in layer.np.items():
-            gradient[-1][name] = flat[start : start + values.size].reshape(values.shape)
+            view = flat[start : start + values.size].reshape(values.shape)
+            view[:] = parts[name]
+            gradient[-1][name] = view
             start += values.size
-    return gradient, flat, output
+    return gradient, flat, evaluate.output

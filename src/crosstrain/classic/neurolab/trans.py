@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class HardLim:
     inp_active: Sequence[float] = [0, 0]
 
     def __call__(self, x: Any) -> Vector:
-        return (np.asarray(x) > 0) * 1.0
+        return (np.asarray(x) > 0.0).astype(float)
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return np.zeros_like(x)
@@ -80,7 +80,7 @@ class HardLims:
     inp_active: Sequence[float] = [0, 0]
 
     def __call__(self, x: Any) -> Vector:
-        return (np.asarray(x) > 0) * 2.0 - 1.0
+        return np.where(np.asarray(x) > 0.0, 1.0, -1.0)
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return np.zeros_like(x)
@@ -156,9 +156,17 @@ class SatLinPrm:
         self.inp_active: Sequence[float] = [out_min, out_max]
 
     def __call__(self, x: Any) -> Vector:
-        held: np.ndarray = np.maximum(x, self.out_min)
-        held = np.minimum(held, self.out_max)
-        return held if self.k == 1 else held * self.k
+        return self.bound()(x)
+
+    def bound(self) -> Callable[[Any], Vector]:
+        """The function as it is now, with its limits as arrays: NumPy need not convert them at each call."""
+        low, high, k = np.array(float(self.out_min)), np.array(float(self.out_max)), self.k
+
+        def held(x: Any) -> Vector:
+            result: np.ndarray = np.minimum(np.maximum(x, low), high)
+            return result if k == 1 else result * k
+
+        return held
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return ((x > self.out_min) & (x < self.out_max)) * float(self.k)
@@ -168,6 +176,8 @@ ROWWISE = frozenset(
     (TanSig, PureLin, LogSig, HardLim, HardLims, Competitive, SoftMax, SatLins, SatLin, SatLinPrm)
 )
 """The functions that treat each row of a matrix as they would the row alone. Those of users need not."""
+CONTINUOUS = ROWWISE - {HardLim, HardLims, Competitive}
+"""Functions whose outputs differ as little as their net inputs do: the order of adding matters little."""
 
 
 def by_rows(transf: Any, s: np.ndarray) -> np.ndarray:
@@ -178,6 +188,8 @@ def by_rows(transf: Any, s: np.ndarray) -> np.ndarray:
 
 def rowwise(transf: Any) -> Any:
     """A transfer function that takes a matrix of net inputs, row by row."""
+    if type(transf) is SatLinPrm:
+        return transf.bound()
     return transf if type(transf) in ROWWISE else lambda s: np.stack([transf(row) for row in s])
 
 

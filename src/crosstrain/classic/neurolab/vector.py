@@ -38,3 +38,14 @@ def np_get_ref(net: Any) -> np.ndarray:
             layer.np[name] = x[start : start + values.size].reshape(values.shape)
             start += values.size
     return x
+
+
+def layer_matrices(net: Any, x: np.ndarray) -> list[np.ndarray]:
+    """Views of a vector: for each layer its weights and, in the last column, biases, (units, inputs + 1)."""
+    matrices, start = [], 0
+    for layer in net.layers:
+        shape = (layer.cn, layer.ci + 1)
+        end = start + shape[0] * shape[1]
+        matrices.append(x[start:end].reshape(shape))
+        start = end
+    return matrices

@@ -10,34 +10,41 @@ import numpy as np
 
 from crosstrain.classic.neurolab import trans
 from crosstrain.classic.neurolab.core import Train
+from crosstrain.classic.neurolab.error import SSE
 from crosstrain.classic.neurolab.layer import Perceptron
 
 FEW = 32
-"""Up to so many inputs, a threshold unit is faster with floats than with arrays; to answer up to so many
-samples too."""
+"""Up to so many inputs, a threshold unit learns faster with floats than with arrays; up to so many answers,
+it answers faster with them too."""
 
 
 @dataclass
 class _Unit:
-    """A threshold unit as plain floats, and what it is to answer."""
+    """A threshold unit in plain floats.
+
+    ``weights`` end in the bias; ``examples`` are what it is to answer, and the sample with a 1 behind it.
+    """
 
     weights: list[float]
-    bias: float
-    targets: list[float]
+    examples: list[tuple[float, tuple[float, ...]]]
 
-    def answers(self, samples: list[tuple[float, ...]], low: float, high: float) -> list[float]:
-        weights, bias = self.weights, self.bias
-        return [high if sum(map(mul, weights, sample)) + bias > 0 else low for sample in samples]
+    def misses(self, low: float, high: float) -> list[float]:
+        """What is missing in its answers."""
+        weights = self.weights
+        return [
+            wanted - (high if sum(map(mul, weights, sample)) > 0.0 else low)
+            for wanted, sample in self.examples
+        ]
 
-    def learn(self, samples: list[tuple[float, ...]], lr: float, low: float, high: float) -> None:
+    def learn(self, lr: float, low: float, high: float) -> None:
         """Sees each sample once, and moves after each."""
-        weights, bias = self.weights, self.bias
-        for sample, wanted in zip(samples, self.targets):  # noqa: B905
-            step = lr * (wanted - (high if sum(map(mul, weights, sample)) + bias > 0 else low))
-            if step:
+        weights = self.weights
+        for wanted, sample in self.examples:
+            miss = wanted - (high if sum(map(mul, weights, sample)) > 0.0 else low)
+            if miss:
+                step = lr * miss
                 weights = [each + step * x for each, x in zip(weights, sample)]  # noqa: B905
-                bias += step
-        self.weights, self.bias = weights, bias
+        self.weights = weights
 
 
 class TrainDelta(Train):
@@ -46,8 +53,6 @@ class TrainDelta(Train):
 
     def __init__(self, net: Any, input: np.ndarray, target: np.ndarray, lr: float = 0.01) -> None:
         self.lr = lr
-        self.samples = list(map(tuple, input.tolist()))
-        self.targets = target.T.tolist()
 
     def __call__(self, net: Any, input: np.ndarray, target: np.ndarray) -> None:  # type: ignore[override]
         layer = net.layers[0]
@@ -55,23 +60,47 @@ class TrainDelta(Train):
             while True:
                 self.epochf(self.error(net, input, target), net, input, target)
                 self._arrays(layer, input, target)
-        units = list(map(_Unit, layer.np["w"].tolist(), layer.np["b"].tolist(), self.targets))
+        samples = [(*row, 1.0) for row in input.tolist()]
+        units = [
+            _Unit([*weights, bias], list(zip(wanted, samples, strict=True)))
+            for weights, bias, wanted in zip(
+                layer.np["w"].tolist(), layer.np["b"].tolist(), target.T.tolist(), strict=True
+            )
+        ]
+        alone = len(net.layers) == 1 and type(net.errorf) is SSE
+        learn = self._few if alone and 0 < len(input) * layer.cn <= FEW else self._many
+        learn(net, input, target, units)
+
+    def _few(self, net: Any, input: np.ndarray, target: np.ndarray, units: list[_Unit]) -> None:
+        """Floats answer and learn; the network gets the weights, and its last answers, in the end."""
+        layer, lr = net.layers[0], self.lr
         low, high = trans.THRESHOLDS[type(layer.transf)]
-        few = len(net.layers) == 1 and 0 < len(input) * layer.cn <= FEW
-        answers = [[float("nan")]] * layer.cn
+        try:
+            while True:
+                total, wrong = 0.0, []
+                for unit in units:
+                    misses = unit.misses(low, high)
+                    if any(misses):
+                        wrong.append(unit)
+                        total += sum(map(mul, misses, misses))
+                self.epochf(0.5 * total, net, input, target)
+                for unit in wrong:
+                    unit.learn(lr, low, high)
+        finally:
+            _write(units, layer)
+            s = [sum(map(mul, unit.weights, unit.examples[-1][1])) for unit in units]
+            net.inp = layer.inp = input[-1]
+            layer.s = np.array(s)
+            net.out = layer.out = np.array([high if each > 0.0 else low for each in s])
+
+    def _many(self, net: Any, input: np.ndarray, target: np.ndarray, units: list[_Unit]) -> None:
+        """Arrays answer, floats learn."""
+        low, high = trans.THRESHOLDS[type(net.layers[0].transf)]
         while True:
-            if few:
-                answers = [unit.answers(self.samples, low, high) for unit in units]
-                output = np.array(answers).T
-                net.inp, layer.inp, net.out, layer.out = input[-1], input[-1], output[-1], output[-1]
-                error = net.errorf(target, output)
-            else:
-                error = self.error(net, input, target)
-            self.epochf(error, net, input, target)
-            for number, (unit, answered) in enumerate(zip(units, answers, strict=True)):
-                if answered != unit.targets:
-                    unit.learn(self.samples, self.lr, low, high)
-                    layer.np["w"][number], layer.np["b"][number] = unit.weights, unit.bias
+            self.epochf(self.error(net, input, target), net, input, target)
+            for unit in units:
+                unit.learn(self.lr, low, high)
+            _write(units, net.layers[0])
 
     def _arrays(self, layer: Any, input: np.ndarray, target: np.ndarray) -> None:
         w, b = layer.np["w"], layer.np["b"]
@@ -79,3 +108,9 @@ class TrainDelta(Train):
             step = self.lr * (wanted - layer.transf(w @ inp + b))
             w += step[:, None] * inp
             b += step
+
+
+def _write(units: list[_Unit], layer: Any) -> None:
+    w, b = layer.np["w"], layer.np["b"]
+    for number, unit in enumerate(units):
+        w[number], b[number] = unit.weights[:-1], unit.weights[-1]

@@ -23,36 +23,44 @@ class _Gradient(Train):
 
     def __init__(self, net: Any, adapt: bool, rr: float) -> None:
         self.adapt = adapt
-        self.gradient = Backpropagation(net)
-        self.penalty = Penalty(net, rr) if rr else None
+        self.backpropagation = Backpropagation(net)
+        self.penalty = Penalty(self.backpropagation.is_bias, rr) if rr else None
         self.errors: list[float] = []
 
     def __call__(self, net: Any, input: np.ndarray, target: np.ndarray) -> None:
         learn = self._online if self.adapt else self._batch
-        while True:
-            learn(net, input, target)
+        learn(net, input, target)
 
     def _batch(self, net: Any, input: np.ndarray, target: np.ndarray) -> None:
-        gradient, output = self.gradient(input, target)
-        x = self.gradient.x
-        err = net.errorf(target, output)
-        if self.penalty:
-            gradient += self.penalty.rr * x
-        self.errors.append(err)
-        self.epochf(err + self.penalty.norms(x) if self.penalty else err, net, input, target)
-        x -= self._step(gradient)
+        x, penalty, step = self.backpropagation.x, self.penalty, self._step
+        evaluate = self.backpropagation.on(input, target)
+        try:
+            while True:
+                gradient, err = evaluate()
+                self.errors.append(err)
+                if penalty:
+                    gradient += penalty.rr * x
+                    err += penalty.norms(x)
+                self.epochf(err, net, input, target)
+                np.subtract(x, step(gradient), x)
+        finally:
+            evaluate.leave()
 
     def _online(self, net: Any, input: np.ndarray, target: np.ndarray) -> None:
-        x = self.gradient.x
-        for number in range(len(input)):
-            sample = slice(number, number + 1)
-            gradient, _ = self.gradient(input[sample], target[sample])
-            if self.penalty:
-                gradient += self.penalty.rr * x
-            x -= self._step(gradient)
-        err = self.error(net, input, target)
-        self.errors.append(err)
-        self.epochf(err + self.penalty.norms(x) if self.penalty else err, net, input, target)
+        x, penalty, step = self.backpropagation.x, self.penalty, self._step
+        samples = [
+            self.backpropagation.on(input[number : number + 1], target[number : number + 1])
+            for number in range(len(input))
+        ]
+        while True:
+            for evaluate in samples:
+                gradient, _ = evaluate()
+                if penalty:
+                    gradient += penalty.rr * x
+                np.subtract(x, step(gradient), x)
+            err = self.error(net, input, target)
+            self.errors.append(err)
+            self.epochf(err + penalty.norms(x) if penalty else err, net, input, target)
 
     def _step(self, gradient: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -151,7 +159,7 @@ class TrainRprop(_Gradient):
     ) -> None:
         super().__init__(net, adapt, 0.0)
         options = Resilient(lr, rate_inc, rate_dec, rate_min, rate_max)
-        self.stepper = ResilientStepper(options, self.gradient.x)
+        self.stepper = ResilientStepper(options, self.backpropagation.x)
 
     def _step(self, gradient: np.ndarray) -> np.ndarray:
         step: np.ndarray = self.stepper.step(gradient)

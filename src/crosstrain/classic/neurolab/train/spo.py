@@ -24,7 +24,8 @@ class _Minimiser(Train):
         self.net, self.input, self.target = net, input, target
         self.kwargs = kwargs
         self.backpropagation = Backpropagation(net)
-        self.penalty = Penalty(net, rr)
+        self.evaluate = self.backpropagation.on(input, target)
+        self.penalty = Penalty(self.backpropagation.is_bias, rr)
         # NeuroLab's gradient is summed over the samples; an error that is a mean has one that is too.
         self.share = 1.0 / len(input) if getattr(net.errorf, "is_mean", False) else 1.0
         self.last_error = np.inf
@@ -33,10 +34,9 @@ class _Minimiser(Train):
     def loss(self, x: np.ndarray) -> float:
         """The error at these weights; the gradient there is kept for whoever asks next."""
         self.backpropagation.x[:] = x
-        gradient, output = self.backpropagation(self.input, self.target)
+        gradient, self.last_error = self.evaluate()
         if self.share != 1.0:
             gradient *= self.share
-        self.last_error = self.net.errorf(self.target, output)
         if self.penalty.rr:
             gradient += self.penalty.rr * x
             self.last_error += self.penalty.energy(x)
@@ -56,9 +56,11 @@ class _Minimiser(Train):
 
     def _run(self, minimise: Any, **defaults: Any) -> None:
         x = self.backpropagation.x
-        x[:] = minimise(
-            self.loss, x.copy(), fprime=self.gradient, callback=self.step, **{**defaults, **self.kwargs}
-        )
+        options = {**defaults, **self.kwargs}
+        try:
+            x[:] = minimise(self.loss, x.copy(), fprime=self.gradient, callback=self.step, **options)
+        finally:
+            self.evaluate.leave()
 
 
 class TrainBFGS(_Minimiser):

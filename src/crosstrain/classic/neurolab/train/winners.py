@@ -43,16 +43,36 @@ def move_winners(
     :param shares: how far winners move; ``rate`` times their distance if None
     :param conscience: for each unit what its distance is multiplied with; winning adds 1
     """
-    w = layer.np["w"]
-    if layer.distf is euclidean and w.size <= FEW:
-        w[:] = _with_tuples(as_points(w), points, shares, rate, conscience)
+    if are_few(layer):
+        units = as_points(layer.np["w"])
+        move_tuples(units, points, shares, rate, conscience)
+        layer.np["w"][:] = units
     else:
         _with_arrays(layer, rows, shares, rate, conscience)
 
 
-def _with_tuples(
-    units: Points, points: Points, shares: Shares | None, rate: float, conscience: list[float] | None
-) -> Points:
+def are_few(layer: Competitive) -> bool:
+    """Whether the layer's weights are so few, and its distance the usual one, that tuples are faster."""
+    return layer.distf is euclidean and layer.np["w"].size <= FEW
+
+
+def nearest_units(units: Points, points: Points) -> list[int]:
+    """The nearest unit for each point."""
+    dist, winners = math.dist, []
+    for point in points:
+        distances = list(map(dist, units, repeat(point)))
+        winners.append(distances.index(min(distances)))
+    return winners
+
+
+def move_tuples(
+    units: Points,
+    points: Points,
+    shares: Shares | None,
+    rate: float = 0.0,
+    conscience: list[float] | None = None,
+) -> None:
+    """Moves the units, for each point the winner."""
     dist = math.dist
     for point, of_unit in zip(points, repeat(None) if shares is None else shares):  # noqa: B905
         distances = list(map(dist, units, repeat(point)))
@@ -64,7 +84,6 @@ def _with_tuples(
             conscience[nearest] += 1.0
         share = rate * distances[nearest] if of_unit is None else of_unit[nearest]
         units[nearest] = tuple([w + share * (x - w) for w, x in zip(units[nearest], point)])  # noqa: B905
-    return units
 
 
 def _with_arrays(
