@@ -50,7 +50,16 @@ def trained(network: JaxNetwork, case: Case, steps: int = STEPS) -> list[Any]:
     return [network.train(batch, 0.1 / (step + 1)) for step, batch in enumerate(batches)]
 
 
-@pytest.mark.parametrize("name", CASES)
+SOON = {"perceptron", "convolutional"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in SOON else pytest.param(name, marks=pytest.mark.slow("compiles two steps more"))
+        for name in CASES
+    ],
+)
 def test_they_are_the_steps(name: str) -> None:
     case = CASES[name]()
     plain, together = built(case, 1), built(case)
