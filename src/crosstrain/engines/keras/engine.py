@@ -90,6 +90,7 @@ class KerasNetwork:
     ) -> None:
         self._program, self._backend, self._setting = program, on, setting
         self._tf32 = options["arithmetic"] == "tf32"
+        self._step = 0
         self._training = program.training
         self._specs = self._training.weights
         check_weights(program.network.name, self._specs, weights)
@@ -134,6 +135,7 @@ class KerasNetwork:
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Tensor:
         with self._mode():
+            self._step += 1
             x, y = self._features(inputs), self._targets(inputs)
             return self._trainer.train(x, y, learning_rate, self._seeds(inputs))
 
@@ -163,10 +165,12 @@ class KerasNetwork:
                 name: {key: _array(slot) for key, slot in self._slots_of(name).items()}
                 for name in self._training.trainable
             }
-            # Keras counts the steps that were taken; those left out are in no count.
-            step = int(keras.ops.convert_to_numpy(self._optimizer._iterations))
+            # Keras counts the steps that were taken, not those that its loss scaling left out.
+            taken = int(keras.ops.convert_to_numpy(self._optimizer._iterations))
             scaling = {name: float(_array(variable)) for name, variable in self._scaling().items()}
-            return State(weights, slots, step, {**scaling, "skipped": 0.0} if scaling else None)
+            if not scaling:
+                return State(weights, slots, taken)
+            return State(weights, slots, self._step, {**scaling, "skipped": float(self._step - taken)})
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
@@ -189,7 +193,8 @@ class KerasNetwork:
             for name, variable in self._scaling().items():
                 variable.assign(kept[name])
             skipped = int(kept["skipped"]) if self._scaling() else 0
-            self._optimizer._iterations.assign(0 if state.slots is None else state.step - skipped)
+            self._step = 0 if state.slots is None else state.step
+            self._optimizer._iterations.assign(self._step - skipped)
 
     def wait(self) -> None:
         with self._mode():

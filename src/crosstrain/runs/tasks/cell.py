@@ -1,8 +1,9 @@
 """The task ``train``: one cell, measured alike for all engines.
 
-The clock of an epoch covers what users call training: batches out of host memory, augmentation, forward,
-backward, update, and the wait for all of it at the end of the epoch. Importing, preparing, compiling with
-warming up, evaluating and saving are timed apart.
+The clock of an epoch covers what users call training: batches out of host memory (or gathered on a GPU, from
+data that lie there), augmentation, forward, backward, update, and the wait for all of it at the end of the
+epoch. Importing, preparing, compiling with warming up (and taking data to a GPU), evaluating and saving are
+timed apart.
 """
 
 from __future__ import annotations
