@@ -199,3 +199,17 @@ def test_progress_shows_epoch_rate_accuracy_and_time_left(terminal: bool) -> Non
     assert "91.20 %" in shown
     assert "left" in shown
     assert ("405 windows/s" in shown) or ("400 windows/s" in shown)
+
+
+def test_a_compile_time_is_that_of_the_cells_that_compiled() -> None:
+    first, again = cell(compile_seconds=60.0), cell(compile_seconds=2.0, compilations_reused=3, repeat=1)
+    (row,) = rows([first, again])
+    assert (row.compile_seconds, row.compiled_before) == (60.0, False)
+    (row,) = rows([again])
+    assert (row.compile_seconds, row.compiled_before) == (2.0, True)
+    again_alone, both = ("\n".join(printed(result(*cells))) for cells in ([again], [first, again]))
+    assert "reading what an earlier run had compiled" in " ".join(again_alone.split())
+    assert "(2 s)" in again_alone
+    assert "reading what" not in both
+    assert "60 s" in both
+    assert "(60 s)" not in both

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crosstrain.api.engines import install_engines
-from crosstrain.engines.contract import Option
+from crosstrain.engines.contract import Option, Setting
 from crosstrain.engines.devices import arithmetic
 from crosstrain.engines.registry import BUILT_IN, EngineRow, engine_row
 from crosstrain.environments import cuda
@@ -18,6 +18,7 @@ from crosstrain.environments.environments import MANIFEST, find, folder_of, own_
 from crosstrain.environments.installing import Installed, to_download
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.process import environment
+from crosstrain.system import gpus
 from crosstrain.system.files import write_json
 from crosstrain.system.gpus import Gpu, Gpus
 
@@ -126,6 +127,35 @@ def test_it_takes_the_place_of_the_users_own_python(monkeypatch: pytest.MonkeyPa
     after = find(row)
     assert after is not None
     assert after.folder == folder_of(cuda_row(row, NEW))
+
+
+# -- the contract ------------------------------------------------------------------------------------
+def test_the_contract_is_tried_on_the_gpu_that_is_there() -> None:
+    from tests.engines.conftest import HERE, places
+
+    if not (here := gpus.gpus()).cards:
+        pytest.skip(f"the contract of the engines is tried on the processor alone: {here.reason}")
+    assert {f"{name} on cuda:0" for name in HERE} <= set(places())
+
+
+def test_a_gpu_is_where_the_contract_builds_unless_a_test_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tests.engines.conftest import OnGpu, places
+
+    monkeypatch.setattr(gpus, "gpus", lambda: NEW)
+    assert sum(" on cuda:0" in place for place in places()) * 2 == len(list(places()))
+    devices: list[str] = []
+
+    class Noting:
+        name = "noting"
+
+        def build(self, program: Any, weights: Any, setting: Setting) -> None:
+            devices.append(setting.device)
+
+    for setting in (Setting(), Setting(device="cuda:1")):
+        OnGpu(Noting()).build(None, {}, setting)  # type: ignore[arg-type]
+    assert devices == ["cuda:0", "cuda:1"]
 
 
 # -- arithmetic -------------------------------------------------------------------------------------

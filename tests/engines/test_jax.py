@@ -137,7 +137,7 @@ def test_sums_over_many_rows_are_exact_in_float32(rows: int) -> None:
 def compiled_step(network: JaxNetwork, case: Case) -> Any:
     with network._mode():
         batch = network._prepare_inputs(network._training, case.batch)
-        state = (network._weights, network._slots, network._moved, network._frozen)
+        state = (network._weights, network._slots, network._moved, network._scaling, network._frozen)
         return network._train.lower(*state, batch, network._number(0.1), network._number(1))
 
 

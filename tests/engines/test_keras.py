@@ -66,3 +66,52 @@ def test_states_of_noise_tell_steps_and_layers_apart() -> None:
     states = [drawn_as(seed, salt) for seed in range(40) for salt in range(1, 10)]
     assert all(state.max() < 2**31 for state in states)
     assert len({int(np.sum(state)) for state in states}) == len(states)
+
+
+ARITHMETIC = """
+import numpy as np
+from crosstrain.engines.contract import Setting
+from crosstrain.engines.keras import ENGINE
+from crosstrain.training.optimizers import Optimizer
+from tests.engines.networks import convolutional
+case = convolutional().with_optimizer(Optimizer("adam"))
+def built(precision="float32", **options):
+    return ENGINE.build(case.program, case.weights, Setting(precision=precision, options=options))
+exact = built()
+loss, _ = exact.gradients(case.batch)
+for arithmetic, policy in (("bfloat16", "mixed_bfloat16"), ("tf32", "float32"), ("full", "float32")):
+    network = built(arithmetic=arithmetic)
+    assert network._model.dtype_policy.name == policy
+    near, gradients = network.gradients(case.batch)
+    assert (abs(near - loss) / loss < 1e-6) == (policy == "float32"), (arithmetic, near, loss)
+    assert abs(near - loss) / loss < 0.1
+    assert all(g.dtype == np.float32 for g in gradients.values())
+    assert network.read().scaling is None
+try:
+    built("float64", arithmetic="float16")
+except ValueError as error:
+    assert "only at the precision 'float32'" in str(error)
+else:
+    raise AssertionError
+import keras
+assert keras.config.dtype_policy().name == "float32"
+"""
+
+
+ONE_SOON = [
+    row if row.name == "keras-torch"
+    else pytest.param(row, marks=pytest.mark.slow(f"{row.name} compiles for long, keras-torch does not"))
+    for row in ENGINES
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ONE_SOON, ids=lambda row: row.name)
+def test_arithmetic_is_kerass_own_policy(row: EngineRow) -> None:
+    done = in_its_own_process(row, "-c", ARITHMETIC)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("row", ONE_SOON, ids=lambda row: row.name)
+def test_float16_scales_the_loss(row: EngineRow) -> None:
+    done = in_its_own_process(row, "-m", "pytest", "-q", "-x", "tests/engines/test_float16.py")
+    assert done.returncode == 0, done.stdout[-3000:]

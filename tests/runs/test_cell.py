@@ -447,3 +447,27 @@ def test_every_engine_takes_up_its_training_in_a_new_process(engine: str, tmp_pa
     assert resumed["test_metrics"] == expected["test_metrics"]
     for name, value in read_arrays(tmp_path / "whole.npz").items():
         assert np.array_equal(value, read_arrays(tmp_path / "parts.npz")[name]), name
+
+
+# -- what other processes have compiled -----------------------------------------------------------
+def test_a_network_is_warmed_up_for_as_long_as_it_says(tmp_path: Path, recorder: Recorder) -> None:
+    recorder.warm_up_steps = 5  # type: ignore[attr-defined]
+    run(job(tmp_path, recipe(epochs=1)))
+    sizes = [len(inputs["features"]) for inputs, _ in recorder.done("train")]
+    assert sizes[:5] == [sample.BATCH] * 5
+    assert sizes[5] != sample.BATCH
+
+
+def test_compilations_that_were_read_are_counted(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    variables = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    request = job(tmp_path, recipe(epochs=1), "jax", environment=variables)
+    first, again = (run_job(request, folder=tmp_path / "logs").result for _ in range(2))
+    assert first is not None
+    assert again is not None
+    assert first["compilations_reused"] == 0
+    assert again["compilations_reused"] > 0
+    assert again["epochs"][-1]["train_loss"] == first["epochs"][-1]["train_loss"]

@@ -70,15 +70,18 @@ class Setting:
 class State:
     """Everything that training changes, in Keras's layouts: weights (moving statistics too), the
     optimizer's slots by weight and slot name, and the number of steps done. Without slots, a network
-    starts afresh from the weights."""
+    starts afresh from the weights. ``scaling`` is that of the loss, where products are in float16
+    (``training/scaling.py``)."""
 
     weights: Arrays
     slots: Mapping[str, Arrays] | None = None
     step: int = 0
+    scaling: Mapping[str, float] | None = None
 
 
 class Network(Protocol):
-    """A graph on a framework, with its weights.
+    """A graph on a framework, with its weights. It may have more: data on its device
+    (``engines/resident.py``), and ``warm_up_steps``, after so many of which a batch size runs as it will.
 
     Inputs are dictionaries of NumPy arrays by the graph's input names (batch first; float inputs of any
     float dtype or uint8 are converted to the run's precision). ``train`` and ``gradients`` are in

@@ -59,7 +59,7 @@ def write(source: Source, path: Path) -> None:
     from crosstrain.graph.evaluate import compiled
 
     graph = source.graph.phase(training=False)
-    run = compiled(graph, operations(False, 1, False), "float32")
+    run = compiled(graph, operations(cpu_forms=False), "float32")
 
     def predict(parameters: Any, inputs: Any) -> Any:
         # In full on every device: a GPU's own choice would round products to ten bits.

@@ -68,5 +68,5 @@ def _cells(row: Row) -> list[str]:
         text.rate(row.images_per_second),
         text.share(row.score),
         text.memory(row.peak_memory_bytes),
-        text.seconds(row.compile_seconds),
+        text.compiling(row.compile_seconds, row.compiled_before),
     ]

@@ -145,7 +145,14 @@ class Row:
 
     @property
     def compile_seconds(self) -> float | None:
-        return plain_median([c.compile_seconds for c in self.done]) if self.done else None
+        """The median of the cells that have compiled themselves; of all, where none has."""
+        whole = [cell for cell in self.done if not cell.compilations_reused] or self.done
+        return plain_median([cell.compile_seconds for cell in whole]) if whole else None
+
+    @property
+    def compiled_before(self) -> bool:
+        """Whether every cell took something from what an earlier process had compiled."""
+        return bool(self.done) and all(cell.compilations_reused for cell in self.done)
 
     @property
     def recommendable(self) -> bool:

@@ -77,6 +77,7 @@ class CellResult(_Open):
     are a GPU's: the peak of the framework's own allocator, and apart from it what the driver held for the
     process; what others held of it, and their share of its time; ``device_throttled`` counts the seconds in
     which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for one example.
+    ``compilations_reused`` counts what an earlier process had compiled: ``compile_seconds`` are without it.
     ``twin`` numbers the rounding twins of a training (0: itself).
     """
 
@@ -102,6 +103,7 @@ class CellResult(_Open):
     train_seconds: float = 0.0
     import_seconds: float = 0.0
     compile_seconds: float = 0.0
+    compilations_reused: int = 0
     prepare_seconds: float = 0.0
     evaluate_seconds: float = 0.0
     wall_seconds: float = 0.0

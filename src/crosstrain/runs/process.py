@@ -30,6 +30,7 @@ from crosstrain.system import gpus
 from crosstrain.system.exit_codes import death, last_line
 from crosstrain.system.files import storage_errors
 from crosstrain.system.gpu_load import GpuLoad
+from crosstrain.system.places import cache_root
 from crosstrain.system.process_tree import Tree
 from crosstrain.system.surroundings import Surroundings
 
@@ -38,6 +39,8 @@ Waiting = Callable[[Mapping[str, Any], str, Path, Path], "subprocess.Popen[bytes
 """Gives a worker that was started ahead (``Spares.take``) or None: for a job, its Python, file and log."""
 Status = Literal["done", "failed", "crashed", "timeout", "memory", "interrupted", "cannot"]
 
+COMPILED = "JAX_COMPILATION_CACHE_DIR"
+"""Where JAX keeps what XLA has compiled."""
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
 """How long a worker may take to go once its result is there."""
@@ -192,8 +195,12 @@ def environment(job: Mapping[str, Any], python: str = sys.executable) -> dict[st
 
 
 def _gpu_variables(job: Mapping[str, Any]) -> dict[str, str]:
-    """What NVIDIA's libraries and the frameworks' allocators read."""
+    """What NVIDIA's libraries, the frameworks' allocators and XLA read."""
     variables = dict(gpus.ORDER)
+    # XLA compiles for a GPU for up to a minute: the repeats of a cell, which run in processes of their own,
+    # take what the first has compiled. Their records say so (``compilations_reused``).
+    if COMPILED not in os.environ:
+        variables[COMPILED] = str(cache_root() / "compiled" / "xla")
     # A job that does not say its division is of the closed one, unless it has options of its own.
     if job.get("division", "open" if job.get("options") else "closed") == "closed":
         variables[OVERRIDE] = "0"

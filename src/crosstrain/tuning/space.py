@@ -32,6 +32,9 @@ _RECURRENT = frozenset({"lstm", "gru", "simple_rnn"})
 RULES: Mapping[str, Rule] = {
     "deterministic": Rule(never=True),  # only takes algorithms away
     "autotune": Rule(device="cuda"),
+    "capture": Rule(device="cuda"),
+    "data": Rule(device="cuda"),
+    "arithmetic": Rule(but=("tf32", "float16")),
     "unroll": Rule(ops=_RECURRENT),
     "compile": Rule(but=("reduce-overhead", "fast_compile")),
     "flush_denormals": Rule(device="cpu"),
@@ -44,7 +47,7 @@ RULES: Mapping[str, Rule] = {
 has them."""
 
 
-COSTLY = frozenset({"compile", "jit_compile", "beam", "xla_clusters"})
+COSTLY = frozenset({"compile", "jit_compile", "beam", "xla_clusters", "steps_at_once"})
 """Settings whose trials spend their time compiling."""
 
 

@@ -6,6 +6,11 @@ from importlib.metadata import distributions
 
 import jax
 
+REUSED = "/jax/compilation_cache/cache_hits"
+"""What JAX calls it when a compilation comes out of its persistent cache."""
+
+_reused = 0
+
 EXACT = ("highest", "float32", "F32_F32_F32")
 
 
@@ -25,6 +30,19 @@ def peak_bytes(device: str) -> int | None:
     statistics = jax.devices("gpu")[int(number or 0)].memory_stats()
     peak = (statistics or {}).get("peak_bytes_in_use")
     return None if peak is None else int(peak)
+
+
+def _count(event: str, **more: object) -> None:
+    global _reused
+    _reused += event == REUSED
+
+
+jax.monitoring.register_event_listener(_count)
+
+
+def reused() -> int:
+    """How many compilations another process had done before, since this module was imported."""
+    return _reused
 
 
 def ieee(native: bool) -> bool | None:

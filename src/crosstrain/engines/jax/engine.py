@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cache
 from typing import Any
@@ -15,12 +15,16 @@ import numpy as np
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.jax.ops import canonical, operations
+from crosstrain.engines.jax.several import Step, Together, batch_of, stacked
 from crosstrain.engines.jax.windows import COMPILER
+from crosstrain.engines.resident import OPTION as DATA
+from crosstrain.engines.resident import Rows, worth_keeping
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import Graph
 from crosstrain.graph.program import Program
 from crosstrain.training.optimizers import apply
+from crosstrain.training.scaling import apply_scaled, first_scaling
 
 Array = Any
 Tree = dict[str, Any]
@@ -36,10 +40,15 @@ OPTIONS = {
         "auto", ("auto", 1, 2, 4, 8, 16),
         "time steps of a recurrent layer in one turn of the compiled loop (auto: 1 on a CPU, 8 on a GPU)",
     ),
+    "data": DATA,
+    "steps_at_once": Option(
+        1, (1, 2, 4, 8, 16, 32), "training steps in one call of a compiled loop, for small networks on a GPU"
+    ),
     "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit (on a GPU)"),
     "arithmetic": Option(
-        "full", ("full", "tf32", "bfloat16"),
-        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16: products in it",
+        "full", ("full", "tf32", "bfloat16", "float16"),
+        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16, float16: "
+        "products in it, float16 with a scaled loss",
         "open",
     ),
 }  # fmt: skip
@@ -47,6 +56,8 @@ OPTIONS = {
 PRECISIONS = ("float32", "float64")
 
 _log = logging.getLogger(__name__)
+
+jax.tree_util.register_dataclass(Rows, data_fields=["array", "index"], meta_fields=[])
 
 
 def devices() -> dict[str, Any]:
@@ -129,10 +140,11 @@ class JaxNetwork:
         self._step = 0
         # On a CPU products are exact without asking; on a GPU JAX's default rounds float32 to TF32.
         exact = None if device.platform == "cpu" else "highest"
-        self._products = {"full": exact, "tf32": "tensorfloat32", "bfloat16": None}[options["arithmetic"]]
+        arithmetic = options["arithmetic"]
+        self._products = {"full": exact, "tf32": "tensorfloat32"}.get(arithmetic)
         forms = options["convolution"]
         cpu_forms = forms == "cpu" or (forms == "auto" and device.platform == "cpu")
-        self._ops = operations(cpu_forms, _unroll(device, options), options["arithmetic"] == "bfloat16")
+        self._ops = operations(cpu_forms, _unroll(device, options), arithmetic)
         self._compiler = compiler_settings(device, options)
 
         self._training = program.training
@@ -142,43 +154,53 @@ class JaxNetwork:
         self._slots: dict[str, Tree]
         self._moved: Tree
         self._frozen: Tree
+        self._scaled = arithmetic == "float16"
+        self._scaling: Tree = {}
         self._run = self._graph(self._training)
-        self._train = self._jit(self._train_step, donate=(0, 1, 2) if options["donate"] else ())
-        self._differentiate = self._jit(self._loss_and_gradients)
+        donated = (0, 1, 2, 3) if options["donate"] else ()
+        self._train = self._jit(self._train_step, donate=donated)
+        self._train_together = self._jit(self._train_steps, donate=donated)
+        self._data, many = options["data"], options["steps_at_once"]
+        self._together = Together(many, self._take_one, self._take_together) if many > 1 else None
+        self.warm_up_steps = 2 if many == 1 else 2 * many + 2
+        self._differentiate = self._jit(self._unscaled_gradients)
         self._predict = {phase: self._predictor(program.network.phase(phase)) for phase in (False, True)}
         self.load(State(weights))
 
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Array:
-        with self._mode():
-            self._step += 1
-            self._weights, self._slots, self._moved, loss = self._train(
-                self._weights, self._slots, self._moved, self._frozen,
-                self._prepare_inputs(self._training, inputs),
-                self._number(learning_rate), self._number(self._step),
-            )  # fmt: skip
-            return loss
+        self._step += 1
+        step = Step(
+            self._prepare_inputs(self._training, inputs),
+            self._number(learning_rate), self._number(self._step),
+        )  # fmt: skip
+        return self._take_one(step) if self._together is None else self._together.add(step)
 
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
         graph, run = self._predict[training]
+        self._settle()
         with self._mode():
             values = {**self._weights, **self._moved, **self._frozen}
             weights = {name: values[name] for name in graph.weights}
             return _to_host(run(weights, self._prepare_inputs(graph, inputs)))
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
+        self._settle()
         with self._mode():
             state = {**self._moved, **self._frozen}
             batch = self._prepare_inputs(self._training, inputs)
-            (loss, _), gradients = self._differentiate(self._weights, state, batch)
+            loss, gradients = self._differentiate(self._weights, state, batch, self._scaling)
             return float(loss), _to_host(gradients)
 
     def read(self) -> State:
+        self._settle()
         weights = _to_host({**self._weights, **self._moved, **self._frozen})
         slots = {name: _to_host(slots) for name, slots in self._slots.items()}
-        return State({name: weights[name] for name in self._specs}, slots, self._step)
+        scaling = {name: float(value) for name, value in self._scaling.items()} or None
+        return State({name: weights[name] for name in self._specs}, slots, self._step, scaling)
 
     def load(self, state: State) -> None:
+        self._settle()
         with self._mode():
             check_weights(self._program.network.name, self._specs, state.weights)
             values = {
@@ -189,24 +211,95 @@ class JaxNetwork:
             self._frozen = values
             self._step = 0 if state.slots is None else state.step
             self._slots = self._slots_to_device(state.slots)
+            if self._scaled:
+                kept = state.scaling if state.slots is not None else None
+                self._scaling = {
+                    name: self._to_device(value, "float32")
+                    for name, value in (kept or first_scaling()).items()
+                }
+
+    def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
+        if not worth_keeping(self._data, parts, _free_memory(self._device)):
+            return None
+        with self._mode():
+            return {
+                part: {name: Rows.all(jax.device_put(array, self._device)) for name, array in arrays.items()}
+                for part, arrays in parts.items()
+            }
 
     def wait(self) -> None:
+        self._settle()
         jax.block_until_ready((self._weights, self._slots, self._moved))
+
+    # -- steps ----------------------------------------------------------------------------------------
+    def _take_one(self, step: Step) -> Array:
+        with self._mode():
+            self._weights, self._slots, self._moved, self._scaling, loss = self._train(
+                self._weights, self._slots, self._moved, self._scaling, self._frozen,
+                step.batch, step.rate, step.number,
+            )  # fmt: skip
+            return loss
+
+    def _take_together(self, steps: Sequence[Step]) -> Array:
+        with self._mode():
+            self._weights, self._slots, self._moved, self._scaling, losses = self._train_together(
+                self._weights, self._slots, self._moved, self._scaling, self._frozen, *stacked(steps)
+            )
+            return losses
+
+    def _settle(self) -> None:
+        """Take the steps that wait for others."""
+        if self._together is not None:
+            self._together.take()
 
     # -- what is compiled ---------------------------------------------------------------------------
     def _train_step(
-        self, weights: Tree, slots: Tree, moved: Tree, frozen: Tree, inputs: Tree, rate: Array, step: Array
-    ) -> tuple[Tree, Tree, Tree, Array]:
-        (loss, updates), gradients = self._loss_and_gradients(weights, {**moved, **frozen}, inputs)
-        weights, slots = apply(self._ops, self._program.optimizer, weights, gradients, slots, rate, step)
-        return weights, slots, {name: updates[name].astype(old.dtype) for name, old in moved.items()}, loss
+        self, weights: Tree, slots: Tree, moved: Tree, scaling: Tree, frozen: Tree, inputs: Tree,
+        rate: Array, step: Array,
+    ) -> tuple[Tree, Tree, Tree, Tree, Array]:  # fmt: skip
+        state, scale = {**moved, **frozen}, scaling.get("scale")
+        loss, updates, gradients = self._loss_and_gradients(weights, state, inputs, scale)
+        rule = self._ops, self._program.optimizer, weights, gradients, slots, rate, step
+        if scaling:
+            weights, slots, scaling = apply_scaled(*rule, scaling)
+        else:
+            weights, slots = apply(*rule)
+        moved = {name: updates[name].astype(old.dtype) for name, old in moved.items()}
+        return weights, slots, moved, scaling, loss
 
-    def _loss_and_gradients(self, weights: Tree, state: Tree, inputs: Tree) -> Any:
-        def loss(weights: Tree) -> tuple[Array, Tree]:
+    def _train_steps(
+        self, weights: Tree, slots: Tree, moved: Tree, scaling: Tree, frozen: Tree, arrays: Tree,
+        own: Tree, rates: Array, numbers: Array,
+    ) -> tuple[Tree, Tree, Tree, Tree, Array]:  # fmt: skip
+        """Steps in succession: ``own`` (steps, …) are their batches, or the rows of ``arrays`` in them."""
+
+        def step(state: tuple[Tree, Tree, Tree, Tree], each: Any) -> tuple[tuple[Tree, ...], Array]:
+            own, rate, number = each
+            *after, loss = self._train_step(*state, frozen, batch_of(arrays, own), rate, number)
+            return tuple(after), loss
+
+        state, losses = jax.lax.scan(step, (weights, slots, moved, scaling), (own, rates, numbers))
+        return *state, losses
+
+    def _loss_and_gradients(
+        self, weights: Tree, state: Tree, inputs: Tree, scale: Array | None = None
+    ) -> tuple[Array, Tree, Tree]:
+        """Loss, next moving statistics, and the gradients of the loss times ``scale``."""
+
+        def loss(weights: Tree) -> tuple[Array, tuple[Array, Tree]]:
             outputs, updates = self._run({**weights, **state}, inputs)
-            return outputs["loss"], updates
+            plain = outputs["loss"]
+            return plain if scale is None else plain * scale, (plain, updates)
 
-        return jax.value_and_grad(loss, has_aux=True)(weights)
+        (_, (plain, updates)), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
+        return plain, updates, gradients
+
+    def _unscaled_gradients(
+        self, weights: Tree, state: Tree, inputs: Tree, scaling: Tree
+    ) -> tuple[Array, Tree]:
+        scale = scaling.get("scale")
+        loss, _, gradients = self._loss_and_gradients(weights, state, inputs, scale)
+        return loss, gradients if scale is None else {name: g / scale for name, g in gradients.items()}
 
     def _predictor(self, graph: Graph) -> tuple[Graph, Callable[..., Tree]]:
         run = self._graph(graph)
@@ -223,7 +316,8 @@ class JaxNetwork:
         def traced(weights: Tree, inputs: Tree) -> tuple[Tree, Tree]:
             dtypes = {name: self._dtype(spec.dtype) for name, spec in graph.inputs.items()}
             with jax.default_matmul_precision(self._products):
-                return run(weights, {name: value.astype(dtypes[name]) for name, value in inputs.items()})
+                values = {name: _gathered(value) for name, value in inputs.items()}
+                return run(weights, {name: value.astype(dtypes[name]) for name, value in values.items()})
 
         return traced
 
@@ -249,7 +343,10 @@ class JaxNetwork:
     def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> Tree:
         """The inputs of a graph, copied: a step may still read them when the caller writes the next batch."""
         check_inputs(graph.name, graph.inputs, inputs)
-        return {name: np.array(inputs[name]) for name in graph.inputs}
+        return {
+            name: value if isinstance(value := inputs[name], Rows) else np.array(value)
+            for name in graph.inputs
+        }
 
     def _to_device(self, value: Any, dtype: str) -> Array:
         return jax.device_put(np.array(value, self._dtype(dtype)), self._device)
@@ -263,6 +360,21 @@ class JaxNetwork:
             }
             for name, weight in self._weights.items()
         }
+
+
+def _gathered(value: Any) -> Array:
+    """A batch's array; of rows that lie on the device, those that are in it."""
+    if not isinstance(value, Rows):
+        return value
+    return value.array.at[value.index].get(mode="promise_in_bounds")
+
+
+def _free_memory(device: Any) -> int | None:
+    """Bytes that XLA's allocator may still give out on a GPU; None on a CPU."""
+    statistics = device.memory_stats() if device.platform != "cpu" else None
+    if not statistics or "bytes_limit" not in statistics:
+        return None
+    return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
 
 
 def _to_host(values: Mapping[str, Array]) -> dict[str, np.ndarray]:

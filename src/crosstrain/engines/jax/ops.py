@@ -99,11 +99,11 @@ def conv(form: Implementation, x: Array, kernel: Array, bias: Array = None, **se
     return y if bias is None else y + bias
 
 
-def _in_bfloat16(function: Implementation) -> Implementation:
-    """The product of the inputs rounded to bfloat16, given back in their own dtype."""
+def _in(lower: Any, function: Implementation) -> Implementation:
+    """The product of the inputs rounded to a lower precision, given back in their own dtype."""
 
     def rounded(*inputs: Array, **settings: Any) -> Array:
-        y = function(*(None if i is None else i.astype(jnp.bfloat16) for i in inputs), **settings)
+        y = function(*(None if i is None else i.astype(lower) for i in inputs), **settings)
         return y.astype(inputs[0].dtype)
 
     return rounded
@@ -168,12 +168,14 @@ FOR_A_CPU: dict[str, Implementation] = {
 }
 
 PRODUCTS = ("conv", "conv_transpose", "matmul", "einsum")
+LOWER = {"bfloat16": jnp.bfloat16, "float16": jnp.float16}
 
 
-def operations(cpu_forms: bool, unroll: int = 1, bfloat16: bool = False) -> Ops:
-    """The whole vocabulary on JAX. With ``bfloat16``, products take inputs rounded to it."""
+def operations(cpu_forms: bool, unroll: int = 1, arithmetic: str = "full") -> Ops:
+    """The whole vocabulary on JAX. With the ``arithmetic`` bfloat16 or float16, products take inputs rounded
+    to it."""
     forms = FOR_A_CPU if cpu_forms else NATIVE
     table: dict[str, Implementation] = {**TABLE, **forms, "scan": partial(scan, unroll=unroll)}
-    if bfloat16:
-        table.update({name: _in_bfloat16(table[name]) for name in PRODUCTS})
+    if arithmetic in LOWER:
+        table.update({name: _in(LOWER[arithmetic], table[name]) for name in PRODUCTS})
     return Ops(table, "jax")

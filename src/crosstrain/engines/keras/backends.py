@@ -47,10 +47,11 @@ class Backend(Protocol):
     def devices(self) -> tuple[str, ...]:
         """Devices by crosstrain's names."""
 
-    def start(self, threads: int | None) -> None:
-        """Set the number of threads. ``CrosstrainError`` where it is too late."""
+    def start(self, threads: int | None, tf32: bool = False) -> None:
+        """Set the number of threads, and whether a GPU rounds the factors of float32 products to TF32.
+        ``CrosstrainError`` where it is too late."""
 
-    def scope(self, device: str, floatx: str) -> AbstractContextManager[Any]:
+    def scope(self, device: str, floatx: str, tf32: bool = False) -> AbstractContextManager[Any]:
         """The device and the precision of a network, for the time of a call."""
 
     def tensor(self, array: np.ndarray) -> Any:
@@ -142,14 +143,14 @@ class Torch:
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{i}" for i in range(self.torch.cuda.device_count())))
 
-    def start(self, threads: int | None) -> None:
+    def start(self, threads: int | None, tf32: bool = False) -> None:
         # PyTorch's own default lets cuDNN round the factors of float32 convolutions to TF32.
-        self.torch.backends.cuda.matmul.allow_tf32 = False
-        self.torch.backends.cudnn.allow_tf32 = False
+        self.torch.backends.cuda.matmul.allow_tf32 = tf32
+        self.torch.backends.cudnn.allow_tf32 = tf32
         if threads is not None:
             self.torch.set_num_threads(threads)
 
-    def scope(self, device: str, floatx: str) -> AbstractContextManager[Any]:
+    def scope(self, device: str, floatx: str, tf32: bool = False) -> AbstractContextManager[Any]:
         return _scoped(device, floatx)
 
     def tensor(self, array: np.ndarray) -> Any:
@@ -193,9 +194,9 @@ class TensorFlow:
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{i}" for i in range(len(self.tf.config.list_physical_devices("GPU")))))
 
-    def start(self, threads: int | None) -> None:
+    def start(self, threads: int | None, tf32: bool = False) -> None:
         # TensorFlow's own default rounds the factors of float32 products on a GPU to TF32.
-        self.tf.config.experimental.enable_tensor_float_32_execution(False)
+        self.tf.config.experimental.enable_tensor_float_32_execution(tf32)
         threading = self.tf.config.threading
         for gpu in self.tf.config.list_physical_devices("GPU"):
             if not self.tf.config.experimental.get_memory_growth(gpu):
@@ -208,7 +209,7 @@ class TensorFlow:
         except RuntimeError as error:
             raise _too_late("TensorFlow", threads) from error
 
-    def scope(self, device: str, floatx: str) -> AbstractContextManager[Any]:
+    def scope(self, device: str, floatx: str, tf32: bool = False) -> AbstractContextManager[Any]:
         return _scoped(device.replace("cuda", "gpu"), floatx)
 
     def tensor(self, array: np.ndarray) -> Any:
@@ -256,7 +257,7 @@ class Jax:
             gpus = 0
         return ("cpu", *(f"cuda:{i}" for i in range(gpus)))
 
-    def start(self, threads: int | None) -> None:
+    def start(self, threads: int | None, tf32: bool = False) -> None:
         """XLA's CPU client takes its threads from the environment when it starts."""
         if self._threads is None:
             self._threads = threads or int(os.environ.get("NPROC") or 0)
@@ -266,8 +267,8 @@ class Jax:
         elif threads and threads != self._threads:
             raise _too_late("JAX", threads)
 
-    def scope(self, device: str, floatx: str) -> AbstractContextManager[Any]:
-        exact = None if device == "cpu" else "highest"
+    def scope(self, device: str, floatx: str, tf32: bool = False) -> AbstractContextManager[Any]:
+        exact = None if device == "cpu" else "tensorfloat32" if tf32 else "highest"
         name = device.replace("cuda", "gpu")
         return _scoped(
             "cpu:0" if name == "cpu" else name, floatx,
@@ -361,7 +362,8 @@ class JaxTrainer:
 
     def _loss(self, trained: Any, other: Any, slots: Any, x: Any, y: Any) -> Any:
         metrics = [v.value for v in self.model.metrics_variables]
-        return self.model.compute_loss_and_updates(trained, other, metrics, x, y, None, True, slots)
+        _, updates = self.model.compute_loss_and_updates(trained, other, metrics, x, y, None, True, slots)
+        return updates[0], updates  # the loss as it is, where what is differentiated in training is scaled
 
 
 BACKENDS: dict[str, Callable[[], Backend]] = {"torch": Torch, "tensorflow": TensorFlow, "jax": Jax}

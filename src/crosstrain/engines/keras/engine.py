@@ -16,6 +16,7 @@ import numpy as np
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.keras.backends import Backend, Seeds, backend
+from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import SEED, Graph
 from crosstrain.graph.keras_export import export, keras_optimizer
@@ -23,6 +24,7 @@ from crosstrain.graph.keras_export.model import drawn_as
 from crosstrain.graph.keras_export.optimizer import SLOTS
 from crosstrain.graph.keras_ops import OPS
 from crosstrain.graph.program import Program
+from crosstrain.training.scaling import first_scaling
 
 Tensor = Any
 
@@ -31,9 +33,17 @@ OPTIONS = {
         "auto", ("auto", True, False),
         "compile the step: as Keras chooses (XLA on JAX, and on TensorFlow with a GPU), always, or not",
     ),
+    "arithmetic": Option(
+        "full", ("full", "tf32", "bfloat16", "float16"),
+        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16, float16: "
+        "Keras's policies mixed_bfloat16 and mixed_float16, the latter with a scaled loss",
+        "open",
+    ),
 }  # fmt: skip
 
 PRECISIONS = ("float32", "float64")
+MIXED = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""Keras's dtype policies by the option ``arithmetic``."""
 
 
 class Latest(keras.metrics.Metric):
@@ -62,8 +72,13 @@ class KerasEngine:
         return Description(keras.__version__, self._backend.devices(), PRECISIONS, OPTIONS)
 
     def build(self, program: Program, weights: Arrays, setting: Setting) -> KerasNetwork:
-        self._backend.start(setting.threads)
+        self._backend.start(setting.threads, setting.options.get("arithmetic") == "tf32")
         options = checked_options(self.name, self.describe(), setting)
+        if options["arithmetic"] != "full" and setting.precision != "float32":
+            raise CrosstrainError(
+                f"the engine {self.name} has the arithmetic {options['arithmetic']!r} only at the precision "
+                f"'float32', not at {setting.precision!r}"
+            )
         return KerasNetwork(program, weights, self._backend, setting, options)
 
 
@@ -74,11 +89,16 @@ class KerasNetwork:
         self, program: Program, weights: Arrays, on: Backend, setting: Setting, options: Mapping[str, Any]
     ) -> None:
         self._program, self._backend, self._setting = program, on, setting
+        self._tf32 = options["arithmetic"] == "tf32"
+        self._step = 0
         self._training = program.training
         self._specs = self._training.weights
         check_weights(program.network.name, self._specs, weights)
         with self._mode():
+            # Layers and model keep the policy that they are made under.
+            keras.config.set_dtype_policy(MIXED.get(options["arithmetic"], setting.precision))
             exported = export(program.network, dict(weights))
+            keras.config.set_dtype_policy(setting.precision)
             self._model, self._variables, self._noise = exported.model, exported.variables, exported.noise
             self._idle = {
                 name: self._array(weights[name], spec.dtype)
@@ -100,7 +120,7 @@ class KerasNetwork:
             x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Tensor:
             """The program's loss, where Keras would combine the losses that it was compiled with."""
-            outputs = {f"output/{name}": value for name, value in self._named(y_pred).items()}
+            outputs = {f"output/{name}": _widened(value) for name, value in self._named(y_pred).items()}
             tensors = {name: keras.ops.convert_to_tensor(value) for name, value in constants.items()}
             total = run(tensors, {**outputs, **y})[0]["loss"]
             for penalty in model.losses:
@@ -110,11 +130,12 @@ class KerasNetwork:
         model.compute_loss = compute_loss
         model.compile(optimizer=self._optimizer, jit_compile=jit_compile)
         model._loss_tracker = Latest()
-        self._optimizer.build(model.trainable_variables)
+        model.optimizer.build(model.trainable_variables)  # under mixed_float16 Keras's scaling wraps it
 
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Tensor:
         with self._mode():
+            self._step += 1
             x, y = self._features(inputs), self._targets(inputs)
             return self._trainer.train(x, y, learning_rate, self._seeds(inputs))
 
@@ -122,7 +143,7 @@ class KerasNetwork:
         with self._mode():
             x = self._features(inputs)
             outputs = self._trainer.forward(x, self._seeds(inputs)) if training else self._trainer.predict(x)
-            return {k: np.array(keras.ops.convert_to_numpy(v)) for k, v in self._named(outputs).items()}
+            return {k: _array(_widened(v)) for k, v in self._named(outputs).items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         with self._mode():
@@ -144,7 +165,12 @@ class KerasNetwork:
                 name: {key: _array(slot) for key, slot in self._slots_of(name).items()}
                 for name in self._training.trainable
             }
-            return State(weights, slots, int(keras.ops.convert_to_numpy(self._optimizer._iterations)))
+            # Keras counts the steps that were taken, not those that its loss scaling left out.
+            taken = int(keras.ops.convert_to_numpy(self._optimizer._iterations))
+            scaling = {name: float(_array(variable)) for name, variable in self._scaling().items()}
+            if not scaling:
+                return State(weights, slots, taken)
+            return State(weights, slots, self._step, {**scaling, "skipped": float(self._step - taken)})
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
@@ -163,7 +189,12 @@ class KerasNetwork:
                     if isinstance(slot, keras.Variable):
                         value = np.broadcast_to(slots.get(key, kinds[key].initial), slot.shape)
                         slot.assign(self._array(value, "float32"))
-            self._optimizer._iterations.assign(0 if state.slots is None else state.step)
+            kept = (state.scaling if state.slots is not None else None) or first_scaling()
+            for name, variable in self._scaling().items():
+                variable.assign(kept[name])
+            skipped = int(kept["skipped"]) if self._scaling() else 0
+            self._step = 0 if state.slots is None else state.step
+            self._optimizer._iterations.assign(self._step - skipped)
 
     def wait(self) -> None:
         with self._mode():
@@ -186,6 +217,13 @@ class KerasNetwork:
             else:
                 slots[key] = variables[self._optimizer._get_variable_index(self._variables[name])]
         return slots
+
+    def _scaling(self) -> dict[str, Any]:
+        """The variables of the loss's scaling, where Keras scales it."""
+        outer = self._model.optimizer
+        if not isinstance(outer, keras.optimizers.LossScaleOptimizer):
+            return {}
+        return {"scale": outer.dynamic_scale, "good": outer.step_counter}
 
     def _named(self, outputs: Any) -> dict[str, Tensor]:
         if isinstance(outputs, dict):
@@ -222,7 +260,13 @@ class KerasNetwork:
         return np.array(value, self._setting.precision if dtype == "float32" else dtype)
 
     def _mode(self) -> AbstractContextManager[Any]:
-        return self._backend.scope(self._setting.device, self._setting.precision)
+        return self._backend.scope(self._setting.device, self._setting.precision, self._tf32)
+
+
+def _widened(value: Tensor) -> Tensor:
+    """In the run's precision, where a mixed policy made it lower."""
+    lower = keras.backend.standardize_dtype(value.dtype) in MIXED
+    return keras.ops.cast(value, keras.config.floatx()) if lower else value
 
 
 def _array(variable: Any) -> np.ndarray:

@@ -39,6 +39,7 @@ from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import Graph
 from crosstrain.graph.program import Program
 from crosstrain.training.optimizers import apply
+from crosstrain.training.scaling import apply_scaled, first_scaling
 
 Tensor = Any
 
@@ -55,8 +56,9 @@ OPTIONS = {
     ),
     "deterministic": Option(False, (False, True), "only kernels that repeat bit for bit"),
     "arithmetic": Option(
-        "full", ("full", "tf32", "bfloat16"),
-        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16: rounded factors",
+        "full", ("full", "tf32", "bfloat16", "float16"),
+        "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16, float16: "
+        "rounded factors, float16 with a scaled loss",
         "open",
     ),
 }  # fmt: skip
@@ -193,6 +195,11 @@ class TensorFlowNetwork:
                 }
                 for block in self._trained
             }
+            scaled = options["arithmetic"] == "float16"
+            self._scaling = {
+                name: tf.Variable(tf.constant(value, precision))
+                for name, value in (first_scaling() if scaled else {}).items()
+            }
         loss = replace(graph, outputs={"loss": graph.outputs["loss"]}).pruned()
         outputs = replace(program.network.phase(training=True), updates={}, penalties=()).pruned()
         self._train = self._function(loss, self._traced_train, scalars=True)
@@ -227,7 +234,8 @@ class TensorFlowNetwork:
                 shared = dict.fromkeys(block.shapes, value)
                 for name, array in _arrays(shared if rule.scalar else block.parts(value)).items():
                     slots[name][slot] = array
-        return State({name: weights[name] for name in self._specs}, slots, self._step)
+        scaling = {name: float(variable.numpy()) for name, variable in self._scaling.items()}
+        return State({name: weights[name] for name in self._specs}, slots, self._step, scaling or None)
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
@@ -244,6 +252,9 @@ class TensorFlowNetwork:
                 tensors = self._to_device(arrays, block.shapes, variable.dtype)
                 variable.assign(tensors[block.name] if rule.scalar else block.whole(tensors))
         self._step = state.step if state.slots is not None else 0
+        kept = state.scaling if state.slots is not None else None
+        for name, variable in self._scaling.items():
+            variable.assign((kept or first_scaling())[name])
 
     def wait(self) -> None:
         if self._last_wait is not None:
@@ -255,13 +266,16 @@ class TensorFlowNetwork:
     # -- what is traced ---------------------------------------------------------------------------
     def _traced_train(self, run: Run, inputs: dict[str, Tensor], scalars: Tensor) -> Tensor:
         weights, wholes = self._weights()
-        loss, gradients, updates = self._loss_and_gradients(run, weights, inputs)
-        new, slots = self._update()(
+        scaling = {name: variable.read_value() for name, variable in self._scaling.items()}
+        loss, gradients, updates = self._loss_and_gradients(run, weights, inputs, scaling.get("scale"))
+        new, slots, *scaled = self._update()(
             {block.name: wholes[block.name] for block in self._trained},
             {block.name: block.whole(gradients) for block in self._trained},
             {name: {k: v.read_value() for k, v in own.items()} for name, own in self._slots.items()},
-            scalars[0], scalars[1],
+            scalars[0], scalars[1], *([scaling] if scaling else []),
         )  # fmt: skip
+        for name, value in (scaled[0] if scaled else {}).items():
+            self._scaling[name].assign(value)
         for name, value in new.items():
             self._variables[name].assign(value)
             for slot, slot_value in slots[name].items():
@@ -272,9 +286,10 @@ class TensorFlowNetwork:
         return loss
 
     def _update(self) -> Callable[..., Any]:
-        """The optimizer's ``apply``; compiled, its chain of small operations is one pass over the weights."""
-        optimizer = self._program.optimizer
-        update: Callable[..., Any] = partial(apply, operations(self._precision), optimizer)
+        """The optimizer's ``apply``, or ``apply_scaled``; compiled, its chain of small operations is one pass
+        over the weights."""
+        optimizer, rule = self._program.optimizer, apply_scaled if self._scaling else apply
+        update: Callable[..., Any] = partial(rule, operations(self._precision), optimizer)
         numbers = sum(math.prod(block.shape) for block in self._trained)
         pays = self._device == "/CPU:0" and (len(optimizer.slots()) > 1 or numbers >= COMPILED_SIZE)
         compile_update = self._options["compile_update"]
@@ -283,8 +298,9 @@ class TensorFlowNetwork:
         return update
 
     def _traced_gradients(self, run: Run, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        loss, gradients, _ = self._loss_and_gradients(run, self._weights()[0], inputs)
-        return loss, gradients
+        scale = self._scaling["scale"].read_value() if self._scaling else None
+        loss, gradients, _ = self._loss_and_gradients(run, self._weights()[0], inputs, scale)
+        return loss, gradients if scale is None else {name: g / scale for name, g in gradients.items()}
 
     def _traced_outputs(self, run: Run, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return run(self._weights()[0], inputs)[0]
@@ -298,12 +314,14 @@ class TensorFlowNetwork:
         return parts, wholes
 
     def _loss_and_gradients(
-        self, run: Run, weights: dict[str, Tensor], inputs: dict[str, Tensor]
+        self, run: Run, weights: dict[str, Tensor], inputs: dict[str, Tensor], scale: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Loss, the gradients of the loss times ``scale``, and the next moving statistics."""
         outputs, updates = run(weights, inputs)
         names = [name for block in self._trained for name in block.shapes]
         leaves = [weights[name] for name in names]
-        gradients = tf.gradients(outputs["loss"], leaves, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        whole = outputs["loss"] if scale is None else outputs["loss"] * scale
+        gradients = tf.gradients(whole, leaves, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         # An embedding's gradient comes as the rows that were read.
         return outputs["loss"], dict(zip(names, map(tf.convert_to_tensor, gradients), strict=True)), updates
 
@@ -314,7 +332,7 @@ class TensorFlowNetwork:
         options = self._options
         ops = operations(
             self._precision, inference=inference, fused=options["fused_batch_norm"],
-            bfloat16=options["arithmetic"] == "bfloat16",
+            arithmetic=options["arithmetic"],
         )  # fmt: skip
         run = compiled(graph, ops, self._precision)
         specs = {name: (spec.shape, self._dtype(spec.dtype)) for name, spec in graph.inputs.items()}

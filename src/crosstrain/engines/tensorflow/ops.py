@@ -335,11 +335,14 @@ TABLE: dict[str, Implementation] = {
 _PRODUCTS = ("conv", "depthwise_conv", "conv_transpose", "dense", "matmul", "einsum")
 
 
-def _in_bfloat16(function: Implementation) -> Implementation:
-    """A product of bfloat16 factors; its sum goes on in float32."""
+_LOWER = {"bfloat16": tf.bfloat16, "float16": tf.float16}
+
+
+def _in(lower: tf.DType, function: Implementation) -> Implementation:
+    """A product of factors in a lower precision; its sum goes on in float32."""
 
     def apply(*inputs: Any, **attributes: Any) -> Tensor:
-        half = [tf.cast(i, tf.bfloat16) if tf.is_tensor(i) and i.dtype == tf.float32 else i for i in inputs]
+        half = [tf.cast(i, lower) if tf.is_tensor(i) and i.dtype == tf.float32 else i for i in inputs]
         return tf.cast(function(*half, **attributes), tf.float32)
 
     return apply
@@ -368,14 +371,16 @@ def _meaning(name: str, *inputs: Any, **attributes: Any) -> Any:
     return meaning(_PLAIN, *inputs, **attributes)
 
 
-def operations(precision: str, *, inference: bool = False, fused: bool = True, bfloat16: bool = False) -> Ops:
-    """The whole vocabulary on TensorFlow, for one precision; ``fused`` takes its BatchNorm kernel,
-    ``bfloat16`` rounds the factors of products."""
+def operations(
+    precision: str, *, inference: bool = False, fused: bool = True, arithmetic: str = "full"
+) -> Ops:
+    """The whole vocabulary on TensorFlow, for one precision; ``fused`` takes its BatchNorm kernel, the
+    ``arithmetic`` bfloat16 or float16 rounds the factors of products."""
     table = _table(precision)
     if fused:
         table["batch_norm"] = fused_batch_norm
     if fused and inference:
         table["normalize"] = fused_normalize
-    if bfloat16:
-        table.update({name: _in_bfloat16(table[name]) for name in _PRODUCTS})
+    if arithmetic in _LOWER:
+        table.update({name: _in(_LOWER[arithmetic], table[name]) for name in _PRODUCTS})
     return Ops(table, "TensorFlow")

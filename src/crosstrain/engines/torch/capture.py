@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-Signature = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]
+from crosstrain.engines.torch.staging import Staging, moved
+
+Signature = tuple[tuple[str, tuple[int, ...], torch.dtype, torch.device], ...]
 Step = Callable[[dict[str, Tensor]], Tensor]
 
 WARM_UP = 3
@@ -29,11 +31,21 @@ MOST = 4
 _log = logging.getLogger(__name__)
 
 
+class Stage(Protocol):
+    """Sends batches of one shape to the device."""
+
+    def send(self, batch: Mapping[str, Tensor]) -> AbstractContextManager[Mapping[str, Tensor]]:
+        """The batch on the device, for the time of the context."""
+
+
 class Recorder(Protocol):
     """What captures: CUDA, or a stand-in in tests."""
 
     def side(self) -> AbstractContextManager[Any]:
         """Runs what is inside on a stream of its own, in order with what is outside."""
+
+    def staging(self, batch: Mapping[str, Tensor]) -> Stage:
+        """What sends batches shaped like this one from host memory to the device."""
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
         """Records ``work`` without running it. Returns what replays it, and the tensor that ``work``
@@ -47,9 +59,13 @@ class CudaRecorder:
         self._device = device
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._copies = torch.cuda.Stream(device)
 
     def side(self) -> AbstractContextManager[Any]:
         return _OnStream(self._stream, self._device)
+
+    def staging(self, batch: Mapping[str, Tensor]) -> Stage:
+        return Staging(batch, self._device, self._copies)
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
         torch.cuda.synchronize(self._device)
@@ -75,15 +91,18 @@ class _OnStream:
 
 @dataclass(frozen=True)
 class Captured:
-    """A recorded step: the buffers it reads, what replays it, and the loss that each replay writes."""
+    """A recorded step: the buffers it reads, what replays it, the loss that each replay writes, and what
+    sends batches from host memory (None: they lie on the device)."""
 
     inputs: Mapping[str, Tensor]
     replay: Callable[[], None]
     loss: Tensor
+    stage: Stage | None
 
     def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        for name, buffer in self.inputs.items():
-            buffer.copy_(inputs[name], non_blocking=True)
+        with self.stage.send(inputs) if self.stage else nullcontext(inputs) as sent:
+            for name, buffer in self.inputs.items():
+                buffer.copy_(sent[name])
         self.replay()
         return self.loss.clone()
 
@@ -108,8 +127,8 @@ class CapturedStep:
         return len(self._captured)
 
     def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """One step on a batch in host memory (pinned, to be copied without waiting) or on the device."""
-        key = tuple((name, tuple(value.shape), value.dtype) for name, value in inputs.items())
+        """One step on a batch in host memory or on the device."""
+        key = tuple((name, tuple(value.shape), value.dtype, value.device) for name, value in inputs.items())
         captured = self._captured.get(key)
         if captured is None and self._ready(key):
             captured = self._capture(key, inputs)
@@ -120,7 +139,7 @@ class CapturedStep:
             return self._step(self._on_device(inputs))
 
     def _on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: value.to(self._device, non_blocking=True) for name, value in inputs.items()}
+        return {name: moved(value, self._device) for name, value in inputs.items()}
 
     def _ready(self, key: Signature) -> bool:
         return self.reason is None and len(self._captured) < MOST and self._seen.get(key, 0) >= WARM_UP
@@ -135,5 +154,7 @@ class CapturedStep:
                 "the training step cannot be captured in a CUDA graph and runs op by op: %s", self.reason
             )
             return None
-        self._captured[key] = Captured(buffers, replay, loss)
+        on_host = any(value.device != self._device for value in inputs.values())
+        stage = self._recorder.staging(inputs) if on_host else None
+        self._captured[key] = Captured(buffers, replay, loss, stage)
         return self._captured[key]

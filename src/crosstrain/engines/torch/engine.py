@@ -16,10 +16,13 @@ from torch import Tensor
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.memory import keep_freed_memory
-from crosstrain.engines.torch.capture import CapturedStep, CudaRecorder, Recorder
+from crosstrain.engines.resident import OPTION as DATA
+from crosstrain.engines.resident import Rows, worth_keeping
+from crosstrain.engines.torch.capture import WARM_UP, CapturedStep, CudaRecorder, Recorder
 from crosstrain.engines.torch.fusion import fused, with_statistics_in_place
 from crosstrain.engines.torch.ops import DTYPES, operations
 from crosstrain.engines.torch.rates import RatesOnDevice, rates_of
+from crosstrain.engines.torch.staging import moved
 from crosstrain.engines.torch.statistics import MovingStatistics
 from crosstrain.engines.torch.weights import JointWeights
 from crosstrain.errors import CrosstrainError
@@ -28,6 +31,9 @@ from crosstrain.graph.graph import SEED, Graph
 from crosstrain.graph.program import Program
 
 Run = Callable[..., tuple[dict, dict]]
+
+LOWER = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""What autocast rounds to, by the option ``arithmetic``."""
 
 OPTIONS = {
     "compile": Option(
@@ -44,11 +50,14 @@ OPTIONS = {
         True, (True, False),
         "a training step as one CUDA graph, for shapes of batch that come again (on CUDA)",
     ),
+    "data": DATA,
     "autotune": Option(True, (True, False), "let cuDNN time its algorithms and keep the fastest"),
     "deterministic": Option(False, (False, True), "only algorithms that repeat bit for bit"),
     "arithmetic": Option(
-        "full", ("full", "tf32", "bfloat16"),
-        "full: as the precision says; tf32: products of 10-bit mantissas (GPU); bfloat16: autocast", "open",
+        "full", ("full", "tf32", "bfloat16", "float16"),
+        "full: as the precision says; tf32: products of 10-bit mantissas (GPU); bfloat16, float16: autocast, "
+        "float16 with a scaled loss",
+        "open",
     ),
     "flush_denormals": Option(False, (False, True), "take numbers below about 1e-38 as 0 (CPU)", "open"),
 }  # fmt: skip
@@ -141,7 +150,10 @@ class TorchNetwork:
         training = program.training
         self._specs = training.weights
         channels_last = options["layout"] == "channels_last"
-        self._joint = JointWeights(training, program.optimizer, self._ops, self._dtype, device, channels_last)
+        self._joint = JointWeights(
+            training, program.optimizer, self._ops, self._dtype, device, channels_last,
+            scaled=options["arithmetic"] == "float16",
+        )  # fmt: skip
         self._values: dict[str, Tensor] = dict(self._joint.leaves)
 
         loss_only = replace(training, outputs={"loss": training.outputs["loss"]}).pruned()
@@ -152,6 +164,7 @@ class TorchNetwork:
         self._run_step = self._compiled(with_statistics_in_place(loss_only)) if recorder else self._run_loss
         self._rates = RatesOnDevice(program.optimizer, self._dtype, device) if recorder else None
         self._captured = CapturedStep(self._step_in_place, recorder, device) if recorder else None
+        self.warm_up_steps = WARM_UP + 1 if recorder else 2
         self.load(State(weights))
 
     def _compiled(self, graph: Graph) -> tuple[Graph, Run]:
@@ -184,6 +197,8 @@ class TorchNetwork:
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         graph, run = self._run_loss
         loss, gradients, _ = self._loss_and_gradients(run, self._prepare_inputs(graph, inputs))
+        if self._joint.scaling:
+            gradients = tuple(g / self._joint.scaling["scale"] for g in gradients)
         return float(loss), {k: self._to_host(g) for k, g in zip(self._joint.leaves, gradients, strict=True)}
 
     def read(self) -> State:
@@ -192,7 +207,8 @@ class TorchNetwork:
             name: {slot: self._to_host(value) for slot, value in each.items()}
             for name, each in self._joint.slots().items()
         }
-        return State(weights, slots, self._step)
+        scaling = {name: float(scalar) for name, scalar in self._joint.scaling.items()}
+        return State(weights, slots, self._step, scaling or None)
 
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
@@ -211,6 +227,21 @@ class TorchNetwork:
             for name, slots in state.slots.items():
                 for slot, array in slots.items():
                     places[name][slot].copy_(torch.from_numpy(np.array(array)))
+            if state.scaling:
+                self._joint.rescale(state.scaling)
+
+    def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
+        free = torch.cuda.mem_get_info(self._device)[0] if self._device.type == "cuda" else None
+        if not worth_keeping(self._options["data"], parts, free):
+            return None
+        specs = self._program.training.inputs
+        return {
+            part: {
+                name: Rows.all(self._to_fetch(array, specs[name].dtype).to(self._device))
+                for name, array in arrays.items()
+            }
+            for part, arrays in parts.items()
+        }
 
     def wait(self) -> None:
         if self._device.type == "cuda":
@@ -235,13 +266,16 @@ class TorchNetwork:
     def _loss_and_gradients(
         self, run: Run, inputs: dict[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
-        """Loss, gradients in the order of the leaves, and the next moving statistics."""
+        """Loss, gradients in the order of the leaves (of the scaled loss, where it is scaled), and the next
+        moving statistics."""
         with self._arithmetic():
             outputs, updates = run(self._values, inputs)
         loss = outputs["loss"]
         leaves = tuple(self._joint.leaves.values())
+        scale = self._joint.scaling.get("scale")
         if loss.requires_grad:
-            gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
+            whole = loss if scale is None else loss * scale
+            gradients = torch.autograd.grad(whole, leaves, materialize_grads=True)
         else:  # no trainable weight is on the way to the loss
             gradients = tuple(map(torch.zeros_like, leaves))
         loss = loss.detach()
@@ -251,20 +285,21 @@ class TorchNetwork:
         return loss, gradients, updates
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
-        lower = self._options["arithmetic"] == "bfloat16"
+        lower = LOWER.get(self._options["arithmetic"])
         context: AbstractContextManager[Any] = (
-            torch.autocast(self._device.type, torch.bfloat16) if lower else nullcontext()
+            nullcontext() if lower is None else torch.autocast(self._device.type, lower)
         )
         return context
 
     # -- arrays in and out -------------------------------------------------------------------------
     def _on_host(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
-        """The inputs of a graph as tensors that the device can fetch; a seed goes to PyTorch's generators."""
+        """The inputs of a graph as tensors that the device can fetch or has; a seed goes to PyTorch's
+        generators."""
         check_inputs(graph.name, graph.inputs, inputs)
         if SEED in graph.inputs:
             torch.manual_seed(int(inputs[SEED]))
         return {
-            name: self._to_fetch(inputs[name], spec.dtype)
+            name: self._fetched(inputs[name], spec.dtype)
             for name, spec in graph.inputs.items()
             if name != SEED
         }
@@ -277,14 +312,19 @@ class TorchNetwork:
 
     def _prepare_inputs(self, graph: Graph, inputs: Arrays) -> dict[str, Tensor]:
         host = self._on_host(graph, inputs)
-        moved = {name: value.to(self._device, non_blocking=True) for name, value in host.items()}
-        return self._as_specified(graph, moved)
+        return self._as_specified(graph, {name: moved(value, self._device) for name, value in host.items()})
 
     def _to_device(self, array: np.ndarray, dtype: str) -> Tensor:
-        return self._as_dtype(self._to_fetch(array, dtype).to(self._device, non_blocking=True), dtype)
+        return self._as_dtype(moved(self._to_fetch(array, dtype), self._device), dtype)
+
+    def _fetched(self, value: np.ndarray | Rows, dtype: str) -> Tensor:
+        if not isinstance(value, Rows):
+            return self._to_fetch(value, dtype)
+        gathered: Tensor = value.array.index_select(0, moved(torch.from_numpy(value.index), self._device))
+        return gathered
 
     def _to_fetch(self, array: np.ndarray, dtype: str) -> Tensor:
-        """In host memory, for the device to fetch without anyone waiting: pinned, in the fewer bytes."""
+        """In host memory, for the device to fetch, in the fewer bytes."""
         tensor = torch.from_numpy(np.asarray(array))
         if self._options["layout"] == "channels_first" and tensor.ndim in (4, 5):
             tensor = tensor.movedim(-1, 1).contiguous().movedim(1, -1)
@@ -292,7 +332,7 @@ class TorchNetwork:
             return tensor
         if dtype == "float32" and tensor.element_size() > self._dtype.itemsize:
             tensor = tensor.to(self._dtype)
-        return tensor.pin_memory() if self._device.type == "cuda" else tensor
+        return tensor
 
     def _as_dtype(self, tensor: Tensor, dtype: str) -> Tensor:
         """Numbers for a float tensor in the run's precision, whole numbers as they are."""

@@ -18,6 +18,7 @@ from crosstrain.engines.torch.rates import Rates, Scalar
 from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import Graph
 from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped, penalized
+from crosstrain.training.scaling import apply_scaled, first_scaling
 
 CONVOLUTIONS = ("conv", "conv_transpose", "depthwise_conv")
 RECURRENT = ("lstm", "simple_rnn")
@@ -80,7 +81,9 @@ class JointWeights:
         dtype: torch.dtype,
         device: torch.device,
         channels_last: bool,
+        scaled: bool = False,
     ) -> None:
+        """``scaled``: the gradients will be those of a loss times ``scaling["scale"]``."""
         self._optimizer, self._ops = optimizer, ops
         self._pieces = pieces(graph, channels_last)
         size = sum(piece.size for piece in self._pieces.values())
@@ -89,6 +92,11 @@ class JointWeights:
             name: p.view(self._joint).detach().requires_grad_() for name, p in self._pieces.items()
         }
         self._slots: Slots = {}
+        # float64 for the steps left out: with them Adam's correction is found, which float32 spoils.
+        exact = dtype if device.type == "mps" else torch.float64
+        self.scaling = {
+            name: torch.zeros((), dtype=exact, device=device) for name in (first_scaling() if scaled else ())
+        }
         self.restart()
 
     def restart(self) -> None:
@@ -99,6 +107,12 @@ class JointWeights:
             else:
                 shape = () if slot.scalar else self._joint.shape
                 self._slots[name] = self._joint.new_full(shape, slot.initial)
+        self.rescale(first_scaling())
+
+    def rescale(self, values: Mapping[str, float]) -> None:
+        """Set the state of the loss's scaling, where there is one."""
+        for name, scalar in self.scaling.items():
+            scalar.fill_(values[name])
 
     def slots(self) -> dict[str, Slots]:
         """By weight and slot name, as views in Keras's layouts."""
@@ -115,17 +129,14 @@ class JointWeights:
             return
         flat = torch.cat([p.flat(g) for p, g in zip(self._pieces.values(), gradients, strict=True)])
         in_place = IN_PLACE.get(self._optimizer.name)
-        if in_place is not None and self._optimizer.plain:
+        if in_place is not None and self._optimizer.plain and not self.scaling:
             penalty = penalized(self._optimizer, {"": self._joint}, {"": flat})
             (flat,) = clipped(self._ops, self._optimizer, penalty).values()
             if self._optimizer.weight_decay:
                 self._joint.mul_(rates.decay)
             in_place(self._optimizer, self._joint, flat, self._slots, rates.descent)
             return
-        joint, gradient = {"": self._joint}, {"": flat}
-        weights, slots = apply(
-            self._ops, self._optimizer, joint, gradient, {"": self._slots}, rates.rate, rates.number
-        )
+        weights, slots = self._applied({"": self._joint}, {"": flat}, {"": self._slots}, rates)
         self._joint.copy_(weights[""])
         for slot, value in slots[""].items():
             self._slots[slot].copy_(value)
@@ -134,13 +145,24 @@ class JointWeights:
         """Weight by weight, for clipping by the norm of each."""
         views = self.slots()
         named = dict(zip(self.leaves, gradients, strict=True))
-        weights, slots = apply(
-            self._ops, self._optimizer, self.leaves, named, views, rates.rate, rates.number
-        )
+        weights, slots = self._applied(self.leaves, named, views, rates)
         for name, leaf in self.leaves.items():
             leaf.copy_(weights[name])
             for slot, value in slots[name].items():
                 views[name][slot].copy_(value)
+
+    def _applied(
+        self, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], slots: Mapping[str, Slots],
+        rates: Rates,
+    ) -> tuple[dict[str, Tensor], dict[str, Slots]]:  # fmt: skip
+        """The rule's new weights and slots; the scaling is overwritten."""
+        rule = self._ops, self._optimizer, weights, gradients, slots, rates.rate, rates.number
+        if not self.scaling:
+            return apply(*rule)
+        new, new_slots, scaling = apply_scaled(*rule, self.scaling)
+        for name, value in scaling.items():
+            self.scaling[name].copy_(value)
+        return new, new_slots
 
 
 # -- rules that overwrite ----------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def _row(line: Line, seeds: bool) -> list[Any]:
         quality,
         *([_over_seeds(line)] if seeds else []),
         Cell(text.memory(row.peak_memory_bytes), row.peak_memory_bytes),
-        Cell(text.seconds(row.compile_seconds), row.compile_seconds),
+        Cell(text.compiling(row.compile_seconds, row.compiled_before), row.compile_seconds),
     ]
 
 

@@ -68,7 +68,7 @@ def _cells(row: Row) -> list[Text | str]:
         text.rate(row.images_per_second),
         quality,
         text.memory(row.peak_memory_bytes),
-        text.seconds(row.compile_seconds),
+        text.compiling(row.compile_seconds, row.compiled_before),
     ]
 
 
@@ -88,6 +88,8 @@ def legend(result: ComparisonResult) -> str:
     parts = [words for status, words in meanings.items() if any(r.certificate == status for r in all_rows)]
     if any(r.seconds and r.seconds.method == "range" for r in all_rows):
         parts.append("fewer than 3 epochs give no interval, but (–), their range")
+    if any(r.compiled_before for r in all_rows):
+        parts.append("a compile time in brackets is that of reading what an earlier run had compiled")
     return "; ".join(parts)
 
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 from crosstrain.results.units import NOTHING, memory, seconds, share
 from crosstrain.statistics.ratios import Interval
 
-__all__ = ["MARKS", "NOTHING", "clock", "count", "error", "interval", "memory", "rate", "seconds", "share"]
+__all__ = [
+    "MARKS", "NOTHING", "clock", "compiling", "count", "error", "interval", "memory", "rate", "seconds",
+    "share",
+]  # fmt: skip
 
 MARKS = {"proved": "✓", "departs": "✗", "cannot": "!", "none": "?"}
 """The certificate in one character."""
+
+
+def compiling(value: float | None, before: bool) -> str:
+    """Seconds of compiling; in brackets where an earlier process had done it, and this one has read it."""
+    return f"({seconds(value)})" if before and value is not None else seconds(value)
 
 
 def clock(value: float) -> str:

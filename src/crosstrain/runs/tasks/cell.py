@@ -1,8 +1,9 @@
 """The task ``train``: one cell, measured alike for all engines.
 
-The clock of an epoch covers what users call training: batches out of host memory, augmentation, forward,
-backward, update, and the wait for all of it at the end of the epoch. Importing, preparing, compiling with
-warming up, evaluating and saving are timed apart.
+The clock of an epoch covers what users call training: batches out of host memory (or gathered on a GPU, from
+data that lie there), augmentation, forward, backward, update, and the wait for all of it at the end of the
+epoch. Importing, preparing, compiling with warming up (and taking data to a GPU), evaluating and saving are
+timed apart.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from crosstrain.engines.contract import Description, Engine, Network, Setting, State
 from crosstrain.engines.devices import device_module
-from crosstrain.engines.registry import engine_row
+from crosstrain.engines.registry import engine_row, engines
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.tasks.describe import load_engine
 from crosstrain.runs.tasks.evaluation import main_metric
@@ -32,7 +33,8 @@ from crosstrain.training.tasks import DETECTION, SEGMENTATION, measure_of, task_
 
 CLOSED_PRECISIONS = ("float32", "float64")
 WARM_UP_STEPS = 2
-"""So many steps at each batch size: a framework may compile again when it first meets its own results."""
+"""So many steps at each batch size, or the network's own ``warm_up_steps``: a framework may compile again
+when it first meets its own results, and an engine may run otherwise once a batch size has come again."""
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -117,6 +119,7 @@ def _trained(
         "data_hash": material.data_hash,
         "peak_memory_bytes": peak_memory(),
         "device_allocated_bytes": allocated(job["engine"], device),
+        "compilations_reused": reused_compilations(job["engine"]),
     }
 
 
@@ -134,7 +137,9 @@ def best_tested(network: Network, material: Material, training: Training, clocks
 def tested_by(network: Network, material: Material, predictions: Predictions | None) -> dict[str, Any]:
     """The metrics of the test part; ``predictions`` collects the answers."""
     test = material.splits["test"]
-    tested = material.evaluation.run(network, test.inputs, test.targets, predictions, final=True)
+    tested = material.evaluation.run(
+        network, test.inputs, test.targets, predictions, final=True, resident=test.kept
+    )
     if material.describing:
         metrics, said = material.describing.tested(network, test.inputs, test.targets)
         tested |= metrics
@@ -153,7 +158,8 @@ def learnt_part(network: Network, material: Material) -> dict[str, Any]:
     inputs, targets = (
         {name: array[index] for name, array in each.items()} for each in (train.inputs, train.targets)
     )
-    return material.evaluation.run(network, inputs, targets)
+    kept = {name: rows[index] for name, rows in train.kept.items()}
+    return material.evaluation.run(network, inputs, targets, resident=kept)
 
 
 def allocated(engine: str, device: str) -> int | None:
@@ -162,6 +168,13 @@ def allocated(engine: str, device: str) -> int | None:
     in it."""
     module = device_module(engine_row(engine)) if device.startswith("cuda") else None
     return module.peak_bytes(device) if module else None
+
+
+def reused_compilations(engine: str) -> int:
+    """How many compilations this process has taken from a cache on disk instead of doing them."""
+    row = engines().get(engine)
+    count: Callable[[], int] = getattr(device_module(row) if row else None, "reused", int)
+    return count()
 
 
 PHASES = ("import", "prepare", "compile", "train", "evaluate", "save")
@@ -176,11 +189,13 @@ def set_up(
         engine = load_engine(job["engine"])
         description = engine.describe()
         setting = setting_of(job, description)
+        reused_compilations(job["engine"])  # counts from here on
     with clocks.phase("prepare"):
         folders = Path(job["network_folder"]), Path(job["data_folder"])
         material = Material.load(*folders, recipe, setting.precision, launch_of(job), twin=job.get("twin", 0))
     with clocks.phase("compile"):
         network = built(engine, material, setting)
+        material = material.kept_on(network, evaluate)
         warm_up(network, material, evaluate)
         if material.feed:
             material.feed.wait()
@@ -219,7 +234,7 @@ def warm_up(network: Network, material: Material, evaluate: bool) -> None:
     will use, then set the network back to its beginning."""
     rate = material.schedule.rate(float(material.recipe.optimizer.learning_rate or 0.0), 0)
     for size in material.batch_sizes:
-        for _ in range(WARM_UP_STEPS):
+        for _ in range(getattr(network, "warm_up_steps", WARM_UP_STEPS)):
             network.train(material.first(size), rate)
     network.wait()
     network.load(State(material.weights))
@@ -228,7 +243,8 @@ def warm_up(network: Network, material: Material, evaluate: bool) -> None:
     parts = (material.splits["validation"], material.splits["test"])
     for size in sorted({n for part in parts for n in material.evaluation.shapes(part.examples)}):
         part = max(parts, key=lambda split: split.examples)
-        network.predict({name: array[:size] for name, array in part.inputs.items()})
+        kept: dict[str, Any] = {name: rows for name, rows in part.kept.items() if name in part.inputs}
+        network.predict({name: array[:size] for name, array in {**part.inputs, **kept}.items()})
 
 
 def identity(job: Mapping[str, Any], material: Material) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def save(path: Path, state: State, progress: Progress, identity: Mapping[str, An
         "identity": identity,
         "step": state.step,
         "slots": slots,
+        "scaling": state.scaling,
         "progress": vars(progress),
     }
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
@@ -64,4 +65,4 @@ def load(path: Path, identity: Mapping[str, Any]) -> tuple[State, Progress]:
     if meta["format"] != FORMAT or differing:
         what = f"another {' and '.join(differing)}" if differing else "another version of crosstrain"
         raise CrosstrainError(f"the checkpoint {path} is of {what}; delete it, or name another folder")
-    return State(weights, slots, meta["step"]), progress
+    return State(weights, slots, meta["step"], meta.get("scaling")), progress

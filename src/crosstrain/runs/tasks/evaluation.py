@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.engines.contract import Network
+from crosstrain.engines.resident import Rows
 from crosstrain.graph.evaluate import Ops, compiled
 from crosstrain.graph.graph import Graph, Weights
 from crosstrain.graph.ops import NUMPY
@@ -64,10 +65,11 @@ class Evaluation:
         predictions: Predictions | None = None,
         *,
         final: bool = False,
+        resident: Mapping[str, Rows] | None = None,
     ) -> dict[str, Any]:
         """``loss`` and every metric by name, ``OUTPUT/metric`` where several outputs have targets;
         ``predictions`` collects the prediction for each example, ``final`` adds what is told of a test set
-        (``training/quality.py``)."""
+        (``training/quality.py``). ``resident`` inputs lie on the network's device: it takes these."""
         by_output = {
             output: {
                 **metrics(self.names, reading),
@@ -76,8 +78,10 @@ class Evaluation:
             for output, reading in self.readings.items()
         }
         total, examples = 0.0, 0
-        for batch_inputs, batch_targets in self._batches(inputs, targets):
-            outputs = network.predict(batch_inputs)
+        for part, batch_inputs, batch_targets in self._batches(inputs, targets):
+            there = {name: rows[part] for name, rows in (resident or {}).items() if name in batch_inputs}
+            seen: dict[str, Any] = {**batch_inputs, **there}
+            outputs = network.predict(seen)
             count = len(next(iter(batch_inputs.values())))
             judged = self._judged(batch_inputs, outputs, batch_targets)
             # Classes are weighted in training alone, as in Keras.
@@ -104,11 +108,11 @@ class Evaluation:
         }
         return {"loss": total / examples if examples else None, **results}
 
-    def _batches(self, inputs: Arrays, targets: Arrays) -> Iterator[tuple[Arrays, Arrays]]:
+    def _batches(self, inputs: Arrays, targets: Arrays) -> Iterator[tuple[slice, Arrays, Arrays]]:
         examples = len(next(iter(inputs.values())))
         for start in range(0, examples, self.batch_size):
             part = slice(start, start + self.batch_size)
-            yield {k: v[part] for k, v in inputs.items()}, {k: v[part] for k, v in targets.items()}
+            yield part, {k: v[part] for k, v in inputs.items()}, {k: v[part] for k, v in targets.items()}
 
     def _judged(self, inputs: Arrays, outputs: Arrays, targets: Arrays) -> Arrays:
         """The ``loss`` of a batch, and ``mask/OUTPUT`` where an output has a mask."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.data.prepared import TARGET, Prepared, feed, pair, unit_of
+from crosstrain.engines.resident import Keeping, Rows
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.graph.program import Program
@@ -29,10 +30,16 @@ SPLITS = ("train", "validation", "test")
 @dataclass(frozen=True)
 class Split:
     """One split's inputs and targets by the network's names; memory-mapped, the first axis counts
-    examples. Targets are called as their outputs."""
+    examples. Targets are called as their outputs. ``kept`` are those that lie on the device, by the names of
+    the training graph's inputs."""
 
     inputs: Arrays
     targets: Arrays
+    kept: Mapping[str, Rows] = field(default_factory=dict)
+
+    def whole(self) -> dict[str, np.ndarray]:
+        """All arrays by the names of the training graph's inputs."""
+        return {**self.inputs, **{f"{TARGET}{name}": array for name, array in self.targets.items()}}
 
     @property
     def examples(self) -> int:
@@ -82,7 +89,8 @@ class Material:
         specs, target_specs = feed(names, outputs, data.manifest["inputs"], data.manifest["targets"])
         for name, spec in specs.items():
             _check_shape(name, network.inputs[name].shape[1:], tuple(spec["shape"]))
-        splits = {name: Split(*map(_plain, feed(names, outputs, *data.arrays(name)))) for name in SPLITS}
+        parts = {name: feed(names, outputs, *data.arrays(name)) for name in SPLITS}
+        splits = {name: Split(_plain(inputs), _plain(targets)) for name, (inputs, targets) in parts.items()}
         if not splits["train"].examples:
             raise CrosstrainError(f"the data set {data.manifest['spec']} has no examples to train on")
         feeding = Feed(data, recipe, launch) if launch and recipe.augmentation else None
@@ -132,6 +140,24 @@ class Material:
         """The first ``size`` training examples as a batch, to warm up on."""
         return self._batch(np.arange(size), 0)
 
+    def kept_on(self, network: Any, evaluate: bool) -> Material:
+        """This material with its examples on the network's device, where the network keeps them there: those
+        of training unless they are augmented, and the inputs of what is evaluated."""
+        if not isinstance(network, Keeping):
+            return self
+        parts = {} if self.feed else {"train": self.splits["train"].whole()}
+        if evaluate:
+            parts |= {name: self.splits[name].inputs for name in ("validation", "test")}
+        wanted = self.program.training.inputs
+        kept = network.keep({
+            part: {name: array for name, array in arrays.items() if name in wanted}
+            for part, arrays in parts.items()
+        })  # fmt: skip
+        splits = {
+            name: replace(split, kept=(kept or {}).get(name, {})) for name, split in self.splits.items()
+        }
+        return replace(self, splits=splits)
+
     def close(self) -> None:
         """End the processes that augment."""
         if self.feed:
@@ -146,7 +172,7 @@ class Material:
     ) -> Arrays:
         """The examples at ``index``; what is in ``augmented``, by its names in the feed, comes from there."""
         train, changed = self.splits["train"], augmented or {}
-        whole = {**train.inputs, **{f"{TARGET}{name}": array for name, array in train.targets.items()}}
+        whole: dict[str, Any] = {**train.whole(), **train.kept}
         batch = {
             name: changed[self.fed[name]] if self.fed.get(name) in changed else array[index]
             for name, array in whole.items()

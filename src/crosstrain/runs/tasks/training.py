@@ -157,7 +157,7 @@ class Training:
 
     def _validation(self) -> dict[str, Any]:
         split = self.material.splits["validation"]
-        metrics = self.material.evaluation.run(self.network, split.inputs, split.targets)
+        metrics = self.material.evaluation.run(self.network, split.inputs, split.targets, resident=split.kept)
         return {f"validation_{k}": v for k, v in metrics.items() if not k.endswith("confusion")}
 
     # -- between epochs -------------------------------------------------------------------------
