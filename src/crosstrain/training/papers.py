@@ -118,10 +118,13 @@ PAPERS: tuple[PaperRecipe, ...] = (
     PaperRecipe(
         "lenet5", "LeCun et al. 1998, section III.B and appendix C", ("lenet1", "lenet5"), "MNIST", 20, 1,
         _sgd(0.016, momentum=0.0), _divided((2 / 20, 5 / 20, 8 / 20, 12 / 20), (0.4, 0.2, 0.1, 0.02)),
+        {"shift": 0.07, "shear": 8, "zoom": 0.1, "stretch": 0.1, "standardize": True},
         initialisation="uniform in ±2.4 / inputs of the unit",
         differs=(
             "crosstrain has no stochastic diagonal Levenberg-Marquardt method: the rate is the largest "
             "effective one of the paper's first pass, and falls as its global rates do",
+            "the distortions are the paper's translations, scaling, squeezing and shearing, with which its error "
+            "is 0.8 % in place of 0.95 %; it does not say how far they reach",
             "kernels begin as the network says: the paper's belong to its scaled tanh and second-order "
             "steps, and without these nothing is learnt for epochs (--kernel-initializer "
             f"{OVER_FAN_IN}:limit=2.4 draws them)",
