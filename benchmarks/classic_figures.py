@@ -80,7 +80,7 @@ def stacking(arguments: argparse.Namespace) -> None:
     X, y = X[: arguments.train], y[: arguments.train]
     for seed in range(arguments.seeds):
         network = DeepStackingNetwork(
-            2, 150, n_iter=20, learning_rate=0.01, weight_decay=1e-4, random_state=seed
+            2, 150, n_iter=20, learning_rate=0.005, weight_decay=1e-4, random_state=seed
         ).fit(X, y)
         size = sum(m.lower.size + m.lower_bias.size + m.upper.size for m in network.modules_)
         scores = [np.mean(out.argmax(axis=1) == test_y) for out in network.staged_decision_function(test_X)]

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from sklearn.datasets import load_digits
 
 from crosstrain.classic import RBM
+from crosstrain.classic.stochastic.negative import Persistent
 
 
 def machine(seed: int, visible: int = 4, hidden: int = 3, kind: str = "bernoulli", size: float = 1.0) -> RBM:
@@ -148,7 +149,14 @@ def test_tempered_chains_reach_modes_that_persistent_ones_do_not_leave() -> None
         rbm.method = method
         phase = rbm._negative_phase()
         random = np.random.default_rng(1)
-        means = [phase(rbm._machine(), np.zeros((20, 1)), random)[0].mean(axis=1) > 0.5 for _ in range(300)]
+        machine, states, means = rbm._machine(), np.empty((20, 10)), []
+        for _ in range(300):
+            if isinstance(phase, Persistent):
+                phase.visible(machine, random, states)
+                phase.keep(machine.hidden_mean(states), random)
+            else:
+                states = phase(machine, np.zeros((20, 1)), random)[0]
+            means.append(states.mean(axis=1) > 0.5)
         crossings[method] = int((np.diff(np.array(means), axis=0) != 0).sum())
     assert crossings["pt"] > 100
     assert crossings["pcd"] < 20

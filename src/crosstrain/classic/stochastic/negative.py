@@ -62,18 +62,22 @@ class Persistent:
     def rows(self, batch: int) -> int:
         return self.chains
 
-    def __call__(
-        self,
-        machine: Machine,
-        hidden: np.ndarray,
-        random: np.random.Generator,
-        out: Pair | None = None,
-    ) -> Pair:
+    def visible(self, machine: Machine, random: np.random.Generator, out: np.ndarray) -> None:
+        """Writes the chains' next visible states to ``out``. The batch has no part in them, so that the means
+        of the hidden units can be computed for both at once."""
+        hidden = self._hidden
+        if hidden is None:
+            hidden = np.zeros((self.chains, len(machine.hidden_bias)))
+        if self.steps > 1:
+            hidden = bernoulli(gibbs(machine, hidden, self.steps - 1, random)[1], random)
+        machine.visible.sample(machine.visible_field(hidden, out), random, 1.0)
+
+    def keep(self, mean: np.ndarray, random: np.random.Generator) -> None:
+        """Draws the hidden states from which the chains go on."""
         if self._hidden is None:
-            self._hidden = np.zeros((self.chains, len(machine.hidden_bias)))
-        visible, mean = gibbs(machine, self._hidden, self.steps, random, out)
-        self._hidden = bernoulli(mean, random)
-        return visible, mean
+            self._hidden = np.empty(mean.shape)
+        random.random(out=self._hidden)
+        np.less(self._hidden, mean, out=self._hidden)
 
 
 @dataclass

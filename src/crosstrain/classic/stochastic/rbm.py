@@ -241,7 +241,7 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.errors_: list[float] = []
         self.n_iter_ = 0
 
-    def _negative_phase(self) -> Negative:
+    def _negative_phase(self) -> Negative | Persistent:
         if self.method == "cd":
             return ContrastiveDivergence(self.steps)
         if self.method == "pcd":
@@ -273,8 +273,13 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self._phases = _Phases.of(machine, rows, self._negative.rows(rows), self.learning_rate)
         v, h, shares = self._phases.v, self._phases.h, self._phases.shares
         np.take(data, batch, 0, v[:rows], "clip")  # other modes copy once more
-        hidden = machine.hidden_mean(v[:rows], h[:rows])
-        self._negative(machine, hidden, self._random, (v[rows:], h[rows:]))
+        if isinstance(self._negative, Persistent):
+            self._negative.visible(machine, self._random, v[rows:])
+            machine.hidden_mean(v, h)  # both phases at once
+            self._negative.keep(h[rows:], self._random)
+        else:
+            hidden = machine.hidden_mean(v[:rows], h[:rows])
+            self._negative(machine, hidden, self._random, (v[rows:], h[rows:]))
         step = self._phases.step
         features = v.shape[1]
         np.dot(shares, v, step[:features])
