@@ -15,7 +15,7 @@ from crosstrain.source.skeleton import main, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
 from crosstrain.source.targets.torch import TRAINED, stride
 from crosstrain.source.training import LOSSES as LOSS_NAMES
-from crosstrain.source.view.step import Network, Step, identifier
+from crosstrain.source.view.step import MOVING, Network, Step, identifier
 from crosstrain.source.writing import WIDTH, indented, literal
 
 NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus", "softsign", "relu6")
@@ -23,12 +23,26 @@ NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus"
 
 
 def fuse(network: Network) -> Network:
-    """Activations go into the convolution or dense layer before them; layers applied twice are marked."""
+    """Activations go into the convolution or dense layer before them; layers applied twice are marked.
+
+    Keras runs branches in an order of its own, and a BatchNorm that is applied again moves its statistics
+    again: it waits for the branch before.
+    """
     reads = [value for step in network.steps for value in step.inputs] + list(network.outputs.values())
+    shapes = {**network.shapes, **{step.output: step.shape for step in network.steps}}
     names = [step.name for step in network.steps if step.name]
     shared = {name for name in names if names.count(name) > 1}
     steps: list[Step] = []
+    moved: dict[str, str] = {}
     for step in network.steps:
+        if step.kind in MOVING and step.name in moved:
+            (value,) = step.inputs
+            waiting = f"{value}/after/{moved[step.name]}"
+            shape = shapes[value]
+            steps.append(Step("after", (value, moved[step.name]), waiting, shape))
+            step = replace(step, inputs=(waiting,))
+        if step.kind in MOVING:
+            moved[step.name] = step.output
         before = steps[-1] if steps else None
         plain = step.kind in NAMED and step.settings.get("alpha", 1.0) == 1.0
         if step.name in shared and step.kind != "weight":
@@ -212,8 +226,13 @@ CALLS: dict[str, Template] = {
     "global_mean": _global("Average"),
     "global_max": _global("Max"),
     "flatten": _layer("Flatten"),
-    "reshape": "layers.Reshape({to})({0})",
+    "reshape": lambda s: (
+        f"ops.reshape({{0}}, {tupled((-1, *s.settings['to']))})"
+        if s.settings["longer"]
+        else "layers.Reshape({to})({0})"
+    ),
     "subsample": lambda s: "{0}[:, " + stride(s) + ", " + stride(s) + "]",
+    "after": "After()({0}, {1})",
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "layers.ZeroPadding2D((({top}, {bottom}), ({left}, {right})))({0})",
     "concatenate": "layers.Concatenate()([{all}])",
@@ -240,6 +259,13 @@ _OWNERS = (
 CALLS.update({kind: shared(CALLS[kind]) for kind in _OWNERS})
 
 HELPERS = {
+    "After": '''
+class After(layers.Layer):
+    """x, once another value is there: Keras runs branches in an order of its own."""
+
+    def call(self, x, other):
+        return x
+''',
     "pad_channels": '''
 def pad_channels(x, channels):
     """Zero channels before and after, for ``channels`` in all."""
@@ -487,5 +513,6 @@ KERAS = Target(
     ("import argparse", "import math", "", "import keras", "import numpy as np",
      "from keras import layers, ops"),
     CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=fuse, engines=("keras-tensorflow",),
+    packages=("keras", "numpy", "tensorflow"),
     single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip
