@@ -13,55 +13,11 @@ from crosstrain.source.operations.keras import HELPERS as FUNCTIONS
 from crosstrain.source.operations.words import tupled
 from crosstrain.source.skeleton import main, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
+from crosstrain.source.targets.fused import NAMED, prepared
 from crosstrain.source.targets.torch import TRAINED, stride
 from crosstrain.source.training import LOSSES as LOSS_NAMES
-from crosstrain.source.view.step import MOVING, Network, Step, identifier
+from crosstrain.source.view.step import Step, identifier
 from crosstrain.source.writing import WIDTH, indented, literal
-
-NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus", "softsign", "relu6")
-"""Activations that a layer takes by name."""
-
-
-def fuse(network: Network) -> Network:
-    """Activations go into the convolution or dense layer before them; layers applied twice are marked.
-
-    Keras runs branches in an order of its own, and a BatchNorm that is applied again moves its statistics
-    again: it waits for the branch before.
-    """
-    reads = [value for step in network.steps for value in step.inputs] + list(network.outputs.values())
-    shapes = {**network.shapes, **{step.output: step.shape for step in network.steps}}
-    names = [step.name for step in network.steps if step.name]
-    shared = {name for name in names if names.count(name) > 1}
-    steps: list[Step] = []
-    moved: dict[str, str] = {}
-    for step in network.steps:
-        if step.kind in MOVING and step.name in moved:
-            (value,) = step.inputs
-            waiting = f"{value}/after/{moved[step.name]}"
-            shape = shapes[value]
-            steps.append(Step("after", (value, moved[step.name]), waiting, shape))
-            step = replace(step, inputs=(waiting,))
-        if step.kind in MOVING:
-            moved[step.name] = step.output
-        before = steps[-1] if steps else None
-        plain = step.kind in NAMED and step.settings.get("alpha", 1.0) == 1.0
-        if step.name in shared and step.kind != "weight":
-            steps.append(replace(step, settings={**step.settings, "shared": True}))
-            continue
-        if (
-            before is not None
-            and plain
-            and before.kind in ("conv", "dense")
-            and before.name not in shared
-            and step.inputs == (before.output,)
-            and reads.count(before.output) == 1
-        ):
-            steps[-1] = replace(
-                before, output=step.output, settings={**before.settings, "activation": step.kind}
-            )
-        else:
-            steps.append(step)
-    return replace(network, steps=tuple(steps))
 
 
 def _layer(cls: str, *arguments: str) -> str:
@@ -512,7 +468,7 @@ KERAS = Target(
     "keras", "Keras",
     ("import argparse", "import math", "", "import keras", "import numpy as np",
      "from keras import layers, ops"),
-    CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=fuse, engines=("keras-tensorflow",),
+    CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=prepared, engines=("keras-tensorflow",),
     packages=("keras", "numpy", "tensorflow"),
     single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip

@@ -156,8 +156,8 @@ def batch_norm(m: Model, layer: Layer) -> list[str]:
 
 
 def normalised(m: Model, layer: Layer, gamma: np.ndarray | None, beta: np.ndarray | None) -> list[str]:
-    """A BatchNorm, perhaps with the numbers of a Scale. Caffe keeps sums, and the factor that they are divided
-    by (0: nothing was summed yet)."""
+    """A BatchNorm, perhaps with the numbers of a Scale. Caffe keeps sums, and the factor that they are
+    divided by (0: nothing was summed yet)."""
     mean, variance, factor = (
         layer.blob(i, what) for i, what in enumerate(("mean", "variance", "factor of the mean"))
     )
