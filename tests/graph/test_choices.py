@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper, save_model
 from safetensors.numpy import save_file
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.exchange.onnx.reading import define as onnx_define
+from crosstrain.exchange import foreign as onnx_define
 from crosstrain.graph.define import build_model
 from crosstrain.graph.graph import Graph
 from crosstrain.runs.definition import check_choice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -15,13 +16,15 @@ import pytest
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.source.folding import Run, fold
-from crosstrain.source.generate import TARGETS, Written, code_lines, source_of
+from crosstrain.source.generate import TARGETS, Written, code_lines, source_of, target_of
+from crosstrain.source.notebook import notebook
 from crosstrain.source.proving import Subject, check, engine_for
 from crosstrain.source.view.network import network_of
 from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.recipe import Loss, Recipe
 from crosstrain.training.schedules import Schedule
 from tests.source.conftest import ALL, OWN, Subjects
+from tests.source.test_operations import imported
 
 ADAM = Recipe(optimizer=Optimizer("adam"))
 SCHEDULED = Recipe(
@@ -64,7 +67,7 @@ def test_sources_need_numpy_and_their_framework_alone(target: str, subject: Subj
         imported |= {
             n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module
         }
-        assert imported <= {"argparse", "math", "numpy", target}
+        assert imported <= {"argparse", "math", "numpy", target, *target_of(target).packages}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -83,9 +86,10 @@ OF_USERS = ("reviews", "u_net", "inverted_residual", "transformer", "regularised
 """Masked LSTMs both ways, a U-Net, depthwise convolutions, attention, penalties."""
 
 
-@pytest.mark.parametrize("target", ["torch", "jax"])
+@pytest.mark.parametrize("target", ["torch", "jax", "flax"])
 def test_sources_of_networks_of_users_are_proved(target: str, subject: Subjects) -> None:
-    pytest.importorskip(target)
+    if engine_for(target) is None:
+        pytest.skip(f"the framework of {target} is not installed")
     subjects = [subject(name) for name in OF_USERS]
     checks = check(subjects, target, timeout=900)
     assert {s.name: (c.error, c.errors) for s, c in zip(subjects, checks, strict=True) if not c.proved} == {}
@@ -169,6 +173,66 @@ def test_a_loss_that_cannot_be_written_is_refused(subject: Subjects) -> None:
 def test_an_unknown_target_is_refused(subject: Subjects) -> None:
     with pytest.raises(CrosstrainError, match="no target 'caffe'; there are torch, "):
         written(subject("lenet5"), "caffe")
+
+
+@pytest.mark.parametrize("target", ["keras", "tensorflow"])
+def test_branches_of_shared_layers_and_what_float64_lacks_are_proved(target: str, subject: Subjects) -> None:
+    """A BatchNorm that two branches share, frames that make the batch longer, constants that nothing reads;
+    volumes, which TensorFlow pools in single precision alone."""
+    pytest.importorskip("tensorflow")
+    names = ("siamese", "film", *(["volumes"] if target == "tensorflow" else []))
+    subjects = [subject(name) for name in names]
+    checks = check(subjects, target, timeout=900)
+    assert {s.name: (c.error, c.errors) for s, c in zip(subjects, checks, strict=True) if not c.proved} == {}
+
+
+def test_weights_of_a_jax_source_are_those_that_it_has(subject: Subjects, tmp_path: Path) -> None:
+    """A file may hold more."""
+    pytest.importorskip("jax")
+    weights = dict(subject("lenet5").weights) | {"other/kernel": np.ones(2)}
+    np.savez(tmp_path / "weights.npz", **weights)  # type: ignore[arg-type]
+    (tmp_path / "lenet5_jax.py").write_text(written(subject("lenet5"), "jax").text)
+    module = imported(tmp_path / "lenet5_jax.py")
+    assert set(module.load_weights(tmp_path / "weights.npz")) == set(module.shapes())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_notebook_has_the_definitions_and_variables_in_place_of_options(
+    target: str, subject: Subjects
+) -> None:
+    source = written(subject("resnet20"), target).text
+    book = json.loads(notebook(source))
+    assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+    assert book["cells"][0]["cell_type"] == "markdown"
+    code = ["".join(cell["source"]) for cell in book["cells"][1:]]
+    assert "arguments." not in "".join(code)
+    wanted = {n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    trees = [ast.parse(text) for text in code]
+    there = {n.name for tree in trees for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    assert there == wanted - {"main"}
+    assert code[-2].splitlines()[0] == 'data_path = "data.npz"'
+
+
+def test_a_notebook_trains(subject: Subjects, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(16, 32, 32, 1)).astype("float32")
+    np.savez(tmp_path / "data.npz", x=x, y=rng.integers(0, 10, 16))
+    cells = json.loads(notebook(written(subject("lenet5"), "torch").text))["cells"][1:]
+    program = "\n".join("".join(cell["source"]) for cell in cells)
+    (tmp_path / "cells.py").write_text(program)
+    process = subprocess.run(
+        [sys.executable, "cells.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert len(process.stdout.splitlines()) == 5
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_requirements_pin_the_packages_of_a_source(target: str) -> None:
+    names = [pin.partition("==")[0].lower() for pin in target_of(target).requirements()]
+    assert sorted(names) == sorted(target_of(target).packages)
 
 
 def test_lines_of_code_leave_out_what_is_not_code() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from crosstrain.api.doctor import Finding, examine
 from crosstrain.comparison.pairs import pairs
-from crosstrain.engines.registry import EngineRow
+from crosstrain.engines.registry import COMPANIONS, EngineRow
 from crosstrain.engines.registry import engines as registry
 from crosstrain.environments.cuda import cuda_row, has_cuda_build
 from crosstrain.environments.environments import find
@@ -52,6 +53,7 @@ def install_engines(
     names: str | Sequence[str] = "all", *, cuda: bool = False, progress: bool = True
 ) -> list[dict[str, Any]]:
     """Make the environments of engines; ``"all"`` is of all that the user's own Python does not have.
+    ``flax`` is no engine and none of these; sources for it are checked in such an environment too.
 
     With ``cuda``, environments with builds for NVIDIA's GPUs, of the CUDA that the driver runs; ``"all"`` is
     then of all engines that have such builds. They are used in place of the user's own Python.
@@ -60,7 +62,7 @@ def install_engines(
     ``failed``), ``version``, ``seconds``, ``bytes`` and ``error``. Raises ``CrosstrainError`` for an
     unknown name; an installation that fails does not stop the others.
     """
-    selected = _rows(names)
+    selected = _rows(names, COMPANIONS)
     if names == "all" and cuda:
         selected = [row for row in selected if has_cuda_build(row)]
     elif names == "all":
@@ -91,7 +93,7 @@ def install_engines(
 def remove_engines(names: str | Sequence[str], *, progress: bool = True) -> dict[str, int]:
     """Delete the environments of engines (``"all"``: of all), never anything in the user's own Python;
     returns the bytes freed by engine."""
-    selected = _rows(names)
+    selected = _rows(names, COMPANIONS)
     freed_bytes = {}
     with Installing(len(selected), shown=progress) as show:
         for row in selected:
@@ -118,10 +120,14 @@ def examine_engines(names: str | Sequence[str] = "all", *, progress: bool = True
     return findings
 
 
-def _rows(names: str | Sequence[str]) -> list[EngineRow]:
-    """The rows of engines by name, or all of them; ``CrosstrainError`` for one that there is not."""
+def _rows(
+    names: str | Sequence[str], more: Mapping[str, EngineRow] = MappingProxyType({})
+) -> list[EngineRow]:
+    """The rows of engines by name, or all of them; those of ``more`` are taken where they are named.
+    ``CrosstrainError`` for one that there is not."""
     rows = registry()
     wanted = list(rows) if names == "all" else spelling.several(names)
+    rows.update(more)
     if not wanted:
         raise CrosstrainError(f"name at least one engine; there are {', '.join(rows)}")
     for name in wanted:

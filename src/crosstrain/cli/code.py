@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.syntax import Syntax
 
 from crosstrain import api
 from crosstrain.cli import declared, options
-from crosstrain.errors import StorageError
+from crosstrain.errors import CrosstrainError, StorageError
 from crosstrain.source.network import Source
 from crosstrain.system.files import write_bytes
 
@@ -27,6 +28,13 @@ def command(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Write the source to FILE, not to the screen."),
     ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORM", help="script or notebook (Jupyter, .ipynb).")
+    ] = "script",
+    requirements: Annotated[
+        Path | None,
+        typer.Option("--requirements", metavar="FILE", help="Write the packages that the source needs."),
+    ] = None,
     json_file: options.Json = None,
     **arguments: Any,
 ) -> None:
@@ -40,17 +48,30 @@ def command(
       crosstrain code resnet20 --engine torch
       crosstrain code lenet5 --engine jax --optimizer adam --out lenet5_jax.py
       crosstrain code my_net.py:build --engine mxnet --no-check
+      crosstrain code resnet20 --engine flax --format notebook --out resnet20.ipynb
+      crosstrain code lenet5 --engine jax --out lenet5.py --requirements requirements.txt
     """
-    options.check_json(json_file)
-    options.check_json(out)
+    if form not in FORMS:
+        raise CrosstrainError(f"source is written as {' or '.join(FORMS)}, not as {form!r}")
+    for path in (json_file, out, requirements):
+        options.check_json(path)
     source = api.code(network, engine, **arguments)
+    text = FORMS[form](source)
     if out:
-        _keep(out, source.text)
+        _keep(out, text)
     elif options.screen(json_file):
-        _show(source.text)
+        _show(text)
+    if requirements:
+        _keep(requirements, "".join(f"{pin}\n" for pin in source.requirements))
     Console(stderr=True).print(summary(source), highlight=False, markup=False, soft_wrap=True)
     options.write(source.to_json(), json_file)
     raise typer.Exit(0 if source.check is None or source.check.proved else 1)
+
+
+FORMS: dict[str, Callable[[Source], str]] = {
+    "script": lambda source: source.text,
+    "notebook": Source.notebook,
+}
 
 
 def _show(text: str) -> None:

@@ -24,6 +24,7 @@ from crosstrain.data.registry import parse
 from crosstrain.data.trained_preparation import TrainedPreparation
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
+from crosstrain.graph.foreign import FOREIGN, beside
 from crosstrain.graph.graph import SEED
 from crosstrain.results.rows import size_text
 from crosstrain.results.schema import Size
@@ -282,6 +283,10 @@ def _size_of(prepared: Prepared, wanted: Any) -> Size:
     return _square(shapes[0][:2]) if len(shapes) == 1 and len(shapes[0]) == 3 else None
 
 
+OWN = (".py", ".keras", ".h5", ".hdf5", *FOREIGN, ".npz", ".safetensors")
+"""Endings of the user's own files."""
+
+
 def source_hashes(settings: Settings) -> dict[str, str]:
     """SHA-256 of the user's own files (networks and losses): a change of them is a change of settings."""
     names = [*settings.networks, *filter(None, [settings.weights])]
@@ -289,11 +294,10 @@ def source_hashes(settings: Settings) -> dict[str, str]:
     hashes = {}
     for name in names:
         path = Path(name.rpartition(":")[0] if ".py:" in name else name)
-        if (
-            path.suffix in (".py", ".keras", ".h5", ".hdf5", ".onnx", ".npz", ".safetensors")
-            and path.is_file()
-        ):
+        if path.suffix in OWN and path.is_file():
             hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            for other in filter(Path.is_file, beside(path)):
+                hashes[str(other)] = hashlib.sha256(other.read_bytes()).hexdigest()
     return hashes
 
 

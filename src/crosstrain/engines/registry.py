@@ -149,6 +149,16 @@ BUILT_IN = (
 )
 
 
+COMPANIONS = {
+    row.name: row
+    for row in (
+        EngineRow("flax", "crosstrain.engines.jax", ("flax", "optax", "jax"), "flax", "flax.txt"),
+    )
+}  # fmt: skip
+"""Libraries on top of an engine's framework that ``crosstrain code`` writes for. They are no engines, but are
+installed as engines are."""
+
+
 class Engines(dict[str, EngineRow]):
     """Engines by name. ``NAME@RELEASE`` is one of them at that release, though it is not listed."""
 
@@ -174,6 +184,13 @@ def engines() -> Engines:
     for point in entry_points(group=GROUP):
         row: EngineRow = point.load()
         rows.setdefault(row.name, row)
+    return rows
+
+
+def installable() -> Engines:
+    """All engines, and the libraries on top of their frameworks."""
+    rows = engines()
+    rows.update(COMPANIONS)
     return rows
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from crosstrain import zoo
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
+from crosstrain.graph.foreign import is_foreign
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import import_loss, import_with_masks, transfer, weight_names
 from crosstrain.graph.keras_import.causes import cause
@@ -245,7 +246,7 @@ def of_catalogue(source: str, shapes: Any, classes: int | None, vocabulary: int 
 
 def is_file(source: str) -> bool:
     """Whether the source is a user's file (rather than a network of the zoo)."""
-    return source.endswith((".keras", ".h5", ".hdf5", ".onnx")) or ".py:" in source
+    return is_saved(source) or is_foreign(source) or ".py:" in source
 
 
 def is_saved(source: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from crosstrain import zoo
 from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.graph.foreign import FOREIGN, is_foreign
 from crosstrain.runs.compiled import compiled_of
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
@@ -60,7 +61,8 @@ def define(
 ) -> Definition:
     """Define a network in a process of its own and write it to ``folder``.
 
-    ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
+    ``source`` is a zoo name, ``file.py:function``, ``model.keras``, ``model.onnx``,
+    Caffe's ``net.prototxt`` or Caffe2's ``predict_net.pb``. ``input_shapes`` are
     without the batch, by input name (``""`` for the only one), ``classes`` how many numbers it answers with,
     ``vocabulary`` how many tokens its input can have; ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
@@ -76,7 +78,7 @@ def define(
     backend, python = keras_home()
     compiled = None if losses or output else compiled_of(source)
     job = {
-        "task": "define-onnx" if source.endswith(".onnx") else "define",
+        "task": "define-file" if is_foreign(source) else "define",
         "source": source,
         "input_shapes": input_shapes and {k: list(v) for k, v in input_shapes.items()},
         "classes": classes,
@@ -142,7 +144,7 @@ def unneeded(source: str, backend: str) -> list[str]:
 
 IMAGENET = "imagenet"
 """In place of a file of weights: those that Keras offers for download (``zoo/pretrained.py``)."""
-MODELS = (".keras", ".h5", ".hdf5", ".onnx")
+MODELS = (".keras", ".h5", ".hdf5", *FOREIGN)
 """Endings of files that hold a model with its weights."""
 WEIGHTS = (".h5", ".hdf5", ".keras", ".npz", ".safetensors")
 """Endings of files that hold weights."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.foreign import is_foreign
 from crosstrain.runs.trained import find_run
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def restored(definition: Path, values: Mapping[str, np.ndarray], file: str) -> k
     """The model of a definition's folder with ``values`` by weight name; ``file`` is where they are from."""
     data = json.loads((definition / "definition.json").read_text())
     choose_backend()
-    if str(data["source"]).endswith(".onnx"):
+    if is_foreign(str(data["source"])):
         return _of_graph(definition, values, file)
     with _own_settings():
         model = _built(data)

@@ -28,7 +28,7 @@ from crosstrain.system.hidden import hidden
 
 TASKS = {
     "define": "crosstrain.graph.define:run",
-    "define-onnx": "crosstrain.exchange.onnx.reading.define:run",
+    "define-file": "crosstrain.exchange.foreign:run",
     "describe": "crosstrain.runs.tasks.describe:run",
     "train": "crosstrain.runs.tasks.cell:run",
     "trial": "crosstrain.runs.tasks.trial:run",

@@ -204,6 +204,61 @@ class Jax(Model):
         return {self.item["prefix"] + name: np.asarray(w) for name, w in arrays.items()}
 
 
+class Flax(Model):
+    """NNX modules, with ``named_weights``."""
+
+    def begin(self) -> None:
+        sys.modules["jax"].config.update("jax_enable_x64", self.precision == "float64")
+        nnx = self.module.nnx
+        self.model = getattr(self.module, self.item["model"])(rngs=nnx.Rngs(0))
+        for _, layer in nnx.iter_modules(self.model):
+            if isinstance(layer, nnx.Embed):
+                layer.dtype = self.precision  # NNX keeps that of its first table
+
+    def restart(self) -> None:
+        super().restart()
+        self.steps = 0
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        self.model.train() if training else self.model.eval()
+        outputs = _several(self.model(*arrays))
+        self.module.load_weights(self.model, self.path)
+        return [np.asarray(output) for output in outputs]
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        nnx = self.module.nnx
+
+        def loss(model: Any) -> Any:
+            outputs = _several(model(*arrays[: self.count]))
+            value = self.module.loss_of(*outputs, *arrays[self.count :])
+            return value + model.penalty[...] if self.item["penalty"] else value
+
+        self.model.train()
+        value, gradients = nnx.value_and_grad(loss)(self.model)
+        nnx.update(self.model, gradients)  # so that they stand under the names of their weights
+        named = {
+            name: np.asarray(variable[...]).transpose(np.argsort(axes))
+            for name, variable, axes in self.module.named_weights(self.model)
+            if isinstance(variable, nnx.Param)
+        }
+        self.module.load_weights(self.model, self.path)
+        return float(value), named
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        self.model.train()
+        timed: tuple[float, ...] = ()
+        if hasattr(self.module, "learning_rate"):
+            timed = self.module.learning_rate(self.steps), self.steps + 1
+            self.steps += 1
+        return float(self.module.train_step(self.model, self.optimizer, *arrays, *timed))
+
+    def weights(self) -> Arrays:
+        return {
+            name: np.asarray(variable[...]).transpose(np.argsort(axes))
+            for name, variable, axes in self.module.named_weights(self.model)
+        }
+
+
 class TensorFlow(Model):
     """tf.Module with variables by name."""
 
@@ -364,5 +419,6 @@ class Mxnet(Model):
 
 
 MODELS: dict[str, type[Model]] = {
-    "torch": Torch, "jax": Jax, "tensorflow": TensorFlow, "keras": Keras, "paddle": Paddle, "mxnet": Mxnet,
+    "torch": Torch, "jax": Jax, "flax": Flax, "tensorflow": TensorFlow, "keras": Keras, "paddle": Paddle,
+    "mxnet": Mxnet,
 }  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.definition import define
 from crosstrain.source.generate import source_of, target_of
+from crosstrain.source.notebook import notebook
 from crosstrain.source.proving import Check, Subject
 from crosstrain.source.proving import check as proved
 from crosstrain.training.recipe import Loss, Recipe
@@ -19,18 +20,23 @@ from crosstrain.training.recipe import Loss, Recipe
 @dataclass(frozen=True)
 class Source:
     """The source of a network for one target; ``lines`` counts lines of code, ``check`` is None where none
-    was asked for."""
+    was asked for, ``requirements`` are the packages that it needs, pinned."""
 
     network: str
     engine: str
     text: str
     lines: int
     check: Check | None = None
+    requirements: tuple[str, ...] = ()
+
+    def notebook(self) -> str:
+        """The same as a Jupyter notebook (JSON), with variables in place of the command line."""
+        return notebook(self.text)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "network": self.network, "engine": self.engine, "lines": self.lines, "source": self.text,
-            "check": self.check and self.check.to_json(),
+            "requirements": list(self.requirements), "check": self.check and self.check.to_json(),
         }  # fmt: skip
 
 
@@ -53,7 +59,7 @@ def code(
     ``source`` is what a worker is told to build, ``name`` what the user calls it. Raises ``CrosstrainError``
     where the network cannot be defined, has no written form, or cannot be checked on this machine.
     """
-    target_of(target)
+    row = target_of(target)
     with tempfile.TemporaryDirectory(prefix="crosstrain-code-") as folder:
         shapes = {"": input_shape} if input_shape else None
         definition = define(
@@ -73,4 +79,4 @@ def code(
         if check:
             subject = Subject(name, definition.graph, definition.loss, definition.weights(), losses, recipe)
             (proof,) = proved([subject], target, timeout=timeout)
-        return Source(name, target, written.text, written.lines, proof)
+        return Source(name, target, written.text, written.lines, proof, tuple(row.requirements()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from crosstrain.source.folding import INPUT, OUTPUT, Run
 from crosstrain.source.target import Draft, Scope, argument_words, key_names
@@ -28,6 +30,17 @@ class Style:
     """Whether blocks are stored by name."""
     phase: str = ""
     """Behind the inputs in ``method``, where training and inference differ (``{phase}`` in ``go``)."""
+    also: tuple[str, ...] = ()
+    """Parameters of every constructor, behind the others."""
+    penalty: str = "self.penalty"
+    """Where the network keeps what training adds to the loss."""
+    stored: Mapping[str, str] = field(default_factory=dict)
+    """What a constructor also keeps where the calling method has what a pattern finds."""
+
+    def kept(self, body: list[str]) -> list[str]:
+        """The lines of ``stored`` that a method needs."""
+        text = "\n".join(body)
+        return [line for pattern, line in self.stored.items() if re.search(pattern, text)]
 
 
 def classes(draft: Draft, style: Style) -> None:
@@ -63,8 +76,8 @@ def _block(draft: Draft, run: Run, style: Style) -> tuple[list[str], set[str]]:
     names = [("names" if block.names else "name")] if style.named else []
     lines = [
         f"class {draft.numbered('Block', run)}({style.base}):",
-        f"    def __init__({', '.join(['self', *names, *arguments])}):",
-        *indented(list(style.begin), 2),
+        f"    def __init__({', '.join(['self', *names, *arguments, *style.also])}):",
+        *indented([*style.begin, *style.kept(body)], 2),
         *indented([f"self.{name} = {name}" for name in stored], 2),
         *indented(declarations, 2),
         "",
@@ -111,6 +124,7 @@ def _block_lines(draft: Draft, run: Run, style: Style) -> list[str]:
         "names": "names" if run.block.names else "name",
         "loop": "_" if not settings_used else "_, *settings",
         "settings": "*settings" if settings_used else "",
+        "passed": "*settings, " if settings_used else "",
         "unpacked": f"{label}, *settings" if settings_used else label,
         "row": "settings" if settings_used else label,
         "whole": "*settings" if settings_used else label,
@@ -131,15 +145,15 @@ def _network(draft: Draft, style: Style, _: dict[int, set[str]]) -> list[str]:
     penalty = draft.network.penalty
     body = draft.statements(
         draft.pieces, variables, list(draft.network.outputs.values()), calling, go,
-        kept={"self.penalty": penalty} if penalty else {},
+        kept={style.penalty: penalty} if penalty else {},
     )  # fmt: skip
     making = Scope(lambda step: literal(step.name)) if style.named else Scope(attribute)
     declarations = _declared(draft, draft.pieces, making, attribute, style)
     inputs = ", ".join(draft.inputs) + _phase(draft, style)
     return [
         f"class {draft.class_name}({style.base}):",
-        "    def __init__(self):",
-        *indented(list(style.begin), 2),
+        f"    def __init__({', '.join(['self', *style.also])}):",
+        *indented([*style.begin, *style.kept(body)], 2),
         *indented(declarations, 2),
         "",
         f"    {style.method.format(inputs=inputs)}",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crosstrain.engines.registry import engines
+from crosstrain.engines.registry import engines, installable
 from crosstrain.environments.environments import find
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph, Weights
@@ -82,8 +82,9 @@ class Check:
 
 
 def engine_for(target: str) -> str | None:
-    """The engine in whose Python a target's sources run; None where none is installed."""
-    rows = engines()
+    """The engine, or library on top of one, in whose Python a target's sources run; None where none is
+    installed."""
+    rows = installable()
     for name in target_of(target).engines:
         if name in rows and find(rows[name]):
             return name
@@ -103,7 +104,7 @@ def check(
         needed = target_of(target).engines[0]
         raise CrosstrainError(
             f"the source for {target} cannot be checked: its framework is not installed; "
-            f"{engines()[needed].how_to_install}, or use --no-check"
+            f"{installable()[needed].how_to_install}, or use --no-check"
         )
     others = [name for name in SOURCES_OF_TRUTH if name != target and engines()[name].importable]
     if not others:
@@ -125,7 +126,8 @@ def check(
             "task": "crosstrain.source.check:run", "engine": engine, "target": target, "items": items,
             "precision": PRECISION, "threads": 1, "device": "cpu",
         }  # fmt: skip
-        outcome = run_job(job, folder=folder / "logs", timeout=timeout)
+        home = find(installable()[engine])
+        outcome = run_job(job, folder=folder / "logs", timeout=timeout, python=home.python if home else None)
         failed = (outcome.result or {}).get("errors") or [outcome.error] * len(items)
         checks = []
         for subject, item, error in zip(subjects, items, failed, strict=True):

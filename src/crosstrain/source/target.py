@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from crosstrain.engines.registry import installable
+from crosstrain.environments.environments import pins_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Node
 from crosstrain.source.folding import Block, Code, Option, Piece, Run, fold
@@ -49,7 +51,7 @@ class Target:
     float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
     says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that
     the target has no form of it with its settings; ``single_kernels`` are ops whose kernels hold a constant
-    of their own in float32.
+    of their own in float32. ``packages`` are the distributions that a source imports.
     """
 
     name: str
@@ -68,6 +70,12 @@ class Target:
     single_gradient: Callable[[Node], bool] = lambda node: False
     lacks: Callable[[Step], bool] = lambda step: False
     single_kernels: frozenset[str] = frozenset()
+    packages: tuple[str, ...] = ()
+
+    def requirements(self) -> list[str]:
+        """The packages that a source needs, in the releases with which sources are proved."""
+        pins = pins_of(installable()[self.engines[0]])
+        return [pin for pin in pins if pin.partition("==")[0].lower() in self.packages]
 
 
 @dataclass(frozen=True)

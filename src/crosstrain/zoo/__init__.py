@@ -87,7 +87,7 @@ def unknown(name: str) -> CrosstrainError:
     hint = f"did you mean {' or '.join(near)}" if near else "'crosstrain networks' lists them"
     return CrosstrainError(
         f"there is no network {name!r} in the zoo; {hint}, or give file.py:function, model.keras or "
-        "model.onnx"
+        "model.onnx (net.prototxt, predict_net.pb)"
     )
 
 

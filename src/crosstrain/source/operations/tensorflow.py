@@ -29,6 +29,14 @@ def dtype(step: Step) -> str:
     return DTYPES[step.settings["dtype"]]
 
 
+def _pooled(name: str) -> Form:
+    def of(step: Step) -> str:
+        how = "{0}, {window}, {strides}, {padding})"
+        return f"pool_volumes({name}, {how}" if len(step.settings["window"]) == 3 else f"{name}({how}"
+
+    return of
+
+
 def _constant(step: Step) -> str:
     kind, value = step.settings["dtype"], step.settings["value"]
     run = counted(value)
@@ -171,8 +179,8 @@ CALLS: dict[str, Template] = {
         "conv": window("convolve"),
         "depthwise_conv": window("convolve_depthwise"),
         "conv_transpose": window("convolve_transposed"),
-        "max_pool": "max_windows({0}, {window}, {strides}, {padding})",
-        "average_pool": "average_windows({0}, {window}, {strides}, {padding})",
+        "max_pool": _pooled("max_windows"),
+        "average_pool": _pooled("average_windows"),
         "normalize": "normalize({all}, axis={axis}, epsilon={epsilon})",
         "layer_norm": "layer_norm({all}, axes={axes}, epsilon={epsilon})",
         "rms_norm": "rms_norm({all}, axes={axes}, epsilon={epsilon})",
@@ -242,7 +250,7 @@ def convolve(x, kernel, bias=None, strides=1, padding="VALID", dilation=1, group
     axes = len(x.shape) - 2
     if not isinstance(padding, str):
         x, padding = tf.pad(x, ((0, 0), *padding, (0, 0))), "VALID"
-    how = each(strides, axes), padding, None, each(dilation, axes)
+    how = each(strides, axes), padding, f"N{'DHW'[3 - axes :]}C", each(dilation, axes)
     if groups == 1:
         y = tf.nn.convolution(x, kernel, *how)
     else:
@@ -281,7 +289,7 @@ def convolve_transposed(x, kernel, bias=None, strides=1, crop=(), dilation=1):
         ]
         kernel = tf.concat(cells, axis)[(slice(None),) * axis + (slice(0, -(d - 1) or None),)]
     shape = [tf.shape(x)[0], *lengths, kernel.shape[-2]]
-    y = tf.nn.conv_transpose(x, kernel, shape, strides, "VALID")
+    y = tf.nn.conv_transpose(x, kernel, shape, strides, "VALID", f"N{'DHW'[3 - axes :]}C")
     cut = [slice(max(b, 0), n - max(a, 0)) for (b, a), n in zip(crop, lengths)]
     y = tf.pad(
         y[(slice(None), *cut)], ((0, 0), *[(max(-b, 0), max(-a, 0)) for b, a in crop], (0, 0))

@@ -193,6 +193,19 @@ def average_pool(x, size, stride, padding="VALID"):
         return average_windows(x, size, stride, padding)
     return tf.nn.avg_pool(x, size, stride, padding)
 ''',
+    "pool_volumes": '''
+def pool_volumes(pool, x, size, stride, padding="VALID"):
+    """Slices first, then along the depth: TensorFlow's pooling of volumes knows no float64 on a CPU."""
+    (depth, *size), (step, *stride) = each(size, 3), each(stride, 3)
+    flat, deep = padding, padding
+    if not isinstance(padding, str):
+        flat, deep = padding[1:], (padding[0], (0, 0))
+    slices = pool(tf.reshape(x, (-1, *x.shape[2:])), size, stride, flat)
+    lengths = slices.shape[1:]
+    columns = tf.reshape(slices, (-1, x.shape[1], lengths[0] * lengths[1], lengths[2]))
+    columns = pool(columns, (depth, 1), (step, 1), deep)
+    return tf.reshape(columns, (-1, columns.shape[1], *lengths))
+''',
     "flatten": """
 def flatten(x):
     return tf.reshape(x, (-1, int(np.prod(x.shape[1:]))))

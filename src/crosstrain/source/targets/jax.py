@@ -340,20 +340,19 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
         ("return params, stats" if norm else "return params",),
     )
     prefix = draft.network.prefix
+    written = 'f"' + prefix + '{name}"' if prefix else "name"
     if norm:
         read = "return split(weights)"
         trained = "params, stats = train(params, stats, *arrays, *options)"
     else:
         read, trained = "return weights", "params = train(params, *arrays, *options)"
-    stripped = f'name.removeprefix("{prefix}")' if prefix else "name"
     draft.add(
         "def load_weights(path):",
         '    """crosstrain\'s weights, an .npz by name; the layouts are the same."""',
         "    with np.load(path) as stored:",
-        f"        weights = {{{stripped}: jnp.asarray(stored[name]) for name in stored.files}}",
+        f"        weights = {{name: jnp.asarray(stored[{written}]) for name in shapes()}}",
         f"    {read}",
     )
-    written = 'f"' + prefix + '{name}"' if prefix else "name"
     merged = "params | stats" if norm else "params"
     draft.add(
         f"def save_weights(params, {state}path):",
@@ -377,4 +376,5 @@ JAX = Target(
     ("import argparse", "import math", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
      "from jax import lax"),
     CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("jax",),
+    packages=("jax", "numpy"),
 )  # fmt: skip

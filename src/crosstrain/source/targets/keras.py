@@ -13,41 +13,11 @@ from crosstrain.source.operations.keras import HELPERS as FUNCTIONS
 from crosstrain.source.operations.words import tupled
 from crosstrain.source.skeleton import main, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
+from crosstrain.source.targets.fused import NAMED, prepared
 from crosstrain.source.targets.torch import TRAINED, stride
 from crosstrain.source.training import LOSSES as LOSS_NAMES
-from crosstrain.source.view.step import Network, Step, identifier
+from crosstrain.source.view.step import Step, identifier
 from crosstrain.source.writing import WIDTH, indented, literal
-
-NAMED = ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "silu", "softplus", "softsign", "relu6")
-"""Activations that a layer takes by name."""
-
-
-def fuse(network: Network) -> Network:
-    """Activations go into the convolution or dense layer before them; layers applied twice are marked."""
-    reads = [value for step in network.steps for value in step.inputs] + list(network.outputs.values())
-    names = [step.name for step in network.steps if step.name]
-    shared = {name for name in names if names.count(name) > 1}
-    steps: list[Step] = []
-    for step in network.steps:
-        before = steps[-1] if steps else None
-        plain = step.kind in NAMED and step.settings.get("alpha", 1.0) == 1.0
-        if step.name in shared and step.kind != "weight":
-            steps.append(replace(step, settings={**step.settings, "shared": True}))
-            continue
-        if (
-            before is not None
-            and plain
-            and before.kind in ("conv", "dense")
-            and before.name not in shared
-            and step.inputs == (before.output,)
-            and reads.count(before.output) == 1
-        ):
-            steps[-1] = replace(
-                before, output=step.output, settings={**before.settings, "activation": step.kind}
-            )
-        else:
-            steps.append(step)
-    return replace(network, steps=tuple(steps))
 
 
 def _layer(cls: str, *arguments: str) -> str:
@@ -212,8 +182,13 @@ CALLS: dict[str, Template] = {
     "global_mean": _global("Average"),
     "global_max": _global("Max"),
     "flatten": _layer("Flatten"),
-    "reshape": "layers.Reshape({to})({0})",
+    "reshape": lambda s: (
+        f"ops.reshape({{0}}, {tupled((-1, *s.settings['to']))})"
+        if s.settings["longer"]
+        else "layers.Reshape({to})({0})"
+    ),
     "subsample": lambda s: "{0}[:, " + stride(s) + ", " + stride(s) + "]",
+    "after": "After()({0}, {1})",
     "pad_channels": "pad_channels({0}, {channels})",
     "zero_pad": "layers.ZeroPadding2D((({top}, {bottom}), ({left}, {right})))({0})",
     "concatenate": "layers.Concatenate()([{all}])",
@@ -240,6 +215,13 @@ _OWNERS = (
 CALLS.update({kind: shared(CALLS[kind]) for kind in _OWNERS})
 
 HELPERS = {
+    "After": '''
+class After(layers.Layer):
+    """x, once another value is there: Keras runs branches in an order of its own."""
+
+    def call(self, x, other):
+        return x
+''',
     "pad_channels": '''
 def pad_channels(x, channels):
     """Zero channels before and after, for ``channels`` in all."""
@@ -486,6 +468,7 @@ KERAS = Target(
     "keras", "Keras",
     ("import argparse", "import math", "", "import keras", "import numpy as np",
      "from keras import layers, ops"),
-    CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=fuse, engines=("keras-tensorflow",),
+    CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=prepared, engines=("keras-tensorflow",),
+    packages=("keras", "numpy", "tensorflow"),
     single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip

@@ -267,5 +267,6 @@ MXNET = Target(
     ("import argparse", "import math", "", "import mxnet as mx", "import numpy as np",
      "from mxnet import autograd, gluon, nd", "from mxnet.gluon import nn, rnn"),
     CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, lacks=pictures_only, engines=("mxnet",),
+    packages=("mxnet", "numpy"),
     single_settings=True, double_settings=(("batch_norm", "epsilon"),),
 )  # fmt: skip

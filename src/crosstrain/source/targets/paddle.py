@@ -262,6 +262,7 @@ PADDLE = Target(
     ("import argparse", "import math", "", "import numpy as np", "import paddle",
      "import paddle.nn.functional as F", "from paddle import nn"),
     CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, lacks=pictures_only, engines=("paddle",),
+    packages=("numpy", "paddlepaddle"),
     single_settings=True,
     single_gradient=_single_gradient,
 )  # fmt: skip

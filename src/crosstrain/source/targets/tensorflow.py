@@ -40,6 +40,18 @@ def _conv_transpose(step: Step) -> str:
     return text + ", crop={crop}" + (", dilation={dilation}" if s["dilation"] != 1 else "") + bias
 
 
+def _pooled(name: str) -> Template:
+    """A volume is pooled by its slices and columns."""
+    flat = pool(name)
+
+    def of(step: Step) -> str:
+        if step.settings["rank"] < 5:
+            return flat if isinstance(flat, str) else flat(step)
+        return f"pool_volumes({name}, {{0}}, {{size}}, {{stride}}{padding_words(step)})"
+
+    return of
+
+
 def _global(name: str) -> Template:
     return lambda s: f"tf.{name}({{0}}, {axes(s)}{', keepdims=True' if s.settings['keepdims'] else ''})"
 
@@ -83,8 +95,8 @@ CALLS: dict[str, Template] = {
     "layer_norm": "{layer}({0})",
     "embedding": "{layer}({0})",
     "lstm": _rnn,
-    "max_pool": pool("max_pool"),
-    "average_pool": pool("average_pool"),
+    "max_pool": _pooled("max_pool"),
+    "average_pool": _pooled("average_pool"),
     "global_mean": _global("reduce_mean"),
     "global_max": _global("reduce_max"),
     "flatten": "flatten({0})",
@@ -235,6 +247,7 @@ TENSORFLOW = Target(
     "tensorflow", "TensorFlow", ("import argparse", "import math", "", "import numpy as np",
      "import tensorflow as tf"),
     CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("tensorflow",),
+    packages=("numpy", "tensorflow"),
     constants=("DTYPE = tf.float32",),
     single_kernels=frozenset({"gelu", "leaky_relu"}),
 )  # fmt: skip

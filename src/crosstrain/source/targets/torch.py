@@ -375,4 +375,5 @@ TORCH = Target(
     ("import argparse", "import math", "", "import numpy as np", "import torch",
      "import torch.nn.functional as F", "from torch import nn"),
     CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=channels_first, engines=("torch",),
+    packages=("numpy", "torch"),
 )  # fmt: skip

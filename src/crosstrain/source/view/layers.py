@@ -6,6 +6,7 @@ nothing but the operation itself will do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -200,10 +201,13 @@ def _reduced(view: Values, node: Node) -> Step:
 
 def _reshape(view: Values, node: Node) -> Step:
     lengths, rank = node.attributes["shape"], len(view.shape(node.inputs[0]))
-    demand(lengths[0] == -1 and view.shape(node.inputs[0])[0] is None)
-    if len(lengths) == 2 and rank > 2:
+    own = view.shape(node.inputs[0])
+    demand(lengths[0] == -1 and own[0] is None)
+    # Frames of a film that become pictures make the batch longer.
+    longer = None not in own[1:] and math.prod(n or 0 for n in own[1:]) != math.prod(lengths[1:])
+    if len(lengths) == 2 and rank > 2 and not longer:
         return view.make(node, "flatten", {"rank": rank})
-    return view.make(node, "reshape", {"to": tuple(lengths[1:]), "rank": rank})
+    return view.make(node, "reshape", {"to": tuple(lengths[1:]), "rank": rank, "longer": longer})
 
 
 def _slice(view: Values, node: Node) -> Step:

@@ -45,7 +45,18 @@ NOISY = {"dropout", *(f"op_{name}" for name in ("dropout", *NOISE))}
 ATOMS = ("weight", "none", "number", "constant", "item")
 """Kinds of steps that are no statement: they are written where they are read."""
 
-SHARED = ("rank", "to", "sequences", "approximate", "divides", "backwards", "keepdims", "whole", "axis")
+SHARED = (
+    "rank",
+    "to",
+    "longer",
+    "sequences",
+    "approximate",
+    "divides",
+    "backwards",
+    "keepdims",
+    "whole",
+    "axis",
+)
 """Settings that all blocks have to share: they are not numbers, so no argument can give them."""
 
 

@@ -1,0 +1,24 @@
+"""Files of networks that no Keras defined: which there are, and what lies beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOREIGN = (".onnx", ".prototxt", ".pb")
+"""Endings of ONNX's, Caffe's and Caffe2's files."""
+CAFFE2 = ("predict_net.pb", "init_net.pb")
+
+
+def is_foreign(source: str) -> bool:
+    """Whether a network's source is such a file."""
+    return source.endswith(FOREIGN)
+
+
+def beside(path: Path) -> list[Path]:
+    """The files beside it that may hold its weights."""
+    if path.suffix == ".prototxt":
+        same = path.with_suffix(".caffemodel")
+        return [same] if same.is_file() else sorted(path.parent.glob("*.caffemodel"))
+    if path.name.endswith(CAFFE2[0]):
+        return [path.with_name(path.name.removesuffix(CAFFE2[0]) + CAFFE2[1])]
+    return []
