@@ -123,8 +123,8 @@ PAPERS: tuple[PaperRecipe, ...] = (
         differs=(
             "crosstrain has no stochastic diagonal Levenberg-Marquardt method: the rate is the largest "
             "effective one of the paper's first pass, and falls as its global rates do",
-            "the distortions are the paper's translations, scaling, squeezing and shearing, with which its error "
-            "is 0.8 % in place of 0.95 %; it does not say how far they reach",
+            "the distortions are the paper's translations, scaling, squeezing and shearing, with which its "
+            "error is 0.8 % in place of 0.95 %; it does not say how far they reach",
             "kernels begin as the network says: the paper's belong to its scaled tanh and second-order "
             "steps, and without these nothing is learnt for epochs (--kernel-initializer "
             f"{OVER_FAN_IN}:limit=2.4 draws them)",

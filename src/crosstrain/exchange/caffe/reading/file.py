@@ -192,15 +192,15 @@ def _inputs(net: Any, model: Model) -> dict[str, str]:
     dims = list(net.input_dim)
     shapes = [list(shape.dim) for shape in net.input_shape]
     shapes += [dims[i : i + 4] for i in range(0, len(dims), 4)]
-    found = dict(zip(net.input, shapes, strict=False))
+    by_name = dict(zip(net.input, shapes, strict=False))
     for layer in net.layer:
         if layer.type == "Input" and _in_test(layer):
             own = [list(shape.dim) for shape in layer.input_param.shape]
             own = own * len(layer.top) if len(own) == 1 else own
-            found.update(zip(layer.top, own, strict=False))
-    missing = [name for name in net.input if name not in found]
+            by_name.update(zip(layer.top, own, strict=False))
+    missing = [name for name in net.input if name not in by_name]
     if missing:
         raise CrosstrainError(f"the Caffe network does not say the shape of its input {missing[0]!r}")
-    for name, shape in found.items():
+    for name, shape in by_name.items():
         model.input(name, shape)
-    return {name: name for name in found}
+    return {name: name for name in by_name}
