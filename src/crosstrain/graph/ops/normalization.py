@@ -52,9 +52,7 @@ def batch_norm(
 
 
 @composite(lambda x, before, after, **_: [before])
-def unbiased_moving_variance(
-    xp: Any, x: Any, before: Any, after: Any, *, axis: int, momentum: float
-) -> Any:
+def unbiased_moving_variance(xp: Any, x: Any, before: Any, after: Any, *, axis: int, momentum: float) -> Any:
     """PyTorch's next moving variance, from the one that ``batch_norm`` gives: the batch's variance is
     counted over n - 1 in place of n.
 

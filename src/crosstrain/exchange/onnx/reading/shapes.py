@@ -34,7 +34,7 @@ def flatten(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
     axis = n.get("axis", 1)
     axis = axis + x.rank if axis < 0 else axis
-    lengths = list(map(_length, x.shape))
+    lengths = list(map(length_of, x.shape))
     return reshaped(r, x, [math.prod(lengths[:axis]), math.prod(lengths[axis:])])
 
 
@@ -87,7 +87,7 @@ def shape(r: Reader, n: NodeView) -> Value:
 @reads("Size")
 def size(r: Reader, n: NodeView) -> Value:
     x = _value(r, n)
-    return r.as_constant(np.asarray(math.prod(map(_length, x.shape)), "int64"))
+    return r.as_constant(np.asarray(math.prod(map(length_of, x.shape)), "int64"))
 
 
 @reads("Expand")
@@ -139,7 +139,9 @@ def concat(r: Reader, n: NodeView) -> Value:
     if len(values) == 1:
         return values[0]
     if rank >= 3 and any(v.last_only for v in values):
-        return r.as_value(r.emit("concatenate", *(v.last for v in values), axis=behind(axis, rank)), last=True)
+        return r.as_value(
+            r.emit("concatenate", *(v.last for v in values), axis=behind(axis, rank)), last=True
+        )
     return r.as_value(r.emit("concatenate", *(v.first for v in values), axis=axis))
 
 

@@ -64,9 +64,7 @@ def shrink(r: TorchReader, n: AtenNode) -> Value:
 
 @reads("threshold")
 def threshold(r: TorchReader, n: AtenNode) -> Value:
-    return r.elementwise(
-        "threshold", operand(n), threshold=float(n["threshold"]), value=float(n["value"])
-    )
+    return r.elementwise("threshold", operand(n), threshold=float(n["threshold"]), value=float(n["value"]))
 
 
 @reads("logit")

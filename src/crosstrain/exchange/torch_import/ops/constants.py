@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from crosstrain.exchange.reading.shaping import filled
 from crosstrain.exchange.reading.values import BATCH, Value
 from crosstrain.exchange.torch_import.values import AtenNode, TorchReader, operand, reads
-
-import numpy as np
 
 NUMBER = {"zeros": 0, "ones": 1, "empty": 0}
 

@@ -42,9 +42,7 @@ def batch_norm(r: TorchReader, n: AtenNode) -> Value:
     y, new_mean, new_variance = r.several(
         "batch_norm", source, gamma, beta, *moving, axis=-1, momentum=keep, epsilon=epsilon
     )
-    new_variance = r.emit(
-        "unbiased_moving_variance", source, moving[1], new_variance, axis=-1, momentum=keep
-    )
+    new_variance = r.emit("unbiased_moving_variance", source, moving[1], new_variance, axis=-1, momentum=keep)
     for old, new in zip(moving, (new_mean, new_variance), strict=True):
         _move(r, str(old), new, keep)
     return r.as_value(y, last=not front)
@@ -66,7 +64,9 @@ def instance_norm(r: TorchReader, n: AtenNode) -> Value:
         raise r.refusal("keeps moving statistics of single examples")
     axes = tuple(range(1, x.rank - 1))
     gamma, beta = r.placed(n["weight"]), r.placed(n["bias"])
-    return r.as_value(r.emit("layer_norm", x.last, gamma, beta, axes=axes, epsilon=float(n["eps"])), last=True)
+    return r.as_value(
+        r.emit("layer_norm", x.last, gamma, beta, axes=axes, epsilon=float(n["eps"])), last=True
+    )
 
 
 @reads("group_norm")
@@ -96,7 +96,9 @@ def layer_norm(r: TorchReader, n: AtenNode) -> Value:
         epsilon = n.get("eps")
         if epsilon is None:
             raise r.refusal("has an epsilon that depends on the precision; give it one")
-        return r.as_value(r.emit("rms_norm", x.first, r.placed(n["weight"]), axes=axes, epsilon=float(epsilon)))
+        return r.as_value(
+            r.emit("rms_norm", x.first, r.placed(n["weight"]), axes=axes, epsilon=float(epsilon))
+        )
     gamma, beta = r.placed(n["weight"]), r.placed(n["bias"])
     return r.as_value(r.emit("layer_norm", x.first, gamma, beta, axes=axes, epsilon=float(n["eps"])))
 
@@ -129,4 +131,6 @@ def dropout(r: TorchReader, n: AtenNode) -> Value:
             more = {}
     op = "alpha_dropout" if n.op == "alpha_dropout" else "dropout"
     source = x.last if last else x.first
-    return r.as_value(r.emit(op, source, r.builder.seed(), rate=rate, salt=r.builder.next_salt(), **more), last=last)
+    return r.as_value(
+        r.emit(op, source, r.builder.seed(), rate=rate, salt=r.builder.next_salt(), **more), last=last
+    )

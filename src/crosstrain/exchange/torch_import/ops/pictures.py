@@ -42,4 +42,4 @@ def _matrix(kind: str, length: int, goal: int, scale: float | None, corners: boo
     size = {"size": (goal, 1)} if scale is None else {"scale_factor": (float(scale), 1.0)}
     more = {"align_corners": corners} if kind in ("bilinear", "bicubic") else {}
     rows = torch.nn.functional.interpolate(unit, mode=kind, **size, **more)  # type: ignore[arg-type]
-    return rows.reshape(length, goal).T.numpy()
+    return np.asarray(rows.reshape(length, goal).T)

@@ -118,7 +118,9 @@ def cat(r: TorchReader, n: AtenNode) -> Value:
     if len(values) == 1:
         return values[0]
     if rank >= 3 and any(v.last_only and v.filled is None for v in values):
-        return r.as_value(r.emit("concatenate", *(v.last for v in values), axis=behind(axis, rank)), last=True)
+        return r.as_value(
+            r.emit("concatenate", *(v.last for v in values), axis=behind(axis, rank)), last=True
+        )
     return r.as_value(r.emit("concatenate", *(v.first for v in values), axis=axis))
 
 
@@ -221,7 +223,9 @@ def flip(r: TorchReader, n: AtenNode) -> Value:
     x = operand(n)
     axes = [a % x.rank for a in n["dims"]]
     last = x.last_only
-    ref = r.emit("flip", x.last if last else x.first, axis=[behind(a, x.rank) for a in axes] if last else axes)
+    ref = r.emit(
+        "flip", x.last if last else x.first, axis=[behind(a, x.rank) for a in axes] if last else axes
+    )
     return r.as_value(ref, last=last)
 
 
@@ -285,7 +289,10 @@ def shuffle(r: TorchReader, n: AtenNode) -> Value:
     ref = x.last
     if n.op == "channel_shuffle":
         groups = int(n["groups"])
-        steps: list[tuple[Any, Any]] = [((-1, h, w, groups, c // groups), (0, 1, 2, 4, 3)), ((-1, h, w, c), None)]
+        steps: list[tuple[Any, Any]] = [
+            ((-1, h, w, groups, c // groups), (0, 1, 2, 4, 3)),
+            ((-1, h, w, c), None),
+        ]
     elif n.op == "pixel_shuffle":
         k = int(n["upscale_factor"])
         out = c // (k * k)
@@ -297,5 +304,3 @@ def shuffle(r: TorchReader, n: AtenNode) -> Value:
         ref = r.emit("reshape", ref, shape=lengths)
         ref = ref if axes is None else r.emit("transpose", ref, axes=axes)
     return r.as_value(ref, last=True)
-
-

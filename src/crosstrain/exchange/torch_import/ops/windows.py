@@ -42,7 +42,9 @@ def conv(r: TorchReader, n: AtenNode) -> Value:
         layout: Layout = (
             ("reshape", (groups, each, *size)), ("transpose", (*range(2, rank + 2), 0, 1)),
         )  # fmt: skip
-        return r.as_value(r.emit("depthwise_conv", x.last, r.placed(weight, layout), bias, **settings), last=True)
+        return r.as_value(
+            r.emit("depthwise_conv", x.last, r.placed(weight, layout), bias, **settings), last=True
+        )
     ref = r.emit("conv", x.last, r.placed(weight, kernel(weight.rank)), bias, **settings, groups=groups)
     return r.as_value(ref, last=True)
 
