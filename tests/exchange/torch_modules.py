@@ -296,7 +296,8 @@ def loop() -> Pair:
 
 def volumes() -> Pair:
     return nn.Sequential(
-        nn.Conv3d(2, 4, 3, padding=1), nn.BatchNorm3d(4), nn.CELU(), nn.AvgPool3d(2), nn.Flatten(), nn.Linear(32, 3)
+        nn.Conv3d(2, 4, 3, padding=1), nn.BatchNorm3d(4), nn.CELU(), nn.AvgPool3d(2), nn.Flatten(),
+        nn.Linear(32, 3),
     ), torch.zeros(2, 2, 4, 4, 4)  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from crosstrain.comparison.parameters import SETS, Compare, Engines, MemoryLimit
 
 Network = Annotated[
     Any,
-    Parameter("Zoo name, file.py:function, model.keras or model.onnx.",
+    Parameter("Zoo name, file.py:function (Keras or PyTorch), model.keras or model.onnx.",
               metavar="NETWORK", argument=True),
 ]  # fmt: skip
 OneEngine = Annotated[

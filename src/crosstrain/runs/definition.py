@@ -85,7 +85,8 @@ def define(
 ) -> Definition:
     """Define a network in a process of its own and write it to ``folder``.
 
-    ``source`` is a zoo name, ``file.py:function``, ``model.keras`` or ``model.onnx``. ``input_shapes`` are
+    ``source`` is a zoo name, ``file.py:function`` (of a Keras model or, in a file that imports PyTorch, a
+    module), ``model.keras`` or ``model.onnx``. ``input_shapes`` are
     without the batch, by input name (``""`` for the only one), ``classes`` how many numbers it answers with,
     ``vocabulary`` how many tokens its input can have; ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken

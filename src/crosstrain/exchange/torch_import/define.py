@@ -48,8 +48,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
             raise CrosstrainError(f"--{flag} belongs to Keras networks; {place} returns a PyTorch module")
     if job.get("kernel_initializer"):
         raise CrosstrainError(
-            f"a recipe's kernel initializer belongs to Keras networks; {place} returns a PyTorch module, whose "
-            "function may initialise it"
+            f"a recipe's kernel initializer belongs to Keras networks; {place} returns a PyTorch module, "
+            "whose function may initialise it"
         )
     built = Built(*taken_apart(result, place), place)
     programs = traced(built, job)
@@ -109,7 +109,7 @@ def inputs_of(definition: Mapping[str, Any]) -> list[Input]:
 
 
 def _of_file(job: Mapping[str, Any], network: Imported) -> Weights:
-    """The weights of a file, by the names of the module's state dict, in the module's shapes or the graph's."""
+    """The weights of a file, by the names of the state dict, in the module's shapes or the graph's."""
     if not job.get("weights"):
         return {}
     path = Path(str(job["weights"]))

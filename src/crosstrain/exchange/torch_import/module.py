@@ -52,7 +52,8 @@ def taken_apart(result: Any, place: str) -> tuple[torch.nn.Module, list[Example]
     module, examples = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
     if not isinstance(module, torch.nn.Module):
         raise CrosstrainError(
-            f"{place} returned {type(result).__name__}; it has to return an nn.Module, or one and example inputs"
+            f"{place} returned {type(result).__name__}; it has to return an nn.Module, or one and "
+            "example inputs"
         )
     if isinstance(examples, torch.Tensor):
         examples = [examples]
@@ -108,7 +109,8 @@ def _of_examples(module: torch.nn.Module, examples: Any) -> tuple[Input, ...]:
     for name, value in named.items():
         if not isinstance(value, torch.Tensor) or value.ndim < 1:
             raise CrosstrainError(
-                f"the example input {name!r} is {type(value).__name__}; it has to be a tensor with a batch axis"
+                f"the example input {name!r} is {type(value).__name__}; it has to be a tensor "
+                "with a batch axis"
             )
     return tuple(
         Input(

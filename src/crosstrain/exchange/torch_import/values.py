@@ -84,6 +84,7 @@ class TorchReader(Reader):
         """References made by ``stack``: of what, and along which axis."""
         self._laid: dict[tuple[str, Layout], str] = {}
         self._zeros: dict[int, str] = {}
+        self._examples = ""
 
     # -- values ---------------------------------------------------------------------------------------
     def dtype(self, name: str) -> str:
@@ -136,10 +137,8 @@ class TorchReader(Reader):
         return ref
 
     def _undone(self, ref: str, layout: Layout, shape: Sequence[int]) -> str:
-        shapes = [tuple(shape)]
-        for index in range(len(layout)):
-            shapes.append(laid(np.empty(shape, "int8"), layout[: index + 1]).shape)
-        for (name, numbers), before in zip(reversed(layout), reversed(shapes[:-1]), strict=True):
+        shapes = [laid(np.empty(shape, "int8"), layout[:index]).shape for index in range(len(layout))]
+        for (name, numbers), before in zip(reversed(layout), reversed(shapes), strict=True):
             back = tuple(int(i) for i in np.argsort(numbers)) if name != "reshape" else before
             ref = self.rearranged(ref, ((name, back),))
         return ref
@@ -167,6 +166,13 @@ class TorchReader(Reader):
                 ref = self.emit("cast", ref, dtype="float32")
             self._zeros[rank] = self.emit("full_like", ref, value=0.0)
         return self._zeros[rank]
+
+    def examples(self) -> str:
+        """How many examples the batch has."""
+        if not self._examples:
+            ones = self.emit("full_like", self.zeros_along_the_batch(1), value=1.0)
+            self._examples = self.emit("sum", ones)
+        return self._examples
 
     def as_long_as_the_batch(self, value: Value) -> str:
         if value.shape[:1] != (None,) or value.filled is None:

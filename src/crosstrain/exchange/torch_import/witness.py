@@ -42,7 +42,7 @@ def without_noise(module: torch.nn.Module) -> Iterator[None]:
     kept = {name: getattr(F, name) for name in QUIET}
     attention = F.scaled_dot_product_attention
     for layer in module.modules():
-        if isinstance(layer, torch.nn.RNNBase) or isinstance(layer, torch.nn.MultiheadAttention):
+        if isinstance(layer, torch.nn.RNNBase | torch.nn.MultiheadAttention):
             layer.dropout = 0.0
     try:
         for name in QUIET:

@@ -51,23 +51,6 @@ def batch_norm(
     return y, blend(mean, batch_mean), blend(variance, batch_variance)
 
 
-@composite(lambda x, before, after, **_: [before])
-def unbiased_moving_variance(xp: Any, x: Any, before: Any, after: Any, *, axis: int, momentum: float) -> Any:
-    """PyTorch's next moving variance, from the one that ``batch_norm`` gives: the batch's variance is
-    counted over n - 1 in place of n.
-
-    before: the variance that the step began from; after: momentum · before + (1 - momentum) · batch.
-    (torch.nn.BatchNorm2d; of a single value, where PyTorch raises an error, it stays the biased one.)
-    """
-    rank = len(x.shape)
-    counted = x[(slice(None), *(0 for _ in range(rank - 1)))]
-    count = xp.sum(xp.full_like(counted, value=1.0))
-    for place in range(1, rank):
-        count = count * (1 if place == axis % rank else x.shape[place])
-    kept = before * momentum
-    return kept + (after - kept) * count / xp.maximum(count - 1, xp.full_like(count, value=1.0))
-
-
 @composite(same)
 def normalize(
     xp: Any, x: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, axis: int, epsilon: float

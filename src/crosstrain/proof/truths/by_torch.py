@@ -63,8 +63,8 @@ def eager_of(
     timeout: float | None,
     on_event: Callable[[dict[str, Any]], None] | None,
 ) -> Eager:
-    """The module's evidence of a saved case, computed once in a worker and kept at ``place``. ``CrosstrainError`` where the
-    module fails."""
+    """The module's evidence of a saved case, computed once in a worker and kept at ``place``.
+    ``CrosstrainError`` where the module fails."""
     out, report = place.with_suffix(".npz"), place.with_suffix(".json")
     with turn(report):
         if not report.exists():

@@ -42,10 +42,21 @@ def batch_norm(r: TorchReader, n: AtenNode) -> Value:
     y, new_mean, new_variance = r.several(
         "batch_norm", source, gamma, beta, *moving, axis=-1, momentum=keep, epsilon=epsilon
     )
-    new_variance = r.emit("unbiased_moving_variance", source, moving[1], new_variance, axis=-1, momentum=keep)
+    new_variance = _unbiased(r, source, str(moving[1]), new_variance, keep)
     for old, new in zip(moving, (new_mean, new_variance), strict=True):
         _move(r, str(old), new, keep)
     return r.as_value(y, last=not front)
+
+
+def _unbiased(r: TorchReader, source: str, before: str, after: str, keep: float) -> str:
+    """A moving variance whose share of the batch's variance is counted over n - 1 in place of n."""
+    places = math.prod(int(s or 1) for s in r.builder.specs[source].shape[1:-1])
+    number = lambda value: r.builder.constant(value, "float32")
+    count = r.emit("multiply", r.examples(), number(places))
+    less = r.emit("maximum", r.emit("subtract", count, number(1.0)), number(1.0))
+    kept = r.emit("multiply", before, number(keep))
+    moved = r.emit("multiply", r.emit("subtract", after, kept), r.emit("divide", count, less))
+    return r.emit("add", kept, moved)
 
 
 def _move(r: TorchReader, old: str, new: str, keep: float) -> None:

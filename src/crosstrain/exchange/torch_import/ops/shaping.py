@@ -27,10 +27,8 @@ def reshaped(r: TorchReader, x: Value, lengths: Sequence[int]) -> Value:
         return Value(r, tuple(None if d == -1 else d for d in shape), x.dtype, filled=x.filled)
     if shape.count(-1) > 1:
         raise r.refusal("has the batch in two of its axes")
-    if x.last_only and all(s == 1 for s in x.shape[2:]):
-        ref = x.last  # one cell alone: its channels are in the same order first or last
-    else:
-        ref = x.first
+    # One cell alone: its channels are in the same order first or last.
+    ref = x.last if x.last_only and all(s == 1 for s in x.shape[2:]) else x.first
     own = tuple(-1 if s is None else s for s in r.builder.specs[ref].shape)
     return r.as_value(ref if shape == own else r.emit("reshape", ref, shape=shape))
 
