@@ -316,8 +316,8 @@ def _reduced(r: Reader, n: NodeView, x: Value, op: str) -> Value:
         return x
     # Without its spatial axes a value is the same in both orders.
     if x.last_only and (keep or set(range(2, x.rank)) <= set(places)):
-        behind = tuple(sorted(behind(a, x.rank) for a in places))
-        return r.as_value(r.emit(op, x.last, axis=behind, keepdims=keep), last=keep)
+        places_behind = tuple(sorted(behind(a, x.rank) for a in places))
+        return r.as_value(r.emit(op, x.last, axis=places_behind, keepdims=keep), last=keep)
     return r.as_value(r.emit(op, x.first, axis=places, keepdims=keep))
 
 
