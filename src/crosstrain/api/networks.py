@@ -48,8 +48,9 @@ def describe_network(
 ) -> NetworkDescription:
     """The layers of a network, and its graph to draw.
 
-    ``network`` is a name of the catalogue, ``file.py:function``, ``model.keras``, ``model.onnx`` or a Keras
-    model; ``input_shape`` (without the batch) and ``classes`` replace its own. The result has ``outline``
+    ``network`` is a name of the catalogue, ``file.py:function`` (of a Keras model or a PyTorch
+    module), ``model.keras``, ``model.onnx`` or a Keras model;
+    ``input_shape`` (without the batch) and ``classes`` replace its own. The result has ``outline``
     (all layers), ``draw(path)`` and ``to_json()``. Nothing is trained, and no weights are drawn. Raises
     ``CrosstrainError`` for a network that cannot be defined.
     """

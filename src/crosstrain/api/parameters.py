@@ -11,7 +11,8 @@ from crosstrain.comparison.parameters import SETS, Compare, Engines, MemoryLimit
 
 Network = Annotated[
     Any,
-    Parameter("Zoo name, file.py:function, model.keras, model.onnx, net.prototxt or predict_net.pb.",
+    Parameter("Zoo name, file.py:function (Keras or PyTorch), or a file: model.keras, model.onnx, "
+              "net.prototxt, predict_net.pb.",
               metavar="NETWORK", argument=True),
 ]  # fmt: skip
 OneEngine = Annotated[

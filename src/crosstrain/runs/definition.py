@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,9 @@ _BACKENDS = ("jax", "tensorflow", "torch")
 backend runs it on arrays that nothing has filled, of which an embedding dies); JAX starts fastest."""
 
 
+_IMPORTS_TORCH = re.compile(r"^\s*(import|from)\s+(torch|torchvision|timm)\b", re.MULTILINE)
+
+
 def keras_home() -> tuple[str, str]:
     """The Keras backend to define networks with, and the Python that has it: the user's own, else that of
     an environment of an engine ``keras-…``. ``CrosstrainError`` where there is none."""
@@ -33,6 +37,27 @@ def keras_home() -> tuple[str, str]:
         "no framework is installed, and Keras needs one to define a network; install one with: "
         "crosstrain engines install keras-jax, or into your own Python: pip install 'crosstrain[jax]'"
     )
+
+
+def torch_home() -> tuple[str, str]:
+    """Keras on PyTorch, and the Python that has both, for files that define PyTorch modules."""
+    if python := keras_python("torch"):
+        return "torch", python
+    raise CrosstrainError(
+        "the network's file imports PyTorch, which is not installed beside Keras; install it with: "
+        "crosstrain engines install keras-torch, or into your own Python: pip install 'crosstrain[torch]'"
+    )
+
+
+def mentions_torch(source: str) -> bool:
+    """Whether a network is a function of a file that imports PyTorch, or a library of its modules."""
+    if ".py:" not in source:
+        return False
+    try:
+        text = Path(source.rpartition(":")[0]).read_text(errors="replace")
+    except OSError:
+        return False
+    return bool(_IMPORTS_TORCH.search(text))
 
 
 def define(
@@ -61,8 +86,9 @@ def define(
 ) -> Definition:
     """Define a network in a process of its own and write it to ``folder``.
 
-    ``source`` is a zoo name, ``file.py:function``, ``model.keras``, ``model.onnx``,
-    Caffe's ``net.prototxt`` or Caffe2's ``predict_net.pb``. ``input_shapes`` are
+    ``source`` is a zoo name, ``file.py:function`` (of a Keras model or, in a file that imports PyTorch, a
+    module), ``model.keras``, ``model.onnx``, Caffe's ``net.prototxt`` or Caffe2's ``predict_net.pb``.
+    ``input_shapes`` are
     without the batch, by input name (``""`` for the only one), ``classes`` how many numbers it answers with,
     ``vocabulary`` how many tokens its input can have; ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
@@ -75,10 +101,11 @@ def define(
     which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the shapes are at
     fault. ``on_event`` gets a ``phase`` when Keras is imported and defining begins.
     """
-    backend, python = keras_home()
+    torch = mentions_torch(source)
+    backend, python = torch_home() if torch else keras_home()
     compiled = None if losses or output else compiled_of(source)
     job = {
-        "task": "define-file" if is_foreign(source) else "define",
+        "task": "define-file" if is_foreign(source) else "define-torch" if torch else "define",
         "source": source,
         "input_shapes": input_shapes and {k: list(v) for k, v in input_shapes.items()},
         "classes": classes,
@@ -121,6 +148,11 @@ def source(network: str) -> str:
     """What a worker is told to build: a name of the zoo, or a path made absolute."""
     if zoo.variant(network):
         return network
+    if network.endswith(PICKLES):
+        raise CrosstrainError(
+            f"{network} is a pickle, which may run any code when it is opened; name the function that builds "
+            "the module (net.py:build), and give its weights with --weights FILE.safetensors"
+        )
     path, colon, function = network.rpartition(":")
     if not colon or not path.endswith(".py"):
         path, colon, function = network, "", ""
@@ -146,6 +178,8 @@ IMAGENET = "imagenet"
 """In place of a file of weights: those that Keras offers for download (``zoo/pretrained.py``)."""
 MODELS = (".keras", ".h5", ".hdf5", *FOREIGN)
 """Endings of files that hold a model with its weights."""
+PICKLES = (".pt", ".pth", ".pkl", ".pickle")
+"""Endings of files that are not opened."""
 WEIGHTS = (".h5", ".hdf5", ".keras", ".npz", ".safetensors")
 """Endings of files that hold weights."""
 

@@ -51,7 +51,7 @@ def restored(definition: Path, values: Mapping[str, np.ndarray], file: str) -> k
     """The model of a definition's folder with ``values`` by weight name; ``file`` is where they are from."""
     data = json.loads((definition / "definition.json").read_text())
     choose_backend()
-    if is_foreign(str(data["source"])):
+    if is_foreign(str(data["source"])) or data.get("language") == "torch":
         return _of_graph(definition, values, file)
     with _own_settings():
         model = _built(data)

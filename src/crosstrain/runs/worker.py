@@ -29,11 +29,13 @@ from crosstrain.system.hidden import hidden
 TASKS = {
     "define": "crosstrain.graph.define:run",
     "define-file": "crosstrain.exchange.foreign:run",
+    "define-torch": "crosstrain.exchange.torch_import.define:run",
     "describe": "crosstrain.runs.tasks.describe:run",
     "train": "crosstrain.runs.tasks.cell:run",
     "trial": "crosstrain.runs.tasks.trial:run",
     "evidence": "crosstrain.proof.evidence:run",
     "truth": "crosstrain.proof.truths.by_keras:run",
+    "truth-torch": "crosstrain.exchange.torch_import.witness:run",
     "infer": "crosstrain.runs.tasks.inference:run",
     "reference": "crosstrain.runs.tasks.inference:reference",
     "answer": "crosstrain.runs.tasks.answering:run",

@@ -350,8 +350,8 @@ class _Exporter:
 
 
 def identifier(name: str) -> str:
-    """The name without slashes, which Keras does not allow."""
-    return name.replace("/", "_").replace(":", "_") or "unnamed"
+    """The name without slashes, which Keras does not allow, and without dots, which PyTorch does not."""
+    return name.translate(str.maketrans("/:.", "___")) or "unnamed"
 
 
 def rename_operations(outputs: list[Tensor], names: set[str]) -> None:

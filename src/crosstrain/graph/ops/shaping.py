@@ -18,14 +18,14 @@ def _reshape_spec(x: Any, *, shape: tuple[int, ...]) -> Any:
         if (-1 in shape and (not known or total % known)) or (-1 not in shape and total != known):
             raise ValueError(f"{x.shape} cannot be given the shape {shape}")
         return [type(x)(tuple(total // known if s == -1 else s for s in shape), x.dtype)]
-    if shape[:1] != (-1,):
-        raise ValueError(f"{x.shape} includes the batch, so its new shape has to begin with -1, not {shape}")
-    return [type(x)((None, *shape[1:]), x.dtype)]
+    if shape.count(-1) != 1:
+        raise ValueError(f"{x.shape} includes the batch, so its new shape has to have -1 for it, not {shape}")
+    return [type(x)(tuple(None if s == -1 else s for s in shape), x.dtype)]
 
 
 @primitive(_reshape_spec)
 def reshape(x: Any, *, shape: tuple[int, ...]) -> Any:
-    """Row-major. ``shape`` begins with -1 where its first axis is the batch."""
+    """Row-major. ``shape`` has -1 where an axis is the batch."""
     return np.reshape(x, shape)
 
 

@@ -64,7 +64,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 def network(definition: Definition) -> tuple[keras.Model, dict[str, Any], list[str]]:
     """The Keras model of a definition in float64, its variables by the graph's names, and remarks on its
     constants. Where the source is no Keras model, the model is built from the graph."""
-    if is_foreign(str(definition.data["source"])):
+    if is_foreign(str(definition.data["source"])) or definition.data.get("language") == "torch":
         exported = export(definition.graph, definition.weights())
         return exported.model, exported.variables, []
     with watching_calls() as calls:

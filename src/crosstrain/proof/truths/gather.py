@@ -17,6 +17,7 @@ from crosstrain.proof.certificate import BOUNDS
 from crosstrain.proof.compare import errors, group
 from crosstrain.proof.truths import by_differences as differences
 from crosstrain.proof.truths import by_numpy as reference
+from crosstrain.proof.truths.by_torch import eager_of
 from crosstrain.runs.definition import Definition, unneeded
 from crosstrain.system.turns import turn
 
@@ -79,6 +80,13 @@ def truth_of(
         f"{FORMAT} {case.hash} {definition.data.get('graph_hash')} {_versions()}".encode()
     ).hexdigest()[:16]
     numpy = _cached(place / f"{key}-numpy.npz", lambda: reference.evidence(case))
+    eager = None
+    if definition.data.get("language") == "torch":
+        eager = eager_of(
+            saved(case, folder), definition, folder, place / f"{key}-eager", launch, timeout, on_event
+        )
+        if why := eager.apart(case, numpy):
+            return Truth(numpy, provenance={"eager": eager.agreement}, reason=f"there is no truth: {why}")
     set_aside: dict[str, str] = {}
     agreeing: list[Truth] = []
     for backend, python in homes(engine).items():
@@ -106,11 +114,14 @@ def truth_of(
         apart, agreement = compare(
             case, numpy, keras, place / f"{key}-{backend}-slopes.json", place / f"{key}-differences.json"
         )
+        if eager:
+            apart = apart or eager.gradients_apart(keras)
+            agreement |= eager.agreement
         if apart:
             set_aside[backend] = apart
             continue
         basis = {
-            "outputs": "NumPy meaning of the graph, float64",
+            "outputs": "NumPy meaning of the graph, float64" + (eager.said if eager else ""),
             "gradients and steps": f"Keras {answer['keras']} on {backend} {answer['version']}, float64",
             "agreement": agreement,
             "remarks": answer.get("remarks", []),

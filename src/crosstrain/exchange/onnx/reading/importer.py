@@ -21,10 +21,12 @@ from onnx import external_data_helper, numpy_helper
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.onnx.reading import layers, recurrent  # noqa: F401  (importing adds handlers)
 from crosstrain.exchange.onnx.reading import ops as _ops  # noqa: F401
+from crosstrain.exchange.onnx.reading import shapes as _shapes  # noqa: F401
 from crosstrain.exchange.onnx.reading.fold import RANDOM, evaluated
 from crosstrain.exchange.onnx.reading.output import candidates, cut
-from crosstrain.exchange.onnx.reading.shapes import filled
-from crosstrain.exchange.onnx.reading.values import BATCH, HANDLERS, LARGEST, NodeView, Reader, Value
+from crosstrain.exchange.onnx.reading.values import HANDLERS, NodeView
+from crosstrain.exchange.reading.shaping import filled
+from crosstrain.exchange.reading.values import BATCH, LARGEST, Reader, Value
 from crosstrain.graph.graph import Graph, GraphError, TensorSpec, Weights
 
 LARGEST_FILE = 2**31
@@ -221,7 +223,7 @@ class _Import:
         free_batch: bool,
     ) -> None:
         self.proto, self.opset, self.free_batch = proto, opset, free_batch
-        self.reader = Reader(name)
+        self.reader = Reader(name, "ONNX")
         self.notes: list[str] = []
         self.values: dict[str, Value] = {}
         initialisers = {t.name for t in proto.initializer}

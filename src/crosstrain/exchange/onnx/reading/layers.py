@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from crosstrain.exchange.onnx.reading.ops import _value
-from crosstrain.exchange.onnx.reading.shapes import padded
-from crosstrain.exchange.onnx.reading.values import NodeView, Reader, Value, reads
+from crosstrain.exchange.onnx.reading.values import NodeView, reads
+from crosstrain.exchange.reading.shaping import padded
+from crosstrain.exchange.reading.values import Reader, Value
 
 Pairs = list[tuple[int, int]]
 Lengths = Sequence[int]

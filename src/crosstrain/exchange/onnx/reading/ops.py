@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from crosstrain.exchange.onnx.reading.values import NodeView, Reader, Value, reads
+from crosstrain.exchange.onnx.reading.values import NodeView, reads
+from crosstrain.exchange.reading.axes import behind
+from crosstrain.exchange.reading.values import Reader, Value
 from crosstrain.graph.graph import TensorSpec
 from crosstrain.graph.ops import VOCABULARY
 
@@ -314,14 +316,9 @@ def _reduced(r: Reader, n: NodeView, x: Value, op: str) -> Value:
         return x
     # Without its spatial axes a value is the same in both orders.
     if x.last_only and (keep or set(range(2, x.rank)) <= set(places)):
-        behind = tuple(sorted(_back(a, x.rank) for a in places))
-        return r.as_value(r.emit(op, x.last, axis=behind, keepdims=keep), last=keep)
+        places_behind = tuple(sorted(behind(a, x.rank) for a in places))
+        return r.as_value(r.emit(op, x.last, axis=places_behind, keepdims=keep), last=keep)
     return r.as_value(r.emit(op, x.first, axis=places, keepdims=keep))
-
-
-def _back(axis: int, rank: int) -> int:
-    """Where an axis of (N, C, spatial…) lies in (N, spatial…, C)."""
-    return axis if axis == 0 else rank - 1 if axis == 1 else axis - 1
 
 
 @reads(*PLAIN)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from crosstrain.exchange.onnx.reading.ops import _value
-from crosstrain.exchange.onnx.reading.values import NodeView, Reader, Value, reads
+from crosstrain.exchange.onnx.reading.values import NodeView, reads
+from crosstrain.exchange.reading.values import Reader, Value
 
 GATES = {"RNN": [0], "LSTM": [0, 2, 3, 1], "GRU": [0, 1, 2]}
 """ONNX's gates (LSTM: i, o, f, c; GRU: z, r, h) by number, in the vocabulary's order."""

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from crosstrain.exchange.reading.axes import first_axes, last_axes
 from crosstrain.exchange.tables import adds_to
 from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import TensorSpec
@@ -31,16 +32,6 @@ ELEMENTS = {
 """ONNX's number of each dtype that a graph may have."""
 
 _REFERENCE = Ops(NUMPY, "NumPy")
-
-
-def first_axes(rank: int) -> tuple[int, ...]:
-    """(N, spatial…, C) → (N, C, spatial…)."""
-    return (0, rank - 1, *range(1, rank - 1))
-
-
-def last_axes(rank: int) -> tuple[int, ...]:
-    """(N, C, spatial…) → (N, spatial…, C)."""
-    return (0, *range(2, rank), 1)
 
 
 def moved(axis: int, rank: int) -> int:

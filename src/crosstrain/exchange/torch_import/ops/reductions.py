@@ -1,0 +1,96 @@
+"""Sums and extremes along axes, sorting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crosstrain.exchange.reading.axes import behind
+from crosstrain.exchange.reading.values import Value
+from crosstrain.exchange.torch_import.values import AtenNode, TorchReader, operand, reads
+
+PLAIN = {
+    "sum": "sum", "mean": "mean", "amax": "max", "amin": "min", "max": "max", "min": "min", "prod": "prod",
+    "logsumexp": "logsumexp", "any": "any", "all": "all",
+}  # fmt: skip
+
+
+def reduced(r: TorchReader, x: Value, op: str, dims: Any, keep: bool) -> Value:
+    """A reduction in the order of axes that costs no transpose."""
+    places = range(x.rank) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
+    axes = tuple(sorted(a % x.rank for a in places)) if x.rank else ()
+    if not axes:
+        return x
+    if x.last_only and (keep or set(range(2, x.rank)) <= set(axes)):
+        back = tuple(sorted(behind(a, x.rank) for a in axes))
+        return r.as_value(r.emit(op, x.last, axis=back, keepdims=keep), last=keep)
+    return r.as_value(r.emit(op, x.first, axis=axes, keepdims=keep))
+
+
+@reads(*PLAIN)
+def plain(r: TorchReader, n: AtenNode) -> Any:
+    x, dims, keep = operand(n), n.get("dim"), bool(n.get("keepdim", False))
+    if n.op in ("max", "min") and "other" in n.arguments:
+        return r.elementwise(f"{n.op}imum", *(r.number_or_value(v, n.dtype) for v in (x, n["other"])))
+    if n.op not in ("any", "all"):
+        x = r.number_or_value(x, n.dtype)
+    value = reduced(r, x, PLAIN[n.op], dims, keep)
+    if n.op in ("max", "min") and isinstance(dims, int):
+        index = r.as_value(r.emit(f"arg{n.op}", x.first, axis=dims % x.rank, keepdims=keep))
+        return value, index
+    return value
+
+
+@reads("argmax", "argmin")
+def argument(r: TorchReader, n: AtenNode) -> Value:
+    x = operand(n)
+    if n["dim"] is None:
+        raise r.refusal("is over all axes at once")
+    return r.as_value(r.emit(n.op, x.first, axis=n["dim"] % x.rank, keepdims=bool(n["keepdim"])))
+
+
+@reads("var", "std")
+def variance(r: TorchReader, n: AtenNode) -> Value:
+    """Counted over n - correction (1, unless it says otherwise)."""
+    x, dims, keep = operand(n), n.get("dim"), bool(n.get("keepdim", False))
+    correction = n.get("correction", 1) if "unbiased" not in n.arguments else int(n["unbiased"])
+    places = range(x.rank) if not dims and dims != 0 else [dims] if isinstance(dims, int) else dims
+    lengths = [x.shape[a] for a in places]
+    if None in lengths:
+        raise r.refusal("is over the batch")
+    count = 1
+    for length in lengths:
+        count *= int(length or 1)
+    value = reduced(r, x, "variance", dims, keep)
+    if correction:
+        value = r.elementwise("multiply", value, r.numbers(count / (count - correction), value))
+    return r.elementwise("sqrt", value) if n.op == "std" else value
+
+
+@reads("linalg_vector_norm", "norm")
+def norm(r: TorchReader, n: AtenNode) -> Value:
+    x, dims, keep = operand(n), n.get("dim"), bool(n.get("keepdim", False))
+    order = n.get("ord", n.get("p", 2))
+    if order not in (1, 2):
+        raise r.refusal(f"is of order {order}")
+    each = r.elementwise("square" if order == 2 else "abs", x)
+    total = reduced(r, each, "sum", dims, keep)
+    return r.elementwise("sqrt", total) if order == 2 else total
+
+
+@reads("cumsum")
+def cumsum(r: TorchReader, n: AtenNode) -> Value:
+    x = r.number_or_value(operand(n), n.dtype)
+    return r.as_value(r.emit("cumsum", x.first, axis=n["dim"] % x.rank))
+
+
+@reads("topk", "sort")
+def sort(r: TorchReader, n: AtenNode) -> tuple[Value, Value]:
+    x = operand(n)
+    axis = n["dim"] % x.rank
+    largest = bool(n["largest"] if n.op == "topk" else n["descending"])
+    k = n["k"] if n.op == "topk" else x.shape[axis]
+    if axis != x.rank - 1 or k is None:
+        raise r.refusal("is along another axis than the last")
+    source = x.first if largest else r.emit("negative", x.first)
+    values, indices = r.several("top_k", source, k=int(k))
+    return r.as_value(values if largest else r.emit("negative", values)), r.as_value(indices)
