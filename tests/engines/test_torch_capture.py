@@ -127,14 +127,19 @@ def test_every_optimizer_s_rate_and_step_reach_the_graph(name: str, precision: s
     assert_same(plain.read(), captured.read(), 1e-12 if precision == "float64" else 1e-4)
 
 
-def test_a_ragged_last_batch_runs_op_by_op() -> None:
+def test_a_ragged_last_batch_runs_op_by_op_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
     case, player = CASES["perceptron"](), Player()
     plain, captured = network(case), network(case, player)
     ragged = case.rows(0, 2)
-    for step in range(STEPS):
-        for batch in (case.batch, ragged) if step == STEPS - 2 else (case.batch,):
-            plain.train(batch, 0.1)
-            captured.train(batch, 0.1)
+    with caplog.at_level(logging.WARNING):
+        for step in range(STEPS):
+            for batch in (case.batch, ragged) if step in (STEPS - 3, STEPS - 2) else (case.batch,):
+                plain.train(batch, 0.1)
+                captured.train(batch, 0.1)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("a batch of another shape, ")
+    assert f"(2, {case.batch[next(iter(case.batch))].shape[1]})" in said
+    assert said.endswith("runs op by op until it has come 3 times")
     assert (player.recorded, player.replayed) == (1, STEPS - WARM_UP)
     assert_same(plain.read(), captured.read())
 

@@ -134,6 +134,11 @@ class CapturedStep:
             captured = self._capture(key, inputs)
         if captured is not None:
             return captured.run(inputs)
+        if self._captured and key not in self._seen:
+            _log.warning(
+                "a batch of another shape, %s, runs op by op until it has come %d times",
+                ", ".join(f"{name} {shape}" for name, shape, *_ in key), WARM_UP,
+            )  # fmt: skip
         self._seen[key] = self._seen.get(key, 0) + 1
         with self._recorder.side():
             return self._step(self._on_device(inputs))
