@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -88,9 +89,17 @@ def random_normal(x: Array, seed: Array, *, salt: int) -> Array:
 
 
 # -- recurrence -------------------------------------------------------------------------------------
-def scan(step: Callable[..., Any], state: Any, xs: Array, *, reverse: bool = False, unroll: int = 1) -> Any:
-    # lax.scan's own ``reverse`` would put the results in the order of time, not of their making.
-    return lax.scan(step, state, jnp.flip(xs, 0) if reverse else xs, unroll=unroll)
+@dataclass(frozen=True)
+class Scan:
+    """``lax.scan``. ``products_inside``: on a CPU XLA's product of one step is compiled for the processor, and
+    what it reads is in the cache; that of all steps is a library's and passes through memory."""
+
+    unroll: int = 1
+    products_inside: bool = False
+
+    def __call__(self, step: Callable[..., Any], state: Any, xs: Array, *, reverse: bool = False) -> Any:
+        # lax.scan's own ``reverse`` would put the results in the order of time, not of their making.
+        return lax.scan(step, state, jnp.flip(xs, 0) if reverse else xs, unroll=self.unroll)
 
 
 # -- products ---------------------------------------------------------------------------------------
@@ -175,7 +184,7 @@ def operations(cpu_forms: bool, unroll: int = 1, arithmetic: str = "full") -> Op
     """The whole vocabulary on JAX. With the ``arithmetic`` bfloat16 or float16, products take inputs rounded
     to it."""
     forms = FOR_A_CPU if cpu_forms else NATIVE
-    table: dict[str, Implementation] = {**TABLE, **forms, "scan": partial(scan, unroll=unroll)}
+    table: dict[str, Implementation] = {**TABLE, **forms, "scan": Scan(unroll, cpu_forms)}
     if arithmetic in LOWER:
         table.update({name: _in(LOWER[arithmetic], table[name]) for name in PRODUCTS})
     return Ops(table, "jax")

@@ -24,6 +24,8 @@ def scan(step: Callable[..., Any], state: tuple[Any, ...], xs: Any, *, reverse: 
     """``state, y = step(state, xs[t])`` for t in 0 … T-1 (or back); gives (state, stacked ys).
 
     A primitive of the namespace, for composites: its first argument is a function, so no graph names it.
+    A framework's own may have an attribute ``products_inside``: true where a product of all steps at once
+    is slower than one in each.
     """
     ys = []
     for t in range(len(xs))[:: -1 if reverse else 1]:
@@ -41,16 +43,24 @@ def _units(states: int) -> Callable[..., Any]:
     return rule
 
 
-def _run(xp: Any, x: Any, step: Any, states: tuple[Any, ...], units: int, backwards: bool) -> Any:
-    """Scan ``step`` over the time axis of ``x`` (already multiplied by the input kernel)."""
-    start = tuple(xp.full_like(x[:, 0, :units], value=0.0) if s is None else s for s in states)
-    last, ys = xp.scan(step, start, xp.transpose(x, axes=(1, 0, 2)), reverse=backwards)
+def _run(
+    xp: Any, x: Any, kernel: Any, bias: Any, step: Any, states: tuple[Any, ...], units: int, backwards: bool
+) -> Any:
+    """Scan ``step`` over x W + b: of all steps at once, or step by step where ``xp.scan`` is faster so.
+    Without a kernel ``x`` was multiplied before."""
+    each, begin = step, x[:, 0, :units]
+    if kernel is not None and getattr(xp.scan, "products_inside", False):
+        begin = xp.matmul(x[:, 0], kernel[:, :units])  # for its shape alone
+
+        def each(carry: Any, part: Any) -> Any:
+            return step(carry, xp.dense(part, kernel, bias))
+
+    elif kernel is not None:
+        x = xp.dense(x, kernel, bias)
+        begin = x[:, 0, :units]
+    start = tuple(xp.full_like(begin, value=0.0) if s is None else s for s in states)
+    last, ys = xp.scan(each, start, xp.transpose(x, axes=(1, 0, 2)), reverse=backwards)
     return xp.transpose(ys, axes=(1, 0, 2)), *last
-
-
-def _projected(xp: Any, x: Any, kernel: Any, bias: Any) -> Any:
-    """x W + b for all steps at once; ``x`` as it is where it was multiplied before (no kernel)."""
-    return x if kernel is None else xp.dense(x, kernel, bias)
 
 
 def _recurrence(xp: Any, h: Any, kernel: Any, noise: Any, bias: Any = None) -> Any:
@@ -91,7 +101,7 @@ def _simple_rnn(
         h = act(projected + _recurrence(xp, carry[0], recurrent_kernel, noise))
         return (h,), h
 
-    return _run(xp, _projected(xp, x, kernel, bias), step, (state,), recurrent_kernel.shape[0], backwards)
+    return _run(xp, x, kernel, bias, step, (state,), recurrent_kernel.shape[0], backwards)
 
 
 @composite(_units(2))
@@ -122,7 +132,7 @@ def _lstm(
         h = gate(o) * act(c)
         return (h, c), h
 
-    return _run(xp, _projected(xp, x, kernel, bias), step, (hidden, cell), units, backwards)
+    return _run(xp, x, kernel, bias, step, (hidden, cell), units, backwards)
 
 
 @composite(_units(1))
@@ -167,34 +177,43 @@ def _gru(
         h = z * h + (1 - z) * candidate
         return (h,), h
 
-    return _run(xp, _projected(xp, x, kernel, input_bias), step, (state,), units, backwards)
+    return _run(xp, x, kernel, input_bias, step, (state,), units, backwards)
 
 
 # -- with masks and noise ---------------------------------------------------------------------------
-class _Masked:
-    """An op namespace whose ``scan`` stands still wherever the mask (N, T) says that there is no step:
-    the state stays, and the output repeats the state (or is 0 with ``zero_output``)."""
+class _MaskedScan:
+    """A ``scan`` that stands still wherever the mask (N, T) says that there is no step: the state stays, and
+    the output repeats the state (or is 0 with ``zero_output``)."""
 
     def __init__(self, xp: Any, mask: Any, zero_output: bool) -> None:
         self._xp, self._mask, self._zero_output = xp, mask, zero_output
+        self.products_inside = getattr(xp.scan, "products_inside", False)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._xp, name)
-
-    def scan(self, step: Callable[..., Any], state: Any, xs: Any, *, reverse: bool = False) -> Any:
+    def __call__(self, step: Callable[..., Any], state: Any, xs: Any, *, reverse: bool = False) -> Any:
         xp = self._xp
         present = xp.cast(xp.transpose(self._mask, axes=(1, 0)), dtype=dtype_of(xs))
 
         def masked(before: Any, now: Any) -> Any:
-            projected, on = xp.split(now, sizes=(xs.shape[-1], 1), axis=-1)
+            part, on = xp.split(now, sizes=(xs.shape[-1], 1), axis=-1)
             keep = xp.greater(on, xp.full_like(on, value=0.5))
-            after, _ = step(before, projected)
+            after, _ = step(before, part)
             after = tuple(xp.where(keep, new, old) for new, old in zip(after, before, strict=True))
             zero = xp.full_like(after[0], value=0.0)
             return after, xp.where(keep, after[0], zero) if self._zero_output else after[0]
 
         joined = xp.concatenate(xs, xp.expand_dims(present, axis=-1), axis=-1)
         return xp.scan(masked, state, joined, reverse=reverse)
+
+
+class _Masked:
+    """An op namespace with a masked ``scan``."""
+
+    def __init__(self, xp: Any, mask: Any, zero_output: bool) -> None:
+        self._xp = xp
+        self.scan = _MaskedScan(xp, mask, zero_output)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._xp, name)
 
 
 def _phase(plain: str) -> Callable[..., Any]:

@@ -36,10 +36,10 @@ class _Unit:
             for wanted, sample in self.examples
         ]
 
-    def learn(self, lr: float, low: float, high: float) -> None:
-        """Sees each sample once, and moves after each."""
+    def learn(self, lr: float, low: float, high: float, first: int = 0) -> None:
+        """Sees each sample once, and moves after each. Those before ``first`` are answered well."""
         weights = self.weights
-        for wanted, sample in self.examples:
+        for wanted, sample in self.examples[first:]:
             miss = wanted - (high if sum(map(mul, weights, sample)) > 0.0 else low)
             if miss:
                 step = lr * miss
@@ -81,11 +81,12 @@ class TrainDelta(Train):
                 for unit in units:
                     misses = unit.misses(low, high)
                     if any(misses):
-                        wrong.append(unit)
+                        first = next(number for number, miss in enumerate(misses) if miss)
+                        wrong.append((unit, first))
                         total += sum(map(mul, misses, misses))
                 self.epochf(0.5 * total, net, input, target)
-                for unit in wrong:
-                    unit.learn(lr, low, high)
+                for unit, first in wrong:
+                    unit.learn(lr, low, high, first)
         finally:
             _write(units, layer)
             s = [sum(map(mul, unit.weights, unit.examples[-1][1])) for unit in units]
