@@ -91,8 +91,8 @@ def random_normal(x: Array, seed: Array, *, salt: int) -> Array:
 # -- recurrence -------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Scan:
-    """``lax.scan``. ``products_inside``: on a CPU XLA's product of one step is compiled for the processor, and
-    what it reads is in the cache; that of all steps is a library's and passes through memory."""
+    """``lax.scan``. ``products_inside``: on a CPU XLA's product of one step is compiled for the processor,
+    and what it reads is in the cache; that of all steps is a library's and passes through memory."""
 
     unroll: int = 1
     products_inside: bool = False
