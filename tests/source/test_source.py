@@ -86,7 +86,14 @@ OF_USERS = ("reviews", "u_net", "inverted_residual", "transformer", "regularised
 """Masked LSTMs both ways, a U-Net, depthwise convolutions, attention, penalties."""
 
 
-@pytest.mark.parametrize("target", ["torch", "jax", "flax"])
+COMPILES = pytest.mark.slow(
+    "compiles each network for long; its operations are tried one by one in every run"
+)
+
+
+@pytest.mark.parametrize(
+    "target", ["torch", pytest.param("jax", marks=COMPILES), pytest.param("flax", marks=COMPILES)]
+)
 def test_sources_of_networks_of_users_are_proved(target: str, subject: Subjects) -> None:
     if engine_for(target) is None:
         pytest.skip(f"the framework of {target} is not installed")
@@ -175,7 +182,7 @@ def test_an_unknown_target_is_refused(subject: Subjects) -> None:
         written(subject("lenet5"), "caffe")
 
 
-@pytest.mark.parametrize("target", ["keras", "tensorflow"])
+@pytest.mark.parametrize("target", ["keras", pytest.param("tensorflow", marks=COMPILES)])
 def test_branches_of_shared_layers_and_what_float64_lacks_are_proved(target: str, subject: Subjects) -> None:
     """A BatchNorm that two branches share, frames that make the batch longer, constants that nothing reads;
     volumes, which TensorFlow pools in single precision alone."""
