@@ -86,9 +86,7 @@ OF_USERS = ("reviews", "u_net", "inverted_residual", "transformer", "regularised
 """Masked LSTMs both ways, a U-Net, depthwise convolutions, attention, penalties."""
 
 
-COMPILES = pytest.mark.slow(
-    "compiles each network for long; its operations are tried one by one in every run"
-)
+COMPILES = pytest.mark.slow("compiles each network for long")
 
 
 @pytest.mark.parametrize(
