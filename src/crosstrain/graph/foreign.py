@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 FOREIGN = (".onnx", ".prototxt", ".pb")
 """Endings of ONNX's, Caffe's and Caffe2's files."""
@@ -12,6 +14,12 @@ CAFFE2 = ("predict_net.pb", "init_net.pb")
 def is_foreign(source: str) -> bool:
     """Whether a network's source is such a file."""
     return source.endswith(FOREIGN)
+
+
+def without_keras(definition: Mapping[str, Any]) -> bool:
+    """Whether no Keras model is behind a definition (``definition.json``): a file of another tool, or a
+    PyTorch module."""
+    return is_foreign(str(definition["source"])) or definition.get("language") == "torch"
 
 
 def beside(path: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from crosstrain.errors import CrosstrainError
-from crosstrain.graph.foreign import is_foreign
+from crosstrain.graph.foreign import without_keras
 from crosstrain.runs.trained import find_run
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def restored(definition: Path, values: Mapping[str, np.ndarray], file: str) -> k
     """The model of a definition's folder with ``values`` by weight name; ``file`` is where they are from."""
     data = json.loads((definition / "definition.json").read_text())
     choose_backend()
-    if is_foreign(str(data["source"])) or data.get("language") == "torch":
+    if without_keras(data):
         return _of_graph(definition, values, file)
     with _own_settings():
         model = _built(data)

@@ -99,6 +99,14 @@ def loss_of(draft: Draft, losses: LossTable, framework: str) -> None:
     )
 
 
+def momentum(draft: Draft) -> str:
+    """What the SGD of PyTorch and Optax takes besides its rate."""
+    o = draft.training.optimizer
+    if not o.momentum:
+        return ""
+    return f", momentum={o.momentum!r}" + (", nesterov=True" if o.nesterov else "")
+
+
 def schedule_and_update(draft: Draft, sqrt: str) -> None:
     """``learning_rate`` where there is a schedule, and ``update``."""
     draft.add(*draft.training.rate())

@@ -8,7 +8,10 @@ writes is one that Caffe reads.
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+from crosstrain.errors import CrosstrainError
 
 Field = tuple[int, str]
 
@@ -127,6 +130,20 @@ def net_parameter() -> Any:
 def net_def() -> Any:
     """The class of Caffe2's message ``NetDef``, a whole network, or what fills its blobs."""
     return _class("caffe2", CAFFE2, "NetDef")
+
+
+def parsed(message: Any, path: Path, what: str) -> Any:
+    """``message`` filled from a binary file. ``CrosstrainError`` where there is none, or it is not ``what``
+    (as "a .caffemodel file")."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        message.ParseFromString(path.read_bytes())
+    except OSError as error:
+        raise CrosstrainError(f"there is no file {path}") from error
+    except DecodeError as error:
+        raise CrosstrainError(f"{path} is not {what}, or is damaged") from error
+    return message
 
 
 def _class(package: str, messages: dict[str, dict[str, Field]], title: str) -> Any:

@@ -1,4 +1,4 @@
-"""Values in other shapes: reshaping around the batch, padding, constants as long as the batch."""
+"""Values in other shapes: reshaping around the batch, padding, reductions, constants as long as the batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.exchange.reading.axes import behind
 from crosstrain.exchange.reading.values import BATCH, Reader, Value
 
 
@@ -134,3 +135,15 @@ def interpolated(r: Reader, ref: str, matrix: np.ndarray, axis: int) -> str:
     result = letters[:axis] + "z" + letters[axis + 1 :]
     equation = f"{letters},z{letters[axis]}->{result}"
     return r.emit("einsum", ref, r.builder.constant(matrix, "float32"), equation=equation)
+
+
+def reduced(r: Reader, x: Value, op: str, axes: Sequence[int], keep: bool) -> Value:
+    """A reduction along ``axes`` in the order of axes that costs no transpose; of none, the value itself."""
+    places = tuple(sorted(a % x.rank for a in axes)) if x.rank else ()
+    if not places:
+        return x
+    # Without its spatial axes a value is the same in both orders.
+    if x.last_only and (keep or set(range(2, x.rank)) <= set(places)):
+        places_behind = tuple(sorted(behind(a, x.rank) for a in places))
+        return r.as_value(r.emit(op, x.last, axis=places_behind, keepdims=keep), last=keep)
+    return r.as_value(r.emit(op, x.first, axis=places, keepdims=keep))

@@ -19,7 +19,7 @@ from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.define import build_model, load_object
-from crosstrain.graph.foreign import is_foreign
+from crosstrain.graph.foreign import without_keras
 from crosstrain.graph.keras_export import export, keras_optimizer
 from crosstrain.graph.keras_export.optimizer import SLOTS
 from crosstrain.graph.keras_import import weight_names
@@ -64,7 +64,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 def network(definition: Definition) -> tuple[keras.Model, dict[str, Any], list[str]]:
     """The Keras model of a definition in float64, its variables by the graph's names, and remarks on its
     constants. Where the source is no Keras model, the model is built from the graph."""
-    if is_foreign(str(definition.data["source"])) or definition.data.get("language") == "torch":
+    if without_keras(definition.data):
         exported = export(definition.graph, definition.weights())
         return exported.model, exported.variables, []
     with watching_calls() as calls:

@@ -16,6 +16,7 @@ from crosstrain.source.skeleton import (
     Kind,
     loss_of,
     main,
+    momentum,
     named_weights,
     schedule_and_update,
     train,
@@ -249,11 +250,8 @@ def write(draft: Draft) -> None:
     training = draft.training
     classes(draft, STYLE)
     loss_of(draft, LOSSES, "Flax")
-    o = training.optimizer
     if training.plain:
-        momentum = f", momentum={o.momentum!r}" if o.momentum else ""
-        nesterov = ", nesterov=True" if o.nesterov and o.momentum else ""
-        rule = f"optax.sgd(LEARNING_RATE{momentum}{nesterov})"
+        rule = f"optax.sgd(LEARNING_RATE{momentum(draft)})"
     else:
         schedule_and_update(draft, "jnp.sqrt")
         row = "update(w, g, *slots, rate, step)" if training.slots else "(update(w, g, rate, step),)"

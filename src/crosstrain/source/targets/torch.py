@@ -17,6 +17,7 @@ from crosstrain.source.skeleton import (
     Weight,
     loss_of,
     main,
+    momentum,
     named_weights,
     schedule_and_update,
     train,
@@ -331,11 +332,8 @@ def write(draft: Draft) -> None:
     training = draft.training
     classes(draft, STYLE)
     loss_of(draft, LOSSES, "PyTorch")
-    o = training.optimizer
     if training.plain:
-        momentum = f", momentum={o.momentum!r}" if o.momentum else ""
-        nesterov = ", nesterov=True" if o.nesterov and o.momentum else ""
-        make = f"torch.optim.SGD(model.parameters(), lr=LEARNING_RATE{momentum}{nesterov})"
+        make = f"torch.optim.SGD(model.parameters(), lr=LEARNING_RATE{momentum(draft)})"
     else:
         schedule_and_update(draft, "torch.sqrt")
         text = OPTIMIZER.format(slots=len(training.slots))

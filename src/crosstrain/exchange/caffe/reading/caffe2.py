@@ -15,6 +15,7 @@ import numpy as np
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.caffe.proto import net_def
+from crosstrain.exchange.caffe.proto import parsed as binary
 from crosstrain.exchange.caffe.reading.model import Model
 from crosstrain.exchange.onnx.reading.importer import Imported, imported
 from crosstrain.exchange.tables import adds_to
@@ -72,15 +73,7 @@ def read(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None, ou
 
 
 def parsed(path: Path) -> Any:
-    from google.protobuf.message import DecodeError
-
-    net = net_def()()
-    try:
-        net.ParseFromString(path.read_bytes())
-    except OSError as error:
-        raise CrosstrainError(f"there is no file {path}") from error
-    except DecodeError as error:
-        raise CrosstrainError(f"{path} is not a network of Caffe2's, or is damaged") from error
+    net = binary(net_def()(), path, "a network of Caffe2's")
     if not net.op:
         raise CrosstrainError(f"{path} is not a network of Caffe2's: it has no operators")
     return net

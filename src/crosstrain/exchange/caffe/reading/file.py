@@ -15,6 +15,7 @@ import numpy as np
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.caffe.proto import net_parameter
+from crosstrain.exchange.caffe.proto import parsed as binary
 from crosstrain.exchange.caffe.reading.layers import FORMS, OLD_NAMES, Layer, normalised
 from crosstrain.exchange.caffe.reading.model import Model
 from crosstrain.exchange.onnx.reading.importer import Imported, imported
@@ -72,15 +73,7 @@ def beside(path: Path) -> Path:
 
 def stored(path: Path) -> dict[str, tuple[np.ndarray, ...]]:
     """The numbers of a ``.caffemodel``: the blobs of each layer, by its name."""
-    from google.protobuf.message import DecodeError
-
-    net = net_parameter()()
-    try:
-        net.ParseFromString(path.read_bytes())
-    except OSError as error:
-        raise CrosstrainError(f"there is no file {path}") from error
-    except DecodeError as error:
-        raise CrosstrainError(f"{path} is not a {WEIGHTS} file, or is damaged") from error
+    net = binary(net_parameter()(), path, f"a {WEIGHTS} file")
     layers = [*net.layer, *net.layers]
     if not layers:
         raise CrosstrainError(f"{path} is not a {WEIGHTS} file: it has no layers")

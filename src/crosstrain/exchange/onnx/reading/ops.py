@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from crosstrain.exchange.onnx.reading.values import NodeView, reads
-from crosstrain.exchange.reading.axes import behind
+from crosstrain.exchange.reading.shaping import reduced
 from crosstrain.exchange.reading.values import Reader, Value
 from crosstrain.graph.graph import TensorSpec
 from crosstrain.graph.ops import VOCABULARY
@@ -309,16 +309,9 @@ def _reduced(r: Reader, n: NodeView, x: Value, op: str) -> Value:
         if n.get("noop_with_empty_axes", 0):
             return x
         axes = list(range(x.rank))
-    places = tuple(sorted(a % x.rank for a in axes)) if x.rank else ()
-    if op in ("max", "min", "logsumexp") and any(x.shape[a] == 0 for a in places):
+    if x.rank and op in ("max", "min", "logsumexp") and any(x.shape[a % x.rank] == 0 for a in axes):
         raise r.refusal("is of no numbers at all")
-    if not places:
-        return x
-    # Without its spatial axes a value is the same in both orders.
-    if x.last_only and (keep or set(range(2, x.rank)) <= set(places)):
-        places_behind = tuple(sorted(behind(a, x.rank) for a in places))
-        return r.as_value(r.emit(op, x.last, axis=places_behind, keepdims=keep), last=keep)
-    return r.as_value(r.emit(op, x.first, axis=places, keepdims=keep))
+    return reduced(r, x, op, axes, keep)
 
 
 @reads(*PLAIN)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from crosstrain.exchange.reading.axes import behind
+from crosstrain.exchange.reading.shaping import reduced
 from crosstrain.exchange.reading.values import Value
 from crosstrain.exchange.torch_import.values import AtenNode, TorchReader, operand, reads
 
@@ -14,16 +15,9 @@ PLAIN = {
 }  # fmt: skip
 
 
-def reduced(r: TorchReader, x: Value, op: str, dims: Any, keep: bool) -> Value:
-    """A reduction in the order of axes that costs no transpose."""
-    places = range(x.rank) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
-    axes = tuple(sorted(a % x.rank for a in places)) if x.rank else ()
-    if not axes:
-        return x
-    if x.last_only and (keep or set(range(2, x.rank)) <= set(axes)):
-        back = tuple(sorted(behind(a, x.rank) for a in axes))
-        return r.as_value(r.emit(op, x.last, axis=back, keepdims=keep), last=keep)
-    return r.as_value(r.emit(op, x.first, axis=axes, keepdims=keep))
+def _along(x: Value, dims: Any) -> Sequence[int]:
+    """The axes of an argument ``dim``: all where it names none."""
+    return range(x.rank) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
 
 
 @reads(*PLAIN)
@@ -33,7 +27,7 @@ def plain(r: TorchReader, n: AtenNode) -> Any:
         return r.elementwise(f"{n.op}imum", *(r.number_or_value(v, n.dtype) for v in (x, n["other"])))
     if n.op not in ("any", "all"):
         x = r.number_or_value(x, n.dtype)
-    value = reduced(r, x, PLAIN[n.op], dims, keep)
+    value = reduced(r, x, PLAIN[n.op], _along(x, dims), keep)
     if n.op in ("max", "min") and isinstance(dims, int):
         index = r.as_value(r.emit(f"arg{n.op}", x.first, axis=dims % x.rank, keepdims=keep))
         return value, index
@@ -60,7 +54,7 @@ def variance(r: TorchReader, n: AtenNode) -> Value:
     count = 1
     for length in lengths:
         count *= int(length or 1)
-    value = reduced(r, x, "variance", dims, keep)
+    value = reduced(r, x, "variance", _along(x, dims), keep)
     if correction:
         value = r.elementwise("multiply", value, r.numbers(count / (count - correction), value))
     return r.elementwise("sqrt", value) if n.op == "std" else value
@@ -73,7 +67,7 @@ def norm(r: TorchReader, n: AtenNode) -> Value:
     if order not in (1, 2):
         raise r.refusal(f"is of order {order}")
     each = r.elementwise("square" if order == 2 else "abs", x)
-    total = reduced(r, each, "sum", dims, keep)
+    total = reduced(r, each, "sum", _along(each, dims), keep)
     return r.elementwise("sqrt", total) if order == 2 else total
 
 
