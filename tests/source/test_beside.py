@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crosstrain.cli import app
-from crosstrain.reporting.beside import page
+from crosstrain.reporting.network.beside import page
 from crosstrain.source.beside import Beside, beside
 from crosstrain.source.generate import TARGETS, code_lines, target_of
 from crosstrain.source.network import Source

@@ -14,7 +14,7 @@ from rich.syntax import Syntax
 from crosstrain import api
 from crosstrain.cli import declared, options
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.reporting.beside import page, show
+from crosstrain.reporting.network.beside import page, show
 from crosstrain.reporting.terminal.grid import console
 from crosstrain.source.beside import beside
 from crosstrain.source.network import Source
