@@ -12,14 +12,12 @@ import pytest
 from crosstrain.proof.updates import (
     Track,
     Variant,
-    adam_after,
     adam_uncorrected,
     explain,
     fits,
     predicted,
-    sgd_outside,
 )
-from crosstrain.training.optimizers import Optimizer
+from crosstrain.training.optimizers import FAMILIES, Optimizer
 
 RATES = [0.1] * 3 + [0.02] * 3
 SGD = Optimizer("sgd", learning_rate=0.1, momentum=0.9)
@@ -50,7 +48,7 @@ def test_the_right_steps_fit(optimizer: Optimizer) -> None:
 @pytest.mark.parametrize(
     ("optimizer", "wrong", "words"),
     [
-        (SGD, lambda o: Variant(o, sgd_outside), "learning rate outside"),
+        (SGD, lambda o: Variant(o, FAMILIES["torch.sgd"].rule), "learning rate outside"),
         (SGD, lambda o: Variant(replace(o, momentum=0.0)), "momentum is missing"),
         (SGD, lambda o: Variant(replace(o, nesterov=True)), "Nesterov's form is used"),
         (SGD, lambda o: Variant(o, times=1 - o.momentum), "damped"),
@@ -59,7 +57,26 @@ def test_the_right_steps_fit(optimizer: Optimizer) -> None:
         (SGD, lambda o: Variant(o, times=2.0), "counted twice"),
         (ADAM, lambda o: Variant(replace(o, epsilon=1e-3)), "epsilon is 0.001"),
         (ADAM, lambda o: Variant(o, adam_uncorrected), "not corrected"),
-        (replace(ADAM, epsilon=1e-2), lambda o: Variant(o, adam_after), "added after the bias is corrected"),
+        (
+            replace(ADAM, epsilon=1e-2),
+            lambda o: Variant(o, FAMILIES["torch.adam"].rule),
+            "added after the bias is corrected",
+        ),
+        (
+            replace(ADAM, name="torch.adam", epsilon=1e-2),
+            lambda o: Variant(o, FAMILIES["adam"].rule),
+            "added before the bias is corrected",
+        ),
+        (
+            replace(ADAM, name="torch.adam", weight_decay=0.1),
+            lambda o: Variant(replace(o, name="torch.adamw")),
+            "in the weight, as AdamW has it",
+        ),
+        (
+            replace(SGD, name="torch.sgd"),
+            lambda o: Variant(o, FAMILIES["sgd"].rule),
+            "learning rate inside",
+        ),
         (replace(SGD, clipnorm=0.5), lambda o: Variant(replace(o, clipnorm=None)), "not clipped"),
         (
             replace(SGD, weight_decay=0.1),

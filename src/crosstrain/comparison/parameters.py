@@ -57,7 +57,8 @@ class LossAndOptimizer(TypedDict, total=False):
     optimizer: Annotated[
         str | Optimizer | None,
         Parameter(
-            "sgd, adam, adamw, rmsprop, …; as adam:beta_1=0.8. Default: a compiled model's own, else sgd.",
+            "sgd, adam, adamw, rmsprop, …; as adam:beta_1=0.8. torch.sgd, torch.adamw, … have PyTorch's "
+            "meaning. Default: a compiled model's own, else sgd.",
             metavar="NAME",
         ),
     ]

@@ -47,10 +47,10 @@ def _of_sums(o: Optimizer, before: Slots, after: Slots) -> np.ndarray:
 
 
 GRADIENTS: Mapping[str, Callable[[Optimizer, Slots, Slots], np.ndarray]] = {
-    **dict.fromkeys(("adam", "adamw", "adamax", "nadam"), _of_moments),
-    "rmsprop": _of_squares("velocity"),
+    **dict.fromkeys(("adam", "adamw", "adamax", "nadam", "torch.adam", "torch.adamw"), _of_moments),
+    **dict.fromkeys(("rmsprop", "torch.rmsprop"), _of_squares("velocity")),
     "adadelta": _of_squares("accumulated_gradient"),
-    "adagrad": _of_sums,
+    **dict.fromkeys(("adagrad", "torch.adagrad"), _of_sums),
 }
 """The gradient of a step by the slots before and after it, for optimizers that divide by its size."""
 

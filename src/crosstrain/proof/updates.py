@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crosstrain.proof.truths.by_numpy import OPS
-from crosstrain.training.optimizers import FAMILIES, Optimizer
+from crosstrain.training.optimizers import FAMILIES, Optimizer, decayed
 
 Rule = Callable[..., tuple[Any, dict[str, Any]]]
 
@@ -56,8 +56,7 @@ def predicted(track: Track, variant: Variant, rates: Sequence[float]) -> list[np
     for t, rate in enumerate(rates):
         w = track.weights[t].astype("float64")
         g = _clipped(o, track, t).astype("float64") * variant.times + (variant.coupled + (o.l2 or 0.0)) * w
-        if o.weight_decay:
-            w = w - w * (o.weight_decay * rate)
+        w, g = decayed(o, w, g, rate)
         w, slots = rule(OPS, o, w, g, slots, rate, t + 1)
         weights.append(np.asarray(w))
     return weights
@@ -131,26 +130,30 @@ def variants(track: Track, o: Optimizer, biases: bool) -> Iterator[tuple[str, Va
             Variant(o, times=2.0),
         )
     if o.momentum:
-        outside = Variant(o, MOMENTUM_OUTSIDE.get(o.name))
-        if outside.rule:
-            yield "momentum holds the learning rate outside: it differs after the rate changes", outside
+        if o.name in ANOTHER_MOMENTUM:
+            where, rule = ANOTHER_MOMENTUM[o.name]
+            sentence = f"momentum holds the learning rate {where}: it differs after the rate changes"
+            yield sentence, Variant(o, rule)
         yield "momentum is missing", Variant(replace(o, momentum=0.0))
         yield "momentum is damped: (1 - momentum) times the gradient", Variant(o, times=1 - o.momentum)
         other = "missing" if o.nesterov else "used"
-        yield f"Nesterov's form is {other}", Variant(replace(o, nesterov=not o.nesterov))
+        if not o.dampening:
+            yield f"Nesterov's form is {other}", Variant(replace(o, nesterov=not o.nesterov))
     yield from decays(track, o)
     if o.epsilon is not None:
         for value in (1e-8, 1e-7, 1e-6, 1e-10, 1e-5, 1e-4, 1e-3, 0.0):
             if value != o.epsilon:
                 sentence = f"epsilon is {value:g}, where the recipe has {o.epsilon:g}"
                 yield sentence, Variant(replace(o, epsilon=value))
-                if o.name in ("adam", "adamw"):
+                if o.name in ANOTHER_EPSILON:
+                    where, rule = ANOTHER_EPSILON[o.name]
                     yield (
-                        f"{sentence}, added after the bias is corrected",
-                        Variant(replace(o, epsilon=value), adam_after),
+                        f"{sentence}, added {where} the bias is corrected",
+                        Variant(replace(o, epsilon=value), rule),
                     )
-        if o.name in ("adam", "adamw"):
-            yield "epsilon is added after the bias is corrected", Variant(o, adam_after)
+        if o.name in ANOTHER_EPSILON:
+            where, rule = ANOTHER_EPSILON[o.name]
+            yield f"epsilon is added {where} the bias is corrected", Variant(o, rule)
             yield "the bias of the moments is not corrected", Variant(o, adam_uncorrected)
     if o.clipvalue is not None or o.clipnorm is not None or o.global_clipnorm is not None:
         free = replace(o, clipvalue=None, clipnorm=None, global_clipnorm=None)
@@ -173,12 +176,17 @@ def variants(track: Track, o: Optimizer, biases: bool) -> Iterator[tuple[str, Va
 
 def decays(track: Track, o: Optimizer) -> Iterator[tuple[str, Variant]]:
     """Weight decay on one side only; its strength is solved for."""
+    coupled = FAMILIES[o.name].coupled
     if o.weight_decay:
-        yield "weight decay is missing", Variant(replace(o, weight_decay=None))
-        yield (
-            "weight decay is an L2 term of the gradient",
-            Variant(replace(o, weight_decay=None), coupled=o.weight_decay),
-        )
+        # 0, since AdamW has a default of its own in place of None
+        yield "weight decay is missing", Variant(replace(o, weight_decay=0.0))
+        if not coupled:
+            yield (
+                "weight decay is an L2 term of the gradient",
+                Variant(replace(o, weight_decay=0.0), coupled=o.weight_decay),
+            )
+        elif o.name == "torch.adam":
+            yield "weight decay is in the weight, as AdamW has it", Variant(replace(o, name="torch.adamw"))
     w, rate = track.weights[0].astype("float64"), track.rates[0]
     rest = track.weights[1] - predicted(track, Variant(o), track.rates)[0]
     strength = -float(np.sum(rest * w)) / max(rate * float(np.sum(w * w)), 1e-300)
@@ -187,10 +195,11 @@ def decays(track: Track, o: Optimizer) -> Iterator[tuple[str, Variant]]:
             f"there is weight decay of {value:.3g} (as an L2 term of the gradient), which the recipe has not",
             Variant(o, coupled=value),
         )
-        yield (
-            f"there is weight decay of {value:.3g} (decoupled), which the recipe has not",
-            Variant(replace(o, weight_decay=(o.weight_decay or 0.0) + value)),
-        )
+        if not coupled:
+            yield (
+                f"there is weight decay of {value:.3g} (decoupled), which the recipe has not",
+                Variant(replace(o, weight_decay=(o.weight_decay or 0.0) + value)),
+            )
 
 
 def fitted_rates(track: Track, variant: Variant) -> list[float]:
@@ -205,14 +214,6 @@ def fitted_rates(track: Track, variant: Variant) -> list[float]:
     return rates
 
 
-def sgd_outside(
-    xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any
-) -> tuple[Any, dict[str, Any]]:
-    """v = μ v + g;  w = w - lr v (PyTorch's form); Nesterov w - lr (g + μ v)."""
-    v = o.momentum * s["momentum"] + g
-    return w - lr * (g + o.momentum * v if o.nesterov else v), {"momentum": v}
-
-
 def rmsprop_outside(
     xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any
 ) -> tuple[Any, dict[str, Any]]:
@@ -221,7 +222,17 @@ def rmsprop_outside(
     return w + lr * unit, new
 
 
-MOMENTUM_OUTSIDE: dict[str, Rule] = {"sgd": sgd_outside, "rmsprop": rmsprop_outside}
+ANOTHER_MOMENTUM: Mapping[str, tuple[str, Rule]] = {
+    "sgd": ("outside", FAMILIES["torch.sgd"].rule),
+    "rmsprop": ("outside", rmsprop_outside),
+    "torch.sgd": ("inside", FAMILIES["sgd"].rule),
+}
+"""Rules that hold the learning rate where the optimizer of that name does not."""
+ANOTHER_EPSILON: Mapping[str, tuple[str, Rule]] = {
+    **dict.fromkeys(("adam", "adamw"), ("after", FAMILIES["torch.adam"].rule)),
+    **dict.fromkeys(("torch.adam", "torch.adamw"), ("before", FAMILIES["adam"].rule)),
+}
+"""Rules that add epsilon where the optimizer of that name does not."""
 
 
 def _moments(o: Optimizer, g: Any, s: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,18 +242,6 @@ def _moments(o: Optimizer, g: Any, s: Mapping[str, Any]) -> dict[str, Any]:
         "momentum": o.beta_1 * s["momentum"] + (1 - o.beta_1) * g,
         "velocity": o.beta_2 * s["velocity"] + (1 - o.beta_2) * g * g,
     }
-
-
-def adam_after(
-    xp: Any, o: Optimizer, w: Any, g: Any, s: Mapping[str, Any], lr: Any, t: Any
-) -> tuple[Any, dict[str, Any]]:
-    """w - lr m̂ / (sqrt(v̂) + ε): PyTorch's and Optax's form."""
-    new = _moments(o, g, s)
-    assert o.beta_1 is not None
-    assert o.beta_2 is not None
-    assert o.epsilon is not None
-    m, v = new["momentum"] / (1 - o.beta_1**t), new["velocity"] / (1 - o.beta_2**t)
-    return w - lr * m / (np.sqrt(v) + o.epsilon), new
 
 
 def adam_uncorrected(

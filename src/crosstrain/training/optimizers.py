@@ -1,9 +1,7 @@
-"""Optimizers: Keras's update rules, each written once, for any engine's arrays.
+"""Optimizers as data, and one step of them on any engine's arrays, by the rules of ``rules``.
 
-A rule is ``rule(xp, o, w, g, s, lr, t) -> (w, s)``: the namespace of ops, the optimizer's
-hyper-parameters, a weight, its gradient, its slots, the learning rate of this step and the number of the
-step, counted from 1 (a number, or a scalar of the run's precision). The mathematics stands in each
-docstring; the semantics are everywhere those of keras.optimizers.
+The semantics are those of ``keras.optimizers``, and of ``torch.optim`` for the names that begin with
+``torch.``.
 """
 
 from __future__ import annotations
@@ -14,21 +12,24 @@ from typing import Any
 
 import numpy as np
 
+from crosstrain.training import rules
+from crosstrain.training.rules import Slots, holds, number_of
+
 AVERAGE = "average"
 """The slot of ``ema``: the moving average of a weight."""
 
-Slots = dict[str, Any]
 Rule = Callable[[Any, "Optimizer", Any, Any, Slots, Any, Any], tuple[Any, Slots]]
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Which rule, and its hyper-parameters; ``None`` means the rule's own default (Keras's).
+    """Which rule, and its hyper-parameters; ``None`` means the rule's own default (Keras's or PyTorch's).
 
     ``weight_decay`` is decoupled, as in Keras: w -= w · decay · lr before the update, for every
-    trainable weight. ``l2`` is the decay of the older papers: l2 · w is added to every gradient (to the loss
-    belongs l2/2 · ‖w‖², which is not shown in it). Of the three clippings at most one is given; they limit
-    what the gradient is with ``l2``.
+    trainable weight. In ``torch.`` rules other than AdamW it is added to the gradient after clipping, as in
+    PyTorch: g + decay · w. ``l2`` is the decay of the older papers: l2 · w is added to every gradient (to the
+    loss belongs l2/2 · ‖w‖², which is not shown in it). Of the three clippings at most one is given; they
+    limit what the gradient is with ``l2``.
 
     ``ema`` keeps a moving average of each weight in the slot ``average``, with this momentum (Keras's
     ``use_ema``, ``ema_momentum``). ``accumulate`` updates every so many steps only, with the mean of their
@@ -45,6 +46,8 @@ class Optimizer:
     beta_2: float | None = None
     epsilon: float | None = None
     initial_accumulator: float | None = None
+    dampening: float | None = None
+    lr_decay: float | None = None
     amsgrad: bool = False
     centered: bool = False
     weight_decay: float | None = None
@@ -70,7 +73,14 @@ class Optimizer:
             raise ValueError(f"accumulate must be a whole number of at least 1, not {self.accumulate}")
         if self.accumulate is not None:
             object.__setattr__(self, "accumulate", int(self.accumulate) if self.accumulate > 1 else None)
-        for key, default in FAMILIES[self.name].defaults.items():
+        family = FAMILIES[self.name]
+        for key in OF_SOME:
+            if getattr(self, key) and key not in family.settings:
+                own = " and ".join(name for name, each in FAMILIES.items() if key in each.settings)
+                raise ValueError(f"the optimizer {self.name} has no {key}; there is one of {own}")
+        if self.dampening and self.nesterov:
+            raise ValueError("Nesterov's form has no dampening: leave out nesterov or dampening")
+        for key, default in family.defaults.items():
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
 
@@ -118,9 +128,14 @@ class Slot:
 
 @dataclass(frozen=True)
 class Family:
+    """A rule, its slots and defaults. ``coupled``: weight decay goes into the gradient. ``settings``: those
+    of ``OF_SOME`` that the rule has."""
+
     rule: Rule
     slots: Callable[[Optimizer], dict[str, Slot]]
     defaults: Mapping[str, float]
+    coupled: bool = False
+    settings: tuple[str, ...] = ()
 
 
 def apply(
@@ -140,8 +155,8 @@ def apply(
         sums = {name: slots[name]["accumulated"] + g for name, g in gradients.items()}
         means = {name: total / every for name, total in sums.items()}
         new, new_slots = _updated(xp, optimizer, weights, means, slots, learning_rate, step / every)
-        number = _number(xp, sums, step)
-        due = _holds(xp, xp.equal(xp.floor(number / every) * every, number), number)
+        number = number_of(xp, sums, step)
+        due = holds(xp, xp.equal(xp.floor(number / every) * every, number), number)
         blend = lambda after, before: due * after + (1 - due) * before
         weights = {name: blend(new[name], w) for name, w in weights.items()}
         slots = {
@@ -151,9 +166,9 @@ def apply(
         }
     if optimizer.ema is not None and weights:
         # The average begins with the weights after the first update.
-        number = _number(xp, weights, step)
+        number = number_of(xp, weights, step)
         first = xp.full_like(number, value=every or 1)
-        kept = _holds(xp, xp.less(first, number), number) * optimizer.ema
+        kept = holds(xp, xp.less(first, number), number) * optimizer.ema
         slots = {
             name: {**each, AVERAGE: kept * each[AVERAGE] + (1 - kept) * weights[name]}
             for name, each in slots.items()
@@ -175,21 +190,19 @@ def _updated(
     gradients = clipped(xp, optimizer, gradients)
     new_weights, new_slots = {}, {}
     for name, w in weights.items():
-        if optimizer.weight_decay:
-            w = w - w * (optimizer.weight_decay * learning_rate)
-        new_weights[name], changed = rule(xp, optimizer, w, gradients[name], slots[name], learning_rate, step)
+        w, g = decayed(optimizer, w, gradients[name], learning_rate)
+        new_weights[name], changed = rule(xp, optimizer, w, g, slots[name], learning_rate, step)
         new_slots[name] = {**slots[name], **changed}
     return new_weights, new_slots
 
 
-def _number(xp: Any, arrays: Mapping[str, Any], step: Any) -> Any:
-    """The number of the step as an array without axes, which ops take."""
-    return xp.full_like(xp.sum(next(iter(arrays.values()))), value=1.0) * step
-
-
-def _holds(xp: Any, condition: Any, number: Any) -> Any:
-    """1 where the condition holds and 0 where not, as an array like ``number``."""
-    return xp.where(condition, xp.full_like(number, value=1.0), xp.full_like(number, value=0.0))
+def decayed(o: Optimizer, w: Any, g: Any, learning_rate: Any) -> tuple[Any, Any]:
+    """The weight and its gradient after weight decay, which is either in the weight or in the gradient."""
+    if not o.weight_decay:
+        return w, g
+    if FAMILIES[o.name].coupled:
+        return w, g + o.weight_decay * w
+    return w - w * (o.weight_decay * learning_rate), g
 
 
 def penalized(o: Optimizer, weights: Mapping[str, Any], gradients: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -221,115 +234,73 @@ def _shortened(xp: Any, g: Any, limit: float, squared_norm: Any) -> Any:
     return g * (limit / longest)
 
 
-def sgd(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """v = μ v - lr g;  w = w + v, or with Nesterov w = w + μ v - lr g. The rate stands inside v."""
-    if not o.momentum:
-        return w - lr * g, s
-    v = o.momentum * s["momentum"] - lr * g
-    return (w + o.momentum * v - lr * g if o.nesterov else w + v), {"momentum": v}
-
-
-def rmsprop(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """v = ρ v + (1 - ρ) g²;  d = lr g / sqrt(v [- mean²] + ε);  m = μ m + d;  w = w - m (Hinton 2012)."""
-    v = o.rho * s["velocity"] + (1 - o.rho) * xp.square(g)
-    new = {"velocity": v}
-    denominator = v + o.epsilon
-    if o.centered:
-        mean = o.rho * s["average_gradient"] + (1 - o.rho) * g
-        denominator = v - xp.square(mean) + o.epsilon
-        new["average_gradient"] = mean
-    delta = lr * g / xp.sqrt(denominator)
-    if o.momentum:
-        delta = o.momentum * s["momentum"] + delta
-        new["momentum"] = delta
-    return w - delta, new
-
-
-def adagrad(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """a = a + g²;  w = w - lr g / sqrt(a + ε) (Duchi et al. 2011)."""
-    a = s["accumulator"] + xp.square(g)
-    return w - lr * g / xp.sqrt(a + o.epsilon), {"accumulator": a}
-
-
-def adadelta(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """a = ρ a + (1 - ρ) g²;  δ = g sqrt(d + ε) / sqrt(a + ε);  d = ρ d + (1 - ρ) δ²;  w = w - lr δ.
-
-    Zeiler 2012; the rate is Keras's addition.
-    """
-    a = o.rho * s["accumulated_gradient"] + (1 - o.rho) * xp.square(g)
-    delta = g * xp.sqrt(s["accumulated_delta"] + o.epsilon) / xp.sqrt(a + o.epsilon)
-    d = o.rho * s["accumulated_delta"] + (1 - o.rho) * xp.square(delta)
-    return w - lr * delta, {"accumulated_gradient": a, "accumulated_delta": d}
-
-
-def adam(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """m = β₁ m + (1 - β₁) g;  v = β₂ v + (1 - β₂) g²;  w = w - α m / (sqrt(v) + ε).
-
-    α = lr sqrt(1 - β₂ᵗ) / (1 - β₁ᵗ) corrects the bias of both averages.
-
-    ε is added before the bias is corrected (Kingma and Ba 2014, end of section 2). With AMSGrad the
-    largest v so far stands in for v.
-    """
-    alpha = lr * (1 - o.beta_2**t) ** 0.5 / (1 - o.beta_1**t)
-    m = s["momentum"] + (g - s["momentum"]) * (1 - o.beta_1)
-    v = s["velocity"] + (xp.square(g) - s["velocity"]) * (1 - o.beta_2)
-    new = {"momentum": m, "velocity": v}
-    if o.amsgrad:
-        new["largest_velocity"] = v = xp.maximum(s["largest_velocity"], v)
-    return w - alpha * m / (xp.sqrt(v) + o.epsilon), new
-
-
-def adamax(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """m = β₁ m + (1 - β₁) g;  u = max(β₂ u, |g|);  w = w - lr m / ((1 - β₁ᵗ) (u + ε)).
-
-    Kingma and Ba 2014, section 7.1.
-    """
-    m = s["momentum"] + (g - s["momentum"]) * (1 - o.beta_1)
-    u = xp.maximum(o.beta_2 * s["norm"], xp.abs(g))
-    return w - lr / (1 - o.beta_1**t) * m / (u + o.epsilon), {"momentum": m, "norm": u}
-
-
-def nadam(xp: Any, o: Any, w: Any, g: Any, s: Slots, lr: Any, t: Any) -> tuple[Any, Slots]:
-    """Adam with Nesterov momentum and the schedule μₜ = β₁ (1 - 0.96ᵗ / 2) (Dozat 2016)."""
-    mu, mu_next = o.beta_1 * (1 - 0.5 * 0.96**t), o.beta_1 * (1 - 0.5 * 0.96 ** (t + 1))
-    product = s["product"] * mu
-    m = s["momentum"] + (g - s["momentum"]) * (1 - o.beta_1)
-    v = s["velocity"] + (xp.square(g) - s["velocity"]) * (1 - o.beta_2)
-    m_hat = m * (mu_next / (1 - product * mu_next)) + g * ((1 - mu) / (1 - product))
-    v_hat = v / (1 - o.beta_2**t)
-    return w - lr * m_hat / (xp.sqrt(v_hat) + o.epsilon), {"momentum": m, "velocity": v, "product": product}
-
-
 def _slots(*names: str, **conditional: Callable[[Optimizer], Any]) -> Callable[[Optimizer], dict[str, Slot]]:
     return lambda o: {n: Slot() for n in names} | {n: Slot() for n, holds in conditional.items() if holds(o)}
 
 
 _ADAM = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+_TORCH_ADAM = {**_ADAM, "epsilon": 1e-8}
 _adam_slots = _slots("momentum", "velocity", largest_velocity=lambda o: o.amsgrad)
+_sgd_slots = _slots(momentum=lambda o: o.momentum)
+_rmsprop_slots = _slots("velocity", average_gradient=lambda o: o.centered, momentum=lambda o: o.momentum)
+
+
+def _adagrad_slots(o: Optimizer) -> dict[str, Slot]:
+    return {"accumulator": Slot(o.initial_accumulator or 0.0)}
+
+
+OF_SOME = ("momentum", "dampening", "lr_decay")
+"""Hyper-parameters that few rules have; the others are refused with them."""
 
 FAMILIES: dict[str, Family] = {
-    "sgd": Family(sgd, _slots(momentum=lambda o: o.momentum), {"learning_rate": 0.01}),
+    "sgd": Family(rules.sgd, _sgd_slots, {"learning_rate": 0.01}, settings=("momentum",)),
     "rmsprop": Family(
-        rmsprop,
-        _slots("velocity", average_gradient=lambda o: o.centered, momentum=lambda o: o.momentum),
+        rules.rmsprop,
+        _rmsprop_slots,
         {"learning_rate": 1e-3, "rho": 0.9, "epsilon": 1e-7},
+        settings=("momentum",),
     ),
     "adagrad": Family(
-        adagrad,
-        lambda o: {"accumulator": Slot(o.initial_accumulator or 0.0)},
-        {"learning_rate": 1e-3, "initial_accumulator": 0.1, "epsilon": 1e-7},
+        rules.adagrad, _adagrad_slots, {"learning_rate": 1e-3, "initial_accumulator": 0.1, "epsilon": 1e-7}
     ),
     "adadelta": Family(
-        adadelta,
+        rules.adadelta,
         _slots("accumulated_gradient", "accumulated_delta"),
         {"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7},
     ),
-    "adam": Family(adam, _adam_slots, _ADAM),
-    "adamw": Family(adam, _adam_slots, {**_ADAM, "weight_decay": 0.004}),
-    "adamax": Family(adamax, _slots("momentum", "norm"), _ADAM),
+    "adam": Family(rules.adam, _adam_slots, _ADAM),
+    "adamw": Family(rules.adam, _adam_slots, {**_ADAM, "weight_decay": 0.004}),
+    "adamax": Family(rules.adamax, _slots("momentum", "norm"), _ADAM),
     "nadam": Family(
-        nadam,
+        rules.nadam,
         lambda o: {"momentum": Slot(), "velocity": Slot(), "product": Slot(1.0, scalar=True)},
         _ADAM,
     ),
+    "torch.sgd": Family(
+        rules.torch_sgd, _sgd_slots, {"learning_rate": 1e-3}, coupled=True, settings=("momentum", "dampening")
+    ),
+    "torch.adam": Family(rules.torch_adam, _adam_slots, _TORCH_ADAM, coupled=True),
+    "torch.adamw": Family(rules.torch_adam, _adam_slots, {**_TORCH_ADAM, "weight_decay": 0.01}),
+    "torch.rmsprop": Family(
+        rules.torch_rmsprop,
+        _rmsprop_slots,
+        {"learning_rate": 0.01, "rho": 0.99, "epsilon": 1e-8},
+        coupled=True,
+        settings=("momentum",),
+    ),
+    "torch.adagrad": Family(
+        rules.torch_adagrad,
+        _adagrad_slots,
+        {"learning_rate": 0.01, "initial_accumulator": 0.0, "epsilon": 1e-10},
+        coupled=True,
+        settings=("lr_decay",),
+    ),
 }
+
+TORCH_NAMES = {
+    "lr": "learning_rate",
+    "eps": "epsilon",
+    "alpha": "rho",
+    "initial_accumulator_value": "initial_accumulator",
+}
+"""PyTorch's names of settings, which ``torch.`` optimizers may have too."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crosstrain.training.optimizers import Optimizer, Slots, apply
+from crosstrain.training.optimizers import Optimizer, apply
+from crosstrain.training.rules import Slots
 
 INTERVAL = 2000
 FIRST = 2.0**15

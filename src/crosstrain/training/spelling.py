@@ -14,7 +14,7 @@ from typing import Any
 from crosstrain.errors import CrosstrainError
 from crosstrain.training import augmentation as augmenting
 from crosstrain.training import initialisers
-from crosstrain.training.optimizers import FAMILIES, Optimizer
+from crosstrain.training.optimizers import FAMILIES, TORCH_NAMES, Optimizer
 from crosstrain.training.recipe import Loss
 from crosstrain.training.schedules import SCHEDULES, SHARES, Plateau, Schedule
 
@@ -94,7 +94,7 @@ def shortened(text: Any) -> str:
 def settings(text: str) -> dict[str, Any]:
     """``key=value,key=value`` as a dictionary. Commas inside brackets belong to the value."""
     result: dict[str, Any] = {}
-    for part in re.split(r",(?=\s*\w+\s*=)", text) if text else ():
+    for part in re.split(r",(?=\s*[\w-]+\s*=)", text) if text else ():
         key, equals, raw = part.partition("=")
         if not equals or not key.strip():
             raise CrosstrainError(f"{part!r} in {text!r} is not a setting; write key=value,key=value")
@@ -219,12 +219,15 @@ def _soft(each: Loss) -> Loss:
 
 
 def optimizer(spec: str | Optimizer, **overrides: Any) -> Optimizer:
-    """An optimizer from its spelling, as ``adam:beta_1=0.8``; ``overrides`` that are not None take
-    precedence."""
+    """An optimizer from its spelling, as ``adam:beta_1=0.8`` or ``torch.sgd:lr=0.1``; ``overrides`` that are
+    not None take precedence."""
     if isinstance(spec, Optimizer):
         name, options = spec.name, {k: v for k, v in spec.to_json().items() if k != "name"}
     else:
         name, options = named(spec)
+        options = {key.replace("-", "_"): each for key, each in options.items()}
+        if name.startswith("torch."):
+            options = {TORCH_NAMES.get(key, key): each for key, each in options.items()}
     options |= {key: each for key, each in overrides.items() if each is not None}
     if name not in FAMILIES:
         raise CrosstrainError(f"there is no optimizer {name!r}; there are {', '.join(FAMILIES)}")
@@ -234,8 +237,6 @@ def optimizer(spec: str | Optimizer, **overrides: Any) -> Optimizer:
             raise CrosstrainError(f"an optimizer has no setting {key!r}; there are {', '.join(known)}")
         if not is_number(each):
             raise CrosstrainError(f"the optimizer's {key} is {shortened(each)}, which is not a number")
-    if name != "sgd" and name != "rmsprop" and options.get("momentum"):
-        raise CrosstrainError(f"the optimizer {name} has no momentum; sgd and rmsprop have one")
     try:
         return Optimizer(name, **options)
     except ValueError as error:

@@ -8,7 +8,8 @@ from typing import Any
 
 from paddle import Tensor
 
-from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped, penalized
+from crosstrain.training.optimizers import Optimizer, apply, clipped, penalized
+from crosstrain.training.rules import Slots
 
 
 def updated(

@@ -17,7 +17,8 @@ from torch import Tensor
 from crosstrain.engines.torch.rates import Rates, Scalar
 from crosstrain.graph.evaluate import Ops
 from crosstrain.graph.graph import Graph
-from crosstrain.training.optimizers import Optimizer, Slots, apply, clipped, penalized
+from crosstrain.training.optimizers import Optimizer, apply, clipped, penalized
+from crosstrain.training.rules import Slots
 from crosstrain.training.scaling import apply_scaled, first_scaling
 
 CONVOLUTIONS = ("conv", "conv_transpose", "depthwise_conv")

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosstrain.training.optimizers import AVERAGE, Optimizer
+from crosstrain.graph.keras_export.by_rule import ByRule
+from crosstrain.training.optimizers import AVERAGE, FAMILIES, Optimizer
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -44,16 +45,20 @@ _RULES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 _AROUND = {"accumulated": "_accumulated_gradients", AVERAGE: "_model_variables_moving_average"}
 
-SLOTS: Mapping[str, Mapping[str, str]] = {name: {**rule, **_AROUND} for name, rule in _RULES.items()}
+SLOTS: Mapping[str, Mapping[str, str]] = {
+    name: {**_RULES.get(name, ByRule.ATTRIBUTES), **_AROUND} for name in FAMILIES
+}
 """crosstrain's slots → the attribute of Keras's optimizer: a variable for each weight, or one for all."""
 
 
 def keras_optimizer(settings: Optimizer) -> keras.optimizers.Optimizer:
-    """Keras's own optimizer with the recipe's settings; settings that its class lacks are not passed."""
+    """Keras's own optimizer with the recipe's settings, or one that runs the rule where Keras has none;
+    settings that its class lacks are not passed."""
     options = {SETTINGS.get(k, k): v for k, v in settings.to_json().items() if k != "name"}
-    kind = OPTIMIZERS[settings.name]
-    known = set(kind.__init__.__code__.co_varnames)
-    optimizer = kind(**{k: v for k, v in options.items() if k in known}, use_ema=settings.ema is not None)
+    kind = OPTIMIZERS.get(settings.name)
+    known = set((kind or ByRule).__init__.__code__.co_varnames)
+    options = {k: v for k, v in options.items() if k in known} | {"use_ema": settings.ema is not None}
+    optimizer = kind(**options) if kind else ByRule(settings, **options)
     if optimizer.weight_decay is not None:
         # TensorFlow makes float32 of a Python number before it casts it to the weight's dtype.
         optimizer.weight_decay = np.float64(optimizer.weight_decay)
