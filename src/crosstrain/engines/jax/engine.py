@@ -14,6 +14,7 @@ import numpy as np
 
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
+from crosstrain.engines.jax.device import bytes_left
 from crosstrain.engines.jax.ops import canonical, operations
 from crosstrain.engines.jax.several import Step, Together, batch_of, stacked
 from crosstrain.engines.jax.windows import COMPILER
@@ -219,7 +220,7 @@ class JaxNetwork:
                 }
 
     def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
-        if not worth_keeping(self._data, parts, _free_memory(self._device)):
+        if not worth_keeping(self._data, parts, bytes_left(self._device)):
             return None
         with self._mode():
             return {
@@ -367,14 +368,6 @@ def _gathered(value: Any) -> Array:
     if not isinstance(value, Rows):
         return value
     return value.array.at[value.index].get(mode="promise_in_bounds")
-
-
-def _free_memory(device: Any) -> int | None:
-    """Bytes that XLA's allocator may still give out on a GPU; None on a CPU."""
-    statistics = device.memory_stats() if device.platform != "cpu" else None
-    if not statistics or "bytes_limit" not in statistics:
-        return None
-    return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
 
 
 def _to_host(values: Mapping[str, Array]) -> dict[str, np.ndarray]:
