@@ -11,7 +11,7 @@ from crosstrain.comparison.parameters import SETS, Compare, Engines, MemoryLimit
 
 Network = Annotated[
     Any,
-    Parameter("Zoo name, file.py:function (Keras or PyTorch), or a file: model.keras, model.onnx, "
+    Parameter("Zoo name, file.py:function (Keras or PyTorch), or a file: model.keras, model.onnx, model.pt2, "
               "net.prototxt, predict_net.pb.",
               metavar="NETWORK", argument=True),
 ]  # fmt: skip

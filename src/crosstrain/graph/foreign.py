@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FOREIGN = (".onnx", ".prototxt", ".pb")
-"""Endings of ONNX's, Caffe's and Caffe2's files."""
+EXPORTED = ".pt2"
+"""Ending of the archives of torch.export."""
+FOREIGN = (".onnx", ".prototxt", ".pb", EXPORTED)
+"""Endings of ONNX's, Caffe's and Caffe2's files, and of PyTorch's."""
 CAFFE2 = ("predict_net.pb", "init_net.pb")
 
 

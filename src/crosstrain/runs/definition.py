@@ -11,7 +11,7 @@ from typing import Any
 from crosstrain import zoo
 from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.graph.foreign import FOREIGN, is_foreign
+from crosstrain.graph.foreign import EXPORTED, FOREIGN, is_foreign
 from crosstrain.runs.compiled import compiled_of
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
@@ -44,7 +44,7 @@ def torch_home() -> tuple[str, str]:
     if python := keras_python("torch"):
         return "torch", python
     raise CrosstrainError(
-        "the network's file imports PyTorch, which is not installed beside Keras; install it with: "
+        "the network's file needs PyTorch, which is not installed beside Keras; install it with: "
         "crosstrain engines install keras-torch, or into your own Python: pip install 'crosstrain[torch]'"
     )
 
@@ -87,8 +87,8 @@ def define(
     """Define a network in a process of its own and write it to ``folder``.
 
     ``source`` is a zoo name, ``file.py:function`` (of a Keras model or, in a file that imports PyTorch, a
-    module), ``model.keras``, ``model.onnx``, Caffe's ``net.prototxt`` or Caffe2's ``predict_net.pb``.
-    ``input_shapes`` are
+    module), ``model.keras``, ``model.onnx``, ``model.pt2`` of torch.export, Caffe's ``net.prototxt`` or
+    Caffe2's ``predict_net.pb``. ``input_shapes`` are
     without the batch, by input name (``""`` for the only one), ``classes`` how many numbers it answers with,
     ``vocabulary`` how many tokens its input can have; ``targets`` maps output names to ``{"shape",
     "dtype", "classes"}``; ``losses`` is a recipe's, as JSON, or None: then a compiled model's own are taken
@@ -101,11 +101,11 @@ def define(
     which is enough to look at a graph. Raises ``CrosstrainError`` where the source or the shapes are at
     fault. ``on_event`` gets a ``phase`` when Keras is imported and defining begins.
     """
-    torch = mentions_torch(source)
+    torch = source.endswith(EXPORTED) or mentions_torch(source)
     backend, python = torch_home() if torch else keras_home()
     compiled = None if losses or output else compiled_of(source)
     job = {
-        "task": "define-file" if is_foreign(source) else "define-torch" if torch else "define",
+        "task": "define-torch" if torch else "define-file" if is_foreign(source) else "define",
         "source": source,
         "input_shapes": input_shapes and {k: list(v) for k, v in input_shapes.items()},
         "classes": classes,
@@ -151,7 +151,8 @@ def source(network: str) -> str:
     if network.endswith(PICKLES):
         raise CrosstrainError(
             f"{network} is a pickle, which may run any code when it is opened; name the function that builds "
-            "the module (net.py:build), and give its weights with --weights FILE.safetensors"
+            "the module (net.py:build), and give its weights with --weights FILE.safetensors; or export it: "
+            'torch.export.save(torch.export.export(module, inputs), "net.pt2")'
         )
     path, colon, function = network.rpartition(":")
     if not colon or not path.endswith(".py"):

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from crosstrain.errors import CrosstrainError
+from crosstrain.exchange.torch_import.archive import HOW, Archived
 from crosstrain.exchange.torch_import.importer import Imported, imported
 from crosstrain.exchange.torch_import.layouts import laid, to_json
 from crosstrain.exchange.torch_import.module import Input, candidates, taken_apart
 from crosstrain.exchange.torch_import.program import NotExportable, Programs, exported, outputs_of
 from crosstrain.graph import define as keras_define
+from crosstrain.graph.foreign import EXPORTED
 from crosstrain.graph.graph import Weights
 from crosstrain.graph.keras_import.files.weights_alone import ARRAYS, arrays_of
 from crosstrain.graph.keras_import.output import check_rows
@@ -36,8 +38,8 @@ class Built:
 
 
 def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Call the function of ``job`` and write what ``graph.define.run`` writes. A function of such a file
-    that returns a Keras model is left to ``graph.define``."""
+    """Call the function of ``job``, or read its ``.pt2`` file, and write what ``graph.define.run`` writes. A
+    function of such a file that returns a Keras model is left to ``graph.define``."""
     emit({"event": "phase", "name": "define"})
     result, place = called(job)
     if not _of_torch(result):
@@ -45,7 +47,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     for option in UNFIT:
         if job.get(option):
             flag = option.replace("_", "-")
-            raise CrosstrainError(f"--{flag} belongs to Keras networks; {place} returns a PyTorch module")
+            raise CrosstrainError(f"--{flag} belongs to Keras networks; {place} is a PyTorch module")
     if job.get("kernel_initializer"):
         raise CrosstrainError(
             f"a recipe's kernel initializer belongs to Keras networks; {place} returns a PyTorch module, "
@@ -53,7 +55,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
         )
     built = Built(*taken_apart(result, place), place)
     programs = traced(built, job)
-    name = str(job["source"]).rpartition(":")[2]
+    name = _named(str(job["source"]))
     network = imported(built.module, programs, name)
     check_rows(network.graph, ())
     weights = {**network.weights, **_of_file(job, network)}
@@ -71,14 +73,23 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     return keras_define.record(job, name, network.graph, weights, names, **more)
 
 
+def _named(source: str) -> str:
+    """What the network is called: its function, or its file."""
+    return source.rpartition(":")[2] if ".py:" in source else Path(source).stem
+
+
 def _of_torch(result: Any) -> bool:
     first = result[0] if isinstance(result, tuple) and result else result
     return isinstance(first, torch.nn.Module) and not type(first).__module__.startswith("keras.")
 
 
 def called(definition: Mapping[str, Any]) -> tuple[Any, str]:
-    """What the function of a definition returns, called with the definition's seed, and its place."""
+    """What the function of a definition returns, called with the definition's seed, or the module of its
+    ``.pt2`` file; and its place."""
     source = str(definition["source"])
+    if source.endswith(EXPORTED):
+        file = keras_define.located(definition)
+        return Archived(file), str(file)
     place = f"{keras_define.located(definition)}:{source.rpartition(':')[2]}"
     function = keras_define.load_object(place)
     seed = int(definition.get("seed") or 0)
@@ -90,6 +101,15 @@ def called(definition: Mapping[str, Any]) -> tuple[Any, str]:
 
 def traced(built: Built, job: Mapping[str, Any]) -> Programs:
     """The programs of both phases, by the first way of giving the inputs that the module takes."""
+    if isinstance(built.module, Archived):
+        try:
+            return exported(built.module, built.module.inputs(job.get("input_shapes")), built.place)
+        except NotExportable as error:
+            if not built.module.fixed:
+                raise
+            raise CrosstrainError(
+                f"{built.place} was exported for batches of {built.module.fixed} alone; {HOW}"
+            ) from error
     first: NotExportable | None = None
     tokens = job.get("vocabulary") is not None
     for inputs in candidates(built.module, built.examples, job.get("input_shapes"), built.place, tokens):

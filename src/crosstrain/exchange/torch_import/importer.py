@@ -255,8 +255,8 @@ class _Walk:
 
         settings = {k: tensor(v) for k, v in view.arguments.items() if k not in ("pin_memory", "layout")}
         kind: Any = node.target
-        positional = {a.name for a in kind._schema.arguments if not a.kwarg_only}
-        args = [v for k, v in settings.items() if k in positional]
+        positional = [a.name for a in kind._schema.arguments if not a.kwarg_only]
+        args = [settings[k] for k in positional if k in settings]  # defaults stand first in ``arguments``
         result = kind(*args, **{k: v for k, v in settings.items() if k not in positional})
         if isinstance(result, list | tuple):
             return tuple(self._constant(t) for t in result)

@@ -14,6 +14,7 @@ import torch.utils._pytree as pytree
 
 from crosstrain.engines.torch.ops import operations
 from crosstrain.engines.torch.statistics import MovingStatistics
+from crosstrain.exchange.torch_import.archive import Archived
 from crosstrain.exchange.torch_import.define import called, inputs_of
 from crosstrain.exchange.torch_import.layouts import from_json, laid, restored
 from crosstrain.exchange.torch_import.module import PICTURE, taken_apart
@@ -41,6 +42,8 @@ def without_noise(module: torch.nn.Module) -> Iterator[None]:
     """With every dropout of the module passing its input on."""
     kept = {name: getattr(F, name) for name in QUIET}
     attention = F.scaled_dot_product_attention
+    if isinstance(module, Archived):
+        module.noise = False
     for layer in module.modules():
         if isinstance(layer, torch.nn.RNNBase | torch.nn.MultiheadAttention):
             layer.dropout = 0.0
