@@ -17,6 +17,7 @@ from crosstrain.exchange.torch_import.module import Input, candidates, taken_apa
 from crosstrain.exchange.torch_import.program import NotExportable, Programs, exported, outputs_of
 from crosstrain.graph import define as keras_define
 from crosstrain.graph.graph import Weights
+from crosstrain.graph.keras_import.causes import recording
 from crosstrain.graph.keras_import.files.weights_alone import ARRAYS, arrays_of
 from crosstrain.graph.keras_import.output import check_rows
 from crosstrain.graph.keras_initial import set_seed
@@ -39,7 +40,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """Call the function of ``job`` and write what ``graph.define.run`` writes. A function of such a file
     that returns a Keras model is left to ``graph.define``."""
     emit({"event": "phase", "name": "define"})
-    result, place = called(job)
+    with recording(torch.nn.Module, "__init__") as made:
+        result, place = called(job)
     if not _of_torch(result):
         return keras_define.run(job, emit)
     for option in UNFIT:
@@ -66,9 +68,24 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
             "layouts": to_json(network.layouts),
         },
         "notes": list(network.notes),
+        "lines": lines_of(built.module, network, made),
     }
     names = list(network.graph.weights)
     return keras_define.record(job, name, network.graph, weights, names, **more)
+
+
+def lines_of(module: torch.nn.Module, network: Imported, made: Mapping[int, str]) -> dict[str, str]:
+    """For each node the line of the user's source that made its layer; of what the user's own ``forward``
+    computes, the line there."""
+    parts = dict(module.named_modules())
+    lines = {}
+    for node, (path, line) in network.places.items():
+        part = parts.get(path)
+        library = part is not None and type(part).__module__.startswith("torch.")
+        file, _, number = line.rpartition(", line ")
+        called = f"{Path(file).name}:{number}" if file else ""
+        lines[node] = (made.get(id(part), "") if library else "") or called
+    return {node: line for node, line in lines.items() if line}
 
 
 def _of_torch(result: Any) -> bool:
