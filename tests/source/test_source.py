@@ -36,8 +36,8 @@ PROVED = ("mlp", "lenet5", "idsia", "resnet20", *OWN)
 DECAYED = Recipe(optimizer=Optimizer("adamw"), schedule=Schedule("warmup", {"warmup_steps": 3}))
 
 
-def written(subject: Subject, target: str) -> Written:
-    return source_of(subject.graph, subject.losses, subject.recipe, target, subject.name)
+def written(subject: Subject, target: str, device: str = "") -> Written:
+    return source_of(subject.graph, subject.losses, subject.recipe, target, subject.name, device)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -49,6 +49,8 @@ def test_sources_please_ruff(target: str, subject: Subjects, tmp_path: Path) -> 
         (tmp_path / f"{name.replace('-', '_')}.py").write_text(written(subject(name), target).text)
     (tmp_path / "adam.py").write_text(written(subject("lenet5", ADAM), target).text)
     (tmp_path / "scheduled.py").write_text(written(subject("lenet5", SCHEDULED), target).text)
+    for device in ("cpu", "cuda:0", "auto"):
+        (tmp_path / f"on_{device[:4]}.py").write_text(written(subject("lenet5"), target, device).text)
     for command in (["check"], ["format", "--check", "--diff"]):
         process = subprocess.run(
             [ruff, *command, "--isolated", "--line-length", "100", str(tmp_path)],

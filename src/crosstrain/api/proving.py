@@ -101,7 +101,7 @@ def code(
     if len(names) != 1:
         raise CrosstrainError("source is written for one network; write several one after the other")
     input_shape, classes = spelling.dimensions(arguments.pop("input_shape")), arguments.pop("classes")
-    check = arguments.pop("check")
+    check, device = arguments.pop("check"), arguments.pop("device")
     arguments["trust"] = arguments["trust"] or trusted
     request = settings(names, NO_DATA, **cast(Any, arguments))
     with watching(progress) as watch:
@@ -111,7 +111,7 @@ def code(
         return written(
             source(names[0]), names[0], engine, request.recipe, input_shape=input_shape, classes=classes,
             check=check, trust=request.trust, timeout=request.timeout, output=request.output,
-            weights=request.weights,
+            weights=request.weights, device=device or "",
         )  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def command(
     Examples:
       crosstrain code resnet20 --engine torch
       crosstrain code lenet5 --engine jax --optimizer adam --out lenet5_jax.py
+      crosstrain code lenet5 --engine torch --device cuda:0 --out lenet5.py
       crosstrain code my_net.py:build --engine mxnet --no-check
       crosstrain code resnet20 --engine flax --format notebook --out resnet20.ipynb
       crosstrain code lenet5 --engine jax --out lenet5.py --requirements requirements.txt

@@ -389,6 +389,14 @@ class Code(Networks, BatchSize, Rates, Timeout, Trust, Output, InitialWeights, t
     ]
     classes: Annotated[int | None, Parameter("Default: the network's own.", metavar="N")]
     check: Annotated[bool, Parameter("Run the source and prove it equal to the network.", True)]
+    device: Annotated[
+        str | None,
+        Parameter(
+            "Where the source trains: cpu, cuda:N, or auto (a GPU where there is one). Default: as the "
+            "framework chooses.",
+            metavar="DEVICE",
+        ),
+    ]
 
 
 class Look(Sizes, Preparation, Augment, Trust, total=False):

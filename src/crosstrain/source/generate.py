@@ -53,11 +53,12 @@ class Written:
 
 
 def source_of(
-    graph: Graph, losses: Mapping[str, Loss], recipe: Recipe, target: str, called: str = ""
+    graph: Graph, losses: Mapping[str, Loss], recipe: Recipe, target: str, called: str = "", device: str = ""
 ) -> Written:
     """The source of a network with its loss and its training by a recipe.
 
-    ``losses`` gives each output's; ``called`` is how the user called the network. Raises
+    ``losses`` gives each output's; ``called`` is how the user called the network; ``device`` (``cpu``,
+    ``cuda:N``, ``auto``) is where the source puts model and batches, "" leaves it to the framework. Raises
     ``CrosstrainError`` where a layer, a loss or an optimizer has no written form.
     """
     target_spec = target_of(target)
@@ -66,7 +67,7 @@ def source_of(
     training = Training(losses, recipe.optimizer, recipe.schedule, recipe.batch_size)
     name = called or graph.name
     title = f"{name} in {target_spec.title}: the network, its training, its weights from and to crosstrain."
-    draft = Draft(target_spec, network_of(graph), training, title)
+    draft = Draft(target_spec, network_of(graph), training, title, device)
     target_spec.write(draft)
     return Written(
         draft.finished(), draft.class_name, draft.inputs, draft.targets, tuple(draft.network.outputs),

@@ -53,13 +53,16 @@ def code(
     timeout: float | None = None,
     output: str = "",
     weights: str = "",
+    device: str = "",
 ) -> Source:
     """Define the network, write it for ``target``, and prove it where ``check`` asks for that.
 
-    ``source`` is what a worker is told to build, ``name`` what the user calls it. Raises ``CrosstrainError``
-    where the network cannot be defined, has no written form, or cannot be checked on this machine.
+    ``source`` is what a worker is told to build, ``name`` what the user calls it, ``device`` where the source
+    trains (``source_of``; the check is on the CPU). Raises ``CrosstrainError`` where the network cannot be
+    defined, has no written form, or cannot be checked on this machine.
     """
     row = target_of(target)
+    row.placement.expression(device)  # a device that there is not is told before anything is defined
     with tempfile.TemporaryDirectory(prefix="crosstrain-code-") as folder:
         shapes = {"": input_shape} if input_shape else None
         definition = define(
@@ -74,7 +77,7 @@ def code(
                 "writes no loss that leaves masked steps out; train it with crosstrain train"
             )
         losses = {output: Loss(**loss) for output, loss in definition.data["losses"].items()}
-        written = source_of(definition.graph, losses, recipe, target, name)
+        written = source_of(definition.graph, losses, recipe, target, name, device)
         proof = None
         if check:
             subject = Subject(name, definition.graph, definition.loss, definition.weights(), losses, recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crosstrain.source.placement import placed
 from crosstrain.source.target import Draft
 from crosstrain.source.training import LossTable
 from crosstrain.source.view.step import Step
@@ -67,6 +68,14 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
     names = [*draft.inputs, *draft.targets]
     read = ", ".join(f'data["{n}"].astype("{k}")' for n, k in zip(names, kinds, strict=True))
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    work = [
+        create,
+        "if arguments.weights:",
+        f"    {load.format(path='arguments.weights')}",
+        *trained.split("\n"),
+        "if arguments.out:",
+        f"    {save.format(path='arguments.out')}",
+    ]
     draft.add(
         "def main():",
         "    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])",
@@ -79,12 +88,7 @@ def main(draft: Draft, *, create: str, load: str, trained: str, save: str) -> No
         "    arguments = parser.parse_args()",
         "    with np.load(arguments.data) as data:",
         f"        arrays = [{read}]",
-        f"    {create}",
-        "    if arguments.weights:",
-        f"        {load.format(path='arguments.weights')}",
-        f"    {trained}",
-        "    if arguments.out:",
-        f"        {save.format(path='arguments.out')}",
+        *indented(placed(work, draft.target.placement.line if draft.placing else "")),
     )
     draft.add('if __name__ == "__main__":', "    main()")
 

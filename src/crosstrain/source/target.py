@@ -16,6 +16,8 @@ from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Node
 from crosstrain.source.folding import Block, Code, Option, Piece, Run, fold
 from crosstrain.source.loops import generator
+from crosstrain.source.placement import NAME as DEVICE
+from crosstrain.source.placement import Placement
 from crosstrain.source.training import LossTable, Training
 from crosstrain.source.view.step import NOISY, PHASED, Network, Step, identifier
 from crosstrain.source.writing import INDENT, Writer, fitted, indented, literal
@@ -49,8 +51,9 @@ class Target:
     ``calls`` gives the expression of each kind of step, ``declares`` that which makes its layer; ``helpers``
     are definitions that go into a source whose code names them; ``losses`` maps (loss, from logits) to an
     expression in ``{output}`` and ``{target}``. ``prepare`` changes the steps first (layouts, fused
-    activations); ``write`` puts a source together. Sources run in the Python of one of
-    ``engines`` and are proved in float64; ``constants`` follow the imports. ``single_settings`` says
+    activations); ``write`` puts a source together, ``placement`` says how it chooses its
+    device. Sources run in the Python of one of ``engines`` and are proved in float64; ``constants`` follow
+    the imports. ``single_settings`` says
     that the framework's kernels take numbers that are no tensors (epsilon, momentum, a slope, the rate) as
     float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
     says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that
@@ -67,6 +70,7 @@ class Target:
     helpers: Mapping[str, str]
     losses: LossTable
     write: Callable[[Draft], None]
+    placement: Placement
     prepare: Callable[[Network], Network] = lambda network: network
     engines: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
@@ -112,6 +116,7 @@ class Draft:
     original: Network
     training: Training
     title: str = ""
+    device: str = ""
     chunks: list[str] = field(default_factory=list)
     yields: Mapping[str, set[str]] = field(default_factory=dict)
 
@@ -126,6 +131,11 @@ class Draft:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         return tuple(piece for piece in self.pieces if isinstance(piece, Run))
+
+    @cached_property
+    def placing(self) -> str:
+        """The expression of the device that the source is written for; "" where it says none."""
+        return self.target.placement.expression(self.device)
 
     # -- names ------------------------------------------------------------------------------------
     @cached_property
@@ -277,11 +287,13 @@ class Draft:
         return f"{self.header(text)}\n\n\n{text}\n"
 
     def header(self, body: str) -> str:
-        used = [_needed(line, _names_read(body)) for line in self.target.imports]
+        constants = [*self.training.constants(), *self.target.constants]
+        constants += [f"{DEVICE} = {self.placing}"] if self.placing else []
+        names = _names_read(body) | _names_read("\n".join(constants))
+        used = [_needed(line, names) for line in self.target.imports]
         used = [line for line, whole in zip(used, self.target.imports, strict=True) if line or not whole]
         while used and not used[-1]:
             used.pop()
-        constants = [*self.training.constants(), *self.target.constants]
         parts = ["\n".join([f'"""{self.title}"""', "", *_single_spaced(used)])]
         if constants:
             parts.append("\n".join(constants))

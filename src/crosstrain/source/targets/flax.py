@@ -24,6 +24,7 @@ from crosstrain.source.skeleton import (
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.targets.jax import CALLS as JAX
 from crosstrain.source.targets.jax import LOSSES as JAX_LOSSES
+from crosstrain.source.targets.jax import PLACEMENT
 from crosstrain.source.targets.torch import TRAINED
 from crosstrain.source.training import LossTable
 from crosstrain.source.view.step import Step
@@ -295,7 +296,7 @@ FLAX = Target(
     "flax", "Flax",
     ("import argparse", "import math", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
      "import optax", "from flax import nnx", "from jax import lax"),
-    CALLS, DECLARES, {**JAX_LAYERS, **FUNCTIONS, **HELPERS}, LOSSES, write, engines=("flax",),
+    CALLS, DECLARES, {**JAX_LAYERS, **FUNCTIONS, **HELPERS}, LOSSES, write, PLACEMENT, engines=("flax",),
     packages=("flax", "jax", "numpy", "optax"),
     asks={
         "axes": "channels stand last",

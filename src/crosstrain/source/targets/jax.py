@@ -7,6 +7,7 @@ from crosstrain.source.operations.jax import CALLS as OPERATIONS
 from crosstrain.source.operations.jax import HELPERS as FUNCTIONS
 from crosstrain.source.operations.jax_layers import HELPERS
 from crosstrain.source.operations.words import listed
+from crosstrain.source.placement import Placement
 from crosstrain.source.skeleton import main, schedule_and_update, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
 from crosstrain.source.view.step import CHOICES, MOVING, Step
@@ -366,16 +367,21 @@ def _training(draft: Draft, state: str, norm: bool, drop: bool) -> None:
         draft,
         create=start,
         load=f"{into} = load_weights({{path}})",
-        trained=f"options = arguments.epochs, arguments.batch_size, arguments.seed\n    {trained}",
+        trained=f"options = arguments.epochs, arguments.batch_size, arguments.seed\n{trained}",
         save=f"save_weights(params, {state}{{path}})",
     )
 
+
+PLACEMENT = Placement(
+    cpu='jax.devices("cpu")[0]', cuda='jax.devices("gpu")[{index}]', line="with jax.default_device(DEVICE):"
+)
+"""JAX takes a GPU unasked."""
 
 JAX = Target(
     "jax", "JAX",
     ("import argparse", "import math", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
      "from jax import lax"),
-    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("jax",),
+    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, PLACEMENT, engines=("jax",),
     packages=("jax", "numpy"),
     asks={
         "axes": "channels stand last by choice; each convolution names its axes",

@@ -11,6 +11,7 @@ from crosstrain.source.folding import INPUT, OUTPUT, Block, Option, Piece, Run
 from crosstrain.source.operations.keras import CALLS as OPERATIONS
 from crosstrain.source.operations.keras import HELPERS as FUNCTIONS
 from crosstrain.source.operations.words import tupled
+from crosstrain.source.placement import Placement
 from crosstrain.source.skeleton import main, train
 from crosstrain.source.target import Draft, Scope, Target, Template, argument_words, key_names
 from crosstrain.source.targets.fused import NAMED, prepared
@@ -464,11 +465,19 @@ def _training(draft: Draft) -> None:
     )  # fmt: skip
 
 
+PLACEMENT = Placement(
+    # On PyTorch, "cpu:0" would be another device than the weights', each of which would then be copied.
+    cpu='"cpu:0" if keras.backend.backend() == "jax" else "cpu"', cuda='"gpu:{index}"',
+    line="with keras.device(DEVICE):",
+)  # fmt: skip
+"""Keras takes a GPU unasked, where its backend can."""
+
 KERAS = Target(
     "keras", "Keras",
     ("import argparse", "import math", "", "import keras", "import numpy as np",
      "from keras import layers, ops"),
-    CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=prepared, engines=("keras-tensorflow",),
+    CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, PLACEMENT, prepare=prepared,
+    engines=("keras-tensorflow",),
     packages=("keras", "numpy", "tensorflow"),
     single_kernels=frozenset({"gelu", "leaky_relu"}),
     asks={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.source.objects import Style, classes, named_layers
+from crosstrain.source.placement import Placement
 from crosstrain.source.skeleton import LOAD, SAVE, Kind, loss_of, main, named_weights, train
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.targets.limits import pictures_only
@@ -262,11 +263,17 @@ def _return_trainer(draft: Draft) -> str:
     return "return " + _trainer(draft).split("{")[0] + "settings)"
 
 
+PLACEMENT = Placement(
+    cpu="mx.cpu()", cuda="mx.gpu({index})", auto="mx.gpu() if mx.context.num_gpus() else mx.cpu()",
+    line="with DEVICE:",
+)  # fmt: skip
+
 MXNET = Target(
     "mxnet", "MXNet",
     ("import argparse", "import math", "", "import mxnet as mx", "import numpy as np",
      "from mxnet import autograd, gluon, nd", "from mxnet.gluon import nn, rnn"),
-    CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, lacks=pictures_only, engines=("mxnet",),
+    CALLS, DECLARES, HELPERS, LOSSES, write, PLACEMENT, prepare=channels_first, lacks=pictures_only,
+    engines=("mxnet",),
     packages=("mxnet", "numpy"),
     single_settings=True, double_settings=(("batch_norm", "epsilon"),),
     asks={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crosstrain.graph.graph import Node
 from crosstrain.source.objects import Style, classes, named_layers
+from crosstrain.source.placement import Placement
 from crosstrain.source.skeleton import (
     LOAD,
     SAVE,
@@ -257,11 +258,15 @@ def _single_gradient(node: Node) -> bool:
     return node.op == "average_pool" and any(n & (n - 1) for n in node.attributes["window"])
 
 
+PLACEMENT = Placement(cpu='"cpu"', cuda='"gpu:{index}"', line="paddle.device.set_device(DEVICE)")
+"""Paddle takes a GPU unasked, where it was built for CUDA."""
+
 PADDLE = Target(
     "paddle", "PaddlePaddle",
     ("import argparse", "import math", "", "import numpy as np", "import paddle",
      "import paddle.nn.functional as F", "from paddle import nn"),
-    CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, lacks=pictures_only, engines=("paddle",),
+    CALLS, DECLARES, HELPERS, LOSSES, write, PLACEMENT, prepare=channels_first, lacks=pictures_only,
+    engines=("paddle",),
     packages=("numpy", "paddlepaddle"),
     single_settings=True,
     single_gradient=_single_gradient,

@@ -8,6 +8,7 @@ from crosstrain.source.operations.tensorflow import DTYPES as OPERATION_DTYPES
 from crosstrain.source.operations.tensorflow import HELPERS as FUNCTIONS
 from crosstrain.source.operations.tensorflow_layers import HELPERS
 from crosstrain.source.operations.words import tupled
+from crosstrain.source.placement import Placement
 from crosstrain.source.skeleton import loss_of, main, schedule_and_update, train
 from crosstrain.source.target import Draft, Target, Template
 from crosstrain.source.targets.jax import axes, padding_words, pool
@@ -243,10 +244,13 @@ def write(draft: Draft) -> None:
     )  # fmt: skip
 
 
+PLACEMENT = Placement(cpu='"/CPU:0"', cuda='"/GPU:{index}"', line="with tf.device(DEVICE):")
+"""TensorFlow takes a GPU unasked."""
+
 TENSORFLOW = Target(
     "tensorflow", "TensorFlow", ("import argparse", "import math", "", "import numpy as np",
      "import tensorflow as tf"),
-    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("tensorflow",),
+    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, PLACEMENT, engines=("tensorflow",),
     packages=("numpy", "tensorflow"),
     constants=("DTYPE = tf.float32",),
     single_kernels=frozenset({"gelu", "leaky_relu"}),

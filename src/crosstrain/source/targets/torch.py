@@ -10,6 +10,7 @@ from crosstrain.source.operations.torch import CALLS as OPERATIONS
 from crosstrain.source.operations.torch import HELPERS as FUNCTIONS
 from crosstrain.source.operations.torch_layers import HELPERS
 from crosstrain.source.operations.words import listed, tupled
+from crosstrain.source.placement import Placement
 from crosstrain.source.skeleton import (
     LOAD,
     SAVE,
@@ -350,30 +351,36 @@ def write(draft: Draft) -> None:
             penalty=" + model.penalty" if draft.network.penalty else "",
         )
     )  # fmt: skip
+    there, back = (".to(DEVICE)", ".cpu()") if draft.placing else ("", "")
     train(
         draft,
         "model, ",
-        "batch = [torch.from_numpy(array[index]) for array in arrays]\n"
+        f"batch = [torch.from_numpy(array[index]){there} for array in arrays]\n"
         "losses.append(train_step(model, optimizer, *batch))",
         "torch.stack(losses).mean()",
-        ("optimizer = make_optimizer(model)",),
+        (*(("model.to(DEVICE)",) if draft.placing else ()), "optimizer = make_optimizer(model)"),
     )
     draft.add(*named_layers(draft, STYLE))
     named_weights(draft, WEIGHTS)
     draft.add(LOAD.format(load="tensor.data.copy_(torch.from_numpy(stored[name].transpose(axes)))"))
-    draft.add(SAVE.format(save="tensor.detach().numpy()"))
+    draft.add(SAVE.format(save=f"tensor.detach(){back}.numpy()"))
     main(
         draft, create=f"model = {draft.class_name}()", load="load_weights(model, {path})",
         trained=TRAINED, save="save_weights(model, {path})",
     )  # fmt: skip
 
 
+PLACEMENT = Placement(
+    cpu='"cpu"', cuda='"cuda:{index}"', auto='"cuda" if torch.cuda.is_available() else "cpu"',
+    line="with torch.device(DEVICE):",
+)  # fmt: skip
+
 TORCH = Target(
     "torch", "PyTorch",
     ("import argparse", "import math", "", "import numpy as np", "import torch",
      "import torch.nn.functional as F", "from torch import nn"),
-    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=channels_first, engines=("torch",),
-    packages=("numpy", "torch"),
+    CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, PLACEMENT, prepare=channels_first,
+    engines=("torch",), packages=("numpy", "torch"),
     asks={
         "axes": "channels stand first: pictures are permuted on the way in",
         "training and inference": "model.train() and model.eval() switch the module, and it remembers",
