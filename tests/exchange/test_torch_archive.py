@@ -23,7 +23,7 @@ from crosstrain.exchange.torch_import.program import exported
 from crosstrain.exchange.torch_import.witness import without_noise
 from tests.exchange.torch_modules import MODULES
 
-NAMES = ("cnn", "densenet", "unet", "lstm", "vit", "gpt", "attention", "siamese", "normalised")
+NAMES = ("cnn", "unet", "lstm", "gpt", "siamese", "normalised")
 
 
 def exporting(name: str, training: bool, folder: Path) -> tuple[torch.nn.Module, dict[str, Any], Path]:

@@ -166,3 +166,24 @@ def test_a_missing_engine_is_a_line_with_the_command(tmp_path: Path, monkeypatch
     monkeypatch.setattr(describe, "engine_row", lambda name: row)
     with pytest.raises(EngineMissingError, match="install it with: pip install abacus"):
         describe.load_engine("abacus")
+
+
+def test_a_module_of_a_package_of_the_user_s_is_known_by_what_comes_back(tmp_path: Path) -> None:
+    """The file that is named does not import PyTorch itself."""
+    pytest.importorskip("torch")
+    package = tmp_path / "layers_of_mine"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from torch import nn\n\n"
+        "def perceptron(inputs, classes):\n"
+        "    return nn.Sequential(nn.Linear(inputs, 4), nn.ReLU(), nn.Linear(4, classes))\n"
+    )
+    (tmp_path / "net.py").write_text(
+        "import layers_of_mine\n\n"
+        "def build(input_shape, classes):\n"
+        "    return layers_of_mine.perceptron(input_shape[0], classes)\n"
+    )
+    found = define(f"{tmp_path / 'net.py'}:build", folder=tmp_path / "out", input_shapes={"": [6]}, classes=3)
+    assert found.data["language"] == "torch"
+    assert set(found.graph.weights) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+    assert {node.op for node in found.graph.nodes} >= {"relu"}

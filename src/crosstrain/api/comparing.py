@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.objects import Examples, examples_of
 from crosstrain.api.parameters import Backtest as BacktestArguments
 from crosstrain.api.parameters import DataOrArrays, Out, Plan, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
@@ -55,8 +56,8 @@ def compare(
     """
     from crosstrain.studies import searching
 
-    classical, names, trusted = _parted(network)
     data = data_spec(data, validation_data, validation_split)
+    classical, names, trusted = _parted(network, examples_of(data, arguments))
     arguments["trust"] = arguments["trust"] or trusted
     folder = Path(out) if out else None
     with watching(progress) as watch:
@@ -106,9 +107,9 @@ def backtest(
     return result
 
 
-def _parted(network: Any) -> tuple[tuple[str, ...], list[str], bool]:
+def _parted(network: Any, examples: Examples) -> tuple[tuple[str, ...], list[str], bool]:
     """The classical estimators among what is named, the networks, and whether these are the caller's own."""
-    names, own = names_of(network)
+    names, own = names_of(network, examples)
     if not any(name.startswith(PREFIX) for name in names):
         return (), names, own
     from crosstrain.classic.entrants import parted

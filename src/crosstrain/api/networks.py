@@ -3,25 +3,19 @@ Keras models)."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from crosstrain import zoo
-from crosstrain.comparison.settings import RUNS
+from crosstrain.api.objects import Examples, saved, shaped
 from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.network.description import NetworkDescription
 from crosstrain.runs.definition import define, source
-from crosstrain.system.files import slug
 from crosstrain.training import spelling
 from crosstrain.training.papers import PaperRecipe, papers
 from crosstrain.zoo.catalogue.choosing import chosen
-
-MODELS = RUNS / "models"
-"""Where Keras models that were given as objects are kept."""
 
 
 def list_networks(
@@ -49,12 +43,12 @@ def describe_network(
     """The layers of a network, and its graph to draw.
 
     ``network`` is a name of the catalogue, ``file.py:function`` (of a Keras model or a PyTorch
-    module), ``model.keras``, ``model.onnx`` or a Keras model;
-    ``input_shape`` (without the batch) and ``classes`` replace its own. The result has ``outline``
-    (all layers), ``draw(path)`` and ``to_json()``. Nothing is trained, and no weights are drawn. Raises
-    ``CrosstrainError`` for a network that cannot be defined.
+    module), ``model.keras``, ``model.onnx``, ``model.pt2``, a Keras model or, with ``input_shape``, a
+    PyTorch module; ``input_shape`` (without the batch) and ``classes`` replace its own. The result has
+    ``outline`` (all layers), ``draw(path)`` and ``to_json()``. Nothing is trained, and no weights are drawn.
+    Raises ``CrosstrainError`` for a network that cannot be defined.
     """
-    names, own = names_of(network)
+    names, own = names_of(network, shaped(input_shape))
     if len(names) != 1:
         raise CrosstrainError(f"one network can be described at a time, not {len(names)}")
     variant = zoo.variant(names[0])
@@ -70,33 +64,13 @@ def describe_network(
         return NetworkDescription.of(names[0], variant.row if variant else None, definition.graph)
 
 
-def names_of(network: Any) -> tuple[list[str], bool]:
+def names_of(network: Any, examples: Examples | None = None) -> tuple[list[str], bool]:
     """Networks by name, and whether there are models among them that were given as objects: those are the
-    caller's own and trusted. They are saved to files, for the workers."""
+    caller's own and trusted. They are saved to files, for the workers; PyTorch modules with ``examples``."""
     networks = list(network) if isinstance(network, list | tuple) else [network]
     names = [
         name
         for each in networks
-        for name in (spelling.items(each) if isinstance(each, str) else [_saved(each)])
+        for name in (spelling.items(each) if isinstance(each, str) else [saved(each, examples)])
     ]
     return names, not all(isinstance(each, str) for each in networks)
-
-
-def _saved(model: Any) -> str:
-    """The file of a Keras model, called after its content: the same model finds its results again."""
-    if not (hasattr(model, "save") and hasattr(model, "get_weights")):
-        raise CrosstrainError(
-            f"a network is a name, file.py:function, model.keras or a Keras model, not {type(model).__name__}"
-        )
-    digest = hashlib.sha256(model.to_json().encode())
-    compiled = model.get_compile_config() if hasattr(model, "get_compile_config") else None
-    digest.update(json.dumps(compiled, default=str, sort_keys=True).encode())
-    for weight in model.get_weights():
-        digest.update(weight.tobytes())
-    path = MODELS / f"{slug(model.name)}-{digest.hexdigest()[:8]}.keras"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.keras")
-        model.save(part)
-        part.rename(path)
-    return str(path)

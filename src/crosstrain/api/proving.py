@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.objects import examples_of, shaped
 from crosstrain.api.parameters import Network, OneEngine, Out
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import entrants, parameters
@@ -46,14 +47,14 @@ def prove(
     from crosstrain.comparison.subjects import subject_of
     from crosstrain.proof.prove import prove as proved
 
-    names, trusted = names_of(network)
-    if len(names) != 1:
-        raise CrosstrainError("a proof takes one network; prove several one after the other")
     precisions, steps = spelling.several(arguments.pop("precisions")), arguments.pop("steps")
     input_shape, classes = spelling.dimensions(arguments.pop("input_shape")), arguments.pop("classes")
     data = arguments.pop("data")
     if data is not None and (input_shape is not None or classes is not None):
         raise CrosstrainError("the data set decides the input's shape and the classes; leave them out")
+    names, trusted = names_of(network, examples_of(data, arguments) if data else shaped(input_shape))
+    if len(names) != 1:
+        raise CrosstrainError("a proof takes one network; prove several one after the other")
     arguments["trust"] = arguments["trust"] or trusted
     request = settings(names, data or NO_DATA, **cast(Any, arguments))
     entrants.plain(request.engines, "a proof")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.objects import examples_of
 from crosstrain.api.parameters import DataOrArrays, Network, Out, ValidationData, ValidationSplit
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison import parameters, training
@@ -48,10 +49,10 @@ def train(
     the best weights of the first, which is kept in ``frozen`` in the folder. ``data`` may be arrays in
     memory, as of ``compare``. Raises ``CrosstrainError`` for wrong use.
     """
-    names, trusted = names_of(network)
-    data = data_spec(data, validation_data, validation_split)
-    arguments["trust"] = arguments["trust"] or trusted
     fine_tune = spelling.fine_tuning(arguments.pop("fine_tune"))
+    data = data_spec(data, validation_data, validation_split)
+    names, trusted = names_of(network, examples_of(data, arguments))
+    arguments["trust"] = arguments["trust"] or trusted
     with watching(progress) as watch:
         request = settings(names, data, **cast(Any, arguments))
         if request.seeds > 1:

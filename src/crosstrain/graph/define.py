@@ -20,7 +20,7 @@ import numpy as np
 from crosstrain import zoo
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.cost import cost
-from crosstrain.graph.foreign import is_foreign
+from crosstrain.graph.foreign import OF_TORCH, is_foreign
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import import_loss, import_with_masks, transfer, weight_names
 from crosstrain.graph.keras_import.causes import cause, recording
@@ -47,6 +47,11 @@ WITHOUT_DATA = {
 }
 """The losses of tasks of the catalogue, where no data says what outputs mean."""
 
+
+class TorchModule(CrosstrainError):  # noqa: N818 (nothing is wrong: another task takes it)
+    """A user's function returned a PyTorch module."""
+
+
 KEPT = (
     "source", "input_shapes", "classes", "vocabulary", "seed", "trust", "output", "freeze_until",
     "replace_head",
@@ -58,8 +63,11 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """Build the model of ``job``, write ``network.json``, ``loss.json`` (each with its ``.npz``) and
     ``definition.json`` to its folder; returns the last one's content."""
     emit({"event": "phase", "name": "define"})
-    with recording(keras.layers.Layer, "__new__") as made:
-        model = build_model(job)
+    try:
+        with recording(keras.layers.Layer, "__new__") as made:
+            model = build_model(job)
+    except TorchModule:
+        return dict(OF_TORCH)
     remarks = [drawn_kernels(model, job)] if job.get("kernel_initializer") else []
     if job.get("weights"):
         load_weights(model, job)
@@ -226,6 +234,8 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
     else:
         model = guarded(source, lambda: of_catalogue(source, shapes, classes, vocabulary))
     if not isinstance(model, keras.Model):
+        if _is_module(model):
+            raise TorchModule(f"{source} returned a PyTorch module")
         raise CrosstrainError(f"{source} returned {type(model).__name__}; it has to return a keras.Model")
     model = built(model, input_specs(definition), source)
     if definition.get("output"):
@@ -235,6 +245,13 @@ def load_model(definition: Definition, floatx: str) -> keras.Model:
     if definition.get("freeze_until"):
         transfer.freeze_until(model, str(definition["freeze_until"]))
     return model
+
+
+def _is_module(result: Any) -> bool:
+    """Whether a function returned a PyTorch module, or one and example inputs. Asks without importing it."""
+    torch = sys.modules.get("torch")
+    first = result[0] if isinstance(result, tuple) and result else result
+    return torch is not None and isinstance(first, torch.nn.Module)
 
 
 def of_catalogue(source: str, shapes: Any, classes: int | None, vocabulary: int | None) -> keras.Model:

@@ -10,6 +10,9 @@ EXPORTED = ".pt2"
 """Ending of the archives of torch.export."""
 FOREIGN = (".onnx", ".prototxt", ".pb", EXPORTED)
 """Endings of ONNX's, Caffe's and Caffe2's files, and of PyTorch's."""
+OF_TORCH = {"language": "torch"}
+"""What the task ``define`` answers in place of a definition where a function makes a PyTorch module: the task
+``define-torch`` takes it."""
 CAFFE2 = ("predict_net.pb", "init_net.pb")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from crosstrain import zoo
 from crosstrain.environments.environments import keras_python
 from crosstrain.errors import CrosstrainError, StorageError
-from crosstrain.graph.foreign import EXPORTED, FOREIGN, is_foreign
+from crosstrain.graph.foreign import EXPORTED, FOREIGN, OF_TORCH, is_foreign
 from crosstrain.runs.compiled import compiled_of
 from crosstrain.runs.defined import Definition
 from crosstrain.runs.process import OnEvent, run_job
@@ -134,7 +134,12 @@ def define(
     }
     # A download takes as long as it takes; a server that falls silent ends it.
     limit = None if weights == IMAGENET else timeout
-    outcome = run_job(job, folder=folder / "logs", timeout=limit, on_event=on_event, python=python)
+    logs = folder / "logs"
+    outcome = run_job(job, folder=logs, timeout=limit, on_event=on_event, python=python)
+    if outcome.result == OF_TORCH:  # the file does not import PyTorch itself, its function's module does
+        backend, python = torch_home()
+        again = {"task": "define-torch", "keras_backend": backend}
+        outcome = run_job(job | again, folder=logs, timeout=limit, on_event=on_event, python=python)
     if outcome.status == "done" and outcome.result is not None:
         return Definition(folder, outcome.result)
     if outcome.kind == "storage":

@@ -42,7 +42,7 @@ def exported(module: torch.nn.Module, inputs: Sequence[Input], place: str) -> Pr
             programs[training] = _program(module, inputs)
         except Exception as error:  # the user's code may raise anything
             traceback.print_exc()
-            raise NotExportable(_sentence(error, place)) from error
+            raise NotExportable(sentence_of(error, place)) from error
     return Programs(programs[True], programs[False], tuple(inputs))
 
 
@@ -54,7 +54,7 @@ def _program(module: torch.nn.Module, inputs: Sequence[Input]) -> ExportedProgra
         return torch.export.export(module, (), keywords, strict=False)
 
 
-def _sentence(error: Exception, place: str) -> str:
+def sentence_of(error: Exception, place: str) -> str:
     """What went wrong, and the last line of the user's that did it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/torch/" not in f.filename and "/crosstrain/" not in f.filename]
