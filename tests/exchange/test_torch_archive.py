@@ -54,7 +54,7 @@ def test_either_phase_s_file_is_the_module_in_both(name: str, training: bool, tm
     module.double()
     archived.double()
     keywords = {k: e.double() if e.is_floating_point() else e for k, e in examples.items()}
-    assert [entry.name for entry in archived.inputs(None)] == list(keywords)
+    assert [entry.name for entry in archived.archive_inputs(None)] == list(keywords)
     for phase in (True, False):
         with without_noise(module), without_noise(archived):
             expected = torch.utils._pytree.tree_leaves(module.train(phase)(**keywords))
@@ -72,6 +72,26 @@ def test_its_graph_is_that_of_the_module(name: str, tmp_path: Path) -> None:
     true = imported(module, exported(module, inputs, name), name).graph
     assert [node.op for node in own.nodes] == [node.op for node in true.nodes]
     assert own.weights == true.weights
+
+
+class Plain(torch.nn.Module):
+    """Parts with names that a reader might want for itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs, self.file, self.noise = (torch.nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.noise(self.file(self.inputs(x))))
+
+
+def test_parts_may_have_any_name(tmp_path: Path) -> None:
+    x = torch.ones(2, 4)
+    program = torch.export.export(Plain(), (x,), dynamic_shapes=({0: Dim.AUTO},))
+    torch.export.save(program, tmp_path / "net.pt2")
+    archived = Archived(tmp_path / "net.pt2")
+    torch.testing.assert_close(archived(x=x), program.module()(x))
+    assert {name.split(".")[0] for name in archived.state_dict()} == {"inputs", "file", "noise"}
 
 
 class Bomb:
@@ -105,7 +125,7 @@ def test_sample_inputs_are_not_unpickled(tmp_path: Path) -> None:
     _, _, file = exporting("cnn", False, tmp_path)
     bomb = pickle.dumps(Bomb())
     changed = rewritten(file, lambda name, own: bomb if name.endswith("sample_inputs/model.pt") else own)
-    assert Archived(changed).inputs(None)
+    assert Archived(changed).archive_inputs(None)
     with pytest.raises(AssertionError, match="something was unpickled"):
         pickle.loads(bomb)
 

@@ -73,12 +73,13 @@ class Archived(nn.Module):
     """The module of a ``.pt2`` file: parameters and buffers by their names, and the program of each phase.
 
     With one program both phases are that one: ops that know a phase (dropout, BatchNorm, recurrent layers)
-    get the module's. ``noise`` false passes dropouts by.
+    get the module's. ``archive_noise`` false passes dropouts by. What is not ``nn.Module``'s is called
+    ``archive_…``: the parts of a user's module have their own names here.
     """
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        self.file, self.noise = file, True
+        self.archive_file, self.archive_noise = file, True
         archive = Archive(file)
         self._programs = archive.programs()
         for name, (value, is_parameter) in archive.tensors().items():
@@ -102,12 +103,12 @@ class Archived(nn.Module):
         return self._programs[PHASES[0]] is self._programs[PHASES[1]]
 
     @property
-    def fixed(self) -> int | None:
+    def archive_batch(self) -> int | None:
         """The length of batches that the program was exported for; None where it takes any."""
         lengths = [_length(meta["sizes"][0]) for meta in self._program.inputs.values() if meta["sizes"]]
         return next((n for n in lengths if n is not None), None)
 
-    def inputs(self, shapes: Mapping[str, Sequence[int]] | None) -> tuple[Input, ...]:
+    def archive_inputs(self, shapes: Mapping[str, Sequence[int]] | None) -> tuple[Input, ...]:
         """How the program takes its inputs; lengths that it leaves open are the data's (``shapes``)."""
         found = []
         named = self._program.inputs
@@ -124,8 +125,8 @@ class Archived(nn.Module):
             known = rolled if turned else data
             if None in lengths and (len(known) != len(lengths)):
                 raise CrosstrainError(
-                    f"{self.file}: the input {name!r} has axes of any length besides the batch; name its "
-                    "shape with --input-shape, or give data"
+                    f"{self.archive_file}: the input {name!r} has axes of any length besides the batch; "
+                    "name its shape with --input-shape, or give data"
                 )
             whole_lengths = [known[i] if n is None else n for i, n in enumerate(lengths)]
             found.append(
@@ -167,13 +168,15 @@ class Archived(nn.Module):
             value = _argument(entry["arg"], values, self._precision())
             if self._one and entry["name"] in SWITCHES and isinstance(value, bool):
                 value = self.training
-            if not self.noise and (entry["name"] in RATES or (entry["name"] == "p" and "dropout" in name)):
+            if not self.archive_noise and (
+                entry["name"] in RATES or (entry["name"] == "p" and "dropout" in name)
+            ):
                 value = 0.0
             if entry.get("kind") == 2:
                 keywords[entry["name"]] = value
             else:
                 positional.append(value)
-        result = _function(target, self.file)(*positional, **keywords)
+        result = _function(target, self.archive_file)(*positional, **keywords)
         _keep(node["outputs"], result, values)
 
     def _precision(self) -> torch.dtype | None:

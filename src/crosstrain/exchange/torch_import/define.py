@@ -120,12 +120,12 @@ def traced(built: Built, job: Mapping[str, Any]) -> Programs:
     """The programs of both phases, by the first way of giving the inputs that the module takes."""
     if isinstance(built.module, Archived):
         try:
-            return exported(built.module, built.module.inputs(job.get("input_shapes")), built.place)
+            return exported(built.module, built.module.archive_inputs(job.get("input_shapes")), built.place)
         except NotExportable as error:
-            if not built.module.fixed:
+            if not built.module.archive_batch:
                 raise
             raise CrosstrainError(
-                f"{built.place} was exported for batches of {built.module.fixed} alone; {HOW}"
+                f"{built.place} was exported for batches of {built.module.archive_batch} alone; {HOW}"
             ) from error
     first: NotExportable | None = None
     tokens = job.get("vocabulary") is not None

@@ -43,7 +43,7 @@ def without_noise(module: torch.nn.Module) -> Iterator[None]:
     kept = {name: getattr(F, name) for name in QUIET}
     attention = F.scaled_dot_product_attention
     if isinstance(module, Archived):
-        module.noise = False
+        module.archive_noise = False
     for layer in module.modules():
         if isinstance(layer, torch.nn.RNNBase | torch.nn.MultiheadAttention):
             layer.dropout = 0.0
