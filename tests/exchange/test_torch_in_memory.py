@@ -47,7 +47,7 @@ def test_the_file_has_either_phase_and_the_module_stays_as_it_was(module: Net, t
     assert not module.training
     assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
     read, x = Archived(file), torch.randn(5, 1, 6, 6)
-    assert read.inputs(None)[0].data_shape == (6, 6, 1)
+    assert read.archive_inputs(None)[0].data_shape == (6, 6, 1)
     for phase in (True, False):
         torch.testing.assert_close(read.train(phase)(x=x), module.train(phase)(x))
     with torch.no_grad():
