@@ -12,7 +12,16 @@ from crosstrain.engines.contract import Network, Setting, State
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.graph import Graph
 from crosstrain.training.optimizers import Optimizer
-from tests.engines.networks import CASES, Case, Net, cross_entropy, distance, perceptron, squared_error
+from tests.engines.networks import (
+    CASES,
+    Case,
+    Net,
+    cross_entropy,
+    distance,
+    perceptron,
+    recurrent,
+    squared_error,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -148,6 +157,18 @@ def test_kernels_lie_as_convolutions_read_them(channels_last: bool, memory_forma
     assert kernel.permute(3, 2, 0, 1).is_contiguous(memory_format=memory_format)
     sizes = sorted((p.start, p.start + p.size) for p in layout.values())
     assert [begin for begin, _ in sizes[1:]] == [end for _, end in sizes[:-1]], "parts overlap or leave gaps"
+
+
+def test_recurrent_weights_lie_as_cudnn_reads_them() -> None:
+    """(gates · units, inputs), one behind the other: what is left of a copy is a plain one."""
+    graph = recurrent().program.training
+    layout, joint = pieces(graph, True), torch.zeros(graph.parameters)
+    kernel, state, bias = (layout[f"lstm/{name}"].view(joint) for name in ("kernel", "recurrent", "bias"))
+    for matrix in (kernel, state):
+        assert matrix.t().is_contiguous()
+        assert matrix.t().shape == (16, matrix.shape[0])
+    for before, after in ((kernel, state), (state, bias)):
+        assert after.storage_offset() == before.storage_offset() + before.numel()
 
 
 def test_channels_first_is_the_same_network() -> None:

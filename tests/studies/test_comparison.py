@@ -206,7 +206,7 @@ def test_open_options_make_open_rows(workers: Workers, prover: Prover, tmp_path:
     opened = run(request(options={"torch": {"bfloat16": True}}), tmp_path / "open")
     assert [c.division for c in opened.cells] == ["open", "closed"]
     assert opened.recommendation.engine == "jax"
-    with pytest.raises(CrosstrainError, match="has no option 'x'; it has compile, bfloat16"):
+    with pytest.raises(CrosstrainError, match="has no option 'x'; it has compile, deterministic, bfloat16"):
         run(request(options={"torch": {"x": 1}}), tmp_path / "x")
     with pytest.raises(CrosstrainError, match="cannot be 'maybe'"):
         run(request(options={"torch": {"compile": "maybe"}}), tmp_path / "y")
