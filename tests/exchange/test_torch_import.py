@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import crosstrain
 from crosstrain.engines.torch.ops import operations
 from crosstrain.engines.torch.statistics import MovingStatistics
 from crosstrain.errors import CrosstrainError
@@ -178,3 +179,48 @@ def test_an_unknown_op_is_named_with_its_module_and_line() -> None:
 def test_a_pickle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CrosstrainError, match=r"is a pickle.*net\.py:build.*safetensors"):
         source(str(tmp_path / "model.pt"))
+
+
+FILE = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(channels, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU())
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(6 * 16, classes))
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
+def build(input_shape, classes):
+    return Net(input_shape[-1], classes)
+"""
+
+
+def test_a_function_of_a_file_is_trained_on_another_framework(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    (tmp_path / "net.py").write_text(FILE)
+    trained = crosstrain.train(
+        f"{tmp_path / 'net.py'}:build", "digits", engine="jax", epochs=2, limit=600, batch_size=16,
+        optimizer="torch.sgd:lr=0.05,momentum=0.9,nesterov=true,weight-decay=5e-4", out=tmp_path / "run",
+        progress=False,
+    )  # fmt: skip
+    first, last = trained.result.epochs
+    assert last.train_loss < first.train_loss
+    assert last.validation_accuracy is not None
+    assert last.validation_accuracy > 0.5
+
+
+@pytest.mark.slow("a proof on three engines; each step of it is tried otherwise in every run")
+def test_a_function_of_a_file_is_proved_on_every_engine(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(FILE)
+    proof = crosstrain.prove(
+        f"{tmp_path / 'net.py'}:build", input_shape=(8, 8, 1), classes=10, precisions="float64",
+        engines="torch,tensorflow,jax", progress=False,
+    )  # fmt: skip
+    assert {c.engine: c.status for c in proof.certificates} == dict.fromkeys(
+        ("torch", "tensorflow", "jax"), "proved"
+    )

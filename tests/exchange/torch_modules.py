@@ -301,9 +301,124 @@ def volumes() -> Pair:
     ), torch.zeros(2, 2, 4, 4, 4)  # fmt: skip
 
 
+class Inverted(nn.Module):
+    """MobileNetV2's block: wide, depthwise, narrow, with a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.depth = nn.Conv2d(4, 8, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.narrow, self.norm = nn.Conv2d(8, 4, 1), nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.narrow(F.relu6(self.norm(self.depth(F.hardswish(self.wide(x))))))
+
+
+def mobile() -> Pair:
+    return nn.Sequential(
+        Conv(3, 4, 3, 2), Inverted(), Inverted(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    ), picture()
+
+
+class Encoder(nn.Module):
+    """nn.TransformerEncoder with padding left out by a mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(9, 8, padding_idx=0)
+        layer = nn.TransformerEncoderLayer(8, 2, 12, 0.1, "gelu", batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        padding = ids == 8
+        y = self.layers(self.embed(ids), src_key_padding_mask=padding)
+        kept = (~padding).unsqueeze(-1).to(y.dtype)
+        return self.head((y * kept).sum(1) / kept.sum(1).clamp(min=1.0))
+
+
+def encoder() -> Pair:
+    return Encoder(), torch.zeros(2, 6, dtype=torch.long)
+
+
+class Tied(nn.Module):
+    """An autoencoder whose decoder is its encoder transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encode, self.bias = nn.Linear(6, 3), nn.Parameter(torch.zeros(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        code = torch.sigmoid(self.encode(x))
+        return F.linear(code, self.encode.weight.t(), self.bias)
+
+
+def autoencoder() -> Pair:
+    return Tied(), torch.zeros(2, 6)
+
+
+class Lengths(nn.Module):
+    """A recurrent classifier that answers with the state at each sequence's own end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.rnn, self.head = nn.Embedding(9, 4), nn.GRU(4, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        states, _ = self.rnn(self.embed(ids))
+        last = (lengths % 6).view(-1, 1, 1).expand(-1, 1, states.shape[2])
+        return self.head(states.gather(1, last).squeeze(1))
+
+
+def lengths() -> Pair:
+    return Lengths(), {
+        "ids": torch.zeros(2, 6, dtype=torch.long), "lengths": torch.zeros(2, 1, dtype=torch.long),
+    }  # fmt: skip
+
+
+class Pyramid(nn.Module):
+    """A label map and a class out of one picture and a row of numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse = Conv(3, 4), Conv(4, 6, 3, 2)
+        self.across, self.labels = nn.Conv2d(6, 4, 1), nn.Conv2d(4, 2, 1)
+        self.facts, self.head = nn.Linear(3, 6), nn.Bilinear(6, 6, 4)
+
+    def forward(self, image: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
+        fine = self.fine(image)
+        coarse = self.coarse(fine)
+        up = F.interpolate(self.across(coarse), size=fine.shape[-2:], mode="nearest")
+        return self.labels(fine + up), self.head(coarse.mean((2, 3)), torch.tanh(self.facts(facts)))
+
+
+def pyramid() -> Pair:
+    return Pyramid(), {"image": picture(), "facts": torch.zeros(2, 3)}
+
+
+class Next(nn.Module):
+    """ConvNeXt's block: a wide depthwise kernel, LayerNorm over channels, a scale that is learnt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth, self.norm = nn.Conv2d(6, 6, 7, padding=3, groups=6), nn.LayerNorm(6, eps=1e-6)
+        self.up, self.down = nn.Linear(6, 12), nn.Linear(12, 6)
+        self.scale = nn.Parameter(0.1 * torch.ones(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.depth(x).permute(0, 2, 3, 1))
+        return x + (self.scale * self.down(F.gelu(self.up(y)))).permute(0, 3, 1, 2)
+
+
+def convnext() -> Pair:
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 2, 2), Next(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+    ), picture()
+
+
 MODULES = {
     f.__name__: f for f in (
         cnn, resnet, densenet, unet, lstm, gru, rnn, text, vit, gpt, attention, mixer, squeeze_excite,
-        normalised, super_resolution, siamese, sequence, loop, volumes,
+        normalised, super_resolution, siamese, sequence, loop, volumes, mobile, encoder, autoencoder, lengths,
+        pyramid, convnext,
     )
 }  # fmt: skip

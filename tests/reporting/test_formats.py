@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 
 from crosstrain.cli import app
 from crosstrain.reporting.answer.text import answer
+from crosstrain.reporting.command import command
+from crosstrain.reporting.escaping import md
 from crosstrain.reporting.terminal import text
 from crosstrain.results.rows import rows
 from crosstrain.results.schema import ComparisonResult
@@ -39,6 +41,20 @@ def report_text(folder: Path, form: str) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_result(tmp_path / "sample", small())
+
+
+def test_a_card_says_what_was_trained_how_and_with_what_result(tmp_path: Path) -> None:
+    of = full()
+    text = report_text(write_result(tmp_path / "full", of), "card")
+    sections = re.findall(r"^## (.*)$", text, re.M)
+    assert sections[:3] == ["Intended use", "Training", "Results"]
+    assert {"Proof", "Limits", "Again"} <= set(sections)
+    assert "- optimizer: sgd (learning rate 0.01, momentum 0.9)" in text
+    proof = text.split("## Proof")[1].split("##")[0]
+    assert len(proof.strip().splitlines()) == 2 + len(of.certificates)
+    for caveat in of.recommendation.caveats:
+        assert md(caveat) in text
+    assert f"```\n{command(of.settings)}\n```" in text
 
 
 def test_markdown_has_a_table_for_each_size_and_quantity(folder: Path) -> None:

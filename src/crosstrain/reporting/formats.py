@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from crosstrain.advice.changed import Changes
+from crosstrain.reporting.answer.card import card
 from crosstrain.reporting.answer.changes import changes_answer
 from crosstrain.reporting.answer.papers import latex_answer, latex_figures, markdown_answer, markdown_figures
 from crosstrain.reporting.answer.text import answer
@@ -152,6 +153,15 @@ def markdown(results: Mapping[str, ComparisonResult], changed: Mapping[str, Chan
     """The answer of each machine, what ``changed`` between them, then pipe tables, each under its title."""
     parts = [markdown_answer(answer(result), name) for name, result in results.items()]
     parts += [markdown_answer(changes_answer(of), title) for title, of in changed.items()]
+    parts += _markdown_tables(results)
+    parts.append(md(_legend(results)))
+    parts += [markdown_figures(each) for result in results.values() for each in answer(result).figures]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_tables(results: Mapping[str, ComparisonResult]) -> list[str]:
+    """Pipe tables, each under its title."""
+    parts = []
     for table in tables(results):
         head = ["engine", *table.networks]
         lines = [f"### {md(table.title)}", "", "| " + " | ".join(map(md, head)) + " |",
@@ -159,9 +169,16 @@ def markdown(results: Mapping[str, ComparisonResult], changed: Mapping[str, Chan
         for engine, entries in table.lines:
             lines.append("| " + " | ".join([md(engine), *map(_md_entry, entries)]) + " |")
         parts.append("\n".join(lines))
-    parts.append(md(_legend(results)))
-    parts += [markdown_figures(each) for result in results.values() for each in answer(result).figures]
-    return "\n\n".join(parts) + "\n"
+    return parts
+
+
+def cards(results: Mapping[str, ComparisonResult], changed: Mapping[str, Changes]) -> str:
+    """The model card of each machine's result."""
+    written = (
+        card(result, "\n\n".join([*_markdown_tables({name: result}), md(_legend({name: result}))]))
+        for name, result in results.items()
+    )
+    return "\n\n".join(written) + "\n"
 
 
 def _md_entry(entry: Entry | None) -> str:
@@ -292,5 +309,5 @@ def as_json(results: Mapping[str, ComparisonResult], changed: Mapping[str, Chang
 
 
 FORMATS: dict[str, Callable[[Mapping[str, ComparisonResult], Mapping[str, Changes]], str]] = {
-    "markdown": markdown, "latex": latex, "csv": as_csv, "json": as_json,
+    "markdown": markdown, "card": cards, "latex": latex, "csv": as_csv, "json": as_json,
 }  # fmt: skip

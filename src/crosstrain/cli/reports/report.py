@@ -25,7 +25,8 @@ def command(
         ),
     ],
     form: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="html, markdown, latex, csv or json.")
+        str,
+        typer.Option("--format", "-f", metavar="FORMAT", help="html, markdown, card, latex, csv or json."),
     ] = "html",
     out: Annotated[
         Path | None,
@@ -50,6 +51,7 @@ def command(
       crosstrain report crosstrain-runs/my-run
       crosstrain report monday friday --out changes.html
       crosstrain report my-run --format markdown
+      crosstrain report my-run --format card --out README.md
       crosstrain report my-run --format latex --out tables.tex
       crosstrain report laptop server --format csv --out rows.csv
     """

@@ -59,6 +59,16 @@ def einsum(r: TorchReader, n: AtenNode) -> Value:
     return r.as_value(r.emit("einsum", *(v.first for v in values), equation=equation))
 
 
+@reads("bilinear")
+def bilinear(r: TorchReader, n: AtenNode) -> Value:
+    """y_o = Σ_ij a_i W_oij b_j + bias_o, over the last axes of both inputs."""
+    a, b, weight, bias = operand(n, "input1"), n["input2"], n["weight"], n["bias"]
+    rows = "zyxwv"[: a.rank - 1]
+    half = r.emit("einsum", a.first, weight.first, equation=f"{rows}i,oij->{rows}oj")
+    product = r.as_value(r.emit("einsum", half, b.first, equation=f"{rows}oj,{rows}j->{rows}o"))
+    return product if bias is None else r.elementwise("add", product, bias)
+
+
 def _written_out(r: TorchReader, equation: str, ranks: list[int]) -> str:
     """An equation in which every axis has a letter and the result is named."""
     left, arrow, right = equation.replace(" ", "").partition("->")
