@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crosstrain.api import compare_inference as compare_inference
     from crosstrain.api import describe_engines as describe_engines
     from crosstrain.api import describe_network as describe_network
+    from crosstrain.api import diff as diff
     from crosstrain.api import evaluate as evaluate
     from crosstrain.api import export as export
     from crosstrain.api import features as features
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from crosstrain.comparison.training import Trained as Trained
     from crosstrain.data import Prepared as Prepared
     from crosstrain.data import prepare as prepare
+    from crosstrain.difference.findings import Difference as Difference
     from crosstrain.errors import CrosstrainError as CrosstrainError
     from crosstrain.errors import StorageError as StorageError
     from crosstrain.graph.graph import Graph as Graph
@@ -64,13 +66,14 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "crosstrain.api": "backtest bundle code compare compare_inference describe_engines describe_network "
-    "evaluate export features forecast history list_datasets list_engines list_networks list_recipes look "
-    "predict prove report sample study train tune verify",
+    "diff evaluate export features forecast history list_datasets list_engines list_networks list_recipes "
+    "look predict prove report sample study train tune verify",
     "crosstrain.archive.packing": "Bundled",
     "crosstrain.archive.verifying": "Verification",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
     "crosstrain.data": "Prepared prepare",
+    "crosstrain.difference.findings": "Difference",
     "crosstrain.errors": "CrosstrainError StorageError",
     "crosstrain.graph.graph": "Graph",
     "crosstrain.reporting.sheet": "Sheet",

@@ -53,7 +53,9 @@ class Workers:
             option = {"default": False, "choices": [False, True], "help": "", "division": "closed"}
             result: dict[str, Any] = {
                 "version": "1", "devices": ["cpu"], "precisions": ["float32", "float64"],
-                "options": {"compile": option, "bfloat16": {**option, "division": "open"}},
+                "options": {
+                    "compile": option, "deterministic": option, "bfloat16": {**option, "division": "open"},
+                },
             }  # fmt: skip
         else:
             result = self.trained(job, on_event)

@@ -214,6 +214,45 @@ def test_an_engine_that_does_not_repeat_is_tried_with_its_switch(
     assert "energy_joules_per_epoch" in record["why_not"] or record["energy_joules_per_epoch"] > 0
 
 
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_row_that_says_it_repeats_is_trained_again(
+    pretended: Pretended, tmp_path: Path, repeats: bool
+) -> None:
+    """Without ``--criteria`` too; nothing else is measured, and of no other row."""
+    pretended.repeats = lambda job: repeats
+    asked = quick_settings(
+        engines=["torch", "torch@same"], options={"torch@same": {"deterministic": True}}, criteria=False
+    )
+    result = run(asked, tmp_path / "out")
+    (record,) = result.criteria
+    assert [job["options"] for job in pretended.jobs] == [{"deterministic": True}]
+    assert (record["engine"], record["repeatable"]) == ("torch@same", repeats)
+    (sentence,) = [note for note in result.notes if "deterministic=True" in note]
+    assert sentence == (
+        "mlp on torch@same repeats bit for bit: two trainings of 2 epochs with the seed 0 gave the same "
+        "weights (deterministic=True)."
+        if repeats
+        else "mlp on torch@same does not repeat, in spite of deterministic=True: two trainings of 2 epochs "
+        "with the seed 0 differ in 1 of 1 array, by up to 1e-07."
+    )
+    out = StringIO()
+    print_criteria(result.criteria, console(out))
+    table = out.getvalue()
+    assert ("same" if repeats else "±1.0e-07") in table.splitlines()[-2]
+    assert "bits" in table
+    assert "p50" not in table
+    assert run(asked, tmp_path / "out").criteria == result.criteria
+    assert len(pretended.jobs) == 1
+
+
+def test_a_promise_that_could_not_be_tried_is_said_to_be_open(pretended: Pretended, tmp_path: Path) -> None:
+    pretended.fail = lambda job: Outcome("crashed", None, "it fell over", tmp_path, 1.0, None)
+    result = run(quick_settings(options={"torch": {"deterministic": True}}, criteria=False), tmp_path / "out")
+    assert result.notes[-1] == (
+        "mlp on torch: whether deterministic=True makes it repeat is unknown: crashed: it fell over."
+    )
+
+
 def test_an_engine_without_a_switch_is_tried_on_one_thread(pretended: Pretended, tmp_path: Path) -> None:
     pretended.repeats = lambda job: job["threads"] == 1
     (record,) = run(quick_settings(engines=["jax"]), tmp_path / "out").criteria

@@ -115,3 +115,11 @@ def test_arithmetic_is_kerass_own_policy(row: EngineRow) -> None:
 def test_float16_scales_the_loss(row: EngineRow) -> None:
     done = in_its_own_process(row, "-m", "pytest", "-q", "-x", "tests/engines/test_float16.py")
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("row", ENGINES, ids=lambda row: row.name)
+def test_data_on_the_device_are_the_same_batches(row: EngineRow) -> None:
+    done = in_its_own_process(
+        row, "-m", "pytest", "-q", "-x", "tests/runs/test_resident.py", "-k", "plain or numbers_become"
+    )
+    assert done.returncode == 0, done.stdout[-3000:]

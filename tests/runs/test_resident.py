@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from crosstrain.data.prepared import Prepared
+from crosstrain.engines.contract import Setting
+from crosstrain.engines.registry import engine_row
 from crosstrain.engines.resident import SHARE, Rows, worth_keeping
 from crosstrain.runs.tasks import cell
 from crosstrain.system.files import read_arrays
@@ -19,6 +22,14 @@ from tests.runs.test_cell import Recorder, job, recipe, run
 
 PARTS = {"train": {"x": np.zeros((10, 4), "float32")}, "test": {"x": np.zeros((5, 4), "float32")}}
 NEEDED = 15 * 4 * 4
+
+ENGINES = [only] if (only := os.environ.get("CROSSTRAIN_TEST_ENGINE")) else ["torch", "tensorflow", "jax"]
+"""Keras's are tried in processes of their own (``tests/engines/test_keras.py``)."""
+
+
+def _here(engine: str) -> None:
+    if not engine_row(engine).importable:
+        pytest.skip(f"{engine} is not installed here")
 
 
 @pytest.mark.parametrize(
@@ -82,10 +93,10 @@ def test_batches_come_in_the_recipes_order_and_evaluation_reads_the_device_too(
 
 
 @pytest.mark.parametrize("noisy", [False, True], ids=["plain", "noisy"])
-@pytest.mark.parametrize("engine", ["torch", "jax"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_training_on_kept_data_is_the_training(engine: str, noisy: bool, tmp_path: Path) -> None:
     """Bit for bit, with a ragged last batch, validation and test."""
-    pytest.importorskip(engine)
+    _here(engine)
     records, weights = {}, {}
     for choice in ("host", "device"):
         out = tmp_path / f"{choice}.npz"
@@ -102,12 +113,10 @@ def test_a_training_on_kept_data_is_the_training(engine: str, noisy: bool, tmp_p
     assert [e["train_loss"] for e in one["epochs"]] == [e["train_loss"] for e in other["epochs"]]
 
 
-@pytest.mark.parametrize("engine", ["torch", "jax"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_numbers_become_what_they_become_on_the_way_from_the_host(engine: str) -> None:
     """Bytes, whole numbers of 64 bits and float64 are kept, and read in the run's precision."""
-    pytest.importorskip(engine)
-    from crosstrain.engines.contract import Setting
-    from crosstrain.engines.registry import engine_row
+    _here(engine)
     from tests.engines.networks import Net, cross_entropy
 
     net = Net("kinds")
@@ -115,7 +124,8 @@ def test_numbers_become_what_they_become_on_the_way_from_the_host(engine: str) -
     random = np.random.default_rng(0)
     case = net.case({"y": y}, cross_entropy, {"x": np.zeros((2, 4)), "target/y": np.zeros(2, "int64")})
     targets = random.integers(0, 3, 9)
-    for inputs in (random.integers(0, 255, (9, 4)).astype("uint8"), random.standard_normal((9, 4))):
+    bytes_ = random.integers(0, 255, (9, 4)).astype("uint8")
+    for inputs in (bytes_, random.standard_normal((9, 4))):
         network: Any = (
             engine_row(engine).load().build(case.program, case.weights, Setting(options={"data": "device"}))
         )

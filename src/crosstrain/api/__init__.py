@@ -1,6 +1,7 @@
 """The public functions: what the command line does, in code. One module for each kind of them."""
 
 from crosstrain.api.comparing import backtest, compare, compare_inference, study
+from crosstrain.api.differing import diff
 from crosstrain.api.engines import (
     describe_engines,
     engine_pairs,
@@ -23,6 +24,7 @@ __all__ = [
     "compare_inference",
     "describe_engines",
     "describe_network",
+    "diff",
     "engine_pairs",
     "evaluate",
     "examine_engines",

@@ -12,6 +12,7 @@ from crosstrain.cli import (
     code,
     compare,
     datasets,
+    diff,
     engines,
     export,
     networks,
@@ -87,7 +88,7 @@ def _root(
 
 
 for module in (
-    compare, backtest, tune, study, report, history, opening, bundle, verify, prove, train, predict,
+    compare, backtest, tune, study, report, history, opening, bundle, verify, prove, diff, train, predict,
     evaluate, forecast, sample, features, export, code, networks, recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.syntax import Syntax
 from crosstrain import api
 from crosstrain.cli import declared, options
 from crosstrain.errors import CrosstrainError, StorageError
+from crosstrain.reporting.network.beside import page, show
+from crosstrain.reporting.terminal.grid import console
+from crosstrain.source.beside import beside
 from crosstrain.source.network import Source
 from crosstrain.system.files import write_bytes
 
@@ -35,6 +38,10 @@ def command(
         Path | None,
         typer.Option("--requirements", metavar="FILE", help="Write the packages that the source needs."),
     ] = None,
+    side_by_side: Annotated[
+        bool,
+        typer.Option("--side-by-side", help="Set the sources of several engines beside each other."),
+    ] = False,
     json_file: options.Json = None,
     **arguments: Any,
 ) -> None:
@@ -50,11 +57,18 @@ def command(
       crosstrain code my_net.py:build --engine mxnet --no-check
       crosstrain code resnet20 --engine flax --format notebook --out resnet20.ipynb
       crosstrain code lenet5 --engine jax --out lenet5.py --requirements requirements.txt
+      crosstrain code resnet20 --engine torch,flax --side-by-side --out resnet20.html
     """
     if form not in FORMS:
         raise CrosstrainError(f"source is written as {' or '.join(FORMS)}, not as {form!r}")
     for path in (json_file, out, requirements):
         options.check_json(path)
+    if side_by_side:
+        if form != "script" or requirements:
+            raise CrosstrainError(
+                "--side-by-side writes a page or columns; leave --format and --requirements out"
+            )
+        _side_by_side(network, engine, out, json_file, arguments)
     source = api.code(network, engine, **arguments)
     text = FORMS[form](source)
     if out:
@@ -66,6 +80,30 @@ def command(
     Console(stderr=True).print(summary(source), highlight=False, markup=False, soft_wrap=True)
     options.write(source.to_json(), json_file)
     raise typer.Exit(0 if source.check is None or source.check.proved else 1)
+
+
+MOST_BESIDE = 4
+
+
+def _side_by_side(
+    network: str, engines: str, out: Path | None, json_file: Path | None, arguments: dict[str, Any]
+) -> NoReturn:
+    names = [name.strip() for name in engines.split(",")]
+    if not 2 <= len(names) <= MOST_BESIDE or len(set(names)) < len(names):
+        raise CrosstrainError(
+            f"--side-by-side takes 2 to {MOST_BESIDE} different engines, as --engine torch,flax, "
+            f"not {engines!r}"
+        )
+    sources = [api.code(network, name, **arguments) for name in names]
+    together = beside(sources)
+    if out:
+        _keep(out, page(together))
+    elif options.screen(json_file):
+        show(together, Console() if sys.stdout.isatty() else console())
+    for source in sources:
+        Console(stderr=True).print(summary(source), highlight=False, markup=False, soft_wrap=True)
+    options.write(together.to_json(), json_file)
+    raise typer.Exit(0 if all(each.check is None or each.check.proved for each in sources) else 1)
 
 
 FORMS: dict[str, Callable[[Source], str]] = {

@@ -161,8 +161,8 @@ class Workshop:
                 subject.network,
                 folder,
                 input_shapes={name: spec["shape"] for name, spec in manifest["inputs"].items()},
-                classes=_classes(manifest),
-                vocabulary=_vocabulary(manifest),
+                classes=classes_of(manifest),
+                vocabulary=vocabulary_of(manifest),
                 targets=subject.data.target_specs(),
                 seed=seed,
                 label_smoothing=self.settings.recipe.label_smoothing,
@@ -252,7 +252,7 @@ def class_weights(asked: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict
     return {str(c): sum(counts) / (present * count) for c, count in enumerate(counts) if count}
 
 
-def _classes(manifest: Mapping[str, Any]) -> int | None:
+def classes_of(manifest: Mapping[str, Any]) -> int | None:
     """How many numbers a network answers with: a score for each class, or the numbers to predict."""
     specs = list(manifest["targets"].values())
     if len(specs) != 1:
@@ -261,7 +261,7 @@ def _classes(manifest: Mapping[str, Any]) -> int | None:
     return specs[0].get("classes") or (int(numbers[0]) if len(numbers) == 1 else None)
 
 
-def _vocabulary(manifest: Mapping[str, Any]) -> int | None:
+def vocabulary_of(manifest: Mapping[str, Any]) -> int | None:
     """How many numbers the tokens of the only input that is some can be; None where there is none."""
     sizes = [spec["vocabulary"] for spec in manifest["inputs"].values() if spec.get("vocabulary")]
     return sizes[0] if len(sizes) == 1 else None

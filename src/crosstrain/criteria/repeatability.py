@@ -108,6 +108,21 @@ def what_it_covers(epochs: int, of: int) -> str:
     return "" if epochs == of else f"repeated over {counted(epochs, 'epoch')} of {of}"
 
 
+def kept(entry: Mapping[str, Any]) -> str:
+    """What became of a row's promise to repeat itself, from its record; "" where it was not tried."""
+    who = f"{entry['network']} on {entry['engine']}"
+    if entry.get("repeatable") is None:
+        reason = (entry.get("why_not") or {}).get("repeatable")
+        return f"{who}: whether {SWITCH}=True makes it repeat is unknown: {reason}." if reason else ""
+    what = f"two trainings of {counted(entry['repeat_epochs'], 'epoch')} with the seed {entry['repeat_seed']}"
+    if entry["repeatable"]:
+        return f"{who} repeats bit for bit: {what} gave the same weights ({SWITCH}=True)."
+    return (
+        f"{who} does not repeat, in spite of {SWITCH}=True: {what} differ in {entry['differing_arrays']} of "
+        f"{counted(entry['arrays'], 'array')}, by up to {float(entry['largest_difference']):.2g}."
+    )
+
+
 def trial(case: Case, name: str, epochs: int, changes: Mapping[str, Any] | None = None) -> Trial:
     """Train the first cell once more, in a process of its own, with ``changes`` to its job. What was
     finished before is taken from the disk. ``FailedError`` where it does not end well."""

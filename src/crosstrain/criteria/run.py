@@ -48,6 +48,8 @@ def _plain(measure: Callable[[Case], dict[str, Any]]) -> Callable[[Case, Record]
     return lambda case, record: measure(case)
 
 
+REPEATABILITY = Measure("repeatability", ("repeatable",), _repeatable, "the same seed once more")
+
 MEASURES = (
     Measure("memory", ("peak_memory_bytes",), _plain(facts.memory)),
     Measure("lines", ("lines_of_source",), _plain(facts.lines)),
@@ -55,7 +57,7 @@ MEASURES = (
     Measure("energy", ("energy_joules_per_epoch",), _plain(facts.energy)),
     Measure("installation", ("install_bytes", "install_seconds"), _plain(installation.installation)),
     Measure("peak", ("peak_share",), _plain(peak.share), "its share of the matrix-product peak"),
-    Measure("repeatability", ("repeatable",), _repeatable, "the same seed once more"),
+    REPEATABILITY,
     Measure("determinism", ("deterministic",), _deterministic, "with the switch for repeatability"),
     Measure(
         "latency",
@@ -68,6 +70,15 @@ MEASURES = (
 )
 FIELDS = (*(name for measure in MEASURES for name in measure.fields), "reliability", "portability")
 """What every record of the result has, None where it is unknown."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a row; without a ``case`` no cell of it ended well."""
+
+    case: Case | None
+    record: Record
+    measures: tuple[Measure, ...]
 
 
 class Criteria:
@@ -89,17 +100,30 @@ class Criteria:
         ]
 
     def measure(self, results: Sequence[CellResult], planned: Sequence[Cell]) -> None:
-        """Find what is missing. On Ctrl-C, what was found so far is kept."""
+        """Find what is missing of all that is asked of each row. On Ctrl-C, what was found so far is kept."""
         self.read(results, planned)
-        cases = [(self._case(row, planned), record) for record, row in self._records]
-        for case, record in cases:
-            for measure in MEASURES:
+        asked = [
+            Asked(self._case(row, planned), record, measures)
+            for record, row in self._records
+            if (measures := self._measures(row))
+        ]
+        for each in asked:
+            case, record = each.case, each.record
+            for measure in each.measures:
                 if case is None:
                     record.lack(measure.name, measure.fields, NO_CELL, failed=False)
                 elif not (measure.title and record.known(measure.name, measure.fields)):
-                    self._measure(case, record, measure, _left_to_do(cases))
+                    self._measure(case, record, measure, _left_to_do(asked))
             if case is not None and "repeatable" not in record.why_not:
                 repeatability.tidy(case)
+
+    def sentences(self) -> list[str]:
+        """What became of each row's promise to repeat itself (its option ``deterministic``)."""
+        return [
+            sentence
+            for record, row in self._records
+            if _promised(row) and (sentence := repeatability.kept(record.to_json(FIELDS)))
+        ]
 
     def to_json(self) -> list[dict[str, Any]]:
         """A record for each row of which anything was measured."""
@@ -112,6 +136,12 @@ class Criteria:
             for record, row in self._records
             if record.measured or record.why_not
         ]
+
+    def _measures(self, row: Row) -> tuple[Measure, ...]:
+        """With ``--criteria`` all; without, whether a row repeats that says so."""
+        if self.bench.settings.criteria:
+            return MEASURES
+        return (REPEATABILITY,) if _promised(row) else ()
 
     def _case(self, row: Row, planned: Sequence[Cell]) -> Case | None:
         if not row.done:
@@ -150,14 +180,19 @@ class Criteria:
         return f", about {remaining:.0f} s left"
 
 
-def _left_to_do(cases: Sequence[tuple[Case | None, Record]]) -> list[Measure]:
+def _left_to_do(asked: Sequence[Asked]) -> list[Measure]:
     """What takes its time and is not known yet."""
     return [
         measure
-        for case, record in cases
-        for measure in MEASURES
-        if case is not None and measure.title and not record.known(measure.name, measure.fields)
+        for each in asked
+        for measure in each.measures
+        if each.case is not None and measure.title and not each.record.known(measure.name, measure.fields)
     ]
+
+
+def _promised(row: Row) -> bool:
+    """Whether a row was trained with the option that is to make it repeat."""
+    return any(cell.options.get(repeatability.SWITCH) for cell in row.cells)
 
 
 def _name(cell: Cell) -> str:

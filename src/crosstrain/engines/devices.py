@@ -1,7 +1,8 @@
 """What frameworks report about a GPU: their CUDA version, the memory that they hold, how they round.
 
 The worker's side. An engine's folder may have a module ``device`` with ``cuda()``, ``peak_bytes(device)`` and
-``ieee(native)``; for Keras on a framework, that framework's counts.
+``ieee(native)``, and ``free_bytes(device)`` where the engine can keep data there; for Keras on a framework,
+that framework's counts.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ class DeviceModule(Protocol):
         that is not known. ``native``: crosstrain's own engine ran, not Keras on the framework."""
 
 
+class Measurable(Protocol):
+    """The module ``device`` of an engine that can keep data on its device."""
+
+    def free_bytes(self, device: str) -> int | None:
+        """The memory that is free on ``device``; None for one that shares the host's, or does not say."""
+
+
 def device_module(row: EngineRow) -> DeviceModule | None:
     """An engine's own, or the one of the framework that it runs on; None where there is neither."""
     name = f"{row.module if row.native else f'crosstrain.engines.{row.imports[-1]}'}.device"
@@ -42,6 +50,11 @@ def device_module(row: EngineRow) -> DeviceModule | None:
         if importlib.util.find_spec(name):
             return cast(DeviceModule, importlib.import_module(name))
     return None
+
+
+def free_bytes(row: EngineRow, device: str) -> int | None:
+    """The memory that is free on a device for an engine whose module ``device`` can tell it."""
+    return cast(Measurable, device_module(row)).free_bytes(device)
 
 
 def overridden() -> bool:

@@ -23,7 +23,7 @@ from crosstrain.graph.cost import cost
 from crosstrain.graph.foreign import OF_TORCH, is_foreign
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import import_loss, import_with_masks, transfer, weight_names
-from crosstrain.graph.keras_import.causes import cause
+from crosstrain.graph.keras_import.causes import cause, recording
 from crosstrain.graph.keras_import.files.weights_alone import load_into
 from crosstrain.graph.keras_import.keras_file import load_keras_file
 from crosstrain.graph.keras_import.loss_fit import SPARSE
@@ -64,7 +64,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     ``definition.json`` to its folder; returns the last one's content."""
     emit({"event": "phase", "name": "define"})
     try:
-        model = build_model(job)
+        with recording(keras.layers.Layer, "__new__") as made:
+            model = build_model(job)
     except TorchModule:
         return dict(OF_TORCH)
     remarks = [drawn_kernels(model, job)] if job.get("kernel_initializer") else []
@@ -75,7 +76,14 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     check_rows(graph, layers_with_rows(graph))
     name = name_of(model, str(job["source"]))
     graph = replace(graph, name=name)
-    return record(job, name, graph, weights, weight_names(model), masks, list(filter(None, remarks)))
+    said = list(filter(None, remarks))
+    return record(job, name, graph, weights, weight_names(model), masks, said, lines=lines_of(model, made))
+
+
+def lines_of(model: keras.Model, made: Mapping[int, str]) -> dict[str, str]:
+    """The line of the user's source that made each layer, by its name."""
+    layers = model._flatten_layers(include_self=False)
+    return {layer.name: made[id(layer)] for layer in layers if id(layer) in made}
 
 
 def name_of(model: keras.Model, source: str) -> str:

@@ -20,12 +20,12 @@ def notebook(source: str) -> str:
     first, *rest = ast.parse(source).body
     cells = [_markdown(_title(first))]
     head = [node for node in rest if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If)]
-    cells.append(_code(_text(lines, head[0], head[-1])))
+    cells.append(_code(text_of(lines, head[0], head[-1])))
     for node in rest:
         if isinstance(node, ast.FunctionDef) and node.name == "main":
             cells += [_code(text) for text in _training(node, lines)]
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            cells.append(_code(_text(lines, node, node)))
+            cells.append(_code(text_of(lines, node, node)))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -42,7 +42,8 @@ def _title(node: ast.stmt) -> str:
     return str(node.value.value)
 
 
-def _text(lines: list[str], first: ast.stmt, last: ast.stmt) -> str:
+def text_of(lines: list[str], first: ast.stmt, last: ast.stmt) -> str:
+    """The lines of a source from one statement to another, decorators included."""
     start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
     return "\n".join(lines[start - 1 : last.end_lineno])
 
@@ -52,7 +53,7 @@ def _training(main: ast.FunctionDef, lines: list[str]) -> Iterator[str]:
     options = {name: default for node in main.body for name, default in _option(node)}
     yield "\n".join(f"{PATHS.get(name, name)} = {default}" for name, default in options.items())
     parsed = next(i for i, node in enumerate(main.body) if "parse_args()" in ast.unparse(node))
-    text = textwrap.dedent(_text(lines, main.body[parsed + 1], main.body[-1]))
+    text = textwrap.dedent(text_of(lines, main.body[parsed + 1], main.body[-1]))
     for name in options:
         text = text.replace(f"arguments.{name}", PATHS.get(name, name))
     yield text

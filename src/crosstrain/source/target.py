@@ -38,6 +38,10 @@ RESERVED = {
 """Names that a module keeps for itself."""
 
 
+QUESTIONS = ("axes", "training and inference", "random numbers", "gradients", "weights", "compilation")
+"""What users of every framework have to know."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A framework's tables.
@@ -51,7 +55,8 @@ class Target:
     float32, whatever they compute in; all but ``double_settings``, by op and setting. ``single_gradient``
     says of a node whether its gradient has such a factor that is no setting. ``lacks`` says of a step that
     the target has no form of it with its settings; ``single_kernels`` are ops whose kernels hold a constant
-    of their own in float32. ``packages`` are the distributions that a source imports.
+    of their own in float32. ``packages`` are the distributions that a source imports. ``asks`` says what the
+    framework makes its user think of, by the questions of ``QUESTIONS``.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Target:
     lacks: Callable[[Step], bool] = lambda step: False
     single_kernels: frozenset[str] = frozenset()
     packages: tuple[str, ...] = ()
+    asks: Mapping[str, str] = field(default_factory=dict)
 
     def requirements(self) -> list[str]:
         """The packages that a source needs, in the releases with which sources are proved."""

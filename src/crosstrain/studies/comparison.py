@@ -337,13 +337,11 @@ class _Comparison:
             self.sparing.took(time.monotonic() - started)
 
     def _criteria(self) -> None:
-        """Measure the further criteria where they are requested; else read what an earlier run measured."""
-        results = [self.results[cell.id] for cell in self.planned if cell.id in self.results]
-        if not self.settings.criteria:
-            self.criteria.read(results, self.planned)
-            return
+        """Measure the further criteria that are requested, and read what an earlier run measured."""
         with self.account.part("criteria"):
-            self.criteria.measure(results, self.planned)
+            self.criteria.measure(self._so_far(), self.planned)
+        for sentence in self.criteria.sentences():
+            self._note(sentence)
 
     # -- the end --------------------------------------------------------------------------------
     def _note(self, text: str) -> None:

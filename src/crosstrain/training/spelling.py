@@ -225,10 +225,14 @@ def optimizer(spec: str | Optimizer, **overrides: Any) -> Optimizer:
         name, options = spec.name, {k: v for k, v in spec.to_json().items() if k != "name"}
     else:
         name, options = named(spec)
-        options = {key.replace("-", "_"): each for key, each in options.items()}
-        if name.startswith("torch."):
-            options = {TORCH_NAMES.get(key, key): each for key, each in options.items()}
-    options |= {key: each for key, each in overrides.items() if each is not None}
+    return optimizer_from(name, options | {key: each for key, each in overrides.items() if each is not None})
+
+
+def optimizer_from(name: str, options: Mapping[str, Any]) -> Optimizer:
+    """An optimizer from its name and settings as they are spelled."""
+    options = {key.replace("-", "_"): each for key, each in options.items()}
+    if name.startswith("torch."):
+        options = {TORCH_NAMES.get(key, key): each for key, each in options.items()}
     if name not in FAMILIES:
         raise CrosstrainError(f"there is no optimizer {name!r}; there are {', '.join(FAMILIES)}")
     known = [f.name for f in fields(Optimizer) if f.name != "name"]

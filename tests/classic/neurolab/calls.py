@@ -140,6 +140,21 @@ def gradient(nl: Any) -> list[float]:
     return [*nl.tool.np_get(net), *flat, *output.ravel(), *by_layer[1]["b"]]
 
 
+def gradient_by_steps(nl: Any) -> list[float]:
+    net = nl.net.newff([[0, 3], [-2, 1]], [3, 2], [nl.trans.LogSig(), nl.trans.PureLin()])
+    gradient = None
+    for inp, target in zip(PLANE, BUMP, strict=True):
+        gradient = nl.tool.ff_grad_step(net, net.step(inp), target, gradient)
+    nl.tool.reg_grad(gradient, net, 0.1)
+    numbers = [value for layer in gradient for name in "wb" for value in layer[name].ravel()]
+    return [
+        *numbers,
+        *nl.tool.reg_norms(net),
+        *nl.tool.reg_norms(net, ord=1),
+        nl.tool.reg_error(0.5, net, 0.1),
+    ]
+
+
 CALLS: dict[str, Any] = {
     "gd": lambda nl: feed_forward(nl, "gd"),
     "gd, sample by sample": lambda nl: feed_forward(nl, "gd", adapt=True, lr=0.05),
@@ -173,6 +188,7 @@ CALLS: dict[str, Any] = {
     "made by hand": made_by_hand,
     "functions": functions,
     "gradient": gradient,
+    "gradient, step by step": gradient_by_steps,
 }
 
 

@@ -201,7 +201,8 @@ def test_the_delta_rule_of_few_samples_is_that_of_many(transf: Any, monkeypatch:
 @settings(max_examples=20)
 @given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 5), st.integers(0, 10**6))
 def test_few_rows_come_to_rest_as_many(patterns: int, inputs: int, samples: int, seed: int) -> None:
-    """Going on with rows at rest changes nothing: outputs, and the steps of the last row."""
+    """Going on with rows at rest changes nothing: outputs, and the steps of the last row. The order of adding
+    may decide whether it rests now or a step later, within rounding of where it is."""
     random = np.random.RandomState(seed)
     stored = np.sign(random.uniform(-1, 1, (patterns, inputs)))
     data = np.sign(random.uniform(-1, 1, (samples, inputs)))
@@ -212,8 +213,14 @@ def test_few_rows_come_to_rest_as_many(patterns: int, inputs: int, samples: int,
                 patch.setattr("crosstrain.classic.neurolab.layer.FEW", few)
                 net = made(stored)
                 results.append((net.sim(data), net.layers[-1].s, np.array(net.layers[-1].outs)))
-        for got, expected in zip(*results, strict=True):
-            np.testing.assert_allclose(got, expected, atol=1e-12)
+        (*got, steps), (*expected, expected_steps) = results
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-12)
+        common = min(len(steps), len(expected_steps))
+        np.testing.assert_allclose(steps[:common], expected_steps[:common], atol=1e-12)
+        for rest in (steps[common:], expected_steps[common:]):
+            np.testing.assert_allclose(rest, np.repeat(got[0][-1:], len(rest), axis=0), atol=1e-12)
+            assert len(rest) <= 1
 
 
 TANH, LOGISTIC, LINEAR = nl.trans.TanSig(), nl.trans.LogSig(), nl.trans.PureLin()

@@ -89,7 +89,6 @@ class Net:
         self.trainf, self.errorf = trainf, errorf
         self.inp, self.out = np.zeros(self.ci), np.zeros(co)
         self.connect = connect
-        self._chain = [[number - 1] for number in range(len(layers) + 1)]
         self._join()
         self.init()
 
@@ -118,7 +117,7 @@ class Net:
     @property
     def is_chain(self) -> bool:
         """Whether each layer hears just the one before it."""
-        return self.connect == self._chain
+        return self.connect == [[number - 1] for number in range(len(self.connect))]
 
     def step(self, inp: Any) -> np.ndarray:
         """Answers one input vector, with a vector."""
@@ -242,11 +241,11 @@ class Trainer:
         :param kwargs: ``epochs``, ``goal``, ``show``, and parameters of the algorithm
         :raises ValueError: input or target has another shape.
         """
-        own: dict[str, Any] = {
-            name: kwargs.pop(name) for name in ("goal", "show", "epochs") if name in kwargs
-        }
-        self.params = {**self.defaults, **own, "train": {**self.defaults["train"], **kwargs}}
-        goal, show, epochs = self.params["goal"], self.params["show"], self.params["epochs"]
+        defaults = self.defaults
+        goal, show = kwargs.pop("goal", defaults["goal"]), kwargs.pop("show", defaults["show"])
+        epochs = kwargs.pop("epochs", defaults["epochs"])
+        own = {**defaults["train"], **kwargs}
+        self.params = {"goal": goal, "show": show, "epochs": epochs, "train": own}
         data = [matrix(input, net.ci, "input")]
         if target is not None:
             data.append(matrix(target, net.co, "target"))
@@ -256,7 +255,7 @@ class Trainer:
                 )
         if not len(data[0]):
             raise ValueError("input has no samples; training needs at least one")
-        train = self._train_class(net, *data, **self.params["train"])
+        train = self._train_class(net, *data, **own)
         errors: list[float] = []
 
         def epochf(err: float | None, net: Any, *args: Any) -> None:

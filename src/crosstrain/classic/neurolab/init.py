@@ -24,11 +24,11 @@ def initwb_reg(layer: Any) -> None:
     low, high = layer.transf.inp_active
     low = (-100.0 if math.isinf(low) else low) / (2 * layer.cn)
     high = (100.0 if math.isinf(high) else high) / (2 * layer.cn)
-    names = ("w", "b") if "b" in layer.np else ("w",)
-    draws = np.random.uniform(low, high, sum([layer.np[name].size for name in names]))
-    for name in names:
-        shape = layer.np[name].shape
-        layer.np[name], draws = draws[: layer.np[name].size].reshape(shape), draws[layer.np[name].size :]
+    w, b = layer.np["w"], layer.np.get("b")
+    draws = np.random.uniform(low, high, w.size + (0 if b is None else b.size))
+    layer.np["w"] = draws[: w.size].reshape(w.shape)
+    if b is not None:
+        layer.np["b"] = draws[w.size :].reshape(b.shape)
 
 
 class InitRand:

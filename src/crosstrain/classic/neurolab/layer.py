@@ -144,15 +144,16 @@ class Reccurent(Layer):
         transf, multiply, add = trans.rowwise(self.transf), np.multiply, np.add.reduce
         ordered, biased, columns = type(self.transf) not in trans.CONTINUOUS, np.count_nonzero(b), w.T
         products = np.empty((len(inputs), *w.shape)) if ordered else w
-        now, steps = inputs, []
+        now, at, steps = inputs, inputs.tobytes(), []
         for number in range(self.max_iter):
             # In the order of np.sum, as in _sums, where that decides.
             s = add(multiply(now[:, None, :], w, products), 2) if ordered else now.dot(columns)
             if biased:
                 s += b
-            before, now = now, transf(s)
+            now, before = transf(s), at
+            at = now.tobytes()
             steps.append(now)
-            if number and now.tobytes() == before.tobytes():
+            if number and at == before:
                 break
         while len(steps) > 1 and steps[-1][-1].tobytes() == steps[-2][-1].tobytes():
             steps.pop()  # the last row was at rest before others were

@@ -11,7 +11,24 @@ from crosstrain.classic.neurolab.loading import load
 from crosstrain.classic.neurolab.storage import save
 from crosstrain.classic.neurolab.vector import layer_matrices, np_get, np_get_ref, np_set, np_size
 
-__all__ = ["Norm", "ff_grad", "load", "minmax", "np_get", "np_get_ref", "np_set", "np_size", "save"]
+__all__ = [
+    "Norm",
+    "ff_grad",
+    "ff_grad_step",
+    "load",
+    "minmax",
+    "np_get",
+    "np_get_ref",
+    "np_set",
+    "np_size",
+    "reg_error",
+    "reg_grad",
+    "reg_norms",
+    "save",
+]
+
+Gradient = list[dict[str, np.ndarray]]
+"""For each layer the gradient by property."""
 
 
 def minmax(input: Any) -> tuple[tuple[float, float], ...]:
@@ -49,7 +66,46 @@ def _matrix(x: Any) -> np.ndarray:
     return result
 
 
-def ff_grad(net: Any, input: Any, target: Any) -> tuple[list[dict[str, np.ndarray]], np.ndarray, np.ndarray]:
+def ff_grad_step(net: Any, out: np.ndarray, tar: Any, grad: Gradient | None = None) -> Gradient:
+    """Adds to ``grad`` the gradient of the error of the sample that a chain of perceptron layers has just
+    answered.
+
+    :param out: the answer, as ``net.step`` returned it
+    :param tar: the target, (outputs,)
+    :param grad: changed in place; zeros if None
+    """
+    if grad is None:
+        grad = [{name: np.zeros_like(values) for name, values in layer.np.items()} for layer in net.layers]
+    upstream = net.errorf.deriv(np.asarray(tar, float), out)
+    for layer, own in zip(reversed(net.layers), reversed(grad), strict=True):
+        delta = upstream * layer.transf.deriv(layer.s, layer.out)
+        own["w"] -= np.outer(delta, layer.inp)
+        own["b"] -= delta
+        upstream = delta @ layer.np["w"]
+    return grad
+
+
+def reg_norms(net: Any, ord: float = 2) -> tuple[float, float]:
+    """The norms, of order ``ord``, of all weights and of all biases."""
+    weights, biases = (np.concatenate([layer.np[name].ravel() for layer in net.layers]) for name in "wb")
+    return float(np.linalg.norm(weights, ord)), float(np.linalg.norm(biases, ord))
+
+
+def reg_error(e: float, net: Any, rr: float) -> float:
+    """The error ``e`` with ``rr`` times the length of all weights, and that of all biases, added."""
+    weights, biases = reg_norms(net)
+    return e + rr * (weights + biases)
+
+
+def reg_grad(grad: Gradient, net: Any, rr: float) -> Gradient:
+    """Adds ``rr`` times the weights and biases to their gradient, in place."""
+    for own, layer in zip(grad, net.layers, strict=True):
+        for name in "wb":
+            own[name] += rr * layer.np[name]
+    return grad
+
+
+def ff_grad(net: Any, input: Any, target: Any) -> tuple[Gradient, np.ndarray, np.ndarray]:
     """The gradient of the error, summed over the samples.
 
     :returns: for each layer the gradient by property, the same as one vector in the order of :func:`np_get`
@@ -63,7 +119,7 @@ def ff_grad(net: Any, input: Any, target: Any) -> tuple[list[dict[str, np.ndarra
     for layer, properties in zip(net.layers, kept, strict=True):
         layer.np.update(properties)  # what the caller holds stays bound
     flat, start = np.empty(len(joined)), 0
-    gradient: list[dict[str, np.ndarray]] = []
+    gradient: Gradient = []
     for layer, matrix in zip(net.layers, layer_matrices(net, joined), strict=True):
         parts = {"w": matrix[:, :-1], "b": matrix[:, -1]}
         gradient.append({})

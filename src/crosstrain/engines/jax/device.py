@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import distributions
+from typing import Any
 
 import jax
 
@@ -30,6 +31,20 @@ def peak_bytes(device: str) -> int | None:
     statistics = jax.devices("gpu")[int(number or 0)].memory_stats()
     peak = (statistics or {}).get("peak_bytes_in_use")
     return None if peak is None else int(peak)
+
+
+def free_bytes(device: str) -> int | None:
+    """What XLA's allocator may still give out."""
+    kind, _, number = device.partition(":")
+    return bytes_left(jax.devices("gpu")[int(number or 0)]) if kind == "cuda" else None
+
+
+def bytes_left(device: Any) -> int | None:
+    """The same, of one of JAX's devices; None on a CPU."""
+    statistics = device.memory_stats() if device.platform != "cpu" else None
+    if not statistics or "bytes_limit" not in statistics:
+        return None
+    return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
 
 
 def _count(event: str, **more: object) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
+from crosstrain.engines.jax.device import bytes_left
 from crosstrain.engines.jax.ops import canonical, operations
 from crosstrain.engines.jax.several import Step, Together, batch_of, stacked
 from crosstrain.engines.jax.windows import COMPILER
@@ -130,6 +131,12 @@ def _unroll(device: Any, options: Mapping[str, Any]) -> int:
     return int(chosen if chosen != "auto" else 1 if device.platform == "cpu" else 8)
 
 
+def sends(platform: str, steps_at_once: int) -> bool:
+    """Whether each batch is sent by itself, ahead of its step: it travels while the steps before it compute,
+    for neither call waits. Batches of several steps are joined on the host first; a CPU need not send."""
+    return platform != "cpu" and steps_at_once == 1
+
+
 class JaxNetwork:
     """A program on JAX, with its weights and the optimizer's slots on the device."""
 
@@ -162,6 +169,7 @@ class JaxNetwork:
         self._train_together = self._jit(self._train_steps, donate=donated)
         self._data, many = options["data"], options["steps_at_once"]
         self._together = Together(many, self._take_one, self._take_together) if many > 1 else None
+        self._sends = sends(device.platform, many)
         self.warm_up_steps = 2 if many == 1 else 2 * many + 2
         self._differentiate = self._jit(self._unscaled_gradients)
         self._predict = {phase: self._predictor(program.network.phase(phase)) for phase in (False, True)}
@@ -170,10 +178,11 @@ class JaxNetwork:
     # -- the calls of the contract ----------------------------------------------------------------
     def train(self, inputs: Arrays, learning_rate: float) -> Array:
         self._step += 1
-        step = Step(
-            self._prepare_inputs(self._training, inputs),
-            self._number(learning_rate), self._number(self._step),
-        )  # fmt: skip
+        batch = self._prepare_inputs(self._training, inputs)
+        if self._sends:
+            with self._mode():
+                batch = jax.device_put(batch, self._device)
+        step = Step(batch, self._number(learning_rate), self._number(self._step))
         return self._take_one(step) if self._together is None else self._together.add(step)
 
     def predict(self, inputs: Arrays, training: bool = False) -> dict[str, np.ndarray]:
@@ -219,7 +228,7 @@ class JaxNetwork:
                 }
 
     def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
-        if not worth_keeping(self._data, parts, _free_memory(self._device)):
+        if not worth_keeping(self._data, parts, bytes_left(self._device)):
             return None
         with self._mode():
             return {
@@ -367,14 +376,6 @@ def _gathered(value: Any) -> Array:
     if not isinstance(value, Rows):
         return value
     return value.array.at[value.index].get(mode="promise_in_bounds")
-
-
-def _free_memory(device: Any) -> int | None:
-    """Bytes that XLA's allocator may still give out on a GPU; None on a CPU."""
-    statistics = device.memory_stats() if device.platform != "cpu" else None
-    if not statistics or "bytes_limit" not in statistics:
-        return None
-    return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
 
 
 def _to_host(values: Mapping[str, Array]) -> dict[str, np.ndarray]:

@@ -57,6 +57,12 @@ class Backend(Protocol):
     def tensor(self, array: np.ndarray) -> Any:
         """A copy of a batch's array, as Keras's data iterators of this backend yield it."""
 
+    def kept(self, array: np.ndarray, device: str) -> Any:
+        """An array of examples on the device, to gather batches from."""
+
+    def gathered(self, kept: Any, index: np.ndarray) -> Any:
+        """The examples ``index`` (n,) of such an array, as a batch's tensor on the device."""
+
     def trainer(self, model: keras.Model) -> Trainer:
         """Its way to train."""
 
@@ -156,6 +162,12 @@ class Torch:
     def tensor(self, array: np.ndarray) -> Any:
         return self.torch.from_numpy(np.array(array))
 
+    def kept(self, array: np.ndarray, device: str) -> Any:
+        return self.torch.tensor(array, device=device)
+
+    def gathered(self, kept: Any, index: np.ndarray) -> Any:
+        return kept.index_select(0, self.torch.from_numpy(index).to(kept.device))
+
     def trainer(self, model: keras.Model) -> Trainer:
         torch = self.torch
 
@@ -215,6 +227,17 @@ class TensorFlow:
     def tensor(self, array: np.ndarray) -> Any:
         return self.tf.constant(array)
 
+    def kept(self, array: np.ndarray, device: str) -> Any:
+        from crosstrain.engines.tensorflow.kept import Kept
+
+        # As floats what the model would make floats; and whole numbers of 64 bits: those of 32, TensorFlow
+        # hands to functions in host memory.
+        whole = self.tf.int64 if array.dtype.kind in "iu" else self.tf.as_dtype(array.dtype)
+        return Kept.of(array, self.tf.as_dtype(keras.config.floatx()) if array.dtype == np.uint8 else whole)
+
+    def gathered(self, kept: Any, index: np.ndarray) -> Any:
+        return kept.form.gathered(kept.tensor, self.tf.constant(index))
+
     def trainer(self, model: keras.Model) -> Trainer:
         tf = self.tf
 
@@ -248,6 +271,7 @@ class Jax:
 
         self.jax = jax
         self._threads: int | None = None
+        self._gather = jax.jit(lambda kept, index: kept.at[index].get(mode="promise_in_bounds"))
 
     def devices(self) -> tuple[str, ...]:
         self.start(None)
@@ -279,6 +303,16 @@ class Jax:
         # An array of the host, as Keras's iterator gives on a CPU; a copy, since a step may still read it
         # when the caller writes the next batch.
         return np.array(array, self.jax.dtypes.canonicalize_dtype(array.dtype))
+
+    def kept(self, array: np.ndarray, device: str) -> Any:
+        return self.jax.device_put(array, self._device(device))
+
+    def gathered(self, kept: Any, index: np.ndarray) -> Any:
+        return self._gather(kept, index)
+
+    def _device(self, name: str) -> Any:
+        kind, _, number = name.partition(":")
+        return self.jax.devices("gpu" if kind == "cuda" else kind)[int(number or 0)]
 
     def trainer(self, model: keras.Model) -> Trainer:
         return JaxTrainer(model, self.jax)

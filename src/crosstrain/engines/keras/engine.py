@@ -15,7 +15,11 @@ import numpy as np
 
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
+from crosstrain.engines.devices import free_bytes
 from crosstrain.engines.keras.backends import Backend, Seeds, backend
+from crosstrain.engines.registry import engine_row
+from crosstrain.engines.resident import OPTION as DATA
+from crosstrain.engines.resident import Rows, worth_keeping
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import SEED, Graph
@@ -33,6 +37,7 @@ OPTIONS = {
         "auto", ("auto", True, False),
         "compile the step: as Keras chooses (XLA on JAX, and on TensorFlow with a GPU), always, or not",
     ),
+    "data": DATA,
     "arithmetic": Option(
         "full", ("full", "tf32", "bfloat16", "float16"),
         "full: as the precision says; tf32: products of 10-bit mantissas on a GPU; bfloat16, float16: "
@@ -89,7 +94,7 @@ class KerasNetwork:
         self, program: Program, weights: Arrays, on: Backend, setting: Setting, options: Mapping[str, Any]
     ) -> None:
         self._program, self._backend, self._setting = program, on, setting
-        self._tf32 = options["arithmetic"] == "tf32"
+        self._tf32, self._data = options["arithmetic"] == "tf32", options["data"]
         self._step = 0
         self._training = program.training
         self._specs = self._training.weights
@@ -122,7 +127,8 @@ class KerasNetwork:
             """The program's loss, where Keras would combine the losses that it was compiled with."""
             outputs = {f"output/{name}": _widened(value) for name, value in self._named(y_pred).items()}
             tensors = {name: keras.ops.convert_to_tensor(value) for name, value in constants.items()}
-            total = run(tensors, {**outputs, **y})[0]["loss"]
+            targets = {name: _narrowed(value, loss.inputs[name].dtype) for name, value in y.items()}
+            total = run(tensors, {**outputs, **targets})[0]["loss"]
             for penalty in model.losses:
                 total = total + penalty
             return total
@@ -196,6 +202,23 @@ class KerasNetwork:
             self._step = 0 if state.slots is None else state.step
             self._optimizer._iterations.assign(self._step - skipped)
 
+    def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
+        device = self._setting.device
+        free = free_bytes(engine_row(f"keras-{keras.backend.backend()}"), device)
+        if not worth_keeping(self._data, parts, free):
+            return None
+        network, loss = self._program.network, self._program.loss
+        with self._mode():
+            return {
+                part: {
+                    name: Rows.all(self._backend.kept(
+                        self._as_read(network if name in network.inputs else loss, name, array), device
+                    ))
+                    for name, array in arrays.items()
+                }
+                for part, arrays in parts.items()
+            }  # fmt: skip
+
     def wait(self) -> None:
         with self._mode():
             self._trainer.wait()
@@ -248,19 +271,32 @@ class KerasNetwork:
 
     # -- arrays -------------------------------------------------------------------------------------
     def _to_tensor(self, graph: Graph, name: str, inputs: Arrays) -> Tensor:
-        """An input in the graph's dtype; bytes stay bytes, and become floats on the device."""
+        """An input as Keras's data iterators yield it."""
         check_inputs(graph.name, (name,), inputs)
-        array, dtype = np.asarray(inputs[name]), graph.inputs[name].dtype
+        value: Any = inputs[name]
+        if isinstance(value, Rows):
+            return self._backend.gathered(value.array, value.index)
+        return self._backend.tensor(self._as_read(graph, name, np.asarray(value)))
+
+    def _as_read(self, graph: Graph, name: str, array: np.ndarray) -> np.ndarray:
+        """In the graph's dtype; bytes stay bytes, and become floats on the device."""
+        dtype = graph.inputs[name].dtype
         features = graph is self._program.network
         if features and dtype == "float32" and array.dtype == np.uint8:
-            return self._backend.tensor(array)
-        return self._backend.tensor(self._array(array, dtype))
+            return array
+        return np.asarray(array, self._setting.precision if dtype == "float32" else dtype)
 
     def _array(self, value: Any, dtype: str) -> np.ndarray:
         return np.array(value, self._setting.precision if dtype == "float32" else dtype)
 
     def _mode(self) -> AbstractContextManager[Any]:
         return self._backend.scope(self._setting.device, self._setting.precision, self._tf32)
+
+
+def _narrowed(value: Tensor, dtype: str) -> Tensor:
+    """Whole numbers in the graph's dtype; on a device they may lie in a wider one."""
+    wider = dtype == "int32" and keras.backend.standardize_dtype(value.dtype) == "int64"
+    return keras.ops.cast(value, dtype) if wider else value
 
 
 def _widened(value: Tensor) -> Tensor:

@@ -33,6 +33,10 @@ else:
 
 from crosstrain.engines.checks import check_inputs, check_weights, checked_options
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
+from crosstrain.engines.resident import OPTION as DATA
+from crosstrain.engines.resident import Rows, worth_keeping
+from crosstrain.engines.tensorflow.device import free_bytes
+from crosstrain.engines.tensorflow.kept import Form, Kept
 from crosstrain.engines.tensorflow.ops import operations
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
@@ -54,6 +58,7 @@ OPTIONS = {
     "inter_op_threads": Option(
         None, (None, 1, 2, 4, 8), "operations that may run side by side on a CPU (None: as many as threads)"
     ),
+    "data": DATA,
     "deterministic": Option(False, (False, True), "only kernels that repeat bit for bit"),
     "arithmetic": Option(
         "full", ("full", "tf32", "bfloat16", "float16"),
@@ -90,9 +95,7 @@ class TensorFlowEngine:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not options["grappler"]})
         if options["deterministic"]:
             tf.config.experimental.enable_op_determinism()
-        kind, _, index = setting.device.partition(":")
-        device = "/CPU:0" if kind == "cpu" else f"/GPU:{index}"
-        return TensorFlowNetwork(program, weights, device, setting.precision, options)
+        return TensorFlowNetwork(program, weights, setting.device, setting.precision, options)
 
     def _checked(self, setting: Setting) -> dict[str, Any]:
         options = checked_options(self.name, self.describe(), setting)
@@ -170,7 +173,9 @@ class TensorFlowNetwork:
     def __init__(
         self, program: Program, weights: Arrays, device: str, precision: str, options: Mapping[str, Any]
     ) -> None:
-        self._program, self._device, self._precision, self._options = program, device, precision, options
+        self._program, self._precision, self._options = program, precision, options
+        kind, _, index = device.partition(":")
+        self._device_name, self._device = device, "/CPU:0" if kind == "cpu" else f"/GPU:{index}"
         self._step = 0
         self._last_wait: Tensor = None
 
@@ -183,7 +188,7 @@ class TensorFlowNetwork:
         # Where the optimizer wants the norm of each weight, nothing is joined.
         self._trained = blocks(trained, JOINED_SIZE if program.optimizer.elementwise else -1)
         self._blocks = (*self._trained, *blocks(moving, JOINED_SIZE), *blocks(fixed, -1))
-        with tf.device(device):
+        with tf.device(self._device):
             self._variables = {
                 block.name: tf.Variable(tf.zeros(block.shape, self._dtype(self._specs[block.name].dtype)))
                 for block in self._blocks
@@ -255,6 +260,19 @@ class TensorFlowNetwork:
         kept = state.scaling if state.slots is not None else None
         for name, variable in self._scaling.items():
             variable.assign((kept or first_scaling())[name])
+
+    def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
+        if not worth_keeping(self._options["data"], parts, free_bytes(self._device_name)):
+            return None
+        specs = self._program.training.inputs
+        with tf.device(self._device):
+            return {
+                part: {
+                    name: Rows.all(Kept.of(array, self._dtype(specs[name].dtype)))
+                    for name, array in arrays.items()
+                }
+                for part, arrays in parts.items()
+            }
 
     def wait(self) -> None:
         if self._last_wait is not None:
@@ -336,22 +354,37 @@ class TensorFlowNetwork:
         )  # fmt: skip
         run = compiled(graph, ops, self._precision)
         specs = {name: (spec.shape, self._dtype(spec.dtype)) for name, spec in graph.inputs.items()}
-        signature = [tf.TensorSpec(shape, dtype) for shape, dtype in specs.values()]
-        if scalars:
-            signature.append(tf.TensorSpec((2,), self._precision))
+        more = [tf.TensorSpec((2,), self._precision)] if scalars else []
 
-        @tf.function(input_signature=signature, autograph=False, jit_compile=options["jit_compile"])
-        def function(*values: Tensor) -> Any:
-            return traced(run, dict(zip(specs, values, strict=False)), *values[len(specs) :])
+        @cache
+        def concrete(forms: Forms) -> Callable[..., Any]:
+            """The traced function for inputs of which those in ``forms`` are kept on the device: they come
+            as two tensors, the array and the numbers of the batch's examples."""
+            kept = dict(forms)
+            own = [
+                (kept[name].spec, INDEX) if name in kept else (tf.TensorSpec(*spec),)
+                for name, spec in specs.items()
+            ]
+            signature = [*(tensor for each in own for tensor in each), *more]
 
-        # The only traced function there is; to look for it by the arguments would cost 0.1 ms a step.
-        concrete = cache(function.get_concrete_function)
+            @tf.function(input_signature=signature, autograph=False, jit_compile=options["jit_compile"])
+            def function(*values: Tensor) -> Any:
+                given = iter(values)
+                inputs = {
+                    name: kept[name].gathered(next(given), next(given)) if name in kept else next(given)
+                    for name in specs
+                }
+                return traced(run, inputs, *given)
+
+            # To look for it by the arguments would cost 0.1 ms a step.
+            function_of_these: Callable[..., Any] = function.get_concrete_function()
+            return function_of_these
 
         def call(inputs: Arrays, *more: np.ndarray) -> Any:
             check_inputs(graph.name, specs, inputs)
             with tf.device(self._device):
-                arrays = [_converted(inputs[name], dtype) for name, (_, dtype) in specs.items()]
-                return concrete()(*arrays, *map(tf.convert_to_tensor, more))
+                given, forms = _tensors(inputs, {name: dtype for name, (_, dtype) in specs.items()})
+                return concrete(forms)(*given, *map(tf.convert_to_tensor, more))
 
         return call
 
@@ -367,6 +400,24 @@ class TensorFlowNetwork:
 
 
 Run = Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]]
+Forms = tuple[tuple[str, Form], ...]
+"""The inputs that lie on the device, each with its form there."""
+
+INDEX = tf.TensorSpec((None,), tf.int64)
+
+
+def _tensors(inputs: Mapping[str, Any], dtypes: Mapping[str, tf.DType]) -> tuple[list[Tensor], Forms]:
+    """The inputs as a traced function takes them, and the forms of those that lie on the device."""
+    tensors: list[Tensor] = []
+    forms: list[tuple[str, Form]] = []
+    for name, dtype in dtypes.items():
+        value = inputs[name]
+        if isinstance(value, Rows):
+            tensors += [value.array.tensor, _converted(value.index, tf.int64)]
+            forms.append((name, value.array.form))
+        else:
+            tensors.append(_converted(value, dtype))
+    return tensors, tuple(forms)
 
 
 def _converted(array: np.ndarray, dtype: tf.DType) -> Tensor:

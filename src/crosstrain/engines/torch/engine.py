@@ -19,6 +19,7 @@ from crosstrain.engines.memory import keep_freed_memory
 from crosstrain.engines.resident import OPTION as DATA
 from crosstrain.engines.resident import Rows, worth_keeping
 from crosstrain.engines.torch.capture import WARM_UP, CapturedStep, CudaRecorder, Recorder
+from crosstrain.engines.torch.device import free_bytes
 from crosstrain.engines.torch.fusion import fused, with_statistics_in_place
 from crosstrain.engines.torch.ops import DTYPES, operations
 from crosstrain.engines.torch.rates import RatesOnDevice, rates_of
@@ -231,8 +232,7 @@ class TorchNetwork:
                 self._joint.rescale(state.scaling)
 
     def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
-        free = torch.cuda.mem_get_info(self._device)[0] if self._device.type == "cuda" else None
-        if not worth_keeping(self._options["data"], parts, free):
+        if not worth_keeping(self._options["data"], parts, free_bytes(str(self._device))):
             return None
         specs = self._program.training.inputs
         return {

@@ -19,6 +19,7 @@ from crosstrain.exchange.torch_import.program import NotExportable, Programs, ex
 from crosstrain.graph import define as keras_define
 from crosstrain.graph.foreign import EXPORTED
 from crosstrain.graph.graph import Weights
+from crosstrain.graph.keras_import.causes import recording
 from crosstrain.graph.keras_import.files.weights_alone import ARRAYS, arrays_of
 from crosstrain.graph.keras_import.output import check_rows
 from crosstrain.graph.keras_initial import set_seed
@@ -41,7 +42,8 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """Call the function of ``job``, or read its ``.pt2`` file, and write what ``graph.define.run`` writes. A
     function of such a file that returns a Keras model is left to ``graph.define``."""
     emit({"event": "phase", "name": "define"})
-    result, place = called(job)
+    with recording(torch.nn.Module, "__init__") as made:
+        result, place = called(job)
     if not _of_torch(result):
         return keras_define.run(job, emit)
     for option in UNFIT:
@@ -68,6 +70,7 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
             "layouts": to_json(network.layouts),
         },
         "notes": list(network.notes),
+        "lines": lines_of(built.module, network, made),
     }
     names = list(network.graph.weights)
     return keras_define.record(job, name, network.graph, weights, names, **more)
@@ -76,6 +79,20 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 def _named(source: str) -> str:
     """What the network is called: its function, or its file."""
     return source.rpartition(":")[2] if ".py:" in source else Path(source).stem
+
+
+def lines_of(module: torch.nn.Module, network: Imported, made: Mapping[int, str]) -> dict[str, str]:
+    """For each node the line of the user's source that made its layer; of what the user's own ``forward``
+    computes, the line there."""
+    parts = dict(module.named_modules())
+    lines = {}
+    for node, (path, line) in network.places.items():
+        part = parts.get(path)
+        library = part is not None and type(part).__module__.startswith("torch.")
+        file, _, number = line.rpartition(", line ")
+        called = f"{Path(file).name}:{number}" if file else ""
+        lines[node] = (made.get(id(part), "") if library else "") or called
+    return {node: line for node, line in lines.items() if line}
 
 
 def _of_torch(result: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Imported:
     weights: Weights
     layouts: Mapping[str, tuple[Layout, tuple[int, ...]]]
     notes: tuple[str, ...] = ()
+    places: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """For each node the path of its module and the line of the user's source that calls it."""
 
 
 def imported(module: torch.nn.Module, programs: Programs, name: str) -> Imported:
@@ -64,8 +66,9 @@ def imported(module: torch.nn.Module, programs: Programs, name: str) -> Imported
     except GraphError as error:
         raise CrosstrainError(f"the PyTorch module does not hold together: {error}") from error
     return Imported(
-        graph, {key: reader.builder.arrays[key] for key in graph.weights}, reader.layouts, tuple(notes)
-    )
+        graph, {key: reader.builder.arrays[key] for key in graph.weights}, reader.layouts, tuple(notes),
+        reader.places,
+    )  # fmt: skip
 
 
 def _inputs(reader: TorchReader, inputs: tuple[Input, ...]) -> tuple[dict[str, Value], list[str]]:
@@ -209,6 +212,7 @@ class _Walk:
         """The value of a node, whose ``arguments`` are values already."""
         view = self._view(node, arguments)
         self.reader.at = view
+        begin = len(self.reader.builder.nodes)
         try:
             value = self._folded(node, view) if _constant(arguments, view) else self._read(view)
         except CrosstrainError:
@@ -217,6 +221,8 @@ class _Walk:
             traceback.print_exc()
             raise self.reader.refusal(f"has arguments that do not fit together ({error})") from error
         self._check(view, value)
+        for made in self.reader.builder.nodes[begin:]:
+            self.reader.places.setdefault(made.name, (view.module, view.line))
         return value
 
     def _read(self, view: AtenNode) -> Any:

@@ -82,6 +82,7 @@ class TorchReader(Reader):
         self.layouts: dict[str, tuple[Layout, tuple[int, ...]]] = {}
         self.stacks: dict[str, tuple[tuple[str, ...], int]] = {}
         """References made by ``stack``: of what, and along which axis."""
+        self.places: dict[str, tuple[str, str]] = {}
         self._laid: dict[tuple[str, Layout], str] = {}
         self._zeros: dict[int, str] = {}
         self._examples = ""

@@ -1,11 +1,17 @@
-"""The cause of an error in a user's code, in one line: Keras wraps errors in paragraphs of its own."""
+"""A user's code: the cause of an error there in one line (Keras wraps errors in paragraphs of its own), and
+which line made a layer."""
 
 from __future__ import annotations
 
+import functools
 import re
+import sys
 import sysconfig
 import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _WRAPPING = re.compile(
@@ -52,9 +58,42 @@ def _shortened(message: str, most: int = 300) -> str:
 
 def _place(error: BaseException) -> str:
     """The place in the user's files; empty if the error was elsewhere."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((*_LIBRARIES, _OWN, "<"))
-    ]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _of_the_user(frame.filename)]
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def _of_the_user(file: str) -> bool:
+    return not file.startswith((*_LIBRARIES, _OWN, "<"))
+
+
+# -- lines that make layers --------------------------------------------------------------------------
+@contextmanager
+def recording(base: Any, maker: str) -> Iterator[Mapping[int, str]]:
+    """Inside, every object of ``base`` leaves under its ``id`` the line of the user's source nearest to its
+    making (``net.py:12``); none where no code of the user's made it. ``maker`` is the method of ``base`` that
+    is watched: ``__new__``, or ``__init__``."""
+    kept, lines = vars(base)[maker], dict[int, str]()
+    function = getattr(base, maker)
+
+    @functools.wraps(function)
+    def making(first: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = function(first, *arguments, **keywords)
+        made = first if maker == "__init__" else result
+        if id(made) not in lines and (line := _nearest()):
+            lines[id(made)] = line
+        return result
+
+    setattr(base, maker, staticmethod(making) if maker == "__new__" else making)
+    try:
+        yield lines
+    finally:
+        setattr(base, maker, kept)
+
+
+def _nearest() -> str:
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        if _of_the_user(frame.f_code.co_filename):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""

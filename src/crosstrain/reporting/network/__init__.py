@@ -1,1 +1,1 @@
-"""A network for the eye: its layers as a table, its graph as a drawing."""
+"""A network for the eye: its layers as a table, its graph as a drawing, its sources in columns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -24,32 +24,43 @@ _WORDS = {
 """The fields that the table shows, as a reader calls them."""
 
 
+_LEGEND = {
+    "bits": "bits: does the same seed end in the same weights",
+    "switch": "switch: what makes it so, and its time over the row's own",
+    "peak": "peak: share of the machine's matrix-product peak",
+}
+"""What columns mean, where their names do not say it."""
+
+Column = Callable[[Mapping[str, Any]], Text | str]
+
+
 def print_criteria(entries: Sequence[Mapping[str, Any]], out: Console) -> None:
     """The table and its remarks; nothing where no criteria were measured."""
     if not entries:
         return
     out.print()
     out.print(criteria_table(entries))
-    out.print(
-        "bits: does the same seed end in the same weights; switch: what makes it so, and its time over the "
-        "row's own; peak: share of the machine's matrix-product peak",
-        style="dim",
-    )
+    explained = [_LEGEND[name] for name, _ in _known(entries) if name in _LEGEND]
+    out.print("; ".join(explained), style="dim")
     for line in remarks(entries):
         out.print(line, style="dim")
 
 
 def criteria_table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """A row for each network, input size and engine."""
-    columns = ["network", "size", "engine", "bits", "switch", "peak", "p50 ms", "p99 ms", "ONNX", "install"]
-    columns.append("lines")
-    with_energy = any(each.get("energy_joules_per_epoch") is not None for each in entries)
-    if with_energy:
-        columns.append("J/epoch")
-    table = grid(columns, right=(1, *range(5, len(columns))))
+    """A row for each network, input size and engine; a column in which nothing is known is left out."""
+    known = _known(entries)
+    columns = ["network", "size", "engine", *(name for name, _ in known)]
+    left = ("network", "engine", "bits", "switch")
+    table = grid(columns, right=[i for i, name in enumerate(columns) if name not in left])
     for each in entries:
-        table.add_row(*_cells(each), *([_joules(each.get("energy_joules_per_epoch"))] if with_energy else []))
+        who = (each["network"], size_text(each.get("input_size")), each["engine"])
+        table.add_row(*who, *(show(each) for _, show in known))
     return table
+
+
+def _known(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, Column]]:
+    """The columns in which any entry has a value."""
+    return [(n, show) for n, show in _COLUMNS.items() if any(show(e) != text.NOTHING for e in entries)]
 
 
 def remarks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -71,22 +82,6 @@ def remarks(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines[:MOST_REASONS], f"and {remaining} more reasons in the JSON (why_not)"]
 
 
-def _cells(each: Mapping[str, Any]) -> list[Text | str]:
-    return [
-        each["network"],
-        size_text(each.get("input_size")),
-        each["engine"],
-        _repeats(each),
-        _switch(each.get("deterministic")),
-        text.NOTHING if (share := each.get("peak_share")) is None else f"{100 * share:.1f} %",
-        _milliseconds(each.get("latency_p50")),
-        _milliseconds(each.get("latency_p99")),
-        size(each.get("export_bytes")),
-        size(each.get("install_bytes")),
-        text.count(each.get("lines_of_source")),
-    ]
-
-
 def _repeats(each: Mapping[str, Any]) -> Text | str:
     known = each.get("repeatable")
     if known is None:
@@ -97,7 +92,8 @@ def _repeats(each: Mapping[str, Any]) -> Text | str:
     )
 
 
-def _switch(deterministic: Mapping[str, Any] | None) -> Text | str:
+def _switch(each: Mapping[str, Any]) -> Text | str:
+    deterministic = each.get("deterministic")
     if not deterministic:
         return text.NOTHING
     if deterministic.get("repeatable") is None:
@@ -120,6 +116,28 @@ def _milliseconds(value: float | None) -> str:
 
 def _joules(value: float | None) -> str:
     return text.NOTHING if value is None else f"{value:.3g}"
+
+
+def _share(value: float | None) -> str:
+    return text.NOTHING if value is None else f"{100 * value:.1f} %"
+
+
+def _of(key: str, show: Callable[[Any], str]) -> Column:
+    """The column that shows a field."""
+    return lambda each: show(each.get(key))
+
+
+_COLUMNS: dict[str, Column] = {
+    "bits": _repeats,
+    "switch": _switch,
+    "peak": _of("peak_share", _share),
+    "p50 ms": _of("latency_p50", _milliseconds),
+    "p99 ms": _of("latency_p99", _milliseconds),
+    "ONNX": _of("export_bytes", size),
+    "install": _of("install_bytes", size),
+    "lines": _of("lines_of_source", text.count),
+    "J/epoch": _of("energy_joules_per_epoch", _joules),
+}
 
 
 def _who(each: Mapping[str, Any]) -> str:

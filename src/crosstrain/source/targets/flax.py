@@ -297,4 +297,12 @@ FLAX = Target(
      "import optax", "from flax import nnx", "from jax import lax"),
     CALLS, DECLARES, {**JAX_LAYERS, **FUNCTIONS, **HELPERS}, LOSSES, write, engines=("flax",),
     packages=("flax", "jax", "numpy", "optax"),
+    asks={
+        "axes": "channels stand last",
+        "training and inference": "model.train() and model.eval() switch the module, and it remembers",
+        "random numbers": "nnx.Rngs, streams that modules own",
+        "gradients": "nnx.value_and_grad of the model; an Optax rule updates it",
+        "weights": "nnx.Param and nnx.BatchStat in modules; kernels are (height, width, in, out)",
+        "compilation": "nnx.jit compiles anew for each new shape",
+    },
 )  # fmt: skip

@@ -377,4 +377,12 @@ JAX = Target(
      "from jax import lax"),
     CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, engines=("jax",),
     packages=("jax", "numpy"),
+    asks={
+        "axes": "channels stand last by choice; each convolution names its axes",
+        "training and inference": "an argument; new statistics are a result beside the outputs",
+        "random numbers": "keys that are split and handed on",
+        "gradients": "jax.grad of a pure function; nothing changes in place",
+        "weights": "dictionaries that functions take and return",
+        "compilation": "jax.jit compiles anew for each new shape",
+    },
 )  # fmt: skip

@@ -471,4 +471,12 @@ KERAS = Target(
     CALLS, {}, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=prepared, engines=("keras-tensorflow",),
     packages=("keras", "numpy", "tensorflow"),
     single_kernels=frozenset({"gelu", "leaky_relu"}),
+    asks={
+        "axes": "channels stand last",
+        "training and inference": "an argument, training, that fit and evaluate set",
+        "random numbers": "keras.utils.set_random_seed, or a seed for each layer",
+        "gradients": "none to write: the backend's, inside train_on_batch",
+        "weights": "created when a layer first sees a shape; kernels are (height, width, in, out)",
+        "compilation": "compile() names loss and optimizer; jit_compile is the backend's",
+    },
 )  # fmt: skip

@@ -269,4 +269,12 @@ MXNET = Target(
     CALLS, DECLARES, HELPERS, LOSSES, write, prepare=channels_first, lacks=pictures_only, engines=("mxnet",),
     packages=("mxnet", "numpy"),
     single_settings=True, double_settings=(("batch_norm", "epsilon"),),
+    asks={
+        "axes": "channels stand first: pictures are transposed on the way in",
+        "training and inference": "autograd.record() is training; outside of it is inference",
+        "random numbers": "one global generator for each device, mx.random.seed",
+        "gradients": "backward() inside a record; the trainer divides by the batch size",
+        "weights": "initialized by name, some at the first call; kernels are (out, in, height, width)",
+        "compilation": "none unless hybridize() is called",
+    },
 )  # fmt: skip

@@ -265,4 +265,12 @@ PADDLE = Target(
     packages=("numpy", "paddlepaddle"),
     single_settings=True,
     single_gradient=_single_gradient,
+    asks={
+        "axes": "channels stand first: pictures are transposed on the way in",
+        "training and inference": "model.train() and model.eval() switch the layer, and it remembers",
+        "random numbers": "one global generator, paddle.seed",
+        "gradients": "backward() adds to each .grad; clear_grad() after the step",
+        "weights": "attributes of layers; kernels are (out, in, height, width), but (in, out) in Linear",
+        "compilation": "none unless paddle.jit.to_static is called",
+    },
 )  # fmt: skip

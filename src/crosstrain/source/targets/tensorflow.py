@@ -250,4 +250,12 @@ TENSORFLOW = Target(
     packages=("numpy", "tensorflow"),
     constants=("DTYPE = tf.float32",),
     single_kernels=frozenset({"gelu", "leaky_relu"}),
+    asks={
+        "axes": "channels stand last",
+        "training and inference": "an argument, training, that each call hands on",
+        "random numbers": "a global seed, tf.random.set_seed, or a stateless seed for each call",
+        "gradients": "a tf.GradientTape records; it is asked once",
+        "weights": "tf.Variable; kernels are (height, width, in, out) and (in, out)",
+        "compilation": "tf.function traces again for each new shape or Python value",
+    },
 )  # fmt: skip

@@ -374,4 +374,12 @@ TORCH = Target(
      "import torch.nn.functional as F", "from torch import nn"),
     CALLS, DECLARES, {**FUNCTIONS, **HELPERS}, LOSSES, write, prepare=channels_first, engines=("torch",),
     packages=("numpy", "torch"),
+    asks={
+        "axes": "channels stand first: pictures are permuted on the way in",
+        "training and inference": "model.train() and model.eval() switch the module, and it remembers",
+        "random numbers": "one global generator, torch.manual_seed",
+        "gradients": "backward() adds to each .grad; zero_grad() before it",
+        "weights": "attributes of modules; kernels are (out, in, height, width) and (out, in)",
+        "compilation": "none unless torch.compile is called",
+    },
 )  # fmt: skip

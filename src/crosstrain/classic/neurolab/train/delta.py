@@ -18,33 +18,48 @@ FEW = 32
 it answers faster with them too."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Unit:
     """A threshold unit in plain floats.
 
-    ``weights`` end in the bias; ``examples`` are what it is to answer, and the sample with a 1 behind it.
+    ``examples`` are samples and what it is to answer to them; ``moved`` are the weights and the bias that the
+    last :meth:`error` found learning to lead to.
     """
 
     weights: list[float]
-    examples: list[tuple[float, tuple[float, ...]]]
+    bias: float
+    examples: list[tuple[float, list[float]]]
+    moved: tuple[list[float], float]
 
-    def misses(self, low: float, high: float) -> list[float]:
-        """What is missing in its answers."""
-        weights = self.weights
-        return [
-            wanted - (high if sum(map(mul, weights, sample)) > 0.0 else low)
-            for wanted, sample in self.examples
-        ]
-
-    def learn(self, lr: float, low: float, high: float, first: int = 0) -> None:
-        """Sees each sample once, and moves after each. Those before ``first`` are answered well."""
-        weights = self.weights
-        for wanted, sample in self.examples[first:]:
-            miss = wanted - (high if sum(map(mul, weights, sample)) > 0.0 else low)
+    def learn(self, lr: float, low: float, high: float) -> None:
+        """Sees each sample once, and moves after each."""
+        weights, bias = self.weights, self.bias
+        for wanted, sample in self.examples:
+            miss = wanted - (high if sum(map(mul, weights, sample)) + bias > 0.0 else low)
             if miss:
                 step = lr * miss
                 weights = [each + step * x for each, x in zip(weights, sample)]  # noqa: B905
-        self.weights = weights
+                bias += step
+        self.weights, self.bias = weights, bias
+
+    def error(self, lr: float, low: float, high: float) -> float:
+        """The sum of its squared misses. On the way, ``moved`` becomes what :meth:`learn` would make of it:
+        up to the first miss both need the same products."""
+        weights = moved = self.weights
+        bias = moved_bias = self.bias
+        total = 0.0
+        for wanted, sample in self.examples:
+            miss = wanted - (high if sum(map(mul, weights, sample)) + bias > 0.0 else low)
+            if miss:
+                total += miss * miss
+            if moved is not weights:
+                miss = wanted - (high if sum(map(mul, moved, sample)) + moved_bias > 0.0 else low)
+            if miss:
+                step = lr * miss
+                moved = [each + step * x for each, x in zip(moved, sample)]  # noqa: B905
+                moved_bias += step
+        self.moved = moved, moved_bias
+        return total
 
 
 class TrainDelta(Train):
@@ -60,9 +75,9 @@ class TrainDelta(Train):
             while True:
                 self.epochf(self.error(net, input, target), net, input, target)
                 self._arrays(layer, input, target)
-        samples = [(*row, 1.0) for row in input.tolist()]
+        samples = input.tolist()
         units = [
-            _Unit([*weights, bias], list(zip(wanted, samples, strict=True)))
+            _Unit(weights, bias, list(zip(wanted, samples, strict=True)), (weights, bias))
             for weights, bias, wanted in zip(
                 layer.np["w"].tolist(), layer.np["b"].tolist(), target.T.tolist(), strict=True
             )
@@ -77,19 +92,16 @@ class TrainDelta(Train):
         low, high = trans.THRESHOLDS[type(layer.transf)]
         try:
             while True:
-                total, wrong = 0.0, []
+                total = 0.0
                 for unit in units:
-                    misses = unit.misses(low, high)
-                    if any(misses):
-                        first = next(number for number, miss in enumerate(misses) if miss)
-                        wrong.append((unit, first))
-                        total += sum(map(mul, misses, misses))
+                    total += unit.error(lr, low, high)
                 self.epochf(0.5 * total, net, input, target)
-                for unit, first in wrong:
-                    unit.learn(lr, low, high, first)
+                for unit in units:
+                    unit.weights, unit.bias = unit.moved
         finally:
             _write(units, layer)
-            s = [sum(map(mul, unit.weights, unit.examples[-1][1])) for unit in units]
+            sample = units[0].examples[-1][1]
+            s = [sum(map(mul, unit.weights, sample)) + unit.bias for unit in units]
             net.inp = layer.inp = input[-1]
             layer.s = np.array(s)
             net.out = layer.out = np.array([high if each > 0.0 else low for each in s])
@@ -114,4 +126,4 @@ class TrainDelta(Train):
 def _write(units: list[_Unit], layer: Any) -> None:
     w, b = layer.np["w"], layer.np["b"]
     for number, unit in enumerate(units):
-        w[number], b[number] = unit.weights[:-1], unit.weights[-1]
+        w[number], b[number] = unit.weights, unit.bias

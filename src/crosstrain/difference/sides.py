@@ -1,0 +1,165 @@
+"""Both sides of a comparison, and one batch for both: inputs, targets and weights, each in the side's own
+layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from crosstrain.difference.recipes import Training
+from crosstrain.difference.values import written
+from crosstrain.errors import CrosstrainError
+from crosstrain.graph.graph import SEED, Graph, Weights
+from crosstrain.proof.case import Case, rounded
+from crosstrain.proof.holding.noise import without_noise
+from crosstrain.runs.defined import Definition
+from crosstrain.training.recipe import Recipe
+
+BATCH = 8
+LAYOUTS = ("as it is", "channels first", "channels last")
+TARGET = "target/"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One definition with its recipe; ``letter`` is A or B, ``weights`` its own, or those of a run."""
+
+    letter: str
+    source: str
+    definition: Definition
+    training: Training
+    trained: Weights | None = None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network with its noise, and its numbers as they were written."""
+        return written(self.definition.graph)
+
+    @cached_property
+    def quiet(self) -> Graph:
+        return without_noise(self.graph)[0]
+
+    @cached_property
+    def loss(self) -> Graph:
+        return written(self.definition.loss)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """In float64, the loss's constants included."""
+        own = {**self.definition.weights(), **(self.trained or {})}
+        return {k: v.astype("float64") if v.dtype.kind == "f" else v for k, v in own.items()}
+
+    @property
+    def inputs(self) -> list[str]:
+        return [name for name in self.graph.inputs if name != SEED]
+
+    def line(self, *names: str) -> str:
+        """The line of source that made a node or a layer ("" where it is not known)."""
+        lines: Mapping[str, str] = self.definition.data.get("lines") or {}
+        return next((lines[name] for name in names if name in lines), "")
+
+
+def first_case(a: Side, steps: int, seed: int = 0, examples: Mapping[str, np.ndarray] | None = None) -> Case:
+    """A's case: its weights made generic, random inputs (or ``examples``), targets of its loss."""
+    losses = {name: str(loss["name"]) for name, loss in a.definition.data["losses"].items()}
+    recipe = Recipe(optimizer=a.training.optimizer)
+    return Case.make(
+        a.graph, a.loss, a.weights, recipe, losses, steps=steps, batch_size=BATCH, seed=seed,
+        examples_of=examples,
+    )  # fmt: skip
+
+
+def second_case(
+    b: Side, first: Case, weights: Weights, layout: str | None
+) -> tuple[Case, list[str]]:  # fmt: skip
+    """B's case: the same examples and rates as ``first``'s, ``weights``, and notes on the layouts."""
+    data, notes = inputs_for(b, first, layout)
+    recipe = replace(first.recipe, optimizer=rounded(b.training.optimizer))
+    data |= targets_for(b.loss, b.quiet, first)
+    constants = {k: v for k, v in b.weights.items() if k in b.loss.weights}
+    case = replace(
+        first, network=b.quiet, loss=b.loss, weights={**weights, **constants}, data=data, recipe=recipe
+    )
+    return case, notes
+
+
+def inputs_for(b: Side, first: Case, layout: str | None) -> tuple[dict[str, np.ndarray], list[str]]:
+    """A's inputs as B takes them: paired by name, else by order; the layout seen from the shapes."""
+    names = [name for name in first.network.inputs if name != SEED]
+    if len(names) != len(b.inputs):
+        raise CrosstrainError(
+            f"A has {len(names)} inputs ({', '.join(names)}) and B {len(b.inputs)} ({', '.join(b.inputs)}): "
+            "they share nothing that could be compared; give two networks with the same inputs"
+        )
+    pairs = {n: n for n in names} if set(names) == set(b.inputs) else dict(zip(b.inputs, names, strict=True))
+    data, notes = {}, []
+    for own, name in pairs.items():
+        array, spec = first.data[name], b.graph.inputs[own]
+        way, fits = layout_of(array, spec.shape, layout)
+        if fits is None:
+            raise CrosstrainError(
+                f"A's input {name!r} is {sized(array.shape[1:])} and B's {own!r} {sized(spec.shape[1:])}, "
+                "which is no layout of it; give both one size with --input-shape"
+            )
+        if (spec.dtype == "float32") != (array.dtype.kind == "f"):
+            raise CrosstrainError(
+                f"A's input {name!r} holds {array.dtype} and B's {own!r} {spec.dtype}: real numbers against "
+                "whole ones; give two networks that take the same kind of input"
+            )
+        data[own] = fits if array.dtype.kind == "f" else fits.astype(spec.dtype)
+        if way != LAYOUTS[0]:
+            notes.append(f"B's input {own!r} is given with its {way} ({sized(fits.shape[1:])})")
+    return data, notes
+
+
+def layout_of(
+    array: np.ndarray, shape: Sequence[int | None], layout: str | None
+) -> tuple[str, np.ndarray | None]:
+    """How an input fits a shape, and the array in that layout (None where it fits in none)."""
+    ways = {LAYOUTS[0]: array}
+    if array.ndim >= 3:
+        ways |= {LAYOUTS[1]: np.moveaxis(array, -1, 1), LAYOUTS[2]: np.moveaxis(array, 1, -1)}
+    for name, way in ways.items():
+        asked = layout is None or name == layout.replace("_", " ")
+        if asked and len(way.shape) == len(shape) and all(
+            n is None or n == m for n, m in zip(shape, way.shape, strict=True)
+        ):  # fmt: skip
+            return name, way
+    return layout or LAYOUTS[0], None
+
+
+def targets_for(loss: Graph, network: Graph, first: Case) -> dict[str, np.ndarray]:
+    """A's targets for B's loss, paired by order; whole numbers as one-hot rows where B wants those."""
+    theirs = [name for name in first.loss.inputs if name.startswith(TARGET)]
+    own = [name for name in loss.inputs if name.startswith(TARGET)]
+    if len(theirs) != len(own):
+        raise CrosstrainError(f"A is trained by {len(theirs)} targets and B by {len(own)}; name both losses")
+    data = {}
+    for name, other in zip(own, theirs, strict=True):
+        data[name] = as_target(first.data[other], loss.inputs[name].shape, loss.inputs[name].dtype)
+    return data
+
+
+def as_target(array: np.ndarray, shape: Sequence[int | None], dtype: str) -> np.ndarray:
+    """A target in another form: classes as one-hot rows and back, an axis of one more or less."""
+    kind = "float64" if dtype == "float32" else dtype
+    inner = tuple(shape[1:])
+    if array.dtype.kind in "iu" and inner and inner[-1] not in (None, 1) and array.ndim == len(inner):
+        return np.asarray(np.eye(int(inner[-1]))[array.astype("int64")], kind)
+    if array.dtype.kind == "f" and "int" in dtype and array.ndim == len(inner) + 2:
+        return np.asarray(array.argmax(axis=-1), kind)
+    size = int(np.prod([n or 1 for n in inner]))
+    if None in inner or array.size != array.shape[0] * size:
+        if array.ndim == len(shape):
+            return array.astype(kind)
+        raise CrosstrainError(
+            f"A's target is {sized(array.shape[1:])} and B's {sized(inner)}; give both the same loss"
+        )
+    return array.reshape(array.shape[0], *(int(n or 1) for n in inner)).astype(kind)
+
+
+def sized(shape: Sequence[int | None]) -> str:
+    return "×".join("any" if n is None else str(n) for n in shape) or "a number"

@@ -1,0 +1,1 @@
+"""What people look at of a comparison of two definitions."""
