@@ -157,10 +157,11 @@ def pooled(mistake: bool) -> tuple[nn.Module, Tensor]:
     return nn.Sequential(nn.Conv2d(3, 4, 3), pool, LastChannels(), nn.Linear(36, 3)), torch.zeros(2, 3, 7, 7)
 
 
-keras_pooled = functional(
-    (7, 7, 3), lambda: L.Conv2D(4, 3), lambda: L.ZeroPadding2D(0),
-    lambda: L.AveragePooling2D(3, 2, padding="same"), L.Flatten, lambda: L.Dense(3),
-)  # fmt: skip
+def keras_pooled_at(size: int) -> Callable[[], keras.Model]:
+    return functional(
+        (size, size, 3), lambda: L.Conv2D(4, 3), lambda: L.AveragePooling2D(3, 2, padding="same"), L.Flatten,
+        lambda: L.Dense(3),
+    )  # fmt: skip
 
 
 class Larger(nn.Module):
@@ -296,7 +297,7 @@ PAIRS: dict[str, Pair] = {
         keras_dense(lambda: L.LayerNormalization(epsilon=1e-3)),
         lambda bad: (LayerNormed(1e-5 if bad else 1e-3), torch.zeros(2, 6)), "epsilon", "norm",
     ),
-    "counted padding": Pair(keras_pooled, pooled, "counted padding", "average_pool"),
+    "counted padding": Pair(keras_pooled_at(7), pooled, "counted padding", "average_pool"),
     "align corners": Pair(keras_larger, lambda bad: (Larger(bad), PICTURE), "align corners", "up_sampling"),
     "gate order": Pair(
         keras_lstm, lambda bad: (HandWritten("ifoc" if bad else "ifco"), SEQUENCE), "gate order", "lstm"

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from keras import layers as L
+from torch import nn
 
+from crosstrain.errors import CrosstrainError
 from tests.difference.conftest import Compare
-from tests.difference.pairs import PAIRS, keras_gru, keras_several, port_with_several
+from tests.difference.pairs import (
+    PAIRS,
+    dense,
+    functional,
+    keras_ending,
+    keras_gru,
+    keras_mlp,
+    keras_pooled_at,
+    keras_several,
+    mlp,
+    pooled,
+    port_with_several,
+)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -24,7 +39,7 @@ def test_a_planted_mistake_is_found_located_and_named(compare: Compare, name: st
     assert first.change
     if first.stage in ("inference", "training", "weights"):
         assert first.effect is not None
-        assert first.effect > 1e-7
+        assert first.effect > 1e-6
 
 
 def test_several_mistakes_in_one_port_are_all_found(compare: Compare) -> None:
@@ -32,6 +47,35 @@ def test_several_mistakes_in_one_port_are_all_found(compare: Compare) -> None:
     assert [f.cause for f in found.findings] == [
         "padding", "epsilon", "flatten order", "momentum", "running variance",
     ]  # fmt: skip
+
+
+def test_networks_that_share_nothing_are_refused(compare: Compare) -> None:
+    other = functional((6,), L.ReLU)
+    with pytest.raises(CrosstrainError, match=r"A and B share no layer \(A does relu; B does dense"):
+        compare(other, lambda: dense(nn.Tanh, nn.Tanh)(False))
+
+
+def test_other_inputs_are_refused_with_both_shapes(compare: Compare) -> None:
+    with pytest.raises(CrosstrainError, match=r"A's input .* is 8×8×3 and B's 'input' 7×7×3, which is no"):
+        compare(keras_pooled_at(8), lambda: pooled(False))
+
+
+def test_a_map_says_which_weight_is_which(compare: Compare) -> None:
+    said = {"0.weight": "sequential/dense/kernel"}
+    found = compare(keras_mlp, lambda: mlp(False), said=said)
+    assert found.same
+    assert found.weights["weights"] == {
+        "0.weight": "sequential/dense/kernel", "0.bias": "sequential/dense/bias",
+        "2.weight": "sequential/dense_1/kernel", "2.bias": "sequential/dense_1/bias",
+    }  # fmt: skip
+    with pytest.raises(CrosstrainError, match="--map names the weight 'nothing', which A lacks"):
+        compare(keras_mlp, lambda: mlp(False), said={"0.weight": "nothing"})
+
+
+def test_a_softmax_that_the_loss_has_inside_is_no_difference(compare: Compare) -> None:
+    found = compare(keras_ending, lambda: mlp(False))
+    assert found.same, found.findings
+    assert any("A ends in softmax" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -67,7 +67,7 @@ class Comparison:
         self.matching = self._matched(case)
         if self.matching.own:
             case = replace(case, weights=a.weights)
-        second, notes = second_case(b, case, self.matching.carried, settings.layout)
+        second, notes = second_case(a, b, case, self.matching.carried, settings.layout)
         self.cases = case, second
         self.notes = [*self._notes(), *notes]
         self.loss_ends: tuple[Run, Run] | None = None
@@ -107,6 +107,10 @@ class Comparison:
     # -- the whole ------------------------------------------------------------------------------------
     def run(self, testify: Testify, tell: Tell = lambda _: None) -> Difference:
         """Everything in order; ``testify`` gives gradients and steps."""
+        files = [side.letter for side in self.sides if side.for_inference]
+        if files:
+            what = "is a file for inference, which keeps neither dropout nor BatchNorm's momentum"
+            self.notes.append(f"{' and '.join(files)} {what}: they are not compared")
         self.unfit()
         tell("Comparing outputs in inference")
         runs = self.forward("inference")
@@ -114,11 +118,11 @@ class Comparison:
         runs = runs and self.forward("training")
         if runs:
             tell("Comparing statistics and the loss")
-            for found in statistics(self, runs):
+            for found in [] if files else statistics(self, runs):
                 self.add(found)
             for found in loss_of(self, self.loss_ends or runs):
                 self.add(found)
-        for found in self.noise():
+        for found in [] if files else self.noise():
             self.add(found)
         tell("Comparing gradients and training steps")
         for found in gradients_and_steps(self, testify):

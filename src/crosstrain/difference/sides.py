@@ -12,6 +12,7 @@ import numpy as np
 from crosstrain.difference.recipes import Training
 from crosstrain.difference.values import written
 from crosstrain.errors import CrosstrainError
+from crosstrain.graph.foreign import is_foreign
 from crosstrain.graph.graph import SEED, Graph, Weights
 from crosstrain.proof.case import Case, rounded
 from crosstrain.proof.holding.noise import without_noise
@@ -53,6 +54,11 @@ class Side:
         return {k: v.astype("float64") if v.dtype.kind == "f" else v for k, v in own.items()}
 
     @property
+    def for_inference(self) -> bool:
+        """Whether the side is a file that keeps no noise of training."""
+        return is_foreign(str(self.definition.data["source"]))
+
+    @property
     def inputs(self) -> list[str]:
         return [name for name in self.graph.inputs if name != SEED]
 
@@ -73,15 +79,19 @@ def first_case(a: Side, steps: int, seed: int = 0, examples: Mapping[str, np.nda
 
 
 def second_case(
-    b: Side, first: Case, weights: Weights, layout: str | None
+    a: Side, b: Side, first: Case, weights: Weights, layout: str | None
 ) -> tuple[Case, list[str]]:  # fmt: skip
     """B's case: the same examples and rates as ``first``'s, ``weights``, and notes on the layouts."""
     data, notes = inputs_for(b, first, layout)
+    loss = b.loss
+    if not b.training.losses and (own := borrowed(a, b)):
+        loss = own
+        notes.append(f"nobody named B's loss: it is trained by A's, {', '.join(_names(a))}")
     recipe = replace(first.recipe, optimizer=rounded(b.training.optimizer))
-    data |= targets_for(b.loss, b.quiet, first)
-    constants = {k: v for k, v in b.weights.items() if k in b.loss.weights}
+    data |= targets_for(loss, first)
+    constants = {k: v for k, v in {**first.weights, **b.weights}.items() if k in loss.weights}
     case = replace(
-        first, network=b.quiet, loss=b.loss, weights={**weights, **constants}, data=data, recipe=recipe
+        first, network=b.quiet, loss=loss, weights={**weights, **constants}, data=data, recipe=recipe
     )
     return case, notes
 
@@ -131,7 +141,35 @@ def layout_of(
     return layout or LAYOUTS[0], None
 
 
-def targets_for(loss: Graph, network: Graph, first: Case) -> dict[str, np.ndarray]:
+def borrowed(a: Side, b: Side) -> Graph | None:
+    """A's loss for B's outputs, where B's was chosen for want of one and is of another name or weight; None
+    where B's own is as good."""
+    kinds = [[(x["name"], x["weight"]) for x in s.definition.data["losses"].values()] for s in (a, b)]
+    names = list(a.graph.outputs), list(b.graph.outputs)
+    if kinds[0] == kinds[1] or len(names[0]) != len(names[1]):
+        return None
+    if set(names[0]) == set(names[1]):
+        return a.loss
+    theirs = dict(zip(*names, strict=True))
+    renamed = {}
+    for key in a.loss.inputs:
+        kind, slash, name = key.partition("/")
+        renamed[key] = f"{kind}{slash}{theirs.get(name, name)}"
+    refs = {f"%{key}": f"%{new}" for key, new in renamed.items()}
+    follow = lambda ref: refs.get(ref, ref)
+    return replace(
+        a.loss,
+        inputs={renamed[key]: spec for key, spec in a.loss.inputs.items()},
+        nodes=tuple(replace(n, inputs=tuple(map(follow, n.inputs))) for n in a.loss.nodes),
+        outputs={name: str(follow(ref)) for name, ref in a.loss.outputs.items()},
+    )
+
+
+def _names(side: Side) -> list[str]:
+    return [str(loss["name"]) for loss in side.definition.data["losses"].values()]
+
+
+def targets_for(loss: Graph, first: Case) -> dict[str, np.ndarray]:
     """A's targets for B's loss, paired by order; whole numbers as one-hot rows where B wants those."""
     theirs = [name for name in first.loss.inputs if name.startswith(TARGET)]
     own = [name for name in loss.inputs if name.startswith(TARGET)]

@@ -161,13 +161,34 @@ def _steps(c: Comparison, arrays: Arrays, causes: list[tuple[str, str, str]]) ->
     if not others:
         return
     pair, error = others[0]
+    if not causes and (more := _more(c)):
+        causes = [more]
+    if not causes and max(e for _, e in first) <= MOVED:
+        c.notes.append(
+            f"after {c.cases[0].steps} steps both are {error:.1e} of the way apart: rounding, which grows "
+            "from step to step (the first is the same)"
+        )
+        return
     unknown = ("", f"{behind(c.graphs[1], pair.b)[0]} moves otherwise in B", "")
     yield from (_finding(c, pair, cause, error) for cause in causes or [unknown])
 
 
+def _more(c: Comparison) -> tuple[str, str, str] | None:
+    """The cause where one side trains weights that the other lacks: from the second step on all is other."""
+    for letter, lacks, graph, names in zip(
+        "AB", "BA", c.graphs, (c.matching.only_a, c.matching.only_b), strict=True
+    ):
+        if trained := [name for name in names if name in graph.trainable]:
+            what = f"{letter} trains {len(trained)} weights that {lacks} lacks ({trained[0]}, …)"
+            return "more weights", what, "leave them out or do not train them (scale=, center=, use_bias=)"
+    return None
+
+
 def _ways(c: Comparison, arrays: Arrays, step: int) -> Iterator[tuple[Pair, float]]:
-    """For each trained pair how far both ends are apart after a step, in parts of A's way."""
+    """For each trained pair how far both ends are apart after a step, in parts of A's way; a way counts as at
+    least ``FLOOR`` of the usual one, since that of a bias before a normalisation is rounding."""
     trained = set(c.graphs[0].trainable)
+    ways: list[tuple[Pair, np.ndarray, np.ndarray]] = []
     for pair in c.matching.pairs:
         if not trained.intersection(behind(c.graphs[0], pair.a)):
             continue
@@ -177,11 +198,10 @@ def _ways(c: Comparison, arrays: Arrays, step: int) -> Iterator[tuple[Pair, floa
         )
         begin = read(c.graphs[0], pair.a, c.cases[0].weights)
         fit = fitted(one, other.shape), fitted(begin, other.shape)
-        if fit[0] is None or fit[1] is None:
-            continue
-        way = float(np.linalg.norm(fit[0][1] - fit[1][1]))
-        still = 1e-12 * float(np.linalg.norm(begin))
-        yield pair, float(np.linalg.norm(other - fit[0][1])) / max(way, still, 1e-300)
+        if fit[0] and fit[1]:
+            ways.append((pair, other - fit[1][1], fit[0][1] - fit[1][1]))
+    floor = FLOOR * rms(true for _, _, true in ways)
+    yield from ((pair, relative(got, true, floor)) for pair, got, true in ways)
 
 
 def _added(c: Comparison, pair: Pair) -> bool:

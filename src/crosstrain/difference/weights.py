@@ -18,6 +18,8 @@ from crosstrain.graph.graph import Graph, Node, Weights
 from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.locating.causes import meaning
 
+ELEMENTWISE = ("add", "subtract", "multiply", "divide", "matmul")
+"""Ops whose place in a network says little about what they are for."""
 CONSTANT = "constant/"
 """Begins the names of what a graph keeps as a weight and is none: a window, a mask, a table."""
 
@@ -166,6 +168,8 @@ class _Work:
         fit = fitted(value, read(self.graphs[1], b, self.weights[1]).shape)
         found = fit and assigned(self.graphs[1], b, fit[1])
         if not fit or not found:
+            if row is None or row.a is None or row.a.op in ELEMENTWISE:
+                return  # of two sums, nothing says that they are the same one
             self.unfit.append(Pair(a, b, "", by, row, position))
             self.used[0].update(names[0])
             self.used[1].update(names[1])
