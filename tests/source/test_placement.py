@@ -84,9 +84,18 @@ def test_auto_is_said_only_where_the_framework_takes_no_gpu_unasked(target: str,
     assert ("DEVICE = " in text) == (target in ("torch", "mxnet"))
 
 
+LATE = pytest.mark.slow("TensorFlow starts and compiles for long; PyTorch and JAX do not")
+
+
 @pytest.mark.parametrize(
     ("target", "device"),
-    [("torch", "cpu"), ("torch", "auto"), ("tensorflow", "cpu"), ("jax", "cpu"), ("keras", "cpu")],
+    [
+        ("torch", "cpu"),
+        ("torch", "auto"),
+        ("jax", "cpu"),
+        pytest.param("tensorflow", "cpu", marks=LATE),
+        pytest.param("keras", "cpu", marks=LATE),
+    ],
 )
 def test_on_a_cpu_it_trains_as_without(target: str, device: str, subject: Subjects, tmp_path: Path) -> None:
     if engine_for(target) is None:
