@@ -45,15 +45,22 @@ class _Unit:
     def error(self, lr: float, low: float, high: float) -> float:
         """The sum of its squared misses. On the way, ``moved`` becomes what :meth:`learn` would make of it:
         up to the first miss both need the same products."""
-        weights = moved = self.weights
-        bias = moved_bias = self.bias
-        total = 0.0
-        for wanted, sample in self.examples:
+        weights, bias = self.weights, self.bias
+        examples = iter(self.examples)
+        for wanted, sample in examples:
             miss = wanted - (high if sum(map(mul, weights, sample)) + bias > 0.0 else low)
             if miss:
-                total += miss * miss
-            if moved is not weights:
-                miss = wanted - (high if sum(map(mul, moved, sample)) + moved_bias > 0.0 else low)
+                break
+        else:
+            self.moved = weights, bias
+            return 0.0
+        total, step = miss * miss, lr * miss
+        moved = [each + step * x for each, x in zip(weights, sample)]  # noqa: B905
+        moved_bias = bias + step
+        for wanted, sample in examples:
+            miss = wanted - (high if sum(map(mul, weights, sample)) + bias > 0.0 else low)
+            total += miss * miss
+            miss = wanted - (high if sum(map(mul, moved, sample)) + moved_bias > 0.0 else low)
             if miss:
                 step = lr * miss
                 moved = [each + step * x for each, x in zip(moved, sample)]  # noqa: B905
