@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -180,8 +180,11 @@ class Prover:
         compared = compare(self.case, evidence, truth)
         notes = list(self._notes(witness.options, truth))
         free = free_run(evidence)
-        fine = self._fine(compared, truth, precision, {}, bool(rounding), notes)
-        if not fine:
+        cancelling = {name: rounding[name] for name in self.tested.rounding if name in rounding}
+        fine = self._fine(compared, truth, precision, cancelling, bool(rounding), notes)
+        if fine:
+            notes += _sums_that_cancel(compared, cancelling, BOUNDS[precision].values + truth.error)
+        else:
             at_kinks = self._at_kinks(compared, evidence, truth, witness, precision, rounding, notes)
             fine = at_kinks is not None
             compared, evidence = at_kinks or (compared, evidence)
@@ -249,12 +252,7 @@ class Prover:
             "and steps are those with every branch held to the truth's (free: gradients "
             f"{free['gradients'].worst:.2g}, weights after steps {free['weights_after_steps'].worst:.2g})"
         )
-        notes += [
-            f"the gradient of {name} is {error:.2g} off: a sum that cancels, of which float64 (off by "
-            f"{rounding[name] / COARSER:.2g}) lets one expect {rounding[name]:.2g} in float32"
-            for name, error in bound["gradients"].by_name.items()
-            if error > bounds.values + truth.error
-        ]
+        notes += _sums_that_cancel(bound, rounding, bounds.values + truth.error)
         notes += of_steps
         return bound, again
 
@@ -388,3 +386,15 @@ class Prover:
     def _tell(self, event: dict[str, Any]) -> None:
         if self.on_event:
             self.on_event(event)
+
+
+def _sums_that_cancel(
+    compared: Mapping[str, Errors], rounding: Mapping[str, float], bound: float
+) -> Iterator[str]:
+    """Of which gradients beyond their bound float64 lets one expect as much."""
+    for name, error in compared["gradients"].by_name.items():
+        if error > bound:
+            yield (
+                f"the gradient of {name} is {error:.2g} off: a sum that cancels, of which float64 (off by "
+                f"{rounding[name] / COARSER:.2g}) lets one expect {rounding[name]:.2g} in float32"
+            )
