@@ -356,9 +356,16 @@ class Tune(
     again: Annotated[bool, Parameter("Also engines that were tuned before.", False)]
 
 
+class Dimensions(TypedDict, total=False):
+    input_shape: Annotated[
+        str | Sequence[int] | None, Parameter("Default: the network's own.", metavar="32,32,3")
+    ]
+    classes: Annotated[int | None, Parameter("Default: the network's own.", metavar="N")]
+
+
 class Prove(
     Networks, Engines, Rates, Device, Threads, EngineOptions, Timeout, Trust, Output, Transfer,
-    total=False,
+    Dimensions, total=False,
 ):  # fmt: skip
     """Of ``prove``."""
 
@@ -374,20 +381,12 @@ class Prove(
         str | None,
         Parameter("Prove on its examples, in place of random ones.", metavar="DATA", flags=("--data", "-d")),
     ]
-    input_shape: Annotated[
-        str | Sequence[int] | None, Parameter("Default: the network's own.", metavar="32,32,3")
-    ]
-    classes: Annotated[int | None, Parameter("Default: the network's own.", metavar="N")]
 
 
-class Code(Networks, BatchSize, Rates, Timeout, Trust, Output, InitialWeights, total=False):
+class Code(Networks, BatchSize, Rates, Timeout, Trust, Output, InitialWeights, Dimensions, total=False):
     """Of ``code``."""
 
     engines: Annotated[Names, Also("engine")]
-    input_shape: Annotated[
-        str | Sequence[int] | None, Parameter("Default: the network's own.", metavar="32,32,3")
-    ]
-    classes: Annotated[int | None, Parameter("Default: the network's own.", metavar="N")]
     check: Annotated[bool, Parameter("Run the source and prove it equal to the network.", True)]
     device: Annotated[
         str | None,
