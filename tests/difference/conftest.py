@@ -38,12 +38,12 @@ def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
         optimizer: tuple[str | None, str | None] = (None, None), **settings: Any,
     ) -> Difference:  # fmt: skip
         sides = [side(k, x, o, p) for k, x, o, p in zip("AB", (a, b), loss, optimizer, strict=True)]
-        return Comparison(sides[0], sides[1], Settings(**settings)).run(testified)
+        return Comparison(sides[0], sides[1], Settings(**settings)).run(by_an_engine)
 
     return both
 
 
-def testified(c: Comparison) -> tuple[dict[str, Any], dict[str, str]]:
+def by_an_engine(c: Comparison) -> tuple[dict[str, Any], dict[str, str]]:
     engine = engine_row("torch").load()
     arrays = {}
     for side, case in zip(c.sides, c.cases, strict=True):

@@ -19,7 +19,7 @@ from crosstrain.exchange.onnx.writing.export import to_onnx
 from crosstrain.graph import define
 from crosstrain.graph.graph import Graph
 from crosstrain.runs.defined import Definition
-from tests.difference.conftest import testified
+from tests.difference.conftest import by_an_engine
 
 QUICK = ("lenet5", "resnet20", "unet", "gru", "transformer-encoder")
 """One of each family; the others take minutes together."""
@@ -55,6 +55,6 @@ def test_a_network_is_the_same_as_its_file(name: str, tmp_path: Path) -> None:
     job = {"source": str(tmp_path / "net.onnx"), "folder": str(tmp_path / "b"), "seed": 0}
     b = Definition(tmp_path / "b", foreign.run(job, lambda _: None))
     sides = [Side(k, name, d, training(None, None)) for k, d in (("A", a), ("B", b))]
-    found = Comparison(sides[0], sides[1], Settings()).run(testified)
+    found = Comparison(sides[0], sides[1], Settings()).run(by_an_engine)
     assert found.same, found.findings
     assert found.errors["gradients"] <= 1e-5
