@@ -48,7 +48,21 @@ for compile in {choices}:
 """
 
 
-@pytest.mark.parametrize("row", ENGINES, ids=lambda row: row.name)
+ONE_SOON = [
+    row if row.name == "keras-torch"
+    else pytest.param(row, marks=pytest.mark.slow(f"{row.name} compiles for long, keras-torch does not"))
+    for row in ENGINES
+]  # fmt: skip
+
+JAX_LATE = [
+    pytest.param(row, marks=pytest.mark.slow("JAX compiles for long, TensorFlow shows the same"))
+    if row.name == "keras-jax"
+    else row
+    for row in ENGINES
+]
+
+
+@pytest.mark.parametrize("row", JAX_LATE, ids=lambda row: row.name)
 def test_compiled_or_not_it_is_the_same(row: EngineRow) -> None:
     """On PyTorch without torch.compile, which needs a C++ compiler. Of its own accord Keras compiles on a CPU
     with JAX alone."""
@@ -96,13 +110,6 @@ else:
 import keras
 assert keras.config.dtype_policy().name == "float32"
 """
-
-
-ONE_SOON = [
-    row if row.name == "keras-torch"
-    else pytest.param(row, marks=pytest.mark.slow(f"{row.name} compiles for long, keras-torch does not"))
-    for row in ENGINES
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("row", ONE_SOON, ids=lambda row: row.name)

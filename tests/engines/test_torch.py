@@ -182,7 +182,10 @@ def test_channels_first_is_the_same_network() -> None:
 
 # -- options --------------------------------------------------------------------------------------------
 @pytest.mark.filterwarnings("ignore")  # Inductor's own
-@pytest.mark.parametrize("name", ["convolutional", "recurrent"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("convolutional", marks=pytest.mark.slow("Inductor compiles it for minutes")), "recurrent"],
+)
 def test_compiled(name: str) -> None:
     case = CASES[name]()
     plain, compiled = built(case), built(case, compile="default")

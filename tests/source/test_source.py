@@ -72,7 +72,12 @@ def test_sources_need_numpy_and_their_framework_alone(target: str, subject: Subj
         assert imported <= {"argparse", "math", "numpy", target, *target_of(target).packages}
 
 
-@pytest.mark.parametrize("target", TARGETS)
+COMPILES = pytest.mark.slow("compiles each network for long")
+
+
+@pytest.mark.parametrize(
+    "target", [pytest.param(target, marks=COMPILES) if target == "jax" else target for target in TARGETS]
+)
 def test_sources_are_proved(target: str, subject: Subjects) -> None:
     if engine_for(target) is None:
         pytest.skip(f"the framework of {target} is not installed")
@@ -86,9 +91,6 @@ def test_sources_are_proved(target: str, subject: Subjects) -> None:
 
 OF_USERS = ("reviews", "u_net", "inverted_residual", "transformer", "regularised")
 """Masked LSTMs both ways, a U-Net, depthwise convolutions, attention, penalties."""
-
-
-COMPILES = pytest.mark.slow("compiles each network for long")
 
 
 @pytest.mark.parametrize(
