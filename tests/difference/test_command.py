@@ -8,7 +8,9 @@ from pathlib import Path
 import keras
 import onnx
 import pytest
+import torch
 
+from crosstrain.api import diff
 from crosstrain.exchange.onnx.writing.export import to_onnx
 from crosstrain.graph.keras_import import import_model
 from crosstrain.testing import assert_same_network
@@ -101,3 +103,9 @@ def test_a_network_that_differs_fails_the_assertion_with_the_whole_story(own_fol
     Path("wider.py").write_text(KERAS.replace("strides=2", "strides=1"))
     with pytest.raises(AssertionError, match=r"the networks differ(.|\n)*1\. stride(.|\n)*at wider\.py:7"):
         assert_same_network("keras_net.py:build", "wider.py:build")
+
+
+def test_a_module_in_memory_is_a_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3))
+    assert diff(module, module, input_shape=(4,), progress=False).same

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from crosstrain.api.networks import names_of
+from crosstrain.api.objects import Examples, shaped
 from crosstrain.api.progress import Progress, watching
 from crosstrain.comparison.declaring import declared
 from crosstrain.difference import parameters
@@ -48,7 +49,8 @@ def diff(
         raise CrosstrainError("a diff takes at least one training step")
     if given["data"] and given["input_shape"]:
         raise CrosstrainError("the data set decides the input's shape; leave it out")
-    names, own = _named(a, b)
+    shape = spelling.dimensions(given["input_shape"])
+    names, own = _named(a, b, shaped(shape))
     settings = Settings(
         given["steps"], given["weights"], given["layout"],
         read_map(Path(given["map"])) if given["map"] else None,
@@ -60,7 +62,7 @@ def diff(
     )
     with watching(progress) as watch:
         found = compared(
-            *names, trainings, settings, input_shape=spelling.dimensions(given["input_shape"]),
+            *names, trainings, settings, input_shape=shape,
             classes=given["classes"], data=given["data"], trust=given["trust"] or own,
             timeout=spelling.seconds(given["timeout"]),
             tell=watch.stage,
@@ -70,9 +72,9 @@ def diff(
     return found
 
 
-def _named(a: Any, b: Any) -> tuple[tuple[str, str], bool]:
-    """Both sides by name, and whether one was given as a Keras model, which is the caller's own."""
-    (one, trusted), (other, also) = (names_of(str(x) if isinstance(x, Path) else x) for x in (a, b))
+def _named(a: Any, b: Any, examples: Examples | None) -> tuple[tuple[str, str], bool]:
+    """Both sides by name, and whether one was given as an object, which is the caller's own."""
+    (one, trusted), (other, also) = (names_of(str(x) if isinstance(x, Path) else x, examples) for x in (a, b))
     if len(one) != 1 or len(other) != 1:
         raise CrosstrainError("a diff takes one network on each side")
     return (one[0], other[0]), trusted or also
