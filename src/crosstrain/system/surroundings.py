@@ -1,6 +1,6 @@
 """What else a machine did while a job ran: other processes' load, a hypervisor's, throttling, frequency.
 
-Read from the system's own counters about once a second; that takes some 50 µs (``docs/statistics.md``).
+Read from the system's own counters about once a second (``docs/statistics.md``).
 """
 
 from __future__ import annotations
