@@ -279,6 +279,8 @@ class Trainer:
         else:
             if show and len(errors) >= epochs:
                 print("The maximum number of train epochs is reached")
+        finally:
+            del train.epochf  # it refers to train: memory would wait for the collector of cycles
         return errors
 
 

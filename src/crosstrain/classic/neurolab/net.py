@@ -97,8 +97,8 @@ def newhop(target: Any, transf: Any = None, max_init: int = 10, delta: float = 0
     transf = trans.HardLims() if transf is None else transf
     only = layer.Reccurent(units, units, transf, max_init, delta)
     weights = target.T @ target / units
-    weights.flat[:: units + 1] = 0.0
-    only.np["w"][:] = weights
+    weights.ravel()[:: units + 1] = 0.0
+    only.np["w"] = weights
     only.np["b"].fill(0.0)
     ranges = np.empty((units, 2))
     ranges[:] = getattr(transf, "out_minmax", (-1.0, 1.0))
@@ -116,15 +116,13 @@ def newhem(target: Any, transf: Any = None, max_iter: int = 10, delta: float = 0
     patterns, inputs = target.shape
     first = layer.Perceptron(inputs, patterns, trans.SatLinPrm(0.1, 0, 10) if transf is None else transf)
     first.initf = None
-    first.np["w"][:] = target / 2
+    first.np["w"] = target / 2
     first.np["b"].fill(inputs / 2)
     second = layer.Reccurent(patterns, patterns, trans.SatLinPrm(1, 0, 1e6), max_iter, delta)
     second.np["w"].fill(-1.0 / patterns)
-    second.np["w"].flat[:: patterns + 1] = 1.0
+    second.np["w"].ravel()[:: patterns + 1] = 1.0
     second.np["b"].fill(0.0)
-    ranges = np.empty((inputs, 2))
-    ranges[:] = -1.0, 1.0
-    return Net(ranges, patterns, [first, second], [[-1], [0], [1]], None, None)
+    return Net([[-1.0, 1.0]] * inputs, patterns, [first, second], [[-1], [0], [1]], None, None)
 
 
 def _perceptrons(

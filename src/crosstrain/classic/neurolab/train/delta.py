@@ -22,50 +22,40 @@ it answers faster with them too."""
 class _Unit:
     """A threshold unit in plain floats.
 
-    ``examples`` are samples and what it is to answer to them; ``moved`` are the weights and the bias that the
-    last :meth:`error` found learning to lead to.
+    ``weights`` end with the bias, and every sample with the 1 that it stands for. ``examples`` are what the
+    unit is to answer, and to which sample; ``moved`` are the weights that the last :meth:`error` found
+    learning to lead to.
     """
 
     weights: list[float]
-    bias: float
     examples: list[tuple[float, list[float]]]
-    moved: tuple[list[float], float]
+    moved: list[float]
 
     def learn(self, lr: float, low: float, high: float) -> None:
         """Sees each sample once, and moves after each."""
-        weights, bias = self.weights, self.bias
+        weights = self.weights
         for wanted, sample in self.examples:
-            miss = wanted - (high if sum(map(mul, weights, sample)) + bias > 0.0 else low)
+            miss = wanted - (high if sum(map(mul, weights, sample)) > 0.0 else low)
             if miss:
                 step = lr * miss
                 weights = [each + step * x for each, x in zip(weights, sample)]  # noqa: B905
-                bias += step
-        self.weights, self.bias = weights, bias
+        self.weights = weights
 
     def error(self, lr: float, low: float, high: float) -> float:
         """The sum of its squared misses. On the way, ``moved`` becomes what :meth:`learn` would make of it:
         up to the first miss both need the same products."""
-        weights, bias = self.weights, self.bias
-        examples = iter(self.examples)
-        for wanted, sample in examples:
-            miss = wanted - (high if sum(map(mul, weights, sample)) + bias > 0.0 else low)
-            if miss:
-                break
-        else:
-            self.moved = weights, bias
-            return 0.0
-        total, step = miss * miss, lr * miss
-        moved = [each + step * x for each, x in zip(weights, sample)]  # noqa: B905
-        moved_bias = bias + step
-        for wanted, sample in examples:
-            miss = wanted - (high if sum(map(mul, weights, sample)) + bias > 0.0 else low)
-            total += miss * miss
-            miss = wanted - (high if sum(map(mul, moved, sample)) + moved_bias > 0.0 else low)
+        weights = moved = self.weights
+        total = 0.0
+        for wanted, sample in self.examples:
+            answer = high if sum(map(mul, weights, sample)) > 0.0 else low
+            if miss := wanted - answer:
+                total += miss * miss
+            if moved is not weights:
+                miss = wanted - (high if sum(map(mul, moved, sample)) > 0.0 else low)
             if miss:
                 step = lr * miss
                 moved = [each + step * x for each, x in zip(moved, sample)]  # noqa: B905
-                moved_bias += step
-        self.moved = moved, moved_bias
+        self.moved = moved
         return total
 
 
@@ -82,9 +72,9 @@ class TrainDelta(Train):
             while True:
                 self.epochf(self.error(net, input, target), net, input, target)
                 self._arrays(layer, input, target)
-        samples = input.tolist()
+        samples = [[*sample, 1.0] for sample in input.tolist()]
         units = [
-            _Unit(weights, bias, list(zip(wanted, samples, strict=True)), (weights, bias))
+            _Unit([*weights, bias], list(zip(wanted, samples, strict=True)), [])
             for weights, bias, wanted in zip(
                 layer.np["w"].tolist(), layer.np["b"].tolist(), target.T.tolist(), strict=True
             )
@@ -104,11 +94,11 @@ class TrainDelta(Train):
                     total += unit.error(lr, low, high)
                 self.epochf(0.5 * total, net, input, target)
                 for unit in units:
-                    unit.weights, unit.bias = unit.moved
+                    unit.weights = unit.moved
         finally:
             _write(units, layer)
             sample = units[0].examples[-1][1]
-            s = [sum(map(mul, unit.weights, sample)) + unit.bias for unit in units]
+            s = [sum(map(mul, unit.weights, sample)) for unit in units]
             net.inp = layer.inp = input[-1]
             layer.s = np.array(s)
             net.out = layer.out = np.array([high if each > 0.0 else low for each in s])
@@ -133,4 +123,4 @@ class TrainDelta(Train):
 def _write(units: list[_Unit], layer: Any) -> None:
     w, b = layer.np["w"], layer.np["b"]
     for number, unit in enumerate(units):
-        w[number], b[number] = unit.weights, unit.bias
+        *w[number], b[number] = unit.weights
