@@ -9,7 +9,7 @@ Rates are images a second of wall time, and of processor time, which other load 
 
 The second trains a network with and without augmentation, epoch by epoch in turn, each as
 ``crosstrain train`` does it, and prints the ratios of seconds an epoch. All is on but the crop, which would
-make the network's work less.
+make the network's work less. Epochs of some seconds show the start of the processes, not what they cost.
 """
 
 from __future__ import annotations
