@@ -217,5 +217,5 @@ def size_text(size: Size) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """``1 epoch``, ``3 epochs``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    """``1 epoch``, ``3,000 epochs``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

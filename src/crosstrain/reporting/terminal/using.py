@@ -10,6 +10,7 @@ from rich.console import Console
 from crosstrain.reporting.terminal.grid import grid
 from crosstrain.reporting.terminal.text import NOTHING, share
 from crosstrain.results.quality import BY_CLASS
+from crosstrain.results.rows import counted
 from crosstrain.statistics.ratios import Interval
 
 if TYPE_CHECKING:  # they read pictures, for which the command line need not load OpenCV
@@ -21,25 +22,34 @@ if TYPE_CHECKING:  # they read pictures, for which the command line need not loa
 SHOWN = 8
 """Numbers of an output without classes, and confusions."""
 
+NAME = 24
+"""Columns that the name of an input has at least, where it is so long; further answers give way to it."""
+LABEL = 24
+"""Columns that a class's name has at most."""
+BETWEEN = 2
+"""Columns between two of a grid."""
+
 
 def print_prediction(prediction: Prediction, screen: Console) -> None:
-    """A row for each answer."""
+    """A row for each answer, with as many choices as the screen is wide enough for."""
     several = len({answer.output for answer in prediction.answers}) > 1
-    width = max((len(answer.choices) for answer in prediction.answers), default=0)
-    heads = (
-        ["answer", "", *(word for n in range(2, width + 1) for word in (f"{n}.", ""))]
-        if width
-        else ["output"]
-    )
+    names = [(answer.input, *([answer.output] if several else [])) for answer in prediction.answers]
+    cells = [_cells(answer) for answer in prediction.answers]
+    if most := max((len(answer.choices) for answer in prediction.answers), default=0):
+        first, *others = (max(map(len, column)) for column in zip(*names, strict=True))
+        front = min(first, NAME) + sum(others) + BETWEEN * len(names[0])
+        shown = _choices_that_fit(cells, most, screen.width - front)
+        heads = ["answer", "", *(word for n in range(2, shown + 1) for word in (f"{n}.", ""))]
+    else:
+        heads = ["output"]
     table = grid(["input", *(["of"] if several else []), *heads])
-    for answer in prediction.answers:
-        table.add_row(answer.input, *([answer.output] if several else []), *_cells(answer))
+    for name, row in zip(names, cells, strict=True):
+        table.add_row(*name, *row[: len(heads)])
     screen.print(table)
     screen.print()
     engine = f"{prediction.engine} {prediction.engine_version or ''}".strip()
-    screen.print(
-        f"{prediction.network}, {prediction.weights} weights, on {engine}: {len(prediction.rows):,} inputs."
-    )
+    inputs = counted(len(prediction.rows), "input")
+    screen.print(f"{prediction.network}, {prediction.weights} weights, on {engine}: {inputs}.")
     if prediction.pictures:
         screen.print(f"{prediction.pictures:,} pictures drawn.")
     _remarks(prediction.notes, prediction.damaged, screen)
@@ -62,12 +72,28 @@ def print_filmed(filmed: Filmed, screen: Console) -> None:
     screen.print(f"{filmed.film} and {filmed.lines} are written.")
 
 
+def _choices_that_fit(cells: Sequence[Sequence[str]], most: int, room: int) -> int:
+    """How many choices, two cells each, have room beside each other; one at least."""
+    widths = [
+        BETWEEN + max((len(row[n]) for row in cells if n < len(row)), default=0) for n in range(2 * most)
+    ]
+    ends = [sum(widths[: 2 * count]) for count in range(1, most + 1)]
+    return max(1, sum(end <= room for end in ends))
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= LABEL else f"{label[: LABEL - 1]}…"
+
+
 def _cells(answer: Answer) -> list[str]:
     if answer.choices:
         return [
             cell
             for choice in answer.choices
-            for cell in (choice.label, NOTHING if choice.probability is None else share(choice.probability))
+            for cell in (
+                _shortened(choice.label),
+                NOTHING if choice.probability is None else share(choice.probability),
+            )
         ]
     if answer.texts:
         return [", ".join(words if p is None else f"{words} {share(p)}" for words, p in answer.texts)]
