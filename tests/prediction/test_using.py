@@ -135,7 +135,7 @@ def test_labels_in_another_order_and_strange_classes(run: Path, tmp_path: Path) 
     notes = " ".join(evaluated.notes)
     assert "classes that the training lacks, and are left out: nine" in notes
     assert "another order" in notes
-    assert "1 of the training's 5 classes have no example: zero" in notes
+    assert "1 of the training's 5 classes has no example: zero" in notes
 
 
 def test_data_that_looks_otherwise_is_told(run: Path, tmp_path: Path) -> None:

@@ -53,8 +53,9 @@ def matching(here: Sequence[str], trained: Sequence[str], counts: np.ndarray) ->
     covered = {int(number) for number, count in zip(numbers, counts, strict=True) if number >= 0 and count}
     absent = [name for number, name in enumerate(trained) if number not in covered]
     if absent:
+        verb = "has" if len(absent) == 1 else "have"
         notes.append(
-            f"{len(absent)} of the training's {len(trained)} classes have no example: {summed_up(absent)}"
+            f"{len(absent)} of the training's {len(trained)} classes {verb} no example: {summed_up(absent)}"
         )
     moved = sum(1 for number, other in enumerate(numbers) if other >= 0 and other != number)
     if moved:
