@@ -3,10 +3,11 @@
 Weights are random, the numbers float64, the engines torch, tensorflow and jax; the smallest networks come
 first. A batch has 8 examples, of networks with more than 100 million multiply-accumulates an example 2, the
 fewest that a proof takes (batch normalization needs them). A row is appended to ``--out`` as soon as it is
-known; the same command goes on after an interruption.
+known; the same command goes on after an interruption. ``--size`` takes smaller pictures: XLA multiplies
+float64 convolutions in plain loops on a CPU, so that the large networks take JAX very long at 224 pixels.
 
     python benchmarks/catalogue.py [NAME …] [--task image-classification] [--engines torch,jax] [--steps 2]
-                                   [--timeout SECONDS] [--out FILE] [--list]
+                                   [--size PIXELS] [--timeout SECONDS] [--out FILE] [--list]
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ LARGE = 100_000_000
 FEWEST = 2
 
 
-def works(task: str | None) -> list[proofs.Work]:
+def works(task: str | None, size: int | None) -> list[proofs.Work]:
     rows = [row for row in zoo.networks().values() if task in (None, row.task)]
+    shape = None if size is None else (size, size, 3)
     return [
-        proofs.Work(row.name, row.name, FEWEST if row.macs > LARGE else BATCH)
+        proofs.Work(row.name, row.name, FEWEST if row.macs > LARGE else BATCH, shape)
         for row in sorted(rows, key=lambda row: row.macs)
     ]
 
@@ -30,8 +32,12 @@ def works(task: str | None) -> list[proofs.Work]:
 def main() -> int:
     parser = proofs.parser(__doc__, "catalogue.jsonl")
     parser.add_argument("--task", help="only networks of this task")
+    parser.add_argument("--size", type=int, help="pixels of the pictures' sides (usual: the papers')")
     arguments = parser.parse_args()
-    return proofs.run("float64, random weights, the papers' sizes", works(arguments.task), arguments)
+    pictures = f"pictures of {arguments.size} pixels" if arguments.size else "the papers' sizes"
+    return proofs.run(
+        f"float64, random weights, {pictures}", works(arguments.task, arguments.size), arguments
+    )
 
 
 if __name__ == "__main__":

@@ -27,11 +27,13 @@ from crosstrain.runs.process import Outcome, run_job
 
 @dataclass(frozen=True)
 class Work:
-    """A network to prove: its ``source`` as ``crosstrain prove`` takes it, and the batch."""
+    """A network to prove: its ``source`` as ``crosstrain prove`` takes it, the batch, and the shape of its
+    only input where that is not the network's own."""
 
     name: str
     source: str
     batch: int = BATCH
+    input_shape: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -93,7 +95,10 @@ def _row(work: Work, arguments: argparse.Namespace) -> dict[str, Any]:
     watched, started = Watched(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as folder:
         try:
-            definition = define(work.source, folder=Path(folder) / "network", timeout=arguments.timeout)
+            shapes = None if work.input_shape is None else {"": work.input_shape}
+            definition = define(
+                work.source, folder=Path(folder) / "network", input_shapes=shapes, timeout=arguments.timeout
+            )
             row |= {
                 "inputs": {name: list(each.shape) for name, each in definition.graph.inputs.items()},
                 "parameters": definition.graph.parameters,
