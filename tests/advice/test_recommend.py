@@ -32,6 +32,15 @@ def test_the_fastest_of_equals_is_taken_with_its_ratio() -> None:
     assert advice.why[0] == "Pooled over 2 engines, its test accuracy is 95.00 %."
 
 
+@pytest.mark.parametrize(("load", "cores", "said"), [(0.8, 2, True), (0.8, 64, False), (0.05, 2, False)])
+def test_what_others_took_of_the_machine_is_said_at_the_time(load: float, cores: int, said: bool) -> None:
+    cells = [*processes("torch", 1.0, other_load=load), *processes("jax", 2.0, other_load=0.9 * load)]
+    advice = recommend(rows(cells), cores=cores)
+    caveat = f"¹ Other processes took {0.95 * load:.2g} of {cores} cores meanwhile: times may be too long."
+    assert advice.caveats == ([caveat] if said else [])
+    assert ("1 s¹ an epoch" in advice.headline) == said
+
+
 def test_the_accuracy_of_a_network_comes_before_speed() -> None:
     quick = processes("torch", 1.0, network="quick", test_accuracy=0.90)
     advice = of(*quick, *processes("torch", 2.0, network="good", test_accuracy=0.95))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from crosstrain.advice.front import Candidate
 from crosstrain.advice.works import Work
+from crosstrain.results.stability import LOAD_SHARE
 from crosstrain.results.units import share
 from crosstrain.statistics import ratios as statistics
 
@@ -55,3 +58,11 @@ def of_time(candidates: Sequence[Candidate]) -> str:
         f"With fewer than {statistics.FEWEST} processes each, intervals allow for "
         f"{100 * statistics.UNSEEN_NOISE:.0f} % of noise that was not seen."
     )
+
+
+def of_load(candidates: Sequence[Candidate], cores: int | None) -> str:
+    """Why times may be too long: what other processes took of the ``cores`` while these were measured."""
+    loads = [cell.other_load for c in candidates for cell in c.row.done if cell.other_load is not None]
+    if cores is None or not loads or (typical := float(np.median(loads))) < LOAD_SHARE * cores:
+        return ""
+    return f"Other processes took {typical:.2g} of {cores} cores meanwhile: times may be too long."

@@ -15,7 +15,7 @@ from crosstrain.advice import front as fronts
 from crosstrain.advice import preferences as prefer
 from crosstrain.advice import requirements as require
 from crosstrain.advice import sentences, worth
-from crosstrain.advice.caveats import Caveats
+from crosstrain.advice.caveats import Caveats, of_load
 from crosstrain.advice.changes import all_repeats, examples, other_preferences
 from crosstrain.advice.front import Candidate
 from crosstrain.advice.works import Work, as_good_as_the_best
@@ -33,9 +33,11 @@ def recommend(
     criteria: Sequence[Mapping[str, Any]] = (),
     preference: str = "",
     requirement: str = "",
+    cores: int | None = None,
 ) -> Recommendation:
     """The recommendation; its engine is None where no row allows one. ``criteria`` are those of the result,
-    for the latency; ``preference`` is what ``--prefer`` says, ``requirement`` what ``--require`` does."""
+    for the latency; ``preference`` is what ``--prefer`` says, ``requirement`` what ``--require`` does;
+    ``cores`` are those that the machine could use, for what other processes took of them."""
     everything, required = fronts.candidates(rows, criteria), require.requirements(requirement)
     texts = [each.text for each in required]
     if not everything:
@@ -45,11 +47,12 @@ def recommend(
         return _none(sentences.unmet(everything, required), texts)
     weights = prefer.weights(preference)
     ranking = prefer.rank(candidates, weights) if weights else None
+    busy = of_load(candidates, cores)
     caveats, able = Caveats(), sentences.ABLE_AS_REQUIRED if required else sentences.ABLE
     if ranking is None:
         unweighed = sentences.not_weighed(weights, candidates) if weights else ""
         chosen, eligible, level = _by_rule(candidates)
-        headline = sentences.headline(chosen, eligible, caveats, unweighed)
+        headline = sentences.headline(chosen, eligible, caveats, busy, unweighed)
         works = fronts.works_of(candidates)
         why = [
             sentences.network(chosen.work, works, caveats, able),
@@ -58,7 +61,7 @@ def recommend(
         changes = _changes(chosen, eligible, level, candidates)
     else:
         chosen = ranking.best
-        headline = sentences.headline(chosen, ranking.among, caveats)
+        headline = sentences.headline(chosen, ranking.among, caveats, busy)
         why = [sentences.preferred(ranking, caveats), sentences.rival(ranking, caveats)]
         changes = _changes_by_weights(ranking)
     why.append(sentences.certainty(chosen))

@@ -26,10 +26,10 @@ MOST_NAMES = 2
 """Rows that are named before they are only counted."""
 
 
-def headline(chosen: Candidate, among: Sequence[Candidate], caveats: Caveats, not_weighed: str = "") -> str:
+def headline(chosen: Candidate, among: Sequence[Candidate], caveats: Caveats, *further: str) -> str:
     """What to take, with the row's own numbers: ``Take torch with net at 32 pixels: 1.02 s an epoch, test
-    accuracy 95.00 %.``"""
-    time = f"{seconds(chosen.seconds)}{caveats.mark(of_time(among), not_weighed)} an epoch"
+    accuracy 95.00 %.`` ``further`` are caveats of the time."""
+    time = f"{seconds(chosen.seconds)}{caveats.mark(of_time(among), *further)} an epoch"
     row = chosen.row
     quality = ""
     if row.score is not None:

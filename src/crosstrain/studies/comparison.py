@@ -382,7 +382,7 @@ class _Comparison:
             certificates=[c for each in self.certificates.values() for c in each],
             rows=[row.to_json() for row in summary],
             recommendation=recommend(
-                summary, self.criteria.to_json(), self.settings.prefer, self.settings.require
+                summary, self.criteria.to_json(), self.settings.prefer, self.settings.require, usable_cores()
             ),
             front=pareto(summary, self.criteria.to_json()),
             machine=machine(),
