@@ -47,6 +47,7 @@ IN_WORDS = {
     "flax": ("jax.devices('gpu')[1]", "jax.default_device(DEVICE)"),
     "keras": ("'gpu:1'", "keras.device(DEVICE)"),
     "mxnet": ("mx.gpu(1)", "DEVICE"),
+    "lightning": ("{'accelerator': 'gpu', 'devices': [1]}", ""),
 }
 
 
@@ -61,6 +62,11 @@ def test_everything_that_main_makes_is_on_the_device(target: str, subject: Subje
     }
     first, *rest = body_of_main(text)
     work = [ast.unparse(node) for node in body_of_main(plain)]
+    if target == "lightning":  # its Trainer moves the model and the batches
+        assert constants["DEVICE"] == IN_WORDS[target][0]
+        assert "L.Trainer(\n        **DEVICE,\n" in text
+        assert [ast.unparse(node) for node in (first, *rest)] == work
+        return
     if target == "paddle":
         assert (constants["DEVICE"], ast.unparse(first)) == ("'gpu:1'", "paddle.device.set_device(DEVICE)")
         assert [ast.unparse(node) for node in rest] == work

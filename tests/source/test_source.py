@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crosstrain.engines.registry import installable
+from crosstrain.environments.environments import find
 from crosstrain.errors import CrosstrainError
 from crosstrain.source.folding import Run, fold
 from crosstrain.source.generate import TARGETS, Written, code_lines, source_of, target_of
@@ -73,11 +75,13 @@ def test_sources_need_numpy_and_their_framework_alone(target: str, subject: Subj
 
 
 COMPILES = pytest.mark.slow("compiles each network for long")
+SLOW = {
+    "jax": COMPILES,
+    "lightning": pytest.mark.slow("the network is PyTorch's, and the truth is compiled for each for long"),
+}
 
 
-@pytest.mark.parametrize(
-    "target", [pytest.param(target, marks=COMPILES) if target == "jax" else target for target in TARGETS]
-)
+@pytest.mark.parametrize("target", [pytest.param(t, marks=SLOW.get(t, ())) for t in TARGETS])
 def test_sources_are_proved(target: str, subject: Subjects) -> None:
     if engine_for(target) is None:
         pytest.skip(f"the framework of {target} is not installed")
@@ -94,7 +98,8 @@ OF_USERS = ("reviews", "u_net", "inverted_residual", "transformer", "regularised
 
 
 @pytest.mark.parametrize(
-    "target", ["torch", pytest.param("jax", marks=COMPILES), pytest.param("flax", marks=COMPILES)]
+    "target",
+    ["torch", *(pytest.param(t, marks=SLOW.get(t, COMPILES)) for t in ("lightning", "jax", "flax"))],
 )
 def test_sources_of_networks_of_users_are_proved(target: str, subject: Subjects) -> None:
     if engine_for(target) is None:
@@ -274,3 +279,32 @@ def test_the_command_of_a_source_trains(subject: Subjects, tmp_path: Path) -> No
         assert {name: last[name].shape for name in last.files} == {
             name: value.shape for name, value in subject("lenet5").weights.items()
         }
+
+
+def test_a_trainer_of_lightning_trains_as_pytorch(subject: Subjects, tmp_path: Path) -> None:
+    """From the same weights in the same order, over two epochs whose last batch is shorter."""
+    pytest.importorskip("torch")
+    home = find(installable()["lightning"])
+    if home is None:
+        pytest.skip("lightning is not installed")
+    network = subject("lenet5", SCHEDULED)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 32, 32, 1)).astype("float32")
+    np.savez(tmp_path / "data.npz", x=x, y=rng.integers(0, 10, 40))
+    np.savez(tmp_path / "first.npz", **network.weights)  # type: ignore[arg-type]
+    for target, python in (("torch", sys.executable), ("lightning", home.python)):
+        (tmp_path / f"of_{target}.py").write_text(written(network, target).text)
+        options = ["--weights", "first.npz", "--out", f"{target}.npz", "--epochs", "2", "--batch-size", "16"]
+        process = subprocess.run(
+            [python, f"of_{target}.py", "data.npz", *options],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert process.returncode == 0, process.stderr
+        assert [line.partition(":")[0] for line in process.stdout.splitlines()] == ["epoch 1", "epoch 2"]
+    with np.load(tmp_path / "torch.npz") as expected, np.load(tmp_path / "lightning.npz") as got:
+        for name in network.weights:
+            np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-6)
+            assert np.any(expected[name] != network.weights[name])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "data.npz", "first.npz", "of_torch.py", "of_lightning.py", "torch.npz", "lightning.npz",
+    }  # fmt: skip

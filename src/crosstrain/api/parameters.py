@@ -16,8 +16,10 @@ Network = Annotated[
               metavar="NETWORK", argument=True),
 ]  # fmt: skip
 OneEngine = Annotated[
-    str, Parameter("torch, tensorflow, jax, keras, paddle or mxnet.", metavar="NAME", flags=("--engine",))
-]
+    str,
+    Parameter("torch, lightning, tensorflow, jax, flax, keras, paddle or mxnet.", metavar="NAME",
+              flags=("--engine",)),
+]  # fmt: skip
 Looked = Annotated[
     Any,
     Parameter(

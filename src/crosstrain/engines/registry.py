@@ -153,6 +153,9 @@ COMPANIONS = {
     row.name: row
     for row in (
         EngineRow("flax", "crosstrain.engines.jax", ("flax", "optax", "jax"), "flax", "flax.txt"),
+        EngineRow(
+            "lightning", "crosstrain.engines.torch", ("lightning", "torch"), "lightning", "lightning.txt"
+        ),
     )
 }  # fmt: skip
 """Libraries on top of an engine's framework that ``crosstrain code`` writes for. They are no engines, but are

@@ -18,11 +18,14 @@ PARTS = (NETWORK, "loss", "update", "training", "weights in and out", "command l
 OF_THE_NETWORK = (NETWORK, "loss", HELPERS)
 _PART_OF = {
     "loss_of": "loss",
-    **dict.fromkeys(("learning_rate", "update", "make_slots", "make_optimizer", "train_step"), "update"),
-    **dict.fromkeys(("batches", "train"), "training"),
+    **dict.fromkeys(
+        ("learning_rate", "update", "make_slots", "Optimizer", "by_rule", "make_optimizer", "train_step",
+         "LitModel"), "update",
+    ),
+    **dict.fromkeys(("batches", "Order", "train"), "training"),
     **dict.fromkeys(("named_layers", "named_weights", "load_weights", "save_weights"), "weights in and out"),
     "main": "command line",
-}
+}  # fmt: skip
 """Where definitions of these names belong; all others are helpers of the target or the network."""
 PLAIN = frozenset({"argparse", "math", "numpy"})
 """What sources import that is no framework's."""

@@ -92,7 +92,7 @@ def _evidence(model: Any, item: Mapping[str, Any], case: Case, precision: str) -
     results["loss"] = np.asarray(loss)
     results.update({f"gradient/{name}": value for name, value in gradients.items()})
     model.restart()
-    results["step_loss"] = np.asarray([float(model.step(batch(b))) for b in case.batches()])
+    results["step_loss"] = np.asarray(model.train_on([batch(b) for b in case.batches()]))
     results.update({f"weight/{name}": value for name, value in model.weights().items()})
     return {name: np.asarray(value) for name, value in results.items()}
 
@@ -119,6 +119,14 @@ class Model:
         """Load the initial weights and create a fresh optimizer."""
         self.module.load_weights(self.model, self.path)
         self.optimizer = self.module.make_optimizer(self.model)
+
+    def train_on(self, batches: Sequence[Sequence[np.ndarray]]) -> list[float]:
+        """Train on batches. Returns the loss before each."""
+        return [float(self.step(batch)) for batch in batches]
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        """Train on one batch. Returns the loss before it."""
+        raise NotImplementedError
 
     model: Any
     optimizer: Any
@@ -162,6 +170,28 @@ class Torch(Model):
             name: tensor.detach().numpy().transpose(np.argsort(axes)).copy()
             for name, tensor, axes in self.module.named_weights(self.model)
         }
+
+
+class Lightning(Torch):
+    """A PyTorch network that a ``Trainer`` trains, as ``train`` has it."""
+
+    def restart(self) -> None:
+        self.module.load_weights(self.model, self.path)
+
+    def train_on(self, batches: Sequence[Sequence[np.ndarray]]) -> list[float]:
+        lightning, losses = self.module.L, []
+
+        class Listener(lightning.Callback):  # type: ignore[misc,name-defined]
+            def on_train_batch_end(self, trainer: Any, model: Any, outputs: Any, *of_batch: Any) -> None:
+                losses.append(float(outputs["loss"]))
+
+        trainer = lightning.Trainer(
+            max_epochs=1, accelerator="cpu", logger=False, callbacks=[Listener()],
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        loader = self.module.DataLoader([self.tensors(batch) for batch in batches], batch_size=None)
+        trainer.fit(self.module.LitModel(self.model), loader)
+        return losses
 
 
 class Jax(Model):
@@ -419,6 +449,6 @@ class Mxnet(Model):
 
 
 MODELS: dict[str, type[Model]] = {
-    "torch": Torch, "jax": Jax, "flax": Flax, "tensorflow": TensorFlow, "keras": Keras, "paddle": Paddle,
-    "mxnet": Mxnet,
+    "torch": Torch, "lightning": Lightning, "jax": Jax, "flax": Flax, "tensorflow": TensorFlow,
+    "keras": Keras, "paddle": Paddle, "mxnet": Mxnet,
 }  # fmt: skip

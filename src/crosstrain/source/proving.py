@@ -106,7 +106,8 @@ def check(
             f"the source for {target} cannot be checked: its framework is not installed; "
             f"{installable()[needed].how_to_install}, or use --no-check"
         )
-    others = [name for name in SOURCES_OF_TRUTH if name != target and engines()[name].importable]
+    own = {target, *target_of(target).packages}
+    others = [name for name in SOURCES_OF_TRUTH if name not in own and engines()[name].importable]
     if not others:
         raise CrosstrainError(
             f"nothing to check against: install one of {', '.join(SOURCES_OF_TRUTH)}, or use --no-check"

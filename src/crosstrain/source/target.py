@@ -40,6 +40,9 @@ RESERVED = {
 """Names that a module keeps for itself."""
 
 
+CLASSES = ("Block", "LitModel", "Optimizer", "Order")
+"""What sources call classes of their own."""
+
 QUESTIONS = ("axes", "training and inference", "random numbers", "gradients", "weights", "compilation")
 """What users of every framework have to know."""
 
@@ -147,7 +150,7 @@ class Draft:
         name = (
             name.upper() if name.lower() in ("mlp", "lstm", "gru", "idsia") else identifier(name or "Model")
         )
-        return f"{name}Network" if name in self.target.helpers or name == "Block" else name
+        return f"{name}Network" if name in {*self.target.helpers, *CLASSES} else name
 
     def numbered(self, word: str, run: Run) -> str:
         """``word`` numbered by run: ``blocks``, ``blocks2`` for the second run."""

@@ -360,6 +360,11 @@ def write(draft: Draft) -> None:
         "torch.stack(losses).mean()",
         (*(("model.to(DEVICE)",) if draft.placing else ()), "optimizer = make_optimizer(model)"),
     )
+    files_and_main(draft, back)
+
+
+def files_and_main(draft: Draft, back: str = "") -> None:
+    """Weights from and to files, and the command line; ``back`` brings a tensor to the host."""
     draft.add(*named_layers(draft, STYLE))
     named_weights(draft, WEIGHTS)
     draft.add(LOAD.format(load="tensor.data.copy_(torch.from_numpy(stored[name].transpose(axes)))"))
