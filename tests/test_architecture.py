@@ -41,6 +41,7 @@ FLOORS = (
     "prediction",
     "tuning",
     "criteria",
+    "conformance",
     "difference",
     "reporting",
     "studies",
@@ -89,6 +90,7 @@ KERAS_SIDE = (
 WORKER_SIDE = (
     "__init__.py", "errors.py", "system/clocks.py", "system/files.py", "detection/", "training/", "graph/",
     "engines/", "data/prepared.py", "runs/worker.py", "runs/tasks/", "proof/evidence.py", "inside/methods/",
+    "conformance/cases/", "conformance/holding/",
 )  # fmt: skip
 """Loads in any engine's environment (of ``graph/``, what is not Keras's side)."""
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crosstrain.api import list_networks as list_networks
     from crosstrain.api import list_recipes as list_recipes
     from crosstrain.api import look as look
+    from crosstrain.api import ops as ops
     from crosstrain.api import predict as predict
     from crosstrain.api import prove as prove
     from crosstrain.api import report as report
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from crosstrain.archive.packing import Bundled as Bundled
     from crosstrain.archive.verifying import Verification as Verification
     from crosstrain.comparison.training import Trained as Trained
+    from crosstrain.conformance.findings import Conformance as Conformance
     from crosstrain.data import Prepared as Prepared
     from crosstrain.data import prepare as prepare
     from crosstrain.difference.findings import Difference as Difference
@@ -67,11 +69,12 @@ if TYPE_CHECKING:
 _NAMES = {
     "crosstrain.api": "backtest bundle code compare compare_inference describe_engines describe_network "
     "diff evaluate export features forecast history list_datasets list_engines list_networks list_recipes "
-    "look predict prove report sample study train tune verify",
+    "look ops predict prove report sample study train tune verify",
     "crosstrain.archive.packing": "Bundled",
     "crosstrain.archive.verifying": "Verification",
     "crosstrain.runs.restored": "load",
     "crosstrain.comparison.training": "Trained",
+    "crosstrain.conformance.findings": "Conformance",
     "crosstrain.data": "Prepared prepare",
     "crosstrain.difference.findings": "Difference",
     "crosstrain.errors": "CrosstrainError StorageError",

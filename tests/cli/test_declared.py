@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "train": (api.train,),
     "tune": (api.tune,),
     "prove": (api.prove,),
+    "ops": (api.ops,),
     "code": (api.code,),
     "study": (api.study,),
     "export": (api.export,),

@@ -11,94 +11,28 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
 
+from crosstrain.conformance.cases import NOISE, NOT_IN_GRAPHS, OP_CASES
+from crosstrain.conformance.holding.sheet import BATCH, Sheet, meaning, sheet, slopes
 from crosstrain.engines.contract import Engine
-from crosstrain.graph.builder import Builder, run_dtype
-from crosstrain.graph.evaluate import UnsupportedOp, compiled
-from crosstrain.graph.graph import TensorSpec
+from crosstrain.graph.builder import run_dtype
+from crosstrain.graph.evaluate import UnsupportedOp
 from crosstrain.graph.ops import VOCABULARY
-from crosstrain.graph.program import Program
-from crosstrain.training.optimizers import Optimizer
-from tests.engines.networks import REFERENCE, Net, bound, distance, finest, finite_differences, squared_error
-from tests.engines.op_cases import NOISE, NOT_IN_GRAPHS, OP_CASES, STOPPED_OUTPUTS, WITHOUT_GRADIENT, OpCase
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A program that runs all cases: its outputs by ``case/number``, its weights by ``case/input number``."""
-
-    program: Program
-    weights: dict[str, np.ndarray]
-    probes: dict[str, np.ndarray]
-    """For each float output random factors; the loss is the sum of products."""
-
-
-def _add(builder: Builder, case: OpCase, probes: dict[str, np.ndarray]) -> tuple[dict[str, str], str | None]:
-    """A case's nodes: its outputs by name, and its part of the loss."""
-    inputs = []
-    for index, array in enumerate(case.inputs):
-        weight = f"{case.name}/{index}"
-        inputs.append(
-            None if array is None else builder.add_weight(weight, array, case.differentiable(index))
-        )
-    references = builder.emit(case.op, *inputs, name=case.name, **case.attributes)
-    outputs, total = {}, None
-    for index, ref in enumerate(references):
-        outputs[f"{case.name}/{index}"] = ref
-        expected = reference(case)[index]
-        if expected.dtype.kind == "f" and case.op not in WITHOUT_GRADIENT:
-            probe = np.random.default_rng(3).standard_normal(expected.shape)
-            probes[f"{case.name}/{index}"] = probe
-            product = builder.emit(
-                "multiply", ref, builder.add_weight(f"{case.name}/probe{index}", probe, False)
-            )
-            (part,) = builder.emit("sum", *product)
-            total = part if total is None else builder.emit("add", total, part)[0]
-    return outputs, total
+from tests.engines.networks import Net, bound, distance, finest, squared_error
 
 
 @cache
-def sheet(*names: str) -> Sheet:
+def sheet_of(*names: str) -> Sheet:
     """The named cases, or all."""
-    builder = Builder("ops")
-    x = builder.add_input("x", TensorSpec((None, 1)))
-    (total,) = builder.emit("mean", x)
-    outputs: dict[str, str] = {}
-    probes: dict[str, np.ndarray] = {}
-    for case in (OP_CASES[n] for n in names or OP_CASES):
-        named, part = _add(builder, case, probes)
-        outputs |= named
-        if part is not None:
-            (total,) = builder.emit("add", total, part)
-    loss = Builder("loss", "loss/constant/")
-    (end,) = loss.emit("linear", loss.add_input("output/total", builder.specs[total]))
-    network = builder.graph({**outputs, "total": total})
-    return Sheet(Program(network, loss.graph({"loss": end}), Optimizer()), builder.arrays, probes)
+    return sheet(OP_CASES[name] for name in names or OP_CASES)
 
 
 @cache
-def _reference(name: str) -> tuple[np.ndarray, ...]:
-    return evaluated(OP_CASES[name], OP_CASES[name].inputs)
-
-
-def reference(case: OpCase) -> tuple[np.ndarray, ...]:
-    return _reference(case.name)
-
-
-def evaluated(case: OpCase, inputs: Any) -> tuple[np.ndarray, ...]:
-    """A case's outputs in NumPy, run as a graph of its own."""
-    builder = Builder("one op")
-    refs = [
-        None if a is None else builder.add_weight(f"{i}", np.asarray(a), True) for i, a in enumerate(inputs)
-    ]
-    outputs = builder.emit(case.op, *refs, **case.attributes)
-    graph = builder.graph({str(i): ref for i, ref in enumerate(outputs)})
-    values, _ = compiled(graph, REFERENCE, "float64")(builder.arrays, {})
-    return tuple(np.asarray(values[str(i)]) for i in range(len(outputs)))
+def expected_of(name: str) -> tuple[np.ndarray, ...]:
+    return meaning(OP_CASES[name])
 
 
 @dataclass(frozen=True)
@@ -121,10 +55,9 @@ class Results:
 
 def results_of(engine: Engine, *names: str) -> Results:
     unsupported = engine.describe().unsupported
-    whole = sheet(*(names or (n for n, case in OP_CASES.items() if case.op not in unsupported)))
+    whole = sheet_of(*(names or (n for n, case in OP_CASES.items() if case.op not in unsupported)))
     network = engine.build(whole.program, whole.weights, finest(engine))
-    batch = {"x": np.zeros((2, 1))}
-    values, gradients = network.predict(batch, training=True), network.gradients(batch)[1]
+    values, gradients = network.predict(BATCH, training=True), network.gradients(BATCH)[1]
     return Results(values, gradients, {}, unsupported)
 
 
@@ -161,7 +94,7 @@ def test_every_op_has_a_case() -> None:
 @pytest.mark.parametrize("name", OP_CASES)
 def test_value(engine: Engine, results: Results, name: str) -> None:
     results.check(name)
-    for index, expected in enumerate(reference(OP_CASES[name])):
+    for index, expected in enumerate(expected_of(name)):
         value = results.outputs[f"{name}/{index}"]
         assert value.dtype.kind == expected.dtype.kind, f"{value.dtype}, not {expected.dtype}"
         if expected.dtype.kind == "f":
@@ -174,8 +107,8 @@ def test_value(engine: Engine, results: Results, name: str) -> None:
 def test_shape_and_dtype_are_those_of_the_graph(results: Results, name: str) -> None:
     """What the vocabulary's rule promised an importer is what comes."""
     results.check(name)
-    graph = sheet().program.network
-    for index in range(len(reference(OP_CASES[name]))):
+    graph = sheet_of().program.network
+    for index in range(len(expected_of(name))):
         spec, value = graph.spec(graph.outputs[f"{name}/{index}"]), results.outputs[f"{name}/{index}"]
         assert len(spec.shape) == value.ndim
         assert all(s in (None, n) for s, n in zip(spec.shape, value.shape, strict=True)), (spec, value.shape)
@@ -188,17 +121,7 @@ DIFFERENTIABLE = [n for n, c in OP_CASES.items() if any(map(c.differentiable, ra
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradient(engine: Engine, results: Results, name: str) -> None:
     results.check(name)
-    case, probes = OP_CASES[name], sheet().probes
-
-    def loss(weights: dict[str, np.ndarray]) -> float:
-        values = evaluated(case, [weights.get(str(i)) for i in range(len(case.inputs))])
-        stopped = STOPPED_OUTPUTS.get(case.op, set())
-        parts = {f"{name}/{i}": v for i, v in enumerate(values) if i not in stopped}
-        return sum(float(np.sum(v * probes[key])) for key, v in parts.items() if key in probes)
-
-    arrays = {str(i): a for i, a in enumerate(case.inputs) if a is not None}
-    for index in filter(case.differentiable, range(len(case.inputs))):
-        expected = finite_differences(loss, arrays, str(index))
+    for index, expected in slopes(OP_CASES[name], sheet_of().probes).items():
         gradient = results.gradients[f"{name}/{index}"]
         assert gradient.shape == expected.shape
         assert np.abs(gradient - expected).max() < bound(engine, 1e-6) * max(1.0, np.abs(expected).max())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosstrain.conformance.cases import OP_CASES, STOPPED_OUTPUTS, OpCase
 from crosstrain.engines.contract import Network, Setting
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder
@@ -19,7 +20,6 @@ from crosstrain.graph.graph import Graph
 from crosstrain.graph.program import Program
 from crosstrain.training.optimizers import Optimizer
 from tests.engines.networks import CASES, Case, Net, cross_entropy, distance, perceptron, squared_error
-from tests.engines.op_cases import OP_CASES, STOPPED_OUTPUTS, OpCase
 
 paddle = pytest.importorskip("paddle")
 

@@ -8,12 +8,12 @@ from functools import cache
 
 import numpy as np
 
+from crosstrain.conformance.cases import NOISE, OP_CASES, OpCase
 from crosstrain.graph.builder import Builder, run_dtype
 from crosstrain.graph.graph import SEED, Graph, TensorSpec, Weights
 from crosstrain.graph.keras_import import import_model
 from crosstrain.graph.reference import run_numpy
 from tests.engines import networks as hand_made
-from tests.engines.op_cases import NOISE, OP_CASES, OpCase
 
 Arrays = dict[str, np.ndarray]
 

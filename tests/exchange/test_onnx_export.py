@@ -11,12 +11,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from crosstrain.conformance.cases import NOISE, NOT_IN_GRAPHS, OP_CASES
 from crosstrain.exchange.onnx.writing import export as onnx_export
 from crosstrain.exchange.onnx.writing.export import save, to_onnx
 from crosstrain.graph.evaluate import UnsupportedOp
 from crosstrain.graph.graph import Graph, GraphError, Node, TensorSpec
 from crosstrain.graph.ops import VOCABULARY
-from tests.engines.op_cases import NOISE, NOT_IN_GRAPHS, OP_CASES
 from tests.exchange.conftest import Foreign
 from tests.exchange.networks import NETWORKS, Sample, distance, network, op_samples
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from crosstrain import zoo
+from crosstrain.conformance.cases import OP_CASES
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.builder import Builder
 from crosstrain.graph.graph import Graph, TensorSpec, Weights
@@ -21,7 +22,6 @@ from crosstrain.graph.keras_import.keras_file import load_keras_file
 from crosstrain.graph.keras_precision import precision
 from crosstrain.graph.reference import run_numpy
 from tests.engines.networks import CASES as SMALL
-from tests.engines.op_cases import OP_CASES
 from tests.graph.agreement import drawn
 from tests.graph.networks import CASES as NETWORKS
 

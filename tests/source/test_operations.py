@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosstrain.conformance.cases import NOISE, NOT_IN_GRAPHS, OP_CASES
+from crosstrain.conformance.holding.sheet import meaning
 from crosstrain.graph.builder import Builder
 from crosstrain.graph.graph import Graph, TensorSpec
 from crosstrain.graph.ops import VOCABULARY
 from crosstrain.source.generate import Written, source_of, target_of
 from crosstrain.source.view.general import GENERAL
 from crosstrain.training.recipe import Loss, Recipe
-from tests.engines.op_cases import NOISE, NOT_IN_GRAPHS, OP_CASES
-from tests.engines.test_ops import reference
 
 WHOLE = ("torch", "jax", "tensorflow", "keras")
 """The targets that write everything."""
@@ -75,7 +75,7 @@ def departures(target: str, graph: Graph, arrays: dict[str, np.ndarray], folder:
     for name, value in zip(graph.outputs, outputs, strict=True):
         if name == "x":
             continue
-        expected = reference(CASES[name.rpartition("/")[0]])[int(name.rpartition("/")[2])]
+        expected = meaning(CASES[name.rpartition("/")[0]])[int(name.rpartition("/")[2])]
         if value.shape != expected.shape:
             wrong[name] = f"{value.shape} for {expected.shape}"
         elif not np.allclose(value, expected, rtol=1e-9, atol=1e-9, equal_nan=True):

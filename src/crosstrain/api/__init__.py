@@ -1,6 +1,7 @@
 """The public functions: what the command line does, in code. One module for each kind of them."""
 
 from crosstrain.api.comparing import backtest, compare, compare_inference, study
+from crosstrain.api.conforming import known_faults, ops
 from crosstrain.api.differing import diff
 from crosstrain.api.engines import (
     describe_engines,
@@ -33,12 +34,14 @@ __all__ = [
     "forecast",
     "history",
     "install_engines",
+    "known_faults",
     "lines_of_source",
     "list_datasets",
     "list_engines",
     "list_networks",
     "list_recipes",
     "look",
+    "ops",
     "predict",
     "prove",
     "remove_engines",

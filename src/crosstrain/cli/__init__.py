@@ -16,6 +16,7 @@ from crosstrain.cli import (
     engines,
     export,
     networks,
+    ops,
     prove,
     recipes,
     study,
@@ -88,8 +89,8 @@ def _root(
 
 
 for module in (
-    compare, backtest, tune, study, report, history, opening, bundle, verify, prove, diff, train, predict,
-    evaluate, forecast, sample, features, export, code, networks, recipes, datasets, look,
+    compare, backtest, tune, study, report, history, opening, bundle, verify, prove, diff, ops, train,
+    predict, evaluate, forecast, sample, features, export, code, networks, recipes, datasets, look,
 ):  # fmt: skip
     app.command(module.NAME)(module.command)
 for group in (engines, classic):

@@ -25,6 +25,11 @@ Json = Annotated[
     ),
 ]
 
+HtmlFile = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page that needs no network."),
+]
+
 
 def screen(json_file: Path | None) -> Console | None:
     """Where tables go: standard output, or nowhere when the JSON goes there."""
@@ -40,10 +45,15 @@ def write(data: Any, json_file: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
+    write_page(text, json_file)
+
+
+def write_page(text: str, file: Path) -> None:
+    """Write a file, whole or not at all."""
     try:
-        write_bytes(json_file, text.encode())
+        write_bytes(file, text.encode())
     except FileNotFoundError as error:
-        raise StorageError(f"cannot write {json_file}: there is no folder {json_file.parent}") from error
+        raise StorageError(f"cannot write {file}: there is no folder {file.parent}") from error
 
 
 def check_json(json_file: Path | None) -> None:

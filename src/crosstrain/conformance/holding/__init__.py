@@ -1,0 +1,1 @@
+"""The worker's side: an engine's operations held against NumPy."""

@@ -1,0 +1,1 @@
+"""What people look at of engines' operations held against NumPy."""
