@@ -198,4 +198,4 @@ FAULTS = (
     ),
 )  # fmt: skip
 """By framework. What a framework does differently by its own documentation (an unbiased variance, a second
-bias) is no fault and stands in docs/engines."""
+bias) is no fault and stands in docs/frameworks.md."""
