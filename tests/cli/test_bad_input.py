@@ -55,8 +55,15 @@ def test_a_training_is_refused(
             ["compare", "mlp", "--data", "digits", "--engines", "torhc@2.12"],
             "no engine 'torhc@2.12'; there are",
         ),
+        (["train", "mlp", "-d", "digits", "--engine", "jax", "--workers", "0"], "workers must be at least 1"),
+        (["compare", "mlp", "-d", "digits", "--workers", "999"], "workers must be at most 64, not 999"),
+        (
+            ["compare", "mlp", "-d", "digits", "--workers", "2", "--device", "cuda:0"],
+            "several workers train on the CPU, not on cuda:0; use --device cpu, or one worker",
+        ),
+        (["compare", "mlp", "-d", "digits", "--workers", "2", "--tuned"], "is the fastest for one worker"),
     ],
-    ids=["bundle", "verify", "text", "twins", "release"],
+    ids=["bundle", "verify", "text", "twins", "release", "none", "many", "workers on a GPU", "tuned"],
 )
 def test_archives_twins_and_releases_are_refused(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     (tmp_path / "text.zip").write_text("no archive")

@@ -135,7 +135,7 @@ class TestCompare:
             "--optimizer", "adam:beta_1=0.8", "--learning-rate", "0.002", "--batch-size", "32",
             "--seeds", "2",
             "--schedule", "cosine:decay_steps=10", "--weight-decay", "0.01", "--option", "torch.compile=true",
-            "--threads", "3", "--precision", "float64",
+            "--threads", "3", "--workers", "2", "--precision", "float64",
         ]  # fmt: skip
         result = crosstrain("compare", "mlp", "-d", "digits", *QUICK, *arguments)
         assert result.exit_code == 0, result.output
@@ -146,6 +146,7 @@ class TestCompare:
         assert (job["recipe"]["batch_size"], job["threads"], job["precision"]) == (32, 3, "float64")
         assert job["recipe"]["schedule"] == {"name": "cosine", "settings": {"decay_steps": 10}}
         assert job["options"] == {"compile": True}
+        assert (job["workers"], job["device"]) == (2, "cpu")
 
     def test_seeds_are_counted_from_the_first(self, workers: Workers, prover: Prover) -> None:
         result = crosstrain("compare", "mlp", "-d", "digits", *QUICK, "--seeds", "2", "--seed", "3")

@@ -73,11 +73,12 @@ def test_prove_for_real(tmp_path: Path) -> None:
 
 
 def test_train_resume_and_load(tmp_path: Path) -> None:
-    """More epochs go on from the last one, and the Keras model predicts what the engine measured."""
+    """More epochs go on from the last one, by several workers too, and the Keras model predicts what the
+    engine measured."""
     train = ["train", *NET, "--size", "8", "--engine", "torch", "--out", "out", "--json", "-"]
     first = json.loads(crosstrain(tmp_path, *train, "--epochs", "2").stdout)
-    whole = json.loads(crosstrain(tmp_path, *train, "--epochs", "4").stdout)
-    assert len(whole["epochs"]) == 4
+    whole = json.loads(crosstrain(tmp_path, *train, "--epochs", "4", "--workers", "2").stdout)
+    assert (len(whole["epochs"]), whole["workers"]) == (4, 2)
     assert whole["epochs"][:2] == first["epochs"]
     assert crosstrain(tmp_path, *train, "--epochs", "4").stdout
     code = (

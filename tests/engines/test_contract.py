@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from crosstrain.engines.contract import Engine, Network, Setting, State
 from crosstrain.engines.registry import engine_row
+from crosstrain.engines.sharing import Sharing, numbers, sharing
 from crosstrain.graph.evaluate import UnsupportedOp
 from crosstrain.graph.graph import Node, TensorSpec
 from crosstrain.graph.ops.row import VOCABULARY, Op
@@ -472,3 +474,48 @@ def test_graph_of_one_node(engine: Engine) -> None:
     np.testing.assert_allclose(
         outputs["y"], 1 + np.broadcast_to(case.weights["bias"], (2, 3)), rtol=bound(engine, 1e-12)
     )
+
+
+# -- several workers ---------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", [perceptron, convolutional], ids=["plain", "with moving statistics"])
+def test_a_contribution_taken_back_is_a_training_step(engine: Engine, kind: Callable[[], Case]) -> None:
+    case = kind()
+    alone, shared = built(engine, case), built(engine, case)
+    if case.program.training.updates and not isinstance(shared, Sharing):
+        pytest.skip(f"{engine.name} does not tell its next moving statistics")
+    worker = sharing(shared, case.program)
+    for _ in range(3):
+        loss = float(alone.train(case.batch, 0.05))
+        contribution = worker.contribution(case.batch)
+        assert contribution.shape == (numbers(case.program),)
+        assert float(contribution[0]) == pytest.approx(loss, rel=bound(engine, 1e-12))
+        worker.update(contribution, 0.05)
+    wanted, state = alone.read(), shared.read()
+    assert state.step == wanted.step == 3
+    for name, value in wanted.weights.items():
+        assert distance(state.weights[name], value) < bound(engine, 1e-11), name
+    for name, slots in (wanted.slots or {}).items():
+        for slot, value in slots.items():
+            assert distance((state.slots or {})[name][slot], value) < bound(engine, 1e-11), f"{slot} {name}"
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Optimizer("adam"),
+        Optimizer("sgd", momentum=0.9, clipnorm=0.1),
+        Optimizer("sgd", accumulate=2, ema=0.9),
+    ],
+    ids=["adam", "clipnorm", "accumulate and ema"],
+)
+def test_parts_of_a_batch_weighted_are_the_batch(engine: Engine, optimizer: Optimizer) -> None:
+    case = perceptron().with_optimizer(optimizer)
+    alone, shared = built(engine, case), built(engine, case)
+    worker = sharing(shared, case.program)
+    for _ in range(4):
+        alone.train(case.batch, 0.05)
+        parts = [n * worker.contribution(case.rows(i, i + n)).astype("float64") for i, n in ((0, 4), (4, 2))]
+        worker.update((sum(parts) / BATCH).astype(finest(engine).precision), 0.05)
+    wanted, state = alone.read().weights, shared.read().weights
+    for name, value in wanted.items():
+        assert distance(state[name], value) < bound(engine, 1e-11), name

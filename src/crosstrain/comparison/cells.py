@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,7 +63,7 @@ class Bench:
             return None
         if not result.complete(epochs) and not result.diverged:
             return None
-        return result.model_copy(update={"certificate": self._certificate(cell)})
+        return result.model_copy(update={"certificate": self._certificate(cell, result.apart)})
 
     def measure(self, cell: Cell, epochs: int) -> CellResult | None:
         """Run a cell, unless it is finished already, and store its result; a cell that the budget has no
@@ -145,6 +145,7 @@ class Bench:
             "weights_out": weights, "best_out": None, "predictions_out": answers,
             "checkpoint": self._checkpoint(cell), "resume": True,
             **({"twin": cell.twin} if cell.twin else {}),
+            **({"workers": settings.workers} if settings.workers > 1 else {}),
         }  # fmt: skip
 
     def _checkpoint(self, cell: Cell) -> str | None:
@@ -182,7 +183,10 @@ class Bench:
         folder = self._subject(cell).definitions[cell.seed].folder
         return folder.resolve().relative_to(self.store.folder.resolve()).as_posix()
 
-    def _certificate(self, cell: Cell) -> Any:
+    def _certificate(self, cell: Cell, apart: Sequence[str] = ()) -> Any:
+        """What is certified is the work of one worker: of several, only where it is the same."""
+        if apart:
+            return "none"
         certificates = self.certificates.get((cell.network, size_text(cell.size)), [])
         return status([c for c in certificates if c.engine == cell.engine], self.settings.precision)
 
@@ -197,10 +201,14 @@ class Bench:
                 if k != "engine_version" or not outcome.result
             },
             "wall_seconds": outcome.seconds,
+            "workers": self.settings.workers,
             "log": str(outcome.log),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
-        record.setdefault("peak_memory_bytes", outcome.peak_memory_bytes)
+        if apart := record.get("apart"):
+            record["certificate"] = self._certificate(cell, apart)
+        if record.get("peak_memory_bytes") is None:
+            record["peak_memory_bytes"] = outcome.peak_memory_bytes
         try:
             return CellResult(**record, status=outcome.status, error=outcome.error)
         except ValidationError as error:

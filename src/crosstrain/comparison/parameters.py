@@ -189,10 +189,7 @@ class Precision(TypedDict, total=False):
 
 
 class Threads(TypedDict, total=False):
-    threads: Annotated[
-        int | None,
-        Parameter("For every engine alike (default: all usable cores).", metavar="N"),
-    ]
+    threads: Annotated[int | None, Parameter("For every engine (default: all usable cores).", metavar="N")]
 
 
 class EngineOptions(TypedDict, total=False):
@@ -281,6 +278,8 @@ class Train(
     Threads, EngineOptions, Timeout, MemoryLimit, Trust, Output, Transfer, total=False,
 ):  # fmt: skip
     """What ``train`` and ``compare`` have in common."""
+
+    workers: Annotated[int, Parameter("Processes that train together, on parts of each batch.", 1, "N")]
 
 
 class TrainOne(Train, total=False):

@@ -42,6 +42,9 @@ MOST_EPOCHS, MOST_REPEATS = 100, 5
 MOST_TWINS = 100
 """More rounding twins than this of one training show nothing new."""
 
+MOST_WORKERS = 64
+"""Each has a connection to each of the others."""
+
 LARGEST = 2**31 - 1
 """The largest count or seed: every framework has integers that hold it."""
 
@@ -66,7 +69,8 @@ class Settings:
     ``engines`` may have further names (``torch@wide``), and ``options`` are by these. ``budget`` and
     ``timeout`` are seconds, ``memory_limit`` bytes. ``output``, ``weights``,
     ``replace_head``, ``freeze_until`` and ``whole`` are those of ``runs.definition.define``; ``classical``
-    are estimators of ``crosstrain.classic``, beside the networks; ``twins`` is how many rounding twins each
+    are estimators of ``crosstrain.classic``, beside the networks; ``workers`` are the processes that train a
+    cell together, each with ``threads``; ``twins`` is how many rounding twins each
     row has for each seed; ``search`` is that for some of the recipe's
     values, if there was one; ``remarks`` are sentences on where the recipe comes from.
     """
@@ -82,6 +86,7 @@ class Settings:
     device: str = verbatim("cpu")
     precision: str = verbatim("float32")
     threads: int = 1
+    workers: int = verbatim(1)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     proof: bool = verbatim(True)
     trust: bool = verbatim(False)
@@ -126,6 +131,7 @@ class Settings:
             "options": {k: dict(v) for k, v in self.options.items()}, "proof": self.proof,
             "prepare": self.prepare, "split": self.split, **({"limit": self.limit} if self.limit else {}),
             **({"twins": self.twins} if self.twins else {}),
+            **({"workers": self.workers} if self.workers > 1 else {}),
             "tuned": self.tuned,
             "repeats_until": self.repeats_until, "budget": self.budget,
             "recipe": json.loads(json.dumps(self.recipe.to_json())),
@@ -155,7 +161,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
     counts = {
         "epochs": arguments["epochs"], "seeds": arguments["seeds"], "repeats": arguments["repeats"],
         "batch size": arguments["batch_size"], "threads": arguments["threads"],
-        "limit": arguments["limit"],
+        "limit": arguments["limit"], "workers": arguments["workers"],
     }  # fmt: skip
     for name, number in counts.items():
         if number is not None and number < 1:
@@ -174,6 +180,8 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         raise CrosstrainError(
             f"a seed must be at most {LARGEST}, not {spelling.shortened(arguments['seed'])}"
         )
+    if arguments["workers"] > 1:
+        arguments["device"] = _workers_device(arguments)
     rate = arguments["learning_rate"]
     if rate is not None and rate <= 0:
         raise CrosstrainError(f"the learning rate must be more than 0, not {rate}")
@@ -208,7 +216,7 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         recipe=recipe,
         repeats=arguments["repeats"]
         or _repeats(arguments["seeds"], budget=seconds is not None, narrow=narrow is not None),
-        threads=arguments["threads"] or usable_cores(),
+        threads=arguments["threads"] or max(1, usable_cores() // arguments["workers"]),
         options=_options(spelling.by_engine(arguments["options"]), engines),
         prepare=arguments["prepare"] or "",
         split=arguments["split"] or "",
@@ -225,6 +233,19 @@ def settings(network: SeveralNetworks, data: Data, **arguments: Unpack[Compare])
         remarks=remarks,
         **_verbatim(arguments),
     )
+
+
+def _workers_device(arguments: Mapping[str, Any]) -> str:
+    """Where several workers train: on the processor."""
+    if arguments["workers"] > MOST_WORKERS:
+        raise CrosstrainError(f"workers must be at most {MOST_WORKERS}, not {arguments['workers']}")
+    if arguments["device"] not in ("auto", "cpu"):
+        raise CrosstrainError(
+            f"several workers train on the CPU, not on {arguments['device']}; use --device cpu, or one worker"
+        )
+    if arguments["tuned"]:
+        raise CrosstrainError("what --tuned knows is the fastest for one worker; leave out --workers or it")
+    return "cpu"
 
 
 def _paper(name: str | None, networks: Sequence[str]) -> PaperRecipe | None:

@@ -107,8 +107,10 @@ def _identity(settings: Settings) -> dict[str, Any]:
     identity = {**settings.identity(), "files": source_hashes(settings)}
     if not settings.recipe.schedule.relative:
         identity["recipe"] = {k: v for k, v in identity["recipe"].items() if k != "epochs"}
-    # What only comparisons have is left out: it changes nothing here.
-    return {k: v for k, v in identity.items() if k not in ("seeds", "repeats", "proof", "budget")}
+    # What only comparisons have is left out: it changes nothing here. And a training may be taken up by more
+    # workers, or with other threads.
+    other = ("seeds", "repeats", "proof", "budget", "workers", "threads")
+    return {k: v for k, v in identity.items() if k not in other}
 
 
 def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
@@ -153,9 +155,12 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
         "id": cell.id, "network": cell.network, "engine": engine, "device": settings.device,
         "precision": settings.precision, "input_size": cell.size, "seed": cell.seed,
         "division": field.ready[engine], "options": dict(settings.options.get(engine, {})),
-        "wall_seconds": outcome.seconds, "log": str(outcome.log), "notes": remarks,
+        "wall_seconds": outcome.seconds, "log": str(outcome.log), "workers": settings.workers,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }  # fmt: skip
+    record["notes"] = [*remarks, *record.get("apart", ())]
+    if record.get("peak_memory_bytes") is None:
+        record["peak_memory_bytes"] = outcome.peak_memory_bytes
     result = CellResult(**record, status=outcome.status, error=outcome.error)
     write_json(folder / "result.json", result.model_dump())
     watch.finish(cell, result)
@@ -172,7 +177,7 @@ def _job(
         "options": dict(settings.options.get(engine, {})), "network_folder": str(definition.resolve()),
         "data_folder": str(subject.data.folder), "recipe": settings.recipe.to_json(), "division": division,
         "evaluate": True, "weights_out": str(here / "last.npz"), "best_out": str(here / "best.npz"),
-        "checkpoint": str(here / "checkpoint.npz"), "resume": True,
+        "checkpoint": str(here / "checkpoint.npz"), "resume": True, "workers": settings.workers,
     }  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def arguments(settings: Mapping[str, Any]) -> list[str]:
         "--device": settings.get("device"),
         "--precision": _unless(settings.get("precision"), "float32"),
         "--threads": settings.get("threads"),
+        "--workers": settings.get("workers"),
         "--budget": settings.get("budget"),
         "--repeats-until": settings.get("repeats_until"),
         "--twins": settings.get("twins") or None,

@@ -78,7 +78,9 @@ class CellResult(_Open):
     process; what others held of it, and their share of its time; ``device_throttled`` counts the seconds in
     which it was slowed for its heat. ``macs`` are the network's multiply-accumulates for one example.
     ``compilations_reused`` counts what an earlier process had compiled: ``compile_seconds`` are without it.
-    ``twin`` numbers the rounding twins of a training (0: itself).
+    ``twin`` numbers the rounding twins of a training (0: itself). ``workers`` have trained it together:
+    ``communication_seconds`` of the training went into adding up their gradients, ``waiting_seconds`` of
+    these into waiting for the slowest; ``apart`` tells in what it is another training than one worker's.
     """
 
     id: str
@@ -104,6 +106,10 @@ class CellResult(_Open):
     import_seconds: float = 0.0
     compile_seconds: float = 0.0
     compilations_reused: int = 0
+    workers: int = 1
+    communication_seconds: float | None = None
+    waiting_seconds: float | None = None
+    apart: list[str] = Field(default_factory=list)
     prepare_seconds: float = 0.0
     evaluate_seconds: float = 0.0
     wall_seconds: float = 0.0

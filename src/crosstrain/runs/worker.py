@@ -32,6 +32,7 @@ TASKS = {
     "define-torch": "crosstrain.exchange.torch_import.define:run",
     "describe": "crosstrain.runs.tasks.describe:run",
     "train": "crosstrain.runs.tasks.cell:run",
+    "peer": "crosstrain.runs.tasks.workers.peer:run",
     "trial": "crosstrain.runs.tasks.trial:run",
     "evidence": "crosstrain.proof.evidence:run",
     "truth": "crosstrain.proof.truths.by_keras:run",

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -147,3 +148,11 @@ def slug(text: str) -> str:
         "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in base).strip("-_")[:40]
         or "network"
     )
+
+
+def anonymous_file() -> IO[bytes]:
+    """A file without a name, for processes that are given its descriptor; in memory where the system has
+    such."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("crosstrain"), "r+b")
+    return tempfile.TemporaryFile()

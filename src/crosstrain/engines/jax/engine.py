@@ -20,6 +20,7 @@ from crosstrain.engines.jax.several import Step, Together, batch_of, stacked
 from crosstrain.engines.jax.windows import COMPILER
 from crosstrain.engines.resident import OPTION as DATA
 from crosstrain.engines.resident import Rows, worth_keeping
+from crosstrain.engines.sharing import pieces, shapes
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import Graph
@@ -172,6 +173,8 @@ class JaxNetwork:
         self._sends = sends(device.platform, many)
         self.warm_up_steps = 2 if many == 1 else 2 * many + 2
         self._differentiate = self._jit(self._unscaled_gradients)
+        self._contribute = self._jit(self._joined)
+        self._take_mean = self._jit(self._mean_step, donate=donated[:3])
         self._predict = {phase: self._predictor(program.network.phase(phase)) for phase in (False, True)}
         self.load(State(weights))
 
@@ -200,6 +203,20 @@ class JaxNetwork:
             batch = self._prepare_inputs(self._training, inputs)
             loss, gradients = self._differentiate(self._weights, state, batch, self._scaling)
             return float(loss), _to_host(gradients)
+
+    def contribution(self, inputs: Arrays) -> np.ndarray:
+        self._settle()
+        with self._mode():
+            batch = self._prepare_inputs(self._training, inputs)
+            return np.asarray(self._contribute(self._weights, {**self._moved, **self._frozen}, batch))
+
+    def update(self, mean: np.ndarray, learning_rate: float) -> None:
+        self._step += 1
+        numbers = self._number(learning_rate), self._number(self._step)
+        with self._mode():
+            self._weights, self._slots, self._moved = self._take_mean(
+                self._weights, self._slots, self._moved, np.array(mean), *numbers
+            )
 
     def read(self) -> State:
         self._settle()
@@ -275,6 +292,21 @@ class JaxNetwork:
             weights, slots = apply(*rule)
         moved = {name: updates[name].astype(old.dtype) for name, old in moved.items()}
         return weights, slots, moved, scaling, loss
+
+    def _joined(self, weights: Tree, state: Tree, inputs: Tree) -> Array:
+        """Loss, gradients and next moving statistics as one vector."""
+        loss, updates, gradients = self._loss_and_gradients(weights, state, inputs)
+        parts = [loss, *({**gradients, **updates}[name] for name in shapes(self._program))]
+        return jax.numpy.concatenate([part.astype(self._precision).reshape(-1) for part in parts])
+
+    def _mean_step(
+        self, weights: Tree, slots: Tree, moved: Tree, mean: Array, rate: Array, step: Array
+    ) -> tuple[Tree, Tree, Tree]:
+        """A step with such a vector."""
+        taken = pieces(mean, shapes(self._program), jax.numpy.reshape)
+        gradients = {name: taken[name] for name in weights}
+        weights, slots = apply(self._ops, self._program.optimizer, weights, gradients, slots, rate, step)
+        return weights, slots, {name: taken[name].astype(old.dtype) for name, old in moved.items()}
 
     def _train_steps(
         self, weights: Tree, slots: Tree, moved: Tree, scaling: Tree, frozen: Tree, arrays: Tree,

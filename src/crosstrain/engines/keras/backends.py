@@ -19,6 +19,10 @@ Seeds = list[tuple[Any, np.ndarray]]
 """Variables of noise generators, with the states that they are to start a step from."""
 
 
+Slopes = tuple[float, list[np.ndarray | None], list[np.ndarray]]
+"""A loss, its gradients, and the next values of ``model.non_trainable_variables``."""
+
+
 class Trainer(Protocol):
     """A compiled Keras model on its backend. ``x`` and ``y`` are what ``fit`` would take from its data."""
 
@@ -31,8 +35,12 @@ class Trainer(Protocol):
     def forward(self, x: Any, seeds: Seeds) -> Any:
         """The outputs in training mode; nothing changes."""
 
-    def gradients(self, x: Any, y: Any, seeds: Seeds) -> tuple[float, list[np.ndarray | None]]:
-        """Loss, and its gradient for each trainable variable; nothing changes."""
+    def gradients(self, x: Any, y: Any, seeds: Seeds) -> Slopes:
+        """Loss, its gradient for each trainable variable, and what the others would be next; nothing
+        changes."""
+
+    def apply(self, gradients: list[np.ndarray], rate: float) -> None:
+        """One step of Keras's optimizer with these gradients of the trainable variables."""
 
     def sync(self) -> None:
         """Bring what training has changed back into Keras's variables, which may be assigned then."""
@@ -87,6 +95,15 @@ def _differentiated(model: keras.Model, x: Any, y: Any) -> Tensor:
     return model.compute_loss(x=x, y=y, y_pred=model(x, training=True), training=True)
 
 
+def _on_host(variable: Any) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _apply(model: keras.Model, gradients: list[np.ndarray], rate: float) -> None:
+    model.optimizer.learning_rate.assign(rate)
+    model.optimizer.apply(list(map(keras.ops.convert_to_tensor, gradients)), model.trainable_variables)
+
+
 class Assigning:
     """Training that writes into Keras's variables: on TensorFlow and PyTorch."""
 
@@ -111,9 +128,16 @@ class Assigning:
     def forward(self, x: Any, seeds: Seeds) -> Any:
         return self._unchanged(lambda: self._forward(x), seeds)
 
-    def gradients(self, x: Any, y: Any, seeds: Seeds) -> tuple[float, list[np.ndarray | None]]:
-        result: tuple[float, list[np.ndarray | None]] = self._unchanged(lambda: self._gradients(x, y), seeds)
+    def gradients(self, x: Any, y: Any, seeds: Seeds) -> Slopes:
+        def look() -> Slopes:
+            loss, gradients = self._gradients(x, y)
+            return loss, gradients, [_on_host(v) for v in self.model.non_trainable_variables]
+
+        result: Slopes = self._unchanged(look, seeds)
         return result
+
+    def apply(self, gradients: list[np.ndarray], rate: float) -> None:
+        _apply(self.model, gradients, rate)
 
     def sync(self) -> None:
         """The variables are always up to date."""
@@ -122,7 +146,7 @@ class Assigning:
         self._wait()
 
     def _unchanged(self, look: Callable[[], Any], seeds: Seeds) -> Any:
-        before = [np.array(keras.ops.convert_to_numpy(v)) for v in self._still]
+        before = [_on_host(v) for v in self._still]
         self._seed(seeds)
         try:
             return look()
@@ -361,10 +385,14 @@ class JaxTrainer:
         trained, other, _ = self._values()
         return self._forward(trained, self._seeded(other, seeds), x)
 
-    def gradients(self, x: Any, y: Any, seeds: Seeds) -> tuple[float, list[np.ndarray | None]]:
+    def gradients(self, x: Any, y: Any, seeds: Seeds) -> Slopes:
         trained, other, slots = self._values()
-        (loss, _), gradients = self._gradients(trained, self._seeded(other, seeds), slots, x, y)
-        return float(loss), [np.array(g) for g in gradients]
+        (loss, updates), gradients = self._gradients(trained, self._seeded(other, seeds), slots, x, y)
+        return float(loss), [np.array(g) for g in gradients], [np.array(v) for v in updates[2]]
+
+    def apply(self, gradients: list[np.ndarray], rate: float) -> None:
+        self.sync()
+        _apply(self.model, gradients, rate)
 
     def sync(self) -> None:
         if self._state is not None:

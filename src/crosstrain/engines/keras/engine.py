@@ -20,6 +20,7 @@ from crosstrain.engines.keras.backends import Backend, Seeds, backend
 from crosstrain.engines.registry import engine_row
 from crosstrain.engines.resident import OPTION as DATA
 from crosstrain.engines.resident import Rows, worth_keeping
+from crosstrain.engines.sharing import pieces, shapes
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import SEED, Graph
@@ -152,16 +153,37 @@ class KerasNetwork:
             return {k: _array(_widened(v)) for k, v in self._named(outputs).items()}
 
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
+        loss, slopes, _ = self._slopes(inputs)
+        return loss, slopes
+
+    def contribution(self, inputs: Arrays) -> np.ndarray:
+        loss, slopes, moved = self._slopes(inputs)
+        parts = {**slopes, **moved}
+        joined = [np.ravel(parts[name]) for name in shapes(self._program)]
+        return np.concatenate([[loss], *joined], dtype=self._setting.precision)
+
+    def update(self, mean: np.ndarray, learning_rate: float) -> None:
+        self._step += 1
+        taken = pieces(mean, shapes(self._program))
+        with self._mode():
+            names = [self._shown[id(v)] for v in self._model.trainable_variables]
+            self._trainer.apply([taken[name] for name in names], learning_rate)
+            for name in self._training.updates:
+                self._variables[name].assign(taken[name])
+
+    def _slopes(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Loss, gradients and next moving statistics by name."""
         with self._mode():
             x, y = self._features(inputs), self._targets(inputs)
-            loss, gradients = self._trainer.gradients(x, y, self._seeds(inputs))
+            loss, gradients, moved = self._trainer.gradients(x, y, self._seeds(inputs))
         slopes = {
             n: np.zeros(self._specs[n].shape, self._setting.precision) for n in self._training.trainable
         }
         for variable, slope in zip(self._model.trainable_variables, gradients, strict=True):
             if slope is not None:
                 slopes[self._shown[id(variable)]] = slope
-        return loss, slopes
+        others = zip(self._model.non_trainable_variables, moved, strict=True)
+        return loss, slopes, {self._shown[id(v)]: next_ for v, next_ in others if id(v) in self._shown}
 
     def read(self) -> State:
         with self._mode():

@@ -35,6 +35,7 @@ from crosstrain.engines.checks import check_inputs, check_weights, checked_optio
 from crosstrain.engines.contract import Arrays, Description, Option, Setting, State
 from crosstrain.engines.resident import OPTION as DATA
 from crosstrain.engines.resident import Rows, worth_keeping
+from crosstrain.engines.sharing import pieces, shapes
 from crosstrain.engines.tensorflow.device import free_bytes
 from crosstrain.engines.tensorflow.kept import Form, Kept
 from crosstrain.engines.tensorflow.ops import operations
@@ -209,6 +210,8 @@ class TensorFlowNetwork:
         outputs = replace(program.network.phase(training=True), updates={}, penalties=()).pruned()
         self._train = self._function(loss, self._traced_train, scalars=True)
         self._gradients = self._function(replace(loss, updates={}).pruned(), self._traced_gradients)
+        self._contribution = self._function(loss, self._traced_contribution)
+        self._take_mean = tf.function(self._traced_mean, autograph=False)
         self._predict = {
             True: self._function(outputs, self._traced_outputs),
             False: self._function(program.inference, self._traced_outputs, inference=True),
@@ -227,6 +230,16 @@ class TensorFlowNetwork:
     def gradients(self, inputs: Arrays) -> tuple[float, dict[str, np.ndarray]]:
         loss, gradients = self._gradients(inputs)
         return float(loss), {name: gradient.numpy() for name, gradient in gradients.items()}
+
+    def contribution(self, inputs: Arrays) -> np.ndarray:
+        joined: np.ndarray = self._contribution(inputs).numpy()
+        return joined
+
+    def update(self, mean: np.ndarray, learning_rate: float) -> None:
+        self._step += 1
+        with tf.device(self._device):
+            scalars = np.array([learning_rate, self._step], self._precision)
+            self._take_mean(tf.constant(mean), tf.constant(scalars))
 
     def read(self) -> State:
         weights: dict[str, np.ndarray] = {}
@@ -286,6 +299,30 @@ class TensorFlowNetwork:
         weights, wholes = self._weights()
         scaling = {name: variable.read_value() for name, variable in self._scaling.items()}
         loss, gradients, updates = self._loss_and_gradients(run, weights, inputs, scaling.get("scale"))
+        self._step_with(weights, wholes, gradients, updates, scaling, scalars)
+        return loss
+
+    def _traced_contribution(self, run: Run, inputs: dict[str, Tensor]) -> Tensor:
+        """Loss, gradients and next moving statistics as one vector."""
+        loss, gradients, updates = self._loss_and_gradients(run, self._weights()[0], inputs, None)
+        parts = [loss, *({**gradients, **updates}[name] for name in shapes(self._program))]
+        return tf.concat([tf.reshape(tf.cast(part, self._precision), [-1]) for part in parts], 0)
+
+    def _traced_mean(self, mean: Tensor, scalars: Tensor) -> None:
+        """A step with such a vector."""
+        taken = {
+            name: tf.cast(part, self._dtype(self._specs[name].dtype))
+            for name, part in pieces(mean, shapes(self._program), tf.reshape).items()
+        }
+        trained = self._program.training.trainable
+        gradients = {name: taken.pop(name) for name in trained}
+        self._step_with(*self._weights(), gradients, taken, {}, scalars)
+
+    def _step_with(
+        self, weights: dict[str, Tensor], wholes: dict[str, Tensor], gradients: dict[str, Tensor],
+        updates: dict[str, Tensor], scaling: dict[str, Tensor], scalars: Tensor,
+    ) -> None:  # fmt: skip
+        """Assign what the optimizer makes of the gradients, and the next moving statistics."""
         new, slots, *scaled = self._update()(
             {block.name: wholes[block.name] for block in self._trained},
             {block.name: block.whole(gradients) for block in self._trained},
@@ -301,7 +338,6 @@ class TensorFlowNetwork:
         for block in self._blocks:
             if updates.keys() & block.shapes.keys():
                 self._variables[block.name].assign(block.whole({**weights, **updates}))
-        return loss
 
     def _update(self) -> Callable[..., Any]:
         """The optimizer's ``apply``, or ``apply_scaled``; compiled, its chain of small operations is one pass

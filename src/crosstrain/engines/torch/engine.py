@@ -202,6 +202,23 @@ class TorchNetwork:
             gradients = tuple(g / self._joint.scaling["scale"] for g in gradients)
         return float(loss), {k: self._to_host(g) for k, g in zip(self._joint.leaves, gradients, strict=True)}
 
+    def contribution(self, inputs: Arrays) -> np.ndarray:
+        graph, run = self._run_loss
+        loss, gradients, updates = self._loss_and_gradients(run, self._prepare_inputs(graph, inputs))
+        parts = [loss, self._joint.flat(gradients), *(updates[name] for name in graph.updates)]
+        return self._to_host(torch.cat([part.to(self._dtype).reshape(-1) for part in parts]))
+
+    def update(self, mean: np.ndarray, learning_rate: float) -> None:
+        vector = torch.tensor(mean[1:], device=self._device)
+        self._step += 1
+        rates = rates_of(self._program.optimizer, learning_rate, self._step)
+        self._joint.step(self._joint.parts(vector), rates)
+        graph, start = self._run_loss[0], self._joint.size
+        for name in graph.updates:
+            place = self._values[name]
+            place.copy_(vector[start : start + place.numel()].reshape(place.shape))
+            start += place.numel()
+
     def read(self) -> State:
         weights = {name: self._to_host(self._values[name]) for name in self._specs}
         slots = {

@@ -115,6 +115,19 @@ class JointWeights:
         for name, scalar in self.scaling.items():
             scalar.fill_(values[name])
 
+    @property
+    def size(self) -> int:
+        """How many numbers the vector has."""
+        return sum(piece.size for piece in self._pieces.values())
+
+    def flat(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Gradients in the order of ``leaves``, as a vector in that of the weights' own."""
+        return torch.cat([p.flat(g) for p, g in zip(self._pieces.values(), gradients, strict=True)])
+
+    def parts(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """The gradients again, as views of what ``flat`` gave."""
+        return tuple(piece.view(flat) for piece in self._pieces.values())
+
     def slots(self) -> dict[str, Slots]:
         """By weight and slot name, as views in Keras's layouts."""
         return {
@@ -128,7 +141,7 @@ class JointWeights:
         if not self._optimizer.elementwise:
             self._step_apart(gradients, rates)
             return
-        flat = torch.cat([p.flat(g) for p, g in zip(self._pieces.values(), gradients, strict=True)])
+        flat = self.flat(gradients)
         in_place = IN_PLACE.get(self._optimizer.name)
         if in_place is not None and self._optimizer.plain and not self.scaling:
             penalty = penalized(self._optimizer, {"": self._joint}, {"": flat})

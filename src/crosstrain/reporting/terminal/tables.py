@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,20 @@ def _entries(numbers: Mapping[str, Any]) -> str:
     return f"[{entries}, …], norm {numbers['norm']}"
 
 
+def _together(result: CellResult) -> Iterator[str]:
+    """What several workers cost, and in what their training is another one."""
+    if result.workers > 1 and result.communication_seconds is not None and result.train_seconds:
+        added, waited = (
+            f"{(seconds or 0.0) / result.train_seconds:.1%}"
+            for seconds in (result.communication_seconds, result.waiting_seconds)
+        )
+        yield (
+            f"{result.workers} workers: {added} of the training went into adding up their gradients, of it "
+            f"{waited} into waiting for the slowest."
+        )
+    yield from (f"Other than with one worker: {sentence}." for sentence in result.apart)
+
+
 def print_training(result: CellResult, folder: Path, out: Console) -> None:
     """A training in a few lines."""
     if result.status != "done":
@@ -205,6 +219,8 @@ def print_training(result: CellResult, folder: Path, out: Console) -> None:
             words.append(f"test {result.title} {text.share(result.score)}")
         words.append(text.memory(result.peak_memory_bytes))
         out.print(", ".join(words), style="bold", soft_wrap=True)
+        for line in _together(result):
+            out.print(line, soft_wrap=True)
         if result.best_epoch is not None and result.best_score is not None:
             out.print(
                 f"That is of the last epoch, {len(result.epochs)}. Epoch {result.best_epoch} validated best: "

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from crosstrain.runs.tasks.feed import launch_of
 from crosstrain.runs.tasks.material import Material
 from crosstrain.runs.tasks.predictions import Predictions
 from crosstrain.runs.tasks.training import Training
+from crosstrain.runs.tasks.workers.communication import Communication
+from crosstrain.runs.tasks.workers.network import SharedNetwork, apart, check_parts, order
+from crosstrain.runs.tasks.workers.team import team
 from crosstrain.runs.worker import peak_memory
 from crosstrain.system.clocks import Clocks
 from crosstrain.system.files import read_arrays, write_arrays
@@ -42,8 +47,9 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
 
     The job has ``engine``, ``device``, ``precision``, ``threads``, ``options``, ``division``,
     ``network_folder`` (of the define task), ``data_folder``, ``recipe`` and, where it differs from the
-    recipe's, ``seed``; ``twin``, the number of a rounding twin, or none; ``evaluate`` (default true);
-    ``weights_out`` and ``best_out``, paths for the last and the best epoch's weights (``.npz``), or None;
+    recipe's, ``seed``; ``workers``, how many processes train together (default 1); ``twin``, the number of a
+    rounding twin, or none; ``evaluate`` (default true); ``weights_out`` and ``best_out``, paths for the last
+    and the best epoch's weights (``.npz``), or None;
     ``predictions_out``, one for the answers on the test set (``runs/tasks/predictions.py``), or None;
     ``feeder``, how the processes that augment are started (``runs/feeding.py``); ``checkpoint``, a path, or
     None, and ``resume``: take it up where it is there. Events: ``phase``, ``progress`` (at most four a
@@ -54,10 +60,16 @@ def run(job: Mapping[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[
     """
     clocks = Clocks(emit)
     evaluate = job.get("evaluate", True)
-    recipe = Recipe.from_json({**job["recipe"], **({"seed": job["seed"]} if "seed" in job else {})})
-    version, network, material = set_up(job, recipe, clocks, evaluate=evaluate)
-    with closing(material):
-        return _trained(job, recipe, clocks, emit, version, network, material)
+    recipe = recipe_of(job)
+    with team(job) as workers:
+        version, network, material = set_up(job, recipe, clocks, evaluate=evaluate, communication=workers)
+        with closing(material):
+            return _trained(job, recipe, clocks, emit, version, network, material, workers)
+
+
+def recipe_of(job: Mapping[str, Any]) -> Recipe:
+    """A cell's recipe, with its own seed."""
+    return Recipe.from_json({**job["recipe"], **({"seed": job["seed"]} if "seed" in job else {})})
 
 
 def _trained(
@@ -68,6 +80,7 @@ def _trained(
     version: str,
     network: Network,
     material: Material,
+    workers: Communication | None,
 ) -> dict[str, Any]:
     """Train, test, keep what is asked for; the record."""
     device, evaluate = job.get("device", "cpu"), job.get("evaluate", True)
@@ -78,10 +91,12 @@ def _trained(
         identity=identity(job, material),
         best_path=_path(job.get("best_out")),
         checkpoint_path=_path(job.get("checkpoint")),
+        announce=partial(order, workers) if workers else None,
     )  # fmt: skip
     if job.get("resume") and training.checkpoint_path and training.checkpoint_path.exists():
         training.resume()
     training.run()
+    shared = shared_part(workers, material) if workers else {}
     tested: dict[str, Any] = {}
     learnt: dict[str, Any] = {}
     predictions = Predictions()
@@ -120,6 +135,19 @@ def _trained(
         "peak_memory_bytes": peak_memory(),
         "device_allocated_bytes": allocated(job["engine"], device),
         "compilations_reused": reused_compilations(job["engine"]),
+        **shared,
+    }
+
+
+def shared_part(workers: Communication, material: Material) -> dict[str, Any]:
+    """What a record has more where several workers have trained. Their memory is the whole process tree's,
+    which the supervisor samples."""
+    return {
+        "workers": workers.workers,
+        "communication_seconds": workers.seconds,
+        "waiting_seconds": workers.waiting,
+        "apart": apart(material.program, workers.workers),
+        "peak_memory_bytes": None,
     }
 
 
@@ -181,10 +209,16 @@ PHASES = ("import", "prepare", "compile", "train", "evaluate", "save")
 
 
 def set_up(
-    job: Mapping[str, Any], recipe: Recipe, clocks: Clocks, *, evaluate: bool
+    job: Mapping[str, Any],
+    recipe: Recipe,
+    clocks: Clocks,
+    *,
+    evaluate: bool,
+    communication: Communication | None = None,
 ) -> tuple[str, Network, Material]:
-    """The engine's version, the network ready to be trained, and what it is trained on. Importing, preparing
-    and compiling (with warming up) are timed apart."""
+    """The engine's version, the network ready to be trained, and what it is trained on: with
+    ``communication`` by several workers, of which this is one. Importing, preparing and compiling (with
+    warming up) are timed apart."""
     with clocks.phase("import"):
         engine = load_engine(job["engine"])
         description = engine.describe()
@@ -193,12 +227,19 @@ def set_up(
     with clocks.phase("prepare"):
         folders = Path(job["network_folder"]), Path(job["data_folder"])
         material = Material.load(*folders, recipe, setting.precision, launch_of(job), twin=job.get("twin", 0))
+        if communication:
+            material = replace(material, share=(communication.rank, communication.workers))
     with clocks.phase("compile"):
         network = built(engine, material, setting)
+        if communication:
+            check_parts(network, material)
+            network = SharedNetwork(network, material.program, setting.precision, communication)
         material = material.kept_on(network, evaluate)
         warm_up(network, material, evaluate)
         if material.feed:
             material.feed.wait()
+        if communication:
+            communication.seconds = communication.waiting = 0.0  # what warming up took is no training's
     return description.version, network, material
 
 

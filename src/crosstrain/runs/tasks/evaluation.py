@@ -108,6 +108,10 @@ class Evaluation:
         }
         return {"loss": total / examples if examples else None, **results}
 
+    def loss_of(self, inputs: Arrays, outputs: Arrays, targets: Arrays) -> float:
+        """The loss of one batch, with the weights of classes, in float64."""
+        return float(self._judged(inputs, outputs, targets)["loss"])
+
     def _batches(self, inputs: Arrays, targets: Arrays) -> Iterator[tuple[slice, Arrays, Arrays]]:
         examples = len(next(iter(inputs.values())))
         for start in range(0, examples, self.batch_size):

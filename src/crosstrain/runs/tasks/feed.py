@@ -12,15 +12,15 @@ import mmap
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from crosstrain.data.prepared import Prepared
 from crosstrain.errors import CrosstrainError
+from crosstrain.system.files import anonymous_file
 from crosstrain.training.recipe import Recipe
 
 SLOTS = 4
@@ -132,7 +132,7 @@ class _Process:
         size = memory_size(parts, batch_size)
         self._ready = False
         self._number = 0
-        with _anonymous_file() as file:
+        with anonymous_file() as file:
             file.truncate(size)
             self._slots = slots_in(mmap.mmap(file.fileno(), size), parts, batch_size)
             job = {
@@ -193,13 +193,6 @@ class _Process:
         if isinstance(said, str):
             raise CrosstrainError(said)
         return int(said)
-
-
-def _anonymous_file() -> IO[bytes]:
-    """A file without a name; in memory where the system has such."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("crosstrain-batches"), "r+b")
-    return tempfile.TemporaryFile()
 
 
 def launch_of(job: Mapping[str, Any]) -> Launch:

@@ -19,11 +19,14 @@ from crosstrain.graph.program import Program
 from crosstrain.runs.tasks.captioning import Describing
 from crosstrain.runs.tasks.evaluation import Evaluation, readings
 from crosstrain.runs.tasks.feed import Feed, Launch, layout
+from crosstrain.runs.tasks.workers.communication import part_of
 from crosstrain.runs.twins import moved
 from crosstrain.training.recipe import Recipe, batches
 from crosstrain.training.schedules import Schedule
 
 Arrays = dict[str, np.ndarray]
+RANK_STRIDE = 715_827_883
+"""How far the seeds of two workers' noise lie apart: a third of all seeds."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -66,6 +69,8 @@ class Material:
     """What the examples are called."""
     describing: Describing | None = None
     """What describes the pictures of the test part, where they have captions."""
+    share: tuple[int, int] = (0, 1)
+    """Whose part of each batch it gives: a worker's rank, and how many workers there are."""
 
     @classmethod
     def load(
@@ -128,17 +133,19 @@ class Material:
         return [n for n in (min(examples, size), examples % size if examples > size else 0) if n]
 
     def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[int, Arrays]]:
-        """The batches of an epoch in their order, each with its number of examples, ready for
-        ``Network.train``. The same for every engine."""
+        """The batches of an epoch in their order, this worker's part of each with the number of examples in
+        all of it, ready for ``Network.train``. The same for every engine."""
         examples = self.splits["train"].examples
         order = batches(examples, self.recipe.batch_size, self.recipe.seed, epoch)
         augmented: Iterable[Arrays] = self.feed.epoch(epoch) if self.feed else repeat({})
         for step, (index, changed) in enumerate(zip(order, augmented, strict=False), first_step):
-            yield len(index), self._batch(index, step, changed)
+            own = part_of(len(index), *self.share)
+            changed = {name: array[own] for name, array in changed.items()}
+            yield len(index), self._batch(index[own], step, changed)
 
     def first(self, size: int) -> Arrays:
-        """The first ``size`` training examples as a batch, to warm up on."""
-        return self._batch(np.arange(size), 0)
+        """The first ``size`` training examples as a batch, to warm up on; of it this worker's part."""
+        return self._batch(np.arange(size)[part_of(size, *self.share)], 0)
 
     def kept_on(self, network: Any, evaluate: bool) -> Material:
         """This material with its examples on the network's device, where the network keeps them there: those
@@ -178,7 +185,8 @@ class Material:
             for name, array in whole.items()
         }
         if SEED in self.program.training.inputs:
-            batch[SEED] = np.asarray((self.recipe.seed * 1_000_003 + step) % 2**31, np.int32)
+            own = self.share[0] * RANK_STRIDE
+            batch[SEED] = np.asarray((self.recipe.seed * 1_000_003 + step + own) % 2**31, np.int32)
         return batch
 
 

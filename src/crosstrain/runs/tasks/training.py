@@ -28,7 +28,8 @@ LOOK_BACK = 8
 @dataclass
 class Training:
     """A network in training. ``best_path`` takes the best epoch's weights, ``checkpoint_path`` what a
-    resume needs (None: not kept); ``identity`` names the training in its checkpoint."""
+    resume needs (None: not kept); ``identity`` names the training in its checkpoint. ``announce`` is told of
+    each epoch before it begins: its number, its first step and the schedule's rate."""
 
     network: Network
     material: Material
@@ -39,6 +40,7 @@ class Training:
     identity: dict[str, Any]
     best_path: Path | None = None
     checkpoint_path: Path | None = None
+    announce: Callable[[int, int, float], None] | None = None
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -65,6 +67,8 @@ class Training:
         for epoch in range(len(self.progress.history), self.material.recipe.epochs):
             if self.stopped:
                 break
+            if self.announce:
+                self.announce(epoch, self.step, self.rate)
             with self.clocks.phase("train"):
                 record = self._epoch(epoch)
             with self._averaged() as trained:
