@@ -40,7 +40,7 @@ EPOCHS = 4
 def run(folder: Path, work: Job, name: str, **more: Any) -> tuple[dict[str, np.ndarray], Outcome]:
     """The trained weights and the outcome of the job with ``more``."""
     out = folder / f"{name}.npz"
-    done = run_job({**work, "id": name, "weights_out": str(out), **more}, folder=folder / "logs", timeout=120)
+    done = run_job({**work, "id": name, "weights_out": str(out), **more}, folder=folder / "logs", timeout=600)
     return (read_arrays(out) if out.exists() else {}), done
 
 
