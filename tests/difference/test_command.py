@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ import torch
 from crosstrain.api import diff
 from crosstrain.exchange.onnx.writing.export import to_onnx
 from crosstrain.graph.keras_import import import_model
+from crosstrain.reporting.page.markup import VOID
 from crosstrain.testing import assert_same_network
 from tests.cli.test_commands import crosstrain, own_folder, refused
 
@@ -44,6 +46,28 @@ def shapeless():
 """
 
 
+FILES = ("--json", "diff.json", "--html", "diff.html")
+
+
+class Reader(HTMLParser):
+    """The text of a page, and the elements that nobody closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.open = "", []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
 @pytest.fixture
 def nets(own_folder: Path) -> None:
     Path("keras_net.py").write_text(KERAS)
@@ -52,7 +76,7 @@ def nets(own_folder: Path) -> None:
 
 @pytest.mark.usefixtures("nets")
 def test_the_command_says_where_why_and_what_to_change() -> None:
-    done = crosstrain("diff", "keras_net.py:build", "torch_net.py:build", "--json", "diff.json")
+    done = crosstrain("diff", "keras_net.py:build", "torch_net.py:build", *FILES)
     assert done.exit_code == 1, done.output
     for words in (
         "different", "1. padding (inference)", "padding (0, 1) in A, 1 in B", "at keras_net.py:7",
@@ -61,12 +85,33 @@ def test_the_command_says_where_why_and_what_to_change() -> None:
     ):  # fmt: skip
         assert words in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
+    page = Reader(Path("diff.html").read_text())
+    assert page.open == []
+    for words in (
+        "keras_net.py:build and torch_net.py:build: different", "1. padding (inference)",
+        'layers.Conv2D(4, 3, strides=2, padding="same"),', "nn.Conv2d(3, 4, 3, 2, padding=1)",
+        "Effect on the output: ", "Change: Keras pads the odd cell at the end", "have the same architecture",
+    ):  # fmt: skip
+        assert words in page.text
     data = json.loads(Path("diff.json").read_text())
     assert not data["same"]
     (finding,) = data["findings"]
     assert finding["cause"] == "padding"
     assert finding["a"]["layer"] == "conv2d"
     assert finding["effect"] > 0.01
+
+
+@pytest.mark.usefixtures("nets")
+def test_networks_of_other_architectures_stand_in_two_columns() -> None:
+    Path("<b>.py").write_text(TORCH.replace("nn.ReLU(), nn.Ad", "nn.ReLU(), nn.Sigmoid(), nn.Ad"))
+    done = crosstrain("diff", "torch_net.py:build", "<b>.py:build", *FILES)
+    assert done.exit_code == 1, done.output
+    html = Path("diff.html").read_text()
+    assert '<tr class="other"><td>&gt;</td><td></td><td>sigmoid ' in html
+    assert "<b>" not in html
+    assert "torch_net.py:build and <b>.py:build: different" in Reader(html).text
+    assert "Where the networks differ" in html
+    assert html.count("<td>conv ") == 2 * 2  # of both sides, in the excerpt and in the whole
 
 
 def test_a_model_and_its_onnx_file_are_the_same(own_folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -52,10 +52,18 @@ def as_text(found: Difference) -> str:
 
 def errors_table(found: Difference) -> Table:
     table = grid(("compared", "relative error", ""), right=(1,))
+    for row in error_rows(found):
+        table.add_row(*row)
+    return table
+
+
+def error_rows(found: Difference) -> list[tuple[str, str, str]]:
+    """What was compared, the error in words, and ``same`` or ``differs``."""
+    rows = []
     for name, error in found.errors.items():
         limit = 1e-5 if name in ("gradients", "steps") else found.tolerance
-        table.add_row(name, shown(error), "same" if error <= limit else "differs")
-    return table
+        rows.append((name, shown(error), "same" if error <= limit else "differs"))
+    return rows
 
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -108,6 +116,17 @@ def percent(effect: float) -> str:
 def alignment(rows: Sequence[Row]) -> Table:
     """Both networks side by side: what is the same is cut short, what differs is marked."""
     table = grid(("", "A", "B"), flexible=2)
+    for row in excerpt(rows):
+        if isinstance(row, int):
+            table.add_row("", f"… {row} the same", "")
+        else:
+            style = "" if row.same_op else "red"
+            table.add_row(mark(row), in_words(row.a), in_words(row.b), style=style)
+    return table
+
+
+def excerpt(rows: Sequence[Row]) -> Iterator[Row | int]:
+    """The rows that differ and those around them; between, how many the same were left out."""
     near = {j for i, row in enumerate(rows) if not row.same_op for j in range(i - AROUND, i + AROUND + 1)}
     hidden = 0
     for index, row in enumerate(rows):
@@ -115,14 +134,16 @@ def alignment(rows: Sequence[Row]) -> Table:
             hidden += 1
             continue
         if hidden:
-            table.add_row("", f"… {hidden} the same", "")
+            yield hidden
             hidden = 0
-        mark = " " if row.same_op else "<" if row.b is None else ">" if row.a is None else "|"
-        style = "" if row.same_op else "red"
-        table.add_row(mark, in_words(row.a), in_words(row.b), style=style)
+        yield row
     if hidden:
-        table.add_row("", f"… {hidden} the same", "")
-    return table
+        yield hidden
+
+
+def mark(row: Row) -> str:
+    """``<`` for what A alone has, ``>`` for B, ``|`` for different ops."""
+    return " " if row.same_op else "<" if row.b is None else ">" if row.a is None else "|"
 
 
 def in_words(node: Node | None) -> str:
