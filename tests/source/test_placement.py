@@ -47,6 +47,8 @@ IN_WORDS = {
     "flax": ("jax.devices('gpu')[1]", "jax.default_device(DEVICE)"),
     "keras": ("'gpu:1'", "keras.device(DEVICE)"),
     "mxnet": ("mx.gpu(1)", "DEVICE"),
+    "paddle": ("'gpu:1'", "paddle.device.set_device(DEVICE)"),
+    "tinygrad": ("'CUDA:1'", "Device.DEFAULT = DEVICE"),
     "lightning": ("{'accelerator': 'gpu', 'devices': [1]}", ""),
 }
 
@@ -67,8 +69,8 @@ def test_everything_that_main_makes_is_on_the_device(target: str, subject: Subje
         assert "L.Trainer(\n        **DEVICE,\n" in text
         assert [ast.unparse(node) for node in (first, *rest)] == work
         return
-    if target == "paddle":
-        assert (constants["DEVICE"], ast.unparse(first)) == ("'gpu:1'", "paddle.device.set_device(DEVICE)")
+    if target in ("paddle", "tinygrad"):
+        assert (constants["DEVICE"], ast.unparse(first)) == IN_WORDS[target]
         assert [ast.unparse(node) for node in rest] == work
         return
     assert isinstance(first, ast.With)

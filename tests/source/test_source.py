@@ -77,15 +77,19 @@ def test_sources_need_numpy_and_their_framework_alone(target: str, subject: Subj
 COMPILES = pytest.mark.slow("compiles each network for long")
 SLOW = {
     "jax": COMPILES,
+    "tinygrad": COMPILES,
     "lightning": pytest.mark.slow("the network is PyTorch's, and the truth is compiled for each for long"),
 }
+
+LONG = {"tinygrad": ("idsia", "resnet20")}
+"""Networks whose kernels take minutes to compile, one by one; shorter ones have the same layers."""
 
 
 @pytest.mark.parametrize("target", [pytest.param(t, marks=SLOW.get(t, ())) for t in TARGETS])
 def test_sources_are_proved(target: str, subject: Subjects) -> None:
     if engine_for(target) is None:
         pytest.skip(f"the framework of {target} is not installed")
-    subjects = [subject(name) for name in PROVED]
+    subjects = [subject(name) for name in PROVED if name not in LONG.get(target, ())]
     subjects += [subject("lenet5", ADAM), subject("pictures", SCHEDULED)]
     if target != "mxnet":
         subjects.append(subject("lenet5", DECAYED))
@@ -156,6 +160,8 @@ def test_the_loop_of_resnet32(subject: Subjects) -> None:
     [
         ("gru", "paddle", "has no gru for PaddlePaddle .the layer 'gru1/gru_cell'.; write it for torch"),
         ("penalised", "mxnet", "for MXNet"),
+        ("gru", "tinygrad", "has no gru for tinygrad .the layer 'gru1/gru_cell'.; write it for torch"),
+        ("transformer", "tinygrad", "for tinygrad"),
         ("counting", "torch", "a layer of its own changes the weight 'counter/steps' in training"),
     ],
 )

@@ -17,7 +17,7 @@ Network = Annotated[
 ]  # fmt: skip
 OneEngine = Annotated[
     str,
-    Parameter("torch, lightning, tensorflow, jax, flax, keras, paddle or mxnet.", metavar="NAME",
+    Parameter("torch, lightning, tensorflow, jax, flax, keras, paddle, mxnet or tinygrad.", metavar="NAME",
               flags=("--engine",)),
 ]  # fmt: skip
 Looked = Annotated[

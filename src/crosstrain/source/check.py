@@ -6,6 +6,7 @@ The source brings the framework; here it is reached through the source's own imp
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -47,13 +48,15 @@ def run(job: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     An item has ``source`` (a file), ``case`` and what ``Written`` tells of it. One that fails costs only
     itself: the result's ``errors`` gives the sentence (None where all went well) of each.
     """
+    kind = MODELS[job["target"]]
+    kind.prepare(job["precision"])
     errors: list[str | None] = []
     for number, item in enumerate(job["items"]):
         emit({"event": "phase", "name": "check", "source": item["source"]})
         try:
             module = _imported(Path(item["source"]), f"crosstrain_source_{number}")
             case = Case.load(Path(item["case"]))
-            model = MODELS[job["target"]](module, item, case, job["precision"])
+            model = kind(module, item, case, job["precision"])
             write_arrays(Path(item["out"]), _evidence(model, item, case, job["precision"]))
             errors.append(None)
         except Exception as error:  # whatever a framework raises: the other sources go on
@@ -111,6 +114,10 @@ class Model:
         self.begin()
         self.restart()
 
+    @staticmethod
+    def prepare(precision: str) -> None:
+        """What has to be settled before a framework is imported; most frameworks need nothing."""
+
     def begin(self) -> None:
         """Set the precision and create ``self.model``."""
         raise NotImplementedError
@@ -155,12 +162,15 @@ class Torch(Model):
         outputs = _several(self.model(*tensors[: self.count]))
         loss = self.module.loss_of(*outputs, *tensors[self.count :]) + getattr(self.model, "penalty", 0)
         loss.backward()
-        gradients = {
+        return float(loss.detach()), self.slopes()
+
+    def slopes(self) -> Arrays:
+        """The gradient of each weight that has one, in crosstrain's layout."""
+        return {
             name: tensor.grad.numpy().transpose(np.argsort(axes))
             for name, tensor, axes in self.module.named_weights(self.model)
             if tensor.grad is not None
         }
-        return float(loss.detach()), gradients
 
     def step(self, arrays: Sequence[np.ndarray]) -> float:
         return float(self.module.train_step(self.model, self.optimizer, *self.tensors(arrays)))
@@ -397,12 +407,7 @@ class Paddle(Torch):
         outputs = _several(self.model(*tensors[: self.count]))
         loss = self.module.loss_of(*outputs, *tensors[self.count :])
         loss.backward()
-        named = list(self.module.named_weights(self.model))
-        gradients = {
-            name: tensor.grad.numpy().transpose(np.argsort(axes))
-            for name, tensor, axes in named
-            if tensor.grad is not None
-        }
+        gradients = self.slopes()
         for parameter in self.model.parameters():
             parameter.clear_gradient()
         return float(loss), gradients
@@ -448,7 +453,46 @@ class Mxnet(Model):
         }
 
 
+class Tinygrad(Torch):
+    """Classes that are called; the steps after the second are replayed by ``TinyJit``."""
+
+    @staticmethod
+    def prepare(precision: str) -> None:
+        """tinygrad reads these when it is imported; the engine finds it a compiler."""
+        os.environ.update({"OPTIM_DTYPE": precision, "DEFAULT_FLOAT": precision})
+        importlib.import_module("crosstrain.engines.tinygrad")
+
+    def begin(self) -> None:
+        self.model = getattr(self.module, self.item["model"])()
+
+    def restart(self) -> None:
+        super().restart()
+        self.captured = self.module.TinyJit(self.module.train_step)
+
+    def tensors(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return [self.module.Tensor(array) for array in arrays]
+
+    def predict(self, arrays: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        with self.module.Context(TRAINING=int(training)):
+            outputs = [output.numpy() for output in _several(self.model(*self.tensors(arrays)))]
+        self.module.load_weights(self.model, self.path)
+        return outputs
+
+    def gradients(self, arrays: Sequence[np.ndarray]) -> tuple[float, Arrays]:
+        tensors = self.tensors(arrays)
+        with self.module.Context(TRAINING=1):
+            outputs = _several(self.model(*tensors[: self.count]))
+            loss = self.module.loss_of(*outputs, *tensors[self.count :])
+            loss.backward()
+            return float(loss.item()), self.slopes()
+
+    def step(self, arrays: Sequence[np.ndarray]) -> float:
+        if hasattr(self.optimizer, "advance"):
+            self.optimizer.advance()
+        return float(self.captured(self.model, self.optimizer, *self.tensors(arrays)).item())
+
+
 MODELS: dict[str, type[Model]] = {
     "torch": Torch, "lightning": Lightning, "jax": Jax, "flax": Flax, "tensorflow": TensorFlow,
-    "keras": Keras, "paddle": Paddle, "mxnet": Mxnet,
+    "keras": Keras, "paddle": Paddle, "mxnet": Mxnet, "tinygrad": Tinygrad,
 }  # fmt: skip

@@ -16,7 +16,7 @@ from crosstrain.source.training import Training
 from crosstrain.source.view.network import network_of, weights_of
 from crosstrain.training.recipe import Loss, Recipe
 
-TARGETS = ("torch", "lightning", "tensorflow", "jax", "flax", "keras", "paddle", "mxnet")
+TARGETS = ("torch", "lightning", "tensorflow", "jax", "flax", "keras", "paddle", "mxnet", "tinygrad")
 
 
 def target_of(name: str) -> Target:

@@ -37,6 +37,10 @@ class Style:
     stored: Mapping[str, str] = field(default_factory=dict)
     """What a constructor also keeps where the calling method has what a pattern finds."""
 
+    def head(self, name: str) -> str:
+        """The first line of a class."""
+        return f"class {name}({self.base}):" if self.base else f"class {name}:"
+
     def kept(self, body: list[str]) -> list[str]:
         """The lines of ``stored`` that a method needs."""
         text = "\n".join(body)
@@ -75,7 +79,7 @@ def _block(draft: Draft, run: Run, style: Style) -> tuple[list[str], set[str]]:
     arguments = [name for name in block.arguments if name in used]
     names = [("names" if block.names else "name")] if style.named else []
     lines = [
-        f"class {draft.numbered('Block', run)}({style.base}):",
+        style.head(draft.numbered("Block", run)),
         f"    def __init__({', '.join(['self', *names, *arguments, *style.also])}):",
         *indented([*style.begin, *style.kept(body)], 2),
         *indented([f"self.{name} = {name}" for name in stored], 2),
@@ -151,7 +155,7 @@ def _network(draft: Draft, style: Style, _: dict[int, set[str]]) -> list[str]:
     declarations = _declared(draft, draft.pieces, making, attribute, style)
     inputs = ", ".join(draft.inputs) + _phase(draft, style)
     return [
-        f"class {draft.class_name}({style.base}):",
+        style.head(draft.class_name),
         f"    def __init__({', '.join(['self', *style.also])}):",
         *indented([*style.begin, *style.kept(body)], 2),
         *indented(declarations, 2),

@@ -23,7 +23,8 @@ from crosstrain.source.view.step import NOISY, PHASED, Network, Step, identifier
 from crosstrain.source.writing import INDENT, Writer, fitted, indented, literal
 
 Template = str | Callable[[Step], str]
-"""An expression with ``{0}``, ``{1}`` … for inputs, ``{layer}`` for the layer and settings by name."""
+"""An expression with ``{0}``, ``{1}`` … for inputs (``{0:()}`` before a dot), ``{layer}`` for the layer and
+settings by name."""
 
 
 RESERVED = {
@@ -89,6 +90,19 @@ class Target:
         """The packages that a source needs, in the releases with which sources are proved."""
         pins = pins_of(installable()[self.engines[0]])
         return [pin for pin in pins if pin.partition("==")[0].lower() in self.packages]
+
+
+class Operand(str):
+    """An expression; ``{0:()}`` puts it in brackets where a method's dot would take only its last part."""
+
+    def __format__(self, spec: str) -> str:
+        if spec != "()" or isinstance(ast.parse(self, mode="eval").body, CLOSED):
+            return str(self)
+        return f"({self})"
+
+
+CLOSED = (ast.Name, ast.Call, ast.Attribute, ast.Subscript)
+"""What binds as tightly as a dot."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +238,7 @@ class Draft:
         text = template if isinstance(template, str) else template(step)
         settings = {key: scope.value(value) for key, value in step.settings.items()}
         layer = scope.layer(step) if step.roles else ""
-        return text.format(*arguments, layer=layer, all=", ".join(arguments), **settings)
+        return text.format(*map(Operand, arguments), layer=layer, all=", ".join(arguments), **settings)
 
     def call(self, scope: Scope) -> Callable[[Step, Sequence[str]], str]:
         return lambda step, arguments: self.expression(self.target.calls, step, arguments, scope)
