@@ -8,7 +8,10 @@ import typer
 
 from crosstrain import api
 from crosstrain.cli import declared, options
+from crosstrain.comparison.training import follow
+from crosstrain.errors import CrosstrainError
 from crosstrain.reporting.terminal.tables import print_training
+from crosstrain.runs.mpi import launched
 
 NAME = "train"
 
@@ -26,10 +29,17 @@ def command(network: str, data: str, json_file: options.Json = None, **arguments
       crosstrain train resnet20 --data folder:photos --engine jax --optimizer adam
       crosstrain train resnet20 --data digits --engine torch --epochs 20 --recipe paper --early-stopping 5
       crosstrain train resnet20 --data folder:few --engine jax --weights runs/many --replace-head
+      mpirun -n 4 crosstrain train lenet5 --data digits --engine torch --threads 1 --out lenet5-digits
       python -c "import crosstrain; crosstrain.load('lenet5-digits').summary()"
     """
     options.check_json(json_file)
-    trained = api.train(network, data, **arguments)
+    rank, workers = launched() or (0, arguments["workers"])
+    if launched() and arguments["fine_tune"]:
+        raise CrosstrainError("under mpirun one training follows no other; use --workers with --fine-tune")
+    if rank:
+        follow(arguments["engine"], arguments["threads"])
+        raise typer.Exit
+    trained = api.train(network, data, **{**arguments, "workers": workers})
     screen = options.screen(json_file)
     if screen:
         print_training(trained.result, trained.folder, screen)

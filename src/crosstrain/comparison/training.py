@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,10 +24,11 @@ from crosstrain.data.registry import parse
 from crosstrain.environments.versions import versions_of
 from crosstrain.errors import CrosstrainError
 from crosstrain.results.schema import CellResult, finite
+from crosstrain.runs.mpi import launched
 from crosstrain.runs.process import run_job
 from crosstrain.runs.store import Store
 from crosstrain.system.files import slug, write_json
-from crosstrain.system.machine import own_version
+from crosstrain.system.machine import own_version, usable_cores
 
 KIND = "training"
 FROZEN = "frozen"
@@ -137,6 +139,8 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
     watch.begin([cell], [], settings.recipe.epochs)
     previous = _previous_result(folder, settings.recipe.epochs)
     if previous is not None:
+        if launched():
+            follow(engine, settings.threads)  # the other ranks wait for a job: there is none
         watch.note(f"{settings.recipe.epochs} epochs are already trained; there is nothing left to do.")
         return Trained(folder, previous)
     watch.start(cell)
@@ -178,7 +182,21 @@ def _job(
         "data_folder": str(subject.data.folder), "recipe": settings.recipe.to_json(), "division": division,
         "evaluate": True, "weights_out": str(here / "last.npz"), "best_out": str(here / "best.npz"),
         "checkpoint": str(here / "checkpoint.npz"), "resume": True, "workers": settings.workers,
+        **({"mpi": True} if launched() else {}),
     }  # fmt: skip
+
+
+def follow(engine: str, threads: int | None) -> None:
+    """Be one of the workers that ``mpirun`` has started, but not the one that keeps the results: that of rank
+    0, unless it has nothing to train. ``CrosstrainError`` where it fails."""
+    rank, workers = launched() or (0, 1)
+    threads = threads or max(1, usable_cores() // workers)
+    job = {"task": "peer", "id": f"rank-{rank}", "engine": engine, "device": "cpu", "threads": threads,
+           "mpi": True}  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="crosstrain-rank-") as folder:
+        outcome = run_job(job, folder=Path(folder))
+    if outcome.status != "done":
+        raise CrosstrainError(f"rank {rank} of {workers} workers: {outcome.error}")
 
 
 def _previous_result(folder: Path, epochs: int) -> CellResult | None:

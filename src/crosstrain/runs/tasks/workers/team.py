@@ -22,6 +22,7 @@ from typing import Any
 
 from crosstrain.errors import CrosstrainError
 from crosstrain.runs.tasks.workers.communication import Communication, Lost, SharedMemory
+from crosstrain.runs.tasks.workers.mpi import launch
 from crosstrain.system.exit_codes import death
 from crosstrain.system.files import anonymous_file
 
@@ -34,7 +35,8 @@ _REFUSALS = ("cannot", "refused")
 @contextmanager
 def team(job: Mapping[str, Any]) -> Iterator[Communication | None]:
     """The workers of ``job["workers"]``, this process being the first of them; None where it is the only one.
-    They end with the ``with`` block. Where one of them has ended before, its error is raised."""
+    With ``job["mpi"]`` they are those of ``mpirun``, else processes that are started here. They end with the
+    ``with`` block. Where one of them has ended before, its error is raised."""
     workers = job.get("workers") or 1
     if workers == 1:
         yield None
@@ -44,6 +46,10 @@ def team(job: Mapping[str, Any]) -> Iterator[Communication | None]:
         raise CrosstrainError(
             f"several workers train on the CPU, not on {device}; use --device cpu, or one worker"
         )
+    if job.get("mpi"):
+        with launch(job) as communication:
+            yield communication
+        return
     others = _Others(job, workers)
     try:
         yield others.communication
