@@ -156,6 +156,7 @@ def _train(settings: Settings, store: Store, watch: Watch) -> Trained:
     record: dict[str, Any] = {
         "engine_version": versions_of([engine])[engine],
         **(finite(outcome.result) or {}),
+        **outcome.surroundings,
         "id": cell.id, "network": cell.network, "engine": engine, "device": settings.device,
         "precision": settings.precision, "input_size": cell.size, "seed": cell.seed,
         "division": field.ready[engine], "options": dict(settings.options.get(engine, {})),
