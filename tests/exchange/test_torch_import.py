@@ -107,6 +107,9 @@ def test_a_module_s_graph_does_what_the_module_does(name: str) -> None:
         assert distance(numpy[key], value.detach().numpy()) < NEAR, key
     for key, value in updates.items():
         assert distance(value, case.tensors[key].detach().numpy()) < NEAR, key
+    still = {key for key, _ in case.module.named_buffers() if key in case.weights} - set(updates)
+    for key in still:
+        assert np.array_equal(case.tensors[key].detach().numpy(), case.weights[key]), f"{key} was moved"
 
     rng = np.random.default_rng(1)
     cotangents = {k: rng.standard_normal(numpy[k].shape) for k in case.outputs}
@@ -174,6 +177,46 @@ def test_an_unknown_op_is_named_with_its_module_and_line() -> None:
     assert "linalg_inv" in message
     assert "module inner" in message
     assert "test_torch_import.py, line" in message
+
+
+class Keeping(torch.nn.Module):
+    """Keeps something in a buffer, or moves its weight."""
+
+    def __init__(self, what: str, always: bool = False) -> None:
+        super().__init__()
+        self.what, self.always = what, always
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x * self.weight
+        if self.training or self.always:
+            with torch.no_grad():
+                getattr(self, self.what).add_(1)
+        return y - self.mean
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Keeping("mean", always=True), "changes its buffer 'mean' in inference too"),
+        (Keeping("steps"), "writes into its buffer of whole numbers 'steps'"),
+        (Keeping("weight"), "writes into its weight 'weight'"),
+    ],
+    ids=["inference", "whole", "weight"],
+)
+def test_what_a_graph_cannot_keep_is_refused(module: torch.nn.Module, words: str) -> None:
+    assert words in refused(module, 3)
+
+
+def test_a_buffer_moved_in_training_is_the_graph_s_update() -> None:
+    inputs = (Input("x", (3,), "float32", False),)
+    module = Keeping("mean")
+    read = imported(module, exported(module, inputs, "net.py:build"), "net")
+    outputs, updates = run_numpy(read.graph, read.weights, {"x": np.ones((2, 3), "float32")}, training=True)
+    assert updates["mean"].tolist() == [1, 1, 1]
+    assert outputs["output"].tolist() == [[0, 0, 0]] * 2, "read after it was moved, as eager PyTorch does"
 
 
 def test_a_pickle_is_refused(tmp_path: Path) -> None:

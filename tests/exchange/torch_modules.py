@@ -415,10 +415,38 @@ def convnext() -> Pair:
     ), picture()
 
 
+class OwnNorm(nn.Module):
+    """A normalisation written out, whose moving statistics move under ``no_grad``; and a scale that no
+    gradient goes back through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+        self.register_buffer("variance", torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, variance = self.mean, self.variance
+        if self.training:
+            variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
+            with torch.no_grad():
+                self.mean.mul_(0.9).add_(0.1 * mean)
+                self.variance.copy_(0.9 * self.variance + 0.1 * torch.var(x, (0, 2, 3)))
+        with torch.no_grad():
+            deviation, middle = torch.std_mean(x, (1, 2, 3), keepdim=True)
+        shaped = (1, 4, 1, 1)
+        x = (x - mean.view(shaped)) / torch.sqrt(variance + 1e-3).view(shaped)
+        return (x - middle) / deviation
+
+
+def own_norm() -> Pair:
+    head = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
+    return nn.Sequential(nn.Conv2d(3, 4, 3), OwnNorm(), head), picture()
+
+
 MODULES = {
     f.__name__: f for f in (
         cnn, resnet, densenet, unet, lstm, gru, rnn, text, vit, gpt, attention, mixer, squeeze_excite,
         normalised, super_resolution, siamese, sequence, loop, volumes, mobile, encoder, autoencoder, lengths,
-        pyramid, convnext,
+        pyramid, convnext, own_norm,
     )
 }  # fmt: skip

@@ -122,6 +122,7 @@ def test_as_many_as_cores_and_memory_allow(monkeypatch: pytest.MonkeyPatch) -> N
     assert slots(40, free=1000 * MEMORY_EACH) == 16
     assert slots(3, free=1000 * MEMORY_EACH) == 3
     assert slots(40, free=5 * MEMORY_EACH) == 5
+    assert slots(40, each=3 * MEMORY_EACH, free=10 * MEMORY_EACH) == 3, "a large network's proofs"
     assert slots(40, free=1000 * MEMORY_EACH, on_device=4 * MEMORY_EACH) == 4
     assert slots(40, free=0) == 1
     monkeypatch.setattr(module, "usable_cores", lambda: 2)

@@ -21,7 +21,7 @@ from crosstrain.proof.ahead import expected, in_order, started
 from crosstrain.proof.certificate import BOUNDS, Certificate, Proof
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.states import usual_steps
-from crosstrain.runs.at_once import Task, at_once, slots
+from crosstrain.runs.at_once import MEMORY_EACH, Task, at_once, slots
 from crosstrain.runs.definition import Definition, define
 from crosstrain.runs.process import Outcome, run_job
 from crosstrain.runs.spares import Spares
@@ -32,6 +32,10 @@ OnEvent = Callable[[dict[str, Any]], None]
 Launch = Callable[..., Outcome]
 
 BATCH = 8
+
+WEIGHTS_HELD = 18
+"""So many times a network's weights in float64 does the proof of one engine hold at its largest, in its
+worker and in this process together (AlexNet, of 61 million parameters: 15 in the worker)."""
 
 
 def prove(
@@ -133,7 +137,8 @@ def _of_all(
     def task(name: str) -> Task[list[Certificate]]:
         return lambda _: prover.certificates(name, precisions, options.get(name, {}))
 
-    most = slots(len(names), on_device=free_memory(prover.device))
+    each = MEMORY_EACH + WEIGHTS_HELD * 8 * prover.definition.graph.parameters
+    most = slots(len(names), each=each, on_device=free_memory(prover.device))
     with closing(at_once([task(name) for name in names], most, stop)) as finished:
         return {names[number]: certificates for number, certificates in finished}
 

@@ -21,15 +21,17 @@ GRACE_SECONDS = 15.0
 """How long tasks may take to end their processes once they are to stop."""
 
 
-def slots(tasks: int, *, free: int | None = None, on_device: int | None = None) -> int:
+def slots(
+    tasks: int, *, each: int = MEMORY_EACH, free: int | None = None, on_device: int | None = None
+) -> int:
     """How many tasks to run at a time: as cores and memory allow, at least one.
 
-    ``free`` is the memory (bytes) that can be had (left out: what the system says), ``on_device`` that of
-    the GPU where the tasks use one.
+    A task takes ``each`` bytes of memory; ``free`` can be had (left out: what the system says), ``on_device``
+    of the GPU where the tasks use one.
     """
     available = [psutil.virtual_memory().available if free is None else free]
     available += [] if on_device is None else [on_device]
-    return max(1, min(tasks, usable_cores(), *(memory // MEMORY_EACH for memory in available)))
+    return max(1, min(tasks, usable_cores(), *(memory // each for memory in available)))
 
 
 def at_once(

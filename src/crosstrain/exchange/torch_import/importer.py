@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,11 @@ from torch.export.graph_signature import InputKind
 from crosstrain.errors import CrosstrainError
 from crosstrain.exchange.reading.values import BATCH, LARGEST, Value
 from crosstrain.exchange.torch_import import ops  # noqa: F401  (importing adds handlers)
-from crosstrain.exchange.torch_import.layouts import Layout
+from crosstrain.exchange.torch_import.layouts import AS_IT_IS, Layout
 from crosstrain.exchange.torch_import.module import Input
+from crosstrain.exchange.torch_import.ops.elementwise import detached
 from crosstrain.exchange.torch_import.program import Programs, aliases_of, outputs_of, state_of
-from crosstrain.exchange.torch_import.values import HANDLERS, LINE, AtenNode, TorchReader
+from crosstrain.exchange.torch_import.values import HANDLERS, LINE, AtenNode, Parameter, TorchReader
 from crosstrain.exchange.torch_import.writes import Tensors
 from crosstrain.graph.graph import Graph, GraphError, TensorSpec, Weights
 
@@ -29,6 +30,8 @@ PHASE = ("training", "train", "use_input_stats", "dropout_p", "momentum")
 """Arguments in which the two phases of one layer may differ."""
 COUNTED = "num_batches_tracked"
 """BatchNorm's counter, which nothing reads."""
+UNDER_GRAD_MODE = torch.ops.higher_order.wrap_with_set_grad_enabled
+"""What ``torch.export`` makes of a block under ``torch.no_grad``: a call of a module of its own."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,21 @@ def imported(module: torch.nn.Module, programs: Programs, name: str) -> Imported
     }
     names = {key: parameters[first] for key, first in aliases_of(module).items()}
     inputs, notes = _inputs(reader, programs.inputs)
-    results = _Walk(reader, programs.training, names, inputs).results()
-    if not alike(programs.training, programs.inference):
+    training = _Walk(reader, programs.training, names, inputs)
+    results = training.results()
+    written = training.written()
+    same = alike(programs.training, programs.inference)
+    if not same:
         updates = dict(reader.updates)
-        others = _Walk(reader, programs.inference, names, inputs).results()
+        inference = _Walk(reader, programs.inference, names, inputs)
+        results = _of_both_phases(reader, results, inference.results())
         reader.updates = updates
-        results = _of_both_phases(reader, results, others)
+    if always := [key for key in written if same or key in inference.written()]:
+        raise CrosstrainError(
+            f"the module changes its buffer {always[0]!r} in inference too; a graph changes what it keeps in "
+            "training alone: ask for self.training in forward"
+        )
+    _keep(reader, written)
     try:
         graph = reader.builder.graph(
             {key: _ending(value, notes, key) for key, value in results.items()}, reader.updates
@@ -88,6 +100,21 @@ def _ending(value: Value, notes: list[str], name: str) -> str:
         notes.append(f"the output {name!r} is given with its channels last")
         return value.last
     return value.first
+
+
+def _keep(reader: TorchReader, written: Mapping[str, tuple[Any, Value]]) -> None:
+    """The next values of buffers that a step of training writes into."""
+    for key, (before, after) in written.items():
+        if not isinstance(before, Parameter) or before.trainable:
+            kind = "weight" if isinstance(before, Parameter) else "buffer of whole numbers"
+            raise CrosstrainError(
+                f"the module writes into its {kind} {key!r} in training; a graph keeps the next values of "
+                "float buffers alone"
+            )
+        reader.laid(before, reader.layouts[before.name][0] if before.name in reader.layouts else AS_IT_IS)
+        ref = reader.placed(after, reader.layouts[before.name][0])
+        assert ref is not None
+        reader.updates[before.name] = ref
 
 
 def _of_both_phases(
@@ -122,9 +149,7 @@ def _steps(program: ExportedProgram) -> list[Any]:
             return ("%", places.get(value, value.name))
         return [plain(v) for v in value] if isinstance(value, list | tuple) else repr(value)
 
-    for node in program.graph.nodes:
-        if _counts(node):
-            continue
+    for node in _nodes(program.graph):
         places[node] = len(places)
         if node.op == "call_function":
             arguments = {k: plain(v) for k, v in _arguments(node).items() if k not in PHASE}
@@ -132,6 +157,21 @@ def _steps(program: ExportedProgram) -> list[Any]:
         else:
             steps.append((node.op, node.target if node.op != "output" else "", plain(node.args)))
     return steps
+
+
+def _nodes(graph: torch.fx.Graph) -> Iterator[torch.fx.Node]:
+    """The nodes of a graph but those that count batches, each block's before the node that names it."""
+    for node in graph.nodes:
+        if (block := _block(node)) is not None:
+            yield from _nodes(block.graph)
+        if not _counts(node):
+            yield node
+
+
+def _block(node: torch.fx.Node) -> torch.fx.GraphModule | None:
+    """The module that a node names, whose graph stands under another mode of gradients."""
+    named = getattr(node.graph.owning_module, str(node.target), None) if node.op == "get_attr" else None
+    return named if isinstance(named, torch.fx.GraphModule) else None
 
 
 def _counts(node: torch.fx.Node) -> bool:
@@ -165,10 +205,12 @@ class _Walk:
         waiting = iter(inputs.values())
         constants = program.constants
         self._placeholders: dict[str, Any] = {}
+        self._state: dict[str, str] = {}
         for entry in signature.input_specs:
             key = getattr(entry.arg, "name", "")
             if entry.kind in (InputKind.PARAMETER, InputKind.BUFFER):
                 self._placeholders[key] = parameters[str(entry.target)]
+                self._state[key] = str(entry.target)
             elif entry.kind == InputKind.USER_INPUT:
                 self._placeholders[key] = next(waiting, None)
             elif isinstance(constants.get(str(entry.target)), torch.Tensor):
@@ -185,7 +227,7 @@ class _Walk:
                 self.tensors.set(node, self._placeholders.get(node.name))
             elif node.op == "output":
                 ends = node.args[0]
-            elif not _counts(node):
+            else:
                 self._step(node)
         specs = [s for s in self.program.graph_signature.output_specs if s.kind.name == "USER_OUTPUT"]
         users = [
@@ -199,7 +241,25 @@ class _Walk:
             results[name] = values[place]
         return results
 
+    def written(self) -> dict[str, tuple[Any, Value]]:
+        """The parameters and buffers that were written into, by name: the values before and after."""
+        changed = {}
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder" and node.name in self._state:
+                before, after = self._placeholders[node.name], self.tensors.get(node)
+                if after is not before:
+                    changed[self._state[node.name]] = before, after
+        return changed
+
     def _step(self, node: torch.fx.Node) -> None:
+        if _counts(node):
+            return
+        if (block := _block(node)) is not None:
+            self.tensors.set(node, block)
+            return
+        if node.target is UNDER_GRAD_MODE:
+            self.tensors.set(node, self._inlined(node))
+            return
         if node.target is operator.getitem:
             source, place = node.args
             self.tensors.set(node, self.tensors.get(source)[place])  # type: ignore[arg-type,index]
@@ -207,6 +267,22 @@ class _Walk:
         if node.op != "call_function":
             raise CrosstrainError(f"the module holds a {node.op} {node.target!r}, which a graph cannot hold")
         self.tensors.run(node, _arguments(node), _name(node))
+
+    def _inlined(self, node: torch.fx.Node) -> tuple[Any, ...]:
+        """What a block gives, its nodes taken as if they stood here; where its gradients are off, none goes
+        back through it."""
+        enabled, module, *given = node.args
+        block = self.tensors.get(module)  # type: ignore[arg-type]
+        waiting, ends = iter(given), ()
+        for inner in block.graph.nodes:
+            if inner.op == "placeholder":
+                self.tensors.same(inner, next(waiting))  # type: ignore[arg-type]
+            elif inner.op == "output":
+                ends = inner.args[0]
+            else:
+                self._step(inner)
+        values = [self.tensors.get(end) if isinstance(end, torch.fx.Node) else end for end in ends]
+        return tuple(v if enabled or not isinstance(v, Value) else detached(self.reader, v) for v in values)
 
     def _handled(self, node: torch.fx.Node, arguments: Mapping[str, Any]) -> Any:
         """The value of a node, whose ``arguments`` are values already."""

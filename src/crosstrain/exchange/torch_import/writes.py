@@ -34,6 +34,10 @@ class Tensors:
     def get(self, node: torch.fx.Node) -> Any:
         return self._values[self._owner.get(node, node)]
 
+    def same(self, node: torch.fx.Node, other: torch.fx.Node) -> None:
+        """Let a node stand for the tensor of another one."""
+        self._owner[node] = self._owner.get(other, other)
+
     def run(self, node: torch.fx.Node, arguments: Mapping[str, Any], op: str) -> None:
         """Compute a node from its arguments, which may name other nodes."""
         values = {name: self._resolved(value) for name, value in arguments.items()}

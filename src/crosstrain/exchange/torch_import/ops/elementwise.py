@@ -205,5 +205,9 @@ def identity(r: TorchReader, n: AtenNode) -> Value | None:
 
 @reads("detach")
 def detach(r: TorchReader, n: AtenNode) -> Value:
-    x = operand(n)
+    return detached(r, operand(n))
+
+
+def detached(r: TorchReader, x: Value) -> Value:
+    """The value without a way back for gradients."""
     return x if x.array is not None or x.dtype != "float32" else r.elementwise("stop_gradient", x)

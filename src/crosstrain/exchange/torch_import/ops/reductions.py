@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,17 +48,28 @@ def variance(r: TorchReader, n: AtenNode) -> Value:
     """Counted over n - correction (1, unless it says otherwise)."""
     x, dims, keep = operand(n), n.get("dim"), bool(n.get("keepdim", False))
     correction = n.get("correction", 1) if "unbiased" not in n.arguments else int(n["unbiased"])
-    places = range(x.rank) if not dims and dims != 0 else [dims] if isinstance(dims, int) else dims
-    lengths = [x.shape[a] for a in places]
-    if None in lengths:
-        raise r.refusal("is over the batch")
-    count = 1
-    for length in lengths:
-        count *= int(length or 1)
     value = reduced(r, x, "variance", _along(x, dims), keep)
     if correction:
-        value = r.elementwise("multiply", value, r.numbers(count / (count - correction), value))
-    return r.elementwise("sqrt", value) if n.op == "std" else value
+        value = r.elementwise("multiply", value, _corrected(r, x, dims, correction))
+    return r.elementwise("sqrt", value) if n.op.startswith("std") else value
+
+
+@reads("var_mean", "std_mean")
+def variance_and_mean(r: TorchReader, n: AtenNode) -> tuple[Value, Value]:
+    x = operand(n)
+    mean = reduced(r, x, "mean", _along(x, n.get("dim")), bool(n.get("keepdim", False)))
+    return variance(r, n), mean
+
+
+def _corrected(r: TorchReader, x: Value, dims: Any, correction: float) -> Value:
+    """n / (n - correction), n being the numbers along ``dims``; a batch is counted when it is there."""
+    lengths = [x.shape[a] for a in _along(x, dims)]
+    known = math.prod(length for length in lengths if length is not None)
+    if None not in lengths:
+        return r.as_value(r.builder.constant(known / (known - correction), "float32"))
+    count = r.emit("multiply", r.examples(), r.builder.constant(float(known), "float32"))
+    less = r.emit("subtract", count, r.builder.constant(float(correction), "float32"))
+    return r.as_value(r.emit("divide", count, less))
 
 
 @reads("linalg_vector_norm", "norm")
