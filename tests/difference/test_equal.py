@@ -4,6 +4,8 @@ may be called different."""
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from crosstrain.graph.graph import Graph
 from crosstrain.runs.defined import Definition
 from tests.difference.conftest import by_an_engine
 
+EQUAL_PAIRS = Path(__file__).resolve().parents[2] / "benchmarks" / "equal_pairs.py"
 QUICK = ("lenet5", "resnet20", "unet", "gru", "transformer-encoder")
 """One of each family; the others take minutes together."""
 NOT_READ = ("faster-rcnn", "faster-rcnn-small", "fast-rcnn", "ssd-lite")
@@ -44,6 +47,14 @@ def equal() -> list[Any]:
     slow = pytest.mark.slow("one of each family is quick; all take minutes")
     rest = [pytest.param(name, marks=slow) for name in reversed(rows.values()) if name not in without]
     return [*QUICK, *rest]
+
+
+def test_a_network_is_the_same_as_the_pytorch_that_is_written_for_it() -> None:
+    """Of branches that run in another order, and of an LSTM whose second bias is frozen."""
+    done = subprocess.run(
+        [sys.executable, str(EQUAL_PAIRS), "conv1d", "lstm"], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.splitlines()[-1:] == ["2 the same"], done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", equal())

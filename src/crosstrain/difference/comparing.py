@@ -276,7 +276,7 @@ class Comparison:
 
     # -- what no number shows -------------------------------------------------------------------------
     def noise(self) -> Iterator[Finding]:
-        """Layers that are noise in training: their rates, in order."""
+        """Layers that are noise in training: their rates, in the order in which the outputs need them."""
         kinds = [noise_of(side.graph) for side in self.sides]
         change = "give both the same rate (Keras and PyTorch both name the part that is dropped)"
         rates = [[rate for _, rate in kind] for kind in kinds]

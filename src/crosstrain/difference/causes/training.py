@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from crosstrain.difference.aligning import backwards
 from crosstrain.difference.recipes import Training
 from crosstrain.graph.graph import Graph, Node
 from crosstrain.proof.compare import relative
@@ -159,11 +160,11 @@ NOISE = {"dropout": "rate", "alpha_dropout": "rate", "gaussian_dropout": "rate",
 
 
 def noise_of(graph: Graph) -> list[tuple[Node, float]]:
-    """The nodes that make noise in training, each with how much."""
-    return [
-        (n, float(n.attributes[NOISE[n.op]])) for n in graph.phase(training=True).nodes
-        if n.op in NOISE and n.attributes[NOISE[n.op]]
-    ]  # fmt: skip
+    """The nodes that make noise in training, each with how much, in the order in which the outputs need them:
+    branches may be run in any."""
+    trained = graph.phase(training=True)
+    nodes = [n for n in map(trained.node, backwards(trained)) if n.op in NOISE]
+    return [(n, rate) for n in nodes if (rate := float(n.attributes[NOISE[n.op]]))]
 
 
 def initial_cause(a: np.ndarray, b: np.ndarray) -> str:

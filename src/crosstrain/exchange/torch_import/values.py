@@ -194,7 +194,13 @@ class TorchReader(Reader):
         return self.as_constant(np.asarray(operand, kinds.get(dtype, dtype)))
 
     def elementwise(self, op: str, *values: Value, **attributes: Any) -> Value:
-        """As of the reader; weights of fewer axes are turned, so that pictures need not be."""
+        """As of the reader; weights of fewer axes are turned, so that pictures need not be, and a constant as
+        long as the batch is made where it alone gives the result its shape."""
+        computed = [v for v in values if v.filled is None]
+        if computed and self.shape_of(values) != self.shape_of(computed):
+            values = tuple(
+                self.as_value(self.as_long_as_the_batch(v)) if v.filled is not None else v for v in values
+            )
         rank = max(v.rank for v in values)
         if rank >= 3 and any(v.last_only and v.filled is None for v in values):
             values = tuple(self._raised(v, rank) for v in values)
