@@ -144,8 +144,8 @@ class Reccurent(Layer):
         transf, multiply, add = trans.rowwise(self.transf), np.multiply, np.add.reduce
         ordered, biased, columns = type(self.transf) not in trans.CONTINUOUS, np.count_nonzero(b), w.T
         products = np.empty((len(inputs), *w.shape)) if ordered else w
-        now, at, steps = inputs, inputs.tobytes(), []
-        for number in range(self.max_iter):
+        now, at, steps, seen = inputs, inputs.tobytes(), [], []
+        for _ in range(self.max_iter):
             # In the order of np.sum, as in _sums, where that decides.
             s = add(multiply(now[:, None, :], w, products), 2) if ordered else now.dot(columns)
             if biased:
@@ -153,10 +153,13 @@ class Reccurent(Layer):
             now, before = transf(s), at
             at = now.tobytes()
             steps.append(now)
-            if number and at == before:
+            seen.append(at)
+            if at == before and len(seen) > 1:
                 break
-        while len(steps) > 1 and steps[-1][-1].tobytes() == steps[-2][-1].tobytes():
+        row = len(at) // len(inputs)  # bytes
+        while len(steps) > 1 and seen[-1][-row:] == seen[-2][-row:]:
             steps.pop()  # the last row was at rest before others were
+            seen.pop()
         self.outs = [each[-1] for each in steps]
         self.inp, self.s, self.out = inputs[-1], s[-1], now[-1]
         return now.copy()

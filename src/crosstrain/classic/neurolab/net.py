@@ -122,7 +122,9 @@ def newhem(target: Any, transf: Any = None, max_iter: int = 10, delta: float = 0
     second.np["w"].fill(-1.0 / patterns)
     second.np["w"].ravel()[:: patterns + 1] = 1.0
     second.np["b"].fill(0.0)
-    return Net([[-1.0, 1.0]] * inputs, patterns, [first, second], [[-1], [0], [1]], None, None)
+    ranges = np.empty((inputs, 2))
+    ranges[:, 0], ranges[:, 1] = -1.0, 1.0
+    return Net(ranges, patterns, [first, second], [[-1], [0], [1]], None, None)
 
 
 def _perceptrons(

@@ -161,12 +161,12 @@ class SatLinPrm:
     def bound(self) -> Callable[[Any], Vector]:
         """The function as it is now, with its limits as arrays: NumPy need not convert them at each call."""
         low, high, k = np.array(float(self.out_min)), np.array(float(self.out_max)), self.k
+        minimum, maximum = np.minimum, np.maximum
 
         def held(x: Any) -> Vector:
-            result: np.ndarray = np.minimum(np.maximum(x, low), high)
-            return result if k == 1 else result * k
+            return minimum(maximum(x, low), high)
 
-        return held
+        return held if k == 1 else lambda x: held(x) * k
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return ((x > self.out_min) & (x < self.out_max)) * float(self.k)

@@ -59,6 +59,25 @@ class _Unit:
         return total
 
 
+class _UnitInThePlane(_Unit):
+    """With two inputs, as lessons have them: the same sums, spelled out."""
+
+    def error(self, lr: float, low: float, high: float) -> float:
+        a, b, bias = next_a, next_b, next_bias = self.weights
+        total = 0.0
+        for wanted, (x, y, _) in self.examples:
+            miss = wanted - (high if a * x + b * y + bias > 0.0 else low)
+            total += miss * miss
+            miss = wanted - (high if next_a * x + next_b * y + next_bias > 0.0 else low)
+            if miss:
+                step = lr * miss
+                next_a += step * x
+                next_b += step * y
+                next_bias += step
+        self.moved = [next_a, next_b, next_bias]
+        return total
+
+
 class TrainDelta(Train):
     """Moves the weights after each sample by ``lr × (target − output) × input``, for networks of one
     layer."""
@@ -73,8 +92,9 @@ class TrainDelta(Train):
                 self.epochf(self.error(net, input, target), net, input, target)
                 self._arrays(layer, input, target)
         samples = [[*sample, 1.0] for sample in input.tolist()]
+        kind = _UnitInThePlane if layer.ci == 2 else _Unit
         units = [
-            _Unit([*weights, bias], list(zip(wanted, samples, strict=True)), [])
+            kind([*weights, bias], list(zip(wanted, samples, strict=True)), [])
             for weights, bias, wanted in zip(
                 layer.np["w"].tolist(), layer.np["b"].tolist(), target.T.tolist(), strict=True
             )
