@@ -76,7 +76,7 @@ def backwards(graph: Graph) -> list[str]:
     branches that are run in another order."""
     made = {ref: node for node in graph.nodes for ref in node.references}
     order: dict[str, None] = {}
-    waiting = [(made[ref], False) for ref in reversed(graph.outputs.values()) if ref in made]
+    waiting = [(made[ref], False) for ref in reversed([*graph.outputs.values()]) if ref in made]
     while waiting:
         node, ready = waiting.pop()
         if ready:

@@ -164,7 +164,8 @@ class SatLinPrm:
         minimum, maximum = np.minimum, np.maximum
 
         def held(x: Any) -> Vector:
-            return minimum(maximum(x, low), high)
+            result: np.ndarray = minimum(maximum(x, low), high)
+            return result
 
         return held if k == 1 else lambda x: held(x) * k
 

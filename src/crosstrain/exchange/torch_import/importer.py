@@ -273,7 +273,8 @@ class _Walk:
         back through it."""
         enabled, module, *given = node.args
         block = self.tensors.get(module)  # type: ignore[arg-type]
-        waiting, ends = iter(given), ()
+        waiting = iter(given)
+        ends: Any = ()
         for inner in block.graph.nodes:
             if inner.op == "placeholder":
                 self.tensors.same(inner, next(waiting))  # type: ignore[arg-type]
