@@ -25,7 +25,7 @@ from crosstrain.training.optimizers import Optimizer
 from crosstrain.training.schedules import Schedule
 from tests.runs.test_cell import Job, job, recipe
 
-SOON = [("torch", "float64"), ("torch", "float32"), ("tensorflow", "float64"), ("jax", "float64")]
+SOON = [("torch", "float64"), ("torch", "float32"), ("jax", "float64")]
 ALL = [
     (name, precision) if (name, precision) in SOON
     else pytest.param(name, precision, marks=pytest.mark.slow("others show the same sooner"))
