@@ -130,9 +130,8 @@ def _gradients(c: Comparison, arrays: Arrays) -> Iterator[Finding]:
             yield Finding("gradients", "frozen", what, change, *places)
         elif trained[0] and len(names[0]) == 1:
             carried = _carried(c, pair, a[names[0][0]])
-            for name, true in carried.items():
-                if name not in b:  # of two biases that add up, one may be frozen
-                    continue
+            for name in filter(b.__contains__, carried):  # of two biases that add up, one may be frozen
+                true = carried[name]
                 error = relative(b[name], true, floor)
                 c.errors["gradients"] = max(c.errors["gradients"], error)
                 if error > MOVED:

@@ -97,7 +97,7 @@ def newhop(target: Any, transf: Any = None, max_init: int = 10, delta: float = 0
     transf = trans.HardLims() if transf is None else transf
     only = layer.Reccurent(units, units, transf, max_init, delta)
     weights = target.T @ target / units
-    weights.ravel()[:: units + 1] = 0.0
+    np.fill_diagonal(weights, 0.0)
     only.np["w"] = weights
     only.np["b"].fill(0.0)
     ranges = np.empty((units, 2))

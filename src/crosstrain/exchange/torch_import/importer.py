@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,15 +59,16 @@ def imported(module: torch.nn.Module, programs: Programs, name: str) -> Imported
     training = _Walk(reader, programs.training, names, inputs)
     results = training.results()
     written = training.written()
-    same = alike(programs.training, programs.inference)
-    if not same:
+    always: Iterable[str] = written
+    if not alike(programs.training, programs.inference):
         updates = dict(reader.updates)
         inference = _Walk(reader, programs.inference, names, inputs)
         results = _of_both_phases(reader, results, inference.results())
         reader.updates = updates
-    if always := [key for key in written if same or key in inference.written()]:
+        always = written.keys() & inference.written().keys()
+    if both := sorted(always):
         raise CrosstrainError(
-            f"the module changes its buffer {always[0]!r} in inference too; a graph changes what it keeps in "
+            f"the module changes its buffer {both[0]!r} in inference too; a graph changes what it keeps in "
             "training alone: ask for self.training in forward"
         )
     _keep(reader, written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crosstrain.source.objects import Style, classes, named_layers
+from crosstrain.source.operations.torch_layers import HELPERS as TORCH_HELPERS
 from crosstrain.source.placement import Placement
 from crosstrain.source.skeleton import (
     LOAD,
@@ -94,15 +95,7 @@ DECLARES: dict[str, Template] = {
 }
 
 HELPERS = {
-    "same_padding": '''
-def same_padding(x, size, stride):
-    """(left, right, top, bottom) for an output of ceil(length / stride)."""
-    pads = []
-    for length in (x.shape[3], x.shape[2]):
-        total = max((-(-length // stride) - 1) * stride + size - length, 0)
-        pads += [total // 2, total - total // 2]
-    return pads
-''',
+    "same_padding": TORCH_HELPERS["same_padding"],
     "SameConv2d": '''
 class SameConv2d(nn.Conv2d):
     """padding="same" as in Keras: where the padding is odd, the larger part comes last."""
