@@ -102,16 +102,19 @@ class Net:
         for number in range(len(self.layers)):
             if number not in heard:
                 raise ValueError(f"Connect error: nothing takes the signal of layer {number}")
+        hearers = [layer.inp_minmax for layer in self.layers]
+        hearers.append(self.out_minmax)
+        speakers = [layer.out_minmax for layer in self.layers]
+        speakers.append(self.inp_minmax)  # the last, so that -1 is its number
         for number, sources in enumerate(self.connect):
-            last = number == len(self.layers)
-            ranges = self.out_minmax if last else self.layers[number].inp_minmax
-            signals = [
-                self.inp_minmax if source == -1 else self.layers[source].out_minmax for source in sources
-            ]
-            joined = signals[0] if len(signals) == 1 else np.concatenate(signals)
-            if (size := len(joined)) != len(ranges):
-                place = "the output" if last else f"layer {number}"
-                raise ValueError(f"Connect error: {place} takes {len(ranges)} signals and gets {size}")
+            if len(sources) == 1:
+                joined = speakers[sources[0]]
+            else:
+                joined = np.concatenate([speakers[source] for source in sources])
+            ranges = hearers[number]
+            if len(joined) != len(ranges):
+                place = "the output" if number == len(self.layers) else f"layer {number}"
+                raise ValueError(f"Connect error: {place} takes {len(ranges)} signals and gets {len(joined)}")
             ranges[:] = joined
 
     @property

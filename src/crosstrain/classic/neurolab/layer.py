@@ -39,7 +39,7 @@ class Perceptron(Layer):
 
     def passes(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The net inputs and the outputs for each row."""
-        s = np.dot(inputs, self.np["w"].T)
+        s: np.ndarray = inputs.dot(self.np["w"].T)
         s += self.np["b"]
         outputs = trans.by_rows(self.transf, s)
         self.inp, self.s, self.out = inputs[-1], s[-1], outputs[-1]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,24 @@ class SatLin:
         return ((x > 0) & (x < 1)) * 1.0
 
 
+@lru_cache
+def _held(low: float, high: float, k: float) -> Callable[[Any], Vector]:
+    """``k * min(max(x, low), high)`` with the limits as arrays, so that NumPy need not convert them at each
+    call."""
+    lower, upper = np.array(low), np.array(high)
+    minimum, maximum = np.minimum, np.maximum
+
+    def held(x: Any) -> Vector:
+        result: np.ndarray = minimum(maximum(x, lower), upper)
+        return result
+
+    def steeper(x: Any) -> Vector:
+        result: np.ndarray = minimum(maximum(x, lower), upper) * k
+        return result
+
+    return held if k == 1 else steeper
+
+
 class SatLinPrm:
     """``k`` times the net input, which is first held between ``out_min`` and ``out_max``."""
 
@@ -159,15 +178,8 @@ class SatLinPrm:
         return self.bound()(x)
 
     def bound(self) -> Callable[[Any], Vector]:
-        """The function as it is now, with its limits as arrays: NumPy need not convert them at each call."""
-        low, high, k = np.array(float(self.out_min)), np.array(float(self.out_max)), self.k
-        minimum, maximum = np.minimum, np.maximum
-
-        def held(x: Any) -> Vector:
-            result: np.ndarray = minimum(maximum(x, low), high)
-            return result
-
-        return held if k == 1 else lambda x: held(x) * k
+        """The function as it is now."""
+        return _held(float(self.out_min), float(self.out_max), self.k)
 
     def deriv(self, x: Vector, y: Vector) -> Vector:
         return ((x > self.out_min) & (x < self.out_max)) * float(self.k)
