@@ -223,14 +223,17 @@ class Prover:
         rounding: Mapping[str, float],
         notes: list[str],
     ) -> tuple[dict[str, Errors], Arrays] | None:
-        """Where rounding decides the side of a ReLU: gradients and steps with the truth's branches.
+        """Where rounding decides the side of a ReLU, or a comparison: the numbers with the truth's branches.
 
-        Applies only if outputs and loss are right, gradients nearly so, some unit really is near its kink,
-        and the new numbers are within their bounds; otherwise None, and the first evidence counts.
+        Applies only if some unit really is near its kink, and the new numbers are within their bounds;
+        otherwise None, and the first evidence counts. Unless the engine is proved in float64 (``rounding``),
+        its outputs and loss must be right as they are, and gradients nearly so.
         """
-        bounds = BOUNDS[precision]
-        forward = max(free[name].worst for name in ("initial_weights", "outputs", "loss"))
-        if forward > bounds.values or free["gradients"].worst > NEARLY:
+        bounds, exact = BOUNDS[precision], bool(rounding)
+        forward = max(free["outputs"].worst, free["loss"].worst)
+        if free["initial_weights"].worst > bounds.values:
+            return None
+        if not exact and (forward > bounds.values or free["gradients"].worst > NEARLY):
             return None
         weights: list[Mapping[str, np.ndarray]] = [self.case.weights]
         if self.steps and truth.states:
@@ -238,23 +241,38 @@ class Prover:
         case, near = with_branches(self.case, weights, precision)
         if not near:
             return None
-        answer = witness.hear(case, "all", [precision], truth.states)[precision]
-        if isinstance(answer, Cannot):
-            return None
-        prefixes = ("gradient/", "weight/", "slot/", "carried/")
-        again = {**evidence, **{k: v for k, v in answer.items() if k.startswith(prefixes)}}
+        prefixes = ("gradient/", "weight/", "slot/", "carried/", *(("training/", "loss") if exact else ()))
+        again = {**evidence, **self._heard(witness, case, "all", precision, truth, prefixes)}
+        inference = (e for name, e in free["outputs"].by_name.items() if name.startswith("inference/"))
+        if max(inference, default=0.0) > bounds.values:
+            case, _ = with_branches(self.case, [self.case.weights], precision, training=False)
+            again |= self._heard(witness, case, "values", precision, truth, ("inference/",))
         bound = compare(self.case, again, truth)
         of_steps: list[str] = []
-        if not self._fine(bound, truth, precision, rounding, bool(rounding), of_steps):
+        if not self._fine(bound, truth, precision, rounding, exact, of_steps):
             return None
+        without = ", ".join(
+            f"{name.replace('_', ' ')} {free[name].worst:.2g}"
+            for name in ("outputs", "gradients", "weights_after_steps")
+        )
         notes.append(
-            f"{near} units lie within {precision}'s rounding of the kink of their ReLU or maximum; gradients "
-            "and steps are those with every branch held to the truth's (free: gradients "
-            f"{free['gradients'].worst:.2g}, weights after steps {free['weights_after_steps'].worst:.2g})"
+            f"{near} units lie within {precision}'s rounding of the kink of their ReLU or maximum, or of "
+            "another end of a comparison or choice; gradients and steps are those with every branch held to "
+            f"the truth's (free: {without})"
         )
         notes += _sums_that_cancel(bound, rounding, bounds.values + truth.error)
         notes += of_steps
         return bound, again
+
+    def _heard(
+        self, witness: Witness, case: Case, measure: str, precision: str, truth: Truth,
+        prefixes: tuple[str, ...],
+    ) -> Arrays:  # fmt: skip
+        """What an engine says of another case, of all that begins with ``prefixes``; nothing if it cannot."""
+        answer = witness.hear(case, measure, [precision], truth.states)[precision]
+        if isinstance(answer, Cannot):
+            return {}
+        return {name: value for name, value in answer.items() if name.startswith(prefixes)}
 
     def _fine(
         self, compared: Mapping[str, Errors], truth: Truth, precision: str, rounding: Mapping[str, float],

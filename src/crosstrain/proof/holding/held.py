@@ -1,10 +1,14 @@
-"""Holds the branches of a network: which side each ReLU takes, which cell each maximum picks.
+"""Holds the branches of a network and its loss: which side each ReLU takes, which cell each maximum picks,
+how each comparison ends.
 
 In a network of a million ReLUs some unit is always so close to 0 that rounding in float32 decides its
 side, and that one unit moves a gradient by a thousandth: on every framework, and on two runs of one with
 another order of summation. It is no difference of work. So where a float32 gradient misses its bound, it
 is asked for once more with the branches of the float64 truth given as data; the truth stays what it was. In
 float64 the same happens where a unit lies within its rounding, which is rare.
+
+A detector decides more: which proposals are best, which box answers for an object. Two that are nearly as
+good change places by rounding, and with them all that follows.
 """
 
 from __future__ import annotations
@@ -16,8 +20,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosstrain.graph.graph import Graph, Node, TensorSpec, reference
+from crosstrain.graph.ops import NUMPY
 from crosstrain.proof.arrays import Arrays
-from crosstrain.proof.case import Case
+from crosstrain.proof.case import Case, fed
 from crosstrain.proof.truths.by_numpy import evaluate
 
 BRANCH = "branch/"
@@ -27,13 +32,18 @@ FINER = 1e-7
 """In float64 it has to be this much closer: its rounding, as it has built up in a deep network."""
 
 
+Looked = tuple[list[np.ndarray], np.ndarray]
+
+
 @dataclass(frozen=True)
 class Branching:
-    """How to fix an op's branches. ``look(node, x)`` returns them, one boolean array each, and the distance
-    of each unit from its kink; ``build(node, branches)`` returns the nodes that follow them."""
+    """How to fix an op's branches. ``look(node, x)``, or with all of its inputs, returns them, one array
+    each, and the distance of each unit from its kink; ``build(node, branches)`` returns the nodes that follow
+    them. References in ``also`` name further outputs of the op that are branches themselves."""
 
-    look: Callable[[Node, np.ndarray], tuple[list[np.ndarray], np.ndarray]]
+    look: Callable[..., Looked]
     build: Callable[[Node, Sequence[str]], list[Node]]
+    also: Callable[[Node, Sequence[str]], dict[str, str]] = lambda node, branches: {}
 
 
 def _part(node: Node, name: str, op: str, inputs: tuple[str | None, ...], **attributes: object) -> Node:
@@ -75,7 +85,7 @@ def _relu6(node: Node, branches: Sequence[str]) -> list[Node]:
     ]  # fmt: skip
 
 
-def _look_max_pool(node: Node, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+def _look_max_pool(node: Node, x: np.ndarray) -> Looked:
     views = np.stack([view for _, view in _cells(node, x, -np.inf)])
     chosen = np.argmax(views, axis=0)
     ordered = np.sort(views, axis=0)
@@ -123,12 +133,70 @@ def _max_pool(node: Node, branches: Sequence[str]) -> list[Node]:
     return [*nodes, replace(last, name=node.name, layer=node.layer)]
 
 
-BRANCHING = {
+def _gap(x: np.ndarray, rank: int) -> np.ndarray:
+    """Along the last axis how far each of the first ``rank`` is from the next."""
+    ordered = -np.sort(-x, axis=-1)
+    return (
+        np.asarray(ordered[..., :rank] - ordered[..., 1 : rank + 1])
+        if x.shape[-1] > rank
+        else np.array(np.inf)
+    )
+
+
+def _look_top_k(node: Node, x: np.ndarray) -> Looked:
+    k = node.attributes["k"]
+    return [np.argsort(-x, axis=-1, kind="stable")[..., :k].astype(np.int32)], _gap(x, k)
+
+
+def _top_k(node: Node, branches: Sequence[str]) -> list[Node]:
+    chosen = replace(
+        node, op="take_along_axis", inputs=(node.inputs[0], branches[0]), attributes={"axis": -1}
+    )
+    return [replace(chosen, outputs=node.outputs[:1])]
+
+
+def _look_argmax(node: Node, x: np.ndarray) -> Looked:
+    axis = node.attributes["axis"]
+    if axis is None:
+        return [], np.array(np.inf)
+    return [NUMPY["argmax"](x, **node.attributes)], _gap(np.moveaxis(x, axis, -1), 1)
+
+
+def _look_comparison(node: Node, a: np.ndarray, b: np.ndarray) -> Looked:
+    return [NUMPY[node.op](a, b)], np.abs(a - b)
+
+
+def _look_rounding(node: Node, x: np.ndarray) -> Looked:
+    result = NUMPY[node.op](x)
+    steps = x + 0.5 if node.op == "round" else x
+    return [result], np.abs(steps - np.round(steps))
+
+
+def _decided(node: Node, branches: Sequence[str]) -> list[Node]:
+    return [replace(node, op="cast", inputs=(branches[0],), attributes={"dtype": node.outputs[0].dtype})]
+
+
+COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
+DECISIONS: dict[str, Branching] = {
+    **{op: Branching(_look_comparison, _decided) for op in COMPARISONS},
+    **{op: Branching(_look_rounding, _decided) for op in ("floor", "ceil", "round")},
+    "argmax": Branching(_look_argmax, _decided),
+    "top_k": Branching(
+        _look_top_k, _top_k, lambda node, branches: dict(zip(node.references[1:], branches, strict=True))
+    ),
+}
+"""What decides something by numbers that rounding may have moved. Numbers that are exactly equal are equal on
+every engine, and count as far apart."""
+
+KINKS = {
     "relu": Branching(lambda _, x: ([x > 0], np.abs(x)), _relu),
     "leaky_relu": Branching(lambda _, x: ([x > 0], np.abs(x)), _leaky),
     "relu6": Branching(lambda _, x: ([x > 0, x > 6], np.minimum(np.abs(x), np.abs(x - 6))), _relu6),
     "max_pool": Branching(_look_max_pool, _max_pool),
 }
+
+
+BRANCHING = KINKS | DECISIONS
 
 
 def branches(
@@ -137,50 +205,75 @@ def branches(
     batch: Mapping[str, np.ndarray],
     precision: str = "float32",
 ) -> tuple[Arrays, int]:
-    """The branches of a training graph at a point, by input name; and how many units are near a kink."""
-    kinks = [node for node in graph.nodes if node.op in BRANCHING]
-    wanted = {str(node.inputs[0]): str(node.inputs[0]) for node in kinks}
+    """The branches of a training graph at a point, by input name; and how many units are near a kink.
+
+    What does not depend on floating-point numbers is left out, and what has no row for each example.
+    """
+    nodes = [node for node in graph.nodes if node.op in BRANCHING]
+    wanted = {str(ref): str(ref) for node in nodes for ref in node.inputs}
     values, _ = evaluate(replace(graph, outputs=wanted, updates={}, penalties=()), weights, batch)
+    examples = len(next(iter(batch.values())))
     arrays: Arrays = {}
     near, close = 0, NEAR * (FINER if precision == "float64" else 1.0)
-    for node in kinks:
-        x = values[str(node.inputs[0])]
-        chosen, distance = BRANCHING[node.op].look(node, x)
+    for node in nodes:
+        inputs = [np.asarray(values[str(ref)]) for ref in node.inputs]
+        if all(x.dtype.kind != "f" for x in inputs):
+            continue
+        chosen, distance = BRANCHING[node.op].look(node, *inputs)
+        if any(branch.shape[:1] != (examples,) for branch in chosen):
+            continue
         arrays.update({f"{BRANCH}{node.name}/{i}": branch for i, branch in enumerate(chosen)})
-        near += int(np.sum(distance < close * float(np.sqrt(np.mean(np.square(x))))))
+        if node.op in DECISIONS:
+            distance = np.where(distance == 0, np.inf, distance)
+        scale = max(float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in inputs)
+        near += int(np.sum(distance < close * scale))
     return arrays, near
 
 
 def with_branches(
-    case: Case, weights: Sequence[Mapping[str, np.ndarray]], precision: str = "float32"
+    case: Case,
+    weights: Sequence[Mapping[str, np.ndarray]],
+    precision: str = "float32",
+    *,
+    training: bool = True,
 ) -> tuple[Case, int]:
     """The case with every branch as an input, and the number of its units near a kink.
 
     ``weights`` are those before each step, from the truth; where there are fewer than steps, the steps
-    without have no branches and must not be run.
+    without have no branches and must not be run. The branches are those of training, the loss's among them,
+    or of inference; the case says nothing of the other.
     """
-    training = case.network.phase(training=True)
+    phase = case.network.phase(training=training)
+    whole = case.program.training if training else phase
     data: Arrays = dict(case.data)
-    nodes: list[Node] = []
-    inputs = dict(case.network.inputs)
-    near = 0
-    all_branches = []
+    examples, near = len(next(iter(case.data.values()))), 0
     for index, before in zip(case.indices(), weights, strict=False):
-        by_name, close = branches(training, before, {k: v[index] for k, v in case.data.items()}, precision)
-        all_branches.append((index, by_name))
+        batch = fed(whole.inputs, {name: values[index] for name, values in case.data.items()})
+        chosen, close = branches(whole, before, batch, precision)
         near += close
-    examples = len(next(iter(case.data.values())))
-    for index, by_name in all_branches:
-        for name, branch in by_name.items():
+        for name, branch in chosen.items():
             if name not in data:
-                data[name] = np.zeros((examples, *branch.shape[1:]), bool)
-                inputs[name] = TensorSpec((None, *branch.shape[1:]), "bool")
+                data[name] = np.zeros((examples, *branch.shape[1:]), branch.dtype)
             data[name][index] = branch
-    for node in training.nodes:
-        if node.op not in BRANCHING:
+    loss = followed(case.loss, data, "loss/") if training else case.loss
+    return replace(case, network=followed(phase, data), loss=loss, data=data), near
+
+
+def followed(graph: Graph, data: Mapping[str, np.ndarray], prefix: str = "") -> Graph:
+    """The graph that takes its branches from ``data``, in which its nodes have ``prefix`` before their
+    names."""
+    inputs, nodes = dict(graph.inputs), []
+    renamed: dict[str, str] = {}
+    for node in graph.nodes:
+        start = f"{BRANCH}{prefix}{node.name}"
+        names = [name for name in data if name.rpartition("/")[0] == start]
+        node = replace(node, inputs=tuple(renamed.get(ref, ref) if ref else ref for ref in node.inputs))
+        if node.op not in BRANCHING or not names:
             nodes.append(node)
             continue
-        names = [reference(n) for n in data if n.rpartition("/")[0] == f"{BRANCH}{node.name}"]
-        nodes.extend(BRANCHING[node.op].build(node, names))
-    network = replace(training, nodes=tuple(nodes), inputs=inputs).check()
-    return replace(case, network=network, data=data), near
+        inputs |= {name: TensorSpec((None, *data[name].shape[1:]), str(data[name].dtype)) for name in names}
+        own = [reference(name) for name in names]
+        nodes.extend(BRANCHING[node.op].build(node, own))
+        renamed |= BRANCHING[node.op].also(node, own)
+    outputs = {name: renamed.get(ref, ref) for name, ref in graph.outputs.items()}
+    return replace(graph, nodes=tuple(nodes), inputs=inputs, outputs=outputs).check()
