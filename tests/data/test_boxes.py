@@ -266,13 +266,19 @@ def test_what_is_no_tree_is_refused(tmp_path: Path, prepared: Prepare, content: 
         prepared(f"coco:{path}")
 
 
-def test_boxes_move_with_their_pictures(tmp_path: Path, prepared: Prepare) -> None:
-    """A bright patch is found where its box says, however the picture was moved."""
-    folder = voc(tmp_path / "v", {n: [("cat", 9, 5, 20, 14)] for n in range(30)})
+def patches(folder: Path) -> Path:
+    """Pictures with one bright patch each, which selective search finds."""
+    voc(folder, {n: [("cat", 9, 5, 20, 14)] for n in range(30)})
     for number in range(30):
         pixels = np.zeros((*SIZE, 3), np.uint8)
         pixels[4:14, 8:20] = 255
         write_picture(folder / "JPEGImages" / f"{number:02d}.png", pixels)
+    return folder
+
+
+def test_boxes_move_with_their_pictures(tmp_path: Path, prepared: Prepare) -> None:
+    """A bright patch is found where its box says, however the picture was moved."""
+    folder = patches(tmp_path / "v")
     moving = {"flip": True, "flip-vertical": True, "shift": 3, "zoom": 0.2}
     data = prepared(f"voc:{folder}", augmentation=moving)
     batches = list(Batches(data.folder, Recipe(batch_size=10, augmentation=moving)).epoch(0))
@@ -297,6 +303,37 @@ def test_a_crop_cuts_boxes_in_evaluation_too(tmp_path: Path, prepared: Prepare) 
 def test_boxes_are_not_mixed(tmp_path: Path, prepared: Prepare) -> None:
     with pytest.raises(CrosstrainError, match="mixup mixes classes and numbers"):
         prepared(f"voc:{voc(tmp_path / 'v')}", augmentation={"mixup": 0.2})
+
+
+def test_proposals_are_a_second_input(tmp_path: Path, prepared: Prepare) -> None:
+    data = prepared(f"voc:{patches(tmp_path / 'v')}:proposals=8")
+    inputs, _ = data.arrays("train")
+    assert {name: array.shape for name, array in inputs.items()} == {
+        "picture": (20, *SIZE, 3),
+        "proposals": (20, 8, 4),
+    }
+    assert list(data.pictures()) == ["picture"]
+    pixels = inputs["proposals"] * np.asarray([*SIZE, *SIZE])
+    assert np.isclose(pixels, [4, 8, 14, 20], atol=1.01).all(axis=2).any(axis=1).all()
+    assert not inputs["proposals"][:, -1].any()  # there are fewer, and zeros fill up
+    plain = prepared(f"voc:{tmp_path / 'v'}")
+    assert np.array_equal(inputs["picture"], plain.arrays("train")[0][""])
+
+
+def test_proposals_move_with_their_pictures(tmp_path: Path, prepared: Prepare) -> None:
+    moving = {"flip": True, "flip-vertical": True, "shift": 3}
+    data = prepared(f"voc:{patches(tmp_path / 'v')}:proposals=8", augmentation=moving)
+    batches = Batches(data.folder, Recipe(batch_size=10, augmentation=moving)).epoch(0)
+    for batch in batches:
+        for regions, rows in zip(batch["input/proposals"], batch["target/"], strict=True):
+            (box,) = present(rows)
+            pixels = regions * np.asarray([*SIZE, *SIZE])
+            assert np.isclose(pixels, box[:4], atol=1.01).all(axis=1).any()
+
+
+def test_proposals_are_not_cropped(tmp_path: Path, prepared: Prepare) -> None:
+    with pytest.raises(CrosstrainError, match="crop would cut the pictures away from the proposals"):
+        prepared(f"voc:{voc(tmp_path / 'v')}:proposals=8", augmentation={"crop": 16})
 
 
 def test_blood_cells(prepared: Prepare, real_data: Path) -> None:

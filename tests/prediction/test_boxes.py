@@ -129,3 +129,19 @@ def test_boxes_are_drawn_where_they_are() -> None:
     changed = (drawn != 128).any(axis=2)
     assert changed[30 * factor - 1, 20 * factor : 50 * factor].all()
     assert not changed[15 * factor + 10 : 29 * factor, 22 * factor : 48 * factor].any()
+
+
+def test_given_regions_are_looked_for_in_other_pictures_too(scenes: Path, tmp_path: Path) -> None:
+    """Fast R-CNN: proposals come with the data, with a picture that is asked about, and with other data."""
+    pytest.importorskip("torch")
+    trained = crosstrain.train(
+        "fast-rcnn:backbone=small:stride=8:width=0.25:hidden=64", f"voc:{scenes}:proposals=24",
+        engine="torch", size="32x48", epochs=8, batch_size=8, optimizer="adam", learning_rate=3e-3,
+        augment="flip-vertical", device="cpu", threads=1, out=tmp_path / "run", progress=False,
+    )  # fmt: skip
+    (answer,) = crosstrain.predict(trained.folder, scenes / "JPEGImages" / "003.png", progress=False).answers
+    assert answer.boxes
+    own = crosstrain.evaluate(trained.folder, progress=False)
+    other = crosstrain.evaluate(trained.folder, f"voc:{scenes}", progress=False)
+    assert own.metrics["map_50"] > 0.2
+    assert other.metrics["map_50"] == pytest.approx(own.metrics["map_50"])

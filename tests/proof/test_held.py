@@ -90,6 +90,24 @@ def test_numbers_that_are_equal_are_not_near_another_end() -> None:
     assert branches(single_node("greater", {}, *zeros.values()), {}, zeros)[1] == 0
 
 
+def test_what_guards_a_division_is_left_to_the_engine() -> None:
+    """An area of 1e-9 is 0 in float32: held to "there is one", the division would be by 0."""
+    flat, one = TensorSpec((None,)), TensorSpec(())
+    nodes = (
+        Node("zero", "constant", (), {"value": 0.0, "dtype": "float32"}, (one,)),
+        Node("one", "constant", (), {"value": 1.0, "dtype": "float32"}, (one,)),
+        Node("there", "greater", ("%x", "%zero"), {}, (TensorSpec((None,), "bool"),)),
+        Node("area", "where", ("%there", "%x", "%one"), {}, (flat,)),
+        Node("share", "divide", ("%x", "%area"), {}, (flat,)),
+        Node("large", "greater", ("%share", "%one"), {}, (TensorSpec((None,), "bool"),)),
+    )
+    graph = Graph("g", {"x": flat}, {"share": "%share", "large": "%large"}, nodes)
+    chosen, _ = branches(graph, {}, {"x": np.array([1e-9, 3.0])})
+    assert list(chosen) == ["branch/large/0"]
+    answer = evaluate(followed(graph, chosen), {}, {"x": np.zeros(2), **chosen})[0]["share"]
+    assert np.array_equal(answer, [0, 0])
+
+
 def test_units_near_a_kink_are_counted() -> None:
     x = RANDOM.normal(size=(2, 50))
     x[0, 3], x[1, 7] = 1e-7, -1e-7

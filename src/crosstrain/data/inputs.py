@@ -75,7 +75,7 @@ def read_inputs(sources: Sequence[InputSource], preparation: TrainedPreparation,
     """
     if not sources:
         raise CrosstrainError("name at least one input: a picture, a folder, a .zip, .npz, .npy or a film")
-    collected, names = _Collected(), list(preparation.manifest["inputs"])
+    collected, names = _Collected(), preparation.given
     for each in sources:
         if isinstance(each, str | Path):
             _add(collected, Path(each).expanduser(), preparation, stack)
@@ -146,7 +146,9 @@ def _member(tree: Tree, name: str) -> Callable[[], np.ndarray]:
 def _of_pictures(collected: _Collected, preparation: TrainedPreparation) -> Inputs:
     specs = preparation.manifest["inputs"]
     tokens = [name for name, spec in specs.items() if spec.get("vocabulary")]
-    (name, shape), *more = [(n, preparation.picture(n)) for n in specs if n not in tokens or len(specs) == 1]
+    (name, shape), *more = [
+        (n, preparation.picture(n)) for n in preparation.given if n not in tokens or len(specs) == 1
+    ]
     if more or shape is None:
         raise CrosstrainError(
             "the network does not take a picture but "
@@ -189,7 +191,7 @@ def fit_of(preparation: TrainedPreparation) -> str:
 
 # -- texts, tables, series ----------------------------------------------------------------------------
 def _of_new(parts: Sequence[NewExamples], preparation: TrainedPreparation) -> Inputs:
-    (name,) = preparation.manifest["inputs"]
+    (name,) = preparation.given
     labels = [label for part in parts for label in part.labels]
     if not labels:
         raise CrosstrainError("there is nothing to answer: no text, and no row, was found")
@@ -235,7 +237,7 @@ def _single(path: Path) -> Arrays:
 
 def _of_arrays(collected: _Collected, preparation: TrainedPreparation) -> Inputs:
     labels: list[str] = []
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in preparation.manifest["inputs"]}
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in preparation.given}
     for path, arrays in collected.arrays:
         batches = {name: _batched(path, name, array, preparation) for name, array in arrays.items()}
         lengths = {name: len(array) for name, array in batches.items()}

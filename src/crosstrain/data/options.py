@@ -117,6 +117,9 @@ WORDS = (
     Option("count", 2000, "how many words", least=30),
     Option("letters", 7, "most letters of a word", least=3),
 )
+BOXES = (
+    Option("proposals", 0, "boxes of selective search beside each picture, which fast-rcnn reads", least=0),
+)
 CAPTIONS = (
     Option("vocabulary", 10_000, "most words that are known, those that stand for none included", least=5),
     Option("length", 20, "words of a caption: longer ones are cut"),

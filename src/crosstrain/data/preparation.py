@@ -177,7 +177,7 @@ def _fill(
             "pictures": {
                 name: list(column.shape)
                 for name, column in source.splits["train"].inputs.items()
-                if isinstance(column, Images)
+                if isinstance(column, Images) and name not in source.regions
             },
             "original_sizes": sizes,
             "split": request.split,
@@ -199,7 +199,9 @@ def _task(source: Source, table: Table) -> str:
 
 
 def _input_spec(name: str, column: Column, source: Source) -> dict[str, Any]:
-    spec = {"shape": list(column.shape), "dtype": column.dtype}
+    spec: dict[str, Any] = {"shape": list(column.shape), "dtype": column.dtype}
+    if name in source.regions:
+        spec["regions"] = True
     return {**spec, "vocabulary": source.vocabulary[name]} if name in source.vocabulary else spec
 
 

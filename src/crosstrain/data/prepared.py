@@ -46,12 +46,13 @@ class Prepared:
 
     ``manifest`` has ``format``, ``spec``, ``hash``, ``task`` (``classification``, ``segmentation``,
     ``detection``, ``transcription``, ``captioning`` or ``regression``), ``classes`` (names), ``inputs``
-    (``{name: {"shape", "dtype"}}``, shapes of one example), ``targets`` (the same with ``classes``, a number
-    or None, of label maps ``void``, of texts and boxes what ``Source.specs`` says; an input of tokens has
-    ``vocabulary``), ``splits`` (examples in each), ``class_counts`` (of label maps ``pixel_counts`` and
-    ``class_frequency``, of boxes ``box_counts``), ``prepare_seconds``, ``warnings`` (sentences) and
-    ``facts``, what reading found (scales, a tokenizer). A single input or target is called ``""``. Pictures
-    are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W), boxes float32 (most, 5).
+    (``{name: {"shape", "dtype"}}``, shapes of one example; of tokens ``vocabulary``, of boxes a true
+    ``regions``), ``targets`` (the same with ``classes``, a number or None, of label maps ``void``, of texts
+    and boxes what ``Source.specs`` says), ``splits`` (examples in each), ``class_counts`` (of label maps
+    ``pixel_counts`` and ``class_frequency``, of boxes ``box_counts``), ``prepare_seconds``, ``warnings``
+    (sentences) and ``facts``, what reading found (scales, a tokenizer). A single input or target is called
+    ``""``. Pictures are float32 (H, W, C) in [0, 1]; labels are int64, label maps int32 (H, W), boxes float32
+    (most, 5).
     ``cached`` says that nothing had to be done.
     """
 
@@ -124,6 +125,10 @@ class Prepared:
     def boxes(self) -> dict[str, list[int]]:
         """The shape, [most, 5], of each target that is boxes (``detection.truths``)."""
         return {name: s["shape"] for name, s in self.manifest["targets"].items() if s.get("boxes")}
+
+    def regions(self) -> dict[str, list[int]]:
+        """The shape, [n, 4], of each input that is boxes in the pictures, as shares of their sides."""
+        return {name: s["shape"] for name, s in self.manifest["inputs"].items() if s.get("regions")}
 
     def target_specs(self) -> dict[str, dict[str, Any]]:
         """Shape, dtype and number of classes of each target, and whether its rows hold 0 and 1 only

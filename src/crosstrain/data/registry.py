@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from crosstrain.data.limit import limited
 from crosstrain.data.options import (
+    BOXES,
     CAPTIONS,
     LINES,
     SERIES,
@@ -270,6 +271,7 @@ BUILT_IN = (
             "ImageSets/Main/train.txt, val.txt and test.txt, if you have them",
         ),
         "regions.voc",
+        options=BOXES,
     ),
     DataSet(
         "coco",
@@ -281,6 +283,7 @@ BUILT_IN = (
             "or train/_annotations.coco.json among its pictures; or one file and images/*",
         ),
         "regions.coco",
+        options=BOXES,
     ),
     DataSet(
         "parquet",

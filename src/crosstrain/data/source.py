@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,9 @@ class Source:
     name. ``owners`` tells, by split, which thing each example is about where several are about the same (the
     picture of a caption). ``specs`` is what the manifest says of a target besides its shape: of boxes
     (``detection.truths``) a true ``boxes``; of texts that CTC is to spell the number that is ``blank``, that
-    of the ``space`` (None: there is none), and how many ``steps`` the longest needs. ``task`` is told where
-    classes or numbers do not tell it."""
+    of the ``space`` (None: there is none), and how many ``steps`` the longest needs. ``regions`` names inputs
+    that are boxes in the picture beside them, (n, 4) as shares of its sides. ``task`` is told where classes
+    or numbers do not tell it."""
 
     splits: Mapping[str, Table]
     classes: Mapping[str, Sequence[str]]
@@ -146,6 +147,7 @@ class Source:
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
     owners: Mapping[str, np.ndarray] = field(default_factory=dict)
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    regions: Collection[str] = ()
     task: str = ""
 
     @property

@@ -22,6 +22,7 @@ from crosstrain.data.images.steps import parse_steps, prepared_table
 from crosstrain.data.options import Setting
 from crosstrain.data.prepared import Arrays, Prepared, array_file
 from crosstrain.data.resemblance import Look
+from crosstrain.data.sets.regions.proposals import with_proposals
 from crosstrain.data.source import Request, Table
 from crosstrain.data.writing import Meter, create, inputs_total, write_table
 from crosstrain.errors import CrosstrainError
@@ -97,6 +98,11 @@ class TrainedPreparation:
         """The names of the classes where there is one target that has any."""
         return list(self.manifest["classes"])
 
+    @property
+    def given(self) -> list[str]:
+        """The inputs that are given; regions are looked for in the pictures."""
+        return [name for name, spec in self.manifest["inputs"].items() if not spec.get("regions")]
+
     def picture(self, name: str) -> tuple[int, int, int] | None:
         """Height, width and channels of the pictures that the steps begin with; None for an input that is no
         pictures."""
@@ -125,6 +131,9 @@ class TrainedPreparation:
 
         ``CrosstrainError`` where its inputs are not those of the training, or hold what is no number.
         """
+        for name, spec in self.manifest["inputs"].items():
+            if spec.get("regions") and name not in table.inputs and len(table.inputs) == 1:
+                table = with_proposals(table, spec["shape"][0])
         stepped = prepared_table(table, parse_steps(",".join(self.manifest["steps"])))
         self._check(stepped)
         written = write_table(folder, NEW, stepped, Meter(inputs_total([stepped]), progress))

@@ -258,15 +258,15 @@ def of_catalogue(source: str, shapes: Any, classes: int | None, vocabulary: int 
     """A network of the zoo for these shapes."""
     asked = zoo.variant(source)
     names = asked.row.inputs if asked else ()
-    if not names or shapes is None:
+    if not asked or not names or shapes is None:
         return zoo.build(source, single(shapes, source), classes, vocabulary)
     if set(shapes) != set(names):
         raise CrosstrainError(
             f"{source} has the inputs {', '.join(names)}; the data has "
-            f"{', '.join(name or 'one without a name' for name in shapes)}"
+            f"{', '.join(name or 'one without a name' for name in shapes)}; {asked.row.note}"
         )
-    picture, tokens = (tuple(shapes[name]) for name in names)
-    return zoo.build(source, picture, classes, vocabulary, tokens[0])
+    picture, rows = (tuple(shapes[name]) for name in names)
+    return zoo.build(source, picture, classes, vocabulary, rows[0])
 
 
 def is_file(source: str) -> bool:

@@ -160,7 +160,7 @@ def predict_film(
 def prepared(preparation: TrainedPreparation, picture: np.ndarray, folder: Path) -> tuple[Arrays, Region]:
     """One frame, uint8 RGB (H, W, 3), as the training's pictures were prepared, (1, …) by the data's names;
     and the part of it that was."""
-    (name,) = preparation.manifest["inputs"]
+    (name,) = preparation.given
     shape = preparation.picture(name)
     assert shape is not None
     fit = fit_of(preparation)
@@ -175,8 +175,8 @@ def prepared(preparation: TrainedPreparation, picture: np.ndarray, folder: Path)
 
 
 def _check(network: TrainedNetwork) -> None:
-    inputs = network.preparation.manifest["inputs"]
-    if len(inputs) != 1 or (shape := network.preparation.picture(next(iter(inputs)))) is None:
+    inputs = network.preparation.given
+    if len(inputs) != 1 or (shape := network.preparation.picture(inputs[0])) is None:
         raise CrosstrainError(f"{network.name} does not take a picture, so it cannot be asked about a film")
     if shape[2] not in (1, 3):
         raise CrosstrainError(f"{network.name} takes pictures of {shape[2]} channels; a film has 3")

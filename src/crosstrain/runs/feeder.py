@@ -45,6 +45,7 @@ class Batches:
         boxes = self.data.boxes()
         targets = {**own, **{name: whole[name] for name in (*self.data.label_maps(), *boxes)}}
         self._pictures = {name: np.asarray(inputs[name]) for name in self.data.pictures()}
+        self._regions = {name: np.asarray(inputs[name]) for name in self.data.regions()}
         self._targets = {
             name: np.asarray(array) for name, array in targets.items() if f"target/{name}" in self.layout
         }
@@ -57,9 +58,11 @@ class Batches:
         order = batches(self.data.examples("train"), self.recipe.batch_size, self.recipe.seed, epoch)
         for number, index in enumerate(order):
             if number % parts == part:
-                pictures, targets = self._augmenter.batch(self._pictures, self._targets, epoch, index)
+                inputs, targets = self._augmenter.batch(
+                    self._pictures, self._targets, epoch, index, self._regions
+                )
                 yield {
-                    **{f"input/{name}": array for name, array in pictures.items()},
+                    **{f"input/{name}": array for name, array in inputs.items()},
                     **{f"target/{name}": array for name, array in targets.items()},
                 }
 

@@ -66,9 +66,10 @@ def evaluation_data(definition: Definition, spec: str, run: Run | None = None) -
     """The data set ``spec`` prepared for a network as it was for its training, in the form that evaluation
     sees; without ``run``, with no further steps."""
     shapes = [tuple(declared["shape"]) for declared in definition.data["inputs"].values()]
+    pictures = [shape for shape in shapes if len(shape) == 3]
     size, channels = None, None
-    if len(shapes) == 1 and len(shapes[0]) == 3 and not spec.startswith("arrays:"):
-        size, channels = shapes[0][:2], shapes[0][2]
+    if len(pictures) == 1 and not spec.startswith("arrays:"):
+        size, channels = pictures[0][:2], pictures[0][2]
         if run and "crop" in run.augmentation:  # the network sees a part of what was prepared
             size = tuple(run.size) if isinstance(run.size, list) else run.size
     return data.prepare(

@@ -116,15 +116,15 @@ def build(
     input_shape: tuple[int, ...] | None = None,
     classes: int | None = None,
     vocabulary: int | None = None,
-    length: int | None = None,
+    rows: int | None = None,
 ) -> keras.Model:
     """The Keras model called ``name`` (with arguments, as ``vgg16:width=0.5``); its last layer gives logits,
     (batch, classes), in segmentation (batch, height, width, classes), or as many numbers.
 
     ``input_shape`` is (height, width, channels), or (steps, variables), or (steps,) of tokens, of which there
-    are ``vocabulary``; ``length`` is the number of tokens where they are a second input; what is not given is
-    the paper's. Raises ``CrosstrainError`` for a name or an argument
-    that there is not, and for tokens where the network takes none.
+    are ``vocabulary``; ``rows`` is how many rows (tokens, regions) a second input has; what is not given is
+    the paper's. Raises ``CrosstrainError`` for a name or an argument that there is not, and for tokens where
+    the network takes none.
     """
     wanted = variant(name)
     if wanted is None:
@@ -137,8 +137,8 @@ def build(
         if "vocabulary" not in inspect.signature(builder).parameters:
             raise CrosstrainError(f"{wanted.row.name} takes no tokens of text; one that does is lstm")
         settings["vocabulary"] = vocabulary
-    if length is not None:
-        settings["length"] = length
+    if rows is not None:
+        settings[wanted.row.rows] = rows
     # Without JAX, Keras's NumPy backend learns shapes by running layers on arrays that nothing has filled.
     with deep_recursion(), np.errstate(all="ignore"):
         model: keras.Model = builder(

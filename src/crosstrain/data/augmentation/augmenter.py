@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,28 +47,35 @@ class Augmenter:
         return self._epoch[1].of(examples)
 
     def batch(
-        self, pictures: Arrays, targets: Arrays, epoch: int, examples: np.ndarray
+        self,
+        pictures: Arrays,
+        targets: Arrays,
+        epoch: int,
+        examples: np.ndarray,
+        regions: Arrays = MappingProxyType({}),
     ) -> tuple[Arrays, Arrays]:
         """``pictures``, whole training arrays by name, at ``examples`` as training sees them, float32
         (N, H, W, C); and their targets: label maps (N, H, W) are moved with the pictures, what comes from
         beyond the edge being void, boxes (N, most, 5) likewise, those of which little remains being left out,
-        and mixing changes the others."""
+        and mixing changes the others. ``regions``, inputs (N, n, 4) that are shares of the pictures' sides,
+        are moved too and are among the pictures then; one of which little remains is zeros."""
         draws = self.draws(epoch, examples)
         kept = mixing.weights(self.settings, draws)
         size = next((array.shape[1:3] for array in pictures.values()), (0, 0))
         changed = {name: self.pictures(array, examples, draws) for name, array in pictures.items()}
+        place = placed(self.settings, draws, size) if moves(self.settings) else None
         return (
-            {name: mixing.mixed(array, kept) for name, array in changed.items()},
-            {name: self._target(name, array, examples, draws, size, kept) for name, array in targets.items()},
+            {name: mixing.mixed(array, kept) for name, array in changed.items()}
+            | {name: _regions_taken(array, examples, place, size) for name, array in regions.items()},
+            {name: self._target(name, array, examples, place, kept) for name, array in targets.items()},
         )
 
     def _target(
-        self, name: str, array: np.ndarray, examples: np.ndarray, draws: Draws, size: Size, kept: Any
+        self, name: str, array: np.ndarray, examples: np.ndarray, place: Placement | None, kept: Any
     ) -> np.ndarray:
         moved = name in self.boxes or _is_map(array)
         if not moved:
             return mixing.mixed(array[examples], kept)
-        place = placed(self.settings, draws, size) if moves(self.settings) else None
         return (_boxes_taken if name in self.boxes else _maps_taken)(array, examples, place)
 
     def pictures(self, array: np.ndarray, examples: np.ndarray, draws: Draws) -> np.ndarray:
@@ -121,6 +129,18 @@ def _boxes_taken(array: np.ndarray, examples: np.ndarray, place: Placement | Non
         assert place is not None
         own[:, :4][:, [1, 0, 3, 2]], kept = place.boxes(row, own[:, [1, 0, 3, 2]])
         taken[row] = compacted(own, kept & (own[:, 4] >= 0))
+    return taken
+
+
+def _regions_taken(
+    array: np.ndarray, examples: np.ndarray, place: Placement | None, size: Size
+) -> np.ndarray:
+    taken = np.array(array[examples])
+    sides = np.asarray([size[1], size[0]] * 2, np.float32)
+    for row, own in enumerate(taken if place is not None else ()):
+        assert place is not None
+        moved, kept = place.boxes(row, own[:, [1, 0, 3, 2]] * sides)
+        own[:, [1, 0, 3, 2]] = np.where(kept[:, None], moved / (place.size[::-1] * 2), 0)
     return taken
 
 

@@ -72,6 +72,10 @@ def check_fits(data: Prepared, settings: Mapping[str, Any]) -> None:
     on_pictures = [name for name in settings if name != "mixup"]
     if on_pictures and not pictures:
         raise CrosstrainError(f"the augmentation {on_pictures[0]} works on pictures; {spec} has none")
+    if "crop" in settings and data.regions():
+        raise CrosstrainError(
+            f"crop would cut the pictures away from the proposals of {spec}; leave it out, or the proposals"
+        )
     for shape in pictures.values():
         height, width, channels = shape
         for name in ("crop", "cutout"):

@@ -161,7 +161,10 @@ def prepared_table(table: Table, steps: tuple[Step, ...]) -> Table:
     single = [step for step in steps if step.name != STANDARDIZE]
     if not single:
         return table
-    inputs = {name: _stepped(column, single) for name, column in table.inputs.items()}
+    regions = [
+        name for name, column in table.inputs.items() if isinstance(column, Images) and len(column.shape) != 3
+    ]
+    inputs = {n: column if n in regions else _stepped(column, single) for n, column in table.inputs.items()}
     return replace(table, inputs=inputs)
 
 

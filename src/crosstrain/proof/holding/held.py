@@ -134,13 +134,11 @@ def _max_pool(node: Node, branches: Sequence[str]) -> list[Node]:
 
 
 def _gap(x: np.ndarray, rank: int) -> np.ndarray:
-    """Along the last axis how far each of the first ``rank`` is from the next."""
+    """Along the last axis how far each of the first ``rank`` is from the next; the last has none."""
     ordered = -np.sort(-x, axis=-1)
-    return (
-        np.asarray(ordered[..., :rank] - ordered[..., 1 : rank + 1])
-        if x.shape[-1] > rank
-        else np.array(np.inf)
-    )
+    ordered = np.concatenate([ordered, np.full((*x.shape[:-1], 1), -np.inf)], axis=-1)
+    with np.errstate(invalid="ignore"):  # of scores that are -inf
+        return np.asarray(ordered[..., :rank] - ordered[..., 1 : rank + 1])
 
 
 def _look_top_k(node: Node, x: np.ndarray) -> Looked:
@@ -159,17 +157,20 @@ def _look_argmax(node: Node, x: np.ndarray) -> Looked:
     axis = node.attributes["axis"]
     if axis is None:
         return [], np.array(np.inf)
-    return [NUMPY["argmax"](x, **node.attributes)], _gap(np.moveaxis(x, axis, -1), 1)
+    chosen = NUMPY["argmax"](x, **node.attributes)
+    return [chosen], np.broadcast_to(_gap(np.moveaxis(x, axis, -1), 1).reshape(chosen.shape), chosen.shape)
 
 
 def _look_comparison(node: Node, a: np.ndarray, b: np.ndarray) -> Looked:
-    return [NUMPY[node.op](a, b)], np.abs(a - b)
+    apart = np.abs(a - b)  # zeros that fill up are equal to zeros on every engine
+    return [NUMPY[node.op](a, b)], np.where(apart == 0, np.inf, apart)
 
 
 def _look_rounding(node: Node, x: np.ndarray) -> Looked:
     result = NUMPY[node.op](x)
     steps = x + 0.5 if node.op == "round" else x
-    return [result], np.abs(steps - np.round(steps))
+    apart = np.abs(steps - np.round(steps))
+    return [result], np.where(apart == 0, np.inf, apart)
 
 
 def _decided(node: Node, branches: Sequence[str]) -> list[Node]:
@@ -185,8 +186,7 @@ DECISIONS: dict[str, Branching] = {
         _look_top_k, _top_k, lambda node, branches: dict(zip(node.references[1:], branches, strict=True))
     ),
 }
-"""What decides something by numbers that rounding may have moved. Numbers that are exactly equal are equal on
-every engine, and count as far apart."""
+"""What decides something by numbers that rounding may have moved."""
 
 KINKS = {
     "relu": Branching(lambda _, x: ([x > 0], np.abs(x)), _relu),
@@ -197,6 +197,20 @@ KINKS = {
 
 
 BRANCHING = KINKS | DECISIONS
+SINGULAR = {"divide": 1, "sqrt": 0, "log": 0, "rsqrt": 0, "power": 0}
+"""Which input of an op must not be 0 where its gradient is to be finite."""
+
+
+def guards(graph: Graph) -> set[str]:
+    """The comparisons that keep a divisor, or what a root or logarithm is taken of, away from 0: an area that
+    is 1e-5 in float64 may be 0 in float32, and the other side of the guard is not defined there."""
+    singular = {node.inputs[SINGULAR[node.op]] for node in graph.nodes if node.op in SINGULAR}
+    conditions = {
+        node.inputs[0]
+        for node in graph.nodes
+        if node.op == "where" and not singular.isdisjoint(node.references)
+    }
+    return {node.name for node in graph.nodes if not conditions.isdisjoint(node.references)}
 
 
 def branches(
@@ -207,9 +221,11 @@ def branches(
 ) -> tuple[Arrays, int]:
     """The branches of a training graph at a point, by input name; and how many units are near a kink.
 
-    What does not depend on floating-point numbers is left out, and what has no row for each example.
+    What does not depend on floating-point numbers is left out, what has no row for each example, and
+    ``guards``.
     """
-    nodes = [node for node in graph.nodes if node.op in BRANCHING]
+    free = guards(graph)
+    nodes = [node for node in graph.nodes if node.op in BRANCHING and node.name not in free]
     wanted = {str(ref): str(ref) for node in nodes for ref in node.inputs}
     values, _ = evaluate(replace(graph, outputs=wanted, updates={}, penalties=()), weights, batch)
     examples = len(next(iter(batch.values())))
@@ -223,8 +239,6 @@ def branches(
         if any(branch.shape[:1] != (examples,) for branch in chosen):
             continue
         arrays.update({f"{BRANCH}{node.name}/{i}": branch for i, branch in enumerate(chosen)})
-        if node.op in DECISIONS:
-            distance = np.where(distance == 0, np.inf, distance)
         scale = max(float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in inputs)
         near += int(np.sum(distance < close * scale))
     return arrays, near

@@ -56,9 +56,10 @@ class Launch:
 
 
 def layout(data: Prepared, augmentation: Mapping[str, Any]) -> Layout:
-    """What a batch of ``data`` brings, in this order: pictures, label maps, boxes, and targets where they are
-    mixed."""
-    parts: Layout = {f"input/{name}": Part(tuple(shape)) for name, shape in data.pictures().items()}
+    """What a batch of ``data`` brings, in this order: pictures, regions, label maps, boxes, and targets where
+    they are mixed."""
+    moved = {**data.pictures(), **data.regions()}
+    parts: Layout = {f"input/{name}": Part(tuple(shape)) for name, shape in moved.items()}
     parts |= {f"target/{name}": Part(tuple(shape), "int32") for name, shape in data.label_maps().items()}
     parts |= {f"target/{name}": Part(tuple(shape)) for name, shape in data.boxes().items()}
     if "mixup" in augmentation:

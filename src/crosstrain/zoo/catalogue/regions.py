@@ -26,7 +26,8 @@ REGIONS = (
         "fast-rcnn", "detection.rcnn:fast_rcnn",
         "VGG16, RoI align and two dense layers for each of the regions that it is given",
         "Girshick 2015, sections 2 and 3", 2015, (600, 800, 3), 20, 134_674_341, 403_018_547_200,
-        tiny={**_TINY, "proposals": 6, "width": 1 / 16}, task=TASK,
+        tiny={**_TINY, "proposals": 6, "width": 1 / 16}, task=TASK, inputs=("picture", "proposals"),
+        rows="proposals", note="its proposals are selective search's: voc:DIR:proposals=300",
     ),
     NetworkRow(
         "ssd-lite", "detection.ssd:ssd_lite",

@@ -19,8 +19,8 @@ class NetworkRow:
     implementation says, as it is written there; ``note`` says where that is not the paper, and explains what
     differs. ``tiny`` gives the arguments of the variant for tests: the same topology with fewer maps and
     blocks. ``loss_weights`` are the weights of outputs whose loss does not count as 1, where users choose no
-    losses. ``inputs`` are the names of the inputs where there are several: pictures of ``input_shape``, and
-    tokens whose number is the function's ``length``.
+    losses. ``inputs`` are the names of the inputs where there are two: pictures of ``input_shape``, and rows
+    whose number is the function's argument ``rows``.
     """
 
     name: str
@@ -40,3 +40,4 @@ class NetworkRow:
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     task: str = "image-classification"
     inputs: tuple[str, ...] = ()
+    rows: str = "length"

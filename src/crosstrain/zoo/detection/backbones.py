@@ -31,7 +31,7 @@ def backbone(name: str, input_shape: tuple[int, ...], stride: int, width: float)
 def small(input_shape: tuple[int, ...], stride: int, width: float) -> tuple[Any, Any]:
     """For CPUs: at each halving of the picture a 3×3 convolution with stride 2 and one without, normalised
     and rectified."""
-    inputs = x = keras.Input(input_shape)
+    inputs = x = keras.Input(input_shape, name="picture")
     stage = 0
     while 2**stage < stride:
         maps = scaled(SMALL[min(stage, len(SMALL) - 1)], width)
@@ -51,7 +51,7 @@ def normalised(x: Any, maps: int, stride: int, name: str, size: int = 3) -> Any:
 
 def vgg16(input_shape: tuple[int, ...], stride: int, width: float) -> tuple[Any, Any]:
     """VGG16's convolutions (Simonyan and Zisserman 2015), up to its pooling at ``stride``."""
-    inputs = x = keras.Input(input_shape)
+    inputs = x = keras.Input(input_shape, name="picture")
     maps = (64, 128, 256, 512, 512)
     for stage, (count, each) in enumerate(zip(CONVOLUTIONS[16], maps, strict=True), 1):
         if stage > 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from crosstrain.data.images import decoding as images
+from crosstrain.data.sets.regions.proposals import PROPOSALS, with_proposals
 from crosstrain.data.source import DamagedImage, Images, Request, Source, Table, Values, summed_up
 from crosstrain.data.split import TEST, three_ways, with_held_out
 from crosstrain.data.tree import Tree, open_tree
@@ -105,6 +106,9 @@ def source_of(
         split: _table(part, rows[split], (size[0], size[1]), most, read, request)
         for split, part in parts.items()
     }
+    count = int(request.options.get(PROPOSALS, 0))
+    if count:
+        tables = {split: with_proposals(table, count) for split, table in tables.items()}
     warnings = remarks.sentences()
     if ALL in tables:
         held = three_ways(np.zeros(len(tables[ALL]), np.int64), TEST, TEST, request.seed)
@@ -121,6 +125,7 @@ def source_of(
         warnings,
         facts={MOST: most},
         specs={"": {"boxes": True}},
+        regions=(PROPOSALS,) if count else (),
         task="detection",
     )
 
