@@ -239,7 +239,8 @@ def generic_weights(network: Graph, weights: Weights, seed: int) -> Weights:
     """Float64 weights in which no trainable tensor and no moving statistic is constant.
 
     A bias that is 0 or a scale that is 1 would hide an engine that leaves it out, so every such tensor
-    is moved by up to a tenth (uniform; of its value, where that is above 1). A variance stays positive.
+    is moved by up to a tenth (uniform; of its value, where that is above 1), to a number that float32 holds
+    exactly, so that an engine in float32 begins where the truth does. A variance stays positive.
     Constants of a layer or of the loss stay as they are: they are part of the definition.
     """
     generator = np.random.default_rng((seed, 3))
@@ -252,5 +253,6 @@ def generic_weights(network: Graph, weights: Weights, seed: int) -> Weights:
         moved = value.astype("float64")
         if name in changing and value.size and np.all(moved == moved.flat[0]):
             moved = moved + 0.1 * max(1.0, abs(moved.flat[0])) * generator.uniform(-1, 1, value.shape)
+            moved = moved.astype("float32").astype("float64")
         varied[name] = moved
     return varied

@@ -18,7 +18,7 @@ from crosstrain.proof.arrays import Arrays
 from crosstrain.proof.batch import snake_case
 from crosstrain.proof.case import Case
 from crosstrain.proof.certificate import BOUNDS, Certificate, Departure, Status
-from crosstrain.proof.compare import Errors, group, relative
+from crosstrain.proof.compare import FLOOR, Errors, errors, group, relative
 from crosstrain.proof.flow import Coverage, alternatives, coverage_of
 from crosstrain.proof.holding.held import with_branches
 from crosstrain.proof.locating import forward as locate
@@ -27,7 +27,7 @@ from crosstrain.proof.locating.departing import belongs_to, departure
 from crosstrain.proof.locating.forward import EngineSilentError, SearchStoppedError
 from crosstrain.proof.sensitivity import steps_off
 from crosstrain.proof.states import read_state
-from crosstrain.proof.truths.gather import Truth, truth_of
+from crosstrain.proof.truths.gather import BACKENDS, Truth, truth_of
 from crosstrain.proof.verdict import COARSER, bound_of, compare, free_run, within, worst_step
 from crosstrain.proof.witness import Cannot, Witness
 from crosstrain.runs.definition import Definition
@@ -249,7 +249,11 @@ class Prover:
             again |= self._heard(witness, case, "values", precision, truth, ("inference/",))
         bound = compare(self.case, again, truth)
         of_steps: list[str] = []
-        if not self._fine(bound, truth, precision, rounding, exact, of_steps):
+        fine = self._fine(bound, truth, precision, rounding, exact, of_steps)
+        if not fine and exact and bound["gradients"].worst <= bounds.weights:
+            rounding = self._between_truths(witness.engine, truth, rounding)
+            fine = self._fine(bound, truth, precision, rounding, exact, of_steps)
+        if not fine:
             return None
         without = ", ".join(
             f"{name.replace('_', ' ')} {free[name].worst:.2g}"
@@ -263,6 +267,20 @@ class Prover:
         notes += _sums_that_cancel(bound, rounding, bounds.values + truth.error)
         notes += of_steps
         return bound, again
+
+    def _between_truths(
+        self, engine: str, truth: Truth, rounding: Mapping[str, float]
+    ) -> Mapping[str, float]:
+        """``rounding``, at least what two truths' gradients are apart: an engine that adds in the same order
+        as its truth shows too little of what rounding does to the network."""
+        origin = "gradients and steps"
+        for other in (each for each in BACKENDS if each != engine):
+            second = self._truth_of(self.case, other)
+            if second.reason or second.provenance.get(origin) == truth.provenance.get(origin):
+                continue
+            apart = errors(group(second.values, "gradient"), group(truth.values, "gradient"), FLOOR)
+            return {name: max(error, COARSER * apart.by_name[name]) for name, error in rounding.items()}
+        return rounding
 
     def _heard(
         self, witness: Witness, case: Case, measure: str, precision: str, truth: Truth,

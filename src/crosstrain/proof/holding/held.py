@@ -162,15 +162,13 @@ def _look_argmax(node: Node, x: np.ndarray) -> Looked:
 
 
 def _look_comparison(node: Node, a: np.ndarray, b: np.ndarray) -> Looked:
-    apart = np.abs(a - b)  # zeros that fill up are equal to zeros on every engine
-    return [NUMPY[node.op](a, b)], np.where(apart == 0, np.inf, apart)
+    return [NUMPY[node.op](a, b)], np.abs(a - b)
 
 
 def _look_rounding(node: Node, x: np.ndarray) -> Looked:
     result = NUMPY[node.op](x)
     steps = x + 0.5 if node.op == "round" else x
-    apart = np.abs(steps - np.round(steps))
-    return [result], np.where(apart == 0, np.inf, apart)
+    return [result], np.abs(steps - np.round(steps))
 
 
 def _decided(node: Node, branches: Sequence[str]) -> list[Node]:
@@ -240,6 +238,8 @@ def branches(
             continue
         arrays.update({f"{BRANCH}{node.name}/{i}": branch for i, branch in enumerate(chosen)})
         scale = max(float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in inputs)
+        if node.op in DECISIONS:  # zeros that fill up are equal to zeros on every engine
+            distance = np.where(distance == 0, np.inf, distance)
         near += int(np.sum(distance < close * scale))
     return arrays, near
 
