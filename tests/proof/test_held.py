@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 from crosstrain.graph.graph import Graph, Node, TensorSpec
 from crosstrain.graph.ops import NUMPY
 from crosstrain.proof.arrays import read_arrays, write_arrays
+from crosstrain.proof.compare import group
 from crosstrain.proof.holding import held as held_module
 from crosstrain.proof.holding.frozen import CONSTANT, SELECTING, FrozenNode
 from crosstrain.proof.holding.held import BRANCHING, COMPARISONS, branches, followed, with_branches
 from crosstrain.proof.prover import Prover
 from crosstrain.proof.truths.by_differences import slopes
 from crosstrain.proof.truths.by_numpy import evaluate
+from crosstrain.proof.verdict import COARSER
 from crosstrain.runs.process import Outcome
 from tests.proof.conftest import INSTALLED
 from tests.proof.faults import Fault
@@ -224,3 +227,18 @@ def test_differences_agree_with_an_engine_s_gradients(prover: Callable[..., Prov
     name = next(n for n in gradients if n.endswith("dense1/kernel"))
     wrong = {**gradients, name: gradients[name] * 1.01}
     assert max(s.error for s in slopes(pictures.case, wrong)) > 1e-4
+
+
+def test_two_truths_tell_what_rounding_does_to_a_gradient(
+    prover: Callable[..., Prover], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = prover("pictures", Fault())
+    truth = pictures._truth("torch")
+    names = list(group(truth.values, "gradient"))
+    apart = {key: v * (1 + 1e-12) if key.startswith("gradient/") else v for key, v in truth.values.items()}
+    other = replace(truth, values=apart, provenance={"gradients and steps": "Keras on another framework"})
+    monkeypatch.setattr(pictures, "_truth_of", lambda case, engine: other)
+    expected = pictures._between_truths("torch", truth, dict.fromkeys(names, 0.0) | {names[0]: 1.0})
+    assert expected[names[0]] == 1.0  # what the engine itself showed, where that is more
+    others = [expected[name] for name in names[1:]]  # one of them, before a normalisation, is 0
+    assert np.median(others) == pytest.approx(COARSER * 1e-12, rel=1e-3)
