@@ -271,16 +271,21 @@ class Prover:
     def _between_truths(
         self, engine: str, truth: Truth, rounding: Mapping[str, float]
     ) -> Mapping[str, float]:
-        """``rounding``, at least what two truths' gradients are apart: an engine that adds in the same order
-        as its truth shows too little of what rounding does to the network."""
+        """``rounding``, at least what two truths are apart, in their outputs or in a gradient: an engine that
+        adds in the same order as its truth shows too little of what rounding does to the network."""
         origin = "gradients and steps"
-        for other in (each for each in BACKENDS if each != engine):
-            second = self._truth_of(self.case, other)
-            if second.reason or second.provenance.get(origin) == truth.provenance.get(origin):
-                continue
-            apart = errors(group(second.values, "gradient"), group(truth.values, "gradient"), FLOOR)
-            return {name: max(error, COARSER * apart.by_name[name]) for name, error in rounding.items()}
-        return rounding
+        others = (self._truth_of(self.case, each) for each in BACKENDS if each != engine)
+        seconds = (
+            t for t in others if not t.reason and t.provenance.get(origin) != truth.provenance.get(origin)
+        )
+        apart: Mapping[str, float] = {}
+        if second := next(seconds, None):
+            true = group(truth.values, "gradient")
+            apart = errors(group(second.values, "gradient"), true, FLOOR).by_name
+        return {
+            name: max(error, COARSER * max(truth.error, apart.get(name, 0.0)))
+            for name, error in rounding.items()
+        }
 
     def _heard(
         self, witness: Witness, case: Case, measure: str, precision: str, truth: Truth,
