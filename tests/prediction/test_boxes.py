@@ -141,6 +141,9 @@ def test_given_regions_are_looked_for_in_other_pictures_too(scenes: Path, tmp_pa
     )  # fmt: skip
     (answer,) = crosstrain.predict(trained.folder, scenes / "JPEGImages" / "003.png", progress=False).answers
     assert answer.boxes
+    picture = cv2.imread(str(scenes / "JPEGImages" / "003.png"))[..., ::-1] / np.float32(255)
+    (same,) = crosstrain.predict(trained.folder, picture[None], progress=False).answers
+    assert [found.label for found in same.boxes] == [found.label for found in answer.boxes]
     own = crosstrain.evaluate(trained.folder, progress=False)
     other = crosstrain.evaluate(trained.folder, f"voc:{scenes}", progress=False)
     assert own.metrics["map_50"] > 0.2

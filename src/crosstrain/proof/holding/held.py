@@ -162,7 +162,8 @@ def _look_argmax(node: Node, x: np.ndarray) -> Looked:
 
 
 def _look_comparison(node: Node, a: np.ndarray, b: np.ndarray) -> Looked:
-    return [NUMPY[node.op](a, b)], np.abs(a - b)
+    with np.errstate(invalid="ignore"):  # of scores that are -inf
+        return [NUMPY[node.op](a, b)], np.abs(a - b)
 
 
 def _look_rounding(node: Node, x: np.ndarray) -> Looked:
@@ -226,7 +227,7 @@ def branches(
     nodes = [node for node in graph.nodes if node.op in BRANCHING and node.name not in free]
     wanted = {str(ref): str(ref) for node in nodes for ref in node.inputs}
     values, _ = evaluate(replace(graph, outputs=wanted, updates={}, penalties=()), weights, batch)
-    examples = len(next(iter(batch.values())))
+    examples = next(len(array) for array in batch.values() if np.ndim(array))
     arrays: Arrays = {}
     near, close = 0, NEAR * (FINER if precision == "float64" else 1.0)
     for node in nodes:
@@ -237,11 +238,16 @@ def branches(
         if any(branch.shape[:1] != (examples,) for branch in chosen):
             continue
         arrays.update({f"{BRANCH}{node.name}/{i}": branch for i, branch in enumerate(chosen)})
-        scale = max(float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in inputs)
         if node.op in DECISIONS:  # zeros that fill up are equal to zeros on every engine
             distance = np.where(distance == 0, np.inf, distance)
-        near += int(np.sum(distance < close * scale))
+        near += int(np.sum(distance < close * max(map(_size, inputs))))
     return arrays, near
+
+
+def _size(x: np.ndarray) -> float:
+    """The root mean square of what is finite."""
+    finite = x[np.isfinite(x)].astype(np.float64)
+    return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else 0.0
 
 
 def with_branches(
@@ -290,4 +296,5 @@ def followed(graph: Graph, data: Mapping[str, np.ndarray], prefix: str = "") -> 
         nodes.extend(BRANCHING[node.op].build(node, own))
         renamed |= BRANCHING[node.op].also(node, own)
     outputs = {name: renamed.get(ref, ref) for name, ref in graph.outputs.items()}
-    return replace(graph, nodes=tuple(nodes), inputs=inputs, outputs=outputs).check()
+    updates = {name: renamed.get(ref, ref) for name, ref in graph.updates.items()}
+    return replace(graph, nodes=tuple(nodes), inputs=inputs, outputs=outputs, updates=updates).check()

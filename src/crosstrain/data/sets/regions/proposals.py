@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from crosstrain.data.images.selective_search import selective_search
@@ -14,14 +12,12 @@ PICTURE, PROPOSALS = "picture", "proposals"
 
 
 def with_proposals(table: Table, count: int) -> Table:
-    """The table of pictures with a second input, (count, 4): the likeliest boxes of selective search."""
+    """The table of pictures, or of an array of them, with a second input, (count, 4): the likeliest boxes of
+    selective search."""
     (pictures,) = table.inputs.values()
-    assert isinstance(pictures, Images)
-
-    def proposed(row: int) -> np.ndarray:
-        return shares_of(pictures.picture(row), count)
-
-    boxes = replace(pictures, picture=proposed, shape=(count, 4), original=lambda row: None)
+    picture_of = pictures.picture if isinstance(pictures, Images) else pictures.array.__getitem__
+    label = pictures.label if isinstance(pictures, Images) else str
+    boxes = Images(lambda row: shares_of(picture_of(row), count), label, (count, 4), pictures.rows)
     return Table({PICTURE: pictures, PROPOSALS: boxes}, table.targets)
 
 
