@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 tf = pytest.importorskip("tensorflow")
@@ -77,6 +77,15 @@ def windows(draw: Callable[..., Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+ENDS_EARLY = {
+    "lengths": (1, 3, 2), "size": (1, 1, 2), "strides": (1, 3, 1), "dilation": (1, 1, 1),
+    "padding": ((0, 0), (0, 0), (0, 1)),
+}  # fmt: skip
+"""Of TensorFlow's SAME along the last axis; along the second the only window ends before the picture does."""
+
+
+@example(ENDS_EARLY, 1, True)
+@example(ENDS_EARLY, 2, False)
 @settings(max_examples=25, deadline=None)
 @given(windows(), st.sampled_from([1, 2, 4]), st.booleans())
 def test_convolutions(w: dict[str, Any], groups: int, depthwise: bool) -> None:
