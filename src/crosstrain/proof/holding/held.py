@@ -193,7 +193,7 @@ KINKS = {
     "relu6": Branching(lambda _, x: ([x > 0, x > 6], np.minimum(np.abs(x), np.abs(x - 6))), _relu6),
     "max_pool": Branching(_look_max_pool, _max_pool),
 }
-
+"""What bends where rounding may have moved a number to the other side."""
 
 BRANCHING = KINKS | DECISIONS
 SINGULAR = {"divide": 1, "sqrt": 0, "log": 0, "rsqrt": 0, "power": 0}
