@@ -271,6 +271,16 @@ def test_the_weight_that_would_turn_the_choice_is_the_one_that_does() -> None:
     assert preferring("time=2,memory=1.18", *cells).engine == "jax"
 
 
+def test_weights_that_change_nothing_are_said() -> None:
+    best = processes("torch", 1.0, peak_memory_bytes=250 * 2**20)
+    cells = [*best, *processes("jax", 1.5, peak_memory_bytes=500 * 2**20)]
+    assert preferring("time=2,memory=1", *cells).changes == [
+        "Not time or memory up to 4 times as important: it would be the same choice."
+    ]
+    assert preferring("time", *cells).changes == []
+    assert preferring("time=2,memory=1", *best).changes == []
+
+
 def test_a_score_within_the_noise_is_no_difference() -> None:
     advice = preferring("time", *processes("torch", 1.0), *processes("jax", 1.002))
     assert "No difference that this data can show from jax" in advice.reason

@@ -128,10 +128,17 @@ def _changes_by_weights(ranking: prefer.Ranking) -> list[str]:
             f"more test examples than {chosen.work.examples:,}, or more --seeds, could tell "
             f"{chosen.work.name} from {joined(unlike)} in {chosen.work.title}"
         )
-    for name, weight, other in ranking.turning_points():
+    points = ranking.turning_points()
+    for name, weight, other in points:
         old = ranking.weights.get(name)
         how = f"{name} {weight / old:.2g} times as important" if old else f"weight {weight:.2g} for {name}"
         changes.append(f"with {how}: {other.name(among)}")
+    turning = {name for name, _, _ in points}
+    same = [name for name in ranking.weights if name not in turning]
+    # More weight on the only criterion is no other wish.
+    if same and len(among) > 1 and len(ranking.weights) > 1:
+        names = " or ".join(same)
+        changes.append(f"not {names} up to {prefer.MOST:g} times as important: it would be the same choice")
     return changes
 
 
