@@ -192,7 +192,6 @@ def still_there(known: Fault) -> None:
 CODED = [fault for fault in FAULTS if fault.code]
 
 
-@pytest.mark.slow("starts a framework for each fault")
 @pytest.mark.slow("a fault changes with its framework's version alone; each starts a framework")
 @pytest.mark.parametrize("known", CODED, ids=lambda fault: f"{fault.engine}-{fault.op}")
 def test_a_known_fault_is_still_there(known: Fault) -> None:

@@ -108,6 +108,15 @@ FAULTS = (
         "[True, False, True]", "[True, True, True]",
     ),
     Fault(
+        "tensorflow", "TensorFlow", "2.21.0", "conv",
+        "conv3d in float64 with SAME begins too late where the last window ends before the picture does",
+        "padding by hand", "engines/tensorflow/windows.py",
+        "import tensorflow as tf\nx = tf.reshape(tf.range(3, dtype='float64'), (1, 3, 1, 1, 1))\n"
+        "kernel = tf.ones((1, 1, 1, 1, 1), 'float64')\n"
+        "print(tf.nn.conv3d(x, kernel, [1, 3, 1, 1, 1], 'SAME').numpy().ravel().tolist())",
+        "[1.0]", "[0.0]",
+    ),
+    Fault(
         "torch", "PyTorch's Inductor", "2.13.0", "gru",
         "a GRU of which only the last state is read gets a wrong gradient for its recurrent kernel (CPU; up "
         "to 0.8 % off, aot_eager is right)",
