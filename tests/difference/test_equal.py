@@ -50,11 +50,13 @@ def equal() -> list[Any]:
 
 
 def test_a_network_is_the_same_as_the_pytorch_that_is_written_for_it() -> None:
-    """Of branches that run in another order, and of an LSTM whose second bias is frozen."""
+    """Of branches that run in another order, of an LSTM whose second bias is frozen, of a GRU whose kernel and
+    biases have one shape, and of a module that gives its pictures with the channels last."""
     done = subprocess.run(
-        [sys.executable, str(EQUAL_PAIRS), "conv1d", "lstm"], capture_output=True, text=True, timeout=300
-    )
-    assert done.stdout.splitlines()[-1:] == ["2 the same"], done.stdout + done.stderr
+        [sys.executable, str(EQUAL_PAIRS), "conv1d", "lstm", "gru", "unet"],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1:] == ["4 the same"], done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", equal())

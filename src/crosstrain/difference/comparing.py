@@ -15,7 +15,7 @@ from crosstrain.difference.causes.training import initial_cause, noise_of
 from crosstrain.difference.causes.weights import SAME as EQUAL
 from crosstrain.difference.causes.weights import weight_cause
 from crosstrain.difference.findings import Difference, Finding, Place
-from crosstrain.difference.sides import Side, first_case, second_case
+from crosstrain.difference.sides import Side, beside, first_case, second_case
 from crosstrain.difference.training import Testify, gradients_and_steps, loss_of, statistics
 from crosstrain.difference.values import SAME, Partners, Run, departing, in_layout
 from crosstrain.difference.weights import Matching, Pair, assigned, behind, matched, proposal, values_of
@@ -52,6 +52,7 @@ class Comparison:
     """Two sides on one batch."""
 
     def __init__(self, a: Side, b: Side, settings: Settings, examples: Arrays | None = None) -> None:
+        b = beside(a, b)
         self.sides, self.settings = (a, b), settings
         self.rows = aligned(*(side.quiet.phase(training=False) for side in self.sides))
         if not any(row.same_op for row in self.rows):

@@ -4,7 +4,7 @@ layout."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from crosstrain.difference.recipes import Training
 from crosstrain.difference.values import written
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.foreign import is_foreign
-from crosstrain.graph.graph import SEED, Graph, Weights
+from crosstrain.graph.graph import SEED, Graph, Node, TensorSpec, Weights, reference
 from crosstrain.proof.case import Case, rounded
 from crosstrain.proof.holding.noise import without_noise
 from crosstrain.runs.defined import Definition
@@ -26,18 +26,20 @@ TARGET = "target/"
 
 @dataclass(frozen=True)
 class Side:
-    """One definition with its recipe; ``letter`` is A or B, ``weights`` its own, or those of a run."""
+    """One definition with its recipe; ``letter`` is A or B, ``trained`` the weights of a run, ``turned`` the
+    axes that put some outputs into the other side's layout."""
 
     letter: str
     source: str
     definition: Definition
     training: Training
     trained: Weights | None = None
+    turned: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @cached_property
     def graph(self) -> Graph:
         """The network with its noise, and its numbers as they were written."""
-        return written(self.definition.graph)
+        return with_outputs_turned(written(self.definition.graph), self.turned)
 
     @cached_property
     def quiet(self) -> Graph:
@@ -66,6 +68,40 @@ class Side:
         """The line of source that made a node or a layer ("" where it is not known)."""
         lines: Mapping[str, str] = self.definition.data.get("lines") or {}
         return next((lines[name] for name in names if name in lines), "")
+
+
+def beside(a: Side, b: Side) -> Side:
+    """B with its outputs in A's layout, where nobody named B's loss: A's then trains both. (A module that
+    takes its pictures with the channels last gives them so, too.)"""
+    names = list(a.graph.outputs), list(b.graph.outputs)
+    if b.training.losses or len(names[0]) != len(names[1]):
+        return b
+    pairs = zip(names[1], names[0] if set(names[0]) != set(names[1]) else names[1], strict=True)
+    turned = {}
+    for own, name in pairs:
+        shape, wanted = (g.spec(g.outputs[n]).shape for g, n in ((b.graph, own), (a.graph, name)))
+        rank = len(shape)
+        if shape == wanted or rank != len(wanted) or rank < 3 or None in (*shape[1:], *wanted[1:]):
+            continue
+        ways = (0, rank - 1, *range(1, rank - 1)), (0, *range(2, rank), 1)
+        fits = (axes for axes in ways if tuple(shape[axis] for axis in axes) == tuple(wanted))
+        if axes := next(fits, None):
+            turned[own] = axes
+    return replace(b, turned=turned) if turned else b
+
+
+def with_outputs_turned(graph: Graph, turned: Mapping[str, tuple[int, ...]]) -> Graph:
+    """A graph some of whose outputs have their axes in another order."""
+    outputs, nodes = dict(graph.outputs), list(graph.nodes)
+    for name, axes in turned.items():
+        spec = graph.spec(outputs[name])
+        node = Node(
+            f"{name}/in the other layout", "transpose", (outputs[name],), {"axes": axes},
+            (TensorSpec(tuple(spec.shape[axis] for axis in axes), spec.dtype),),
+        )  # fmt: skip
+        nodes.append(node)
+        outputs[name] = reference(node.name)
+    return replace(graph, outputs=outputs, nodes=tuple(nodes))
 
 
 def first_case(a: Side, steps: int, seed: int = 0, examples: Mapping[str, np.ndarray] | None = None) -> Case:
@@ -142,11 +178,11 @@ def layout_of(
 
 
 def borrowed(a: Side, b: Side) -> Graph | None:
-    """A's loss for B's outputs, where B's was chosen for want of one and is of another name or weight; None
-    where B's own is as good."""
+    """A's loss for B's outputs, where B's was chosen for want of one and is of another name or weight, or for
+    outputs in another layout; None where B's own is as good."""
     kinds = [[(x["name"], x["weight"]) for x in s.definition.data["losses"].values()] for s in (a, b)]
     names = list(a.graph.outputs), list(b.graph.outputs)
-    if kinds[0] == kinds[1] or len(names[0]) != len(names[1]):
+    if (kinds[0] == kinds[1] and not b.turned) or len(names[0]) != len(names[1]):
         return None
     if set(names[0]) == set(names[1]):
         return a.loss

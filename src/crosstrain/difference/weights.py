@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,8 +128,9 @@ def matched(
     said: Mapping[str, str] | None = None, policy: str = "auto",
 ) -> Matching:  # fmt: skip
     """Weights matched by what ``said`` gives (B's name to A's), by the node that reads them and as which of
-    its inputs, by name, and by order and shape. ``policy`` is ``own``, ``carry`` or ``auto``: B's own values
-    are kept where half of its kernels or more are A's already."""
+    its inputs, by name, and by order and shape (of one shape, those first that are called alike). ``policy``
+    is ``own``, ``carry`` or ``auto``: B's own values are kept where half of its kernels or more are A's
+    already."""
     work = _Work(graphs, weights)
     work.by_map(said or {})
     work.by_place(rows)
@@ -206,6 +208,8 @@ class _Work:
         for b in self.left(1):
             shape = self.graphs[1].weights[b].shape
             same = [a for a in self.left(0) if self.graphs[0].weights[a].shape == shape]
+            # A kernel of two features and two biases have one shape: their names tell them apart.
+            same.sort(key=lambda a: _role(a) != _role(b))
             if same:
                 self.take(f"@{same[0]}", f"@{b}", "order and shape")
 
@@ -215,6 +219,12 @@ class _Work:
             p for p in kernels if weight_cause(*values_of(p, self.graphs, self.weights), _op(p))[0] != OTHER
         ]
         return bool(kernels) and 2 * len(own) >= len(kernels)
+
+
+def _role(name: str) -> str:
+    """What a weight is in its layer, by the end of its name: ``kernel`` of ``gru/cell/kernel``."""
+    role = re.split(r"[/.]", name)[-1]
+    return "kernel" if role == "weight" else role
 
 
 def _op(pair: Pair) -> str:

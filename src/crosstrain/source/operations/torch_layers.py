@@ -35,7 +35,7 @@ def same_max_pool(x, size, stride):
 def same_average_pool(x, size, stride):
     """padding="same" as in Keras: the mean of the cells that are not padding."""
     pads = same_padding(x, size, stride)
-    cells = F.pad(torch.ones_like(x[:1, :1]), pads)
+    cells = F.pad(x.new_ones(1, 1, *x.shape[2:]), pads)
     return F.avg_pool2d(F.pad(x, pads), size, stride) / F.avg_pool2d(cells, size, stride)
 ''',
     "BatchNorm": '''
