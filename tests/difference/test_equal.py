@@ -50,8 +50,8 @@ def equal() -> list[Any]:
 
 
 def test_a_network_is_the_same_as_the_pytorch_that_is_written_for_it() -> None:
-    """Of branches that run in another order, of an LSTM whose second bias is frozen, of a GRU whose kernel and
-    biases have one shape, and of a module that gives its pictures with the channels last."""
+    """Of branches that run in another order, of an LSTM whose second bias is frozen, of a GRU whose kernel
+    and biases have one shape, and of a module that gives its pictures with the channels last."""
     done = subprocess.run(
         [sys.executable, str(EQUAL_PAIRS), "conv1d", "lstm", "gru", "unet"],
         capture_output=True, text=True, timeout=300,
