@@ -27,13 +27,13 @@ from crosstrain.runs.process import Outcome, run_job
 
 @dataclass(frozen=True)
 class Work:
-    """A network to prove: its ``source`` as ``crosstrain prove`` takes it, the batch, and the shape of its
-    only input where that is not the network's own."""
+    """A network to prove: its ``source`` as ``crosstrain prove`` takes it, the batch, and the shapes of its
+    inputs (of an only one by the name "") where they are not the network's own."""
 
     name: str
     source: str
     batch: int = BATCH
-    input_shape: tuple[int, ...] | None = None
+    input_shapes: Mapping[str, tuple[int, ...]] | None = None
 
 
 @dataclass
@@ -95,9 +95,11 @@ def _row(work: Work, arguments: argparse.Namespace) -> dict[str, Any]:
     watched, started = Watched(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crosstrain-") as folder:
         try:
-            shapes = None if work.input_shape is None else {"": work.input_shape}
             definition = define(
-                work.source, folder=Path(folder) / "network", input_shapes=shapes, timeout=arguments.timeout
+                work.source,
+                folder=Path(folder) / "network",
+                input_shapes=work.input_shapes,
+                timeout=arguments.timeout,
             )
             row |= {
                 "inputs": {name: list(each.shape) for name, each in definition.graph.inputs.items()},

@@ -228,12 +228,15 @@ def test_bfloat16_wants_float32() -> None:
         )
 
 
-def test_one_trace_serves_all_batch_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A last, shorter batch must not stop the clock for a new trace."""
+@pytest.mark.parametrize(("optimizer", "traced"), [("sgd", "penalized"), ("adam", "apply")])
+def test_one_trace_serves_all_batch_sizes(
+    optimizer: str, traced: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A last, shorter batch must not stop the clock for a new trace; of a step in place or by the rule."""
     traces = []
-    real = engine_file.apply
-    monkeypatch.setattr(engine_file, "apply", lambda *inputs: traces.append(1) or real(*inputs))
-    case = convolutional()
+    real = getattr(engine_file, traced)
+    monkeypatch.setattr(engine_file, traced, lambda *inputs: traces.append(1) or real(*inputs))
+    case = convolutional().with_optimizer(Optimizer(optimizer))
     network = ENGINE.build(case.program, case.weights, Setting())
     for stop in (6, 4, 1):
         network.train(case.rows(0, stop), 0.1)

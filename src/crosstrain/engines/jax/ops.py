@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -89,17 +89,28 @@ def random_normal(x: Array, seed: Array, *, salt: int) -> Array:
 
 
 # -- recurrence -------------------------------------------------------------------------------------
+CACHED = 2**19
+"""Numbers that stay in a core's cache, about: 2 MiB in float32."""
+
+
 @dataclass(frozen=True)
 class Scan:
-    """``lax.scan``. ``products_inside``: on a CPU XLA's product of one step is compiled for the processor,
-    and what it reads is in the cache; that of all steps is a library's and passes through memory."""
+    """``lax.scan``, on a CPU (``cpu_forms``) perhaps with the product with the input inside of it."""
 
     unroll: int = 1
-    products_inside: bool = False
+    cpu_forms: bool = False
 
     def __call__(self, step: Callable[..., Any], state: Any, xs: Array, *, reverse: bool = False) -> Any:
-        # lax.scan's own ``reverse`` would put the results in the order of time, not of their making.
-        return lax.scan(step, state, jnp.flip(xs, 0) if reverse else xs, unroll=self.unroll)
+        state, ys = lax.scan(step, state, xs, reverse=reverse, unroll=self.unroll)
+        # lax.scan puts the results of a reversed loop in the order of time, not of their making.
+        return state, jnp.flip(ys, 0) if reverse else ys
+
+    def products_inside(self, inputs: Sequence[int], units: int, gates: int) -> bool:
+        """On a CPU XLA compiles the product of one step for the processor, and what it reads is in the cache;
+        that of all steps is a library's, and passes through memory where it is large. A step with one gate is
+        too short to gain."""
+        steps, batch, _ = inputs
+        return self.cpu_forms and gates > 1 and steps * batch * units * gates > CACHED
 
 
 # -- products ---------------------------------------------------------------------------------------

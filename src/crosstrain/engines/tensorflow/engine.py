@@ -39,11 +39,13 @@ from crosstrain.engines.sharing import pieces, shapes
 from crosstrain.engines.tensorflow.device import free_bytes
 from crosstrain.engines.tensorflow.kept import Form, Kept
 from crosstrain.engines.tensorflow.ops import operations
+from crosstrain.engines.tensorflow.sequences import by_time
+from crosstrain.engines.tensorflow.updates import IN_PLACE
 from crosstrain.errors import CrosstrainError
 from crosstrain.graph.evaluate import compiled
 from crosstrain.graph.graph import Graph
 from crosstrain.graph.program import Program
-from crosstrain.training.optimizers import apply
+from crosstrain.training.optimizers import apply, clipped, penalized
 from crosstrain.training.scaling import apply_scaled, first_scaling
 
 Tensor = Any
@@ -323,6 +325,37 @@ class TensorFlowNetwork:
         updates: dict[str, Tensor], scaling: dict[str, Tensor], scalars: Tensor,
     ) -> None:  # fmt: skip
         """Assign what the optimizer makes of the gradients, and the next moving statistics."""
+        if self._in_place:
+            self._step_in_place(wholes, gradients, scalars[0])
+        else:
+            self._step_by_rule(wholes, gradients, scaling, scalars)
+        for block in self._blocks:
+            if updates.keys() & block.shapes.keys():
+                self._variables[block.name].assign(block.whole({**weights, **updates}))
+
+    @property
+    def _in_place(self) -> bool:
+        """Whether a kernel of TensorFlow's own takes the step."""
+        optimizer = self._program.optimizer
+        usual = self._device == "/CPU:0" and self._options["compile_update"] is None
+        return usual and optimizer.name in IN_PLACE and optimizer.plain and not self._scaling
+
+    def _step_in_place(
+        self, wholes: dict[str, Tensor], gradients: dict[str, Tensor], rate: Tensor
+    ) -> None:  # fmt: skip
+        optimizer = self._program.optimizer
+        own = {block.name: block.whole(gradients) for block in self._trained}
+        ready = clipped(operations(self._precision), optimizer, penalized(optimizer, wholes, own))
+        for name, gradient in ready.items():
+            variable = self._variables[name]
+            if optimizer.weight_decay:
+                variable.assign_sub(variable * (rate * optimizer.weight_decay))
+            IN_PLACE[optimizer.name](optimizer, variable, self._slots[name], gradient, rate)
+
+    def _step_by_rule(
+        self, wholes: dict[str, Tensor], gradients: dict[str, Tensor], scaling: dict[str, Tensor],
+        scalars: Tensor,
+    ) -> None:  # fmt: skip
         new, slots, *scaled = self._update()(
             {block.name: wholes[block.name] for block in self._trained},
             {block.name: block.whole(gradients) for block in self._trained},
@@ -335,9 +368,6 @@ class TensorFlowNetwork:
             self._variables[name].assign(value)
             for slot, slot_value in slots[name].items():
                 self._slots[name][slot].assign(slot_value)
-        for block in self._blocks:
-            if updates.keys() & block.shapes.keys():
-                self._variables[block.name].assign(block.whole({**weights, **updates}))
 
     def _update(self) -> Callable[..., Any]:
         """The optimizer's ``apply``, or ``apply_scaled``; compiled, its chain of small operations is one pass
@@ -388,7 +418,7 @@ class TensorFlowNetwork:
             self._precision, inference=inference, fused=options["fused_batch_norm"],
             arithmetic=options["arithmetic"],
         )  # fmt: skip
-        run = compiled(graph, ops, self._precision)
+        run = compiled(by_time(graph), ops, self._precision)
         specs = {name: (spec.shape, self._dtype(spec.dtype)) for name, spec in graph.inputs.items()}
         more = [tf.TensorSpec((2,), self._precision)] if scalars else []
 

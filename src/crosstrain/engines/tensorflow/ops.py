@@ -134,18 +134,20 @@ def fused_normalize(
 
 # -- recurrence -------------------------------------------------------------------------------------
 def scan(
-    step: Callable[..., Any], state: tuple[Tensor, ...], xs: Tensor, *, reverse: bool = False
-) -> tuple[tuple[Tensor, ...], Tensor]:
+    step: Callable[..., Any], state: tuple[Tensor, ...], xs: Tensor, *, reverse: bool = False,
+    stacked: bool = True,
+) -> tuple[tuple[Tensor, ...], Tensor | None]:  # fmt: skip
     length = lengths_of(xs)[0]
     source = tf.TensorArray(xs.dtype, length).unstack(xs)
 
-    def body(i: Tensor, state: Any, ys: Any) -> Any:
+    def body(i: Tensor, state: Any, *ys: Any) -> Any:
         state, y = step(state, source.read(length - 1 - i if reverse else i))
-        return i + 1, tuple(state), ys.write(i, y)
+        return i + 1, tuple(state), *(each.write(i, y) for each in ys)
 
-    start = (tf.constant(0), tuple(state), tf.TensorArray(xs.dtype, length))
-    _, last, ys = tf.while_loop(lambda i, *_: i < length, body, start, maximum_iterations=length)
-    return last, ys.stack()
+    results = (tf.TensorArray(xs.dtype, length),) if stacked else ()
+    start = (tf.constant(0), tuple(state), *results)
+    _, last, *ys = tf.while_loop(lambda i, *_: i < length, body, start, maximum_iterations=length)
+    return last, ys[0].stack() if ys else None
 
 
 # -- losses -----------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """All trainable weights as views of one vector, and the optimizer's step on it.
 
-A step is then a handful of operations, whatever the number of layers. The kernel of a convolution or of a
-recurrent layer lies in that vector as PyTorch reads it, and is seen through a view in Keras's order of axes.
+A step is then a handful of operations, whatever the number of small layers. The kernel of a convolution or
+of a recurrent layer lies in that vector as PyTorch reads it, and is seen through a view in Keras's order of
+axes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,13 @@ from crosstrain.training.optimizers import Optimizer, apply, clipped, penalized
 from crosstrain.training.rules import Slots
 from crosstrain.training.scaling import apply_scaled, first_scaling
 
+InPlace = Callable[[Optimizer, Tensor, Tensor, Mapping[str, Tensor], Scalar], None]
+"""A rule that overwrites a weight and its slots, given its gradient and the negative learning rate."""
+
 CONVOLUTIONS = ("conv", "conv_transpose", "depthwise_conv")
-RECURRENT = ("lstm", "simple_rnn")
+RECURRENT = ("lstm", "gru", "simple_rnn")
+LARGE = 2**16
+"""On a CPU a gradient of so many numbers takes its step where it lies: copying it costs more than calls."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,18 @@ def pieces(graph: Graph, channels_last: bool) -> dict[str, Piece]:
     return result
 
 
+def runs(pieces: Iterable[Piece], large: float) -> list[list[Piece]]:
+    """Neighbours that take a step together; a ``large`` piece is alone."""
+    result: list[list[Piece]] = []
+    alone = True
+    for piece in pieces:
+        if alone or piece.size >= large:
+            result.append([])
+        result[-1].append(piece)
+        alone = piece.size >= large
+    return result
+
+
 class JointWeights:
     """The vector, its views for autograd (``leaves``) and the optimizer's slots."""
 
@@ -99,6 +117,12 @@ class JointWeights:
             name: torch.zeros((), dtype=exact, device=device) for name in (first_scaling() if scaled else ())
         }
         self.restart()
+        self._runs = runs(self._pieces.values(), LARGE if device.type == "cpu" else math.inf)
+        places = [slice(run[0].start, run[-1].start + run[-1].size) for run in self._runs]
+        self._parts = [self._joint[place] for place in places]
+        self._parts_slots = [
+            {name: value[place] for name, value in self._slots.items() if value.ndim} for place in places
+        ]
 
     def restart(self) -> None:
         """Slots as before the first step, where they lie: a captured step knows their place."""
@@ -141,19 +165,25 @@ class JointWeights:
         if not self._optimizer.elementwise:
             self._step_apart(gradients, rates)
             return
-        flat = self.flat(gradients)
         in_place = IN_PLACE.get(self._optimizer.name)
         if in_place is not None and self._optimizer.plain and not self.scaling:
-            penalty = penalized(self._optimizer, {"": self._joint}, {"": flat})
-            (flat,) = clipped(self._ops, self._optimizer, penalty).values()
-            if self._optimizer.weight_decay:
-                self._joint.mul_(rates.decay)
-            in_place(self._optimizer, self._joint, flat, self._slots, rates.descent)
+            self._step_in_place(in_place, gradients, rates)
             return
+        flat = self.flat(gradients)
         weights, slots = self._applied({"": self._joint}, {"": flat}, {"": self._slots}, rates)
         self._joint.copy_(weights[""])
         for slot, value in slots[""].items():
             self._slots[slot].copy_(value)
+
+    def _step_in_place(self, in_place: InPlace, gradients: tuple[Tensor, ...], rates: Rates) -> None:
+        o, given = self._optimizer, iter(gradients)
+        flat = {str(i): _joined([p.flat(next(given)) for p in run]) for i, run in enumerate(self._runs)}
+        weights = dict(zip(flat, self._parts, strict=True))
+        ready = clipped(self._ops, o, penalized(o, weights, flat))
+        for part, slots, gradient in zip(self._parts, self._parts_slots, ready.values(), strict=True):
+            if o.weight_decay:
+                part.mul_(rates.decay)
+            in_place(o, part, gradient, slots, rates.descent)
 
     def _step_apart(self, gradients: tuple[Tensor, ...], rates: Rates) -> None:
         """Weight by weight, for clipping by the norm of each."""
@@ -177,6 +207,10 @@ class JointWeights:
         for name, value in scaling.items():
             self.scaling[name].copy_(value)
         return new, new_slots
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 # -- rules that overwrite ----------------------------------------------------------------------------
@@ -232,7 +266,7 @@ def _fused_adam(o: Optimizer, w: Tensor, g: Tensor, s: Mapping[str, Tensor], des
     )  # fmt: skip
 
 
-IN_PLACE: dict[str, Callable[[Optimizer, Tensor, Tensor, Mapping[str, Tensor], Scalar], None]] = {
+IN_PLACE: dict[str, InPlace] = {
     "sgd": _sgd,
     "adam": _adam,
     "adamw": _adam,

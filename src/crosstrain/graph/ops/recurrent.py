@@ -6,7 +6,7 @@ goes backwards reads time from its end and gives its outputs in the order in whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +20,27 @@ if TYPE_CHECKING:
 
 
 @primitive(lambda *_, **__: [])
-def scan(step: Callable[..., Any], state: tuple[Any, ...], xs: Any, *, reverse: bool = False) -> Any:
-    """``state, y = step(state, xs[t])`` for t in 0 … T-1 (or back); gives (state, stacked ys).
+def scan(
+    step: Callable[..., Any], state: tuple[Any, ...], xs: Any, *, reverse: bool = False, stacked: bool = True
+) -> Any:
+    """``state, y = step(state, xs[t])`` for t in 0 … T-1 (or back); gives (state, stacked ys), or None for
+    the ys where they are not wanted.
 
     A primitive of the namespace, for composites: its first argument is a function, so no graph names it.
-    A framework's own may have an attribute ``products_inside``: true where a product of all steps at once
-    is slower than one in each.
+    A framework's own may have a method ``products_inside(inputs, units, gates)``: whether, for inputs of this
+    shape, (T, N, F), one product of all steps is slower than one in each step.
     """
     ys = []
     for t in range(len(xs))[:: -1 if reverse else 1]:
         state, y = step(state, xs[t])
         ys.append(y)
-    return state, np.stack(ys)
+    return state, np.stack(ys) if stacked else None
+
+
+def products_inside(scan: Any, inputs: Sequence[int], units: int, gates: int) -> bool:
+    """What a framework's scan says; False where it says nothing."""
+    rule = getattr(scan, "products_inside", None)
+    return rule is not None and rule(inputs, units, gates)
 
 
 def _units(states: int) -> Callable[..., Any]:
@@ -44,23 +53,28 @@ def _units(states: int) -> Callable[..., Any]:
 
 
 def _run(
-    xp: Any, x: Any, kernel: Any, bias: Any, step: Any, states: tuple[Any, ...], units: int, backwards: bool
-) -> Any:
+    xp: Any, x: Any, kernel: Any, bias: Any, step: Any, states: tuple[Any, ...], units: int,
+    *, backwards: bool, sequences: bool = True,
+) -> Any:  # fmt: skip
     """Scan ``step`` over x W + b: of all steps at once, or step by step where ``xp.scan`` is faster so.
-    Without a kernel ``x`` was multiplied before."""
-    each, begin = step, x[:, 0, :units]
-    if kernel is not None and getattr(xp.scan, "products_inside", False):
-        begin = xp.matmul(x[:, 0], kernel[:, :units])  # for its shape alone
+    Without a kernel ``x`` was multiplied before; without ``sequences`` only the last states are given."""
+    xs = xp.transpose(x, axes=(1, 0, 2))
+    each = step
+    if kernel is None:
+        begin = xs[0, :, :units]
+    elif products_inside(xp.scan, xs.shape, units, kernel.shape[1] // units):
+        begin = xp.matmul(xs[0], kernel[:, :units])  # for its shape alone
 
         def each(carry: Any, part: Any) -> Any:
             return step(carry, xp.dense(part, kernel, bias))
 
-    elif kernel is not None:
-        x = xp.dense(x, kernel, bias)
-        begin = x[:, 0, :units]
+    else:
+        xs = xp.dense(xs, kernel, bias)
+        begin = xs[0, :, :units]
     start = tuple(xp.full_like(begin, value=0.0) if s is None else s for s in states)
-    last, ys = xp.scan(each, start, xp.transpose(x, axes=(1, 0, 2)), reverse=backwards)
-    return xp.transpose(ys, axes=(1, 0, 2)), *last
+    unread = {} if sequences else {"stacked": False}
+    last, ys = xp.scan(each, start, xs, reverse=backwards, **unread)
+    return xp.transpose(ys, axes=(1, 0, 2)) if sequences else None, *last
 
 
 def _recurrence(xp: Any, h: Any, kernel: Any, noise: Any, bias: Any = None) -> Any:
@@ -85,15 +99,16 @@ def simple_rnn(
     *,
     activation: str,
     backwards: bool = False,
+    sequences: bool = True,
 ) -> Any:
     """h' = activation(x W + h U + b) (Elman 1990)."""
     return _simple_rnn(xp, x, None, kernel, recurrent_kernel, bias, state,
-                       activation=activation, backwards=backwards)  # fmt: skip
+                       activation=activation, backwards=backwards, sequences=sequences)  # fmt: skip
 
 
 def _simple_rnn(
     xp: Any, x: Any, noise: Any, kernel: Any, recurrent_kernel: Any, bias: Any, state: Any,
-    *, activation: str, backwards: bool,
+    *, activation: str, **how: bool,
 ) -> Any:  # fmt: skip
     act = getattr(xp, activation)
 
@@ -101,25 +116,26 @@ def _simple_rnn(
         h = act(projected + _recurrence(xp, carry[0], recurrent_kernel, noise))
         return (h,), h
 
-    return _run(xp, x, kernel, bias, step, (state,), recurrent_kernel.shape[0], backwards)
+    return _run(xp, x, kernel, bias, step, (state,), recurrent_kernel.shape[0], **how)
 
 
 @composite(_units(2))
 def lstm(
     xp: Any, x: Any, kernel: Any, recurrent_kernel: Any, bias: Any, hidden: Any, cell: Any,
-    *, activation: str, recurrent_activation: str, backwards: bool = False,
+    *, activation: str, recurrent_activation: str, backwards: bool = False, sequences: bool = True,
 ) -> Any:  # fmt: skip
     """c' = f c + i act(g), h' = o act(c') (Hochreiter and Schmidhuber 1997; Gers 2000 for f).
 
     kernel (F, 4 units), recurrent_kernel (units, 4 units), bias (4 units,): parts i, f, c, o.
     """
     return _lstm(xp, x, None, kernel, recurrent_kernel, bias, hidden, cell, activation=activation,
-                 recurrent_activation=recurrent_activation, backwards=backwards)  # fmt: skip
+                 recurrent_activation=recurrent_activation, backwards=backwards,
+                 sequences=sequences)  # fmt: skip
 
 
 def _lstm(
     xp: Any, x: Any, noise: Any, kernel: Any, recurrent_kernel: Any, bias: Any, hidden: Any, cell: Any,
-    *, activation: str, recurrent_activation: str, backwards: bool,
+    *, activation: str, recurrent_activation: str, **how: bool,
 ) -> Any:  # fmt: skip
     act, gate = getattr(xp, activation), getattr(xp, recurrent_activation)
     units = recurrent_kernel.shape[0]
@@ -132,13 +148,14 @@ def _lstm(
         h = gate(o) * act(c)
         return (h, c), h
 
-    return _run(xp, x, kernel, bias, step, (hidden, cell), units, backwards)
+    return _run(xp, x, kernel, bias, step, (hidden, cell), units, **how)
 
 
 @composite(_units(1))
 def gru(
     xp: Any, x: Any, kernel: Any, recurrent_kernel: Any, bias: Any, state: Any,
     *, activation: str, recurrent_activation: str, reset_after: bool, backwards: bool = False,
+    sequences: bool = True,
 ) -> Any:  # fmt: skip
     """h' = z h + (1 - z) act(candidate) (Cho et al. 2014).
 
@@ -148,12 +165,12 @@ def gru(
     """
     return _gru(xp, x, None, kernel, recurrent_kernel, bias, state, activation=activation,
                 recurrent_activation=recurrent_activation, reset_after=reset_after,
-                backwards=backwards)  # fmt: skip
+                backwards=backwards, sequences=sequences)  # fmt: skip
 
 
 def _gru(
     xp: Any, x: Any, noise: Any, kernel: Any, recurrent_kernel: Any, bias: Any, state: Any,
-    *, activation: str, recurrent_activation: str, reset_after: bool, backwards: bool,
+    *, activation: str, recurrent_activation: str, reset_after: bool, **how: bool,
 ) -> Any:  # fmt: skip
     act, gate = getattr(xp, activation), getattr(xp, recurrent_activation)
     units = recurrent_kernel.shape[0]
@@ -177,7 +194,7 @@ def _gru(
         h = z * h + (1 - z) * candidate
         return (h,), h
 
-    return _run(xp, x, kernel, input_bias, step, (state,), units, backwards)
+    return _run(xp, x, kernel, input_bias, step, (state,), units, **how)
 
 
 # -- with masks and noise ---------------------------------------------------------------------------
@@ -187,9 +204,11 @@ class _MaskedScan:
 
     def __init__(self, xp: Any, mask: Any, zero_output: bool) -> None:
         self._xp, self._mask, self._zero_output = xp, mask, zero_output
-        self.products_inside = getattr(xp.scan, "products_inside", False)
 
-    def __call__(self, step: Callable[..., Any], state: Any, xs: Any, *, reverse: bool = False) -> Any:
+    def products_inside(self, inputs: Sequence[int], units: int, gates: int) -> bool:
+        return products_inside(self._xp.scan, inputs, units, gates)
+
+    def __call__(self, step: Callable[..., Any], state: Any, xs: Any, **how: bool) -> Any:
         xp = self._xp
         present = xp.cast(xp.transpose(self._mask, axes=(1, 0)), dtype=dtype_of(xs))
 
@@ -202,7 +221,7 @@ class _MaskedScan:
             return after, xp.where(keep, after[0], zero) if self._zero_output else after[0]
 
         joined = xp.concatenate(xs, xp.expand_dims(present, axis=-1), axis=-1)
-        return xp.scan(masked, state, joined, reverse=reverse)
+        return xp.scan(masked, state, joined, **how)
 
 
 class _Masked:
