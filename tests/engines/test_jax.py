@@ -15,9 +15,10 @@ jax = pytest.importorskip("jax")
 
 from crosstrain.engines.contract import Setting  # noqa: E402
 from crosstrain.engines.jax import engine as engine_module  # noqa: E402
+from crosstrain.engines.jax import ops as ops_file  # noqa: E402
 from crosstrain.engines.jax import windows  # noqa: E402
 from crosstrain.engines.jax.engine import ENGINE, JaxNetwork  # noqa: E402
-from crosstrain.engines.jax.ops import operations  # noqa: E402
+from crosstrain.engines.jax.ops import Scan, operations  # noqa: E402
 from crosstrain.errors import CrosstrainError  # noqa: E402
 from crosstrain.graph.ops import VOCABULARY  # noqa: E402
 from tests.engines.networks import Case, convolutional, distance, perceptron  # noqa: E402
@@ -261,3 +262,28 @@ def test_gpu() -> None:
     case = convolutional()
     network = ENGINE.build(case.program, case.weights, Setting(device="cuda:0"))
     assert float(network.train(case.batch, 0.1)) == pytest.approx(case.loss(), rel=1e-4)
+
+
+def test_products_stand_inside_a_loop_where_they_pay() -> None:
+    """Of several gates, and more numbers than a core's cache holds; on a CPU alone."""
+    on_a_cpu, elsewhere = Scan(cpu_forms=True), Scan()
+    assert on_a_cpu.products_inside((100, 32, 128), 128, 4)
+    assert not on_a_cpu.products_inside((20, 32, 128), 128, 4)
+    assert not on_a_cpu.products_inside((400, 32, 128), 128, 1)
+    assert not elsewhere.products_inside((100, 32, 128), 128, 4)
+
+
+@pytest.mark.parametrize("op", ["lstm", "stepwise_lstm"])
+def test_products_inside_a_loop_are_the_same_numbers(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    arrays = [random.standard_normal(shape) for shape in ((3, 5, 4), (4, 8), (2, 8), (8,))]
+    x, *weights = arrays
+    between = [np.arange(15).reshape(3, 5) % 4 > 0, None] if op == "stepwise_lstm" else []
+    found = []
+    for limit in (0, 2**30):
+        monkeypatch.setattr(ops_file, "CACHED", limit)
+        ops = operations(cpu_forms=True)
+        how = {"activation": "tanh", "recurrent_activation": "sigmoid", "backwards": True}
+        found.append(getattr(ops, op)(x, *between, *weights, None, None, **how))
+    for inside, before in zip(*found, strict=True):
+        assert distance(inside, before) < 1e-6

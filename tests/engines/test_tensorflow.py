@@ -20,6 +20,9 @@ from crosstrain.engines.contract import Setting  # noqa: E402
 from crosstrain.engines.tensorflow import engine as engine_file  # noqa: E402
 from crosstrain.engines.tensorflow.engine import ENGINE, Block, blocks  # noqa: E402
 from crosstrain.engines.tensorflow.ops import operations  # noqa: E402
+from crosstrain.engines.tensorflow.sequences import by_time  # noqa: E402
+from crosstrain.graph.graph import Graph  # noqa: E402
+from crosstrain.graph.reference import run_numpy  # noqa: E402
 from crosstrain.training.optimizers import Optimizer  # noqa: E402
 from tests.engines.networks import REFERENCE, Net, convolutional, cross_entropy, distance  # noqa: E402
 
@@ -226,6 +229,36 @@ def test_bfloat16_wants_float32() -> None:
         ENGINE.build(
             case.program, case.weights, Setting(precision="float64", options={"arithmetic": "bfloat16"})
         )
+
+
+def looked_up(*, twice: bool, sequences: bool) -> Graph:
+    """An embedding and a SimpleRNN behind it; ``twice``: something else reads the embedding, too."""
+    net = Net("words")
+    rows = net.op("take", net.drawn("table", 7, 4), net.feature("words", 5, dtype="int32"), axis=0)
+    kernels = net.drawn("kernel", 4, 3), net.drawn("recurrent", 3, 3)
+    steps, last = net.emit("simple_rnn", rows, *kernels, None, None, activation="tanh")
+    outputs = {"last": last}
+    outputs |= {"steps": steps} if sequences else {}
+    outputs |= {"mean": net.op("mean", rows, axis=1)} if twice else {}
+    return net.graph(outputs)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("twice", [False, True])
+def test_recurrent_layers_read_rows_by_time_and_keep_what_is_read(twice: bool, sequences: bool) -> None:
+    graph = looked_up(twice=twice, sequences=sequences)
+    written = by_time(graph)
+    ops = [node.op for node in written.nodes if node.op != "mean"]
+    assert ops == (["take", "simple_rnn"] if twice else ["transpose", "take", "transpose", "simple_rnn"])
+    (layer,) = (node for node in written.nodes if node.op == "simple_rnn")
+    assert layer.attributes.get("sequences", True) is sequences
+    random = np.random.default_rng(0)
+    weights = {name: random.standard_normal(spec.shape) for name, spec in graph.weights.items()}
+    words = {"words": random.integers(0, 7, (2, 5), dtype=np.int32)}
+    (before, _), (after, _) = (run_numpy(each, weights, words) for each in (graph, written))
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert np.array_equal(after[name], value), name
 
 
 @pytest.mark.parametrize(("optimizer", "traced"), [("sgd", "penalized"), ("adam", "apply")])

@@ -26,9 +26,10 @@ from tests.engines.networks import (
 torch = pytest.importorskip("torch")
 
 from crosstrain.engines.torch import engine as engine_file  # noqa: E402
+from crosstrain.engines.torch import weights as weights_file  # noqa: E402
 from crosstrain.engines.torch.engine import ENGINE  # noqa: E402
 from crosstrain.engines.torch.fusion import fused  # noqa: E402
-from crosstrain.engines.torch.weights import pieces  # noqa: E402
+from crosstrain.engines.torch.weights import Piece, pieces, runs  # noqa: E402
 
 VALID = ((0, 0), (0, 0))
 
@@ -169,6 +170,39 @@ def test_recurrent_weights_lie_as_cudnn_reads_them() -> None:
         assert matrix.t().shape == (16, matrix.shape[0])
     for before, after in ((kernel, state), (state, bias)):
         assert after.storage_offset() == before.storage_offset() + before.numel()
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Optimizer("sgd", momentum=0.9, nesterov=True, weight_decay=0.1),
+        Optimizer("sgd", momentum=0.9, global_clipnorm=0.05, l2=0.1),
+        Optimizer("adam", amsgrad=True),
+        Optimizer("adamw", weight_decay=0.2, clipvalue=0.01),
+    ],
+    ids=lambda optimizer: optimizer.name,
+)
+@pytest.mark.parametrize("large", [1, 20])
+def test_weights_that_step_by_themselves_do_the_same_work(
+    large: int, optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = recurrent().with_optimizer(optimizer)
+    networks = [built(case)]
+    monkeypatch.setattr(weights_file, "LARGE", large)
+    networks.append(built(case))
+    for network in networks:
+        for _ in range(3):
+            network.train(case.batch, 0.01)
+    together, apart = (network.read() for network in networks)
+    for name, weight in together.weights.items():
+        assert distance(apart.weights[name], weight) < 1e-14, name
+        for slot, value in (together.slots or {})[name].items():
+            assert distance((apart.slots or {})[name][slot], value) < 1e-14, (name, slot)
+
+
+def test_large_weights_are_alone_and_small_neighbours_together() -> None:
+    sizes = [Piece((n,), (0,), 0) for n in (1, 2, 9, 3, 3, 10, 11, 1)]
+    assert [[p.size for p in run] for run in runs(sizes, 9)] == [[1, 2], [9], [3, 3], [10], [11], [1]]
 
 
 def test_channels_first_is_the_same_network() -> None:
