@@ -29,6 +29,7 @@ from crosstrain.engines.torch import engine as engine_file  # noqa: E402
 from crosstrain.engines.torch import weights as weights_file  # noqa: E402
 from crosstrain.engines.torch.engine import ENGINE  # noqa: E402
 from crosstrain.engines.torch.fusion import fused  # noqa: E402
+from crosstrain.engines.torch.gates import reset_first  # noqa: E402
 from crosstrain.engines.torch.weights import Piece, pieces, runs  # noqa: E402
 
 VALID = ((0, 0), (0, 0))
@@ -311,3 +312,42 @@ def test_cuda_is_the_same_network(name: str, layout: str) -> None:
         expected = cpu.predict(case.batch, training)
         for key, value in gpu.predict(case.batch, training).items():
             assert distance(value, expected[key]) < 1e-10
+
+
+def test_only_a_gru_of_pytorch_s_own_kind_has_its_gates_exchanged() -> None:
+    """One with another activation is not, nor is one whose kernel something else reads or shares."""
+    net = Net("gates")
+    x = net.feature("series", 5, 3)
+
+    def weights(name: str) -> list[str]:
+        return [net.drawn(f"{name}/{part}", *shape) for part, shape in
+                (("kernel", (3, 9)), ("recurrent", (3, 9)), ("bias", (2, 9)))]  # fmt: skip
+
+    def gru(parts: list[str], **how: Any) -> str:
+        how = {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True, **how}
+        return net.emit("gru", x, *parts, None, **how)[1]
+
+    own, other, read, shared = (weights(name) for name in ("own", "other", "read", "shared"))
+    outputs = {
+        "own": gru(own), "again": gru(own, backwards=True), "other": gru(other, activation="relu"),
+        "read": gru(read), "penalty": net.op("square", read[0]),
+        "shared": gru([shared[0], *weights("fourth")[1:]]), "sharing": gru(shared, activation="relu"),
+    }  # fmt: skip
+    assert reset_first(net.graph(outputs)) == {"own/kernel", "own/recurrent", "own/bias"}
+
+
+def test_exchanged_gates_stay_inside() -> None:
+    """Weights, slots and gradients come out as Keras has them, and a state that comes in goes on."""
+    case = recurrent().with_optimizer(Optimizer("adam"))
+    network, again = built(case), built(case)
+    assert "gru/kernel" in reset_first(case.program.training)
+    assert np.array_equal(network.read().weights["gru/kernel"], case.weights["gru/kernel"])
+    network.train(case.batch, 0.01)
+    again.load(network.read())
+    for one in (network, again):
+        one.train(case.batch, 0.01)
+    first, second = network.read(), again.read()
+    for name, weight in first.weights.items():
+        assert np.array_equal(second.weights[name], weight), name
+        for slot, value in (first.slots or {})[name].items():
+            assert np.array_equal((second.slots or {})[name][slot], value), (name, slot)

@@ -21,6 +21,7 @@ from crosstrain.engines.resident import Rows, worth_keeping
 from crosstrain.engines.torch.capture import WARM_UP, CapturedStep, CudaRecorder, Recorder
 from crosstrain.engines.torch.device import free_bytes
 from crosstrain.engines.torch.fusion import fused, with_statistics_in_place
+from crosstrain.engines.torch.gates import exchanged, marked, reset_first
 from crosstrain.engines.torch.ops import DTYPES, operations
 from crosstrain.engines.torch.rates import RatesOnDevice, rates_of
 from crosstrain.engines.torch.staging import moved
@@ -156,6 +157,7 @@ class TorchNetwork:
             scaled=options["arithmetic"] == "float16",
         )  # fmt: skip
         self._values: dict[str, Tensor] = dict(self._joint.leaves)
+        self._reset_first = reset_first(training)
 
         loss_only = replace(training, outputs={"loss": training.outputs["loss"]}).pruned()
         outputs_only = replace(program.network.phase(training=True), updates={}, penalties=()).pruned()
@@ -171,7 +173,8 @@ class TorchNetwork:
     def _compiled(self, graph: Graph) -> tuple[Graph, Run]:
         # The backward pass of PyTorch's own attention need not repeat itself.
         attend = not self._options["deterministic"]
-        run = compiled(fused(graph, attend), self._ops, self._precision)
+        own = fused(marked(graph, self._reset_first), attend)
+        run = compiled(own, self._ops, self._precision)
         if self._options["compile"] != "off":
             run = torch.compile(run, mode=self._options["compile"], dynamic=False)
         return graph, run
@@ -200,7 +203,8 @@ class TorchNetwork:
         loss, gradients, _ = self._loss_and_gradients(run, self._prepare_inputs(graph, inputs))
         if self._joint.scaling:
             gradients = tuple(g / self._joint.scaling["scale"] for g in gradients)
-        return float(loss), {k: self._to_host(g) for k, g in zip(self._joint.leaves, gradients, strict=True)}
+        named = zip(self._joint.leaves, gradients, strict=True)
+        return float(loss), {name: self._exchanged(name, self._to_host(g)) for name, g in named}
 
     def contribution(self, inputs: Arrays) -> np.ndarray:
         graph, run = self._run_loss
@@ -220,9 +224,9 @@ class TorchNetwork:
             start += place.numel()
 
     def read(self) -> State:
-        weights = {name: self._to_host(self._values[name]) for name in self._specs}
+        weights = {name: self._exchanged(name, self._to_host(self._values[name])) for name in self._specs}
         slots = {
-            name: {slot: self._to_host(value) for slot, value in each.items()}
+            name: {slot: self._exchanged(name, self._to_host(value)) for slot, value in each.items()}
             for name, each in self._joint.slots().items()
         }
         scaling = {name: float(scalar) for name, scalar in self._joint.scaling.items()}
@@ -231,7 +235,7 @@ class TorchNetwork:
     def load(self, state: State) -> None:
         check_weights(self._program.network.name, self._specs, state.weights)
         for name, spec in self._specs.items():
-            value = self._to_device(np.array(state.weights[name]), spec.dtype)
+            value = self._to_device(self._exchanged(name, np.array(state.weights[name])), spec.dtype)
             if name in self._values:  # overwritten: a captured step knows their place
                 with torch.no_grad():
                     self._values[name].copy_(value)
@@ -244,9 +248,14 @@ class TorchNetwork:
             places = self._joint.slots()
             for name, slots in state.slots.items():
                 for slot, array in slots.items():
-                    places[name][slot].copy_(torch.from_numpy(np.array(array)))
+                    value = torch.from_numpy(self._exchanged(name, np.array(array)))
+                    places[name][slot].copy_(value)
             if state.scaling:
                 self._joint.rescale(state.scaling)
+
+    def _exchanged(self, name: str, array: np.ndarray) -> np.ndarray:
+        """A weight or slot on its way in or out. (A slot that is one number has no gates.)"""
+        return exchanged(array) if name in self._reset_first and array.ndim else array
 
     def keep(self, parts: Mapping[str, Arrays]) -> dict[str, dict[str, Rows]] | None:
         if not worth_keeping(self._options["data"], parts, free_bytes(str(self._device))):

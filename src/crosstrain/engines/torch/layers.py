@@ -82,11 +82,14 @@ def _reset_first(parts: Tensor) -> Tensor:
 def gru(
     x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, state: Tensor | None,
     *, activation: str, recurrent_activation: str, reset_after: bool, backwards: bool = False,
+    reset_first: bool = False,
 ) -> Any:  # fmt: skip
+    """With ``reset_first`` the weights have PyTorch's order of gates already (``gates.py``)."""
     if (activation, recurrent_activation, reset_after) != ("tanh", "sigmoid", True):
         return NotImplemented
-    weights = [_reset_first(kernel.t()), _reset_first(recurrent_kernel.t())]
-    weights += [] if bias is None else [_reset_first(bias[0]), _reset_first(bias[1])]
+    weights = [_transposed(kernel), _transposed(recurrent_kernel)]
+    weights += [] if bias is None else [bias[0], bias[1]]
+    weights = weights if reset_first else [_reset_first(each) for each in weights]
     ys, h = _run(torch._VF.gru, x, _start(x, recurrent_kernel.shape[0], state), weights, backwards)
     return ys, h[0]
 
