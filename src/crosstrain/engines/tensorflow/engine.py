@@ -340,9 +340,7 @@ class TensorFlowNetwork:
         usual = self._device == "/CPU:0" and self._options["compile_update"] is None
         return usual and optimizer.name in IN_PLACE and optimizer.plain and not self._scaling
 
-    def _step_in_place(
-        self, wholes: dict[str, Tensor], gradients: dict[str, Tensor], rate: Tensor
-    ) -> None:  # fmt: skip
+    def _step_in_place(self, wholes: dict[str, Tensor], gradients: dict[str, Tensor], rate: Tensor) -> None:
         optimizer = self._program.optimizer
         own = {block.name: block.whole(gradients) for block in self._trained}
         ready = clipped(operations(self._precision), optimizer, penalized(optimizer, wholes, own))

@@ -157,7 +157,7 @@ class TorchNetwork:
             scaled=options["arithmetic"] == "float16",
         )  # fmt: skip
         self._values: dict[str, Tensor] = dict(self._joint.leaves)
-        self._reset_first = reset_first(training)
+        self._reset_first = reset_first(training, program.inference)
 
         loss_only = replace(training, outputs={"loss": training.outputs["loss"]}).pruned()
         outputs_only = replace(program.network.phase(training=True), updates={}, penalties=()).pruned()

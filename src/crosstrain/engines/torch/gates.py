@@ -17,15 +17,18 @@ OWN = {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": T
 """The GRU that PyTorch has in one piece."""
 
 
-def reset_first(graph: Graph) -> frozenset[str]:
-    """The trainable weights that nothing but PyTorch's own GRUs reads, each of whose weights is one."""
+def reset_first(*phases: Graph) -> frozenset[str]:
+    """The trainable weights that nothing but PyTorch's own GRUs reads in any of a network's phases, each of
+    whose weights is one."""
+    nodes = [node for graph in phases for node in graph.nodes]
     readers: dict[str, list[Node]] = {}
-    for node in graph.nodes:
+    for node in nodes:
         for ref in node.inputs:
             if ref and ref.startswith("@"):
                 readers.setdefault(ref[1:], []).append(node)
-    known = {*graph.trainable} - {ref[1:] for ref in (*graph.outputs.values(), *graph.penalties)}
-    names = {name for node in graph.nodes if _is_own(node) for name in _weights(node)} & known
+    given = {ref[1:] for graph in phases for ref in (*graph.outputs.values(), *graph.penalties)}
+    known = {name for graph in phases for name in graph.trainable} - given
+    names = {name for node in nodes if _is_own(node) for name in _weights(node)} & known
     while True:  # a layer that shares a weight with another falls with it
         fitting = {
             name
