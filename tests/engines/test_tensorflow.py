@@ -261,6 +261,27 @@ def test_recurrent_layers_read_rows_by_time_and_keep_what_is_read(twice: bool, s
         assert np.array_equal(after[name], value), name
 
 
+@pytest.mark.parametrize(
+    ("there", "back", "turns"),
+    [((1, 0, 2), (1, 0, 2), 1), ((2, 0, 1), (1, 2, 0), 1), ((2, 0, 1), (2, 0, 1), 4)],
+)
+def test_turning_back_is_no_operation(there: tuple[int, ...], back: tuple[int, ...], turns: int) -> None:
+    ops = operations("float64")
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4, 3), tf.float64)], autograph=False)
+    def twice(x: Any) -> Any:
+        y = ops.transpose(ops.transpose(x, axes=there), axes=back)
+        return y, tf.gradients(tf.reduce_sum(y * y), x)[0]
+
+    x = np.random.default_rng(0).standard_normal((2, 4, 3))
+    y, gradient = (value.numpy() for value in twice(x))
+    expected = x.transpose(there).transpose(back)
+    assert np.array_equal(y, expected)
+    assert np.array_equal(gradient, 2 * x)
+    made = [op.type for op in twice.get_concrete_function().graph.get_operations()]
+    assert made.count("Transpose") == turns  # the way back of a gradient is turned as often
+
+
 @pytest.mark.parametrize(("optimizer", "traced"), [("sgd", "penalized"), ("adam", "apply")])
 def test_one_trace_serves_all_batch_sizes(
     optimizer: str, traced: str, monkeypatch: pytest.MonkeyPatch

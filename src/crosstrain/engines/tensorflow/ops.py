@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,15 @@ def fused_normalize(
         mean=mean, variance=variance, epsilon=epsilon, is_training=False,
     ).y  # fmt: skip
     return _like(y, x)
+
+
+def transpose(x: Tensor, *, axes: Sequence[int]) -> Tensor:
+    """Turning back what was turned gives what it was before: one recurrent layer behind another, say."""
+    if tf.is_symbolic_tensor(x) and x.op.type == "Transpose":
+        before, order = x.op.inputs[0], tf.get_static_value(x.op.inputs[1])
+        if order is not None and [order[axis] for axis in axes] == [*range(len(axes))]:
+            return before
+    return tf.transpose(x, axes)
 
 
 # -- recurrence -------------------------------------------------------------------------------------
@@ -315,7 +324,7 @@ TABLE: dict[str, Implementation] = {
     "sort": lambda x, *, axis=-1: tf.sort(x, axis),
     "top_k": top_k,
     "reshape": lambda x, *, shape: tf.reshape(x, shape),
-    "transpose": lambda x, *, axes: tf.transpose(x, axes),
+    "transpose": transpose,
     "expand_dims": lambda x, *, axis: tf.expand_dims(x, axis),
     "squeeze": lambda x, *, axis: tf.squeeze(x, list(axes_of(x.shape.rank, axis))),
     "concatenate": lambda *inputs, axis: tf.concat(_alike(*inputs), axis),
