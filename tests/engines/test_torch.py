@@ -337,7 +337,7 @@ def test_only_a_gru_of_pytorch_s_own_kind_has_its_gates_exchanged() -> None:
 
 
 def test_exchanged_gates_stay_inside() -> None:
-    """Weights, slots and gradients come out as Keras has them, and a state that comes in goes on."""
+    """Weights come out as Keras has them, and a state that comes in goes on."""
     case = recurrent().with_optimizer(Optimizer("adam"))
     network, again = built(case), built(case)
     assert "gru/kernel" in reset_first(case.program.training)

@@ -15,7 +15,7 @@ from crosstrain.difference.causes.training import initial_cause, noise_of
 from crosstrain.difference.causes.weights import SAME as EQUAL
 from crosstrain.difference.causes.weights import weight_cause
 from crosstrain.difference.findings import Difference, Finding, Place
-from crosstrain.difference.sides import Side, beside, first_case, second_case
+from crosstrain.difference.sides import Side, beside, first_case, paired, second_case
 from crosstrain.difference.training import Testify, gradients_and_steps, loss_of, statistics
 from crosstrain.difference.values import SAME, Partners, Run, departing, in_layout
 from crosstrain.difference.weights import Matching, Pair, assigned, behind, matched, proposal, values_of
@@ -364,14 +364,13 @@ def forcible(s: Suspicion, ref_a: str, ref_b: str) -> Arrays | None:
 
 def output_errors(a: Run, b: Run) -> dict[str, float]:
     """The relative error of each output of B, paired by name, else by order; infinity for other shapes."""
-    names = list(a.outputs)
-    others = names if set(names) == set(b.outputs) else list(b.outputs)
-    if len(names) != len(others):
+    if len(a.outputs) != len(b.outputs):
         raise CrosstrainError(
-            f"A has the outputs {', '.join(names)} and B {', '.join(others)}; give two networks with as many"
+            f"A has the outputs {', '.join(a.outputs)} and B {', '.join(b.outputs)}; "
+            "give two networks with as many"
         )
     errors = {}
-    for name, other in zip(names, others, strict=True):
+    for name, other in paired(a.outputs, b.outputs).items():
         value = in_layout(b.outputs[other], a.outputs[name].shape)
         errors[name] = np.inf if value is None else relative(value, a.outputs[name])
     return errors

@@ -3,7 +3,7 @@ layout."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -70,20 +70,31 @@ class Side:
         return next((lines[name] for name in names if name in lines), "")
 
 
+def paired(own: Iterable[str], other: Iterable[str]) -> dict[str, str]:
+    """Inputs or outputs of one side with those of the other: by name where both have the same, else in order.
+    Both have as many."""
+    own, other = list(own), list(other)
+    return dict(zip(own, own if set(own) == set(other) else other, strict=True))
+
+
+def orders(rank: int) -> dict[str, tuple[int, ...]]:
+    """The axes of an array in each of the layouts, by their names."""
+    inner = range(1, rank)
+    turned = ((0, rank - 1, *inner[:-1]), (0, *inner[1:], 1)) if rank >= 3 else ()
+    return dict(zip(LAYOUTS, (tuple(range(rank)), *turned), strict=False))
+
+
 def beside(a: Side, b: Side) -> Side:
     """B with its outputs in A's layout, where nobody named B's loss: A's then trains both. (A module that
     takes its pictures with the channels last gives them so, too.)"""
-    names = list(a.graph.outputs), list(b.graph.outputs)
-    if b.training.losses or len(names[0]) != len(names[1]):
+    if b.training.losses or len(a.graph.outputs) != len(b.graph.outputs):
         return b
-    pairs = zip(names[1], names[0] if set(names[0]) != set(names[1]) else names[1], strict=True)
     turned = {}
-    for own, name in pairs:
+    for own, name in paired(b.graph.outputs, a.graph.outputs).items():
         shape, wanted = (g.spec(g.outputs[n]).shape for g, n in ((b.graph, own), (a.graph, name)))
-        rank = len(shape)
-        if shape == wanted or rank != len(wanted) or rank < 3 or None in (*shape[1:], *wanted[1:]):
+        if shape == wanted or None in (*shape[1:], *wanted[1:]):
             continue
-        ways = (0, rank - 1, *range(1, rank - 1)), (0, *range(2, rank), 1)
+        ways = orders(len(shape)).values()
         fits = (axes for axes in ways if tuple(shape[axis] for axis in axes) == tuple(wanted))
         if axes := next(fits, None):
             turned[own] = axes
@@ -140,9 +151,8 @@ def inputs_for(b: Side, first: Case, layout: str | None) -> tuple[dict[str, np.n
             f"A has {len(names)} inputs ({', '.join(names)}) and B {len(b.inputs)} ({', '.join(b.inputs)}): "
             "they share nothing that could be compared; give two networks with the same inputs"
         )
-    pairs = {n: n for n in names} if set(names) == set(b.inputs) else dict(zip(b.inputs, names, strict=True))
     data, notes = {}, []
-    for own, name in pairs.items():
+    for own, name in paired(b.inputs, names).items():
         array, spec = first.data[name], b.graph.inputs[own]
         way, fits = layout_of(array, spec.shape, layout)
         if fits is None:
@@ -165,10 +175,8 @@ def layout_of(
     array: np.ndarray, shape: Sequence[int | None], layout: str | None
 ) -> tuple[str, np.ndarray | None]:
     """How an input fits a shape, and the array in that layout (None where it fits in none)."""
-    ways = {LAYOUTS[0]: array}
-    if array.ndim >= 3:
-        ways |= {LAYOUTS[1]: np.moveaxis(array, -1, 1), LAYOUTS[2]: np.moveaxis(array, 1, -1)}
-    for name, way in ways.items():
+    for name, axes in orders(array.ndim).items():
+        way = array.transpose(axes)
         asked = layout is None or name == layout.replace("_", " ")
         if asked and len(way.shape) == len(shape) and all(
             n is None or n == m for n, m in zip(shape, way.shape, strict=True)
@@ -181,12 +189,9 @@ def borrowed(a: Side, b: Side) -> Graph | None:
     """A's loss for B's outputs, where B's was chosen for want of one and is of another name or weight, or for
     outputs in another layout; None where B's own is as good."""
     kinds = [[(x["name"], x["weight"]) for x in s.definition.data["losses"].values()] for s in (a, b)]
-    names = list(a.graph.outputs), list(b.graph.outputs)
-    if (kinds[0] == kinds[1] and not b.turned) or len(names[0]) != len(names[1]):
+    if (kinds[0] == kinds[1] and not b.turned) or len(a.graph.outputs) != len(b.graph.outputs):
         return None
-    if set(names[0]) == set(names[1]):
-        return a.loss
-    theirs = dict(zip(*names, strict=True))
+    theirs = paired(a.graph.outputs, b.graph.outputs)
     renamed = {}
     for key in a.loss.inputs:
         kind, slash, name = key.partition("/")

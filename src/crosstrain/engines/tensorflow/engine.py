@@ -54,7 +54,8 @@ OPTIONS = {
     "jit_compile": Option(False, (False, True), "compile each step with XLA (once for each batch size)"),
     "compile_update": Option(
         None, (None, False, True),
-        "compile the optimizer's update with XLA (None: on a CPU, but not of SGD)",
+        "compile the optimizer's update with XLA (None: on a CPU, for two slots or a million weights, but "
+        "not SGD)",
     ),
     "fused_batch_norm": Option(True, (True, False), "its own BatchNorm kernel, where that computes the same"),
     "grappler": Option(True, (True, False), "TensorFlow's own rewriting of its graphs"),

@@ -13,8 +13,8 @@ BY_TIME = (1, 0, 2)
 
 def by_time(graph: Graph) -> Graph:
     """A graph whose recurrent layers gather their outputs over time only where something reads them, and
-    whose look-ups for such layers put time first: the layers do so too, and Grappler strikes out the two
-    turnings."""
+    whose look-ups for such layers put time first: the layers do so too, and one turning undoes the other
+    (``ops.transpose``)."""
     return replace(graph, nodes=tuple(node for each in graph.nodes for node in _rewritten(graph, each)))
 
 
