@@ -1,5 +1,6 @@
 # Everything that a fresh machine needs is set up by the first target that is called.
-# Needs: Python 3.11 or newer as `python3` (or PYTHON=…), make, and about 4 GB of disk.
+# Needs: Python 3.11 or newer as `python3` (or PYTHON=…), make, and about 4 GB of disk; 8 GB on Linux where
+# PyTorch comes from the package index, with libraries for CUDA.
 
 PYTHON ?= python3
 VENV ?= .venv
